@@ -1,0 +1,89 @@
+import type { IPAddress, IPFamily } from "../model/address.ts";
+import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
+import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import type { Operation } from "../model/operation.ts";
+
+/** Symbolic name as in errno.h, "EEXIST"; "E1234" for one without a name; "IPSET_ERR_…" for the codes of ipset's own. */
+export type Errno = string;
+
+export type Outcome = { readonly ok: true } | { readonly ok: false; readonly errno: Errno; readonly text?: string };
+
+/** What the node must be before a sync may run. The rules are complete texts, so that writing them is idempotent. */
+export interface NodeSetup {
+  /** The families this node and we serve. */
+  readonly families: readonly IPFamily[];
+  /** Static iptables chains, as iptables-save prints them; a family without is left alone. */
+  readonly rules: Readonly<Partial<Record<IPFamily, Rules>>>;
+  /** Below /proc/sys, slashes; written only when different. */
+  readonly sysctls: readonly Sysctl[];
+}
+
+export interface Rules {
+  readonly tables: readonly RuleTable[];
+}
+
+export interface RuleTable {
+  readonly name: "nat" | "filter" | "mangle";
+  /** Ours alone: emptied and written anew, atomically with the rest of the table. */
+  readonly chains: readonly { readonly name: string; readonly rules: readonly string[] }[];
+  /** Rules in chains of others that lead into ours, inserted at the top when missing: `OUTPUT` and `-m comment … -j KUBE-SERVICES`. */
+  readonly jumps: readonly { readonly from: string; readonly rule: string }[];
+}
+
+export interface Sysctl {
+  readonly path: string;
+  readonly value: string;
+  /** atLeast: a larger number is left alone. */
+  readonly compare: "equal" | "atLeast";
+  /** Whether the agent cannot work without it; else a refusal is a warning. */
+  readonly required: boolean;
+}
+
+/** What prepare changed and what it could not: for the log and the metrics. */
+export interface SetupReport {
+  readonly changed: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** A virtual server and its real servers, wanted or seen. */
+export interface ServerState {
+  readonly server: VirtualServer;
+  readonly reals: ReadonlyMap<RealServerKey, RealServer>;
+}
+
+/** The kernel as it was seen, ours and others' alike. */
+export interface Observed {
+  readonly servers: ReadonlyMap<VirtualServerKey, ServerState>;
+  /** Virtual servers that no key can name: by firewall mark, or of a protocol unknown to Kubernetes. */
+  readonly unnamedServers: number;
+  /** Addresses on kube-ipvs0, without IPv6 link-local. */
+  readonly addresses: ReadonlySet<IPAddress>;
+  readonly entries: ReadonlyMap<SetEntryKey, SetEntry>;
+}
+
+export interface Connections {
+  readonly active: number;
+  readonly inactive: number;
+}
+
+/**
+ * The node's kernel, as far as a service proxy needs it. Every method rejects only when the kernel could not be asked
+ * or did not answer; a refusal is an Outcome. A read that fails rejects: it is never a smaller answer.
+ */
+export interface Kernel {
+  /** Makes the node ready: sysctls, kube-ipvs0, sets, static chains. Idempotent; writes nothing that is already right. */
+  prepare(setup: NodeSetup): Promise<SetupReport>;
+  /** Everything, or of the virtual servers only the named ones (addresses and entries are then empty). */
+  observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed>;
+  /** In order, one outcome each, in the order given. */
+  apply(operations: readonly Operation[]): Promise<readonly Outcome[]>;
+  /** Live connections of the real servers of the named virtual servers; one that is gone is left out. */
+  connections(
+    servers: ReadonlySet<VirtualServerKey>,
+  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>>;
+  /** Addresses of this node on every interface but kube-ipvs0, loopback and IPv6 link-local included. */
+  nodeAddresses(): Promise<readonly IPAddress[]>;
+  /** Removes kube-ipvs0, our sets and our chains, of the families given. Virtual servers are the caller's to delete first. */
+  remove(families: readonly IPFamily[]): Promise<SetupReport>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,108 @@
+import ipaddr from "ipaddr.js";
+import type { Brand } from "./brand.ts";
+
+export type IPFamily = "IPv4" | "IPv6";
+export const FAMILIES: readonly IPFamily[] = ["IPv4", "IPv6"];
+
+/** Canonical text of one IP address, the form `ip`, `ipvsadm` and `ipset` print (RFC 5952 for IPv6). */
+export type IPAddress = Brand<string, "IPAddress">;
+
+/** A network: the address is masked to the prefix. `text` is canonical and identifies it. */
+export interface Cidr {
+  readonly family: IPFamily;
+  readonly address: IPAddress;
+  readonly prefix: number;
+  readonly text: string;
+}
+
+/**
+ * Parses leniently, as Kubernetes does for stored objects: leading zeros of IPv4 octets are decimal
+ * ("010.0.0.1" is 10.0.0.1) and an IPv4-mapped IPv6 address is the IPv4 address. No zone, no port.
+ */
+export function parseAddress(text: string): IPAddress | undefined {
+  const trimmed = text.trim();
+  if (trimmed.includes(":")) return parseIPv6(trimmed);
+  return parseIPv4(trimmed);
+}
+
+const IPV4 = /^0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})$/;
+
+function parseIPv4(text: string): IPAddress | undefined {
+  const match = IPV4.exec(text);
+  if (match === null) return undefined;
+  const octets = match.slice(1).map(Number);
+  if (octets.some((octet) => octet > 255)) return undefined;
+  return octets.join(".") as IPAddress;
+}
+
+function parseIPv6(text: string): IPAddress | undefined {
+  if (text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
+  const address = ipaddr.IPv6.parse(text);
+  if (address.isIPv4MappedAddress()) return address.toIPv4Address().toString() as IPAddress;
+  return address.toRFC5952String() as IPAddress;
+}
+
+/** The family of an address. */
+export function familyOf(address: IPAddress): IPFamily {
+  return address.includes(":") ? "IPv6" : "IPv4";
+}
+
+/** The 4 or 16 bytes of an address in network order. */
+export function addressBytes(address: IPAddress): Uint8Array {
+  return Uint8Array.from(ipaddr.parse(address).toByteArray());
+}
+
+/** The address of 4 or 16 bytes in network order. */
+export function addressFromBytes(bytes: Uint8Array): IPAddress {
+  if (bytes.length === 4) return bytes.join(".") as IPAddress;
+  const parts: number[] = [];
+  for (let i = 0; i < 16; i += 2) parts.push(((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0));
+  return new ipaddr.IPv6(parts).toRFC5952String() as IPAddress;
+}
+
+/** Parses "address/prefix"; host bits are masked away. A bare address is refused. */
+export function parseCidr(text: string): Cidr | undefined {
+  const match = /^([^/]+)\/(\d{1,3})$/.exec(text.trim());
+  const address = parseAddress(match?.[1] ?? "");
+  if (match === null || address === undefined) return undefined;
+  const prefix = Number(match[2]);
+  if (prefix > hostPrefix(familyOf(address))) return undefined;
+  return cidr(address, prefix);
+}
+
+/** The network of `address` at `prefix` bits. */
+export function cidr(address: IPAddress, prefix: number): Cidr {
+  const bytes = addressBytes(address).map((byte, index) => byte & maskByte(prefix - index * 8));
+  const masked = addressFromBytes(bytes);
+  return { family: familyOf(address), address: masked, prefix, text: `${masked}/${prefix}` };
+}
+
+function maskByte(bits: number): number {
+  if (bits >= 8) return 0xff;
+  return bits <= 0 ? 0 : (0xff << (8 - bits)) & 0xff;
+}
+
+/** Whether the network holds the address; false across families. */
+export function cidrContains(network: Cidr, address: IPAddress): boolean {
+  return network.family === familyOf(address) && cidr(address, network.prefix).address === network.address;
+}
+
+/** 32 or 128: the prefix length of a single address. */
+export function hostPrefix(family: IPFamily): number {
+  return family === "IPv4" ? 32 : 128;
+}
+
+/** "10.0.0.1:80" or "[fd00::1]:80". */
+export function addressPort(address: IPAddress, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** 127.0.0.0/8 or ::1. */
+export function isLoopback(address: IPAddress): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
+/** fe80::/10. IPv4 has link-local addresses too, but unlike these they need no interface to be reached. */
+export function isIPv6LinkLocal(address: IPAddress): boolean {
+  return /^fe[89ab][0-9a-f]:/.test(address);
+}

@@ -1,0 +1,94 @@
+import type { IPAddress, IPFamily } from "./address.ts";
+import type { Brand } from "./brand.ts";
+
+export type Protocol = "TCP" | "UDP" | "SCTP";
+export const PROTOCOLS: readonly Protocol[] = ["TCP", "UDP", "SCTP"];
+
+/** "namespace/name" of a Service. */
+export type ServiceName = Brand<string, "ServiceName">;
+
+/** "namespace/name" of an EndpointSlice. */
+export type SliceName = Brand<string, "SliceName">;
+
+/** "port name/protocol" within one Service, as "http/TCP" or "/UDP" for an unnamed port: what joins Service and slices. */
+export type PortKey = Brand<string, "PortKey">;
+
+export function serviceName(namespace: string, name: string): ServiceName {
+  return `${namespace}/${name}` as ServiceName;
+}
+
+export function sliceName(namespace: string, name: string): SliceName {
+  return `${namespace}/${name}` as SliceName;
+}
+
+export function portKey(portName: string, protocol: Protocol): PortKey {
+  return `${portName}/${protocol}` as PortKey;
+}
+
+/** A Service that wants something of a node proxy: never headless, never ExternalName, never another proxy's. */
+export interface Service {
+  readonly name: ServiceName;
+  /** At most one for each family, in the order of `spec.ipFamilies`. */
+  readonly clusterIPs: readonly IPAddress[];
+  readonly ports: readonly ServicePort[];
+  /** Seconds of ClientIP affinity; 0 is none. */
+  readonly affinitySeconds: number;
+  readonly internalTrafficPolicy: TrafficPolicy;
+  readonly externalTrafficPolicy: TrafficPolicy;
+}
+
+export type TrafficPolicy = "Cluster" | "Local";
+
+export interface ServicePort {
+  readonly key: PortKey;
+  readonly protocol: Protocol;
+  readonly port: number;
+  /** 0 is none. */
+  readonly nodePort: number;
+}
+
+/** One backend of one port of a Service. `port` is the number the pod listens on. */
+export interface Endpoint {
+  readonly address: IPAddress;
+  readonly port: number;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  /** Name of the node it runs on; "" when unknown. */
+  readonly nodeName: string;
+  readonly zoneHints: readonly string[];
+  readonly nodeHints: readonly string[];
+}
+
+/** The part of an EndpointSlice a proxy reads. */
+export interface EndpointSlice {
+  readonly name: SliceName;
+  readonly service: ServiceName;
+  readonly family: IPFamily;
+  readonly endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>;
+  /** When the change that this version carries was made, in ms since the epoch; 0 when unknown. */
+  readonly changedAtMs: number;
+}
+
+/** The part of a Node a proxy reads. */
+export interface ClusterNode {
+  readonly name: string;
+  /** Value of the label `topology.kubernetes.io/zone`; "" without one. */
+  readonly zone: string;
+  /** InternalIPs, then ExternalIPs, in listed order. */
+  readonly addresses: readonly IPAddress[];
+  readonly podCIDRs: readonly string[];
+  /** Being deleted, or tainted by the cluster autoscaler for deletion. */
+  readonly leaving: boolean;
+}
+
+/** Something that was asked for and cannot be done, told so that its owner finds the line to mend. */
+export interface Rejection {
+  /** What it is, as "Service shop/web" or "file shop.yaml document 3". */
+  readonly object: string;
+  /** Path of the field, as "spec.ports[1].port"; "" for the whole object. */
+  readonly field: string;
+  /** The offending value as text. */
+  readonly value: string;
+  readonly reason: string;
+}

@@ -1,0 +1,48 @@
+import type { Errno } from "../kernel/kernel.ts";
+import type { OperationKind } from "../model/operation.ts";
+
+export type DriftKind = "missing" | "different" | "unwanted";
+
+/** What one flush did. Counts are of this flush, states as they are after it. */
+export interface SyncReport {
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  /** Everything asked for was done: nothing was refused in this flush. */
+  readonly clean: boolean;
+  readonly operations: readonly { readonly kind: OperationKind; readonly errno: Errno | ""; readonly count: number }[];
+  /** Dirty work left for the next flush; 0 when all is programmed but refused keys. */
+  readonly pending: number;
+  readonly state: ReconcileState;
+}
+
+/** Sizes of what is wanted, held and waited for. */
+export interface ReconcileState {
+  readonly desired: ObjectCounts;
+  readonly held: ObjectCounts;
+  /** Virtual servers seen that are not ours. */
+  readonly foreignServers: number;
+  /** Keys whose last operation was refused and that wait for their retry. */
+  readonly refusedKeys: number;
+  /** Real servers at weight 0 that wait for their connections to end. */
+  readonly drainingRealServers: number;
+  /** When the oldest work not yet done was asked for; 0 without any. */
+  readonly oldestPendingMs: number;
+}
+
+export interface ObjectCounts {
+  readonly virtualServers: number;
+  readonly realServers: number;
+  readonly addresses: number;
+  readonly entries: number;
+}
+
+/** What one look at the kernel found to differ from what was believed. Empty at the first look: nothing was believed. */
+export interface LookReport {
+  readonly durationMs: number;
+  readonly first: boolean;
+  readonly drift: readonly {
+    readonly object: "virtual-server" | "real-server" | "address" | "entry";
+    readonly kind: DriftKind;
+    readonly count: number;
+  }[];
+}

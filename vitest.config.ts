@@ -1,0 +1,24 @@
+import { defineConfig } from "vitest/config";
+
+/** Folders by what they need: `kernel` and `e2e` want a real IPVS kernel and root, the others nothing. */
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: { name: "properties", include: ["test/properties/**/*.test.ts"], testTimeout: 120_000 } },
+      { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"] } },
+      { test: { name: "contract", include: ["test/kernel/memory.test.ts"] } },
+      {
+        test: {
+          name: "kernel",
+          include: ["test/kernel/*.real.test.ts", "test/e2e/**/*.test.ts"],
+          fileParallelism: false,
+          isolate: false,
+          pool: "threads",
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
