@@ -1,0 +1,46 @@
+import { addressPort } from "../model/address.ts";
+import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/service.ts";
+
+/**
+ * The endpoints of one Service, for each port the union over its slices of both families, sorted by address, then port.
+ * An address and port that occur several times are one endpoint: the ready one, else the serving one, else the one of
+ * the slice that comes first by name, within one slice the one listed first. A pod that moves between slices is in both
+ * for a moment, so the better state is the truer one. The result does not depend on the order of the slices.
+ */
+export function mergeSlices(slices: Iterable<EndpointSlice>): ReadonlyMap<PortKey, readonly Endpoint[]> {
+  const merged = new Map<PortKey, Endpoint[]>();
+  for (const slice of [...slices].sort(bySliceName)) {
+    for (const [key, endpoints] of slice.endpoints) {
+      const list = merged.get(key);
+      if (list === undefined) merged.set(key, [...endpoints]);
+      else for (const endpoint of endpoints) list.push(endpoint);
+    }
+  }
+  for (const [key, endpoints] of merged) merged.set(key, distinct(endpoints));
+  return merged;
+}
+
+/** Sorting is stable, so among equals the first by slice name stays first. */
+function distinct(endpoints: Endpoint[]): Endpoint[] {
+  const best = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const key = addressPort(endpoint.address, endpoint.port);
+    const other = best.get(key);
+    if (other === undefined || rank(endpoint) > rank(other)) best.set(key, endpoint);
+  }
+  return [...best.values()].sort(byAddressAndPort);
+}
+
+function rank(endpoint: Endpoint): number {
+  if (endpoint.ready) return 2;
+  return endpoint.serving ? 1 : 0;
+}
+
+function bySliceName(a: { readonly name: SliceName }, b: { readonly name: SliceName }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+function byAddressAndPort(a: Endpoint, b: Endpoint): number {
+  if (a.address === b.address) return a.port - b.port;
+  return a.address < b.address ? -1 : 1;
+}

@@ -1,0 +1,66 @@
+import type { ClusterNode, Endpoint, EndpointSlice, Service, ServicePort } from "../model/service.ts";
+
+/** Nothing a proxy reads differs. */
+export function sameService(a: Service, b: Service): boolean {
+  return (
+    a.name === b.name &&
+    a.affinitySeconds === b.affinitySeconds &&
+    a.internalTrafficPolicy === b.internalTrafficPolicy &&
+    a.externalTrafficPolicy === b.externalTrafficPolicy &&
+    sameList(a.clusterIPs, b.clusterIPs) &&
+    sameList(a.ports, b.ports, samePort)
+  );
+}
+
+/** Nothing a proxy reads differs. When the change was made is about the change, not about the slice. */
+export function sameSlice(a: EndpointSlice, b: EndpointSlice): boolean {
+  return (
+    a.name === b.name && a.service === b.service && a.family === b.family && sameEndpoints(a.endpoints, b.endpoints)
+  );
+}
+
+/** Nothing a proxy reads differs. */
+export function sameNode(a: ClusterNode, b: ClusterNode): boolean {
+  return (
+    a.name === b.name &&
+    a.zone === b.zone &&
+    a.leaving === b.leaving &&
+    sameList(a.addresses, b.addresses) &&
+    sameList(a.podCIDRs, b.podCIDRs)
+  );
+}
+
+function samePort(a: ServicePort, b: ServicePort): boolean {
+  return a.key === b.key && a.protocol === b.protocol && a.port === b.port && a.nodePort === b.nodePort;
+}
+
+function sameEndpoints(a: EndpointSlice["endpoints"], b: EndpointSlice["endpoints"]): boolean {
+  if (a.size !== b.size) return false;
+  return [...a].every(([key, endpoints]) => sameList(endpoints, b.get(key), sameEndpoint));
+}
+
+function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return (
+    a.address === b.address &&
+    a.port === b.port &&
+    a.ready === b.ready &&
+    a.serving === b.serving &&
+    a.terminating === b.terminating &&
+    a.nodeName === b.nodeName &&
+    sameList(a.zoneHints, b.zoneHints) &&
+    sameList(a.nodeHints, b.nodeHints)
+  );
+}
+
+function sameList<Item>(
+  a: readonly Item[],
+  b: readonly Item[] | undefined,
+  same: (a: Item, b: Item) => boolean = Object.is,
+): boolean {
+  if (a === b) return true;
+  if (b === undefined || a.length !== b.length) return false;
+  return a.every((item, index) => {
+    const other = b[index];
+    return other !== undefined && same(item, other);
+  });
+}

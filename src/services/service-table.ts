@@ -1,0 +1,113 @@
+import type {
+  ClusterNode,
+  Endpoint,
+  EndpointSlice,
+  PortKey,
+  Service,
+  ServiceName,
+  SliceName,
+} from "../model/service.ts";
+import { mergeSlices } from "./endpoints.ts";
+import type { ClusterEvent, Resource } from "./events.ts";
+import { sameService, sameSlice } from "./sameness.ts";
+
+const NONE: readonly ServiceName[] = [];
+
+/**
+ * What Kubernetes says now: Services, their slices, and Nodes. It keeps the decoded objects as they came and merges
+ * slices when asked, so 500,000 endpoints cost one reference each beside themselves.
+ */
+export class ServiceTable {
+  readonly #services = new Map<ServiceName, Service>();
+  readonly #slices = new Map<SliceName, EndpointSlice>();
+  readonly #slicesOf = new Map<ServiceName, readonly EndpointSlice[]>();
+  readonly #nodes = new Map<string, ClusterNode>();
+  readonly #listed = new Set<Resource>();
+
+  /**
+   * Takes the event in and names the Services that may want something else now: none when nothing a proxy reads has
+   * changed, both when a slice moves from one Service to another. Slices of a Service that is not there touch nothing;
+   * the Service does when it comes. Nodes touch nothing: whoever cares compares `node(name)` before and after.
+   * A programming latency counts from `changedAtMs` of an upserted slice for which this returned a name.
+   */
+  apply(event: ClusterEvent): readonly ServiceName[] {
+    switch (event.kind) {
+      case "service-upserted":
+        return this.#upsertService(event.service);
+      case "service-deleted":
+        return this.#services.delete(event.name) ? [event.name] : NONE;
+      case "slice-upserted":
+        return this.#upsertSlice(event.slice);
+      case "slice-deleted":
+        return this.#deleteSlice(event.name);
+      case "node-upserted":
+        this.#nodes.set(event.node.name, event.node);
+        return NONE;
+      case "node-deleted":
+        this.#nodes.delete(event.name);
+        return NONE;
+      case "listed":
+        this.#listed.add(event.resource);
+        return NONE;
+    }
+  }
+
+  /** The Service, undefined when it is not there or wants nothing of a proxy. */
+  service(name: ServiceName): Service | undefined {
+    return this.#services.get(name);
+  }
+
+  /** Names of all Services, in no particular order. */
+  serviceNames(): IterableIterator<ServiceName> {
+    return this.#services.keys();
+  }
+
+  /** Endpoints of the Service for each port, of both families, sorted and without duplicates. Costs O(its endpoints). */
+  endpoints(name: ServiceName): ReadonlyMap<PortKey, readonly Endpoint[]> {
+    return mergeSlices(this.#slicesOf.get(name) ?? []);
+  }
+
+  node(name: string): ClusterNode | undefined {
+    return this.#nodes.get(name);
+  }
+
+  /** Whether the first lists of Services and EndpointSlices are in. Before that, absence means nothing. */
+  get listed(): boolean {
+    return this.#listed.has("services") && this.#listed.has("endpointslices");
+  }
+
+  #upsertService(service: Service): readonly ServiceName[] {
+    const known = this.#services.get(service.name);
+    if (known !== undefined && sameService(known, service)) return NONE;
+    this.#services.set(service.name, service);
+    return [service.name];
+  }
+
+  #upsertSlice(slice: EndpointSlice): readonly ServiceName[] {
+    const known = this.#slices.get(slice.name);
+    if (known !== undefined && sameSlice(known, slice)) return NONE;
+    const left = known !== undefined && known.service !== slice.service ? this.#deleteSlice(known.name) : NONE;
+    this.#slices.set(slice.name, slice);
+    this.#slicesOf.set(slice.service, [...this.#otherSlices(slice), slice]);
+    return [...left, ...this.#touched(slice.service)];
+  }
+
+  #deleteSlice(name: SliceName): readonly ServiceName[] {
+    const slice = this.#slices.get(name);
+    if (slice === undefined) return NONE;
+    this.#slices.delete(name);
+    const others = this.#otherSlices(slice);
+    if (others.length === 0) this.#slicesOf.delete(slice.service);
+    else this.#slicesOf.set(slice.service, others);
+    return this.#touched(slice.service);
+  }
+
+  /** The other slices of the slice's Service. */
+  #otherSlices(slice: EndpointSlice): readonly EndpointSlice[] {
+    return (this.#slicesOf.get(slice.service) ?? []).filter((other) => other.name !== slice.name);
+  }
+
+  #touched(service: ServiceName): readonly ServiceName[] {
+    return this.#services.has(service) ? [service] : NONE;
+  }
+}

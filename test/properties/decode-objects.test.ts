@@ -1,0 +1,76 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { decodeNode } from "../../src/services/decode-node.ts";
+import { decodeService } from "../../src/services/decode-service.ts";
+import { decodeEndpointSlice } from "../../src/services/decode-slice.ts";
+import { nodeObject, serviceObject, sliceObject } from "../support/builders.ts";
+
+const { STRESS = "1" } = process.env;
+const RUNS = 2_000 * Number(STRESS);
+
+const KINDS = [
+  {
+    decode: decodeService,
+    object: serviceObject("shop/web", {
+      ip: ["10.96.0.1", "fd00::1"],
+      ports: [80, { name: "dns", port: 53, protocol: "UDP", nodePort: 30053 }],
+      affinity: 60,
+      internal: "Local",
+    }),
+  },
+  {
+    decode: decodeEndpointSlice,
+    object: sliceObject("shop/web-1", {
+      ports: [8080, { name: "dns", port: 53, protocol: "UDP" }],
+      endpoints: ["10.0.0.1", { ip: "10.0.0.2", ready: false, node: "a", zones: ["z"], nodes: ["a"] }],
+      annotations: { "endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z" },
+    }),
+  },
+  {
+    decode: decodeNode,
+    object: nodeObject("node-a", { zone: "z", ips: ["192.168.0.1"], podCIDRs: ["10.1.0.0/24"], taints: ["x"] }),
+  },
+];
+
+/** A copy of the JSON value in which the `at`-th value, counted from the outside in, is another one. */
+function replaced(value: unknown, at: { count: number }, other: unknown): unknown {
+  at.count -= 1;
+  if (at.count < 0) return at.count === -1 ? other : value;
+  if (Array.isArray(value)) return value.map((item) => replaced(item, at, other));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaced(item, at, other)]));
+}
+
+test("an object with any value anywhere in it is decoded, or told what is wrong with it", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...KINDS), fc.nat(60), fc.jsonValue(), ({ decode, object }, count, other) => {
+      const decoded = decode(replaced(object, { count }, other));
+      if (decoded.kind === "broken") expect(decoded.rejections).not.toEqual([]);
+      for (const fault of decoded.rejections) {
+        expect(fault.object).toMatch(/^(Service|EndpointSlice|Node) /);
+        expect(fault.field).not.toBe("");
+        expect(fault.reason).not.toBe("");
+      }
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("a wrong port or endpoint never costs another one", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (wrong) => {
+      const service = decodeService({
+        ...serviceObject("shop/web", { spec: { ports: [wrong, { name: "good", port: 443 }] } }),
+      });
+      if (service.kind !== "wanted") return expect.fail("the Service is gone");
+      expect(service.value.ports.map((port) => port.key)).toContain("good/TCP");
+      const slice = decodeEndpointSlice({
+        ...sliceObject("shop/web-1"),
+        endpoints: [wrong, { addresses: ["10.0.0.1"] }],
+      });
+      if (slice.kind !== "wanted") return expect.fail("the slice is gone");
+      expect([...slice.value.endpoints.values()].flat().map((endpoint) => endpoint.address)).toContain("10.0.0.1");
+    }),
+    { numRuns: RUNS },
+  );
+});

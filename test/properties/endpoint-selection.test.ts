@@ -1,0 +1,110 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Endpoint } from "../../src/model/service.ts";
+import { selectEndpoints } from "../../src/services/topology.ts";
+import { endpoint } from "../support/endpoints.ts";
+
+const { STRESS = "1" } = process.env;
+const RUNS = 5_000 * Number(STRESS);
+
+/** Few names, so that endpoints meet each other and us; "" is unknown. */
+const nodeName = fc.constantFrom("a", "b", "c", "");
+const zoneName = fc.constantFrom("x", "y", "z", "");
+const hints = (name: "n" | "z") =>
+  fc.oneof(
+    { weight: 1, arbitrary: fc.constant<string[]>([]) },
+    {
+      weight: 4,
+      arbitrary: fc.uniqueArray(fc.constantFrom(...(name === "n" ? "abc" : "xyz")), { minLength: 1, maxLength: 2 }),
+    },
+  );
+const state = fc.record({
+  ready: fc.boolean(),
+  serving: fc.boolean(),
+  terminating: fc.boolean(),
+  nodeName,
+  zoneHints: hints("z"),
+  nodeHints: hints("n"),
+});
+const endpoints = fc
+  .array(state, { maxLength: 6 })
+  .map((states) => states.map((said, index) => endpoint(`10.0.0.${index + 1}`, 80, said)));
+const needs = fc.record({ cluster: fc.boolean(), local: fc.boolean() });
+const place = fc.record({ nodeName, zone: zoneName });
+
+type Case = { all: readonly Endpoint[]; wantsCluster: boolean; wantsLocal: boolean; node: string; zone: string };
+
+/** The rules once more, one question about one endpoint at a time, after the words of the specification. */
+function oracle({ all, wantsCluster, wantsLocal, node, zone }: Case) {
+  let ready = 0;
+  let nodeHinted = 0;
+  let zoneHinted = 0;
+  let toOurNode = 0;
+  let toOurZone = 0;
+  let localReady = 0;
+  for (const one of all) {
+    if (!one.ready) continue;
+    ready++;
+    if (one.nodeHints.length >= 1) nodeHinted++;
+    if (one.zoneHints.length >= 1) zoneHinted++;
+    if (node !== "" && one.nodeHints.indexOf(node) >= 0) toOurNode++;
+    if (zone !== "" && one.zoneHints.indexOf(zone) >= 0) toOurZone++;
+    if (node !== "" && one.nodeName === node) localReady++;
+  }
+  let mode = "all";
+  if (ready > 0 && nodeHinted === ready && toOurNode > 0) mode = "node";
+  else if (ready > 0 && zoneHinted === ready && toOurZone > 0) mode = "zone";
+
+  const cluster: string[] = [];
+  const local: string[] = [];
+  let hasAny = false;
+  for (const one of all) {
+    const last = one.serving && one.terminating && !one.ready;
+    const fits =
+      mode === "all" || (mode === "node" ? one.nodeHints.indexOf(node) >= 0 : one.zoneHints.indexOf(zone) >= 0);
+    const inCluster = ready > 0 ? one.ready && fits : last;
+    const isOurs = node !== "" && one.nodeName === node;
+    const inLocal = isOurs && (localReady > 0 ? one.ready : last);
+    if (inCluster) cluster.push(one.address);
+    if (inLocal) local.push(one.address);
+    if (wantsCluster && inCluster) hasAny = true;
+    if (wantsLocal && (one.ready || last)) hasAny = true;
+  }
+  const there = all.length > 0;
+  return {
+    cluster: there && wantsCluster ? cluster : undefined,
+    local: there && wantsLocal ? local : undefined,
+    hasAny,
+  };
+}
+
+test("endpoints are selected as the specification says", () => {
+  fc.assert(
+    fc.property(endpoints, needs, place, (all, need, at) => {
+      const found = selectEndpoints(all, need, at);
+      const expected = oracle({
+        all,
+        wantsCluster: need.cluster,
+        wantsLocal: need.local,
+        node: at.nodeName,
+        zone: at.zone,
+      });
+      expect({
+        cluster: found.cluster?.map((one) => one.address),
+        local: found.local?.map((one) => one.address),
+        hasAny: found.hasAny,
+      }).toEqual(expected);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("a usable endpoint anywhere is never answered with an empty cluster set", () => {
+  fc.assert(
+    fc.property(endpoints, place, (all, at) => {
+      const { cluster, hasAny } = selectEndpoints(all, { cluster: true, local: true }, at);
+      expect((cluster ?? []).length > 0).toBe(hasAny);
+    }),
+    { numRuns: RUNS },
+  );
+});

@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import { type EndpointSlice, sliceName } from "../../../src/model/service.ts";
+import { mergeSlices } from "../../../src/services/endpoints.ts";
+import { type EndpointSpec, slice } from "../../support/builders.ts";
+
+function merged(...slices: readonly EndpointSlice[]) {
+  return Object.fromEntries(
+    [...mergeSlices(slices)].map(([key, list]) => [key, list.map(({ address, port }) => `${address}:${port}`)]),
+  );
+}
+
+test("no slices have no endpoints", () => {
+  expect(merged()).toEqual({});
+});
+
+test("endpoints are the union over the slices, for each port, sorted by address and port", () => {
+  const http = { name: "http", port: 80 };
+  const dns = { name: "dns", port: 53, protocol: "UDP" };
+  const one = slice("shop/web-1", { ports: [http], endpoints: ["10.0.0.3", "10.0.0.1"] });
+  const two = slice("shop/web-2", { ports: [http, dns], endpoints: ["10.0.0.2"] });
+  expect(merged(one, two)).toEqual({
+    "http/TCP": ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"],
+    "dns/UDP": ["10.0.0.2:53"],
+  });
+});
+
+test("one port may have different numbers in different slices", () => {
+  const one = slice("shop/web-1", { ports: [{ name: "http", port: 8080 }], endpoints: ["10.0.0.1"] });
+  const two = slice("shop/web-2", { ports: [{ name: "http", port: 9090 }], endpoints: ["10.0.0.1"] });
+  const sorted = { "http/TCP": ["10.0.0.1:8080", "10.0.0.1:9090"] };
+  expect(merged(two, one)).toEqual(sorted);
+  expect(merged({ ...two, name: sliceName("shop", "web-0") }, one)).toEqual(sorted);
+});
+
+test("both families are in one list", () => {
+  const one = slice("shop/web-1", { endpoints: ["10.0.0.1"] });
+  const two = slice("shop/web-2", { endpoints: ["fd00::1"] });
+  expect(merged(one, two)).toEqual({ "/TCP": ["10.0.0.1:8080", "fd00::1:8080"] });
+});
+
+test("merging leaves the slices as they were", () => {
+  const one = slice("shop/web-1", { endpoints: ["10.0.0.2", "10.0.0.1"] });
+  const before = structuredClone(one);
+  mergeSlices([one, slice("shop/web-2", { endpoints: ["10.0.0.3"] })]);
+  expect(one).toEqual(before);
+});
+
+describe("of an endpoint in several slices, whatever their order,", () => {
+  const ip = "10.0.0.1";
+  const ready = { ip, ready: true };
+  const readyTerminating = { ip, ready: true, terminating: true };
+  const draining = { ip, ready: false, serving: true, terminating: true };
+  const unready = { ip, ready: false, serving: true };
+  const dead = { ip, ready: false, serving: false, terminating: true };
+  test.each<[string, readonly EndpointSpec[], EndpointSpec]>([
+    ["the ready one is used before one that only serves", [draining, ready], ready],
+    ["the ready one is used before a dead one", [dead, ready], ready],
+    ["the serving one is used before a dead one", [dead, draining], draining],
+    ["the first by slice name is used when both are ready", [readyTerminating, ready], readyTerminating],
+    ["the first by slice name is used when both serve", [unready, draining], unready],
+  ])("%s", (_, states, winner) => {
+    const slices = states.map((state, index) => slice(`shop/web-${index}`, { endpoints: [state] }));
+    const expected = slice("shop/web-0", { endpoints: [winner] }).endpoints;
+    expect(mergeSlices(slices)).toEqual(expected);
+    expect(mergeSlices(slices.toReversed())).toEqual(expected);
+  });
+
+  test("the one listed first is used within one slice", () => {
+    const double = slice("shop/web-1", {
+      endpoints: [
+        { ip, node: "node-a" },
+        { ip, node: "node-b" },
+      ],
+    });
+    expect([...mergeSlices([double]).values()].flat().map((found) => found.nodeName)).toEqual(["node-a"]);
+  });
+});

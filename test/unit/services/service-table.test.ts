@@ -1,0 +1,164 @@
+import { describe, expect, test } from "vitest";
+import type { ClusterNode, EndpointSlice, Service } from "../../../src/model/service.ts";
+import { serviceName, sliceName } from "../../../src/model/service.ts";
+import type { ClusterEvent, Resource } from "../../../src/services/events.ts";
+import { ServiceTable } from "../../../src/services/service-table.ts";
+import { clusterNode, type ServiceSpec, type SliceSpec, service, slice } from "../../support/builders.ts";
+
+const put = (value: Service): ClusterEvent => ({ kind: "service-upserted", service: value });
+const putSlice = (value: EndpointSlice): ClusterEvent => ({ kind: "slice-upserted", slice: value });
+const putNode = (node: ClusterNode): ClusterEvent => ({ kind: "node-upserted", node });
+const drop = (name: string): ClusterEvent => ({ kind: "service-deleted", name: serviceName("shop", name) });
+const dropSlice = (name: string): ClusterEvent => ({ kind: "slice-deleted", name: sliceName("shop", name) });
+const WEB = serviceName("shop", "web");
+const API = serviceName("shop", "api");
+
+function tableOf(...events: readonly ClusterEvent[]): ServiceTable {
+  const table = new ServiceTable();
+  for (const event of events) table.apply(event);
+  return table;
+}
+
+function addresses(table: ServiceTable, name = WEB): readonly string[] {
+  return [...table.endpoints(name).values()].flat().map((endpoint) => endpoint.address);
+}
+
+describe("Services", () => {
+  const base: ServiceSpec = { ip: ["10.96.0.1"], ports: [{ name: "a", port: 80, nodePort: 30080 }] };
+  const before = put(service("shop/web", base));
+
+  test("a new one is touched, and there", () => {
+    const table = new ServiceTable();
+    expect(table.apply(before)).toEqual([WEB]);
+    expect(table.service(WEB)).toEqual(service("shop/web", base));
+    expect([...table.serviceNames()]).toEqual([WEB]);
+  });
+
+  test("one told again with the same content touches nothing", () => {
+    expect(tableOf(before).apply(put(service("shop/web", { ...base, labels: { team: "a" } })))).toEqual([]);
+  });
+
+  test.each<[string, ServiceSpec]>([
+    ["address", { ip: ["10.96.0.2"] }],
+    ["second family", { ip: ["10.96.0.1", "fd00::1"] }],
+    ["port number", { ports: [{ name: "a", port: 81, nodePort: 30080 }] }],
+    ["port name", { ports: [{ name: "b", port: 80, nodePort: 30080 }] }],
+    ["protocol", { ports: [{ name: "a", port: 80, nodePort: 30080, protocol: "UDP" }] }],
+    ["node port", { ports: [{ name: "a", port: 80, nodePort: 30081 }] }],
+    [
+      "number of ports",
+      {
+        ports: [
+          { name: "a", port: 80, nodePort: 30080 },
+          { name: "b", port: 81 },
+        ],
+      },
+    ],
+    ["affinity", { affinity: 5 }],
+    ["internal traffic policy", { internal: "Local" }],
+    ["external traffic policy", { external: "Local" }],
+  ])("a change of its %s touches it", (_, change) => {
+    const table = tableOf(before);
+    const after = service("shop/web", { ...base, ...change });
+    expect(table.apply(put(after))).toEqual([WEB]);
+    expect(table.service(WEB)).toEqual(after);
+  });
+
+  test("a deletion touches it, once", () => {
+    const table = tableOf(before);
+    expect(table.apply(drop("web"))).toEqual([WEB]);
+    expect(table.service(WEB)).toBeUndefined();
+    expect(table.apply(drop("web"))).toEqual([]);
+  });
+});
+
+describe("slices", () => {
+  const base: SliceSpec = { endpoints: [{ ip: "10.0.0.1", node: "a", zones: ["z1"], nodes: ["a"] }] };
+  const web = put(service("shop/web"));
+  const api = put(service("shop/api"));
+  const before = putSlice(slice("shop/web-1", base));
+
+  test("a new one touches its Service", () => {
+    expect(tableOf(web).apply(before)).toEqual([WEB]);
+  });
+
+  test("slices of an absent Service touch nothing, and are there when it comes", () => {
+    const table = new ServiceTable();
+    expect(table.apply(before)).toEqual([]);
+    expect(table.apply(web)).toEqual([WEB]);
+    expect(addresses(table)).toEqual(["10.0.0.1"]);
+  });
+
+  test("one told again with other labels and another change time touches nothing", () => {
+    const annotations = { "endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z" };
+    const again = putSlice(slice("shop/web-1", { ...base, annotations, labels: { team: "a" } }));
+    expect(tableOf(web, before).apply(again)).toEqual([]);
+  });
+
+  test.each<[string, SliceSpec]>([
+    ["address", { endpoints: [{ ip: "10.0.0.2", node: "a", zones: ["z1"], nodes: ["a"] }] }],
+    ["readiness", { endpoints: [{ ip: "10.0.0.1", ready: false, node: "a", zones: ["z1"], nodes: ["a"] }] }],
+    ["serving", { endpoints: [{ ip: "10.0.0.1", serving: false, node: "a", zones: ["z1"], nodes: ["a"] }] }],
+    ["terminating", { endpoints: [{ ip: "10.0.0.1", terminating: true, node: "a", zones: ["z1"], nodes: ["a"] }] }],
+    ["node", { endpoints: [{ ip: "10.0.0.1", node: "b", zones: ["z1"], nodes: ["a"] }] }],
+    ["zone hints", { endpoints: [{ ip: "10.0.0.1", node: "a", zones: ["z2"], nodes: ["a"] }] }],
+    ["node hints", { endpoints: [{ ip: "10.0.0.1", node: "a", zones: ["z1"], nodes: ["b"] }] }],
+    ["number of endpoints", { endpoints: [] }],
+    ["port number", { ...base, ports: [8081] }],
+    ["port name", { ...base, ports: [{ name: "a", port: 8080 }] }],
+    ["ports, one less,", { ...base, ports: [] }],
+    ["ports, one more,", { ...base, ports: [8080, { name: "b", port: 8081 }] }],
+  ])("a change of its %s touches its Service", (_, change) => {
+    const table = tableOf(web, before);
+    const after = slice("shop/web-1", change);
+    expect(table.apply(putSlice(after))).toEqual([WEB]);
+    expect(table.endpoints(WEB)).toEqual(after.endpoints);
+  });
+
+  test("a deletion touches its Service, once, and takes its endpoints alone", () => {
+    const table = tableOf(web, before, putSlice(slice("shop/web-2", { endpoints: ["10.0.0.2"] })));
+    expect(table.apply(dropSlice("web-1"))).toEqual([WEB]);
+    expect(addresses(table)).toEqual(["10.0.0.2"]);
+    expect(table.apply(dropSlice("web-1"))).toEqual([]);
+    expect(table.apply(dropSlice("web-2"))).toEqual([WEB]);
+    expect(addresses(table)).toEqual([]);
+  });
+
+  test("one that moves to another Service touches both and leaves nothing behind", () => {
+    const table = tableOf(web, api, before);
+    expect(table.apply(putSlice(slice("shop/web-1", { ...base, service: "api" })))).toEqual([WEB, API]);
+    expect(addresses(table, WEB)).toEqual([]);
+    expect(addresses(table, API)).toEqual(["10.0.0.1"]);
+  });
+
+  test("one that moves away from a Service that is gone touches the other alone", () => {
+    const table = tableOf(api, before);
+    expect(table.apply(putSlice(slice("shop/web-1", { ...base, service: "api" })))).toEqual([API]);
+  });
+
+  test("a Service that comes back finds its slices", () => {
+    const table = tableOf(web, before, drop("web"), web);
+    expect(addresses(table)).toEqual(["10.0.0.1"]);
+  });
+});
+
+test("Nodes touch nothing and can be asked for", () => {
+  const table = new ServiceTable();
+  const node = clusterNode("node-a", { zone: "z1" });
+  expect(table.apply(putNode(node))).toEqual([]);
+  expect(table.node("node-a")).toEqual(node);
+  expect(table.apply({ kind: "node-deleted", name: "node-a" })).toEqual([]);
+  expect(table.node("node-a")).toBeUndefined();
+});
+
+test.each<[Resource, Resource]>([
+  ["services", "endpointslices"],
+  ["endpointslices", "services"],
+])("the table is listed when %s and %s are, whatever Nodes are", (first, second) => {
+  const table = new ServiceTable();
+  const states = (["nodes", first, second] as const).map((resource) => {
+    table.apply({ kind: "listed", resource });
+    return table.listed;
+  });
+  expect(states).toEqual([false, false, true]);
+});
