@@ -1,0 +1,166 @@
+import type { ClusterNode, EndpointSlice, Rejection, Service } from "../model/service.ts";
+import { decodeNode } from "../services/decode-node.ts";
+import { decodeService } from "../services/decode-service.ts";
+import { decodeEndpointSlice } from "../services/decode-slice.ts";
+import type { Decoded } from "../services/events.ts";
+import { field, identityOf } from "../services/object-reader.ts";
+import type { StringPool } from "../services/string-pool.ts";
+import type { ManifestDocument } from "./manifest-documents.ts";
+
+/** What a manifest can define. */
+export type ManifestObject =
+  | { readonly kind: "Service"; readonly value: Service }
+  | { readonly kind: "EndpointSlice"; readonly value: EndpointSlice }
+  | { readonly kind: "Node"; readonly value: ClusterNode };
+
+type Kind = ManifestObject["kind"];
+
+/** One object as a file defines it. */
+export interface ManifestEntry {
+  /** Kind and name, as "Service shop/web". */
+  readonly key: string;
+  /** Where it stands, as "file shop.yaml document 3". */
+  readonly at: string;
+  /** What was good of it; "unwanted" and "broken" as in Decoded. */
+  readonly object: ManifestObject | "unwanted" | "broken";
+  readonly rejections: readonly Rejection[];
+}
+
+/** What one version of a file says. */
+export interface ManifestFile {
+  readonly file: string;
+  readonly version: string;
+  readonly entries: readonly ManifestEntry[];
+  /** What is wrong beside the entries. */
+  readonly rejections: readonly Rejection[];
+  /** Kinds that hold nothing for a proxy. */
+  readonly ignoredKinds: ReadonlySet<string>;
+  /** False when something in it could not be read or named: then an absent object need not be a deleted one. */
+  readonly complete: boolean;
+}
+
+const API_VERSIONS: Readonly<Record<Kind, string>> = {
+  Service: "v1",
+  EndpointSlice: "discovery.k8s.io/v1",
+  Node: "v1",
+};
+
+/** Kinds of lists, with the kind of their items where an item does not say it. */
+const LISTS: ReadonlyMap<string, Kind | undefined> = new Map<string, Kind | undefined>([
+  ["List", undefined],
+  ["ServiceList", "Service"],
+  ["EndpointSliceList", "EndpointSlice"],
+  ["NodeList", "Node"],
+]);
+
+/** Decodes the documents of a file. Lists are opened; kinds that a proxy does not read are noted and left out. */
+export function decodeFile(
+  file: string,
+  version: string,
+  documents: readonly ManifestDocument[],
+  pool: StringPool,
+): ManifestFile {
+  const decoder = new FileDecoder(pool);
+  for (const document of documents) {
+    if (document.kind === "unparsable") decoder.miss(document.rejection);
+    else decoder.decode(document.value, `file ${file} document ${document.number}`);
+  }
+  const { entries, rejections, ignoredKinds, complete } = decoder;
+  return { file, version, entries, rejections, ignoredKinds, complete };
+}
+
+class FileDecoder {
+  readonly entries: ManifestEntry[] = [];
+  readonly rejections: Rejection[] = [];
+  readonly ignoredKinds = new Set<string>();
+  complete = true;
+  readonly #pool: StringPool;
+
+  constructor(pool: StringPool) {
+    this.#pool = pool;
+  }
+
+  /** Something that may have held objects cannot be read. */
+  miss(...rejections: readonly Rejection[]): void {
+    this.rejections.push(...rejections);
+    this.complete = false;
+  }
+
+  decode(object: unknown, at: string, itemKind?: Kind): void {
+    const kind = field(object, "kind") ?? itemKind;
+    const apiVersion = field(object, "apiVersion") ?? (itemKind === undefined ? undefined : API_VERSIONS[itemKind]);
+    if (typeof kind !== "string") {
+      this.miss({ object: at, field: "kind", value: "", reason: "is missing: this is no Kubernetes object" });
+    } else if (LISTS.has(kind)) {
+      this.#decodeList(object, at, LISTS.get(kind));
+    } else if (!isKnown(kind)) {
+      this.ignoredKinds.add(kind);
+    } else if (isOfOtherGroup(apiVersion, kind)) {
+      this.ignoredKinds.add(`${kind} of ${apiVersion}`);
+    } else {
+      this.#decodeKnown(kind, object, at, apiVersion);
+    }
+  }
+
+  #decodeList(list: unknown, at: string, itemKind: Kind | undefined): void {
+    const items = field(list, "items") ?? [];
+    if (Array.isArray(items)) {
+      items.forEach((item, index) => {
+        this.decode(item, `${at} items[${index}]`, itemKind);
+      });
+    } else {
+      this.miss({ object: at, field: "items", value: JSON.stringify(items), reason: "must be a list" });
+    }
+  }
+
+  #decodeKnown(kind: Kind, json: unknown, at: string, apiVersion: unknown): void {
+    const { decoded, object } = decodeKind(kind, json, this.#pool);
+    const identity = identityOf(json);
+    const found = decoded.rejections.map((rejection) => ({ ...rejection, object: `${rejection.object} in ${at}` }));
+    if (identity === undefined) {
+      this.miss(...found);
+      return;
+    }
+    const key = `${kind} ${kind === "Node" ? identity.name : `${identity.namespace}/${identity.name}`}`;
+    if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, at, object, rejections: found });
+    else
+      this.entries.push({ key, at, object: "broken", rejections: [wrongVersion(`${key} in ${at}`, apiVersion, kind)] });
+  }
+}
+
+function isKnown(kind: string): kind is Kind {
+  return Object.hasOwn(API_VERSIONS, kind);
+}
+
+function decodeKind(
+  kind: Kind,
+  json: unknown,
+  pool: StringPool,
+): { decoded: Decoded<unknown, unknown>; object: ManifestEntry["object"] } {
+  switch (kind) {
+    case "Service": {
+      const decoded = decodeService(json);
+      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+    }
+    case "EndpointSlice": {
+      const decoded = decodeEndpointSlice(json, pool);
+      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+    }
+    case "Node": {
+      const decoded = decodeNode(json);
+      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+    }
+  }
+}
+
+/** Others have a Service too, as serving.knative.dev; with our group, or none, it is a mistake. */
+function isOfOtherGroup(apiVersion: unknown, kind: Kind): boolean {
+  if (typeof apiVersion !== "string" || !apiVersion.includes("/")) return false;
+  const [group] = apiVersion.split("/");
+  return group !== API_VERSIONS[kind].split("/")[0];
+}
+
+function wrongVersion(object: string, apiVersion: unknown, kind: Kind): Rejection {
+  const value = apiVersion === undefined ? "" : String(apiVersion);
+  return { object, field: "apiVersion", value, reason: `must be ${API_VERSIONS[kind]}` };
+}
