@@ -2,6 +2,14 @@ import type { Errno } from "../kernel/kernel.ts";
 import type { OperationKind } from "../model/operation.ts";
 
 export type DriftKind = "missing" | "different" | "unwanted";
+export type DriftObject = "virtual-server" | "real-server" | "address" | "entry";
+
+/** So many objects of one kind were found to differ in one way from what was believed. */
+export interface DriftCount {
+  readonly object: DriftObject;
+  readonly kind: DriftKind;
+  readonly count: number;
+}
 
 /** What one flush did. Counts are of this flush, states as they are after it. */
 export interface SyncReport {
@@ -12,6 +20,10 @@ export interface SyncReport {
   readonly operations: readonly { readonly kind: OperationKind; readonly errno: Errno | ""; readonly count: number }[];
   /** Dirty work left for the next flush; 0 when all is programmed but refused keys. */
   readonly pending: number;
+  /** It ended at the limit of operations of one flush with more work known: the next one need not wait. */
+  readonly cut: boolean;
+  /** Found where the kernel's answers contradicted what was believed, and by a look that this flush had to begin with. */
+  readonly drift: readonly DriftCount[];
   readonly state: ReconcileState;
 }
 
@@ -40,9 +52,5 @@ export interface ObjectCounts {
 export interface LookReport {
   readonly durationMs: number;
   readonly first: boolean;
-  readonly drift: readonly {
-    readonly object: "virtual-server" | "real-server" | "address" | "entry";
-    readonly kind: DriftKind;
-    readonly count: number;
-  }[];
+  readonly drift: readonly DriftCount[];
 }

@@ -1,0 +1,154 @@
+import { type Cidr, type IPAddress, parseAddress, parseCidr } from "./model/address.ts";
+import type { Scheduler } from "./model/ipvs.ts";
+
+/** Told what is wrong with a text, as a clause that follows the text in a message. */
+export type Refuse = (problem: string) => void;
+
+/** Reads the text of a flag. Every problem goes to `refuse`; the value of a refused text means nothing. */
+export type Parse<Value> = (text: string, refuse: Refuse) => Value;
+
+/** Where a server listens. */
+export interface BindAddress {
+  readonly address: IPAddress;
+  readonly port: number;
+}
+
+/** The longest delay that a Node.js timer can hold (2^31-1 ms); a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const MS_PER_UNIT: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+const DURATION = /^[+-]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
+const DURATION_PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
+
+/** A duration as Go's time.ParseDuration reads it ("30s", "1h15m", "250ms", "0"), in ms; never negative. */
+export const parseDurationMs: Parse<number> = (text, refuse) => {
+  if (!DURATION.test(text)) {
+    refuse('must be a duration like "30s", "1h15m" or "250ms"');
+    return 0;
+  }
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(DURATION_PART)) ms += Number(amount) * (MS_PER_UNIT[unit ?? ""] ?? 0);
+  if (text.startsWith("-") && ms > 0) refuse("must not be negative");
+  if (ms > MAX_TIMER_MS) refuse("must be at most 596h");
+  return ms;
+};
+
+/** A duration above zero, in ms. */
+export const parsePeriodMs: Parse<number> = (text, refuse) => {
+  let refused = false;
+  const ms = parseDurationMs(text, (problem) => {
+    refused = true;
+    refuse(problem);
+  });
+  if (ms === 0 && !refused) refuse("must be greater than zero");
+  return ms;
+};
+
+/** A decimal integer from `min` to `max`. */
+export function integerFrom(min: number, max: number): Parse<number> {
+  return (text, refuse) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    refuse(max === Number.MAX_SAFE_INTEGER ? `must be an integer of at least ${min}` : `must be from ${min} to ${max}`);
+    return min;
+  };
+}
+
+const TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);
+const FALSE = new Set(["0", "f", "F", "false", "FALSE", "False"]);
+
+/** A boolean as Go's strconv.ParseBool reads it. */
+export const parseBoolean: Parse<boolean> = (text, refuse) => {
+  if (!TRUE.has(text) && !FALSE.has(text)) refuse("must be true or false");
+  return TRUE.has(text);
+};
+
+/** One of a few words. */
+export function oneOf<Word extends string>(...words: readonly [Word, ...Word[]]): Parse<Word> {
+  return (text, refuse) => {
+    const word = words.find((candidate) => candidate === text);
+    if (word === undefined) refuse(`must be one of ${words.join(", ")}`);
+    return word ?? words[0];
+  };
+}
+
+/** A text that must say something. */
+export const parseText: Parse<string> = (text) => text;
+
+const NODE_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
+
+/** The name of a Node object: trimmed and in lower case, as the kubelet registers itself. */
+export const parseNodeName: Parse<string> = (text, refuse) => {
+  const name = text.trim().toLowerCase();
+  if (name === "") refuse("must not be blank");
+  else if (!NODE_NAME.test(name)) refuse("must be a DNS name of lower case letters, digits, - and .");
+  return name;
+};
+
+function items(text: string): readonly string[] {
+  return text.trim() === "" ? [] : text.split(",").map((item) => item.trim());
+}
+
+/** Comma list of networks; a bare address is refused. */
+export const parseCidrs: Parse<readonly Cidr[]> = (text, refuse) =>
+  items(text).flatMap((item) => {
+    const network = parseCidr(item);
+    if (network === undefined) refuse(`"${item}" is not a CIDR like 10.0.0.0/8`);
+    return network ?? [];
+  });
+
+/** None, one network, or one of each family. */
+export const parseClusterCidrs: Parse<readonly Cidr[]> = (text, refuse) => {
+  const networks = parseCidrs(text, refuse);
+  const families = new Set(networks.map((network) => network.family));
+  if (networks.length !== families.size) refuse("must be one CIDR, or one of IPv4 and one of IPv6");
+  return networks;
+};
+
+/** Networks (none: every address), or the word `primary` alone. */
+export const parseNodePortAddresses: Parse<readonly Cidr[] | "primary"> = (text, refuse) => {
+  const words = items(text);
+  if (words.length === 1 && words[0] === "primary") return "primary";
+  if (!words.includes("primary")) return parseCidrs(text, refuse);
+  refuse("primary must stand alone");
+  return "primary";
+};
+
+/** Comma list of IP addresses. */
+export const parseAddresses: Parse<readonly IPAddress[]> = (text, refuse) =>
+  items(text).flatMap((item) => {
+    const address = parseAddress(item);
+    if (address === undefined) refuse(`"${item}" is not an IP address`);
+    return address ?? [];
+  });
+
+/** The schedulers that Linux has (net/netfilter/ipvs); whether this kernel has the module only the kernel can say. */
+const SCHEDULERS = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh"] as const;
+
+/** A scheduler of IPVS; the empty text, kube-proxy's default, is rr. */
+export const parseScheduler: Parse<Scheduler> = (text, refuse) =>
+  oneOf(...SCHEDULERS)(text === "" ? "rr" : text, refuse) as string as Scheduler;
+
+/** "IP:port", "[IPv6]:port" or an IP alone, which gets `defaultPort`; the empty text is undefined: do not listen. */
+export function bindAddress(defaultPort: number): Parse<BindAddress | undefined> {
+  return (text, refuse) => {
+    if (text === "") return undefined;
+    const bare = parseAddress(text);
+    if (bare !== undefined) return { address: bare, port: defaultPort };
+    const match = /^(?:\[([^\]]*:[^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+    const address = parseAddress(match?.[1] ?? match?.[2] ?? "");
+    const port = Number(match?.[3]);
+    if (address !== undefined && port >= 1 && port <= 65_535) return { address, port };
+    refuse("must be IP:port with a port from 1 to 65535");
+    return undefined;
+  };
+}

@@ -1,0 +1,127 @@
+import type { IPFamily } from "../model/address.ts";
+import type { ClusterNode } from "../model/service.ts";
+import type { SyncReport } from "../reconcile/sync-report.ts";
+
+/**
+ * What health is judged by. Times are ms since the epoch, 0 for never.
+ *
+ * - `failingSinceMs`: since when the kernel could not be asked; 0 while it answers.
+ * - `synced`: a sync has once left nothing to be programmed but what the kernel refused.
+ * - `node`: our Node object; undefined while unknown.
+ */
+export interface HealthFacts {
+  readonly families: readonly IPFamily[];
+  readonly syncPeriodMs: number;
+  readonly startedAtMs: number;
+  readonly node: Pick<ClusterNode, "leaving"> | undefined;
+  readonly synced: boolean;
+  readonly lastSyncMs: number;
+  readonly lastSuccessMs: number;
+  readonly oldestPendingMs: number;
+  readonly failingSinceMs: number;
+}
+
+/** What is known before the first sync. */
+export function healthAtStart(
+  start: Pick<HealthFacts, "families" | "syncPeriodMs" | "startedAtMs" | "node">,
+): HealthFacts {
+  return { ...start, synced: false, lastSyncMs: 0, lastSuccessMs: 0, oldestPendingMs: 0, failingSinceMs: 0 };
+}
+
+/** Whether all that is wanted is in the kernel: nothing was refused, or waits for its retry. */
+export function succeeded({ clean, pending, state }: SyncReport): boolean {
+  return clean && pending === 0 && state.refusedKeys === 0;
+}
+
+/** The facts after a sync that the kernel answered, whatever it answered. */
+export function healthAfterSync(facts: HealthFacts, report: SyncReport): HealthFacts {
+  const endedAtMs = report.startedAtMs + report.durationMs;
+  return {
+    ...facts,
+    synced: facts.synced || report.pending === 0,
+    lastSyncMs: endedAtMs,
+    lastSuccessMs: succeeded(report) ? endedAtMs : facts.lastSuccessMs,
+    oldestPendingMs: report.state.oldestPendingMs,
+    failingSinceMs: 0,
+  };
+}
+
+/** The facts after work was asked for: it is pending until a sync reports otherwise. */
+export function healthAfterRequest(facts: HealthFacts, nowMs: number): HealthFacts {
+  return facts.oldestPendingMs === 0 ? { ...facts, oldestPendingMs: nowMs } : facts;
+}
+
+/** The facts after the kernel could not be asked or did not answer. */
+export function healthAfterFailure(facts: HealthFacts, nowMs: number): HealthFacts {
+  return facts.failingSinceMs === 0 ? { ...facts, failingSinceMs: nowMs } : facts;
+}
+
+/** The facts after a look that the kernel answered. */
+export function healthAfterLook(facts: HealthFacts): HealthFacts {
+  return facts.failingSinceMs === 0 ? facts : { ...facts, failingSinceMs: 0 };
+}
+
+export interface HealthAnswer {
+  readonly status: 200 | 503;
+  /** JSON, keys in kube-proxy's order, no newline at the end. */
+  readonly body: string;
+}
+
+export type Probe = "healthz" | "livez" | "readyz";
+
+/**
+ * - livez: 503 when a restart may help. The kernel has not answered, or work has waited without any sync, for two sync
+ *   periods. A refused key alone does not count: a restart would ask the same again.
+ * - healthz: livez, and the node is known and stays. Load balancers ask this, and one Service that the kernel refuses
+ *   must not take every node from all Services.
+ * - readyz: livez, the first sync is complete, and nothing, refused keys included, has waited for two sync periods. So a
+ *   rollout stops at the first node on which something cannot be programmed.
+ *
+ * `utcOffsetMinutes` is of the time zone in which times are shown.
+ */
+export function answerProbe(probe: Probe, facts: HealthFacts, nowMs: number, utcOffsetMinutes: number): HealthAnswer {
+  const limitMs = 2 * facts.syncPeriodMs;
+  const isOld = (sinceMs: number) => sinceMs !== 0 && nowMs - sinceMs >= limitMs;
+  const unattemptedMs = facts.oldestPendingMs === 0 ? 0 : Math.max(facts.oldestPendingMs, facts.lastSyncMs);
+  const isAlive = !isOld(facts.failingSinceMs) && !isOld(unattemptedMs);
+  switch (probe) {
+    case "livez":
+      return answer(isAlive, { healthy: isAlive });
+    case "healthz": {
+      const nodeEligible = facts.node !== undefined && !facts.node.leaving;
+      return answer(isAlive && nodeEligible, { nodeEligible, healthy: isAlive });
+    }
+    case "readyz": {
+      const isReady = isAlive && facts.synced && !isOld(facts.oldestPendingMs);
+      return answer(isReady, { healthy: isReady });
+    }
+  }
+
+  function answer(isGood: boolean, verdict: { nodeEligible?: boolean; healthy: boolean }): HealthAnswer {
+    const updatedMs = Math.max(facts.startedAtMs, facts.lastSuccessMs);
+    const lastUpdated = goTime(updatedMs, utcOffsetMinutes);
+    const engine = { lastUpdated, healthy: verdict.healthy };
+    const body = {
+      lastUpdated: isGood ? goTime(nowMs, utcOffsetMinutes) : lastUpdated,
+      currentTime: goTime(nowMs, utcOffsetMinutes),
+      ...verdict,
+      // One engine serves both families; the reference has one for each and shows them apart.
+      ...(facts.families.length > 0 && { status: Object.fromEntries(facts.families.map((name) => [name, engine])) }),
+    };
+    return { status: isGood ? 200 : 503, body: JSON.stringify(body) };
+  }
+}
+
+/** Text of a time as Go's encoding/json writes it: RFC 3339, zeros at the end of the fraction cut; 0 is Go's zero time. */
+export function goTime(ms: number, utcOffsetMinutes: number): string {
+  if (ms === 0) return "0001-01-01T00:00:00Z";
+  const local = new Date(Math.floor(ms) + utcOffsetMinutes * 60_000).toISOString();
+  return local.replace(/\.?0*Z$/, zone(utcOffsetMinutes));
+}
+
+function zone(offsetMinutes: number): string {
+  if (offsetMinutes === 0) return "Z";
+  const minutes = Math.abs(offsetMinutes);
+  const parts = [Math.floor(minutes / 60), minutes % 60].map((part) => String(part).padStart(2, "0"));
+  return `${offsetMinutes < 0 ? "-" : "+"}${parts.join(":")}`;
+}

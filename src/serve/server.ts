@@ -1,0 +1,106 @@
+import fastify, { type FastifyInstance } from "fastify";
+import type { Registry } from "prom-client";
+import type { BindAddress } from "../flag-values.ts";
+import type { Logger } from "../log.ts";
+import type { HealthAnswer, Probe } from "./health.ts";
+
+/** Between two attempts to listen, as kube-proxy does. */
+const RETRY_MS = 5000;
+
+const PLAIN = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
+
+/** Serves /metrics, /healthz (whether the process answers at all) and /proxyMode. */
+export function metricsServer(registry: Registry): FastifyInstance {
+  const server = bareServer();
+  answerAnyMethod(server, "/metrics", async () => ({
+    status: 200,
+    headers: { "content-type": registry.contentType },
+    body: await registry.metrics(),
+  }));
+  answerAnyMethod(server, "/healthz", async () => ({ status: 200, headers: PLAIN, body: "ok" }));
+  answerAnyMethod(server, "/proxyMode", async () => ({ status: 200, headers: PLAIN, body: "ipvs" }));
+  return server;
+}
+
+const PROBES: readonly Probe[] = ["healthz", "livez", "readyz"];
+
+/** Serves /healthz, /livez and /readyz with what `probe` answers; it is called once for each request. */
+export function healthServer(probe: (probe: Probe) => HealthAnswer): FastifyInstance {
+  const server = bareServer();
+  const headers = { "content-type": "application/json", "x-content-type-options": "nosniff" };
+  for (const name of PROBES) answerAnyMethod(server, `/${name}`, async () => ({ headers, ...probe(name) }));
+  return server;
+}
+
+/** No client holds up its close, not even one in the middle of a request. */
+function bareServer(): FastifyInstance {
+  const server = fastify({ logger: false, forceCloseConnections: true });
+  server.removeAllContentTypeParsers();
+  // Nothing here reads a body, so no body can be wrong.
+  server.addContentTypeParser("*", (_request, payload, done) => {
+    payload.resume();
+    done(null);
+  });
+  server.setNotFoundHandler(async (_request, reply) => reply.code(404).headers(PLAIN).send("404 page not found\n"));
+  return server;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+function answerAnyMethod(server: FastifyInstance, path: string, answer: () => Promise<Answer>): void {
+  server.all(path, async (_request, reply) => {
+    const { status, headers, body } = await answer();
+    // As bytes: to JSON text Fastify would add a charset.
+    return reply.code(status).headers(headers).send(Buffer.from(body));
+  });
+}
+
+/** What of a Fastify server it takes to listen; tells the address it got as a URL. */
+export interface Listener {
+  listen(options: { readonly host: string; readonly port: number }): Promise<string>;
+}
+
+export interface ListenOptions {
+  /** For the log, as "metrics". */
+  readonly name: string;
+  readonly logger: Logger;
+  /** Rejects when the signal aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Listens, trying again every 5 s until it succeeds or the signal aborts: an address may appear later, and a
+ * predecessor may still hold the port. An unspecified address means both families. The caller closes the server.
+ */
+export async function listen(server: Listener, bind: BindAddress, options: ListenOptions): Promise<void> {
+  const { name, logger, sleep, signal } = options;
+  while (!signal.aborted) {
+    try {
+      logger.info({ server: name, address: await listenOnce(server, bind) }, "listening");
+      return;
+    } catch (error) {
+      logger.error({ server: name, ...bind, err: error, retryMs: RETRY_MS }, "cannot listen");
+    }
+    await sleep(RETRY_MS, signal).catch(() => undefined);
+  }
+}
+
+async function listenOnce(server: Listener, { address, port }: BindAddress): Promise<string> {
+  const isUnspecified = address === "0.0.0.0" || address === "::";
+  try {
+    return await server.listen({ host: isUnspecified ? "::" : address, port });
+  } catch (error) {
+    // A kernel without IPv6 has no dual-stack socket.
+    if (!isUnspecified || !isNoIPv6(error)) throw error;
+    return await server.listen({ host: "0.0.0.0", port });
+  }
+}
+
+function isNoIPv6(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "EAFNOSUPPORT" || error.code === "EADDRNOTAVAIL");
+}

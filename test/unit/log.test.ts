@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { createLogger, type LogOptions, levelOf } from "../../src/log.ts";
+
+function logged(options: LogOptions): readonly string[] {
+  const lines: string[] = [];
+  const logger = createLogger(options, { write: (line) => lines.push(line) });
+  logger.error({ err: new Error("no kernel") }, "cannot sync");
+  logger.warn({ key: "TCP/10.0.0.1:80", count: 2 }, "refused");
+  logger.info({}, "started");
+  logger.debug({}, "changed");
+  return lines;
+}
+
+test("json is one object a line with ISO time, level as a word, fields and message", () => {
+  const [error, warn, ...rest] = logged({ level: "info", format: "json" }).map((line) => JSON.parse(line));
+  expect(error).toMatchObject({ level: "error", msg: "cannot sync", err: { type: "Error", message: "no kernel" } });
+  expect(warn).toEqual({
+    level: "warn",
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    key: "TCP/10.0.0.1:80",
+    count: 2,
+    msg: "refused",
+  });
+  expect(rest).toEqual([expect.objectContaining({ level: "info" })]);
+});
+
+test("text is one line of time, level, message and fields", () => {
+  const lines = logged({ level: "debug", format: "text" });
+  expect(lines).toHaveLength(4);
+  expect(lines[1]).toMatch(/^\d{4}-\S+Z WARN {2}refused key="TCP\/10\.0\.0\.1:80" count=2\n$/);
+  expect(lines[2]).toMatch(/^\S+ INFO {2}started\n$/);
+  for (const line of lines) expect(line.match(/\n/g)).toHaveLength(1);
+});
+
+test.each([
+  [0, "info"],
+  [3, "info"],
+  [4, "debug"],
+  [10, "debug"],
+])("verbosity %d writes from %s on", (verbosity, level) => {
+  expect(levelOf(verbosity)).toBe(level);
+});

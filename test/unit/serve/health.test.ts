@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import {
+  answerProbe,
+  goTime,
+  type HealthFacts,
+  healthAfterFailure,
+  healthAfterLook,
+  healthAfterRequest,
+  healthAfterSync,
+  healthAtStart,
+} from "../../../src/serve/health.ts";
+import { syncReport } from "./reports.ts";
+
+const START = Date.UTC(2026, 10, 21, 4, 0, 0);
+const start = healthAtStart({
+  families: ["IPv4", "IPv6"],
+  syncPeriodMs: 30_000,
+  startedAtMs: START,
+  node: { leaving: false },
+});
+const good = healthAfterSync(start, syncReport({ startedAtMs: START + 1000, durationMs: 20 }));
+
+function statuses(facts: HealthFacts, afterMs: number) {
+  const status = (probe: "healthz" | "livez" | "readyz") => answerProbe(probe, facts, START + afterMs, 0).status;
+  return { healthz: status("healthz"), livez: status("livez"), readyz: status("readyz") };
+}
+
+const OK = { healthz: 200, livez: 200, readyz: 200 };
+const NOT_READY = { healthz: 200, livez: 200, readyz: 503 };
+const DEAD = { healthz: 503, livez: 503, readyz: 503 };
+const NODE_GONE = { healthz: 503, livez: 200, readyz: 200 };
+
+/** A sync of one minute after the start that left a key refused since then. */
+const refused = healthAfterSync(
+  good,
+  syncReport({ startedAtMs: START + 60_000, clean: false, state: { refusedKeys: 1, oldestPendingMs: START + 60_000 } }),
+);
+
+test.each<[string, HealthFacts, number, object]>([
+  ["before the first sync only readiness waits", start, 1, NOT_READY],
+  ["an hour without any work before the first sync is no failure", start, 3_600_000, NOT_READY],
+  ["after a sync all is well", good, 1020, OK],
+  ["an idle hour later all is well", good, 3_600_000, OK],
+  ["a first sync that left work is not complete", healthAfterSync(start, syncReport({ pending: 1 })), 1, NOT_READY],
+  ["a later sync that leaves work keeps readiness", healthAfterSync(good, syncReport({ pending: 1 })), 2000, OK],
+  [
+    "a first sync that left but refused keys is complete",
+    healthAfterSync(start, { ...syncReport(), clean: false }),
+    1,
+    OK,
+  ],
+  ["work asked for waits less than two periods", healthAfterRequest(good, START + 2000), 61_999, OK],
+  ["work asked for has waited two periods without a sync", healthAfterRequest(good, START + 2000), 62_000, DEAD],
+  ["the oldest request counts", healthAfterRequest(healthAfterRequest(good, START + 2000), START + 9000), 62_000, DEAD],
+  ["a key refused for less than two periods", refused, 119_999, OK],
+  [
+    "a key refused for two periods counts for readiness alone, while syncs go on",
+    again(refused, 119_000),
+    120_000,
+    NOT_READY,
+  ],
+  ["a refused key that is never tried again is a dead agent", refused, 120_002, DEAD],
+  ["the kernel does not answer for less than two periods", healthAfterFailure(good, START + 2000), 61_999, OK],
+  [
+    "the kernel has not answered for two periods, though nothing waits",
+    healthAfterFailure(good, START + 2000),
+    62_000,
+    DEAD,
+  ],
+  ["the first failure counts", healthAfterFailure(healthAfterFailure(good, START + 2000), START + 9000), 62_000, DEAD],
+  ["a sync ends the failure", healthAfterSync(healthAfterFailure(good, START + 2000), syncReport()), 62_000, OK],
+  ["a look ends the failure", healthAfterLook(healthAfterFailure(good, START + 2000)), 62_000, OK],
+  ["the node is leaving", { ...good, node: { leaving: true } }, 2000, NODE_GONE],
+  ["the node is unknown", { ...good, node: undefined }, 2000, NODE_GONE],
+])("%s", (_name, facts, afterMs, expected) => {
+  expect(statuses(facts, afterMs)).toEqual(expected);
+});
+
+/** The same refusal once more, that long after the start. */
+function again(facts: HealthFacts, afterMs: number): HealthFacts {
+  const state = { refusedKeys: 1, oldestPendingMs: facts.oldestPendingMs };
+  return healthAfterSync(facts, syncReport({ startedAtMs: START + afterMs, clean: false, state }));
+}
+
+describe("payload", () => {
+  test.each([
+    [
+      "healthz",
+      '{"lastUpdated":"2026-11-21T04:00:02.5Z","currentTime":"2026-11-21T04:00:02.5Z","nodeEligible":true,"healthy":true,"status":{"IPv4":{"lastUpdated":"2026-11-21T04:00:01.02Z","healthy":true},"IPv6":{"lastUpdated":"2026-11-21T04:00:01.02Z","healthy":true}}}',
+    ],
+    [
+      "livez",
+      '{"lastUpdated":"2026-11-21T04:00:02.5Z","currentTime":"2026-11-21T04:00:02.5Z","healthy":true,"status":{"IPv4":{"lastUpdated":"2026-11-21T04:00:01.02Z","healthy":true},"IPv6":{"lastUpdated":"2026-11-21T04:00:01.02Z","healthy":true}}}',
+    ],
+  ] as const)("%s has the keys of kube-proxy in its order", (probe, body) => {
+    expect(answerProbe(probe, good, START + 2500, 0)).toEqual({ status: 200, body });
+  });
+
+  test("an ineligible node is 503 with healthy true, and lastUpdated is of the last success", () => {
+    expect(answerProbe("healthz", { ...good, families: ["IPv4"], node: { leaving: true } }, START + 5000, 60)).toEqual({
+      status: 503,
+      body: '{"lastUpdated":"2026-11-21T05:00:01.02+01:00","currentTime":"2026-11-21T05:00:05+01:00","nodeEligible":false,"healthy":true,"status":{"IPv4":{"lastUpdated":"2026-11-21T05:00:01.02+01:00","healthy":true}}}',
+    });
+  });
+
+  test.each([
+    ["refused something", { clean: false }],
+    ["left work", { pending: 1 }],
+    ["left refused keys of before", { state: { refusedKeys: 1 } }],
+  ])("a sync that %s is no success: lastUpdated stays", (_name, report) => {
+    const facts = healthAfterSync(good, syncReport({ startedAtMs: START + 9000, ...report }));
+    expect(facts.lastSuccessMs).toBe(good.lastSuccessMs);
+  });
+
+  test("before the first success lastUpdated is the start", () => {
+    const { body } = answerProbe("readyz", start, START + 9000, 0);
+    expect(JSON.parse(body)).toMatchObject({ lastUpdated: "2026-11-21T04:00:00Z", healthy: false });
+  });
+
+  test("without families there is no status", () => {
+    const { body } = answerProbe("livez", { ...start, families: [] }, START, 0);
+    expect(Object.keys(JSON.parse(body))).toEqual(["lastUpdated", "currentTime", "healthy"]);
+  });
+});
+
+test.each([
+  [0, 0, "0001-01-01T00:00:00Z"],
+  [START, 0, "2026-11-21T04:00:00Z"],
+  [START + 10, 0, "2026-11-21T04:00:00.01Z"],
+  [START + 123, 0, "2026-11-21T04:00:00.123Z"],
+  [START + 123.9, 0, "2026-11-21T04:00:00.123Z"],
+  [START, 330, "2026-11-21T09:30:00+05:30"],
+  [START + 100, -570, "2026-11-20T18:30:00.1-09:30"],
+])("%d ms at an offset of %d minutes is %s, as Go writes it", (ms, offset, text) => {
+  expect(goTime(ms, offset)).toBe(text);
+});

@@ -1,0 +1,28 @@
+import type { ReconcileState, SyncReport } from "../../../src/reconcile/sync-report.ts";
+
+const NOTHING = { virtualServers: 0, realServers: 0, addresses: 0, entries: 0 };
+
+/** A sync that took 2 ms and left nothing to do, but for what is said. */
+export function syncReport(
+  report: Partial<Omit<SyncReport, "state">> & { readonly state?: Partial<ReconcileState> } = {},
+): SyncReport {
+  return {
+    startedAtMs: 1_000_000,
+    durationMs: 2,
+    clean: true,
+    operations: [],
+    pending: 0,
+    cut: false,
+    drift: [],
+    ...report,
+    state: {
+      desired: NOTHING,
+      held: NOTHING,
+      foreignServers: 0,
+      refusedKeys: 0,
+      drainingRealServers: 0,
+      oldestPendingMs: 0,
+      ...report.state,
+    },
+  };
+}

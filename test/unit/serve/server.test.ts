@@ -1,0 +1,218 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { networkInterfaces } from "node:os";
+import { Gauge, Registry } from "prom-client";
+import { afterEach, describe, expect, test } from "vitest";
+import { parseAddress } from "../../../src/model/address.ts";
+import { healthServer, listen, metricsServer } from "../../../src/serve/server.ts";
+
+type Server = ReturnType<typeof metricsServer>;
+
+const opened: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const server of opened.splice(0)) await server.close();
+});
+
+function opening<Closable extends { close(): unknown }>(server: Closable): Closable {
+  opened.push(server);
+  return server;
+}
+
+function health(status: 200 | 503 = 200) {
+  const asked: string[] = [];
+  const server = opening(
+    healthServer((probe) => {
+      asked.push(probe);
+      return { status, body: `{"probe":"${probe}"}` };
+    }),
+  );
+  return { server, asked };
+}
+
+function metrics(): Server {
+  const registry = new Registry();
+  new Gauge({ name: "answer", help: "The answer.", registers: [registry] }).set(42);
+  return opening(metricsServer(registry));
+}
+
+describe("health server", () => {
+  test.each(["healthz", "livez", "readyz"])("/%s answers what the probe says, byte for byte", async (probe) => {
+    const { server, asked } = health(503);
+    const response = await server.inject({ url: `/${probe}?verbose` });
+    expect(response.statusCode).toBe(503);
+    expect(response.headers["content-type"]).toBe("application/json");
+    expect(response.headers["x-content-type-options"]).toBe("nosniff");
+    expect(response.body).toBe(`{"probe":"${probe}"}`);
+    expect(asked).toEqual([probe]);
+  });
+
+  test.each(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const)("%s is as good as GET", async (method) => {
+    const response = await health().server.inject({ method, url: "/livez" });
+    expect([response.statusCode, response.body]).toEqual([200, '{"probe":"livez"}']);
+  });
+
+  test.each(["application/json", "text/plain", "no/such-type"])(
+    "a broken body of %s is not looked at",
+    async (type) => {
+      const request = { method: "POST", url: "/livez", headers: { "content-type": type }, payload: "{" } as const;
+      expect((await health().server.inject(request)).statusCode).toBe(200);
+    },
+  );
+
+  test("HEAD has the status and no body", async () => {
+    const { server, asked } = health(503);
+    const response = await server.inject({ method: "HEAD", url: "/healthz" });
+    expect([response.statusCode, response.body, asked]).toEqual([503, "", ["healthz"]]);
+  });
+
+  test.each(["/", "/healthz/", "/Healthz", "/healthz/ping", "/metrics"])("%s is not there", async (url) => {
+    const response = await health().server.inject({ url });
+    expect([response.statusCode, response.body]).toEqual([404, "404 page not found\n"]);
+  });
+});
+
+describe("metrics server", () => {
+  test.each([
+    ["/proxyMode", "ipvs"],
+    ["/healthz", "ok"],
+  ])("%s is exactly %s", async (url, body) => {
+    const response = await metrics().inject({ url });
+    expect(response.statusCode).toBe(200);
+    expect(response.headers["content-type"]).toBe("text/plain; charset=utf-8");
+    expect(response.headers["x-content-type-options"]).toBe("nosniff");
+    expect(response.body).toBe(body);
+  });
+
+  test("/metrics is the registry in Prometheus' text format", async () => {
+    const response = await metrics().inject({ url: "/metrics" });
+    expect(response.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+    expect(response.body).toBe("# HELP answer The answer.\n# TYPE answer gauge\nanswer 42\n");
+  });
+
+  test.each(["/livez", "/state", "/debug/pprof"])("%s is not there", async (url) => {
+    expect((await metrics().inject({ url })).statusCode).toBe(404);
+  });
+});
+
+/** A log that keeps lines, and a sleep that lasts until the test says so. */
+function surroundings() {
+  const lines: string[] = [];
+  const sleeps: { ms: number; wake: () => void }[] = [];
+  const line = (level: string) => (_fields: object, message: string) => void lines.push(`${level} ${message}`);
+  const logger = { error: line("error"), warn: line("warn"), info: line("info"), debug: line("debug") };
+  const slept = new EventTarget();
+  const sleep = (ms: number, signal: AbortSignal) =>
+    new Promise<void>((wake, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      sleeps.push({ ms, wake });
+      slept.dispatchEvent(new Event("sleep"));
+    });
+  const controller = new AbortController();
+  return { lines, sleeps, slept, controller, options: { name: "health", logger, sleep, signal: controller.signal } };
+}
+
+function address(text: string) {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+}
+
+/** Where a server listens. */
+function boundTo(server: Server): AddressInfo {
+  const bound = server.server.address();
+  if (bound === null || typeof bound === "string") throw new Error(`bound to ${bound}`);
+  return bound;
+}
+
+async function status(host: string, port: number): Promise<number> {
+  return (await fetch(`http://${host}:${port}/livez`)).status;
+}
+
+describe("listening", () => {
+  const hasIPv6 = Object.values(networkInterfaces()).some((list) => list?.some((bound) => bound.address === "::1"));
+
+  test("a specific address listens there alone", async () => {
+    const { server } = health();
+    const { lines, options } = surroundings();
+    await listen(server, { address: address("127.0.0.1"), port: 0 }, options);
+    expect(boundTo(server).address).toBe("127.0.0.1");
+    expect(await status("127.0.0.1", boundTo(server).port)).toBe(200);
+    expect(lines).toEqual(["info listening"]);
+  });
+
+  test.each(["0.0.0.0", "::"])("%s listens on whatever families there are", async (unspecified) => {
+    const { server } = health();
+    await listen(server, { address: address(unspecified), port: 0 }, surroundings().options);
+    expect(await status("127.0.0.1", boundTo(server).port)).toBe(200);
+    if (hasIPv6) expect(await status("[::1]", boundTo(server).port)).toBe(200);
+  });
+
+  test.each([
+    ["0.0.0.0", ["::", "0.0.0.0"], "info listening"],
+    ["10.0.0.1", ["10.0.0.1"], "info listening"],
+    ["fd00::1", ["fd00::1"], "error cannot listen"],
+  ])("in a kernel without IPv6 %s tries %j", async (text, hosts, outcome) => {
+    const tried: string[] = [];
+    const { lines, slept, controller, options } = surroundings();
+    slept.addEventListener("sleep", () => controller.abort());
+    const server = {
+      listen: async ({ host }: { host: string }) => {
+        tried.push(host);
+        if (host.includes(":")) throw Object.assign(new Error("no IPv6"), { code: "EAFNOSUPPORT" });
+        return `http://${host}`;
+      },
+    };
+    await listen(server, { address: address(text), port: 80 }, options);
+    expect([tried, lines]).toEqual([hosts, [outcome]]);
+  });
+
+  test("a taken port is tried again every 5 s until it is free", async () => {
+    const predecessor = opening(createServer()).listen(0, "127.0.0.1");
+    await once(predecessor, "listening");
+    const { port } = predecessor.address() as AddressInfo;
+    const { lines, sleeps, slept, options } = surroundings();
+    const { server } = health();
+
+    const sleeping = () => once(slept, "sleep");
+    let asleep = sleeping();
+    const listening = listen(server, { address: address("127.0.0.1"), port }, options);
+    await asleep;
+    asleep = sleeping();
+    sleeps[0]?.wake();
+    await asleep;
+    predecessor.close();
+    await once(predecessor, "close");
+    sleeps[1]?.wake();
+    await listening;
+
+    expect(sleeps.map(({ ms }) => ms)).toEqual([5000, 5000]);
+    expect(lines).toEqual(["error cannot listen", "error cannot listen", "info listening"]);
+    expect(await status("127.0.0.1", port)).toBe(200);
+  });
+
+  test("an abort ends the attempts without an error", async () => {
+    const predecessor = opening(createServer()).listen(0, "127.0.0.1");
+    await once(predecessor, "listening");
+    const { port } = predecessor.address() as AddressInfo;
+    const { lines, slept, controller, options } = surroundings();
+    const asleep = once(slept, "sleep");
+    const listening = listen(health().server, { address: address("127.0.0.1"), port }, options);
+    await asleep;
+    controller.abort();
+    await listening;
+    expect(lines).toEqual(["error cannot listen"]);
+  });
+
+  test("close does not wait for a client in the middle of a request", async () => {
+    const { server } = health();
+    await listen(server, { address: address("127.0.0.1"), port: 0 }, surroundings().options);
+    const { port } = boundTo(server);
+    const client = connect(port, "127.0.0.1").on("error", () => undefined);
+    const cut = once(client, "close");
+    client.write("GET /livez HTTP/1.1\r\n");
+    expect(await status("127.0.0.1", port)).toBe(200);
+    await server.close();
+    await cut;
+    await expect(status("127.0.0.1", port)).rejects.toThrow();
+  });
+});
