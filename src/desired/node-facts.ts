@@ -1,5 +1,7 @@
-import type { IPAddress, IPFamily } from "../model/address.ts";
+import { familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import type { Scheduler } from "../model/ipvs.ts";
+import type { ClusterNode } from "../model/service.ts";
+import { type NodePortSelection, resolveNodePortAddresses } from "./frontends.ts";
 
 /** Where we are and how we were told to work: the second argument of everything a Service can want. */
 export interface NodeFacts {
@@ -10,4 +12,49 @@ export interface NodeFacts {
   /** On which NodePorts answer; resolved, sorted, without loopback. */
   readonly nodePortAddresses: readonly IPAddress[];
   readonly scheduler: Scheduler;
+}
+
+/** The part of the configuration that facts depend on. */
+export interface NodeChoices {
+  readonly nodeName: string;
+  /** Instead of what the Node object says; empty: not given. */
+  readonly nodeIPs: readonly IPAddress[];
+  /** Empty: every address. */
+  readonly nodePortAddresses: NodePortSelection;
+  readonly scheduler: Scheduler;
+}
+
+/** What is so on this node: how it was configured, what its Node object says, and which addresses it really has. */
+export function nodeFacts(
+  choices: NodeChoices,
+  families: readonly IPFamily[],
+  node: ClusterNode | undefined,
+  nodeAddresses: readonly IPAddress[],
+): NodeFacts {
+  const nodeIPs = nodeIPsOf(choices, node);
+  return {
+    nodeName: choices.nodeName,
+    zone: node?.zone ?? "",
+    families,
+    nodePortAddresses: resolveNodePortAddresses(choices.nodePortAddresses, nodeAddresses, nodeIPs),
+    scheduler: choices.scheduler,
+  };
+}
+
+/** The node's IPs: those configured, else the first of each family of its Node object. */
+export function nodeIPsOf(choices: NodeChoices, node: ClusterNode | undefined): readonly IPAddress[] {
+  if (choices.nodeIPs.length > 0) return choices.nodeIPs;
+  const addresses = node?.addresses ?? [];
+  return addresses.filter((address, index) => addresses.findIndex((a) => familyOf(a) === familyOf(address)) === index);
+}
+
+/** Whether nothing that a Service can want would come out differently. */
+export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
+  return (
+    a.nodeName === b.nodeName &&
+    a.zone === b.zone &&
+    a.scheduler === b.scheduler &&
+    a.families.join() === b.families.join() &&
+    a.nodePortAddresses.join() === b.nodePortAddresses.join()
+  );
 }

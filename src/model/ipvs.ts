@@ -52,6 +52,17 @@ export function virtualServerKey(protocol: Protocol, address: IPAddress, port: n
   return `${protocol}/${addressPort(address, port)}` as VirtualServerKey;
 }
 
+/** The parts of which `virtualServerKey`, the only maker of keys, made this one. */
+export function parseVirtualServerKey(key: VirtualServerKey): Pick<VirtualServer, "protocol" | "address" | "port"> {
+  const slash = key.indexOf("/");
+  const colon = key.lastIndexOf(":");
+  return {
+    protocol: key.slice(0, slash) as Protocol,
+    address: key.slice(slash + 1, colon).replace(/[[\]]/g, "") as IPAddress,
+    port: Number(key.slice(colon + 1)),
+  };
+}
+
 export function realServerKey(address: IPAddress, port: number): RealServerKey {
   return addressPort(address, port) as RealServerKey;
 }

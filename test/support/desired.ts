@@ -1,0 +1,50 @@
+import type { NodeFacts } from "../../src/desired/node-facts.ts";
+import { type Wants, wants } from "../../src/desired/wants.ts";
+import { type Cidr, type IPAddress, type IPFamily, parseAddress, parseCidr } from "../../src/model/address.ts";
+import type { Scheduler } from "../../src/model/ipvs.ts";
+import { mergeSlices } from "../../src/services/endpoints.ts";
+import { type ServiceSpec, type SliceSpec, service, slice } from "./builders.ts";
+
+/** The parsed address; throws on what is none. */
+export function address(text: string): IPAddress {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(`"${text}" is not an address`);
+  return parsed;
+}
+
+/** The parsed network; throws on what is none. */
+export function network(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (parsed === undefined) throw new Error(`"${text}" is not a network`);
+  return parsed;
+}
+
+export interface FactsSpec {
+  readonly node?: string;
+  readonly zone?: string;
+  readonly families?: readonly IPFamily[];
+  readonly nodePorts?: readonly string[];
+  readonly scheduler?: string;
+}
+
+/** Node n1 in zone a with both families, NodePorts on 192.168.1.10, scheduler rr. */
+export function facts(said: FactsSpec = {}): NodeFacts {
+  return {
+    nodeName: said.node ?? "n1",
+    zone: said.zone ?? "a",
+    families: said.families ?? ["IPv4", "IPv6"],
+    nodePortAddresses: (said.nodePorts ?? ["192.168.1.10"]).map(address),
+    scheduler: (said.scheduler ?? "rr") as Scheduler, // any word is one: the kernel alone knows them
+  };
+}
+
+/** What the built Service with the built slices wants; slices are named as in `sliceObject`. */
+export function built(
+  name: string,
+  said: ServiceSpec = {},
+  slices: Readonly<Record<string, SliceSpec>> = {},
+  node: FactsSpec = {},
+): Wants {
+  const merged = mergeSlices(Object.entries(slices).map(([sliceName, spec]) => slice(sliceName, spec)));
+  return wants(service(name, said), merged, facts(node));
+}

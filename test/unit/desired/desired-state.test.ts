@@ -1,0 +1,173 @@
+import { describe, expect, test } from "vitest";
+import { DesiredState } from "../../../src/desired/desired-state.ts";
+import type { Keys } from "../../../src/desired/keys.ts";
+import { virtualServerKey } from "../../../src/model/ipvs.ts";
+import { type ServiceName, serviceName } from "../../../src/model/service.ts";
+import type { ServiceSpec } from "../../support/builders.ts";
+import { address, built } from "../../support/desired.ts";
+
+const A = serviceName("shop", "a");
+const B = serviceName("shop", "b");
+const C = serviceName("shop", "c");
+const KEY = virtualServerKey("TCP", address("10.96.0.10"), 80);
+
+const want = (endpoints: readonly string[], said: ServiceSpec = {}) =>
+  built("shop/any", said, { "shop/any-1": { endpoints: endpoints.map((ip) => ({ ip, node: "n1" })) } });
+
+function keys({ servers, addresses, entries }: Keys): readonly string[] {
+  return [...servers, ...addresses, ...entries].sort();
+}
+
+const realsOf = (desired: DesiredState) => [...(desired.server(KEY)?.reals.keys() ?? [])];
+
+/** Counted from what can be asked for, to hold the running counts against. */
+function counted(desired: DesiredState): ReturnType<DesiredState["counts"]> {
+  const servers = [...desired.servers()];
+  return {
+    virtualServers: servers.length,
+    realServers: servers.reduce((sum, { reals }) => sum + reals.size, 0),
+    addresses: [...desired.addresses()].length,
+    entries: [...desired.entries()].length,
+  };
+}
+
+describe("keys that changed", () => {
+  const NEW = ["10.96.0.10", "KUBE-CLUSTER-IP 10.96.0.10,tcp:80", "KUBE-IPVS-IPS 10.96.0.10", "TCP/10.96.0.10:80"];
+  const LOOP_5 = "KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5";
+  const LOOP_6 = "KUBE-LOOP-BACK 10.244.1.6,tcp:8080,10.244.1.6";
+  const one = want(["10.244.1.5"]);
+
+  const rows: readonly (readonly [string, ReturnType<typeof want> | undefined, readonly string[]])[] = [
+    ["nothing, when the content is the same", want(["10.244.1.5"]), []],
+    ["the server whose endpoint changed", want(["10.244.1.6"]), [LOOP_5, LOOP_6, "TCP/10.96.0.10:80"].sort()],
+    ["the server that got an endpoint", want(["10.244.1.5", "10.244.1.6"]), [LOOP_6, "TCP/10.96.0.10:80"]],
+    ["the server that lost its endpoint", want([]), [LOOP_5, "TCP/10.96.0.10:80"]],
+    ["the server whose affinity changed", want(["10.244.1.5"], { affinity: 60 }), ["TCP/10.96.0.10:80"]],
+    ["all of it, when the Service goes", undefined, [...NEW, LOOP_5].sort()],
+    [
+      "the old and the new port, not the address they share",
+      want(["10.244.1.5"], { ports: [81] }),
+      [
+        "KUBE-CLUSTER-IP 10.96.0.10,tcp:80",
+        "KUBE-CLUSTER-IP 10.96.0.10,tcp:81",
+        "TCP/10.96.0.10:80",
+        "TCP/10.96.0.10:81",
+      ],
+    ],
+  ];
+  test.each(rows)("%s", (_, next, expected) => {
+    const desired = new DesiredState();
+    expect(keys(desired.replace(A, one))).toEqual([...NEW, LOOP_5].sort());
+    expect(keys(desired.replace(A, next))).toEqual(expected);
+    expect(desired.counts()).toEqual(counted(desired));
+    desired.replace(A, undefined);
+    expect(desired.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
+  });
+
+  test("nothing, when a Service that wanted nothing goes", () => {
+    expect(keys(new DesiredState().replace(A, undefined))).toEqual([]);
+  });
+});
+
+describe("several Services want one virtual server", () => {
+  const five = want(["10.244.1.5"]);
+  const six = want(["10.244.1.6"]);
+  const seven = want(["10.244.1.7"]);
+  const wanted = new Map<ServiceName, ReturnType<typeof want>>([
+    [A, five],
+    [B, six],
+    [C, seven],
+  ]);
+
+  const orders = [
+    [A, B, C],
+    [A, C, B],
+    [B, A, C],
+    [B, C, A],
+    [C, A, B],
+    [C, B, A],
+  ];
+  test.each(orders)("the first by name holds it: %s, %s, %s", (...order) => {
+    const desired = new DesiredState();
+    for (const name of order) desired.replace(name, wanted.get(name));
+    expect(desired.owner(KEY)).toBe(A);
+    expect(realsOf(desired)).toEqual(["10.244.1.5:8080"]);
+    expect(desired.conflicts()).toEqual([{ key: KEY, holder: A, losers: [B, C] }]);
+    expect(desired.counts()).toMatchObject({ virtualServers: 1, realServers: 1, addresses: 1, entries: 5 });
+  });
+
+  test("when the holder goes the next by name takes over, and nobody else is touched", () => {
+    const desired = new DesiredState();
+    for (const [name, wants] of wanted) desired.replace(name, wants);
+    expect(keys(desired.replace(A, undefined))).toEqual([
+      "KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5",
+      "TCP/10.96.0.10:80",
+    ]);
+    expect(realsOf(desired)).toEqual(["10.244.1.6:8080"]);
+    expect(desired.conflicts()).toEqual([{ key: KEY, holder: B, losers: [C] }]);
+    desired.replace(B, undefined);
+    expect(desired.owner(KEY)).toBe(C);
+    expect(desired.conflicts()).toEqual([]);
+    desired.replace(C, undefined);
+    expect(desired.server(KEY)).toBeUndefined();
+    expect(desired.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
+  });
+
+  test("a heir that wants the same changes the owner and no key", () => {
+    const desired = new DesiredState();
+    desired.replace(A, five);
+    expect(keys(desired.replace(B, want(["10.244.1.5"])))).toEqual([]);
+    expect(keys(desired.replace(A, undefined))).toEqual([]);
+    expect(desired.owner(KEY)).toBe(B);
+  });
+
+  test("a loser's change shows only in what is its own", () => {
+    const desired = new DesiredState();
+    desired.replace(A, five);
+    desired.replace(B, six);
+    expect(keys(desired.replace(B, want(["10.244.1.9"])))).toEqual([
+      "KUBE-LOOP-BACK 10.244.1.6,tcp:8080,10.244.1.6",
+      "KUBE-LOOP-BACK 10.244.1.9,tcp:8080,10.244.1.9",
+    ]);
+    expect(keys(desired.replace(B, undefined))).toEqual(["KUBE-LOOP-BACK 10.244.1.9,tcp:8080,10.244.1.9"]);
+    expect(desired.owner(KEY)).toBe(A);
+    expect(desired.conflicts()).toEqual([]);
+  });
+
+  test("an earlier name that comes later takes it away", () => {
+    const desired = new DesiredState();
+    desired.replace(B, want(["10.244.1.6", "10.244.1.7"]));
+    expect(keys(desired.replace(A, five))).toContain(KEY);
+    expect(realsOf(desired)).toEqual(["10.244.1.5:8080"]);
+    expect(desired.counts()).toEqual(counted(desired));
+  });
+
+  test("conflicts are sorted by key", () => {
+    const desired = new DesiredState();
+    for (const name of [A, B])
+      desired.replace(
+        name,
+        want([], {
+          ports: [
+            { name: "b", port: 90 },
+            { name: "a", port: 80 },
+          ],
+        }),
+      );
+    expect(desired.conflicts().map(({ key }) => key)).toEqual(["TCP/10.96.0.10:80", "TCP/10.96.0.10:90"]);
+  });
+});
+
+test("an address and its members stay until the last Service that wants them goes", () => {
+  const desired = new DesiredState();
+  const entry = "KUBE-IPVS-IPS 10.96.0.10";
+  desired.replace(A, want([], { ports: [80] }));
+  desired.replace(B, want([], { ports: [81] }));
+  desired.replace(C, want([], { ports: [82] }));
+  for (const name of [B, A]) {
+    expect(keys(desired.replace(name, undefined))).not.toContain("10.96.0.10");
+    expect(desired.hasAddress(address("10.96.0.10"))).toBe(true);
+  }
+  expect(keys(desired.replace(C, undefined))).toEqual(expect.arrayContaining(["10.96.0.10", entry]));
+  expect(desired.hasAddress(address("10.96.0.10"))).toBe(false);
+});
