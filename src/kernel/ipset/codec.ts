@@ -1,0 +1,286 @@
+import { addressFromBytes, type IPAddress } from "../../model/address.ts";
+import {
+  addressEntry,
+  addressPortAddressEntry,
+  addressPortEntry,
+  type IPSet,
+  portEntry,
+  type SetEntry,
+  type SetName,
+} from "../../model/ipset.ts";
+import { PROTOCOLS, type Protocol } from "../../model/service.ts";
+import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
+import {
+  beginNetfilterMessage,
+  endMessage,
+  MESSAGE_HEADER_BYTES,
+  NETFILTER_HEADER_BYTES,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+} from "../netlink/message.ts";
+import * as k from "./constants.ts";
+
+/** How many members a set may have, and with how many hash buckets it starts. A set of ports needs neither. */
+export interface SetSize {
+  readonly maxElements: number;
+  readonly hashSize: number;
+}
+
+/** A set as the kernel describes it. */
+export interface SetHeader extends SetSize {
+  readonly name: string;
+  readonly type: string;
+  /** NFPROTO_ number. */
+  readonly family: number;
+}
+
+/** What one part of a LIST tells: the header comes with the first part of a set, members with any. */
+export interface SetPart {
+  readonly header: SetHeader | undefined;
+  readonly entries: readonly SetEntry[];
+}
+
+/** Asks which protocol versions the kernel speaks. */
+export function encodeProtocol(writer: AttributeWriter): void {
+  endMessage(writer, begin(writer, k.IPSET_CMD_PROTOCOL, 0, k.PROTOCOL_MIN));
+}
+
+/** The version to speak from the answer to `encodeProtocol`; undefined if there is none in common. */
+export function decodeProtocol(payload: Uint8Array): number | undefined {
+  const reader = attributes(payload);
+  let highest = 0;
+  let lowest = 0;
+  while (reader.next()) {
+    if (reader.type === k.IPSET_ATTR_PROTOCOL) highest = reader.u8();
+    if (reader.type === k.IPSET_ATTR_PROTOCOL_MIN) lowest = reader.u8();
+  }
+  const version = Math.min(highest, k.PROTOCOL_MAX);
+  return reader.failed || version < Math.max(lowest, k.PROTOCOL_MIN) ? undefined : version;
+}
+
+/** CREATE; refused with IPSET_ERR_EXIST if the name is taken. */
+export function encodeCreate(
+  writer: AttributeWriter,
+  protocol: number,
+  request: { readonly name: string; readonly set: IPSet; readonly size: SetSize },
+): void {
+  const { name, set, size } = request;
+  const begun = begin(writer, k.IPSET_CMD_CREATE, NLM_F_CREATE | NLM_F_EXCL, protocol);
+  writer.string(k.IPSET_ATTR_SETNAME, name);
+  writer.string(k.IPSET_ATTR_TYPENAME, set.type);
+  writer.u8(k.IPSET_ATTR_REVISION, k.REVISIONS[set.type]);
+  writer.u8(k.IPSET_ATTR_FAMILY, k.familyNumber(set.type, set.family));
+  const data = writer.begin(k.IPSET_ATTR_DATA);
+  if (set.type === "bitmap:port") {
+    writer.be16(k.IPSET_ATTR_PORT | k.NLA_F_NET_BYTEORDER, 0);
+    writer.be16(k.IPSET_ATTR_PORT_TO | k.NLA_F_NET_BYTEORDER, 65_535);
+  } else {
+    writer.be32(k.IPSET_ATTR_HASHSIZE | k.NLA_F_NET_BYTEORDER, size.hashSize);
+    writer.be32(k.IPSET_ATTR_MAXELEM | k.NLA_F_NET_BYTEORDER, size.maxElements);
+  }
+  writer.end(data);
+  endMessage(writer, begun);
+}
+
+/** DESTROY; refused with IPSET_ERR_BUSY while a rule refers to the set. */
+export function encodeDestroy(writer: AttributeWriter, protocol: number, name: string): void {
+  const begun = begin(writer, k.IPSET_CMD_DESTROY, 0, protocol);
+  writer.string(k.IPSET_ATTR_SETNAME, name);
+  endMessage(writer, begun);
+}
+
+/** SWAP: the names change places, and rules follow the name. */
+export function encodeSwap(writer: AttributeWriter, protocol: number, [from, to]: readonly [string, string]): void {
+  const begun = begin(writer, k.IPSET_CMD_SWAP, 0, protocol);
+  writer.string(k.IPSET_ATTR_SETNAME, from);
+  writer.string(k.IPSET_ATTR_SETNAME2, to);
+  endMessage(writer, begun);
+}
+
+/** A dump of the headers of all sets. */
+export function encodeListHeaders(writer: AttributeWriter, protocol: number): void {
+  const begun = begin(writer, k.IPSET_CMD_LIST, NLM_F_DUMP, protocol);
+  writer.be32(k.IPSET_ATTR_FLAGS | k.NLA_F_NET_BYTEORDER, k.IPSET_FLAG_LIST_HEADER);
+  endMessage(writer, begun);
+}
+
+/** A dump of one set with its members; refused with ENOENT if there is none of that name. */
+export function encodeList(writer: AttributeWriter, protocol: number, name: string): void {
+  const begun = begin(writer, k.IPSET_CMD_LIST, NLM_F_DUMP, protocol);
+  writer.string(k.IPSET_ATTR_SETNAME, name);
+  endMessage(writer, begun);
+}
+
+/** Members to add to, or to delete from, one set in one message. */
+export interface EntriesRequest {
+  readonly kind: "add-entry" | "delete-entry";
+  readonly name: string;
+  readonly entries: readonly SetEntry[];
+}
+
+/**
+ * ADD or DEL of many members. The kernel works through them in order and stops at the first that it refuses; it then
+ * sends the request back with the line number of that entry written over the message's own (`call_ad`), which
+ * therefore comes before the entries: a receive buffer may be shorter than the message.
+ *
+ *     | protocol | setname | lineno 0 | adt | data { lineno 1, member } | data { lineno 2, member } | ...
+ */
+export function encodeEntries(writer: AttributeWriter, protocol: number, request: EntriesRequest): void {
+  const command = request.kind === "add-entry" ? k.IPSET_CMD_ADD : k.IPSET_CMD_DEL;
+  // Without NLM_F_EXCL a member that is there already, or gone already, would pass for success.
+  const begun = begin(writer, command, NLM_F_CREATE | NLM_F_EXCL, protocol);
+  writer.string(k.IPSET_ATTR_SETNAME, request.name);
+  writer.u32(k.IPSET_ATTR_LINENO, 0);
+  const adt = writer.begin(k.IPSET_ATTR_ADT);
+  let line = 0;
+  for (const entry of request.entries) {
+    line += 1;
+    const data = writer.begin(k.IPSET_ATTR_DATA);
+    writer.u32(k.IPSET_ATTR_LINENO, line);
+    encodeMember(writer, entry);
+    writer.end(data);
+  }
+  writer.end(adt);
+  endMessage(writer, begun);
+}
+
+/** The line that a refused ADD or DEL came back with: 1 is its first entry; 0 if the refusal is about the whole. */
+export function decodeRefusedLine(request: Uint8Array): number {
+  const reader = attributes(request.subarray(MESSAGE_HEADER_BYTES));
+  while (reader.next()) if (reader.type === k.IPSET_ATTR_LINENO) return reader.u32();
+  return 0;
+}
+
+function encodeMember(writer: AttributeWriter, entry: SetEntry): void {
+  if (entry.address !== undefined) encodeAddress(writer, k.IPSET_ATTR_IP, entry.address);
+  if (entry.port !== undefined) writer.be16(k.IPSET_ATTR_PORT | k.NLA_F_NET_BYTEORDER, entry.port);
+  if (entry.protocol !== undefined) writer.u8(k.IPSET_ATTR_PROTO, k.PROTOCOL_NUMBERS[entry.protocol]);
+  if (entry.second !== undefined) encodeAddress(writer, k.IPSET_ATTR_IP2, entry.second);
+  if (entry.set.type === "hash:ip,port,net" && entry.secondPrefix !== undefined) {
+    writer.u8(k.IPSET_ATTR_CIDR2, entry.secondPrefix);
+  }
+}
+
+function encodeAddress(writer: AttributeWriter, type: number, address: IPAddress): void {
+  const begun = writer.begin(type);
+  const inner = address.includes(":") ? k.IPSET_ATTR_IPADDR_IPV6 : k.IPSET_ATTR_IPADDR_IPV4;
+  writer.address(inner | k.NLA_F_NET_BYTEORDER, address);
+  writer.end(begun);
+}
+
+/**
+ * One part of the answer to a LIST; undefined if it cannot be read. Members become entries of the set among `sets`
+ * that has the part's name. A member that no SetEntry can express (of another protocol than Kubernetes knows) is left
+ * out: it is not ours.
+ */
+export function decodePart(payload: Uint8Array, sets: ReadonlyMap<SetName, IPSet>): SetPart | undefined {
+  const reader = attributes(payload);
+  let header: SetHeader = { name: "", type: "", family: 0, maxElements: 0, hashSize: 0 };
+  const entries: SetEntry[] = [];
+  while (reader.next()) {
+    switch (reader.type) {
+      case k.IPSET_ATTR_SETNAME:
+        header = { ...header, name: reader.string() };
+        break;
+      case k.IPSET_ATTR_TYPENAME:
+        header = { ...header, type: reader.string() };
+        break;
+      case k.IPSET_ATTR_FAMILY:
+        header = { ...header, family: reader.u8() };
+        break;
+      case k.IPSET_ATTR_DATA:
+        header = { ...header, ...decodeSize(reader.nested()) };
+        break;
+      case k.IPSET_ATTR_ADT:
+        decodeMembers(reader.nested(), find(sets, header.name), entries);
+        break;
+    }
+  }
+  if (reader.failed || header.name === "") return undefined;
+  return { header: header.type === "" ? undefined : header, entries };
+}
+
+function find(sets: ReadonlyMap<SetName, IPSet>, name: string): IPSet | undefined {
+  // A name that is not one of ours is only looked up, and not found.
+  return sets.get(name as SetName);
+}
+
+function decodeSize(reader: AttributeReader): SetSize {
+  let maxElements = 0;
+  let hashSize = 0;
+  while (reader.next()) {
+    if (reader.type === k.IPSET_ATTR_MAXELEM) maxElements = reader.be32();
+    if (reader.type === k.IPSET_ATTR_HASHSIZE) hashSize = reader.be32();
+  }
+  return { maxElements, hashSize };
+}
+
+function decodeMembers(reader: AttributeReader, set: IPSet | undefined, entries: SetEntry[]): void {
+  if (set === undefined) return;
+  while (reader.next()) {
+    const entry = decodeMember(reader.nested(), set);
+    if (entry !== undefined) entries.push(entry);
+  }
+}
+
+/** The parts of a member, as far as it has them. */
+interface Member {
+  address?: IPAddress;
+  port?: number;
+  protocol?: Protocol;
+  second?: IPAddress;
+  secondPrefix?: number;
+}
+
+function decodeMember(reader: AttributeReader, set: IPSet): SetEntry | undefined {
+  const member: Member = {};
+  while (reader.next()) decodeMemberAttribute(reader, member);
+  const { address, port, protocol, second, secondPrefix } = member;
+  if (set.type === "bitmap:port") return port === undefined ? undefined : portEntry(set, port);
+  if (address === undefined) return undefined;
+  if (set.type === "hash:ip") return addressEntry(set, address);
+  if (port === undefined || protocol === undefined) return undefined;
+  if (set.type === "hash:ip,port") return addressPortEntry(set, address, protocol, port);
+  return second && addressPortAddressEntry(set, address, protocol, port, second, secondPrefix);
+}
+
+function decodeMemberAttribute(reader: AttributeReader, member: Member): void {
+  switch (reader.type) {
+    case k.IPSET_ATTR_IP:
+      Object.assign(member, { address: decodeAddress(reader.nested()) });
+      break;
+    case k.IPSET_ATTR_PORT:
+      member.port = reader.be16();
+      break;
+    case k.IPSET_ATTR_PROTO: {
+      const number = reader.u8();
+      Object.assign(member, { protocol: PROTOCOLS.find((protocol) => k.PROTOCOL_NUMBERS[protocol] === number) });
+      break;
+    }
+    case k.IPSET_ATTR_IP2:
+      Object.assign(member, { second: decodeAddress(reader.nested()) });
+      break;
+    case k.IPSET_ATTR_CIDR2:
+      member.secondPrefix = reader.u8();
+      break;
+  }
+}
+
+function decodeAddress(reader: AttributeReader): IPAddress | undefined {
+  while (reader.next()) {
+    const bytes = reader.bytes();
+    if (bytes.length === 4 || bytes.length === 16) return addressFromBytes(bytes);
+  }
+  return undefined;
+}
+
+function attributes(payload: Uint8Array): AttributeReader {
+  return new AttributeReader(payload.subarray(NETFILTER_HEADER_BYTES));
+}
+
+function begin(writer: AttributeWriter, command: number, flags: number, protocol: number): number {
+  const begun = beginNetfilterMessage(writer, k.NFNL_SUBSYS_IPSET, flags, command, k.NFPROTO_IPV4);
+  writer.u8(k.IPSET_ATTR_PROTOCOL, protocol);
+  return begun;
+}

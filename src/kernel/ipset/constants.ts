@@ -1,0 +1,113 @@
+import type { IPFamily } from "../../model/address.ts";
+import type { SetType } from "../../model/ipset.ts";
+import type { Protocol } from "../../model/service.ts";
+import type { Errno } from "../kernel.ts";
+
+// From linux/netfilter/ipset/ip_set.h, ip_set_hash.h and ip_set_bitmap.h.
+
+export const NFNL_SUBSYS_IPSET = 6;
+
+/** The protocol versions that we speak. What we use of them is the same. */
+export const PROTOCOL_MIN = 6;
+export const PROTOCOL_MAX = 7;
+
+export const IPSET_CMD_PROTOCOL = 1;
+export const IPSET_CMD_CREATE = 2;
+export const IPSET_CMD_DESTROY = 3;
+export const IPSET_CMD_SWAP = 6;
+export const IPSET_CMD_LIST = 7;
+export const IPSET_CMD_ADD = 9;
+export const IPSET_CMD_DEL = 10;
+
+/** Attributes of a command. */
+export const IPSET_ATTR_PROTOCOL = 1;
+export const IPSET_ATTR_SETNAME = 2;
+export const IPSET_ATTR_TYPENAME = 3;
+export const IPSET_ATTR_SETNAME2 = 3;
+export const IPSET_ATTR_REVISION = 4;
+export const IPSET_ATTR_FAMILY = 5;
+export const IPSET_ATTR_FLAGS = 6;
+export const IPSET_ATTR_DATA = 7;
+export const IPSET_ATTR_ADT = 8;
+/** In a command and in each of its entries. */
+export const IPSET_ATTR_LINENO = 9;
+export const IPSET_ATTR_PROTOCOL_MIN = 10;
+
+/** Attributes within IPSET_ATTR_DATA, of a member. */
+export const IPSET_ATTR_IP = 1;
+export const IPSET_ATTR_PORT = 4;
+export const IPSET_ATTR_PORT_TO = 5;
+export const IPSET_ATTR_PROTO = 7;
+export const IPSET_ATTR_IP2 = 20;
+export const IPSET_ATTR_CIDR2 = 21;
+
+/** Attributes within IPSET_ATTR_DATA, of a set. */
+export const IPSET_ATTR_HASHSIZE = 18;
+export const IPSET_ATTR_MAXELEM = 19;
+
+export const IPSET_ATTR_IPADDR_IPV4 = 1;
+export const IPSET_ATTR_IPADDR_IPV6 = 2;
+
+/** Must be set on every integer and address wider than a byte, but for the line numbers: those are the host's. */
+export const NLA_F_NET_BYTEORDER = 0x4000;
+
+/** In IPSET_ATTR_FLAGS of a LIST: the sets without their members. */
+export const IPSET_FLAG_LIST_HEADER = 1 << 2;
+
+export const NFPROTO_UNSPEC = 0;
+export const NFPROTO_IPV4 = 2;
+export const NFPROTO_IPV6 = 10;
+
+/**
+ * The revision that we ask for: the first that knows SCTP. Every kernel has it, and so has every `ipset` tool, which
+ * refuses to list a set of a revision that is newer than itself.
+ */
+export const REVISIONS: Readonly<Record<SetType, number>> = {
+  "hash:ip": 0,
+  "hash:ip,port": 1,
+  "hash:ip,port,ip": 1,
+  "hash:ip,port,net": 1,
+  "bitmap:port": 0,
+};
+
+export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
+
+/** NFPROTO_ number of a set; a set of ports belongs to no family. */
+export function familyNumber(type: SetType, family: IPFamily): number {
+  if (type === "bitmap:port") return NFPROTO_UNSPEC;
+  return family === "IPv4" ? NFPROTO_IPV4 : NFPROTO_IPV6;
+}
+
+/** The member to add is there, the member to delete is not, or the set to create is there and different. */
+export const IPSET_ERR_EXIST = 4103;
+/** Of hash types only: other types have other errors from 4352 on. */
+export const IPSET_ERR_HASH_FULL = 4352;
+
+/** Errors above 4096 are ipset's own. */
+export const IPSET_ERRORS: ReadonlyMap<number, Errno> = new Map([
+  [4097, "IPSET_ERR_PROTOCOL"],
+  [4098, "IPSET_ERR_FIND_TYPE"],
+  [4099, "IPSET_ERR_MAX_SETS"],
+  [4100, "IPSET_ERR_BUSY"],
+  [4101, "IPSET_ERR_EXIST_SETNAME2"],
+  [4102, "IPSET_ERR_TYPE_MISMATCH"],
+  [IPSET_ERR_EXIST, "IPSET_ERR_EXIST"],
+  [4104, "IPSET_ERR_INVALID_CIDR"],
+  [4105, "IPSET_ERR_INVALID_NETMASK"],
+  [4106, "IPSET_ERR_INVALID_FAMILY"],
+  [4107, "IPSET_ERR_TIMEOUT"],
+  [4108, "IPSET_ERR_REFERENCED"],
+  [4109, "IPSET_ERR_IPADDR_IPV4"],
+  [4110, "IPSET_ERR_IPADDR_IPV6"],
+  [4111, "IPSET_ERR_COUNTER"],
+  [4112, "IPSET_ERR_COMMENT"],
+  [4113, "IPSET_ERR_INVALID_MARKMASK"],
+  [4114, "IPSET_ERR_SKBINFO"],
+  [4115, "IPSET_ERR_BITMASK_NETMASK_EXCL"],
+  [IPSET_ERR_HASH_FULL, "IPSET_ERR_HASH_FULL"],
+  [4353, "IPSET_ERR_HASH_ELEM"],
+  [4354, "IPSET_ERR_INVALID_PROTO"],
+  [4355, "IPSET_ERR_MISSING_PROTO"],
+  [4356, "IPSET_ERR_HASH_RANGE_UNSUPPORTED"],
+  [4357, "IPSET_ERR_HASH_RANGE"],
+]);

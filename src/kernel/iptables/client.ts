@@ -1,0 +1,169 @@
+import type { IPFamily } from "../../model/address.ts";
+import type { NodeSetup, RuleTable } from "../kernel.ts";
+import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
+import { type RunProcess, runProcess } from "./process.ts";
+import { ownPart, parseSave, removalText, restoreText, type SavedTable } from "./save-format.ts";
+
+/** One table of one family could not be read or written. The others are not concerned. */
+export class IptablesError extends Error {
+  override readonly name = "IptablesError";
+  readonly family: IPFamily;
+  readonly table: RuleTable["name"];
+  /** What the program said. */
+  readonly stderr: string;
+  /** The line of ours that it complained about; "" if it named none. */
+  readonly line: string;
+
+  constructor(act: "read" | "write", family: IPFamily, table: RuleTable["name"], stderr: string, line = "") {
+    super(
+      `Cannot ${act} iptables table "${table}" of ${family}: ${stderr.trim()}${line === "" ? "" : ` (line "${line}")`}`,
+    );
+    this.family = family;
+    this.table = table;
+    this.stderr = stderr;
+    this.line = line;
+  }
+}
+
+/** What was written, as `wrote table "nat" of IPv4`, and what could not be. */
+export interface RulesReport {
+  readonly changed: readonly string[];
+  readonly failures: readonly IptablesError[];
+}
+
+export interface IptablesOptions {
+  /** Which to use without looking; undefined finds out. */
+  readonly variant?: IptablesVariant | undefined;
+  readonly run?: RunProcess;
+}
+
+/**
+ * The rules of this network namespace, by the programs of the node: the kernel has two tables of rules with two
+ * interfaces, and the programs of a node know which is in use. One call at a time.
+ */
+export class IptablesClient {
+  readonly #run: RunProcess;
+  readonly #variant: IptablesVariant | undefined;
+  #tools: IptablesTools | undefined;
+  /** Per family and table: what was written, and how the program printed it if that was in other words. */
+  readonly #printed = new Map<string, { readonly wanted: string; readonly printed: string }>();
+
+  constructor(options: IptablesOptions = {}) {
+    this.#run = options.run ?? runProcess;
+    this.#variant = options.variant;
+  }
+
+  /** Looks which programs to use, and for which of the families they work. */
+  async find(families: readonly IPFamily[]): Promise<IptablesTools> {
+    this.#tools = await findIptables(this.#run, families, this.#variant);
+    return this.#tools;
+  }
+
+  /**
+   * Makes the tables hold the rules, with one restore for each that differs; none is written that is already right.
+   * Families without a working program are passed over: `find` has told.
+   */
+  apply(rules: NodeSetup["rules"]): Promise<RulesReport> {
+    return this.#eachFamily(async (family, tools) => {
+      const reports: RulesReport[] = [];
+      for (const table of rules[family]?.tables ?? []) {
+        reports.push(await reportOf(() => this.#applyTable(tools, family, table)));
+      }
+      return merge(reports);
+    }, Object.keys(rules).filter(isFamily));
+  }
+
+  /** Removes the chains and the jumps into them; what is not there is no matter. */
+  remove(
+    families: readonly IPFamily[],
+    chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>,
+  ): Promise<RulesReport> {
+    return this.#eachFamily(async (family, tools) => {
+      const reports: RulesReport[] = [];
+      for (const table of Object.keys(chains).filter(isTable)) {
+        reports.push(await reportOf(() => this.#removeChains(tools, family, table, chains[table] ?? [])));
+      }
+      return merge(reports);
+    }, families);
+  }
+
+  async #eachFamily(
+    work: (family: IPFamily, tools: IptablesTools) => Promise<RulesReport>,
+    families: readonly IPFamily[],
+  ): Promise<RulesReport> {
+    const tools = this.#tools ?? (await this.find(families));
+    return merge(
+      await Promise.all(
+        families.filter((family) => tools.families.includes(family)).map((family) => work(family, tools)),
+      ),
+    );
+  }
+
+  async #applyTable(tools: IptablesTools, family: IPFamily, table: RuleTable): Promise<string | undefined> {
+    const saved = await this.#save(tools, family, table.name);
+    const text = restoreText(saved, table);
+    if (text === undefined) return undefined;
+    const key = `${family} ${table.name}`;
+    const wanted = JSON.stringify(table);
+    const before = this.#printed.get(key);
+    if (before?.wanted === wanted && before.printed === ownPart(saved, table)) return undefined;
+    await this.#restore(tools, family, table.name, text);
+    const written = await this.#save(tools, family, table.name);
+    if (restoreText(written, table) === undefined) this.#printed.delete(key);
+    else this.#printed.set(key, { wanted, printed: ownPart(written, table) });
+    return `wrote table "${table.name}" of ${family}`;
+  }
+
+  async #removeChains(
+    tools: IptablesTools,
+    family: IPFamily,
+    table: RuleTable["name"],
+    chains: readonly string[],
+  ): Promise<string | undefined> {
+    const text = removalText(await this.#save(tools, family, table), table, chains);
+    if (text === undefined) return undefined;
+    await this.#restore(tools, family, table, text);
+    return `removed our chains from table "${table}" of ${family}`;
+  }
+
+  async #save(tools: IptablesTools, family: IPFamily, table: RuleTable["name"]): Promise<SavedTable> {
+    const { code, stdout, stderr } = await this.#run(programName(tools.infix, family, "-save"), ["-t", table]);
+    if (code !== 0) throw new IptablesError("read", family, table, stderr);
+    return parseSave(stdout, table);
+  }
+
+  async #restore(tools: IptablesTools, family: IPFamily, table: RuleTable["name"], text: string): Promise<void> {
+    const wait = tools.modern ? ["-w", "5"] : [];
+    const program = programName(tools.infix, family, "-restore");
+    const { code, stderr } = await this.#run(program, ["--noflush", ...wait], text);
+    if (code === 0) return;
+    // Both variants name the line of their input: "Error occurred at line: 7", "line 7: ...", "line 7 failed".
+    const line = Number(/\bline:? (\d+)/.exec(stderr)?.[1] ?? 0);
+    throw new IptablesError("write", family, table, stderr, text.split("\n")[line - 1]);
+  }
+}
+
+async function reportOf(work: () => Promise<string | undefined>): Promise<RulesReport> {
+  try {
+    const changed = await work();
+    return { changed: changed === undefined ? [] : [changed], failures: [] };
+  } catch (error) {
+    if (error instanceof IptablesError) return { changed: [], failures: [error] };
+    throw error;
+  }
+}
+
+function merge(reports: readonly RulesReport[]): RulesReport {
+  return {
+    changed: reports.flatMap(({ changed }) => changed),
+    failures: reports.flatMap(({ failures }) => failures),
+  };
+}
+
+function isFamily(text: string): text is IPFamily {
+  return text === "IPv4" || text === "IPv6";
+}
+
+function isTable(text: string): text is RuleTable["name"] {
+  return text === "nat" || text === "filter" || text === "mangle";
+}

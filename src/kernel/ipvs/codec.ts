@@ -1,0 +1,375 @@
+import { addressFromBytes, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
+import {
+  type Forwarding,
+  type RealServer,
+  realServerKey,
+  type Scheduler,
+  type SchedulerFlag,
+  type VirtualServer,
+  virtualServerKey,
+} from "../../model/ipvs.ts";
+import type { Protocol } from "../../model/service.ts";
+import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
+import { beginGenericMessage, endMessage, GENERIC_HEADER_BYTES, type Message, NLM_F_DUMP } from "../netlink/message.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  CTRL_ATTR_FAMILY_ID,
+  CTRL_ATTR_FAMILY_NAME,
+  CTRL_CMD_GETFAMILY,
+  CTRL_VERSION,
+  FLAG_BITS,
+  FORWARDING_NUMBERS,
+  GENL_ID_CTRL,
+  IP_VS_CONN_F_FWD_MASK,
+  IP_VS_SVC_F_ONEPACKET,
+  IP_VS_SVC_F_PERSISTENT,
+  IP_VS_SVC_F_SCHED1,
+  IP_VS_SVC_F_SCHED2,
+  IP_VS_SVC_F_SCHED3,
+  IPVS_CMD_ATTR_DEST,
+  IPVS_CMD_ATTR_SERVICE,
+  IPVS_CMD_DEL_DEST,
+  IPVS_CMD_DEL_SERVICE,
+  IPVS_CMD_GET_DEST,
+  IPVS_CMD_GET_SERVICE,
+  IPVS_CMD_NEW_DEST,
+  IPVS_CMD_NEW_SERVICE,
+  IPVS_CMD_SET_DEST,
+  IPVS_CMD_SET_SERVICE,
+  IPVS_DEST_ATTR_ACTIVE_CONNS,
+  IPVS_DEST_ATTR_ADDR,
+  IPVS_DEST_ATTR_ADDR_FAMILY,
+  IPVS_DEST_ATTR_FWD_METHOD,
+  IPVS_DEST_ATTR_INACT_CONNS,
+  IPVS_DEST_ATTR_L_THRESH,
+  IPVS_DEST_ATTR_PORT,
+  IPVS_DEST_ATTR_U_THRESH,
+  IPVS_DEST_ATTR_WEIGHT,
+  IPVS_GENL_NAME,
+  IPVS_SVC_ATTR_ADDR,
+  IPVS_SVC_ATTR_AF,
+  IPVS_SVC_ATTR_FLAGS,
+  IPVS_SVC_ATTR_FWMARK,
+  IPVS_SVC_ATTR_NETMASK,
+  IPVS_SVC_ATTR_PORT,
+  IPVS_SVC_ATTR_PROTOCOL,
+  IPVS_SVC_ATTR_SCHED_NAME,
+  IPVS_SVC_ATTR_TIMEOUT,
+  PROTOCOL_NUMBERS,
+} from "./constants.ts";
+
+/** What can be asked of one virtual or real server. */
+export type ServerOperation =
+  | {
+      readonly kind: "add-virtual-server" | "update-virtual-server" | "delete-virtual-server";
+      readonly server: VirtualServer;
+    }
+  | {
+      readonly kind: "add-real-server" | "update-real-server" | "delete-real-server";
+      readonly server: VirtualServer;
+      readonly real: RealServer;
+    };
+
+/** Asks for the number that this kernel gave the family IPVS. */
+export function encodeGetFamily(writer: AttributeWriter): void {
+  const message = beginGenericMessage(writer, GENL_ID_CTRL, 0, CTRL_CMD_GETFAMILY, CTRL_VERSION);
+  writer.string(CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME);
+  endMessage(writer, message);
+}
+
+/** The number of the family; undefined if the answer has none. */
+export function decodeFamily(message: Message): number | undefined {
+  const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
+  while (reader.next()) if (reader.type === CTRL_ATTR_FAMILY_ID) return reader.u16();
+  return undefined;
+}
+
+/**
+ * Writes one operation.
+ *
+ *     nlmsghdr | genlmsghdr | SERVICE { AF PROTOCOL ADDR PORT [SCHED_NAME FLAGS TIMEOUT NETMASK] }
+ *                           | [DEST { ADDR PORT [FWD_METHOD WEIGHT U_THRESH L_THRESH ADDR_FAMILY] }]
+ */
+export function encodeServerOperation(writer: AttributeWriter, family: number, operation: ServerOperation): void {
+  const { command, full } = COMMANDS[operation.kind];
+  const message = beginGenericMessage(writer, family, 0, command);
+  const service = beginService(writer, operation.server);
+  if ("real" in operation) {
+    writer.end(service);
+    encodeDest(writer, operation.real, full);
+  } else {
+    if (full) encodeServiceOptions(writer, operation.server);
+    writer.end(service);
+  }
+  endMessage(writer, message);
+}
+
+/** `full`: with all that can be set, not only what names it. */
+const COMMANDS: Readonly<Record<ServerOperation["kind"], { readonly command: number; readonly full: boolean }>> = {
+  "add-virtual-server": { command: IPVS_CMD_NEW_SERVICE, full: true },
+  "update-virtual-server": { command: IPVS_CMD_SET_SERVICE, full: true },
+  "delete-virtual-server": { command: IPVS_CMD_DEL_SERVICE, full: false },
+  "add-real-server": { command: IPVS_CMD_NEW_DEST, full: true },
+  "update-real-server": { command: IPVS_CMD_SET_DEST, full: true },
+  "delete-real-server": { command: IPVS_CMD_DEL_DEST, full: false },
+};
+
+/** The address a virtual server answers on: all it takes to ask for it. */
+export type VirtualServerAddress = Pick<VirtualServer, "protocol" | "address" | "port">;
+
+/** Asks for one virtual server. */
+export function encodeGetServer(writer: AttributeWriter, family: number, server: VirtualServerAddress): void {
+  const message = beginGenericMessage(writer, family, 0, IPVS_CMD_GET_SERVICE);
+  writer.end(beginService(writer, server));
+  endMessage(writer, message);
+}
+
+/** Asks for all virtual servers: a dump. */
+export function encodeGetServers(writer: AttributeWriter, family: number): void {
+  endMessage(writer, beginGenericMessage(writer, family, NLM_F_DUMP, IPVS_CMD_GET_SERVICE));
+}
+
+/** Asks for the real servers of one virtual server: a dump, empty if there is no such virtual server. */
+export function encodeGetReals(writer: AttributeWriter, family: number, server: VirtualServerAddress): void {
+  const message = beginGenericMessage(writer, family, NLM_F_DUMP, IPVS_CMD_GET_DEST);
+  writer.end(beginService(writer, server));
+  endMessage(writer, message);
+}
+
+function encodeServiceOptions(writer: AttributeWriter, server: VirtualServer): void {
+  writer.string(IPVS_SVC_ATTR_SCHED_NAME, server.scheduler);
+  // struct ip_vs_flags { u32 flags; u32 mask }: all bits are meant, so an update clears what is not wanted.
+  writer.u32Pair(IPVS_SVC_ATTR_FLAGS, flagBits(server), 0xffff_ffff);
+  writer.u32(IPVS_SVC_ATTR_TIMEOUT, server.persistenceSeconds);
+  encodeNetmask(writer, server);
+}
+
+function encodeDest(writer: AttributeWriter, real: RealServer, full: boolean): void {
+  const dest = writer.begin(IPVS_CMD_ATTR_DEST);
+  writer.address(IPVS_DEST_ATTR_ADDR, real.address);
+  writer.be16(IPVS_DEST_ATTR_PORT, real.port);
+  writer.u16(IPVS_DEST_ATTR_ADDR_FAMILY, addressFamily(familyOf(real.address)));
+  if (full) {
+    writer.u32(IPVS_DEST_ATTR_FWD_METHOD, FORWARDING_NUMBERS[real.forwarding]);
+    writer.u32(IPVS_DEST_ATTR_WEIGHT, real.weight);
+    writer.u32(IPVS_DEST_ATTR_U_THRESH, 0);
+    writer.u32(IPVS_DEST_ATTR_L_THRESH, 0);
+  }
+  writer.end(dest);
+}
+
+function beginService(writer: AttributeWriter, server: VirtualServerAddress): number {
+  const service = writer.begin(IPVS_CMD_ATTR_SERVICE);
+  writer.u16(IPVS_SVC_ATTR_AF, addressFamily(familyOf(server.address)));
+  writer.u16(IPVS_SVC_ATTR_PROTOCOL, PROTOCOL_NUMBERS[server.protocol]);
+  writer.address(IPVS_SVC_ATTR_ADDR, server.address);
+  writer.be16(IPVS_SVC_ATTR_PORT, server.port);
+  return service;
+}
+
+function addressFamily(family: IPFamily): number {
+  return family === "IPv4" ? AF_INET : AF_INET6;
+}
+
+function flagBits(server: VirtualServer): number {
+  let bits = server.persistenceSeconds > 0 ? IP_VS_SVC_F_PERSISTENT : 0;
+  for (const flag of server.flags) bits |= FLAG_BITS[flag];
+  return bits;
+}
+
+/** IPv4: a mask in network order; IPv6: the prefix length. */
+function encodeNetmask(writer: AttributeWriter, server: VirtualServer): void {
+  const prefix = server.persistencePrefix;
+  if (familyOf(server.address) === "IPv6") writer.u32(IPVS_SVC_ATTR_NETMASK, prefix);
+  else writer.be32(IPVS_SVC_ATTR_NETMASK, prefix === 0 ? 0 : 0xffff_ffff << (32 - prefix));
+}
+
+/** A virtual server as the kernel told it. */
+export type DecodedServer =
+  | { readonly kind: "server"; readonly server: VirtualServer }
+  /** By firewall mark, or of a protocol that Kubernetes does not know: no key can name it. */
+  | { readonly kind: "unnamed" }
+  | { readonly kind: "malformed" };
+
+/** Reads an answer to GET_SERVICE. */
+export function decodeServer(message: Message): DecodedServer {
+  const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
+  while (reader.next()) if (reader.type === IPVS_CMD_ATTR_SERVICE) return decodeService(reader.nested());
+  return { kind: "malformed" };
+}
+
+/** The attributes of a service; what is missing is 0. */
+interface ServiceAttributes {
+  family: number;
+  protocol: number;
+  address: Uint8Array;
+  port: number;
+  mark: number;
+  scheduler: string;
+  flags: number;
+  timeout: number;
+  netmask: number;
+}
+
+function decodeService(reader: AttributeReader): DecodedServer {
+  const service = readService(reader);
+  if (reader.failed) return { kind: "malformed" };
+  const protocol = PROTOCOLS_BY_NUMBER.get(service.protocol);
+  if (service.mark !== 0 || protocol === undefined) return { kind: "unnamed" };
+  const address = decodeAddress(service.family, service.address);
+  if (address === undefined) return { kind: "malformed" };
+  const server: VirtualServer = {
+    key: virtualServerKey(protocol, address, service.port),
+    protocol,
+    address,
+    port: service.port,
+    // The kernel's own word; what it calls a scheduler is one.
+    scheduler: service.scheduler as Scheduler,
+    flags: decodeFlags(service.scheduler, service.flags),
+    persistenceSeconds: (service.flags & IP_VS_SVC_F_PERSISTENT) === 0 ? 0 : service.timeout,
+    persistencePrefix: service.family === AF_INET6 ? service.netmask : prefixOfMask(service.netmask),
+  };
+  return { kind: "server", server };
+}
+
+function readService(reader: AttributeReader): ServiceAttributes {
+  const service: ServiceAttributes = { ...NO_SERVICE };
+  while (reader.next()) {
+    switch (reader.type) {
+      case IPVS_SVC_ATTR_AF:
+        service.family = reader.u16();
+        break;
+      case IPVS_SVC_ATTR_PROTOCOL:
+        service.protocol = reader.u16();
+        break;
+      case IPVS_SVC_ATTR_ADDR:
+        service.address = reader.bytes();
+        break;
+      case IPVS_SVC_ATTR_PORT:
+        service.port = reader.be16();
+        break;
+      case IPVS_SVC_ATTR_FWMARK:
+        service.mark = reader.u32();
+        break;
+      case IPVS_SVC_ATTR_SCHED_NAME:
+        service.scheduler = reader.string();
+        break;
+      case IPVS_SVC_ATTR_FLAGS:
+        service.flags = reader.u32();
+        break;
+      case IPVS_SVC_ATTR_TIMEOUT:
+        service.timeout = reader.u32();
+        break;
+      case IPVS_SVC_ATTR_NETMASK:
+        service.netmask = reader.be32();
+        break;
+    }
+  }
+  // IPv6 prefix lengths are in host order, masks of IPv4 in network order; which one is known at the end only.
+  if (service.family === AF_INET6) service.netmask = swapBytes(service.netmask);
+  return service;
+}
+
+const NO_SERVICE: Readonly<ServiceAttributes> = {
+  family: 0,
+  protocol: 0,
+  address: new Uint8Array(0),
+  port: 0,
+  mark: 0,
+  scheduler: "",
+  flags: 0,
+  timeout: 0,
+  netmask: 0,
+};
+
+const PROTOCOLS_BY_NUMBER = invert<Protocol>(PROTOCOL_NUMBERS);
+const FORWARDINGS_BY_NUMBER = invert<Forwarding>(FORWARDING_NUMBERS);
+
+function invert<Name extends string>(numbers: Readonly<Record<Name, number>>): ReadonlyMap<number, Name> {
+  const names = new Map<number, Name>();
+  for (const name in numbers) names.set(numbers[name], name);
+  return names;
+}
+
+function swapBytes(value: number): number {
+  return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
+}
+
+function prefixOfMask(mask: number): number {
+  return Math.clz32(~mask);
+}
+
+/** The kernel sends a union of 16 bytes in both families. */
+function decodeAddress(family: number, bytes: Uint8Array): IPAddress | undefined {
+  if (family === AF_INET && bytes.length >= 4) return addressFromBytes(bytes.subarray(0, 4));
+  if (family === AF_INET6 && bytes.length === 16) return addressFromBytes(bytes);
+  return undefined;
+}
+
+const FLAGS_OF: ReadonlyMap<string, readonly SchedulerFlag[]> = new Map<string, readonly SchedulerFlag[]>([
+  ["sh", ["sh-fallback", "sh-port", "flag-3"]],
+  ["mh", ["mh-fallback", "mh-port", "flag-3"]],
+]);
+const FLAGS_OF_OTHERS: readonly SchedulerFlag[] = ["flag-1", "flag-2", "flag-3"];
+const NO_FLAGS: readonly SchedulerFlag[] = [];
+const MEANT_FLAGS = IP_VS_SVC_F_ONEPACKET | IP_VS_SVC_F_SCHED1 | IP_VS_SVC_F_SCHED2 | IP_VS_SVC_F_SCHED3;
+
+/** Sorted. HASHED, which the kernel sets for itself, is left out; PERSISTENT is told by the timeout. */
+function decodeFlags(scheduler: string, bits: number): readonly SchedulerFlag[] {
+  if ((bits & MEANT_FLAGS) === 0) return NO_FLAGS;
+  const own = FLAGS_OF.get(scheduler) ?? FLAGS_OF_OTHERS;
+  const candidates: readonly SchedulerFlag[] = ["one-packet", ...own];
+  return candidates.filter((flag) => (bits & FLAG_BITS[flag]) !== 0).sort();
+}
+
+/** A real server as the kernel told it, and what it carries. */
+export interface DecodedReal {
+  readonly real: RealServer;
+  readonly active: number;
+  readonly inactive: number;
+}
+
+/** Reads a part of the answer to GET_DEST; undefined if malformed. `family` is the virtual server's. */
+export function decodeReal(message: Message, family: IPFamily): DecodedReal | undefined {
+  const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
+  while (reader.next()) if (reader.type === IPVS_CMD_ATTR_DEST) return decodeDest(reader.nested(), family);
+  return undefined;
+}
+
+function decodeDest(reader: AttributeReader, family: IPFamily): DecodedReal | undefined {
+  // Kernels before 3.18 do not tell the family; it can differ from the service's in tunnels only.
+  const dest = { family: addressFamily(family), port: 0, forwarding: 0, weight: 0 };
+  let addressBytes: Uint8Array = NO_SERVICE.address;
+  const connections = { active: 0, inactive: 0 };
+  while (reader.next()) {
+    switch (reader.type) {
+      case IPVS_DEST_ATTR_ADDR_FAMILY:
+        dest.family = reader.u16();
+        break;
+      case IPVS_DEST_ATTR_ADDR:
+        addressBytes = reader.bytes();
+        break;
+      case IPVS_DEST_ATTR_PORT:
+        dest.port = reader.be16();
+        break;
+      case IPVS_DEST_ATTR_FWD_METHOD:
+        dest.forwarding = reader.u32();
+        break;
+      case IPVS_DEST_ATTR_WEIGHT:
+        dest.weight = reader.u32() | 0;
+        break;
+      case IPVS_DEST_ATTR_ACTIVE_CONNS:
+        connections.active = reader.u32();
+        break;
+      case IPVS_DEST_ATTR_INACT_CONNS:
+        connections.inactive = reader.u32();
+        break;
+    }
+  }
+  const address = decodeAddress(dest.family, addressBytes);
+  const forwarding = FORWARDINGS_BY_NUMBER.get(dest.forwarding & IP_VS_CONN_F_FWD_MASK);
+  if (reader.failed || address === undefined || forwarding === undefined) return undefined;
+  const key = realServerKey(address, dest.port);
+  return { real: { key, address, port: dest.port, weight: dest.weight, forwarding }, ...connections };
+}

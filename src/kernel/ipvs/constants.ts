@@ -1,0 +1,85 @@
+import type { Forwarding, SchedulerFlag } from "../../model/ipvs.ts";
+import type { Protocol } from "../../model/service.ts";
+
+/* Names and numbers of linux/ip_vs.h and linux/genetlink.h. The kernel calls a virtual server "service", a real server "dest". */
+
+export const GENL_ID_CTRL = 16;
+export const CTRL_VERSION = 2;
+export const CTRL_CMD_GETFAMILY = 3;
+export const CTRL_ATTR_FAMILY_ID = 1;
+export const CTRL_ATTR_FAMILY_NAME = 2;
+
+export const IPVS_GENL_NAME = "IPVS";
+
+export const IPVS_CMD_NEW_SERVICE = 1;
+export const IPVS_CMD_SET_SERVICE = 2;
+export const IPVS_CMD_DEL_SERVICE = 3;
+export const IPVS_CMD_GET_SERVICE = 4;
+export const IPVS_CMD_NEW_DEST = 5;
+export const IPVS_CMD_SET_DEST = 6;
+export const IPVS_CMD_DEL_DEST = 7;
+export const IPVS_CMD_GET_DEST = 8;
+
+export const IPVS_CMD_ATTR_SERVICE = 1;
+export const IPVS_CMD_ATTR_DEST = 2;
+
+export const IPVS_SVC_ATTR_AF = 1;
+export const IPVS_SVC_ATTR_PROTOCOL = 2;
+export const IPVS_SVC_ATTR_ADDR = 3;
+export const IPVS_SVC_ATTR_PORT = 4;
+export const IPVS_SVC_ATTR_FWMARK = 5;
+export const IPVS_SVC_ATTR_SCHED_NAME = 6;
+export const IPVS_SVC_ATTR_FLAGS = 7;
+export const IPVS_SVC_ATTR_TIMEOUT = 8;
+export const IPVS_SVC_ATTR_NETMASK = 9;
+
+export const IPVS_DEST_ATTR_ADDR = 1;
+export const IPVS_DEST_ATTR_PORT = 2;
+export const IPVS_DEST_ATTR_FWD_METHOD = 3;
+export const IPVS_DEST_ATTR_WEIGHT = 4;
+export const IPVS_DEST_ATTR_U_THRESH = 5;
+export const IPVS_DEST_ATTR_L_THRESH = 6;
+export const IPVS_DEST_ATTR_ACTIVE_CONNS = 7;
+export const IPVS_DEST_ATTR_INACT_CONNS = 8;
+export const IPVS_DEST_ATTR_ADDR_FAMILY = 11;
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+
+export const IP_VS_SVC_F_PERSISTENT = 0x1;
+export const IP_VS_SVC_F_ONEPACKET = 0x4;
+export const IP_VS_SVC_F_SCHED1 = 0x8;
+export const IP_VS_SVC_F_SCHED2 = 0x10;
+export const IP_VS_SVC_F_SCHED3 = 0x20;
+
+export const IP_VS_CONN_F_FWD_MASK = 0x7;
+
+export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
+
+export const FORWARDING_NUMBERS: Readonly<Record<Forwarding, number>> = {
+  masquerade: 0,
+  local: 1,
+  tunnel: 2,
+  direct: 3,
+  bypass: 4,
+};
+
+/** Words as /proc/net/ip_vs prints them; bypass, which no tool can set, shows as Masq there. */
+export const FORWARDING_WORDS: Readonly<Record<string, Forwarding>> = {
+  Masq: "masquerade",
+  Local: "local",
+  Tunnel: "tunnel",
+  Route: "direct",
+};
+
+/** The three bits of a scheduler's own mean to sh and mh what ipvsadm calls by name. */
+export const FLAG_BITS: Readonly<Record<SchedulerFlag, number>> = {
+  "one-packet": IP_VS_SVC_F_ONEPACKET,
+  "sh-fallback": IP_VS_SVC_F_SCHED1,
+  "sh-port": IP_VS_SVC_F_SCHED2,
+  "mh-fallback": IP_VS_SVC_F_SCHED1,
+  "mh-port": IP_VS_SVC_F_SCHED2,
+  "flag-1": IP_VS_SVC_F_SCHED1,
+  "flag-2": IP_VS_SVC_F_SCHED2,
+  "flag-3": IP_VS_SVC_F_SCHED3,
+};

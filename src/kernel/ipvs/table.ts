@@ -1,0 +1,103 @@
+import { type IPAddress, parseAddress } from "../../model/address.ts";
+import { realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/ipvs.ts";
+import type { Protocol } from "../../model/service.ts";
+import type { DecodedReal } from "./codec.ts";
+import { FORWARDING_WORDS } from "./constants.ts";
+
+/** One virtual server of the table and all its real servers; without a key if no key can name it (firewall mark). */
+export interface TableRow {
+  readonly key: VirtualServerKey | undefined;
+  readonly reals: readonly DecodedReal[];
+}
+
+/** A line is none that this kernel is known to print. */
+export class TableError extends Error {
+  override readonly name = "TableError";
+}
+
+const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
+  ["TCP", "TCP"],
+  ["UDP", "UDP"],
+  ["SCTP", "SCTP"],
+]);
+
+/**
+ * Reads /proc/net/ip_vs row by row:
+ *
+ *     IP Virtual Server version 1.2.1 (size=4096)
+ *     Prot LocalAddress:Port Scheduler Flags
+ *       -> RemoteAddress:Port Forward Weight ActiveConn InActConn
+ *     TCP  0A600001:01BB rr persistent 10800 FFFFFFFF
+ *       -> 0AF40105:20FB      Masq    1      0          2
+ *     UDP  [fd00:0000:0000:0000:0000:0000:0000:000a]:0035 rr
+ *     FWM  00000007 rr
+ *
+ * The kernel prints a virtual server and its real servers as one record, so that a row is whole in itself; between
+ * rows the table may have changed. Throws a TableError at a line that is none of these.
+ */
+export function* tableRows(table: Buffer): Generator<TableRow> {
+  let row: { key: VirtualServerKey | undefined; reals: DecodedReal[] } | undefined;
+  for (const line of linesAfterHeading(table)) {
+    if (line.startsWith(" ")) row?.reals.push(readReal(line));
+    else {
+      if (row !== undefined) yield row;
+      row = { key: readKey(line), reals: [] };
+    }
+  }
+  if (row !== undefined) yield row;
+}
+
+const HEADING_LINES = 3;
+const NEWLINE = 10;
+
+/** Line by line, as the whole as one string would stop the event loop for as long as its 6 MB (10,000 servers) take. */
+function* linesAfterHeading(table: Buffer): Generator<string> {
+  let start = 0;
+  for (let number = 0; start < table.length; number++) {
+    const end = table.indexOf(NEWLINE, start);
+    if (end < 0) throw unreadable(table.latin1Slice(start));
+    if (number >= HEADING_LINES) yield table.latin1Slice(start, end);
+    start = end + 1;
+  }
+}
+
+const VIRTUAL = /^(TCP|UDP|SCTP|FWM) +(\S+)/;
+const REAL = /^ {2}-> (\S+) +(\w+) +(-?\d+) +(\d+) +(\d+) *$/;
+
+function readKey(line: string): VirtualServerKey | undefined {
+  const match = VIRTUAL.exec(line);
+  if (match === null) throw unreadable(line);
+  const protocol = PROTOCOLS.get(match[1] ?? "");
+  if (protocol === undefined) return undefined;
+  const { address, port } = readAddressPort(match[2] ?? "", line);
+  return virtualServerKey(protocol, address, port);
+}
+
+function readReal(line: string): DecodedReal {
+  const match = REAL.exec(line);
+  const forwarding = FORWARDING_WORDS[match?.[2] ?? ""];
+  if (match === null || forwarding === undefined) throw unreadable(line);
+  const { address, port } = readAddressPort(match[1] ?? "", line);
+  const real = { key: realServerKey(address, port), address, port, weight: Number(match[3]), forwarding };
+  return { real, active: Number(match[4]), inactive: Number(match[5]) };
+}
+
+const HEX_IPV4 = /^[0-9A-F]{8}:[0-9A-F]{4}$/;
+const HEX_IPV6 = /^\[([0-9a-f:.]+)\]:([0-9A-F]{4})$/;
+
+function readAddressPort(text: string, line: string): { address: IPAddress; port: number } {
+  if (HEX_IPV4.test(text)) {
+    const bits = Number.parseInt(text.slice(0, 8), 16);
+    const dotted = `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`;
+    // Four numbers below 256 without leading zeros: canonical, and parsing them again is half the cost of a row.
+    return { address: dotted as IPAddress, port: Number.parseInt(text.slice(9), 16) };
+  }
+  const match = HEX_IPV6.exec(text);
+  const address = parseAddress(match?.[1] ?? "");
+  if (match === null || address === undefined) throw unreadable(line);
+  return { address, port: Number.parseInt(match[2] ?? "", 16) };
+}
+
+function unreadable(line: string): TableError {
+  return new TableError(`Cannot read a line of the table of IPVS: "${line}"`);
+}

@@ -1,0 +1,152 @@
+import { addressFromBytes, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
+import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
+import { beginMessage, endMessage, type Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from "../netlink/message.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  IFA_ADDRESS,
+  IFA_F_NODAD,
+  IFA_LOCAL,
+  IFADDRMSG_BYTES,
+  IFINFOMSG_BYTES,
+  IFLA_IFNAME,
+  IFLA_INFO_KIND,
+  IFLA_LINKINFO,
+  RT_SCOPE_UNIVERSE,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_GETADDR,
+  RTM_GETLINK,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+} from "./constants.ts";
+
+/** A network interface. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** "dummy", "veth"; "" for hardware. */
+  readonly kind: string;
+}
+
+/** An address and the interface that has it. */
+export interface LinkAddress {
+  readonly index: number;
+  readonly address: IPAddress;
+}
+
+/**
+ * Asks for the interface of a name.
+ *
+ *     nlmsghdr | ifinfomsg { u8 family; u8; u16 type; i32 index; u32 flags; u32 change } | IFNAME
+ */
+export function encodeGetLink(writer: AttributeWriter, name: string): void {
+  const message = beginMessage(writer, RTM_GETLINK, 0);
+  writer.reserve(IFINFOMSG_BYTES);
+  writer.string(IFLA_IFNAME, name);
+  endMessage(writer, message);
+}
+
+/** Makes a dummy interface, down. EEXIST if the name is taken. */
+export function encodeNewDummy(writer: AttributeWriter, name: string): void {
+  const message = beginMessage(writer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  writer.reserve(IFINFOMSG_BYTES);
+  writer.string(IFLA_IFNAME, name);
+  const linkInfo = writer.begin(IFLA_LINKINFO);
+  writer.string(IFLA_INFO_KIND, "dummy");
+  writer.end(linkInfo);
+  endMessage(writer, message);
+}
+
+/** Removes an interface and all its addresses. */
+export function encodeDeleteLink(writer: AttributeWriter, index: number): void {
+  const message = beginMessage(writer, RTM_DELLINK, 0);
+  const header = writer.reserve(IFINFOMSG_BYTES);
+  writer.setU32(header + 4, index);
+  endMessage(writer, message);
+}
+
+/** Reads an answer to RTM_GETLINK; undefined if malformed. */
+export function decodeLink(message: Message): Link | undefined {
+  const { payload } = message;
+  if (message.type !== RTM_NEWLINK || payload.length < IFINFOMSG_BYTES) return undefined;
+  const reader = new AttributeReader(payload.subarray(IFINFOMSG_BYTES));
+  let name = "";
+  let kind = "";
+  while (reader.next()) {
+    if (reader.type === IFLA_IFNAME) name = reader.string();
+    else if (reader.type === IFLA_LINKINFO) kind = readKind(reader.nested());
+  }
+  return reader.failed ? undefined : { index: u32At(payload, 4), name, kind };
+}
+
+function readKind(linkInfo: AttributeReader): string {
+  let kind = "";
+  while (linkInfo.next()) if (linkInfo.type === IFLA_INFO_KIND) kind = linkInfo.string();
+  return kind;
+}
+
+/**
+ * Gives an interface an address of its own, /32 or /128. EEXIST if it has it.
+ *
+ *     nlmsghdr | ifaddrmsg { u8 family; u8 prefix; u8 flags; u8 scope; u32 index } | LOCAL | ADDRESS
+ */
+export function encodeNewAddress(writer: AttributeWriter, index: number, address: IPAddress): void {
+  encodeAddress(writer, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address);
+}
+
+/** Takes an address from an interface. EADDRNOTAVAIL if it does not have it. */
+export function encodeDeleteAddress(writer: AttributeWriter, index: number, address: IPAddress): void {
+  encodeAddress(writer, RTM_DELADDR, 0, index, address);
+}
+
+function encodeAddress(writer: AttributeWriter, type: number, flags: number, index: number, address: IPAddress): void {
+  const family = familyOf(address);
+  const message = beginMessage(writer, type, flags);
+  const header = writer.reserve(IFADDRMSG_BYTES);
+  writer.setU8(header, family === "IPv4" ? AF_INET : AF_INET6);
+  writer.setU8(header + 1, hostPrefix(family));
+  writer.setU8(header + 2, family === "IPv6" ? IFA_F_NODAD : 0);
+  writer.setU8(header + 3, RT_SCOPE_UNIVERSE);
+  writer.setU32(header + 4, index);
+  writer.address(IFA_LOCAL, address);
+  writer.address(IFA_ADDRESS, address);
+  endMessage(writer, message);
+}
+
+/** Asks for all addresses of all interfaces: a dump. */
+export function encodeGetAddresses(writer: AttributeWriter): void {
+  const message = beginMessage(writer, RTM_GETADDR, NLM_F_DUMP);
+  writer.reserve(IFADDRMSG_BYTES);
+  endMessage(writer, message);
+}
+
+/**
+ * Reads one of them; undefined if malformed, "other" for what is no IP address. LOCAL is the interface's own where
+ * both are told: ADDRESS is then the other end of a point-to-point link.
+ */
+export function decodeAddress(message: Message): LinkAddress | "other" | undefined {
+  const { payload } = message;
+  if (message.type !== RTM_NEWADDR || payload.length < IFADDRMSG_BYTES) return undefined;
+  const length = ADDRESS_BYTES.get(payload[0] ?? 0);
+  if (length === undefined) return "other";
+  const reader = new AttributeReader(payload.subarray(IFADDRMSG_BYTES));
+  let local: Uint8Array | undefined;
+  let address: Uint8Array | undefined;
+  while (reader.next()) {
+    if (reader.type === IFA_LOCAL) local = reader.bytes();
+    else if (reader.type === IFA_ADDRESS) address = reader.bytes();
+  }
+  const own = local ?? address;
+  if (reader.failed || own?.length !== length) return undefined;
+  return { index: u32At(payload, 4), address: addressFromBytes(own) };
+}
+
+const ADDRESS_BYTES: ReadonlyMap<number, number> = new Map([
+  [AF_INET, 4],
+  [AF_INET6, 16],
+]);
+
+function u32At(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
+}

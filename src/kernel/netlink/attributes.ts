@@ -1,0 +1,289 @@
+import { addressBytes, type IPAddress } from "../../model/address.ts";
+
+/** Marks an attribute that holds attributes; old kernels ignore it, strict ones demand it (`linux/netlink.h`). */
+const NLA_F_NESTED = 0x8000;
+const NLA_TYPE_MASK = 0x3fff;
+const HEADER_BYTES = 4;
+
+const COLON = 58;
+const DOT = 46;
+const DIGIT_ZERO = 48;
+
+/**
+ * Writes netlink messages and attributes one behind the other into one buffer that grows and is used again.
+ *
+ *     +--------+--------+-----------------+---------+
+ *     | length | type   | value           | padding |   length counts header and value, not the padding to 4 bytes
+ *     +--------+--------+-----------------+---------+
+ *
+ * Integers are little-endian (x64 and arm64, the machines we ship for), but for the `be` ones: network order.
+ * Bytes are stored one by one and not through a DataView: 100k NEW_DEST take 33 ms this way, against 215-238 ms with
+ * an object per attribute (the `encode` bench).
+ */
+export class AttributeWriter {
+  #bytes: Uint8Array;
+  #length = 0;
+
+  constructor(initialBytes = 16_384) {
+    this.#bytes = new Uint8Array(initialBytes);
+  }
+
+  /** Bytes written so far; always a multiple of 4 between attributes. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What was written, as a view: valid until the next write. */
+  written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Forgets everything from `length` on; 0 starts anew. */
+  truncate(length: number): void {
+    this.#length = length;
+  }
+
+  u8(type: number, value: number): void {
+    const at = this.#attribute(type, 1);
+    this.#bytes[at] = value;
+  }
+
+  u16(type: number, value: number): void {
+    const at = this.#attribute(type, 2);
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >>> 8;
+  }
+
+  u32(type: number, value: number): void {
+    this.setU32(this.#attribute(type, 4), value);
+  }
+
+  /** Two of them in one value: flags and the mask of those that are meant. */
+  u32Pair(type: number, first: number, second: number): void {
+    const at = this.#attribute(type, 8);
+    this.setU32(at, first);
+    this.setU32(at + 4, second);
+  }
+
+  be16(type: number, value: number): void {
+    const at = this.#attribute(type, 2);
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value;
+  }
+
+  be32(type: number, value: number): void {
+    const at = this.#attribute(type, 4);
+    this.#bytes[at] = value >>> 24;
+    this.#bytes[at + 1] = value >>> 16;
+    this.#bytes[at + 2] = value >>> 8;
+    this.#bytes[at + 3] = value;
+  }
+
+  bytes(type: number, value: Uint8Array): void {
+    // First the room: it may be in another buffer than before.
+    const at = this.#attribute(type, value.length);
+    this.#bytes.set(value, at);
+  }
+
+  /** ASCII text and its terminating zero. */
+  string(type: number, text: string): void {
+    const at = this.#attribute(type, text.length + 1);
+    for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
+    this.#bytes[at + text.length] = 0;
+  }
+
+  /** The 4 or 16 bytes of an address. */
+  address(type: number, address: IPAddress): void {
+    if (isIPv6(address)) this.bytes(type, addressBytes(address));
+    else this.#putIPv4(this.#attribute(type, 4), address);
+  }
+
+  /** Opens an attribute that holds attributes; give the result to `end`. */
+  begin(type: number): number {
+    return this.#attribute(type | NLA_F_NESTED, 0);
+  }
+
+  /** Closes the attribute that `begin` opened. */
+  end(begun: number): void {
+    const length = this.#length - begun + HEADER_BYTES;
+    this.#bytes[begun - HEADER_BYTES] = length;
+    this.#bytes[begun - HEADER_BYTES + 1] = length >>> 8;
+  }
+
+  /** Room for a header of `length` bytes, a multiple of 4, zeroed; returns where it starts. */
+  reserve(length: number): number {
+    const at = this.#length;
+    this.#grow(length);
+    for (let word = at; word < at + length; word += 4) this.setU32(word, 0);
+    return at;
+  }
+
+  setU8(at: number, value: number): void {
+    this.#bytes[at] = value;
+  }
+
+  orU8(at: number, bits: number): void {
+    this.#bytes[at] = (this.#bytes[at] ?? 0) | bits;
+  }
+
+  setU16(at: number, value: number): void {
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >>> 8;
+  }
+
+  setU32(at: number, value: number): void {
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >>> 8;
+    this.#bytes[at + 2] = value >>> 16;
+    this.#bytes[at + 3] = value >>> 24;
+  }
+
+  #attribute(type: number, length: number): number {
+    const at = this.#length;
+    const padded = (HEADER_BYTES + length + 3) & ~3;
+    this.#grow(padded);
+    // The last word first: what the value leaves of it is padding, and the buffer holds older bytes.
+    this.setU32(at + padded - 4, 0);
+    this.setU16(at, HEADER_BYTES + length);
+    this.setU16(at + 2, type);
+    return at + HEADER_BYTES;
+  }
+
+  #grow(by: number): void {
+    const needed = this.#length + by;
+    if (needed > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    this.#length = needed;
+  }
+
+  /** Canonical text needs no checks: digits add up, a dot ends an octet. */
+  #putIPv4(at: number, address: string): void {
+    let octet = 0;
+    let to = at;
+    for (let i = 0; i < address.length; i++) {
+      const char = address.charCodeAt(i);
+      if (char === DOT) {
+        this.#bytes[to++] = octet;
+        octet = 0;
+      } else octet = octet * 10 + char - DIGIT_ZERO;
+    }
+    this.#bytes[to] = octet;
+  }
+}
+
+/** Canonical IPv6 text has a colon within its first five characters. */
+function isIPv6(address: string): boolean {
+  for (let i = 0; i < 5; i++) if (address.charCodeAt(i) === COLON) return true;
+  return false;
+}
+
+/**
+ * Steps through attributes: `while (reader.next()) switch (reader.type) …`. Anything malformed stops it for good and
+ * sets `failed`, on this reader and on all that it was nested in; values read after that are 0, "" or empty. It never
+ * throws. Up to three bytes behind the last attribute are padding.
+ */
+export class AttributeReader {
+  readonly #bytes: Uint8Array;
+  readonly #parent: AttributeReader | undefined;
+  #next = 0;
+  #at = 0;
+  #end = 0;
+  #type = 0;
+  #failed = false;
+
+  constructor(bytes: Uint8Array, parent?: AttributeReader) {
+    this.#bytes = bytes;
+    this.#parent = parent;
+  }
+
+  /** Whether something malformed was met, here or in an attribute nested in this. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** Type of the current attribute, without its flags. */
+  get type(): number {
+    return this.#type;
+  }
+
+  /** Goes to the next attribute; false at the end and after an error. */
+  next(): boolean {
+    const left = this.#bytes.length - this.#next;
+    if (this.#failed || left < HEADER_BYTES) {
+      return false;
+    }
+    const length = this.#u16At(this.#next);
+    if (length < HEADER_BYTES || length > left) return this.#fail();
+    this.#type = this.#u16At(this.#next + 2) & NLA_TYPE_MASK;
+    this.#at = this.#next + HEADER_BYTES;
+    this.#end = this.#next + length;
+    this.#next += (length + 3) & ~3;
+    return true;
+  }
+
+  u8(): number {
+    return this.#holds(1) ? this.#byte(this.#at) : 0;
+  }
+
+  u16(): number {
+    return this.#holds(2) ? this.#u16At(this.#at) : 0;
+  }
+
+  u32(): number {
+    return this.#holds(4) ? (this.#u16At(this.#at) | (this.#u16At(this.#at + 2) << 16)) >>> 0 : 0;
+  }
+
+  be16(): number {
+    return this.#holds(2) ? (this.#byte(this.#at) << 8) | this.#byte(this.#at + 1) : 0;
+  }
+
+  be32(): number {
+    if (!this.#holds(4)) return 0;
+    const high = (this.#byte(this.#at) << 8) | this.#byte(this.#at + 1);
+    return ((high << 16) | (this.#byte(this.#at + 2) << 8) | this.#byte(this.#at + 3)) >>> 0;
+  }
+
+  /** The value, as a view. */
+  bytes(): Uint8Array {
+    return this.#failed ? this.#bytes.subarray(0, 0) : this.#bytes.subarray(this.#at, this.#end);
+  }
+
+  /** Text up to the first zero or the end. */
+  string(): string {
+    if (this.#failed) return "";
+    let text = "";
+    for (let i = this.#at; i < this.#end; i++) {
+      const byte = this.#byte(i);
+      if (byte === 0) break;
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
+  /** The attributes within the current one. */
+  nested(): AttributeReader {
+    return new AttributeReader(this.bytes(), this);
+  }
+
+  #holds(length: number): boolean {
+    if (this.#failed) return false;
+    return this.#end - this.#at >= length || this.#fail();
+  }
+
+  #fail(): false {
+    this.#failed = true;
+    if (this.#parent !== undefined) this.#parent.#fail();
+    return false;
+  }
+
+  #byte(at: number): number {
+    return this.#bytes[at] ?? 0;
+  }
+
+  #u16At(at: number): number {
+    return this.#byte(at) | (this.#byte(at + 1) << 8);
+  }
+}

@@ -1,0 +1,19 @@
+/** Neighbours that share a name, in the order given: `[a, a, b, a]` are three runs. */
+export function runsBy<Item, Name>(items: readonly Item[], nameOf: (item: Item) => Name): readonly Run<Item, Name>[] {
+  const runs: { name: Name; items: Item[] }[] = [];
+  let current: { name: Name; items: Item[] } | undefined;
+  for (const item of items) {
+    const name = nameOf(item);
+    if (current === undefined || current.name !== name) {
+      current = { name, items: [] };
+      runs.push(current);
+    }
+    current.items.push(item);
+  }
+  return runs;
+}
+
+export interface Run<Item, Name> {
+  readonly name: Name;
+  readonly items: readonly Item[];
+}

@@ -1,0 +1,273 @@
+import { describe, expect, test } from "vitest";
+import { IPSetClient, ipsetErrno } from "../../../../src/kernel/ipset/client.ts";
+import type { Outcome } from "../../../../src/kernel/kernel.ts";
+import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
+import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
+import type { IPAddress } from "../../../../src/model/address.ts";
+import {
+  addressEntry,
+  addressPortAddressEntry,
+  addressPortEntry,
+  ipset,
+  ipsets,
+  portEntry,
+  type SetEntry,
+} from "../../../../src/model/ipset.ts";
+import { FakeIPSetKernel } from "./fake-ipset-kernel.ts";
+
+const ip = (text: string): IPAddress => text as IPAddress;
+const IPS = ipset("KUBE-IPVS-IPS", "IPv4");
+const CLUSTER = ipset("KUBE-CLUSTER-IP", "IPv4");
+const CLUSTER6 = ipset("KUBE-CLUSTER-IP", "IPv6");
+const LOOP = ipset("KUBE-LOOP-BACK", "IPv4");
+const PORTS = ipset("KUBE-NODE-PORT-TCP", "IPv4");
+const SETS = ipsets("IPv4");
+
+const vip = (index: number): SetEntry => addressEntry(IPS, ip(`10.96.${index >> 8}.${index & 255}`));
+const vips = (count: number): readonly SetEntry[] => Array.from({ length: count }, (_, index) => vip(index));
+const add = (entry: SetEntry) => ({ kind: "add-entry", entry }) as const;
+const del = (entry: SetEntry) => ({ kind: "delete-entry", entry }) as const;
+const errnos = (outcomes: readonly Outcome[]): readonly string[] =>
+  outcomes.map((outcome) => (outcome.ok ? "" : outcome.errno));
+
+function setup() {
+  const kernel = new FakeIPSetKernel();
+  const counters = new NetlinkCounters();
+  const socket = (messageBytes: number) =>
+    new NetlinkSocket({ protocol: 12, messageBytes, open: kernel.open, counters, nameOf: ipsetErrno });
+  const sleeps: number[] = [];
+  const during = { sleep: () => {} };
+  const sleep = async (ms: number) => {
+    sleeps.push(ms);
+    during.sleep();
+  };
+  const client = new IPSetClient({ commands: socket(4096), dumps: socket(65_536), sleep });
+  const texts = async (set = IPS) => [...(await client.list([set])).values()].map(({ text }) => text).sort();
+  return { kernel, client, texts, sleeps, during };
+}
+
+describe("ensure", () => {
+  test("creates what is missing with the sizes of kube-proxy, and nothing the second time", async () => {
+    const { kernel, client } = setup();
+    const report = await client.ensure(SETS);
+    expect(report.changed).toEqual(SETS.map(({ name }) => `created set "${name}"`));
+    expect(kernel.sets.get("KUBE-CLUSTER-IP")).toMatchObject({
+      type: "hash:ip,port",
+      family: 2,
+      maxElements: 65_536,
+      hashSize: 1024,
+    });
+    expect(kernel.sets.get("KUBE-NODE-PORT-TCP")).toMatchObject({ type: "bitmap:port", family: 0 });
+    expect(await client.ensure(SETS)).toEqual({ changed: [], warnings: [] });
+  });
+
+  test("takes a set of the right type as it is, whatever its size", async () => {
+    const { kernel, client } = setup();
+    const found = kernel.set("KUBE-IPVS-IPS", { maxElements: 7, hashSize: 64 });
+    await client.ensure(SETS);
+    expect(kernel.sets.get("KUBE-IPVS-IPS")).toBe(found);
+  });
+
+  test.each([
+    ["type", { type: "hash:net" }],
+    ["family", { type: "hash:ip,port", family: 10 }],
+  ])("replaces a set of another %s that no rule refers to", async (_, wrong) => {
+    const { kernel, client } = setup();
+    kernel.set("KUBE-CLUSTER-IP", wrong);
+    expect((await client.ensure([CLUSTER])).changed).toEqual(['created set "KUBE-CLUSTER-IP"']);
+    expect(kernel.sets.get("KUBE-CLUSTER-IP")).toMatchObject({ type: "hash:ip,port", family: 2 });
+  });
+
+  test("names set, found and wanted type when a rule holds a set of another type, and refuses its entries alone", async () => {
+    const { kernel, client } = setup();
+    kernel.set("KUBE-CLUSTER-IP", { type: "hash:ip", references: 1 });
+    const { warnings } = await client.ensure(SETS);
+    expect(warnings).toEqual([
+      'Cannot replace set "KUBE-CLUSTER-IP": it is "hash:ip" of family 2, wanted is "hash:ip,port" of family 2, and it cannot be destroyed: IPSET_ERR_BUSY',
+    ]);
+    const outcomes = await client.apply([add(addressPortEntry(CLUSTER, ip("10.96.0.1"), "TCP", 80)), add(vip(1))]);
+    expect(errnos(outcomes)).toEqual(["IPSET_ERR_TYPE_MISMATCH", ""]);
+    expect(kernel.sets.get("KUBE-CLUSTER-IP")?.members.size).toBe(0);
+  });
+
+  test("tells of a type that the kernel does not have, and refuses entries for that reason until it has it", async () => {
+    const { kernel, client } = setup();
+    kernel.refuse.set(2, 4098);
+    const { warnings } = await client.ensure([IPS]);
+    expect(warnings).toEqual(['Cannot create set "KUBE-IPVS-IPS" of type "hash:ip": IPSET_ERR_FIND_TYPE']);
+    expect(errnos(await client.apply([add(vip(1))]))).toEqual(["IPSET_ERR_FIND_TYPE"]);
+    kernel.refuse.clear();
+    await client.ensure([IPS]);
+    expect(errnos(await client.apply([add(vip(1))]))).toEqual([""]);
+  });
+
+  test("removes what an interrupted growth left behind", async () => {
+    const { kernel, client } = setup();
+    kernel.set("KUBE-IPVS-GROWING", {});
+    await client.ensure(SETS);
+    expect(kernel.sets.has("KUBE-IPVS-GROWING")).toBe(false);
+  });
+
+  test.each([
+    [{ highest: 5, lowest: 5 }, "EPROTONOSUPPORT"],
+    [{ highest: 9, lowest: 8 }, "EPROTONOSUPPORT"],
+  ])("rejects when the kernel speaks %j", async (versions, code) => {
+    const { kernel, client } = setup();
+    kernel.versions = versions;
+    await expect(client.ensure(SETS)).rejects.toMatchObject({ code });
+  });
+});
+
+describe("apply", () => {
+  test("members of every type come back as the entries that were added", async () => {
+    const { client } = setup();
+    await client.ensure([...SETS, ...ipsets("IPv6")]);
+    const entries = [
+      vip(1),
+      addressPortEntry(CLUSTER, ip("10.96.0.1"), "TCP", 443),
+      addressPortEntry(CLUSTER, ip("10.96.0.1"), "UDP", 53),
+      addressPortEntry(CLUSTER, ip("10.96.0.1"), "SCTP", 7),
+      addressPortEntry(CLUSTER6, ip("fd00::a"), "TCP", 443),
+      addressPortAddressEntry(LOOP, ip("10.244.0.1"), "TCP", 80, ip("10.244.0.1")),
+      portEntry(PORTS, 30_080),
+      portEntry(PORTS, 0),
+    ];
+    expect(errnos(await client.apply(entries.map(add)))).toEqual(entries.map(() => ""));
+    const listed = await client.list([...SETS, ...ipsets("IPv6")]);
+    expect([...listed.values()]).toEqual(expect.arrayContaining(entries));
+    expect(listed.size).toBe(entries.length);
+  });
+
+  test("a refused entry does not hold up those behind it in its message", async () => {
+    const { client, texts } = setup();
+    await client.ensure([IPS]);
+    await client.apply([add(vip(2)), add(vip(4))]);
+    const outcomes = await client.apply(vips(6).map(add));
+    expect(errnos(outcomes)).toEqual(["", "", "EEXIST", "", "EEXIST", ""]);
+    expect(await texts()).toEqual(vips(6).map(({ text }) => text));
+  });
+
+  test("deleting an absent member is ENOENT, and the last of a message may be the refused one", async () => {
+    const { client } = setup();
+    await client.ensure([IPS]);
+    await client.apply([add(vip(1))]);
+    expect(errnos(await client.apply([del(vip(1)), del(vip(2))]))).toEqual(["", "ENOENT"]);
+  });
+
+  test("operations on one member happen in their order", async () => {
+    const { client, texts } = setup();
+    await client.ensure([IPS]);
+    const outcomes = await client.apply([add(vip(1)), del(vip(1)), add(vip(1)), add(vip(1)), del(vip(3))]);
+    expect(errnos(outcomes)).toEqual(["", "", "", "EEXIST", "ENOENT"]);
+    expect(await texts()).toEqual(["10.96.0.1"]);
+  });
+
+  test("every entry of a set that is not there is refused with ENOENT, and no other set's", async () => {
+    const { client } = setup();
+    await client.ensure([PORTS]);
+    expect(errnos(await client.apply([add(vip(1)), add(portEntry(PORTS, 1)), del(vip(2))]))).toEqual([
+      "ENOENT",
+      "",
+      "ENOENT",
+    ]);
+  });
+
+  test("an entry is refused by its line although the request comes back cut off", async () => {
+    const { kernel, client } = setup();
+    await client.ensure([IPS]);
+    await client.apply([add(vip(777))]);
+    const outcomes = await client.apply(vips(1200).map(add));
+    expect(outcomes.flatMap((outcome, index) => (outcome.ok ? [] : [[index, outcome.errno]]))).toEqual([
+      [777, "EEXIST"],
+    ]);
+    expect(kernel.sets.get("KUBE-IPVS-IPS")?.members.size).toBe(1200);
+  });
+
+  test("entries go hundreds to a message", async () => {
+    const { kernel, client } = setup();
+    await client.ensure([IPS]);
+    await client.apply(vips(1000).map(add));
+    expect(kernel.commands.filter((command) => command === 9)).toHaveLength(2);
+  });
+});
+
+describe("a full set", () => {
+  test("grows as often as needed under the rules that refer to it, and keeps its members", async () => {
+    const { kernel, client, texts } = setup();
+    kernel.set("KUBE-IPVS-IPS", { maxElements: 2, references: 3 });
+    await client.ensure([IPS]);
+    await client.apply([add(vip(0))]);
+    expect(errnos(await client.apply(vips(9).map(add)))).toEqual(["EEXIST", "", "", "", "", "", "", "", ""]);
+    expect(await texts()).toEqual(vips(9).map(({ text }) => text));
+    expect([...kernel.sets]).toMatchObject([["KUBE-IPVS-IPS", { maxElements: 16, references: 3 }]]);
+  });
+
+  test.each([
+    ["created", 2],
+    ["swapped in", 6],
+  ])("stays as it is when a larger one cannot be %s, and only what does not fit is refused", async (_, command) => {
+    const { kernel, client, texts } = setup();
+    const set = kernel.set("KUBE-IPVS-IPS", { maxElements: 2 });
+    await client.ensure([IPS, PORTS]);
+    kernel.refuse.set(command, 12);
+    const outcomes = await client.apply([...vips(4).map(add), add(portEntry(PORTS, 5))]);
+    expect(errnos(outcomes)).toEqual(["", "", "IPSET_ERR_HASH_FULL", "IPSET_ERR_HASH_FULL", ""]);
+    expect(await texts()).toEqual(["10.96.0.0", "10.96.0.1"]);
+    expect(kernel.sets.get("KUBE-IPVS-IPS")).toBe(set);
+    expect(kernel.sets.has("KUBE-IPVS-GROWING")).toBe(false);
+  });
+});
+
+test("a set beyond sixteen million members does not grow any more", async () => {
+  const { kernel, client } = setup();
+  const set = kernel.set("KUBE-IPVS-IPS", { maxElements: 2 ** 24, room: 1 });
+  await client.ensure([IPS]);
+  expect(errnos(await client.apply(vips(2).map(add)))).toEqual(["", "IPSET_ERR_HASH_FULL"]);
+  expect(kernel.sets.get("KUBE-IPVS-IPS")).toBe(set);
+});
+
+test("a port outside of the range of a set made by others is told as that, and does not make it grow", async () => {
+  const { kernel, client } = setup();
+  kernel.set("KUBE-NODE-PORT-TCP", { type: "bitmap:port", family: 0, room: 0 });
+  await client.ensure([PORTS]);
+  expect(errnos(await client.apply([add(portEntry(PORTS, 80))]))).toEqual(["IPSET_ERR_BITMAP_RANGE"]);
+  expect(kernel.commands).not.toContain(2);
+});
+
+describe("list and destroy", () => {
+  test("a set that is absent or of another type has no entries", async () => {
+    const { kernel, client } = setup();
+    kernel.set("KUBE-IPVS-IPS", { type: "hash:net", members: new Map([["", [1, 2, 3]]]) });
+    expect(await client.list(SETS)).toEqual(new Map());
+  });
+
+  test("a listing that is refused rejects: it is never a smaller answer", async () => {
+    const { kernel, client } = setup();
+    await client.ensure(SETS);
+    kernel.refuse.set(7, 1);
+    await expect(client.list(SETS)).rejects.toMatchObject({ code: "EPERM" });
+  });
+
+  test("sets go with their members, absent ones are no matter, one in use stays with a warning", async () => {
+    const { kernel, client } = setup();
+    await client.ensure([IPS, PORTS, CLUSTER]);
+    await client.apply([add(vip(1))]);
+    kernel.set("KUBE-CLUSTER-IP", { references: 1 });
+    kernel.set("others", {});
+    expect(await client.destroy(SETS)).toEqual({
+      changed: ['destroyed set "KUBE-NODE-PORT-TCP"', 'destroyed set "KUBE-IPVS-IPS"'],
+      warnings: ['Cannot destroy set "KUBE-CLUSTER-IP": IPSET_ERR_BUSY'],
+    });
+    expect([...kernel.sets.keys()].sort()).toEqual(["KUBE-CLUSTER-IP", "others"]);
+  });
+
+  test("a set that is in use for a moment more is waited for", async () => {
+    const { kernel, client, sleeps, during } = setup();
+    const set = kernel.set("KUBE-IPVS-IPS", { references: 1 });
+    during.sleep = () => {
+      if (sleeps.length === 3) set.references = 0;
+    };
+    expect((await client.destroy(SETS)).changed).toEqual(['destroyed set "KUBE-IPVS-IPS"']);
+    expect(sleeps).toEqual([50, 50, 50]);
+  });
+});

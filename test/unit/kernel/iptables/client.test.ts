@@ -1,0 +1,133 @@
+import { describe, expect, test } from "vitest";
+import { IptablesClient } from "../../../../src/kernel/iptables/client.ts";
+import type { RuleTable } from "../../../../src/kernel/kernel.ts";
+import { FakeIptables } from "./fake-iptables.ts";
+
+const JUMP = '-m comment --comment "portals" -j KUBE-SERVICES';
+const NAT: RuleTable = {
+  name: "nat",
+  chains: [{ name: "KUBE-SERVICES", rules: ["-s 127.0.0.0/8 -j RETURN", "-j ACCEPT"] }],
+  jumps: [{ from: "OUTPUT", rule: JUMP }],
+};
+const FILTER: RuleTable = { name: "filter", chains: [{ name: "KUBE-FORWARD", rules: ["-j ACCEPT"] }], jumps: [] };
+const RULES = { IPv4: { tables: [NAT, FILTER] }, IPv6: { tables: [NAT] } };
+const NOTHING = { changed: [], failures: [] };
+
+async function setup(fake = new FakeIptables()) {
+  const client = new IptablesClient({ run: fake.run });
+  await client.find(["IPv4", "IPv6"]);
+  const ran = () => fake.ran.splice(0);
+  ran();
+  return { fake, client, ran, restores: () => ran().filter((line) => line.includes("restore")) };
+}
+
+test("tables are written once, one restore each, and a warm restart starts none", async () => {
+  const { fake, client, restores } = await setup();
+  expect((await client.apply(RULES)).changed).toEqual([
+    'wrote table "nat" of IPv4',
+    'wrote table "filter" of IPv4',
+    'wrote table "nat" of IPv6',
+  ]);
+  expect(restores().sort()).toEqual([
+    "ip6tables-restore --noflush -w 5",
+    "iptables-restore --noflush -w 5",
+    "iptables-restore --noflush -w 5",
+  ]);
+  expect(fake.table("iptables", "nat").get("KUBE-SERVICES")).toEqual(NAT.chains[0]?.rules);
+  const restarted = await setup(fake);
+  expect(await restarted.client.apply(RULES)).toEqual(NOTHING);
+  expect(restarted.restores()).toEqual([]);
+});
+
+test("what others changed of ours is written again, and what is theirs stays", async () => {
+  const { fake, client } = await setup();
+  await client.apply(RULES);
+  const nat = fake.table("iptables", "nat");
+  nat.set("KUBE-SERVICES", []).set("OTHERS", ["-j DROP"]).get("OUTPUT")?.unshift("-j OTHERS");
+  expect((await client.apply(RULES)).changed).toEqual(['wrote table "nat" of IPv4']);
+  expect(Object.fromEntries(nat)).toMatchObject({
+    "KUBE-SERVICES": NAT.chains[0]?.rules,
+    OTHERS: ["-j DROP"],
+    OUTPUT: ["-j OTHERS", JUMP],
+  });
+});
+
+test("a program that prints our rules in other words is not written to for ever", async () => {
+  const { fake, client } = await setup();
+  fake.print = (rule) => rule.replace("-j ACCEPT", "-j accept");
+  expect((await client.apply(RULES)).changed).toHaveLength(3);
+  expect(await client.apply(RULES)).toEqual(NOTHING);
+  fake.table("iptables", "nat").get("KUBE-SERVICES")?.pop();
+  expect((await client.apply(RULES)).changed).toEqual(['wrote table "nat" of IPv4']);
+  const other = {
+    IPv4: { tables: [{ ...FILTER, chains: [{ name: "KUBE-FORWARD", rules: ["-j ACCEPT", "-j ACCEPT"] }] }] },
+  };
+  expect((await client.apply(other)).changed).toEqual(['wrote table "filter" of IPv4']);
+});
+
+test("a table that is refused is told with its line, and the others are written", async () => {
+  const { client } = await setup();
+  const bad: RuleTable = { ...NAT, chains: [{ name: "KUBE-SERVICES", rules: ["-j ACCEPT", "-m nosuch -j DROP"] }] };
+  const { changed, failures } = await client.apply({ ...RULES, IPv4: { tables: [bad, FILTER] } });
+  expect(changed).toEqual(['wrote table "filter" of IPv4', 'wrote table "nat" of IPv6']);
+  expect(failures).toMatchObject([
+    {
+      family: "IPv4",
+      table: "nat",
+      line: "-A KUBE-SERVICES -m nosuch -j DROP",
+      stderr: expect.stringContaining("no such thing"),
+    },
+  ]);
+  expect(failures[0]?.message).toMatch(/^Cannot write iptables table "nat" of IPv4: restore: no such thing/);
+});
+
+test("a family whose program does not work is passed over", async () => {
+  const fake = new FakeIptables();
+  for (const program of fake.working) if (program.startsWith("ip6")) fake.working.delete(program);
+  const { client, ran } = await setup(fake);
+  expect(await client.apply({ IPv6: RULES.IPv6 })).toEqual(NOTHING);
+  expect(ran()).toEqual([]);
+});
+
+test("an old restore is not asked to wait for the lock", async () => {
+  const fake = new FakeIptables();
+  fake.version = "1.6.1";
+  const { client, restores } = await setup(fake);
+  expect((await client.apply({ IPv6: RULES.IPv6 })).changed).toHaveLength(1);
+  expect(restores()).toEqual(["ip6tables-restore --noflush"]);
+});
+
+describe("remove", () => {
+  const CHAINS = { nat: ["KUBE-SERVICES", "KUBE-NODE-PORT"], filter: ["KUBE-FORWARD"] };
+
+  test("takes our chains and jumps away and nothing else", async () => {
+    const { fake, client } = await setup();
+    await client.apply(RULES);
+    fake.table("iptables", "nat").set("OTHERS", ["-j DROP"]);
+    expect((await client.remove(["IPv4", "IPv6"], CHAINS)).changed).toEqual([
+      'removed our chains from table "nat" of IPv4',
+      'removed our chains from table "filter" of IPv4',
+      'removed our chains from table "nat" of IPv6',
+    ]);
+    expect(Object.fromEntries(fake.table("iptables", "nat"))).toEqual({
+      PREROUTING: [],
+      OUTPUT: [],
+      POSTROUTING: [],
+      OTHERS: ["-j DROP"],
+    });
+  });
+
+  test("writes nothing where nothing is", async () => {
+    const { client, restores } = await setup();
+    expect(await client.remove(["IPv4", "IPv6"], CHAINS)).toEqual(NOTHING);
+    expect(restores()).toEqual([]);
+  });
+
+  test("what was removed is written again when it is wanted again", async () => {
+    const { fake, client } = await setup();
+    fake.print = (rule) => rule.replace("-j ACCEPT", "-j accept");
+    await client.apply(RULES);
+    await client.remove(["IPv4", "IPv6"], CHAINS);
+    expect((await client.apply(RULES)).changed).toHaveLength(3);
+  });
+});

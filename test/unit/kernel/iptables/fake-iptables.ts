@@ -1,0 +1,85 @@
+import type { RunProcess } from "../../../../src/kernel/iptables/process.ts";
+
+type Tables = Map<string, Map<string, string[]>>;
+
+/** The iptables programs of one node: what each variant and family holds, and what is installed and works. */
+export class FakeIptables {
+  /** Programs without suffix that are installed and work. The rest is not there. */
+  readonly working = new Set([
+    "iptables",
+    "ip6tables",
+    "iptables-nft",
+    "ip6tables-nft",
+    "iptables-legacy",
+    "ip6tables-legacy",
+  ]);
+  version = "1.8.9";
+  /** What the plain programs are. */
+  default: "legacy" | "nft" = "nft";
+  /** Every program run, as one line. */
+  readonly ran: string[] = [];
+  /** How rules are printed, should it differ from how they were written. */
+  print = (rule: string): string => rule;
+  readonly #tables = new Map<string, Tables>();
+
+  /** The chains of a table; built-in ones are there from the start. */
+  table(program: string, name: string): Map<string, string[]> {
+    const kind = program.includes("-") ? program : `${program}-${this.default}`;
+    const tables = this.#tables.get(kind) ?? new Map();
+    this.#tables.set(kind, tables);
+    const builtIn = name === "nat" ? ["PREROUTING", "OUTPUT", "POSTROUTING"] : ["INPUT", "FORWARD", "OUTPUT"];
+    const table = tables.get(name) ?? new Map(builtIn.map((chain) => [chain, []]));
+    tables.set(name, table);
+    return table;
+  }
+
+  readonly run: RunProcess = async (file, args, input = "") => {
+    this.ran.push([file, ...args].join(" "));
+    const program = file.replace(/-(save|restore)$/, "");
+    if (!this.working.has(program)) return { code: 127, stdout: "", stderr: `${file}: not found` };
+    if (file.endsWith("-save")) return this.#save(program, args[1]);
+    if (file.endsWith("-restore")) return this.#restore(program, input, args.includes("-w"));
+    return { code: 0, stdout: args[0] === "--version" ? `iptables v${this.version} (any)` : "", stderr: "" };
+  };
+
+  #save(program: string, only: string | undefined) {
+    if (only !== undefined) this.table(program, only);
+    const kind = program.includes("-") ? program : `${program}-${this.default}`;
+    const lines: string[] = [];
+    for (const [name, table] of this.#tables.get(kind) ?? []) {
+      if (only !== undefined && only !== name) continue;
+      lines.push(`*${name}`, ...[...table.keys()].map((chain) => `:${chain} - [0:0]`));
+      for (const [chain, rules] of table) lines.push(...rules.map((rule) => `-A ${chain} ${this.print(rule)}`));
+      lines.push("COMMIT");
+    }
+    return { code: 0, stdout: `${lines.join("\n")}\n`, stderr: "" };
+  }
+
+  /** Line by line, and nothing of a table if one of its lines is wrong. */
+  #restore(program: string, input: string, waits: boolean) {
+    if (waits && this.version < "1.6.2") return { code: 2, stdout: "", stderr: "unknown option -w" };
+    const lines = input.split("\n");
+    const name = lines[0]?.slice(1) ?? "";
+    const table = new Map([...this.table(program, name)].map(([chain, rules]) => [chain, [...rules]]));
+    for (const [index, line] of lines.slice(1).entries()) {
+      if (line === "" || line === "COMMIT" || this.#line(table, line)) continue;
+      return { code: 1, stdout: "", stderr: `restore: no such thing\nError occurred at line: ${index + 2}\n` };
+    }
+    for (const chain of this.table(program, name).keys()) this.table(program, name).delete(chain);
+    for (const [chain, rules] of table) this.table(program, name).set(chain, rules);
+    return { code: 0, stdout: "", stderr: "" };
+  }
+
+  #line(table: Map<string, string[]>, line: string): boolean {
+    if (line.startsWith(":")) return table.set(line.slice(1).split(" ")[0] ?? "", []) !== undefined;
+    const [, command, chain = "", rule = ""] = /^(-\S) (\S+) ?(.*)$/.exec(line) ?? [];
+    const rules = table.get(chain);
+    if (rules === undefined || rule.includes("nosuch")) return false;
+    if (command === "-A") rules.push(rule);
+    else if (command === "-I") rules.unshift(rule.replace(/^1 /, ""));
+    else if (command === "-D") return rules.includes(rule) && rules.splice(rules.indexOf(rule), 1).length === 1;
+    else if (command === "-X") return rules.length === 0 && table.delete(chain);
+    else return false;
+    return true;
+  }
+}

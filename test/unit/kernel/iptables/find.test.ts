@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { findIptables } from "../../../../src/kernel/iptables/find.ts";
+import { runProcess } from "../../../../src/kernel/iptables/process.ts";
+import { FakeIptables } from "./fake-iptables.ts";
+
+const hint = (chain: string) => (fake: FakeIptables, kind: string) => void fake.table(kind, "mangle").set(chain, []);
+const rules = (count: number) => (fake: FakeIptables, kind: string) =>
+  void fake.table(kind, "filter").set(
+    "OTHERS",
+    Array.from({ length: count }, () => "-j DROP"),
+  );
+const none = () => {};
+
+test.each([
+  ["nft where the kubelet left its hint there", hint("KUBE-IPTABLES-HINT"), rules(9), "-nft"],
+  ["legacy where the kubelet left its hint there", rules(9), hint("KUBE-IPTABLES-HINT"), "-legacy"],
+  ["legacy where an older kubelet left its canary there", rules(9), hint("KUBE-KUBELET-CANARY"), "-legacy"],
+  ["nft where both have a hint", hint("KUBE-IPTABLES-HINT"), hint("KUBE-IPTABLES-HINT"), "-nft"],
+  ["what has more rules, without a hint: legacy", rules(1), rules(2), "-legacy"],
+  ["what has more rules, without a hint: nft", rules(2), rules(1), "-nft"],
+  ["the default on an empty node", none, none, ""],
+  ["the default where a chain is only named like a hint", hint("MY-KUBE-IPTABLES-HINT"), none, ""],
+] as const)("the node uses %s", async (_, nft, legacy, infix) => {
+  for (const program of ["iptables", "ip6tables"]) {
+    const fake = new FakeIptables();
+    nft(fake, `${program}-nft`);
+    legacy(fake, `${program}-legacy`);
+    expect((await findIptables(fake.run, ["IPv4", "IPv6"])).infix).toBe(infix);
+  }
+});
+
+test("the one that was asked for is used, whatever the node has", async () => {
+  const fake = new FakeIptables();
+  hint("KUBE-IPTABLES-HINT")(fake, "iptables-nft");
+  expect((await findIptables(fake.run, ["IPv4"], "legacy")).infix).toBe("-legacy");
+});
+
+test("a node whose default works is not asked for the tables of another: legacy would create them", async () => {
+  const fake = new FakeIptables();
+  await findIptables(fake.run, ["IPv4", "IPv6"]);
+  expect(fake.ran.filter((line) => line.includes("-t nat"))).toEqual([
+    "iptables -w 5 -t nat -S POSTROUTING",
+    "ip6tables -w 5 -t nat -S POSTROUTING",
+  ]);
+});
+
+test("on an empty node whose default does not work, one that does is used", async () => {
+  const fake = new FakeIptables();
+  for (const program of ["iptables", "ip6tables", "iptables-nft", "ip6tables-nft"]) fake.working.delete(program);
+  expect(await findIptables(fake.run, ["IPv4", "IPv6"])).toMatchObject({
+    infix: "-legacy",
+    families: ["IPv4", "IPv6"],
+  });
+});
+
+test("the one that works for more families is used", async () => {
+  const fake = new FakeIptables();
+  fake.working.delete("ip6tables");
+  expect(await findIptables(fake.run, ["IPv4", "IPv6"])).toMatchObject({ infix: "-nft" });
+});
+
+test("families without a working program are named with what it said", async () => {
+  const fake = new FakeIptables();
+  for (const program of fake.working) if (program.startsWith("ip6")) fake.working.delete(program);
+  const tools = await findIptables(fake.run, ["IPv4", "IPv6"]);
+  expect(tools.families).toEqual(["IPv4"]);
+  expect([...tools.unusable]).toEqual([["IPv6", "ip6tables: ip6tables: not found"]]);
+});
+
+test.each([
+  ["1.4.21", false],
+  ["1.6.1", false],
+  ["1.6.2", true],
+  ["1.8.9", true],
+  ["1.10", true],
+])("iptables %s can wait in restore and choose ports at random: %s", async (version, modern) => {
+  const fake = new FakeIptables();
+  fake.version = version;
+  expect(await findIptables(fake.run, ["IPv4"])).toMatchObject({ version, modern });
+});
+
+test.each([
+  ["what it was given and its answer", "cat", [], { code: 0, stdout: "input\n", stderr: "" }],
+  [
+    "the exit code and what it complained of",
+    "sh",
+    ["-c", "echo bad >&2; exit 3"],
+    { code: 3, stdout: "", stderr: "bad\n" },
+  ],
+  ["127 for one that is not there", "/no/such/program", [], { code: 127, stdout: "" }],
+])("a process tells %s", async (_, file, args, result) => {
+  expect(await runProcess(file, args, "input\n")).toMatchObject(result);
+});

@@ -1,0 +1,163 @@
+import { describe, expect, test } from "vitest";
+import {
+  ownPart,
+  parseSave,
+  removalText,
+  restoreText,
+  ruleWords,
+  sameRule,
+} from "../../../../src/kernel/iptables/save-format.ts";
+import type { RuleTable } from "../../../../src/kernel/kernel.ts";
+
+const WANTED: RuleTable = {
+  name: "nat",
+  chains: [
+    { name: "KUBE-A", rules: ['-m comment --comment "to b" -j KUBE-B', "-j ACCEPT"] },
+    { name: "KUBE-B", rules: [] },
+  ],
+  jumps: [
+    { from: "OUTPUT", rule: '-m comment --comment "our portal" -j KUBE-A' },
+    { from: "PREROUTING", rule: '-m comment --comment "our portal" -j KUBE-A' },
+  ],
+};
+/** A table as it is printed, from its lines without policy and counters. */
+const saved = (...lines: string[]) =>
+  parseSave(
+    [
+      "# Generated",
+      "*nat",
+      ...lines.map((line) => (line.startsWith(":") ? `${line} - [0:0]` : line)),
+      "COMMIT",
+      "# Done",
+      "",
+    ].join("\n"),
+    "nat",
+  );
+const CHAINS = [":PREROUTING", ":INPUT", ":OUTPUT", ":POSTROUTING", ":KUBE-A", ":KUBE-B"];
+const JUMPS = [
+  '-A PREROUTING -m comment --comment "our portal" -j KUBE-A',
+  '-A OUTPUT -m comment --comment "our portal" -j KUBE-A',
+];
+const RULES = ['-A KUBE-A -m comment --comment "to b" -j KUBE-B', "-A KUBE-A -j ACCEPT"];
+const DECLARED = [":KUBE-A - [0:0]", ":KUBE-B - [0:0]", ...RULES];
+const lines = (text: string | undefined) => text?.trimEnd().split("\n").slice(1, -1);
+
+test("of a whole listing only the table asked for is read, with empty chains and counters", () => {
+  const text = [
+    "*filter",
+    ":INPUT DROP [7:77]",
+    "-A INPUT -j DROP",
+    "COMMIT",
+    "*nat",
+    ":OUTPUT ACCEPT [1:60]",
+    ":KUBE-A - [0:0]",
+    "[3:180] -A OUTPUT -s 10.0.0.0/8 -j KUBE-A",
+    "COMMIT",
+  ].join("\n");
+  expect([...parseSave(text, "nat")]).toEqual([
+    ["OUTPUT", ["-s 10.0.0.0/8 -j KUBE-A"]],
+    ["KUBE-A", []],
+  ]);
+  expect(parseSave(text, "mangle").size).toBe(0);
+});
+
+test.each([
+  ['--comment "a b" -j X', ["--comment", "a b", "-j", "X"]],
+  ['--comment "it\\\'s \\"so\\"" -j X', ["--comment", 'it\'s "so"', "-j", "X"]],
+  ["--comment plain  -j X", ["--comment", "plain", "-j", "X"]],
+  ['--comment "" -j X', ["--comment", "", "-j", "X"]],
+])("the words of %s", (rule, words) => {
+  expect(ruleWords(rule)).toEqual(words);
+});
+
+test.each([
+  ['--comment "one" -j X', "--comment one -j X", true],
+  ['--comment "a b" -j X', "--comment a b -j X", false],
+  ["-s 10.0.0.1/32 -j X", "-s 10.0.0.1/32 -j Y", false],
+  ["-j X", "-j X --log", false],
+])("%s and %s are the same rule: %s", (a, b, same) => {
+  expect(sameRule(a, b)).toBe(same);
+});
+
+describe("restoreText", () => {
+  test("writes nothing when chains and jumps are there, whatever others have", () => {
+    const others = [":OTHERS", "-A OTHERS -j DROP", "-A OUTPUT -j OTHERS"];
+    expect(restoreText(saved(...CHAINS, ...others, ...JUMPS, ...RULES), WANTED)).toBeUndefined();
+  });
+
+  test("writes all into an empty table, jumps at the top in the order given", () => {
+    const text = restoreText(saved(":OUTPUT", ":PREROUTING"), WANTED);
+    expect(text).toBe(
+      `${["*nat", ...DECLARED, '-I OUTPUT 1 -m comment --comment "our portal" -j KUBE-A', '-I PREROUTING 1 -m comment --comment "our portal" -j KUBE-A', "COMMIT"].join("\n")}\n`,
+    );
+  });
+
+  test.each([
+    ["a rule is missing", [...JUMPS, ...RULES.slice(1)]],
+    ["a rule is different", [...JUMPS, '-A KUBE-A -m comment --comment "to c" -j KUBE-B', "-A KUBE-A -j ACCEPT"]],
+    ["rules are in another order", [...JUMPS, ...RULES.toReversed()]],
+    ["there is a rule too many", [...JUMPS, ...RULES, "-A KUBE-A -j DROP"]],
+    ["a chain that is to be empty is not", [...JUMPS, ...RULES, "-A KUBE-B -j DROP"]],
+  ])("writes all chains and no jump when %s", (_, rules) => {
+    expect(lines(restoreText(saved(...CHAINS, ...rules), WANTED))).toEqual(DECLARED);
+  });
+
+  test("writes all chains when one is not there", () => {
+    expect(lines(restoreText(saved(...CHAINS.slice(0, -1), ...JUMPS, ...RULES), WANTED))).toEqual(DECLARED);
+  });
+
+  test("inserts a missing jump alone", () => {
+    expect(lines(restoreText(saved(...CHAINS, ...JUMPS.slice(1), ...RULES), WANTED))).toEqual([
+      '-I PREROUTING 1 -m comment --comment "our portal" -j KUBE-A',
+    ]);
+  });
+
+  test("leaves one of several equal jumps", () => {
+    const twice = ['-A OUTPUT -m comment --comment "our portal" -j KUBE-A', "-A OUTPUT -j OTHERS"];
+    const text = restoreText(saved(...CHAINS, ...twice, ...JUMPS, ...twice, ...RULES), WANTED);
+    const removal = '-D OUTPUT -m comment --comment "our portal" -j KUBE-A';
+    expect(lines(text)).toEqual([removal, removal]);
+  });
+});
+
+describe("removalText", () => {
+  const remove = (...table: string[]) => lines(removalText(saved(...table), "nat", ["KUBE-A", "KUBE-B", "KUBE-C"]));
+
+  test("empties and removes the chains that are there, and the jumps into them", () => {
+    expect(remove(...CHAINS, ...JUMPS, "-A POSTROUTING -j KUBE-B", "-A OUTPUT -j OTHERS", ...RULES)).toEqual([
+      ":KUBE-A - [0:0]",
+      ":KUBE-B - [0:0]",
+      '-D PREROUTING -m comment --comment "our portal" -j KUBE-A',
+      '-D OUTPUT -m comment --comment "our portal" -j KUBE-A',
+      "-D POSTROUTING -j KUBE-B",
+      "-X KUBE-A",
+      "-X KUBE-B",
+    ]);
+  });
+
+  test("writes nothing when none is there", () => {
+    expect(remove(":OUTPUT", ":KUBE-OTHER", "-A OUTPUT -j KUBE-OTHER")).toBeUndefined();
+  });
+
+  test.each([
+    ["a rule with a condition", "-A OUTPUT -p tcp -j KUBE-B"],
+    ["a chain of others", "-A OTHERS -j KUBE-B"],
+    ["a goto", "-A OTHERS -s 10.0.0.0/8 -g KUBE-B"],
+  ])("a chain that %s of others leads into is emptied and stays", (_, rule) => {
+    expect(remove(...CHAINS, ":OTHERS", ...RULES, rule, "-A KUBE-B -j DROP")).toEqual([
+      ":KUBE-A - [0:0]",
+      ":KUBE-B - [0:0]",
+      "-X KUBE-A",
+    ]);
+    expect(remove(":KUBE-B", ":OTHERS", ":OUTPUT", rule)).toBeUndefined();
+  });
+});
+
+test("our part of a table changes with our chains and jumps, and not with those of others", () => {
+  const table = saved(...CHAINS, ...JUMPS, ...RULES);
+  const same = saved(...CHAINS, ...JUMPS, ...RULES, ":OTHERS", "-A OTHERS -j DROP", "-A OUTPUT -j OTHERS");
+  expect(ownPart(same, WANTED)).toBe(ownPart(table, WANTED));
+  for (const other of [saved(...CHAINS, ...JUMPS, ...RULES.slice(1)), saved(...CHAINS, ...JUMPS.slice(1), ...RULES)]) {
+    expect(ownPart(other, WANTED)).not.toBe(ownPart(table, WANTED));
+  }
+});

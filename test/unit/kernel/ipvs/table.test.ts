@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { tableRows } from "../../../../src/kernel/ipvs/table.ts";
+
+const HEADING = `IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
+`;
+
+/** What Linux 6.1 printed, with connections. */
+const TABLE = `${HEADING}UDP  0A60000A:0035 rr ops  
+TCP  0A600003:01BB rr  
+  -> 0AF40105:20FB      Masq    1      3          12        
+  -> 0AF4FF06:FFFF      Tunnel  0      0          0         
+SCTP  0A60000A:0035 sh  persistent 6000 FFFFFFFF
+TCP  [fd00:0096:0000:0000:0000:0000:0000:000a]:0050 mh persistent 1080000 80000000
+  -> [fd00:0244:0000:0000:0000:0000:0000:0006]:1F90      Route   100    0          0         
+FWM  00000007 rr 
+  -> 0AF40105:20FB      Local   1      0          0         
+`;
+
+const inShort = (text: string) =>
+  [...tableRows(Buffer.from(text))].map(({ key, reals }) => [
+    key,
+    ...reals.map(
+      ({ real, active, inactive }) =>
+        `${real.key} ${real.address} ${real.port} ${real.forwarding} ${real.weight} ${active} ${inactive}`,
+    ),
+  ]);
+
+test("every virtual server comes with its real servers", () => {
+  expect(inShort(TABLE)).toEqual([
+    ["UDP/10.96.0.10:53"],
+    [
+      "TCP/10.96.0.3:443",
+      "10.244.1.5:8443 10.244.1.5 8443 masquerade 1 3 12",
+      "10.244.255.6:65535 10.244.255.6 65535 tunnel 0 0 0",
+    ],
+    ["SCTP/10.96.0.10:53"],
+    ["TCP/[fd00:96::a]:80", "[fd00:244::6]:8080 fd00:244::6 8080 direct 100 0 0"],
+    [undefined, "10.244.1.5:8443 10.244.1.5 8443 local 1 0 0"],
+  ]);
+});
+
+test.each([
+  ["an empty file", ""],
+  ["a heading alone", HEADING],
+])("%s has no rows", (_, text) => {
+  expect(inShort(text)).toEqual([]);
+});
+
+test.each([
+  ["a line cut off", "TCP  0A600003:01BB rr"],
+  ["an unknown word for forwarding", "TCP  0A600003:01BB rr  \n  -> 0AF40105:20FB      Teleport 1 0 0\n"],
+  ["a short address", "TCP  0A6003:01BB rr  \n"],
+  ["an address of no family", "TCP  [fd00:0096]:0050 rr \n"],
+  ["a protocol of the future", "QUIC  0A600003:01BB rr  \n"],
+  ["a count that is none", "TCP  0A600003:01BB rr  \n  -> 0AF40105:20FB      Masq    1      x          0         \n"],
+])("%s is told, not skipped", (_, lines) => {
+  expect(() => inShort(HEADING + lines)).toThrow(/Cannot read a line of the table of IPVS/);
+});

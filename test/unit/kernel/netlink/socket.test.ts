@@ -1,0 +1,365 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
+import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
+import { beginMessage, endMessage, type Message } from "../../../../src/kernel/netlink/message.ts";
+import type { OpenRawSocket } from "../../../../src/kernel/netlink/raw-socket.ts";
+import { type Answer, NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
+import * as naive from "../../../support/naive-netlink.ts";
+import { accepting, NetlinkPeer, type Peer } from "../../../support/netlink-peer.ts";
+
+const ITEM = 50;
+const encode = (writer: AttributeWriter, bytes: number) => {
+  const message = beginMessage(writer, ITEM, 0);
+  writer.bytes(1, new Uint8Array(bytes));
+  endMessage(writer, message);
+};
+const encodeDump = (writer: AttributeWriter) => endMessage(writer, beginMessage(writer, ITEM, 0x300));
+
+const setUp = (peer: Peer, options: { timeoutMs?: number } = {}) => {
+  const kernel = new NetlinkPeer(peer);
+  const counters = new NetlinkCounters();
+  const seen: [number, number][] = [];
+  const socket = new NetlinkSocket({
+    protocol: 16,
+    messageBytes: 4096,
+    open: kernel.open,
+    counters,
+    onSend: (bytes, protocol) => seen.push([protocol, bytes.length]),
+    ...options,
+  });
+  return { kernel, counters, socket, seen };
+};
+
+const inShort = (answers: readonly Answer[]) =>
+  answers.map((answer) => (answer.ok ? "ok" : `${answer.errno}${answer.text === "" ? "" : ` ${answer.text}`}`));
+const payloads = (messages: readonly Message[]) => messages.map(({ payload }) => [...payload]);
+const part = (request: naive.NaiveMessage, value: number, flags = 2) =>
+  naive.message(60, flags, request.sequence, naive.u32(value));
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("a batch is one send, and only its last message asks for an acknowledgement", async () => {
+  const { kernel, counters, socket, seen } = setUp(accepting);
+  expect(inShort(await socket.request("x", [1, 2, 3], encode))).toEqual(["ok", "ok", "ok"]);
+  expect(kernel.sent.map((requests) => requests.map(({ flags }) => flags))).toEqual([[1, 1, 5]]);
+  const sequences = kernel.sent[0]?.map(({ sequence }) => sequence) ?? [];
+  expect(sequences.map((sequence) => sequence - (sequences[0] ?? 0))).toEqual([0, 1, 2]);
+  expect([counters.sends, counters.messages, [...counters.errors]]).toEqual([1, 3, []]);
+  expect(seen).toEqual([[16, 24 * 3]]);
+});
+
+test("nothing to ask is nothing sent", async () => {
+  const { kernel, socket } = setUp(accepting);
+  expect(await socket.request("x", [], encode)).toEqual([]);
+  expect([kernel.opened, kernel.sent.length]).toEqual([0, 0]);
+});
+
+test.each<[string, number[], string[]]>([
+  ["in the middle", [1], ["ok", "EEXIST", "ok", "ok"]],
+  ["of the first", [0], ["EEXIST", "ok", "ok", "ok"]],
+  ["of the last", [3], ["ok", "ok", "ok", "EEXIST"]],
+  ["of all", [0, 1, 2, 3], ["EEXIST", "EEXIST", "EEXIST", "EEXIST"]],
+])("a refusal %s is told of the request it is about", async (_, refused, expected) => {
+  const { counters, socket } = setUp((requests) => {
+    const refusals = refused.flatMap((index) => requests.slice(index, index + 1)).map((it) => naive.verdict(it, 17));
+    return refused.includes(3) ? refusals : [...refusals, ...accepting(requests)];
+  });
+  expect(inShort(await socket.request("x", [1, 2, 3, 4], encode))).toEqual(expected);
+  expect([...counters.errors]).toEqual([["EEXIST", refused.length]]);
+});
+
+test("several answers may come in one datagram", async () => {
+  const { socket } = setUp((requests) => [
+    requests.flatMap((it, index) => (index === 1 ? naive.verdict(it, 2) : (accepting([it])[0] ?? []))),
+  ]);
+  expect(inShort(await socket.request("x", [1, 2, 3], encode))).toEqual(["ok", "ENOENT", "ok"]);
+});
+
+test("the kernel's own words and the request come with a refusal", async () => {
+  const { kernel, socket } = setUp(([it]) => (it ? [naive.verdict(it, 22, { text: "no such mask" })] : []));
+  const [answer] = await socket.request("x", [5], encode);
+  expect(inShort(answer ? [answer] : [])).toEqual(["EINVAL no such mask"]);
+  expect(answer?.ok === false && [...answer.request]).toEqual([...(kernel.sent[0]?.[0]?.whole ?? [])]);
+});
+
+test("a refusal cut short by the receive buffer is one all the same", async () => {
+  const { kernel, socket } = setUp(() => []);
+  const answers = socket.request("x", [4000], encode);
+  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  const [it] = kernel.sent[0] ?? [];
+  const whole = it ? naive.verdict(it, 4103) : [];
+  kernel.listener.message(Uint8Array.from(whole.slice(0, 1000)), whole.length);
+  expect(inShort(await answers)).toEqual(["E4103"]);
+});
+
+test("what a request asked for comes with its answer", async () => {
+  const { socket } = setUp((requests) => [
+    ...requests.map((it, index) => (index === 1 ? naive.verdict(it, 3) : part(it, 100 + index, 0))),
+    ...accepting(requests),
+  ]);
+  const answers = await socket.request("x", [1, 2, 3], encode);
+  expect(answers.map((answer) => (answer.ok ? payloads(answer.replies) : answer.errno))).toEqual([
+    [[100, 0, 0, 0]],
+    "ESRCH",
+    [[102, 0, 0, 0]],
+  ]);
+});
+
+test.each<[string, number, number, number[]]>([
+  ["by count", 600, 4, [256, 256, 88]],
+  ["by bytes", 40, 4000, [16, 16, 8]],
+])("more than fits one send is split %s", async (_, items, bytes, batches) => {
+  const { kernel, socket } = setUp(accepting);
+  const answers = await socket.request("x", new Array<number>(items).fill(bytes), encode);
+  expect(inShort(answers)).toEqual(new Array(items).fill("ok"));
+  expect(kernel.sent.map((requests) => requests.length)).toEqual(batches);
+});
+
+test("a batch of the caller's size is kept to", async () => {
+  const { kernel, socket } = setUp(accepting);
+  await socket.request("x", [1, 2, 3, 4, 5], encode, 2);
+  expect(kernel.sent.map((requests) => requests.length)).toEqual([2, 2, 1]);
+});
+
+test("a batch never asks for more refusals than the receive buffer holds", async () => {
+  const { kernel, socket } = setUp(accepting);
+  // What the kernel charges at most: 768 for a small one, as 277 fill 212,992 bytes.
+  kernel.receiveBufferBytes = 212_992;
+  await socket.request("x", new Array<number>(1000).fill(100), encode);
+  for (const requests of kernel.sent) expect((requests.length + 1) * 768).toBeLessThan(212_992);
+  expect(kernel.sent.flat().length).toBe(1000);
+});
+
+test("one message larger than all limits goes alone", async () => {
+  const { kernel, socket } = setUp(accepting);
+  kernel.receiveBufferBytes = 1000;
+  expect(inShort(await socket.request("x", [60_000, 60_000], encode))).toEqual(["ok", "ok"]);
+  expect(kernel.sent.map((requests) => requests.length)).toEqual([1, 1]);
+});
+
+test("refusals are told of the right request across batches", async () => {
+  const { socket } = setUp((requests) =>
+    requests.flatMap((it) => (it.body.length === 20 ? [naive.verdict(it, 17)] : accepting([it]))),
+  );
+  const items = new Array<number>(700).fill(4);
+  for (const refused of [0, 300, 511, 512, 699]) items[refused] = 16;
+  const answers = await socket.request("x", items, encode);
+  expect(answers.flatMap((answer, index) => (answer.ok ? [] : [index]))).toEqual([0, 300, 511, 512, 699]);
+});
+
+test("a dump is read to its end over several datagrams", async () => {
+  const { counters, socket } = setUp(([it]) =>
+    it ? [[...part(it, 1), ...part(it, 2)], part(it, 3), naive.done(it)] : [],
+  );
+  expect(payloads(await socket.dump("x", encodeDump))).toEqual([
+    [1, 0, 0, 0],
+    [2, 0, 0, 0],
+    [3, 0, 0, 0],
+  ]);
+  expect([counters.sends, counters.messages]).toEqual([1, 1]);
+});
+
+test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
+  ["at once", (it) => [naive.verdict(it, 1)]],
+  ["at its end", (it) => [part(it, 1), naive.done(it, 1)]],
+])("a dump refused %s rejects with the kernel's errno", async (_, replies) => {
+  const { counters, kernel, socket } = setUp(([it]) => (it ? replies(it) : []));
+  await expect(socket.dump("list things", encodeDump)).rejects.toMatchObject({
+    code: "EPERM",
+    message: "Cannot list things: EPERM",
+  });
+  expect([...counters.errors]).toEqual([["EPERM", 1]]);
+  expect(kernel.closed).toBe(0);
+});
+
+test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
+  ["a part", (it) => [part(it, 1), part(it, 2, 0x12), naive.done(it)]],
+  ["the end", (it) => [part(it, 1), naive.done(it, 0, 0x12)]],
+])("a dump marked as interrupted in %s is read again, and the first attempt forgotten", async (_, interrupted) => {
+  let attempt = 0;
+  const { socket } = setUp(([it]) => {
+    if (it === undefined) return [];
+    attempt += 1;
+    return attempt < 3 ? interrupted(it) : [part(it, 9), naive.done(it)];
+  });
+  expect(payloads(await socket.dump("x", encodeDump))).toEqual([[9, 0, 0, 0]]);
+  expect(attempt).toBe(3);
+});
+
+test("a dump interrupted every time rejects", async () => {
+  const { kernel, socket } = setUp(([it]) => (it ? [naive.done(it, 0, 0x12)] : []));
+  await expect(socket.dump("x", encodeDump)).rejects.toMatchObject({ code: "EINTR" });
+  expect(kernel.sent.length).toBe(10);
+});
+
+test("one exchange is under way at a time, in the order asked", async () => {
+  let waiting = 0;
+  let most = 0;
+  const { kernel, socket } = setUp((requests) => {
+    waiting += 1;
+    most = Math.max(most, waiting);
+    setImmediate(() => {
+      waiting -= 1;
+    });
+    const [it] = requests;
+    return it?.flags === 0x301 ? [part(it, 1), naive.done(it)] : accepting(requests);
+  });
+  const dump = socket.dump("x", encodeDump);
+  const results = await Promise.all([socket.request("x", [1], encode), dump, socket.request("x", [1, 2], encode)]);
+  expect(results.map((result) => result.length)).toEqual([1, 1, 2]);
+  expect(kernel.sent.map((requests) => requests.length)).toEqual([1, 1, 2]);
+  expect(most).toBe(1);
+});
+
+test("messages that answer nothing are ignored", async () => {
+  const { socket } = setUp((requests) => {
+    const [it] = requests;
+    if (it === undefined) return [];
+    const late = { ...it, sequence: it.sequence - 1 };
+    const notification = { ...it, sequence: 0 };
+    const early = { ...it, sequence: it.sequence + 1 };
+    return [
+      ...[late, notification, early].map((other) => naive.verdict(other, 1)),
+      part(notification, 5),
+      naive.message(1, 0, it.sequence),
+      ...accepting(requests),
+    ];
+  });
+  await socket.request("x", [1], encode);
+  expect(inShort(await socket.request("x", [1], encode))).toEqual(["ok"]);
+});
+
+const silent: Peer = () => [];
+
+test("silence beyond the timeout rejects, closes, and the next request opens anew", async () => {
+  const { counters, kernel, socket } = setUp(silent, { timeoutMs: 5000 });
+  const outcome = expect(socket.request("do it", [1], encode)).rejects.toMatchObject({
+    name: "NetlinkError",
+    code: "ETIMEDOUT",
+    operation: "do it",
+  });
+  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+  vi.advanceTimersByTime(4999);
+  expect(kernel.closed).toBe(0);
+  vi.advanceTimersByTime(1);
+  await outcome;
+  expect([kernel.opened, kernel.closed, [...counters.errors]]).toEqual([1, 1, [["ETIMEDOUT", 1]]]);
+
+  kernel.peer = accepting;
+  expect(inShort(await socket.request("x", [1], encode))).toEqual(["ok"]);
+  expect(kernel.opened).toBe(2);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("each part of a dump starts the timeout anew", async () => {
+  const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
+  const dump = socket.dump("x", encodeDump);
+  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  const [it] = kernel.sent[0] ?? [];
+  for (const value of [1, 2, 3]) {
+    vi.advanceTimersByTime(4000);
+    kernel.listener.message(Uint8Array.from(it ? part(it, value) : []), 0);
+  }
+  kernel.listener.message(Uint8Array.from(it ? naive.done(it) : []), 0);
+  expect((await dump).length).toBe(3);
+});
+
+test("an answer that lay unread when the timeout struck still counts", async () => {
+  const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
+  const answers = socket.request("x", [1], encode);
+  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+  vi.advanceTimersByTime(60_000);
+  const [it] = kernel.sent[0] ?? [];
+  kernel.listener.message(Uint8Array.from(it ? naive.verdict(it, 0) : []), 0);
+  expect(inShort(await answers)).toEqual(["ok"]);
+});
+
+test("those that wait behind a lost exchange go over the new socket", async () => {
+  const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
+  const lost = expect(socket.request("x", [1], encode)).rejects.toMatchObject({ code: "ETIMEDOUT" });
+  const next = socket.request("x", [1, 2], encode);
+  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+  kernel.peer = accepting;
+  vi.advanceTimersByTime(5000);
+  await lost;
+  expect(inShort(await next)).toEqual(["ok", "ok"]);
+});
+
+const failure = (code: string) => Object.assign(new Error("broken"), { code });
+
+test("an error of the socket rejects what is under way with its code", async () => {
+  const { counters, kernel, socket } = setUp(silent);
+  const outcome = expect(socket.request("x", [1], encode)).rejects.toMatchObject({ code: "ENOBUFS" });
+  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  kernel.listener.error(failure("ENOBUFS"));
+  await outcome;
+  expect([kernel.closed, [...counters.errors]]).toEqual([1, [["ENOBUFS", 1]]]);
+});
+
+test("an error of an idle socket makes the next request open a new one", async () => {
+  const { kernel, socket } = setUp(accepting);
+  await socket.request("x", [1], encode);
+  kernel.listener.error(failure("ENOBUFS"));
+  expect(inShort(await socket.request("x", [1], encode))).toEqual(["ok"]);
+  expect(kernel.opened).toBe(2);
+});
+
+test("a send that fails rejects", async () => {
+  const { kernel, socket } = setUp(() => {
+    throw failure("EMSGSIZE");
+  });
+  await expect(socket.request("x", [1], encode)).rejects.toMatchObject({ code: "EMSGSIZE" });
+  expect([kernel.closed, vi.getTimerCount()]).toEqual([1, 0]);
+});
+
+test("a protocol that the kernel does not have rejects", async () => {
+  const counters = new NetlinkCounters();
+  const open: OpenRawSocket = () => {
+    throw failure("EPROTONOSUPPORT");
+  };
+  const socket = new NetlinkSocket({ protocol: 12, messageBytes: 4096, open, counters });
+  await expect(socket.request("x", [1], encode)).rejects.toMatchObject({ code: "EPROTONOSUPPORT" });
+});
+
+test.each<[string, (it: naive.NaiveMessage) => naive.Bytes]>([
+  ["cut off", (it) => part(it, 1).slice(0, 18)],
+  ["without a length", () => new Array<number>(20).fill(0)],
+])("a datagram %s rejects and does not throw into the addon", async (_, reply) => {
+  const { kernel, socket } = setUp(([it]) => (it ? [reply(it)] : []));
+  await expect(socket.dump("x", encodeDump)).rejects.toMatchObject({ code: "EBADMSG" });
+  expect(kernel.closed).toBe(1);
+});
+
+test("closing rejects what is under way", async () => {
+  const { kernel, socket } = setUp(silent);
+  const outcome = expect(socket.request("x", [1], encode)).rejects.toMatchObject({ code: "ECANCELED" });
+  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  socket.close();
+  await outcome;
+  expect(kernel.closed).toBe(1);
+});
+
+test("results are told outside of the addon's callbacks", async () => {
+  let inCallback = false;
+  const kernel = new NetlinkPeer(silent);
+  const socket = new NetlinkSocket({
+    protocol: 16,
+    messageBytes: 4096,
+    open: kernel.open,
+    counters: new NetlinkCounters(),
+  });
+  const seen = socket.request("x", [1], encode).then(() => inCallback);
+  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  const [it] = kernel.sent[0] ?? [];
+  inCallback = true;
+  kernel.listener.message(Uint8Array.from(it ? naive.verdict(it, 0) : []), 0);
+  // The addon lets microtasks run before its callback is over.
+  await Promise.resolve().then(() => undefined);
+  inCallback = false;
+  expect(await seen).toBe(false);
+});
