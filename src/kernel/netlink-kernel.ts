@@ -3,7 +3,7 @@ import { ipsets } from "../model/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
 import { IPSetClient, ipsetErrno } from "./ipset/client.ts";
-import { IptablesClient, type RulesReport } from "./iptables/client.ts";
+import { IptablesClient } from "./iptables/client.ts";
 import { IpvsClient } from "./ipvs/client.ts";
 import type { ServerOperation } from "./ipvs/codec.ts";
 import type { Connections, Kernel, NodeSetup, Observed, Outcome, RuleTable, SetupReport } from "./kernel.ts";
@@ -60,6 +60,9 @@ export class NetlinkKernel implements Kernel {
   readonly #sets: IPSetClient;
   readonly #iptables = new IptablesClient();
   readonly #sysctls = new SysctlClient();
+  /** The last time all rules could be written, and so the programs found are the right ones. */
+  #iptablesFound = false;
+  #iptablesWarnings: readonly string[] = [];
 
   constructor(options: NetlinkKernelOptions) {
     this.#options = options;
@@ -85,10 +88,18 @@ export class NetlinkKernel implements Kernel {
     const sysctls = await this.#sysctls.apply(setup.sysctls);
     // Rules name sets, so these come first.
     const sets = await this.#sets.ensure(setup.families.flatMap(ipsets));
-    const tools = await this.#iptables.find(setup.families);
-    const unusable = [...tools.unusable].map(([family, text]) => `Cannot use iptables for ${family}: ${text}`);
-    const rules = setupReport(await this.#iptables.apply(setup.rules));
-    return merge([link, sysctls, sets, { changed: [], warnings: unusable }, rules]);
+    return merge([link, sysctls, sets, await this.#writeRules(setup)]);
+  }
+
+  /** What `prepare` would change. Reads only; a part that cannot be read is a warning. */
+  async inspect(setup: NodeSetup): Promise<SetupReport> {
+    await this.#ipvs.probe();
+    const link = (await this.#link.find()) === undefined ? [`no interface "${DUMMY_NAME}"`] : [];
+    const sysctls = await this.#sysctls.differences(setup.sysctls);
+    const sets = await this.#sets.differences(setup.families.flatMap(ipsets));
+    await this.#iptables.find(setup.families);
+    const rules = setupReport(await this.#iptables.differences(setup.rules));
+    return merge([{ changed: [...link, ...sysctls, ...sets], warnings: [] }, rules]);
   }
 
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
@@ -126,8 +137,7 @@ export class NetlinkKernel implements Kernel {
 
   async remove(families: readonly IPFamily[]): Promise<SetupReport> {
     // Rules first: a set that a rule names cannot be destroyed.
-    await this.#iptables.find(families);
-    const rules = setupReport(await this.#iptables.remove(families, this.#options.chains));
+    const rules = await this.#removeRules(families);
     const sets = await this.#sets.destroy(families.flatMap(ipsets));
     const removed = await this.#link.remove();
     const link = { changed: removed ? [`deleted interface "${DUMMY_NAME}"`] : [], warnings: [] };
@@ -147,6 +157,30 @@ export class NetlinkKernel implements Kernel {
       case "sets":
         return this.#sets.apply(operations.filter((operation) => "entry" in operation));
     }
+  }
+
+  /** Which programs to use is looked up again only if not all was well: each look starts some eight processes. */
+  async #writeRules({ families, rules }: NodeSetup): Promise<SetupReport> {
+    const ruled = families.filter((family) => rules[family] !== undefined);
+    if (ruled.length === 0) return { changed: [], warnings: [] };
+    if (!this.#iptablesFound) await this.#findIptables(ruled);
+    const { changed, failures } = await this.#iptables.apply(rules);
+    const warnings = [...this.#iptablesWarnings, ...failures.map(({ message }) => message)];
+    this.#iptablesFound = warnings.length === 0;
+    return { changed, warnings };
+  }
+
+  async #removeRules(families: readonly IPFamily[]): Promise<SetupReport> {
+    if (Object.keys(this.#options.chains).length === 0) return { changed: [], warnings: [] };
+    // A family without a program has no rules that it could have written.
+    await this.#iptables.find(families);
+    const { changed, failures } = await this.#iptables.remove(families, this.#options.chains);
+    return { changed, warnings: failures.map(({ message }) => message) };
+  }
+
+  async #findIptables(families: readonly IPFamily[]): Promise<void> {
+    const { unusable } = await this.#iptables.find(families);
+    this.#iptablesWarnings = [...unusable].map(([family, text]) => `Cannot use iptables for ${family}: ${text}`);
   }
 
   async #boundAddresses(): Promise<ReadonlySet<IPAddress>> {
@@ -185,10 +219,6 @@ function isServerOperation(operation: Operation): operation is ServerOperation {
 
 function isAddressOperation(operation: Operation): operation is AddressOperation {
   return "address" in operation;
-}
-
-function setupReport({ changed, failures }: RulesReport): SetupReport {
-  return { changed, warnings: failures.map(({ message }) => message) };
 }
 
 function merge(reports: readonly SetupReport[]): SetupReport {

@@ -36,6 +36,17 @@ export class SysctlClient {
     return { changed, warnings };
   }
 
+  /** What differs from the wanted, as "net/ipv4/ip_forward is 0, not 1". Reads only. */
+  async differences(wanted: readonly Sysctl[]): Promise<readonly string[]> {
+    const lines: string[] = [];
+    for (const sysctl of wanted) {
+      const value = await this.#read(sysctl.path).catch(() => "missing");
+      if (value === "missing" || !satisfies(value, sysctl))
+        lines.push(`${sysctl.path} is ${value}, not ${sysctl.value}`);
+    }
+    return lines;
+  }
+
   /** Returns the value that was there before, or the wanted one if nothing had to be done. */
   async #ensure(sysctl: Sysctl): Promise<string> {
     const before = await this.#read(sysctl.path);

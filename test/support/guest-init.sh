@@ -1,7 +1,10 @@
 #!/bin/bash
 # Process 1 of the User Mode Linux guest: makes it a machine, runs the job, leaves its exit status, powers off.
 # The guest's root is the host's file system, so whatever it writes outside a tmpfs is the host's own file.
+# Lines end as they were written, and the kernel's remarks on packets stay in its log.
+stty -onlcr
 mount -t proc proc /proc
+echo 3 >/proc/sys/kernel/printk
 mount -t sysfs sys /sys
 mount -t tmpfs tmpfs /run
 mkdir -p /run/netns /run/lock
@@ -21,8 +24,13 @@ for module in $(grep -v '^#' "$ROOT/test/support/modules.txt"); do
   modprobe -d /run/modules "$module" || echo "guest: no module $module"
 done
 ip link set lo up
-cd "$ROOT" && setsid -w "${command[@]}" </dev/null
+cd "$ROOT" || exit
+# Through a pipe: on a terminal programs hide the cursor and redraw lines, which gets mixed with the kernel's own.
+mkfifo /run/output
+cat /run/output &
+setsid -w "${command[@]}" </dev/null >/run/output 2>&1
 echo $? >"$job/status"
-sync
+# For the last of the pipe. Its end is not waited for, since what the job left running may hold it open.
+sleep 0.5
 echo o >/proc/sysrq-trigger
 sleep 10

@@ -11,7 +11,8 @@ readonly ROOT=$PWD
 readonly CACHE=$ROOT/.cache
 readonly DEBIAN_PACKAGES=(iproute2 ipset iptables ipvsadm conntrack kmod curl procps perl-base util-linux)
 readonly GUEST_PACKAGES=(user-mode-linux)
-readonly WITNESS_PACKAGES=(prometheus)
+# Said here, for a guest cannot see what its output ends in.
+if [ -t 1 ]; then export FORCE_COLOR=1; else export NO_COLOR=1; fi
 export HOME=${HOME:-/tmp}
 mkdir -p "$CACHE"
 
@@ -26,7 +27,9 @@ ensure_npm_packages() {
     say "installing npm packages"
     npm ci --no-audit --no-fund >"$CACHE/npm-ci.log" 2>&1 || { cat "$CACHE/npm-ci.log" >&2; return 1; }
     # Where install scripts are switched off, the node package has not fetched its binary yet.
-    [ -x node_modules/node/bin/node ] || (cd node_modules/node && node installArchSpecificPackage.js) >>"$CACHE/npm-ci.log" 2>&1
+    [ -x node_modules/node/bin/node ] ||
+      (cd node_modules/node && node installArchSpecificPackage.js) >>"$CACHE/npm-ci.log" 2>&1 ||
+      { cat "$CACHE/npm-ci.log" >&2; return 1; }
     echo "$stamp" >node_modules/.installed
   fi
   export PATH=$ROOT/node_modules/node/bin:$ROOT/node_modules/.bin:$PATH:/usr/sbin:/sbin
@@ -41,13 +44,25 @@ ensure_debian_packages() {
   [ ${#missing[@]} -eq 0 ] && return
   if [ "$(id -u)" -ne 0 ]; then
     say "missing Debian packages; as root, run: apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
-    exit 1
+    return 1
   fi
   say "installing Debian packages: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   local install=(apt-get install -y --no-install-recommends "${missing[@]}")
   "${install[@]}" >"$CACHE/apt.log" 2>&1 && return
-  { apt-get update && "${install[@]}"; } >"$CACHE/apt.log" 2>&1 || { tail -20 "$CACHE/apt.log" >&2; exit 1; }
+  { apt-get update && "${install[@]}"; } >"$CACHE/apt.log" 2>&1 || { tail -20 "$CACHE/apt.log" >&2; return 1; }
+}
+
+# promtool judges the metrics. It is unpacked, not installed: the package would start a Prometheus on this machine.
+ensure_promtool() {
+  export PATH=$PATH:$CACHE/prometheus/usr/bin
+  command -v promtool >/dev/null && return
+  say "fetching promtool"
+  (
+    cd "$CACHE" && rm -f prometheus_*.deb
+    apt-get download prometheus || { apt-get update && apt-get download prometheus; }
+    dpkg-deb -x prometheus_*.deb prometheus
+  ) >"$CACHE/promtool.log" 2>&1 || say "promtool cannot be had: the test that needs it is skipped"
 }
 
 # --- a real IPVS kernel ------------------------------------------------------------------------------------------------
@@ -61,12 +76,12 @@ host_has_ipvs() {
 
 # Runs a command on a real IPVS kernel: in fresh namespaces of the host, else in a User Mode Linux guest.
 in_kernel() {
-  ensure_debian_packages "${DEBIAN_PACKAGES[@]}"
+  ensure_debian_packages "${DEBIAN_PACKAGES[@]}" || return 1
   if host_has_ipvs; then
     say "real kernel: this host's, in a network namespace of its own"
     unshare -n -m bash "$ROOT/test/support/namespace-init.sh" "$@"
   else
-    ensure_debian_packages "${GUEST_PACKAGES[@]}"
+    ensure_debian_packages "${GUEST_PACKAGES[@]}" || return 1
     in_guest "$@"
   fi
 }
@@ -80,11 +95,11 @@ in_guest() {
   {
     declare -p ROOT PATH HOME
     local name
-    for name in CI STRESS COLUMNS; do [ -n "${!name:-}" ] && declare -p "$name" | sed 's/^declare -[^ ]*/export/'; done
+    for name in CI STRESS COLUMNS FORCE_COLOR NO_COLOR; do [ -n "${!name:-}" ] && declare -p "$name" | sed 's/^declare -[^ ]*/export/'; done
     printf 'command=('; printf '%q ' "$@"; printf ')\n'
   } >"$job/job.sh"
   # One CPU: unpinned, every system call of the guest costs three to four times as much.
-  TMPDIR=$(guest_memory_folder) timeout --kill-after=10 "$limit" taskset -c "$(last_cpu)" linux.uml mem="${GUEST_MEMORY:-3G}" \
+  TMPDIR=$(guest_memory_folder) timeout --foreground --kill-after=10 "$limit" taskset -c "$(last_cpu)" linux.uml mem="${GUEST_MEMORY:-3G}" \
     root=/dev/root rootfstype=hostfs rootflags=/ rw init="$ROOT/test/support/guest-init.sh" \
     con=null con0=fd:0,fd:1 quiet GUEST_JOB="$job" </dev/null 2>"$job/console" | grep --line-buffered -avE '^(SELinux:|mmapper_init|Failed to initialize ubd|sysrq: |reboot: )' || true
   status=$(cat "$job/status" 2>/dev/null || echo 70)
@@ -96,7 +111,16 @@ in_guest() {
   return "$status"
 }
 
-guest_memory_folder() { [ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}"; }
+# Its memory is mapped as code too, and containers often have a /dev/shm of 64 MB that allows none.
+guest_memory_folder() {
+  local free
+  free=$(df --output=avail -BM /dev/shm 2>/dev/null | tail -1 | tr -dc 0-9)
+  if [ "${free:-0}" -ge 3072 ] && ! findmnt -no OPTIONS -T /dev/shm | grep -qw noexec; then
+    echo /dev/shm
+  else
+    echo "${TMPDIR:-/tmp}"
+  fi
+}
 last_cpu() { taskset -pc $$ | sed 's/.*[-,: ]//'; }
 
 # --- the commands ------------------------------------------------------------------------------------------------------
@@ -124,9 +148,9 @@ case "${1:-}" in
     exit "$failed"
     ;;
   test)
-    ensure_npm_packages
+    ensure_npm_packages || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+    ensure_promtool
     check
-    ensure_debian_packages "${WITNESS_PACKAGES[@]}"
     run_tests kernel in_kernel vitest run --project kernel
     node test/support/sum-reports.ts "$failed" "$CACHE/report-check.json" "$CACHE/report-kernel.json"
     ;;

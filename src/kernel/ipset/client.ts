@@ -100,6 +100,14 @@ export class IPSetClient {
     return { changed, warnings };
   }
 
+  /** Which of the sets `ensure` would have to make. Reads only. */
+  async differences(sets: readonly IPSet[]): Promise<readonly string[]> {
+    const found = await this.#headers();
+    return sets
+      .filter((set) => !matches(found.get(set.name), set))
+      .map((set) => `no set "${set.name}" of type "${set.type}"`);
+  }
+
   /**
    * In order, one outcome each. Adding a present member is refused with EEXIST and deleting an absent one, or either
    * in an absent set, with ENOENT. A full set grows; only if it cannot is an entry refused with IPSET_ERR_HASH_FULL.

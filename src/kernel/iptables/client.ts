@@ -73,6 +73,24 @@ export class IptablesClient {
     }, Object.keys(rules).filter(isFamily));
   }
 
+  /** Which tables `apply` would have to write. Reads only. */
+  differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
+    return this.#eachFamily(async (family, tools) => {
+      const reports: RulesReport[] = [];
+      for (const table of rules[family]?.tables ?? []) {
+        reports.push(
+          await reportOf(async () => {
+            const saved = await this.#save(tools, family, table.name);
+            return restoreText(saved, table) === undefined
+              ? undefined
+              : `our rules in table "${table.name}" of ${family}`;
+          }),
+        );
+      }
+      return merge(reports);
+    }, Object.keys(rules).filter(isFamily));
+  }
+
   /** Removes the chains and the jumps into them; what is not there is no matter. */
   remove(
     families: readonly IPFamily[],

@@ -50,7 +50,6 @@ import {
   IPVS_SVC_ATTR_ADDR,
   IPVS_SVC_ATTR_AF,
   IPVS_SVC_ATTR_FLAGS,
-  IPVS_SVC_ATTR_FWMARK,
   IPVS_SVC_ATTR_NETMASK,
   IPVS_SVC_ATTR_PORT,
   IPVS_SVC_ATTR_PROTOCOL,
@@ -205,7 +204,6 @@ interface ServiceAttributes {
   protocol: number;
   address: Uint8Array;
   port: number;
-  mark: number;
   scheduler: string;
   flags: number;
   timeout: number;
@@ -216,7 +214,8 @@ function decodeService(reader: AttributeReader): DecodedServer {
   const service = readService(reader);
   if (reader.failed) return { kind: "malformed" };
   const protocol = PROTOCOLS_BY_NUMBER.get(service.protocol);
-  if (service.mark !== 0 || protocol === undefined) return { kind: "unnamed" };
+  // One by firewall mark has none.
+  if (protocol === undefined) return { kind: "unnamed" };
   const address = decodeAddress(service.family, service.address);
   if (address === undefined) return { kind: "malformed" };
   const server: VirtualServer = {
@@ -249,9 +248,6 @@ function readService(reader: AttributeReader): ServiceAttributes {
       case IPVS_SVC_ATTR_PORT:
         service.port = reader.be16();
         break;
-      case IPVS_SVC_ATTR_FWMARK:
-        service.mark = reader.u32();
-        break;
       case IPVS_SVC_ATTR_SCHED_NAME:
         service.scheduler = reader.string();
         break;
@@ -276,7 +272,6 @@ const NO_SERVICE: Readonly<ServiceAttributes> = {
   protocol: 0,
   address: new Uint8Array(0),
   port: 0,
-  mark: 0,
   scheduler: "",
   flags: 0,
   timeout: 0,

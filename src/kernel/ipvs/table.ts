@@ -55,8 +55,8 @@ function* linesAfterHeading(table: Buffer): Generator<string> {
   let start = 0;
   for (let number = 0; start < table.length; number++) {
     const end = table.indexOf(NEWLINE, start);
-    if (end < 0) throw unreadable(table.latin1Slice(start));
-    if (number >= HEADING_LINES) yield table.latin1Slice(start, end);
+    if (end < 0) throw unreadable(table.toString("latin1", start));
+    if (number >= HEADING_LINES) yield table.toString("latin1", start, end);
     start = end + 1;
   }
 }

@@ -1,0 +1,154 @@
+/**
+ * One size on the real kernel, in a process and network namespace of its own: programs a cluster of so many Services,
+ * starts again on what the first left, changes one endpoint at a time, and prints one JSON line.
+ *
+ *   node bench/real-kernel.ts SERVICES ENDPOINTS FOLDER
+ *
+ * Every acknowledged datagram is recorded in FOLDER as setup.bin, cold.bin and change.bin for `replay.pl`.
+ */
+import { availableParallelism, release } from "node:os";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { readCommandLine } from "../src/cli.ts";
+import { PROXY_CHAINS } from "../src/desired/masquerade.ts";
+import { nodeFacts } from "../src/desired/node-facts.ts";
+import { ProxyState } from "../src/desired/proxy-state.ts";
+import type { Kernel } from "../src/kernel/kernel.ts";
+import { NetlinkKernel } from "../src/kernel/netlink-kernel.ts";
+import { nodeSetup } from "../src/node-setup.ts";
+import { Reconciler } from "../src/reconcile/reconciler.ts";
+import { systemClock } from "../src/system-clock.ts";
+import { Recorder } from "./recorder.ts";
+import { distribution } from "./statistics.ts";
+import { cluster, slice } from "./workload.ts";
+
+const CHANGES = 300;
+
+const [services = 0, endpoints = 0] = process.argv.slice(2, 4).map(Number);
+const folder = process.argv[4] ?? ".";
+
+const invocation = readCommandLine(
+  ["--node-name=bench", "--manifests=none", "--conntrack-max-per-core=0"],
+  {},
+  "bench",
+);
+if (invocation.kind !== "command") throw new Error(JSON.stringify(invocation));
+const { config } = invocation;
+const setup = nodeSetup(config, { families: ["IPv4"], cpus: availableParallelism(), kernelRelease: release() });
+
+let recorder: Recorder | undefined;
+const kernel = new NetlinkKernel({
+  chains: PROXY_CHAINS,
+  onSend: (bytes, protocol) => recorder?.record(bytes, protocol),
+});
+const state = new ProxyState(nodeFacts(config, ["IPv4"], undefined, []));
+
+function reconciler(on: Kernel): Reconciler {
+  const options = { excludeCIDRs: [], drainTimeoutMs: config.drainTimeoutMs, drainCheckMs: 1e9 };
+  return new Reconciler(options, {
+    kernel: on,
+    desired: state.desired,
+    clock: { ...systemClock, now: () => performance.timeOrigin + performance.now() },
+    prepare: async () => void (await on.prepare(setup)),
+    nextTurn: () => nextTurn(),
+  });
+}
+
+/** Flushes until nothing is left; the operations done, by kind. */
+async function flushAll(target: Reconciler): Promise<{ operations: number; refused: number }> {
+  let operations = 0;
+  let refused = 0;
+  while (target.workAtMs() <= performance.timeOrigin + performance.now()) {
+    const report = await target.flush();
+    for (const { count, errno } of report.operations) {
+      operations += count;
+      if (errno !== "") refused += count;
+    }
+  }
+  return { operations, refused };
+}
+
+interface Cost {
+  readonly ms: number;
+  readonly operations: number;
+  readonly refused: number;
+  readonly sends: number;
+  readonly messages: number;
+}
+
+async function measured(target: Reconciler, work: () => void | Promise<void>): Promise<Cost> {
+  const { sends, messages } = kernel.counters;
+  const start = performance.now();
+  await work();
+  const { operations, refused } = await flushAll(target);
+  return {
+    ms: performance.now() - start,
+    operations,
+    refused,
+    sends: kernel.counters.sends - sends,
+    messages: kernel.counters.messages - messages,
+  };
+}
+
+function advance(target: Reconciler): void {
+  for (const keys of state.advance(Number.POSITIVE_INFINITY)) target.mark(keys);
+}
+
+// The node made ready, an empty table adopted.
+recorder = new Recorder(join(folder, "setup.bin"));
+const first = reconciler(kernel);
+await first.look();
+recorder.close();
+
+// Cold start: objects in memory to the last acknowledgement.
+const events = [...cluster(services, endpoints)];
+recorder = new Recorder(join(folder, "cold.bin"));
+const cold = await measured(first, () => {
+  for (const event of events) state.apply(event);
+  first.open();
+  advance(first);
+});
+recorder.close();
+recorder = undefined;
+
+// Warm restart: another process would begin with just this.
+const second = reconciler(kernel);
+const warm = await measured(second, async () => {
+  await second.look();
+  second.open();
+});
+
+// One endpoint replaced by another, of a Service picked in no order; the old one drains, as nothing is connected it goes.
+recorder = new Recorder(join(folder, "change.bin"));
+const changes: Cost[] = [];
+for (let change = 0; change < CHANGES; change += 1) {
+  const index = (change * 7919) % services;
+  changes.push(
+    await measured(second, () => {
+      state.apply({ kind: "slice-upserted", slice: slice(index, endpoints, 1 + (change % 15)) });
+      advance(second);
+    }),
+  );
+}
+recorder.close();
+await kernel.close();
+
+globalThis.gc?.();
+process.stdout.write(
+  `${JSON.stringify({
+    services,
+    endpoints,
+    held: second.state().held,
+    cold,
+    warm,
+    change: {
+      ms: distribution(changes.map(({ ms }) => ms)),
+      operations: distribution(changes.map(({ operations }) => operations)),
+      sends: distribution(changes.map(({ sends }) => sends)),
+      refused: changes.reduce((sum, { refused }) => sum + refused, 0),
+    },
+    peakRssMiB: process.resourceUsage().maxRSS / 1024,
+    rssMiB: process.memoryUsage.rss() / 2 ** 20,
+    heapMiB: process.memoryUsage().heapUsed / 2 ** 20,
+  })}\n`,
+);

@@ -1,0 +1,135 @@
+/**
+ * `npm run bench`: what programming a real IPVS kernel costs, each size in a network namespace and process of its own,
+ * beside the floor in the same run: the same netlink bytes replayed by a minimal sender in another fresh namespace.
+ * Prints a table and writes it, with the figures as JSON, to bench/results/.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Distribution, distribution, short } from "./statistics.ts";
+
+const SIZES = (process.argv[2] ?? "100,1000,10000").split(",").map(Number);
+const ENDPOINTS = 10;
+
+interface Cost {
+  readonly ms: number;
+  readonly operations: number;
+  readonly refused: number;
+  readonly sends: number;
+  readonly messages: number;
+}
+interface Result {
+  readonly services: number;
+  readonly endpoints: number;
+  readonly cold: Cost;
+  readonly warm: Cost;
+  readonly change: { ms: Distribution; operations: Distribution; sends: Distribution; refused: number };
+  readonly rssMiB: number;
+  readonly peakRssMiB: number;
+  readonly floor: { coldMs: number; coldErrors: number; changeMs: Distribution };
+}
+
+function inFreshNamespace(command: string, ...args: readonly string[]): string {
+  const script = 'ip link set lo up && exec "$0" "$@"';
+  return execFileSync("unshare", ["-n", "sh", "-c", script, command, ...args], {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) ?? "";
+}
+
+function measure(services: number): Result {
+  const folder = mkdtempSync(join(tmpdir(), "kube-ipvs-bench-"));
+  try {
+    const program = join(import.meta.dirname, "real-kernel.ts");
+    const options = ["--expose-gc", "--max-semi-space-size=2"];
+    const ours = JSON.parse(
+      lastLine(inFreshNamespace(process.execPath, ...options, program, `${services}`, `${ENDPOINTS}`, folder)),
+    );
+    const files = ["setup.bin", "cold.bin", "change.bin"].map((name) => join(folder, name));
+    const [, cold, change] = inFreshNamespace("perl", join(import.meta.dirname, "replay.pl"), ...files)
+      .trimEnd()
+      .split("\n")
+      .map((line): { ms: number; errors: number; micros: number[]; records: number } => JSON.parse(line));
+    if (cold === undefined || change === undefined) throw new Error("replay.pl did not answer for each file");
+    const perChange = change.records / ours.change.ms.count;
+    return {
+      ...ours,
+      floor: {
+        coldMs: cold.ms,
+        coldErrors: cold.errors,
+        changeMs: distribution(grouped(change.micros, perChange).map((micros) => micros / 1000)),
+      },
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Sums of `size` values each: the datagrams of one change. */
+function grouped(values: readonly number[], size: number): readonly number[] {
+  if (!Number.isInteger(size)) throw new Error(`changes cost different numbers of datagrams: ${size} on average`);
+  return Array.from({ length: values.length / size }, (_, index) =>
+    values.slice(index * size, (index + 1) * size).reduce((sum, value) => sum + value, 0),
+  );
+}
+
+const HEAD = [
+  "Services x endpoints",
+  "cold start",
+  "floor",
+  "ratio",
+  "objects/send",
+  "warm restart",
+  "its writes",
+  "one change p50 / p99",
+  "floor p50",
+  "its operations",
+  "RSS now / peak",
+];
+
+function row({ services, endpoints, cold, warm, change, floor, rssMiB, peakRssMiB }: Result): readonly string[] {
+  return [
+    `${services} x ${endpoints}`,
+    `${short(cold.ms)} ms`,
+    `${short(floor.coldMs)} ms`,
+    `${short(cold.ms / floor.coldMs)}`,
+    `${short(cold.operations / cold.sends)}`,
+    `${short(warm.ms)} ms`,
+    `${warm.operations}`,
+    `${short(change.ms.p50)} / ${short(change.ms.p99)} ms`,
+    `${short(floor.changeMs.p50)} ms`,
+    `${change.operations.p50} (max ${change.operations.max})`,
+    `${Math.round(rssMiB)} / ${Math.round(peakRssMiB)} MiB`,
+  ];
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  return [HEAD, HEAD.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+const results = SIZES.map((size) => {
+  process.stderr.write(`measuring ${size} Services x ${ENDPOINTS} endpoints\n`);
+  return measure(size);
+});
+const machine = {
+  date: new Date().toISOString().slice(0, 10),
+  kernel: release(),
+  isUserModeLinux: readFileSync("/proc/cpuinfo", "utf8").includes("User Mode Linux"),
+  cpu: cpus()[0]?.model ?? "unknown",
+  node: process.version,
+};
+const where = machine.isUserModeLinux ? `User Mode Linux ${machine.kernel}` : `Linux ${machine.kernel}`;
+const text = `Measured ${machine.date} by \`npm run bench\` on ${where}, Node ${machine.node}.\n\n${table(results.map(row))}\n`;
+mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
+writeFileSync(join(import.meta.dirname, "results", "real-kernel.md"), text);
+writeFileSync(
+  join(import.meta.dirname, "results", "real-kernel.json"),
+  `${JSON.stringify({ machine, results }, null, 2)}\n`,
+);
+process.stdout.write(text);

@@ -1,0 +1,19 @@
+export interface Distribution {
+  readonly count: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** Percentiles by nearest rank. */
+export function distribution(samples: readonly number[]): Distribution {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+  return { count: sorted.length, p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
+}
+
+/** Three significant digits. */
+export function short(value: number): number {
+  return Number(value.toPrecision(3));
+}

@@ -1,0 +1,59 @@
+import type { IPAddress } from "../src/model/address.ts";
+import {
+  type Endpoint,
+  type EndpointSlice,
+  portKey,
+  type Service,
+  serviceName,
+  sliceName,
+} from "../src/model/service.ts";
+import type { ClusterEvent } from "../src/services/events.ts";
+
+const HTTP = portKey("http", "TCP");
+
+/** Service number `index` of a cluster of ordinary Services: one TCP port, no NodePort. */
+export function service(index: number): Service {
+  return {
+    name: serviceName(`team-${index % 50}`, `service-${index}`),
+    clusterIPs: [`10.${96 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}` as IPAddress],
+    ports: [{ key: HTTP, protocol: "TCP", port: 80, nodePort: 0 }],
+    affinitySeconds: 0,
+    internalTrafficPolicy: "Cluster",
+    externalTrafficPolicy: "Cluster",
+  };
+}
+
+/** The slice of that Service with `endpoints` endpoints; another `generation` replaces exactly the first of them. */
+export function slice(index: number, endpoints: number, generation = 0): EndpointSlice {
+  const { name } = service(index);
+  const list = Array.from({ length: endpoints }, (_, place) => endpoint(index, place === 0 ? generation : 0, place));
+  return {
+    name: sliceName(name.split("/")[0] ?? "", `service-${index}-1`),
+    service: name,
+    family: "IPv4",
+    endpoints: new Map([[HTTP, list]]),
+    changedAtMs: 0,
+  };
+}
+
+function endpoint(index: number, generation: number, place: number): Endpoint {
+  const host = `172.${16 + (generation % 16)}.${index >> 8}.${index & 255}`;
+  return {
+    address: host as IPAddress,
+    port: 8000 + place,
+    ready: true,
+    serving: true,
+    terminating: false,
+    nodeName: `node-${index % 100}`,
+    zoneHints: [],
+    nodeHints: [],
+  };
+}
+
+/** The events of a whole cluster, as a source tells them first. */
+export function* cluster(services: number, endpoints: number): Generator<ClusterEvent> {
+  for (let index = 0; index < services; index += 1) yield { kind: "service-upserted", service: service(index) };
+  yield { kind: "listed", resource: "services" };
+  for (let index = 0; index < services; index += 1) yield { kind: "slice-upserted", slice: slice(index, endpoints) };
+  yield { kind: "listed", resource: "endpointslices" };
+}

@@ -1,0 +1,252 @@
+import type { Config } from "./config.ts";
+import { conflictRejections } from "./desired/conflicts.ts";
+import { nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
+import { ProxyState } from "./desired/proxy-state.ts";
+import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
+import type { Logger } from "./log.ts";
+import type { IPAddress, IPFamily } from "./model/address.ts";
+import type { Rejection } from "./model/service.ts";
+import type { Clock } from "./reconcile/clock.ts";
+import { Pacer } from "./reconcile/pacer.ts";
+import { Reconciler } from "./reconcile/reconciler.ts";
+import type { LookReport, SyncReport } from "./reconcile/sync-report.ts";
+import {
+  answerProbe,
+  type HealthAnswer,
+  type HealthFacts,
+  healthAfterFailure,
+  healthAfterLook,
+  healthAfterRequest,
+  healthAfterSync,
+  healthAtStart,
+  type Probe,
+} from "./serve/health.ts";
+import type { Metrics } from "./serve/metrics.ts";
+import type { ClusterEvent } from "./services/events.ts";
+
+/** How often the connections of draining real servers are counted. */
+const DRAIN_CHECK_MS = 5_000;
+/** Services computed in one turn of the event loop: some 3 ms with ten endpoints each. */
+const SERVICES_PER_TURN = 200;
+
+export interface AgentParts {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Resolves after the event loop had a turn. */
+  readonly nextTurn: () => Promise<void>;
+  /** From 0 to 1. */
+  readonly random: () => number;
+}
+
+/**
+ * The line: events of a source go in by `accept`, the kernel is made to hold what they want. It begins by making the node
+ * ready and looking at the kernel; it writes nothing for Services before the first lists are complete.
+ */
+export class Agent {
+  readonly #config: Config;
+  readonly #setup: NodeSetup;
+  readonly #parts: AgentParts;
+  readonly #state: ProxyState;
+  readonly #reconciler: Reconciler;
+  readonly #pacer: Pacer;
+  #nodeAddresses: readonly IPAddress[] = [];
+  #health: HealthFacts;
+  #isAdvancing = false;
+  #isOpen = false;
+  /** When the changes were made that the kernel is not yet programmed for. */
+  #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
+  #rejected: readonly Rejection[] = [];
+  #conflicts = "";
+  readonly #startedAtMs: number;
+
+  constructor(config: Config, setup: NodeSetup, parts: AgentParts) {
+    this.#config = config;
+    this.#setup = setup;
+    this.#parts = parts;
+    this.#startedAtMs = parts.clock.now();
+    this.#state = new ProxyState(nodeFacts(config, setup.families, undefined, []));
+    this.#health = healthAtStart({
+      families: setup.families,
+      syncPeriodMs: config.syncPeriodMs,
+      startedAtMs: this.#startedAtMs,
+      node: undefined,
+    });
+    this.#reconciler = new Reconciler(
+      {
+        excludeCIDRs: config.excludeCidrs,
+        drainTimeoutMs: config.drainTimeoutMs,
+        drainCheckMs: DRAIN_CHECK_MS,
+      },
+      {
+        kernel: parts.kernel,
+        desired: this.#state.desired,
+        clock: parts.clock,
+        prepare: () => this.#prepare(),
+        nextTurn: parts.nextTurn,
+      },
+    );
+    this.#pacer = new Pacer(
+      { minSyncPeriodMs: config.minSyncPeriodMs, syncPeriodMs: config.syncPeriodMs },
+      {
+        reconciler: this.#reconciler,
+        clock: parts.clock,
+        random: parts.random,
+        onSync: (report) => this.#onSync(report),
+        onLook: (report) => this.#onLook(report),
+        onFailure: (error) => this.#onFailure(error),
+      },
+    );
+  }
+
+  /** Keeps the kernel right until the signal aborts; what was begun is finished, and the kernel goes on serving. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#pacer.run(signal);
+  }
+
+  /** Takes in what a source of truth tells. */
+  accept(event: ClusterEvent): void {
+    const touched = this.#state.apply(event);
+    this.#count(event, touched);
+    if (event.kind === "node-upserted" || event.kind === "node-deleted") this.#refreshFacts();
+    this.#advance();
+  }
+
+  /** Takes in everything that is wrong at the source now, and of that what is new. */
+  reject(all: readonly Rejection[], fresh: readonly Rejection[]): void {
+    this.#rejected = all;
+    for (const rejection of fresh) this.#parts.logger.warn({ ...rejection }, "rejected");
+    this.#recordRejected();
+  }
+
+  /** The answer of a health endpoint. */
+  probe(probe: Probe): HealthAnswer {
+    const { clock, metrics } = this.#parts;
+    const answer = answerProbe(probe, this.#health, clock.now(), -new Date(clock.now()).getTimezoneOffset());
+    metrics.recordProbe(probe, answer);
+    return answer;
+  }
+
+  #count(event: ClusterEvent, touched: number): void {
+    const { metrics } = this.#parts;
+    switch (event.kind) {
+      case "service-upserted":
+      case "service-deleted":
+        metrics.recordChange("service");
+        break;
+      case "slice-upserted": {
+        metrics.recordChange("endpoint");
+        const { changedAtMs: atMs, family } = event.slice;
+        if (touched > 0 && atMs > this.#startedAtMs) this.#changes.push({ family, atMs });
+        break;
+      }
+      case "slice-deleted":
+        metrics.recordChange("endpoint");
+        break;
+      case "node-upserted":
+      case "node-deleted":
+      case "listed":
+        break;
+    }
+  }
+
+  /** Works off stale Services in slices, one worker at a time; opens the reconciler when the first lists are worked off. */
+  #advance(): void {
+    if (this.#isAdvancing || !this.#state.table.listed) return;
+    this.#isAdvancing = true;
+    // A bug in here ends the process, as an unhandled rejection: a restart looks and carries on.
+    void this.#advanceAll();
+  }
+
+  async #advanceAll(): Promise<void> {
+    const { nextTurn } = this.#parts;
+    // Events come in bunches: those of one turn are computed together.
+    await nextTurn();
+    while (this.#state.stale > 0) {
+      const changes = this.#state.advance(SERVICES_PER_TURN);
+      for (const keys of changes) this.#reconciler.mark(keys);
+      if (changes.length > 0) this.#request();
+      await nextTurn();
+    }
+    this.#isAdvancing = false;
+    if (!this.#isOpen) this.#open();
+    this.#reportConflicts();
+  }
+
+  #open(): void {
+    this.#isOpen = true;
+    this.#reconciler.open();
+    this.#parts.logger.info({ ...this.#state.desired.counts() }, "first lists complete");
+    this.#request();
+  }
+
+  #request(): void {
+    const nowMs = this.#parts.clock.now();
+    this.#health = healthAfterRequest(this.#health, nowMs);
+    this.#parts.metrics.recordRequest(nowMs);
+    this.#pacer.wake();
+  }
+
+  /** Makes the node ready and learns its addresses; part of every look. */
+  async #prepare(): Promise<void> {
+    const { kernel, logger } = this.#parts;
+    const { changed, warnings } = await kernel.prepare(this.#setup);
+    if (changed.length > 0) logger.info({ changed }, "node prepared");
+    for (const warning of warnings) logger.warn({ warning }, "node not as wanted");
+    this.#nodeAddresses = await kernel.nodeAddresses();
+    this.#refreshFacts();
+    this.#advance();
+  }
+
+  #refreshFacts(): void {
+    const node = this.#state.table.node(this.#config.nodeName);
+    this.#health = { ...this.#health, node: node ?? { leaving: false } };
+    const facts = nodeFacts(this.#config, this.#setup.families, node, this.#nodeAddresses);
+    if (sameNodeFacts(facts, this.#state.facts)) return;
+    this.#parts.logger.info({ ...facts }, "facts of this node");
+    this.#state.setFacts(facts);
+  }
+
+  #onSync(report: SyncReport): void {
+    const { clock, logger, metrics } = this.#parts;
+    const isFirst = !this.#health.synced;
+    this.#health = healthAfterSync(this.#health, report);
+    metrics.record(report);
+    const { durationMs, operations, pending, state } = report;
+    logger.debug({ durationMs, operations, pending }, "synced");
+    if (isFirst && this.#health.synced)
+      logger.info({ sinceStartMs: clock.now() - this.#startedAtMs, ...state.held }, "first sync complete");
+    if (pending === 0 && this.#state.stale === 0) this.#recordProgrammed();
+  }
+
+  #recordProgrammed(): void {
+    const nowMs = this.#parts.clock.now();
+    for (const { family, atMs } of this.#changes) this.#parts.metrics.recordProgrammed(family, nowMs - atMs);
+    this.#changes = [];
+  }
+
+  #onLook(report: LookReport): void {
+    this.#health = healthAfterLook(this.#health);
+    this.#parts.metrics.recordLook(report);
+    if (report.drift.length > 0) this.#parts.logger.warn({ drift: report.drift }, "the kernel was changed by others");
+  }
+
+  #onFailure(error: unknown): void {
+    this.#health = healthAfterFailure(this.#health, this.#parts.clock.now());
+    this.#parts.logger.error({ err: error }, "the kernel could not be asked; it will be looked at again");
+  }
+
+  #reportConflicts(): void {
+    const conflicts = conflictRejections(this.#state.desired.conflicts());
+    const text = JSON.stringify(conflicts);
+    if (text === this.#conflicts) return;
+    this.#conflicts = text;
+    for (const conflict of conflicts) this.#parts.logger.warn({ ...conflict }, "rejected");
+    this.#recordRejected();
+  }
+
+  #recordRejected(): void {
+    this.#parts.metrics.recordRejected(this.#rejected.length + this.#state.desired.conflicts().length);
+  }
+}

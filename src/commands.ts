@@ -1,0 +1,180 @@
+import { availableParallelism, release } from "node:os";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Registry } from "prom-client";
+import { Agent } from "./agent.ts";
+import type { Config } from "./config.ts";
+import { conflictRejections } from "./desired/conflicts.ts";
+import { PROXY_CHAINS } from "./desired/masquerade.ts";
+import { nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
+import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
+import { ProxyState } from "./desired/proxy-state.ts";
+import { kernelFamilies } from "./kernel/families.ts";
+import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
+import { createLogger, type Logger, levelOf } from "./log.ts";
+import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
+import { nodeSetup, staticRules } from "./node-setup.ts";
+import { isExcluded, isOurs } from "./reconcile/ownership.ts";
+import { Metrics } from "./serve/metrics.ts";
+import { healthServer, listen, metricsServer } from "./serve/server.ts";
+import { systemClock } from "./system-clock.ts";
+import { readManifests, watchManifests } from "./watch/manifests.ts";
+
+export const EXIT_OK = 0;
+export const EXIT_DIFFERENT = 2;
+
+/** Where a command writes: text for its user on `out`, log lines on `err`. */
+export interface Output {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+/** The agent: programs the kernel and keeps it right until the signal aborts. */
+export async function run(config: Config, output: Output, signal: AbortSignal): Promise<number> {
+  const logger = createLogger(
+    { level: levelOf(config.verbosity), format: config.loggingFormat },
+    { write: output.out },
+  );
+  logger.info({ node: config.nodeName, manifests: config.manifests, pid: process.pid }, "kube-ipvs starts");
+  const families = await kernelFamilies();
+  const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
+  const registry = new Registry();
+  const metrics = new Metrics({ registry, families, netlink: () => kernel.counters });
+  const setup = nodeSetup(config, { families, cpus: availableParallelism(), kernelRelease: release() });
+  const agent = new Agent(config, setup, {
+    kernel,
+    clock: systemClock,
+    logger,
+    metrics,
+    nextTurn: () => nextTurn(),
+    random: Math.random,
+  });
+  const ended = new AbortController();
+  const either = AbortSignal.any([signal, ended.signal]);
+  try {
+    await Promise.all(
+      [
+        serve(config, { registry, agent, logger, signal: either }),
+        watchManifests(config.manifests, {
+          onEvent: (event) => agent.accept(event),
+          onRejections: (all, fresh) => agent.reject(all, fresh),
+          logger,
+          signal: either,
+        }),
+        agent.run(either),
+      ].map((part) => part.finally(() => ended.abort())),
+    );
+  } finally {
+    await kernel.close();
+  }
+  logger.info({ node: config.nodeName }, "kube-ipvs ends; the kernel goes on serving");
+  return EXIT_OK;
+}
+
+interface Served {
+  readonly registry: Registry;
+  readonly agent: Agent;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Serves metrics and health until the signal aborts. */
+async function serve(config: Config, { registry, agent, logger, signal }: Served): Promise<void> {
+  const servers = [
+    { name: "metrics", bind: config.metricsBindAddress, server: metricsServer(registry) },
+    { name: "healthz", bind: config.healthzBindAddress, server: healthServer((probe) => agent.probe(probe)) },
+  ];
+  const listening = servers.map(({ name, bind, server }) =>
+    bind === undefined ? undefined : listen(server, bind, { name, logger, sleep: systemClock.sleep, signal }),
+  );
+  await Promise.all(listening);
+  await aborted(signal);
+  await Promise.all(servers.map(({ server }) => server.close()));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Prints what this node would hold. Touches nothing and needs no privilege. */
+export async function plan(config: Config, output: Output): Promise<number> {
+  const planned = await planOf(config, FAMILIES);
+  output.out(config.output === "json" ? renderPlanJson(planned) : renderPlanText(planned));
+  return EXIT_OK;
+}
+
+/** What the manifests want of the node. Its addresses are the given ones, else those of its Node object, else as told. */
+async function planOf(config: Config, families: readonly IPFamily[], addresses?: readonly IPAddress[]): Promise<Plan> {
+  const { events, rejections } = await readManifests(config.manifests);
+  const state = new ProxyState(nodeFacts(config, families, undefined, []));
+  for (const event of events) state.apply(event);
+  const node = state.table.node(config.nodeName);
+  state.setFacts(nodeFacts(config, families, node, addresses ?? nodeIPsOf(config, node)));
+  state.advance(Number.POSITIVE_INFINITY);
+  return {
+    node: config.nodeName,
+    families,
+    desired: state.desired,
+    rules: staticRules(config, families),
+    rejected: [...rejections, ...conflictRejections(state.desired.conflicts())],
+  };
+}
+
+/** Compares what this node should hold with what its kernel holds. Reads only. */
+export async function diff(config: Config, output: Output): Promise<number> {
+  const families = await kernelFamilies();
+  const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
+  try {
+    const planned = await planOf(config, families, await kernel.nodeAddresses());
+    const setup = nodeSetup(config, { families, cpus: availableParallelism(), kernelRelease: release() });
+    const { changed } = await kernel.inspect(setup);
+    const observed = await kernel.observe("all");
+    const evidence = {
+      hasAddress: (address: IPAddress) => observed.addresses.has(address),
+      hasEntry: (key: Parameters<typeof observed.entries.has>[0]) => observed.entries.has(key),
+    };
+    const lines = [
+      ...diffPlan(planned.desired, observed, {
+        server: (server) => isOurs(server, evidence, config.excludeCidrs),
+        address: (address) => !isExcluded(address, config.excludeCidrs),
+        entry: () => true,
+      }),
+      ...changed.map((text) => `~ ${text}`),
+    ];
+    output.out(
+      config.output === "json"
+        ? `${JSON.stringify({ node: config.nodeName, differences: lines, rejected: planned.rejected }, null, 2)}\n`
+        : lines.map((line) => `${line}\n`).join(""),
+    );
+    return lines.length === 0 ? EXIT_OK : EXIT_DIFFERENT;
+  } finally {
+    await kernel.close();
+  }
+}
+
+/** Removes what is ours from this node's kernel and nothing else: addresses, virtual servers, sets, chains. */
+export async function cleanup(config: Config, output: Output): Promise<number> {
+  const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
+  try {
+    const observed = await kernel.observe("all");
+    const evidence = {
+      hasAddress: (address: IPAddress) => observed.addresses.has(address),
+      hasEntry: (key: Parameters<typeof observed.entries.has>[0]) => observed.entries.has(key),
+    };
+    const servers = [...observed.servers.values()].filter(({ server }) =>
+      isOurs(server, evidence, config.excludeCidrs),
+    );
+    const outcomes = await kernel.apply(servers.map(({ server }) => ({ kind: "delete-virtual-server", server })));
+    const { changed, warnings } = await kernel.remove(FAMILIES);
+    const deleted = outcomes.filter((outcome) => outcome.ok).length;
+    output.out(`${[`${deleted} virtual servers`, ...changed].join("\n")}\n`);
+    const left = observed.servers.size - servers.length + observed.unnamedServers;
+    if (left > 0) output.out(`left alone: ${left} virtual servers of others\n`);
+    for (const warning of warnings) output.err(`${warning}\n`);
+    return warnings.length === 0 && deleted === servers.length ? EXIT_OK : 1;
+  } finally {
+    await kernel.close();
+  }
+}

@@ -1,0 +1,58 @@
+import { hostname } from "node:os";
+import { readCommandLine } from "./cli.ts";
+import { cleanup, diff, type Output, plan, run } from "./commands.ts";
+import type { Command, Config } from "./config.ts";
+import { version } from "./version.ts";
+
+/** EX_USAGE of sysexits.h. */
+const EXIT_USAGE = 64;
+const EXIT_FAILURE = 1;
+
+const output: Output = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+};
+
+async function main(): Promise<number> {
+  const invocation = readCommandLine(process.argv.slice(2), process.env, hostname());
+  switch (invocation.kind) {
+    case "help":
+      output.out(invocation.text);
+      return 0;
+    case "version":
+      output.out(`kube-ipvs ${version}\n`);
+      return 0;
+    case "refused":
+      for (const problem of invocation.problems) output.err(`${problem}\n`);
+      return EXIT_USAGE;
+    case "command":
+      return await carryOut(invocation.command, invocation.config);
+  }
+}
+
+function carryOut(command: Command, config: Config): Promise<number> {
+  switch (command) {
+    case "run":
+      return run(config, output, signalOfProcess());
+    case "plan":
+      return plan(config, output);
+    case "diff":
+      return diff(config, output);
+    case "cleanup":
+      return cleanup(config, output);
+  }
+}
+
+/** Aborts at the first SIGTERM or SIGINT; a second one ends the process as if nobody listened. */
+function signalOfProcess(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => controller.abort());
+  return controller.signal;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  output.err(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = EXIT_FAILURE;
+}

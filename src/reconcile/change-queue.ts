@@ -1,0 +1,64 @@
+import type { Keys } from "../desired/keys.ts";
+import { namesOf, type ObjectKey } from "./key-set.ts";
+
+/** Keys that one change touched: planned together, so that a Service is programmed whole. */
+export interface ChangeSet {
+  readonly keys: Keys;
+  /** When it was asked for. */
+  readonly atMs: number;
+}
+
+/** Change sets in the order they came in. A key may be in several. */
+export class ChangeQueue {
+  #sets: ChangeSet[] = [];
+  /** Of the front; shifting an array of 100,000 moves all of it. */
+  #head = 0;
+  readonly #counts = new Map<ObjectKey, number>();
+
+  /** How many different keys wait. */
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  /** When the change at the front was asked for; undefined when nothing waits. */
+  get oldestMs(): number | undefined {
+    return this.#sets[this.#head]?.atMs;
+  }
+
+  has(key: ObjectKey): boolean {
+    return this.#counts.has(key);
+  }
+
+  push(keys: Keys, atMs: number): void {
+    if (this.#count(keys, 1)) this.#sets.push({ keys, atMs });
+  }
+
+  /** Puts work that was taken and not done at the front again. */
+  putBack(keys: Keys, atMs: number): void {
+    if (this.#count(keys, 1)) this.#sets.splice(this.#head, 0, { keys, atMs });
+  }
+
+  /** Takes the change set at the front away. */
+  shift(): ChangeSet | undefined {
+    const front = this.#sets[this.#head];
+    if (front === undefined) return undefined;
+    this.#head++;
+    if (this.#head * 2 > this.#sets.length) {
+      this.#sets = this.#sets.slice(this.#head);
+      this.#head = 0;
+    }
+    this.#count(front.keys, -1);
+    return front;
+  }
+
+  #count(keys: Keys, step: 1 | -1): boolean {
+    let any = false;
+    for (const { key } of namesOf(keys)) {
+      any = true;
+      const count = (this.#counts.get(key) ?? 0) + step;
+      if (count === 0) this.#counts.delete(key);
+      else this.#counts.set(key, count);
+    }
+    return any;
+  }
+}

@@ -1,0 +1,19 @@
+import type { ServerState } from "../kernel/kernel.ts";
+import type { IPAddress } from "../model/address.ts";
+import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
+import type { VirtualServerKey } from "../model/ipvs.ts";
+import type { ObjectCounts } from "./sync-report.ts";
+
+/**
+ * What the kernel should hold. It may change between two awaits, and whoever changes it marks the keys at the reconciler.
+ * The iterables may be read over several turns; a change meanwhile may or may not be seen by them.
+ */
+export interface Desired {
+  server(key: VirtualServerKey): ServerState | undefined;
+  servers(): Iterable<ServerState>;
+  hasAddress(address: IPAddress): boolean;
+  addresses(): Iterable<IPAddress>;
+  entry(key: SetEntryKey): SetEntry | undefined;
+  entries(): Iterable<SetEntry>;
+  counts(): ObjectCounts;
+}

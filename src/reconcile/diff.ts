@@ -1,0 +1,45 @@
+import type { ServerState } from "../kernel/kernel.ts";
+import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../model/ipvs.ts";
+import type { Operation } from "../model/operation.ts";
+
+/** Whether an unwanted real server may be deleted now; else it is kept at weight 0. */
+export type MayGo = (server: VirtualServer, real: RealServer) => boolean;
+
+/**
+ * What makes a wanted virtual server of what is held. A difference is always an update in place: deleting and adding
+ * again would break connections and fill the kernel's trash list, which every later addition walks.
+ */
+export function diffServer(want: ServerState, have: ServerState | undefined, mayGo: MayGo): Operation[] {
+  const { server } = want;
+  const operations: Operation[] = [];
+  if (have === undefined) operations.push({ kind: "add-virtual-server", server });
+  else if (!sameVirtualServer(server, have.server)) operations.push({ kind: "update-virtual-server", server });
+  for (const real of want.reals.values()) {
+    const held = have?.reals.get(real.key);
+    if (held === undefined) operations.push({ kind: "add-real-server", server, real });
+    else if (!sameRealServer(real, held)) operations.push({ kind: "update-real-server", server, real });
+  }
+  for (const real of have?.reals.values() ?? [])
+    if (!want.reals.has(real.key)) operations.push(...dismiss(server, real, mayGo));
+  return operations;
+}
+
+/** What ends an unwanted virtual server that is ours; `mayDelete` is about itself, once no real server keeps it. */
+export function diffUnwantedServer(have: ServerState, mayGo: MayGo, mayDelete: boolean): Operation[] {
+  const { server, reals } = have;
+  const operations = [...reals.values()].flatMap((real) => dismiss(server, real, mayGo));
+  if (mayDelete && isReadyToGo(have, mayGo)) operations.push({ kind: "delete-virtual-server", server });
+  return operations;
+}
+
+/** No real server keeps the virtual server any longer. */
+export function isReadyToGo(have: ServerState, mayGo: MayGo): boolean {
+  for (const real of have.reals.values()) if (!mayGo(have.server, real)) return false;
+  return true;
+}
+
+function dismiss(server: VirtualServer, real: RealServer, mayGo: MayGo): Operation[] {
+  if (mayGo(server, real)) return [{ kind: "delete-real-server", server, real }];
+  if (real.weight === 0) return [];
+  return [{ kind: "update-real-server", server, real: { ...real, weight: 0 } }];
+}

@@ -1,0 +1,88 @@
+import type { Keys } from "../desired/keys.ts";
+import type { IPAddress } from "../model/address.ts";
+import type { SetEntryKey } from "../model/ipset.ts";
+import type { VirtualServerKey } from "../model/ipvs.ts";
+import type { Operation } from "../model/operation.ts";
+
+/** What is planned, refused and retried by itself. A real server is part of its virtual server. */
+export type ObjectName =
+  | { readonly kind: "server"; readonly key: VirtualServerKey }
+  | { readonly kind: "address"; readonly key: IPAddress }
+  | { readonly kind: "entry"; readonly key: SetEntryKey };
+
+/** The spellings never meet: "TCP/10.0.0.1:80", "10.0.0.1", "KUBE-CLUSTER-IP 10.0.0.1,tcp:80". */
+export type ObjectKey = ObjectName["key"];
+
+/** Keys that can be added to. */
+export class KeySet implements Keys {
+  readonly servers = new Set<VirtualServerKey>();
+  readonly addresses = new Set<IPAddress>();
+  readonly entries = new Set<SetEntryKey>();
+
+  get size(): number {
+    return this.servers.size + this.addresses.size + this.entries.size;
+  }
+
+  add(name: ObjectName): void {
+    switch (name.kind) {
+      case "server":
+        this.servers.add(name.key);
+        return;
+      case "address":
+        this.addresses.add(name.key);
+        return;
+      case "entry":
+        this.entries.add(name.key);
+        return;
+    }
+  }
+
+  addAll(keys: Keys): void {
+    for (const name of namesOf(keys)) this.add(name);
+  }
+
+  has(name: ObjectName): boolean {
+    switch (name.kind) {
+      case "server":
+        return this.servers.has(name.key);
+      case "address":
+        return this.addresses.has(name.key);
+      case "entry":
+        return this.entries.has(name.key);
+    }
+  }
+
+  /** The members of `keys` that are not here, and now are. */
+  take(keys: Keys): KeySet {
+    const fresh = new KeySet();
+    for (const name of namesOf(keys)) if (!this.has(name)) fresh.add(name);
+    this.addAll(fresh);
+    return fresh;
+  }
+}
+
+/** Every key with its kind. */
+export function* namesOf(keys: Keys): Generator<ObjectName> {
+  for (const key of keys.entries) yield { kind: "entry", key };
+  for (const key of keys.servers) yield { kind: "server", key };
+  for (const key of keys.addresses) yield { kind: "address", key };
+}
+
+/** The object whose state the operation changes. */
+export function subjectOf(operation: Operation): ObjectName {
+  switch (operation.kind) {
+    case "add-virtual-server":
+    case "update-virtual-server":
+    case "delete-virtual-server":
+    case "add-real-server":
+    case "update-real-server":
+    case "delete-real-server":
+      return { kind: "server", key: operation.server.key };
+    case "bind-address":
+    case "unbind-address":
+      return { kind: "address", key: operation.address };
+    case "add-entry":
+    case "delete-entry":
+      return { kind: "entry", key: operation.entry.key };
+  }
+}

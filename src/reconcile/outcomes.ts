@@ -1,0 +1,56 @@
+import type { Errno, Outcome } from "../kernel/kernel.ts";
+import type { Operation, OperationKind } from "../model/operation.ts";
+import { type ObjectKey, type ObjectName, subjectOf } from "./key-set.ts";
+
+/** The refusals that say the object is not as we believed. All others are about the operation itself. */
+const CONTRADICTIONS: Readonly<Record<OperationKind, readonly Errno[]>> = {
+  // ENOENT is not among them: the kernel has no such scheduler.
+  "add-virtual-server": ["EEXIST"],
+  "update-virtual-server": ["ESRCH"],
+  "delete-virtual-server": ["ESRCH"],
+  // ESRCH: the virtual server is gone. ENOENT: the real server is.
+  "add-real-server": ["EEXIST", "ESRCH"],
+  "update-real-server": ["ENOENT", "ESRCH"],
+  "delete-real-server": ["ENOENT", "ESRCH"],
+  // ENODEV: kube-ipvs0 is gone, and every address with it.
+  "bind-address": ["EEXIST", "ENODEV"],
+  "unbind-address": ["EADDRNOTAVAIL", "ENODEV"],
+  // ENOENT: the set is gone, or the member that we wanted to delete.
+  "add-entry": ["EEXIST", "ENOENT"],
+  "delete-entry": ["ENOENT"],
+};
+
+/** What became of the object of at least one refused operation. */
+export interface Refused {
+  readonly name: ObjectName;
+  /** We believed something of it that is not so: look at it before the next attempt. */
+  readonly contradicted: boolean;
+}
+
+export interface Verdict {
+  readonly done: readonly Operation[];
+  readonly refused: ReadonlyMap<ObjectKey, Refused>;
+}
+
+/** Sorts the outcomes of operations, one for each and in their order. Throws when there are not as many. */
+export function judge(operations: readonly Operation[], outcomes: readonly Outcome[]): Verdict {
+  const done: Operation[] = [];
+  const refused = new Map<ObjectKey, Refused>();
+  for (const [index, operation] of operations.entries()) {
+    const outcome = outcomes[index];
+    if (outcome === undefined) throw new Error(`Kernel gave ${outcomes.length} outcomes for ${operations.length}`);
+    if (outcome.ok) done.push(operation);
+    else note(operation, outcome.errno, refused);
+  }
+  return { done, refused };
+}
+
+/** Once a virtual server is refused for good reason, that its real servers find it missing tells nothing new. */
+function note(operation: Operation, errno: Errno, refused: Map<ObjectKey, Refused>): void {
+  const name = subjectOf(operation);
+  const before = refused.get(name.key);
+  const contradicted = CONTRADICTIONS[operation.kind].includes(errno);
+  const explained = before !== undefined && !before.contradicted && errno === "ESRCH";
+  if (before === undefined) refused.set(name.key, { name, contradicted });
+  else if (contradicted && !explained) refused.set(name.key, { name, contradicted: true });
+}

@@ -1,0 +1,95 @@
+import type { Clock } from "./clock.ts";
+import { KernelUnavailable, type Reconciler } from "./reconciler.ts";
+import { backoffMs } from "./refusals.ts";
+import type { LookReport, SyncReport } from "./sync-report.ts";
+
+export interface PacerOptions {
+  /** From the end of one flush to the begin of the next, unless the first was cut short. */
+  readonly minSyncPeriodMs: number;
+  /** From one look to the next, give or take a tenth. */
+  readonly syncPeriodMs: number;
+}
+
+export interface PacerDependencies {
+  readonly reconciler: Pick<Reconciler, "workAtMs" | "look" | "flush">;
+  readonly clock: Clock;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  readonly onSync: (report: SyncReport) => void;
+  readonly onLook: (report: LookReport) => void;
+  /** The kernel did not answer. It is asked again after a wait that doubles from a second to a minute. */
+  readonly onFailure: (error: KernelUnavailable) => void;
+}
+
+/**
+ * Says when: one thing at a time. It looks at once and then every sync period, flushes as soon as there is work and
+ * the minimum period allows, and sleeps otherwise, until the time or `wake`.
+ */
+export class Pacer {
+  readonly #options: PacerOptions;
+  readonly #dependencies: PacerDependencies;
+  #wakeUp: () => void = () => {};
+  #lookAtMs = 0;
+  #flushFromMs = 0;
+  /** After failures nothing begins before. */
+  #pauseUntilMs = 0;
+  #failures = 0;
+
+  constructor(options: PacerOptions, dependencies: PacerDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+  }
+
+  /** Work was marked: whoever sleeps looks at the time again. */
+  wake(): void {
+    this.#wakeUp();
+  }
+
+  /** Runs until the signal aborts; what was begun is finished. Rejects on bugs only. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#dependencies;
+    const wake = (): void => this.wake();
+    signal.addEventListener("abort", wake);
+    while (!signal.aborted) {
+      const nowMs = clock.now();
+      const lookAtMs = Math.max(this.#lookAtMs, this.#pauseUntilMs);
+      const flushAtMs = Math.max(this.#dependencies.reconciler.workAtMs(), this.#flushFromMs, this.#pauseUntilMs);
+      if (nowMs >= lookAtMs) await this.#attempt(() => this.#look());
+      else if (nowMs >= flushAtMs) await this.#attempt(() => this.#flush());
+      else await this.#sleep(Math.min(lookAtMs, flushAtMs) - nowMs);
+    }
+    signal.removeEventListener("abort", wake);
+  }
+
+  async #look(): Promise<void> {
+    const { clock, onLook, random, reconciler } = this.#dependencies;
+    const report = await reconciler.look();
+    this.#lookAtMs = clock.now() + this.#options.syncPeriodMs * (0.9 + 0.2 * random());
+    onLook(report);
+  }
+
+  async #flush(): Promise<void> {
+    const { clock, onSync, reconciler } = this.#dependencies;
+    const report = await reconciler.flush();
+    this.#flushFromMs = clock.now() + (report.cut ? 0 : this.#options.minSyncPeriodMs);
+    onSync(report);
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.#failures = 0;
+    } catch (error) {
+      if (!(error instanceof KernelUnavailable)) throw error;
+      this.#failures++;
+      this.#pauseUntilMs = this.#dependencies.clock.now() + backoffMs(this.#failures);
+      this.#dependencies.onFailure(error);
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const alarm = new AbortController();
+    this.#wakeUp = () => alarm.abort();
+    await this.#dependencies.clock.sleep(ms, alarm.signal);
+  }
+}

@@ -1,0 +1,150 @@
+import type { Keys } from "../desired/keys.ts";
+import type { ServerState } from "../kernel/kernel.ts";
+import type { IPAddress } from "../model/address.ts";
+import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
+import type { VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import type { Operation } from "../model/operation.ts";
+import type { Desired } from "./desired.ts";
+import { diffServer, diffUnwantedServer, isReadyToGo, type MayGo } from "./diff.ts";
+import type { HeldState } from "./held-state.ts";
+import { KeySet } from "./key-set.ts";
+import { entriesNaming, entryOfAddress } from "./ownership.ts";
+
+/** All that a plan is made from. */
+export interface PlanView {
+  readonly desired: Desired;
+  readonly held: HeldState;
+  readonly mayGo: MayGo;
+  /** Whether an unwanted virtual server that is held may be deleted by us. */
+  readonly isOurs: (server: VirtualServer) => boolean;
+  /** Whether the address is to be left to others while we do not want it. */
+  readonly isExcluded: (address: IPAddress) => boolean;
+}
+
+/**
+ * The operations that bring the named objects from held to desired, as far as that is possible now, in no order.
+ * What must wait for another object to go yields nothing here and comes again through `unlockedBy`: an object is taken
+ * away only when the kernel has said that what leans on it is gone, so a refusal on the way leaves no half-removed Service.
+ */
+export function plan(keys: Keys, view: PlanView): Operation[] {
+  const operations: Operation[] = [];
+  for (const key of keys.entries) operations.push(...planEntry(key, view));
+  for (const key of keys.servers) for (const operation of planServer(key, view)) operations.push(operation);
+  for (const address of keys.addresses) operations.push(...planAddress(address, view));
+  return operations;
+}
+
+/** Unwanted objects that may go now that this operation is done. */
+export function unlockedBy(operation: Operation, view: PlanView): Keys {
+  const keys = new KeySet();
+  switch (operation.kind) {
+    case "delete-virtual-server":
+      addWaitingForServer(operation.server, view, keys);
+      break;
+    case "unbind-address":
+      addWaitingForAddress(operation.address, view, keys);
+      break;
+    case "add-virtual-server":
+    case "update-virtual-server":
+    case "add-real-server":
+    case "update-real-server":
+    case "delete-real-server":
+    case "bind-address":
+    case "add-entry":
+    case "delete-entry":
+      break;
+  }
+  return keys;
+}
+
+/** Unwanted objects that wait for some of these to go, and may go themselves if these are wanted again. */
+export function waitingFor(keys: Keys, view: PlanView): Keys {
+  const waiting = new KeySet();
+  for (const key of keys.servers) {
+    const have = view.held.server(key);
+    if (have !== undefined) addWaitingForServer(have.server, view, waiting);
+  }
+  for (const address of keys.addresses) addWaitingForAddress(address, view, waiting);
+  return waiting;
+}
+
+function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: KeySet): void {
+  if (isLeaving(server.address, view)) waiting.addresses.add(server.address);
+  for (const { key } of entriesNaming(server)) if (isSpareEntry(key, view)) waiting.entries.add(key);
+}
+
+function addWaitingForAddress(address: IPAddress, view: PlanView, waiting: KeySet): void {
+  for (const key of view.held.serversAt(address)) if (view.desired.server(key) === undefined) waiting.servers.add(key);
+  const { key } = entryOfAddress(address);
+  if (isSpareEntry(key, view)) waiting.entries.add(key);
+}
+
+function isSpareEntry(key: SetEntryKey, { desired, held }: PlanView): boolean {
+  return held.hasEntry(key) && desired.entry(key) === undefined;
+}
+
+/** The part of `plan` that is about one virtual server and its real servers. */
+export function planServer(key: VirtualServerKey, view: PlanView): Operation[] {
+  const want = view.desired.server(key);
+  const have = view.held.server(key);
+  if (want !== undefined) return diffServer(want, have, view.mayGo);
+  if (have === undefined || !view.isOurs(have.server)) return [];
+  return diffUnwantedServer(have, view.mayGo, !isLeaving(have.server.address, view));
+}
+
+/** On kube-ipvs0 though nobody wants it: without its virtual servers, the node itself would answer there. */
+function isLeaving(address: IPAddress, { desired, held }: PlanView): boolean {
+  return held.hasAddress(address) && !desired.hasAddress(address);
+}
+
+function planAddress(address: IPAddress, view: PlanView): Operation[] {
+  const wanted = view.desired.hasAddress(address);
+  if (wanted === view.held.hasAddress(address)) return [];
+  if (wanted) return [{ kind: "bind-address", address }];
+  if (view.isExcluded(address) || isInUse(address, view)) return [];
+  return [{ kind: "unbind-address", address }];
+}
+
+/** Connections that may still run need the address: some unwanted virtual server on it is not done. */
+function isInUse(address: IPAddress, view: PlanView): boolean {
+  for (const key of view.held.serversAt(address)) {
+    const have = unwantedOfOurs(key, view);
+    if (have !== undefined && !isReadyToGo(have, view.mayGo)) return true;
+  }
+  return false;
+}
+
+function planEntry(key: SetEntryKey, view: PlanView): Operation[] {
+  const want = view.desired.entry(key);
+  const have = view.held.entry(key);
+  if (want !== undefined) return have === undefined ? [{ kind: "add-entry", entry: want }] : [];
+  if (have === undefined || isLeanedOn(have, view)) return [];
+  return [{ kind: "delete-entry", entry: have }];
+}
+
+/** The member is what tells that an unwanted object still held is ours. */
+function isLeanedOn(entry: SetEntry, view: PlanView): boolean {
+  if (entry.address !== undefined && namesLeaving(entry, entry.address, view)) return true;
+  for (const key of serversNear(entry, view.held)) {
+    const have = unwantedOfOurs(key, view);
+    if (have !== undefined && entriesNaming(have.server).some((naming) => naming.key === entry.key)) return true;
+  }
+  return false;
+}
+
+function namesLeaving(entry: SetEntry, address: IPAddress, view: PlanView): boolean {
+  const leaving = isLeaving(address, view) && !view.isExcluded(address);
+  return leaving && entryOfAddress(address).key === entry.key;
+}
+
+/** Those that the member could name. */
+function serversNear(entry: SetEntry, held: HeldState): Iterable<VirtualServerKey> {
+  if (entry.address !== undefined) return held.serversAt(entry.address);
+  return entry.port === undefined ? [] : held.serversOnPort(entry.port);
+}
+
+function unwantedOfOurs(key: VirtualServerKey, view: PlanView): ServerState | undefined {
+  if (view.desired.server(key) !== undefined) return undefined;
+  const have = view.held.server(key);
+  return have !== undefined && view.isOurs(have.server) ? have : undefined;
+}

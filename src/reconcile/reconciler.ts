@@ -1,0 +1,402 @@
+import { type Keys, NO_KEYS } from "../desired/keys.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { Cidr } from "../model/address.ts";
+import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
+import type { Operation } from "../model/operation.ts";
+import { Belief } from "./belief.ts";
+import { ChangeQueue } from "./change-queue.ts";
+import { Claims } from "./claims.ts";
+import type { Clock } from "./clock.ts";
+import type { Desired } from "./desired.ts";
+import { Draining, drains, quiescent } from "./drain.ts";
+import { DriftCounts } from "./drift.ts";
+import { KeySet, namesOf, type ObjectName } from "./key-set.ts";
+import { inSafeOrder } from "./order.ts";
+import { judge } from "./outcomes.ts";
+import { type PlanView, plan, planServer, unlockedBy, waitingFor } from "./plan.ts";
+import { Refusals } from "./refusals.ts";
+import { eachInSlices, keysOfBoth, SLICE } from "./slices.ts";
+import type { LookReport, ObjectCounts, ReconcileState, SyncReport } from "./sync-report.ts";
+import { Tally } from "./tally.ts";
+
+/** A flush takes whole change sets until it has so many operations: some 50 ms of work, then others have their turn. */
+const OPERATION_LIMIT = 2_000;
+/** Or has compared so many objects, however little they differed: planning must not hold the event loop for 10 ms. */
+const KEY_LIMIT = 1_000;
+/** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
+const RETRY_LIMIT = 500;
+
+export interface ReconcilerOptions {
+  /** Virtual servers and addresses in these networks are never removed. */
+  readonly excludeCIDRs: readonly Cidr[];
+  /** How long an unwanted TCP real server may wait for its connections to end; 0 waits not at all. */
+  readonly drainTimeoutMs: number;
+  /** How often the connections of those that wait are counted. */
+  readonly drainCheckMs: number;
+}
+
+export interface ReconcilerDependencies {
+  readonly kernel: Kernel;
+  readonly desired: Desired;
+  readonly clock: Clock;
+  /** Makes the node ready; called before every whole look, since what contradicts us may be that it no longer is. */
+  readonly prepare: () => Promise<void>;
+  /** Resolves after the event loop had a turn. */
+  readonly nextTurn: () => Promise<void>;
+}
+
+/** The kernel did not answer; the cause says why. Everything else that is thrown here is a bug. */
+export class KernelUnavailable extends Error {
+  override readonly name = "KernelUnavailable";
+}
+
+/** Draining real servers that may go now. */
+type Due = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
+
+/** What one flush gathers on its way. */
+interface Flush {
+  readonly tally: Tally;
+  readonly drift: DriftCounts;
+  /** Not to be tried again in this flush. */
+  readonly refused: KeySet;
+}
+
+interface Batch {
+  readonly keys: KeySet;
+  readonly operations: readonly Operation[];
+  /** When the oldest of it was asked for. */
+  readonly atMs: number;
+}
+
+/**
+ * Makes the kernel hold what is desired. One flush or look at a time; changes may be marked at any moment.
+ *
+ * Adopting at start, mending drift and recovering are the same act: look, believe what was seen, mark what differs, flush.
+ *
+ * Nothing is written before `open`: a half-known cluster would delete what it does not know yet.
+ */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #kernel: Kernel;
+  readonly #desired: Desired;
+  readonly #clock: Clock;
+  readonly #nextTurn: () => Promise<void>;
+  readonly #queue = new ChangeQueue();
+  readonly #refusals = new Refusals();
+  readonly #draining: Draining;
+  readonly #claims: Claims;
+  readonly #belief: Belief;
+  #open = false;
+  #busy = false;
+  /** What differs since the last look is marked. */
+  #compared = false;
+  #drainAtMs = 0;
+
+  constructor(options: ReconcilerOptions, dependencies: ReconcilerDependencies) {
+    this.#options = options;
+    this.#kernel = dependencies.kernel;
+    this.#desired = dependencies.desired;
+    this.#clock = dependencies.clock;
+    this.#nextTurn = dependencies.nextTurn;
+    this.#belief = new Belief(dependencies.kernel, dependencies.prepare, dependencies.nextTurn);
+    this.#claims = new Claims(options.excludeCIDRs);
+    this.#draining = new Draining(options.drainTimeoutMs);
+  }
+
+  /** From now on flushes may write: all that is desired is known. */
+  open(): void {
+    this.#open = true;
+  }
+
+  /** The desired state of these objects has changed. Those of one call are programmed together, calls in their order. */
+  mark(keys: Keys): void {
+    this.#queue.push(keys, this.#clock.now());
+  }
+
+  /** When there is something to flush: in the past when now, Infinity when nothing waits. */
+  workAtMs(): number {
+    if (!this.#open) return Number.POSITIVE_INFINITY;
+    if (!this.#belief.isKnown || !this.#compared || this.#belief.doubted.size > 0 || this.#queue.size > 0) return 0;
+    const drainAtMs = this.#draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
+    return Math.min(drainAtMs, this.#refusals.nextMs());
+  }
+
+  state(): ReconcileState {
+    const oldestMs = [this.#queue.oldestMs, this.#refusals.oldestMs()].filter((ms) => ms !== undefined);
+    return {
+      desired: this.#desired.counts(),
+      held: this.#heldCounts(),
+      foreignServers: this.#claims.foreign.size + this.#belief.unnamedServers,
+      refusedKeys: this.#refusals.size,
+      drainingRealServers: this.#draining.size,
+      oldestPendingMs: oldestMs.length === 0 ? 0 : Math.min(...oldestMs),
+    };
+  }
+
+  /** Reads the whole kernel and believes it; what differs from what is desired is flushed next. Rejects with KernelUnavailable. */
+  look(): Promise<LookReport> {
+    return this.#alone(async () => {
+      const startedAtMs = this.#clock.now();
+      const first = this.#belief.isBlank;
+      const drift = new DriftCounts();
+      await this.#see(drift);
+      if (this.#open) await this.#compare();
+      return { durationMs: this.#clock.now() - startedAtMs, first, drift: drift.list() };
+    });
+  }
+
+  /**
+   * Does what is due of the marked, refused and draining work. Throws before `open`. Rejects with KernelUnavailable;
+   * nothing is lost by that, the next flush begins with a look.
+   */
+  flush(): Promise<SyncReport> {
+    if (!this.#open) throw new Error("Cannot flush before open: not all that is desired is known yet");
+    return this.#alone(async () => {
+      const startedAtMs = this.#clock.now();
+      const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet() };
+      await this.#catchUp(flush.drift);
+      const batch = this.#takeBatch();
+      const cut = this.#queue.size > 0;
+      await this.#carryOut(batch, this.#view(), flush);
+      await this.#drain(flush);
+      return {
+        startedAtMs,
+        durationMs: this.#clock.now() - startedAtMs,
+        clean: flush.tally.clean,
+        operations: flush.tally.list(),
+        pending: this.#queue.size,
+        cut,
+        drift: flush.drift.list(),
+        state: this.state(),
+      };
+    });
+  }
+
+  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#busy) throw new Error("Cannot flush or look: another flush or look is running");
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Asks the kernel; when it does not answer, nothing of it is known for certain any longer. */
+  async #ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await question();
+    } catch (error) {
+      this.#belief.lose();
+      throw new KernelUnavailable("Cannot ask the kernel", { cause: error });
+    }
+  }
+
+  async #catchUp(drift: DriftCounts): Promise<void> {
+    if (!this.#belief.isKnown) await this.#see(drift);
+    if (!this.#compared) await this.#compare();
+    if (this.#belief.doubted.size > 0) await this.#observeDoubted(drift);
+  }
+
+  async #observeDoubted(drift: DriftCounts): Promise<void> {
+    const servers = new Set(this.#belief.doubted);
+    const waiting = waitingFor({ ...NO_KEYS, servers }, this.#view());
+    await this.#ask(() => this.#belief.observeDoubted(drift));
+    for (const key of servers) this.#classify(key);
+    this.mark({ ...NO_KEYS, servers });
+    this.mark(waiting);
+  }
+
+  async #see(drift: DriftCounts): Promise<void> {
+    await this.#ask(() => this.#belief.see(drift, (key) => this.#queue.has(key)));
+    const { held } = this.#belief;
+    this.#claims.retain((key) => held.server(key) !== undefined);
+    for (const key of [...this.#draining.servers()]) this.#classify(key);
+    this.#compared = false;
+  }
+
+  /** Marks all that differs and is not marked yet: members first, addresses last, as in every plan. */
+  async #compare(): Promise<void> {
+    const desired = this.#desired;
+    const { held } = this.#belief;
+    const view = this.#view();
+    const entries = keysOfBoth(desired.entries(), held.entries(), (entry) => entry.key);
+    await this.#markDiffering(entries, (key) => {
+      const differs = (desired.entry(key) !== undefined) !== held.hasEntry(key);
+      return differs ? { kind: "entry", key } : undefined;
+    });
+    const servers = keysOfBoth(desired.servers(), held.servers(), ({ server }) => server.key);
+    await this.#markDiffering(servers, (key) => {
+      this.#classify(key);
+      return planServer(key, view).length > 0 ? { kind: "server", key } : undefined;
+    });
+    const addresses = keysOfBoth(desired.addresses(), held.addresses(), (address) => address);
+    await this.#markDiffering(addresses, (key) => {
+      const differs = desired.hasAddress(key) !== held.hasAddress(key);
+      return differs ? { kind: "address", key } : undefined;
+    });
+    this.#compared = true;
+  }
+
+  async #markDiffering<Key>(keys: Iterable<Key>, differing: (key: Key) => ObjectName | undefined): Promise<void> {
+    let found = new KeySet();
+    await eachInSlices(keys, this.#nextTurn, (key) => {
+      const name = differing(key);
+      if (name === undefined || this.#queue.has(name.key)) return;
+      found.add(name);
+      if (found.size < SLICE) return;
+      this.mark(found);
+      found = new KeySet();
+    });
+    this.mark(found);
+  }
+
+  /** Plans whole change sets up to the limits. Synchronous: what is planned is what is desired at one moment. */
+  #takeBatch(): Batch {
+    const nowMs = this.#clock.now();
+    const view = this.#view();
+    const atMs = this.#queue.oldestMs ?? nowMs;
+    const keys = new KeySet();
+    const operations: Operation[] = [];
+    const take = (more: Keys): void => {
+      for (const operation of plan(keys.take(more), view)) operations.push(operation);
+      for (const operation of plan(keys.take(waitingFor(more, view)), view)) operations.push(operation);
+    };
+    while (operations.length < OPERATION_LIMIT && keys.size < KEY_LIMIT) {
+      const change = this.#queue.shift();
+      if (change === undefined) break;
+      take(change.keys);
+    }
+    const limit = operations.length + RETRY_LIMIT;
+    for (const name of this.#refusals.due(nowMs)) {
+      if (operations.length >= limit) break;
+      const retry = new KeySet();
+      retry.add(name);
+      take(retry);
+    }
+    return { keys, operations, atMs };
+  }
+
+  /** Applies a batch, and then whatever may go because something of it went, until nothing more may. */
+  async #carryOut(batch: Batch, view: PlanView, flush: Flush): Promise<void> {
+    let round = batch;
+    for (;;) {
+      const done = await this.#apply(round, flush);
+      const unlocked = new KeySet();
+      for (const operation of done)
+        for (const name of namesOf(unlockedBy(operation, view))) if (!flush.refused.has(name)) unlocked.add(name);
+      if (unlocked.size === 0) return;
+      round = { keys: unlocked, operations: plan(unlocked, view), atMs: batch.atMs };
+    }
+  }
+
+  /** Returns what was done of the batch. When the transport is lost, all of it stays dirty. */
+  async #apply({ keys, operations, atMs }: Batch, flush: Flush): Promise<readonly Operation[]> {
+    const ordered = inSafeOrder(operations);
+    if (ordered.length === 0) {
+      this.#settle(keys, flush.refused);
+      return [];
+    }
+    try {
+      const outcomes = await this.#ask(() => this.#kernel.apply(ordered));
+      const { done, refused } = judge(ordered, outcomes);
+      for (const operation of done) this.#fold(operation);
+      for (const { name, contradicted } of refused.values()) this.#refuse(name, contradicted, flush.refused);
+      flush.tally.add(ordered, outcomes);
+      this.#settle(keys, flush.refused);
+      return done;
+    } catch (error) {
+      this.#queue.putBack(keys, atMs);
+      throw error;
+    }
+  }
+
+  /** What we have written to is ours, though nobody may want it by now and the member that names it may be refused. */
+  #fold(operation: Operation): void {
+    this.#belief.held.fold(operation);
+    if ("server" in operation) this.#claims.claim(operation.server.key);
+  }
+
+  #refuse(name: ObjectName, contradicted: boolean, refused: KeySet): void {
+    this.#refusals.refuse(name, this.#clock.now(), contradicted);
+    refused.add(name);
+    if (!contradicted) return;
+    if (name.kind === "server") this.#belief.doubt(name.key);
+    else this.#belief.doubtAll();
+  }
+
+  #settle(keys: KeySet, refused: KeySet): void {
+    for (const name of namesOf(keys)) if (!refused.has(name)) this.#refusals.clear(name.key);
+    for (const key of keys.servers) this.#classify(key);
+  }
+
+  /** Counts the connections of those that have just begun to drain, or of all that drain, and lets go who is done. */
+  async #drain(flush: Flush): Promise<void> {
+    const nowMs = this.#clock.now();
+    const fresh = this.#draining.takeFresh();
+    const all = nowMs >= this.#drainAtMs;
+    const keys = all ? [...this.#draining.servers()] : fresh;
+    if (all) this.#drainAtMs = nowMs + this.#options.drainCheckMs;
+    for (let start = 0; start < keys.length; start += SLICE) {
+      const slice = new Set(keys.slice(start, start + SLICE));
+      const connections = await this.#ask(() => this.#kernel.connections(slice));
+      const due = new Map<VirtualServerKey, ReadonlySet<RealServerKey>>();
+      for (const key of slice) {
+        const counted = connections.get(key) ?? new Map();
+        due.set(key, this.#draining.due(key, counted, nowMs));
+        if (!this.#draining.isCounted(key, counted)) this.#belief.doubt(key);
+      }
+      const view = this.#view(due);
+      await this.#carryOut(this.#dueBatch(due, view, flush), view, flush);
+    }
+  }
+
+  #dueBatch(due: Due, view: PlanView, flush: Flush): Batch {
+    const keys = new KeySet();
+    for (const [key, reals] of due) {
+      if (reals.size === 0 || flush.refused.servers.has(key)) continue;
+      keys.servers.add(key);
+      const held = this.#belief.held.server(key);
+      if (held !== undefined && this.#desired.server(key) === undefined) keys.addresses.add(held.server.address);
+    }
+    return { keys, operations: plan(keys, view), atMs: this.#clock.now() };
+  }
+
+  #view(due?: Due): PlanView {
+    const { drainTimeoutMs } = this.#options;
+    const { held } = this.#belief;
+    return {
+      desired: this.#desired,
+      held,
+      mayGo: (server, real) => !drains(server.protocol, drainTimeoutMs) || due?.get(server.key)?.has(real.key) === true,
+      isOurs: (server) => this.#claims.isOurs(server, held),
+      isExcluded: (address) => this.#claims.isExcluded(address),
+    };
+  }
+
+  /** Notes whose a virtual server is and which of its real servers drain. */
+  #classify(key: VirtualServerKey): void {
+    const have = this.#belief.held.server(key);
+    const waiting: RealServerKey[] = [];
+    if (have === undefined) {
+      this.#claims.forget(key);
+    } else {
+      const want = this.#desired.server(key);
+      const ours = this.#claims.settle(have.server, want !== undefined, this.#belief.held);
+      if (ours && drains(have.server.protocol, this.#options.drainTimeoutMs)) waiting.push(...quiescent(want, have));
+    }
+    this.#draining.set(key, waiting, this.#clock.now());
+  }
+
+  /** Without what is others'. */
+  #heldCounts(): ObjectCounts {
+    const { held } = this.#belief;
+    const counts = held.counts();
+    let { virtualServers, realServers } = counts;
+    for (const key of this.#claims.foreign) {
+      virtualServers--;
+      realServers -= held.server(key)?.reals.size ?? 0;
+    }
+    return { ...counts, virtualServers, realServers };
+  }
+}

@@ -1,0 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "./reconcile/clock.ts";
+
+/** The time of this machine. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+};

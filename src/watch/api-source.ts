@@ -1,0 +1,70 @@
+import type { Rejection } from "../model/service.ts";
+import type { ClusterEvent } from "../services/events.ts";
+import { ApiTransport } from "./api-transport.ts";
+import type { ClusterAccess } from "./kubeconfig.ts";
+import { ApiServerConfig } from "./kubeconfig.ts";
+import { Reflector, type ReflectorParts } from "./reflector.ts";
+import type { ReflectorStats } from "./reflector-stats.ts";
+import { RejectionLedger } from "./rejection-ledger.ts";
+import { watchedNode, watchedServices, watchedSlices } from "./resources.ts";
+
+export interface ApiSourceOptions extends ClusterAccess {
+  readonly nodeName: string;
+}
+
+/** Who listens to an API server. */
+export interface ApiListener extends Pick<ReflectorParts, "clock" | "random" | "logger"> {
+  /** Called for each change, many in one turn. */
+  onEvent(event: ClusterEvent): void;
+  /** Called when what is wrong changes: `all` that is wrong now, and of that what was not told before. */
+  onRejections(all: readonly Rejection[], fresh: readonly Rejection[]): void;
+  /** Ends the source; nothing is told after that. */
+  readonly signal: AbortSignal;
+}
+
+/** An API server being watched. */
+export interface ApiSource {
+  /** Settles after the signal is aborted and all is closed. Rejects at once when the listener throws, and only then. */
+  readonly finished: Promise<void>;
+  /** One for each resource, as it is now. */
+  stats(): readonly ReflectorStats[];
+}
+
+/**
+ * Tells the Services, EndpointSlices and this Node of an API server as events, for ever and through every failure of
+ * server and network. Rejects when the configuration cannot be used at all.
+ */
+export async function watchApiServer(options: ApiSourceOptions, listener: ApiListener): Promise<ApiSource> {
+  const config = await ApiServerConfig.load(options);
+  const { clock, logger, random } = listener;
+  const stop = new AbortController();
+  listener.signal.addEventListener("abort", () => stop.abort(), { signal: stop.signal });
+  if (listener.signal.aborted) stop.abort();
+  const { signal } = stop;
+  const transport = new ApiTransport(config, { clock, logger, signal });
+  const ledger = new RejectionLedger();
+  const sink = {
+    onEvent: (event: ClusterEvent) => listener.onEvent(event),
+    onRejections: (object: string, rejections: readonly Rejection[]) => ledger.record(object, rejections),
+  };
+  const parts = { transport, sink, clock, random, logger };
+  const reflectors = [
+    new Reflector(watchedNode(options.nodeName), parts),
+    new Reflector(watchedSlices(), parts),
+    new Reflector(watchedServices(), parts),
+  ];
+  const running = [
+    ...reflectors.map((reflector) => reflector.run(signal)),
+    ledger.run(clock, signal, (all, fresh) => listener.onRejections(all, fresh)),
+    transport.run(),
+  ];
+  // Whichever fails takes the others down with it.
+  const finished = Promise.all(running).then(
+    () => {},
+    (error: unknown) => {
+      stop.abort();
+      throw error;
+    },
+  );
+  return { finished, stats: () => reflectors.map((reflector) => reflector.stats) };
+}

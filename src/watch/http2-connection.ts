@@ -1,0 +1,121 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import type { Clock } from "./clock.ts";
+import { type Connection, type Headers, retryAfterMs } from "./connection.ts";
+import { type ApiResponse, TransportError } from "./transport.ts";
+
+/** As client-go: after so long without a frame the server is asked for a sign of life, */
+const PING_AFTER_MS = 30_000;
+/** and given so long to answer. */
+const PING_ANSWER_MS = 15_000;
+/** A full window makes the server wait for us, and it ends the watch of who is 100 ms late. */
+const STREAM_WINDOW_BYTES = 1024 * 1024;
+const SESSION_WINDOW_BYTES = 4 * 1024 * 1024;
+
+/**
+ * One HTTP/2 session, for all watches. After a GOAWAY it takes no more requests and lets those that are open go on; it
+ * goes when the last has ended.
+ */
+export class Http2Connection implements Connection {
+  readonly #session: ClientHttp2Session;
+  readonly #clock: Clock;
+  readonly #ended = new AbortController();
+  #heardAtMs: number;
+  #closedBecause: TransportError | undefined;
+
+  /** Over a connected socket on which HTTP/2 was agreed. */
+  constructor(origin: string, socket: TLSSocket, clock: Clock) {
+    this.#clock = clock;
+    this.#heardAtMs = clock.now();
+    this.#session = connect(origin, {
+      createConnection: () => socket,
+      settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+    });
+    this.#session.once("connect", () => this.#session.setLocalWindowSize(SESSION_WINDOW_BYTES));
+    // Every stream is told as well; a session without streams has nobody to tell.
+    this.#session.on("error", () => {});
+    this.#session.once("close", () => this.#ended.abort());
+    void this.#watchLife();
+  }
+
+  get usable(): boolean {
+    return !this.#session.closed && !this.#session.destroyed;
+  }
+
+  request(path: string, headers: Headers, signal: AbortSignal): Promise<ApiResponse> {
+    if (!this.usable) return Promise.reject(new TransportError("unprocessed", "the session is closing"));
+    return new Promise((resolve, reject) => {
+      const stream = this.#session.request({ ":path": path, ...headers });
+      const abort = () => stream.close(constants.NGHTTP2_CANCEL);
+      signal.addEventListener("abort", abort);
+      stream.once("response", (answer) => {
+        this.#heardAtMs = this.#clock.now();
+        const retry = retryAfterMs(String(answer["retry-after"] ?? ""));
+        resolve({ status: Number(answer[":status"]), retryAfterMs: retry, body: this.#body(stream) });
+      });
+      // Without a listener an error after the headers would end the process; the body tells it.
+      stream.on("error", () => {});
+      stream.once("close", () => {
+        signal.removeEventListener("abort", abort);
+        reject(signal.aborted ? signal.reason : this.#failure(stream));
+      });
+      if (signal.aborted) abort();
+    });
+  }
+
+  close(why: TransportError): void {
+    this.#closedBecause ??= why;
+    this.#ended.abort();
+    this.#session.destroy(why);
+  }
+
+  async *#body(stream: ClientHttp2Stream): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of stream) {
+        this.#heardAtMs = this.#clock.now();
+        yield chunk;
+      }
+    } catch (error) {
+      throw this.#failure(stream, error);
+    }
+    // A stream that was cut may end like one that is complete: only its code tells, or that its session is gone.
+    const isCut = stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted || this.#session.destroyed;
+    if (isCut) throw this.#failure(stream);
+  }
+
+  #failure(stream: ClientHttp2Stream, cause: unknown = undefined): TransportError {
+    if (this.#closedBecause !== undefined) return this.#closedBecause;
+    const unprocessed = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+    const options = cause === undefined ? undefined : { cause };
+    return new TransportError(
+      unprocessed ? "unprocessed" : "lost",
+      `the stream was reset, code ${stream.rstCode}`,
+      options,
+    );
+  }
+
+  async #watchLife(): Promise<void> {
+    while (!this.#ended.signal.aborted && !this.#session.destroyed) {
+      const idleMs = this.#clock.now() - this.#heardAtMs;
+      if (idleMs < PING_AFTER_MS) await this.#clock.sleep(PING_AFTER_MS - idleMs, this.#ended.signal);
+      else if (await this.#ping()) this.#heardAtMs = this.#clock.now();
+      else this.close(new TransportError("lost", "the server does not answer a PING"));
+    }
+  }
+
+  /** Whether the server answered in time, or anything else came meanwhile. */
+  async #ping(): Promise<boolean> {
+    const askedAtMs = this.#clock.now();
+    const over = new AbortController();
+    const end = () => over.abort();
+    this.#ended.signal.addEventListener("abort", end, { signal: over.signal });
+    let answered = false;
+    this.#session.ping((error) => {
+      answered = error === null;
+      end();
+    });
+    await this.#clock.sleep(PING_ANSWER_MS, over.signal);
+    end();
+    return answered || this.#heardAtMs > askedAtMs;
+  }
+}

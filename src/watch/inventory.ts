@@ -1,0 +1,106 @@
+import type { Rejection } from "../model/service.ts";
+import type { ClusterEvent } from "../services/events.ts";
+import type { WatchedResource } from "./resources.ts";
+import { type ApiObject, isOlderVersion } from "./watch-event.ts";
+
+/** Where the events of a source go. What either throws is a bug: it ends the source, and with it the process. */
+export interface EventSink {
+  onEvent(event: ClusterEvent): void;
+  /** What is wrong with this object now; empty when nothing is, or when it is gone. */
+  onRejections(object: string, rejections: readonly Rejection[]): void;
+}
+
+/**
+ * Which objects of one resource have been told downstream, and in which version. Turns objects into events, and a
+ * complete list into the deletions that were missed. The objects themselves are not kept.
+ */
+export class Inventory<Name extends string, Value> {
+  readonly #resource: WatchedResource<Name, Value>;
+  readonly #sink: EventSink;
+  readonly #versions = new Map<Name, string>();
+  readonly #rejected = new Set<Name>();
+  /** While a list is read: what was there before it and has not come again. */
+  #missing: Set<Name> | undefined;
+  #outdated = 0;
+  #listed = false;
+
+  constructor(resource: WatchedResource<Name, Value>, sink: EventSink) {
+    this.#resource = resource;
+    this.#sink = sink;
+  }
+
+  get size(): number {
+    return this.#versions.size;
+  }
+
+  /** Events dropped because a newer version of the object had been told. */
+  get outdated(): number {
+    return this.#outdated;
+  }
+
+  /** A list begins. One that was begun and not completed has deleted nothing. */
+  beginList(): void {
+    this.#missing = new Set([...this.#versions.keys(), ...this.#rejected]);
+  }
+
+  /** The list is complete: what was not in it is gone. */
+  completeList(): void {
+    for (const name of this.#missing ?? []) this.#remove(name);
+    this.#missing = undefined;
+    if (this.#listed) return;
+    this.#listed = true;
+    this.#sink.onEvent({ kind: "listed", resource: this.#resource.resource });
+  }
+
+  /** The object is there in this version. What cannot be decoded leaves the version before it in force. */
+  upsert(object: ApiObject): void {
+    const name = this.#resource.nameOf(object.namespace, object.name);
+    if (this.#isOutdated(name, object.resourceVersion)) return;
+    this.#missing?.delete(name);
+    const decoded = this.#resource.decode(object.object);
+    this.#tellRejections(name, decoded.rejections);
+    switch (decoded.kind) {
+      case "wanted":
+        this.#versions.set(decoded.name, object.resourceVersion);
+        this.#sink.onEvent(this.#resource.upserted(decoded.value));
+        return;
+      case "unwanted":
+        this.#forget(name);
+        return;
+      case "broken":
+        return;
+    }
+  }
+
+  /** The object is gone, or left the selector, whatever it looked like last. */
+  delete(object: ApiObject): void {
+    const name = this.#resource.nameOf(object.namespace, object.name);
+    if (this.#isOutdated(name, object.resourceVersion)) return;
+    this.#missing?.delete(name);
+    this.#remove(name);
+  }
+
+  /** What a list says first of an object is the truth even if it is older: the server may be restored from a backup. */
+  #isOutdated(name: Name, version: string): boolean {
+    const known = this.#versions.get(name);
+    const outdated = known !== undefined && !this.#missing?.has(name) && isOlderVersion(version, known);
+    if (outdated) this.#outdated++;
+    return outdated;
+  }
+
+  #remove(name: Name): void {
+    this.#tellRejections(name, []);
+    this.#forget(name);
+  }
+
+  #tellRejections(name: Name, rejections: readonly Rejection[]): void {
+    if (rejections.length === 0 && !this.#rejected.has(name)) return;
+    if (rejections.length === 0) this.#rejected.delete(name);
+    else this.#rejected.add(name);
+    this.#sink.onRejections(`${this.#resource.resource} ${name}`, rejections);
+  }
+
+  #forget(name: Name): void {
+    if (this.#versions.delete(name)) this.#sink.onEvent(this.#resource.deleted(name));
+  }
+}

@@ -1,0 +1,47 @@
+const NEWLINE = 0x0a;
+
+/**
+ * Cuts a stream of bytes into lines at \n alone: JSON may hold a raw U+2028, which is no end of line here. Bytes, not
+ * text, are cut, so a character may be split over chunks.
+ */
+export class LineSplitter {
+  #parts: Uint8Array[] = [];
+  #pendingBytes = 0;
+
+  /** Bytes of the line that has begun and not ended. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** The lines that end in this chunk, without their ends. The chunk is kept until its last line ends. */
+  *push(chunk: Uint8Array): Generator<string> {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      this.#hold(chunk.subarray(start, end));
+      start = end + 1;
+      yield this.#take();
+    }
+    this.#hold(chunk.subarray(start));
+  }
+
+  #hold(part: Uint8Array): void {
+    if (part.length === 0) return;
+    this.#parts.push(part);
+    this.#pendingBytes += part.length;
+  }
+
+  #take(): string {
+    const text = textOf(this.#parts);
+    this.#parts = [];
+    this.#pendingBytes = 0;
+    return text;
+  }
+}
+
+/** The UTF-8 text of consecutive pieces. */
+export function textOf(parts: readonly Uint8Array[]): string {
+  const [first] = parts;
+  if (first === undefined) return "";
+  if (parts.length > 1) return Buffer.concat(parts).toString("utf8");
+  return Buffer.from(first.buffer, first.byteOffset, first.byteLength).toString("utf8");
+}

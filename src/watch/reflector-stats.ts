@@ -1,0 +1,25 @@
+import type { Resource } from "../services/events.ts";
+
+/** What a reflector can tell of itself, for metrics, health and whoever looks at night. Times are ms since the epoch. */
+export interface ReflectorStats {
+  readonly resource: Resource;
+  /** `listing` the whole state, `watching` changes, or `waiting` before the next attempt. */
+  readonly state: "listing" | "watching" | "waiting";
+  /** The last version that was told completely; "" before the first list. */
+  readonly resourceVersion: string;
+  readonly objects: number;
+  /** Complete lists, the first included. */
+  readonly lists: number;
+  /** Attempts that ended, by reason: "ended", "lost", "410", ... */
+  readonly endings: ReadonlyMap<string, number>;
+  readonly events: number;
+  readonly bookmarks: number;
+  /** Events dropped because a newer version of their object had been told. */
+  readonly outdatedEvents: number;
+  /** 0 before the first. */
+  readonly lastEventAtMs: number;
+  /** 0 before the first. */
+  readonly lastBookmarkAtMs: number;
+  /** When something last came from the server, an answer included; 0 before the first. */
+  readonly lastContactAtMs: number;
+}

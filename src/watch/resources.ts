@@ -1,0 +1,69 @@
+import type { ClusterNode, EndpointSlice, Service, ServiceName, SliceName } from "../model/service.ts";
+import { serviceName, sliceName } from "../model/service.ts";
+import { decodeNode } from "../services/decode-node.ts";
+import { decodeService } from "../services/decode-service.ts";
+import { decodeEndpointSlice } from "../services/decode-slice.ts";
+import type { ClusterEvent, Decoded, Resource } from "../services/events.ts";
+import { StringPool } from "../services/string-pool.ts";
+
+/** One resource of the API as a reflector needs it. Selectors as kube-proxy 1.36 has them: the rest never comes here. */
+export interface WatchedResource<Name extends string, Value> {
+  readonly resource: Resource;
+  readonly path: string;
+  /** "" for none. */
+  readonly labelSelector: string;
+  /** "" for none. */
+  readonly fieldSelector: string;
+  /** Decoding leaves out the same objects, so a server that does not know the field can do without. */
+  readonly fieldSelectorOptional: boolean;
+  nameOf(namespace: string, name: string): Name;
+  decode(object: unknown): Decoded<Name, Value>;
+  upserted(value: Value): ClusterEvent;
+  deleted(name: Name): ClusterEvent;
+}
+
+/** All Services but headless ones and those of other proxies. */
+export function watchedServices(): WatchedResource<ServiceName, Service> {
+  return {
+    resource: "services",
+    path: "/api/v1/services",
+    labelSelector: "!service.kubernetes.io/service-proxy-name",
+    fieldSelector: "spec.clusterIP!=None",
+    fieldSelectorOptional: true,
+    nameOf: serviceName,
+    decode: decodeService,
+    upserted: (service) => ({ kind: "service-upserted", service }),
+    deleted: (name) => ({ kind: "service-deleted", name }),
+  };
+}
+
+/** All EndpointSlices but those of headless Services. */
+export function watchedSlices(): WatchedResource<SliceName, EndpointSlice> {
+  const pool = new StringPool();
+  return {
+    resource: "endpointslices",
+    path: "/apis/discovery.k8s.io/v1/endpointslices",
+    labelSelector: "!service.kubernetes.io/headless",
+    fieldSelector: "",
+    fieldSelectorOptional: false,
+    nameOf: sliceName,
+    decode: (object) => decodeEndpointSlice(object, pool),
+    upserted: (slice) => ({ kind: "slice-upserted", slice }),
+    deleted: (name) => ({ kind: "slice-deleted", name }),
+  };
+}
+
+/** The one Node of this name. */
+export function watchedNode(nodeName: string): WatchedResource<string, ClusterNode> {
+  return {
+    resource: "nodes",
+    path: "/api/v1/nodes",
+    labelSelector: "",
+    fieldSelector: `metadata.name=${nodeName}`,
+    fieldSelectorOptional: false,
+    nameOf: (_namespace, name) => name,
+    decode: decodeNode,
+    upserted: (node) => ({ kind: "node-upserted", node }),
+    deleted: (name) => ({ kind: "node-deleted", name }),
+  };
+}

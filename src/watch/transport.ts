@@ -1,0 +1,39 @@
+/** An answer whose body is still arriving. */
+export interface ApiResponse {
+  readonly status: number;
+  /** Of the Retry-After header, in ms; 0 without one. */
+  readonly retryAfterMs: number;
+  /**
+   * Ends when the server said that the body is complete, else throws: a body cut short is never a shorter body.
+   * To be read once.
+   */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** How a reflector asks the API server. */
+export interface Transport {
+  /**
+   * GET of a path with its query; resolves with the headers of the answer, of whatever status. Aborting the signal ends
+   * request and body. Rejects with a TransportError, or with what the signal was aborted with.
+   */
+  get(path: string, signal: AbortSignal): Promise<ApiResponse>;
+}
+
+/**
+ * Why there is no answer, or no more of it.
+ * - `lost`: no connection, no answer, or one cut short.
+ * - `moved`: closed by us, to go on over a connection with newer credentials.
+ * - `unprocessed`: the server did not look at the request; it can be made again at once, elsewhere.
+ */
+export type TransportErrorKind = "lost" | "moved" | "unprocessed";
+
+/** A request or body that failed. */
+export class TransportError extends Error {
+  override readonly name = "TransportError";
+  readonly kind: TransportErrorKind;
+
+  constructor(kind: TransportErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}

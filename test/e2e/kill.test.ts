@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder } from "../support/agent-process.ts";
+import { serviceObject, sliceObject } from "../support/builders.ts";
+import { LongClient } from "../support/client.ts";
+import { TestNode } from "../support/netns.ts";
+import { heldLines, plannedLines } from "../support/witness.ts";
+
+/** The agent is killed at any moment, with nothing but the kernel to remember where it was. */
+let node: TestNode;
+let manifests: ManifestFolder;
+
+beforeAll(async () => {
+  manifests = await ManifestFolder.create();
+  node = await TestNode.create({ pods: ["a", "b", "c", "d"] });
+});
+
+afterAll(async () => {
+  await node?.[Symbol.asyncDispose]();
+  await manifests?.[Symbol.asyncDispose]();
+});
+
+const STEADY = "10.96.0.1";
+const MOVING = "10.96.0.2";
+/** At least so many kills; more, until enough of them have caught the kernel between two states. */
+const KILLS = 12;
+const MOST_KILLS = 24;
+const CAUGHT = 4;
+
+type State = 0 | 1;
+
+/**
+ * Two states of a cluster of some 200 Services with 4 endpoints each: what is in one alone comes or goes with each
+ * change, what is in both changes its endpoints, its affinity or nothing. UDP, since that leaves at once.
+ */
+function cluster(state: State): readonly object[] {
+  const crowd = Array.from({ length: 150 }, (_, index) => index + state * 50).flatMap((number) => {
+    const changes = number % 3;
+    const first = changes === 0 ? state * 2 : 0;
+    const endpoints = [0, 1, 2, 3].map((offset) => `10.244.9.${first + offset + 1}`);
+    const affinity = changes === 1 && state === 1 ? { affinity: 600 } : {};
+    return [
+      serviceObject(`crowd/s${number}`, {
+        ip: `10.97.0.${number + 1}`,
+        ports: [{ port: 53, protocol: "UDP" }],
+        ...affinity,
+      }),
+      sliceObject(`crowd/s${number}-1`, { ports: [{ port: 53, protocol: "UDP" }], endpoints }),
+    ];
+  });
+  const moving = (state === 0 ? ["a", "b"] : ["b", "c"]).map((name) => node.pod(name).ip);
+  return [
+    ...crowd,
+    serviceObject("shop/steady", { ip: STEADY }),
+    sliceObject("shop/steady-1", { endpoints: ["a", "b"].map((name) => node.pod(name).ip) }),
+    serviceObject("shop/moving", { ip: MOVING }),
+    sliceObject("shop/moving-1", { endpoints: moving }),
+  ];
+}
+
+/** What the kernel holds; of the Service with TCP connections on the move, without what drains. */
+async function held(): Promise<readonly string[]> {
+  const drains = (line: string) => line.startsWith(`-a -t ${MOVING}:80 `) && line.endsWith(" -w 0");
+  return (await heldLines(node.shell)).filter((line) => !drains(line)).toSorted();
+}
+
+async function planned(state: State): Promise<readonly string[]> {
+  await manifests.put("cluster.json", cluster(state));
+  const { out } = await kubeIpvs(node, "plan", ...flagsFor(node, manifests));
+  return plannedLines(out).toSorted();
+}
+
+const isCrowd = (line: string) => line.includes(" 10.97.");
+const crowdText = (lines: readonly string[]) => lines.filter(isCrowd).join("\n");
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function startAgent(): AgentProcess {
+  return AgentProcess.start(node, manifests, "-v", "4");
+}
+
+/** Where a kill found the sync: nothing written yet, under way, or all written. */
+type Moment = "before" | "during" | "after";
+
+/**
+ * When to kill, in ms after the agent has said what it is about. How soon it writes then depends on the machine and its
+ * load, so each kill tells the next one where to aim: later, earlier, or somewhere else in the same sync.
+ */
+class Aim {
+  #delayMs: number;
+  #stepMs = 80;
+  #sign = 1;
+
+  constructor(delayMs: number) {
+    this.#delayMs = delayMs;
+  }
+
+  get delayMs(): number {
+    return Math.max(0, this.#delayMs);
+  }
+
+  correct(moment: Moment): void {
+    if (moment === "during") this.#sign = -this.#sign;
+    else this.#sign = moment === "before" ? 1 : -1;
+    this.#delayMs = this.delayMs + this.#sign * this.#stepMs;
+    this.#stepMs = Math.max(30, this.#stepMs * 0.8);
+  }
+}
+
+/** Starts an agent and lets it finish its first sync; also, how long that took from its first lists on. */
+async function startAndSync(): Promise<{ readonly agent: AgentProcess; readonly tookMs: number }> {
+  const agent = startAgent();
+  await agent.logged("first lists complete");
+  const startedAtMs = performance.now();
+  await agent.logged("first sync complete");
+  return { agent, tookMs: performance.now() - startedAtMs };
+}
+
+/** Kills an agent that has just been started on another state. */
+async function killAtStart(state: State, delayMs: number): Promise<void> {
+  await manifests.put("cluster.json", cluster(state));
+  const agent = startAgent();
+  await agent.logged("first lists complete");
+  await sleep(delayMs);
+  await agent.kill();
+}
+
+/** Kills an agent that was at rest and has just read another state. */
+async function killAtChange(state: State, delayMs: number): Promise<void> {
+  const { agent } = await startAndSync();
+  await manifests.put("cluster.json", cluster(state));
+  await agent.logged("manifest read", 2);
+  await sleep(delayMs);
+  await agent.kill();
+}
+
+test("a SIGKILL at any moment of a sync costs no connection, and the next start ends in what is wanted", async () => {
+  const wanted = [await planned(1), await planned(0)].reverse();
+  const { agent: first, tookMs } = await startAndSync();
+  expect(await held()).toEqual(wanted[0]);
+  await first.kill();
+
+  const { namespace } = node.pod("d");
+  const clients = await Promise.all([
+    LongClient.hold(namespace, STEADY, 80),
+    LongClient.hold(namespace, MOVING, 80),
+    LongClient.loop(namespace, STEADY, 80),
+    LongClient.loop(namespace, MOVING, 80),
+  ]);
+
+  let state: State = 0;
+  let caught = 0;
+  const whole = wanted.map(crowdText);
+  let before = whole[0];
+  // Most of a start is the preparing of the node; the sync is its end.
+  const ways = [
+    { kill: killAtStart, aim: new Aim(tookMs - 100) },
+    { kill: killAtChange, aim: new Aim(60) },
+  ] as const;
+  for (let kills = 0; kills < MOST_KILLS && (kills < KILLS || caught < CAUGHT); kills++) {
+    const { kill, aim } = ways[kills % 2 === 0 ? 0 : 1];
+    if (kill === killAtChange) before = whole[state];
+    state = state === 0 ? 1 : 0;
+    await kill(state, aim.delayMs);
+    const now = crowdText(await held());
+    const moment = now === whole[state] ? "after" : now === before ? "before" : "during";
+    aim.correct(moment);
+    if (moment === "during") caught++;
+    before = now;
+  }
+  expect(caught, "kills in the midst of a sync").toBeGreaterThanOrEqual(CAUGHT);
+
+  const { agent: last } = await startAndSync();
+  expect(await held()).toEqual(wanted[state]);
+  await last[Symbol.asyncDispose]();
+
+  const seen = await Promise.all(clients.map((client) => client.stop()));
+  for (const { count, errors, failures } of seen) {
+    expect({ errors, failures }).toEqual({ errors: {}, failures: [] });
+    expect(count).toBeGreaterThan(100);
+  }
+}, 240_000);

@@ -1,0 +1,232 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { addressEntry, ipset } from "../../src/model/ipset.ts";
+import { realServer, type Scheduler } from "../../src/model/ipvs.ts";
+import type { Operation, OperationKind } from "../../src/model/operation.ts";
+import { address } from "../support/desired.ts";
+import { naiveNode, type SmallPort, type SmallService } from "../support/naive-node.ts";
+import { FOREIGN, SyncWorld } from "../support/sync-world.ts";
+
+const { STRESS = "1" } = process.env;
+const RUNS = 4_000 * Number(STRESS);
+
+const port: fc.Arbitrary<SmallPort> = fc.record({
+  protocol: fc.constantFrom("TCP", "TCP", "UDP"),
+  port: fc.constantFrom(53, 80),
+  nodePort: fc.constantFrom(0, 30001),
+});
+const service: fc.Arbitrary<SmallService> = fc.record({
+  ip: fc.nat(2),
+  ports: fc.uniqueArray(port, { maxLength: 3, selector: ({ protocol, port }) => `${protocol}${port}` }),
+  pods: fc.uniqueArray(fc.nat(3), { maxLength: 4 }),
+  affinity: fc.boolean(),
+});
+const name = fc.constantFrom("a/one", "a/two", "b/one", "b/two");
+const pick = fc.nat(1_000);
+
+const change = fc.record({ kind: fc.constant("change"), name, to: fc.option(service, { nil: undefined }) });
+const flush = fc.record({ kind: fc.constant("flush") });
+const wait = fc.record({ kind: fc.constant("wait"), ms: fc.constantFrom(500, 5_000, 70_000) });
+const connect = fc.record({ kind: fc.constant("connect"), pick, connections: fc.nat(1) });
+const refuse = fc.record({
+  kind: fc.constant("refuse"),
+  operation: fc.constantFrom<OperationKind>(
+    "add-entry",
+    "add-virtual-server",
+    "update-virtual-server",
+    "add-real-server",
+    "update-real-server",
+    "bind-address",
+    "unbind-address",
+    "delete-real-server",
+    "delete-virtual-server",
+    "delete-entry",
+  ),
+  times: fc.nat(3),
+});
+const changeDuring = fc.record({
+  kind: fc.constant("changeDuring"),
+  after: fc.nat(8),
+  name,
+  to: fc.option(service, { nil: undefined }),
+});
+const lose = fc.record({ kind: fc.constant("lose"), after: fc.nat(8), restart: fc.boolean() });
+const failReads = fc.record({ kind: fc.constant("failReads") });
+const meddle = fc.record({ kind: fc.constant("meddle"), how: fc.nat(7), pick });
+const look = fc.record({ kind: fc.constant("look") });
+const restart = fc.record({ kind: fc.constant("restart") });
+
+const anything = fc.oneof(
+  { arbitrary: change, weight: 6 },
+  { arbitrary: flush, weight: 6 },
+  { arbitrary: connect, weight: 3 },
+  wait,
+  changeDuring,
+  lose,
+  failReads,
+  { arbitrary: meddle, weight: 2 },
+  look,
+  restart,
+  // A virtual server whose member was refused is known as ours by nobody but the process that made it.
+  refuse.filter(({ operation }) => operation !== "add-entry"),
+);
+
+type Command = typeof anything extends fc.Arbitrary<infer One> ? One : never;
+
+function nth<Item>(items: readonly Item[], index: number): Item | undefined {
+  return items[index % Math.max(1, items.length)];
+}
+
+/** What others may do to our objects. They do not take the members that name our virtual servers: those say whose it is. */
+function meddling(world: SyncWorld, how: number, pick: number): Operation[] {
+  const states = [...world.memory.servers().values()].filter(({ server }) => server.key !== FOREIGN.key);
+  const state = nth(states, pick);
+  const bound = nth(world.memory.addresses(), pick);
+  const alien = addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("10.99.0.9"));
+  if (how === 0) return [{ kind: "bind-address", address: address("10.99.0.9") }];
+  if (how === 1) return [{ kind: "add-entry", entry: alien }];
+  if (how === 2) return bound === undefined ? [] : [{ kind: "unbind-address", address: bound }];
+  if (state === undefined) return [];
+  const { server } = state;
+  const real = nth([...state.reals.values()], pick);
+  const six = server.address.includes(":");
+  const stranger = realServer(address(six ? "fd02::99" : "10.244.9.9"), 8080, pick % 3);
+  const changed = { ...server, scheduler: "wlc" as Scheduler, persistenceSeconds: 77 };
+  if (how === 3) return [{ kind: "delete-virtual-server", server }];
+  if (how === 4) return [{ kind: "add-real-server", server, real: stranger }];
+  if (how === 5) return [{ kind: "update-virtual-server", server: changed }];
+  if (real === undefined) return [];
+  if (how === 6) return [{ kind: "update-real-server", server, real: { ...real, weight: pick % 4 } }];
+  return [{ kind: "delete-real-server", server, real }];
+}
+
+async function play(world: SyncWorld, command: Command): Promise<void> {
+  switch (command.kind) {
+    case "change":
+      world.change(command.name, command.to);
+      return;
+    case "flush":
+      await world.flush();
+      return;
+    case "wait":
+      world.nowMs += command.ms;
+      return;
+    case "connect": {
+      const states = [...world.memory.servers().values()].filter(({ server }) => server.key !== FOREIGN.key);
+      const state = nth(states, command.pick);
+      const real = nth([...(state?.reals.keys() ?? [])], command.pick);
+      if (state !== undefined && real !== undefined)
+        world.memory.setConnections(state.server.key, real, { active: command.connections, inactive: 0 });
+      return;
+    }
+    case "refuse":
+      world.memory.refuse(({ kind }) => kind === command.operation, "ENOMEM", command.times);
+      return;
+    case "changeDuring":
+      world.kernel.onOperation = (count) => {
+        if (count === command.after) world.change(command.name, command.to);
+      };
+      return;
+    case "lose":
+      world.memory.loseTransportAfter(command.after);
+      await world.flush();
+      if (command.restart) world.restart();
+      return;
+    case "failReads":
+      world.memory.failReads(1);
+      return;
+    case "meddle":
+      for (const operation of meddling(world, command.how, command.pick)) world.kernel.meddle(operation);
+      return;
+    case "look":
+      await world.look();
+      return;
+    case "restart":
+      world.restart();
+      return;
+  }
+}
+
+test("whatever happens, in the end the kernel holds exactly what is wanted and is left alone", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anything, { maxLength: 25 }), async (script) => {
+      const world = await SyncWorld.create();
+      for (const step of script) await play(world, step);
+      world.memory.heal();
+      world.quiet();
+      await world.look();
+      await world.settle();
+      world.expectRight();
+      await world.look();
+      expect(await world.flush()).toEqual([]);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("refused operations come right by themselves, without a look", async () => {
+  const command = fc.oneof(
+    { arbitrary: change, weight: 4 },
+    { arbitrary: flush, weight: 4 },
+    { arbitrary: refuse, weight: 3 },
+    connect,
+    changeDuring,
+    wait,
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (script) => {
+      const world = await SyncWorld.create();
+      for (const step of script) await play(world, step);
+      world.memory.heal();
+      world.quiet();
+      await world.settle();
+      world.expectRight();
+      expect(world.kernel.wholeLooks).toBe(1);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("a change costs operations for its own Service alone, and none when it changes nothing", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { maxLength: 8 }), change, async (script, last) => {
+      const world = await SyncWorld.create();
+      for (const step of script) await play(world, step);
+      await world.settle();
+      const before = naiveNode(world.services, {});
+      const looks = world.kernel.wholeLooks;
+      await play(world, last);
+      const after = naiveNode(world.services, {});
+      const done = await world.flush();
+      const changed = changedWords(before, after);
+      for (const operation of done) expect(changed.has(wordOf(operation)), JSON.stringify(operation)).toBe(true);
+      world.change(last.name, last.to);
+      expect(await world.flush()).toEqual([]);
+      expect(world.kernel.wholeLooks).toBe(looks);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+type Node = ReturnType<typeof naiveNode>;
+
+/** First lines of changed virtual servers, changed addresses and members. */
+function changedWords(before: Node, after: Node): ReadonlySet<string> {
+  const words = ({ servers, addresses, members }: Node): Map<string, string> => {
+    const blocks = servers.split("\n-A ").map((block) => (block.startsWith("-A ") ? block.slice(3) : block));
+    return new Map([
+      ...blocks.map((block): [string, string] => [block.split(" ").slice(0, 2).join(" "), block]),
+      ...addresses.map((text): [string, string] => [text, ""]),
+      ...members.map((text): [string, string] => [text, ""]),
+    ]);
+  };
+  const [old, now] = [words(before), words(after)];
+  return new Set([...old.keys(), ...now.keys()].filter((key) => old.get(key) !== now.get(key)));
+}
+
+function wordOf(operation: Operation): string {
+  if ("address" in operation) return operation.address;
+  if ("entry" in operation) return operation.entry.key;
+  const { address: ip, port: number, protocol } = operation.server;
+  return `${protocol === "TCP" ? "-t" : "-u"} ${ip.includes(":") ? `[${ip}]` : ip}:${number}`;
+}

@@ -1,0 +1,68 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
+import { parseScenario } from "../support/scenario.ts";
+import { runScenario, type Stage } from "../support/scenario-runner.ts";
+
+const files = readdirSync(import.meta.dirname).filter((file) => file.endsWith(".txt"));
+
+function memoryStage(): Stage {
+  const kernel = new MemoryKernel();
+  return {
+    kernel,
+    observeText: async () => [
+      ...kernel
+        .ipvsadm()
+        .split("\n")
+        .filter((line) => line !== ""),
+      ...kernel.addresses().map((address) => `address ${address}`),
+      ...kernel.members().map((member) => `entry ${member}`),
+    ],
+  };
+}
+
+test.each(files)("%s", async (file) => {
+  await runScenario(parseScenario(readFileSync(join(import.meta.dirname, file), "utf8")), memoryStage());
+});
+
+describe("the runner itself notices", () => {
+  const PARTS = {
+    service: `kind: Service
+metadata: { name: web, namespace: shop }
+spec: { clusterIP: 10.96.0.1, ports: [{ port: 80 }] }`,
+    servers: "-A -t 10.96.0.1:80 -s rr",
+    address: "address 10.96.0.1",
+    entries: "entry KUBE-CLUSTER-IP 10.96.0.1,tcp:80\nentry KUBE-IPVS-IPS 10.96.0.1",
+  };
+  const run = (steps: string, said: string, more = "") =>
+    runScenario(
+      parseScenario(`node n1\n${steps}\n-- web.yaml --\n${PARTS.service}\n-- said.txt --\n${said}\n${more}`),
+      memoryStage(),
+    );
+  const { servers, address, entries } = PARTS;
+
+  test("nothing where all agrees", async () => {
+    await run("apply web.yaml\nexpect said.txt", [servers, address, entries].join("\n"));
+    await run("apply web.yaml\nexpect said.txt", servers);
+  });
+
+  const wrong: readonly (readonly [string, string, string])[] = [
+    ["a server that was not said", "apply web.yaml\nexpect said.txt", address],
+    ["a server that is not there", "apply web.yaml\nexpect said.txt", `${servers}\n-A -t 10.96.0.2:80 -s rr`],
+    ["an address that is not there", "apply web.yaml\nexpect said.txt", `${servers}\n${address}\naddress 10.96.0.2`],
+    ["a member that was not said", "apply web.yaml\nexpect said.txt", `${servers}\nentry KUBE-IPVS-IPS 10.96.0.1`],
+    ["an address where none was said to be", "apply web.yaml\nexpect said.txt", `${servers}\nno address`],
+    ["that something is there", "apply web.yaml\nexpect nothing", ""],
+    ["meddling that was not mended", "apply web.yaml\nmeddle more.txt\nexpect said.txt", servers],
+    ["a server in the kernel alone that is wanted", "apply web.yaml\nexpect said.txt", `kernel ${servers}`],
+    ["a conflict that is none", "apply web.yaml\nexpect said.txt", `${servers}\nconflict TCP/10.96.0.1:80 a/a a/b`],
+    ["a rejection that is none", "apply web.yaml\nexpect said.txt", `${servers}\nrejected Service shop/web spec`],
+    ["operations beyond those said", "apply web.yaml\nwrote 3", servers],
+    ["an unknown step", "apply web.yaml\nexpcet said.txt", servers],
+    ["an unknown file", "apply other.yaml", servers],
+  ];
+  test.each(wrong)("%s", async (_, steps, said) => {
+    await expect(async () => run(steps, said, "-- more.txt --\naddress del 10.96.0.1\n")).rejects.toThrow();
+  });
+});

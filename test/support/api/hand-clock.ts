@@ -1,0 +1,70 @@
+import { setImmediate } from "node:timers/promises";
+import type { Clock } from "../../../src/watch/clock.ts";
+
+interface Sleeper {
+  readonly atMs: number;
+  readonly wake: () => void;
+}
+
+/** A clock that stands still until a test moves it. */
+export class HandClock implements Clock {
+  #nowMs = 1_800_000_000_000;
+  readonly #sleepers = new Set<Sleeper>();
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  /** How many wait. */
+  get sleeping(): number {
+    return this.#sleepers.size;
+  }
+
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#sleepers.delete(sleeper);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      const sleeper = { atMs: this.#nowMs + ms, wake };
+      this.#sleepers.add(sleeper);
+      signal.addEventListener("abort", wake);
+    });
+  }
+
+  /** Moves on by `ms`, stopping wherever someone wants to be woken. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms;
+    await settle();
+    for (;;) {
+      const next = this.#earliest();
+      if (next === undefined || next.atMs > endMs) break;
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      next.wake();
+      await settle();
+    }
+    this.#nowMs = endMs;
+  }
+
+  /** Moves on to when the next one wakes. */
+  async advanceToNext(): Promise<void> {
+    await settle();
+    const next = this.#earliest();
+    if (next !== undefined) await this.advance(Math.max(0, next.atMs - this.#nowMs));
+  }
+
+  #earliest(): Sleeper | undefined {
+    let earliest: Sleeper | undefined;
+    for (const sleeper of this.#sleepers)
+      if (earliest === undefined || sleeper.atMs < earliest.atMs) earliest = sleeper;
+    return earliest;
+  }
+}
+
+/** Lets everything run that waits for nothing but its turn. */
+export async function settle(): Promise<void> {
+  await setImmediate();
+  await setImmediate();
+}

@@ -1,0 +1,88 @@
+import type { Rejection } from "../../../src/model/service.ts";
+import { type ApiSource, watchApiServer } from "../../../src/watch/api-source.ts";
+import { ApiModel } from "./api-model.ts";
+import { ApiServer, type ApiServerOptions } from "./api-server.ts";
+import { HandClock } from "./hand-clock.ts";
+import { SILENT_LOGGER } from "./silent-logger.ts";
+import { until } from "./test-access.ts";
+import { ToldCluster } from "./told-cluster.ts";
+
+const AUTHORITY = new URL("../../fixtures/apiserver/tls/a.crt", import.meta.url).pathname;
+
+/** The whole source before a server on a real socket, on a clock that moves only while nothing is on its way. */
+export class SourceWorld {
+  readonly clock = new HandClock();
+  readonly model = new ApiModel(this.clock);
+  readonly told = new ToldCluster();
+  readonly rejections: { readonly all: readonly Rejection[]; readonly fresh: readonly Rejection[] }[] = [];
+  /** Called after each event has been noted. */
+  onEvent: () => void = () => {};
+  readonly #stop = new AbortController();
+  #options: ApiServerOptions = {};
+  #server: ApiServer | undefined;
+  #source: ApiSource | undefined;
+
+  get server(): ApiServer {
+    if (this.#server === undefined) throw new Error("not started");
+    return this.#server;
+  }
+
+  get source(): ApiSource {
+    if (this.#source === undefined) throw new Error("not started");
+    return this.#source;
+  }
+
+  async serve(options: ApiServerOptions = {}): Promise<void> {
+    this.#options = options;
+    this.#server = await ApiServer.start(this.model, options);
+  }
+
+  /** Kills the server and starts it again at the same address. */
+  async restart(): Promise<void> {
+    const { port } = this.server;
+    await this.server.close();
+    await this.serve({ ...this.#options, port });
+  }
+
+  /** A kubeconfig of the server; `user` as JSON. */
+  kubeconfig(user: string): string {
+    return `{apiVersion: v1, kind: Config, current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}],
+      clusters: [{name: c, cluster: {server: "${this.server.url}", certificate-authority: ${AUTHORITY}}}],
+      users: [{name: u, user: ${user}}]}`;
+  }
+
+  async watch(kubeconfig: string, root = "", random: () => number = () => 0.5): Promise<void> {
+    this.#source = await watchApiServer(
+      { kubeconfig, servers: [], root, nodeName: "node-1" },
+      {
+        clock: this.clock,
+        random,
+        logger: SILENT_LOGGER,
+        signal: this.#stop.signal,
+        onEvent: (event) => {
+          this.told.onEvent(event);
+          this.onEvent();
+        },
+        onRejections: (all, fresh) => void this.rejections.push({ all, fresh }),
+      },
+    );
+  }
+
+  /** Waits for real sockets, and lets time pass whenever all resources only wait for it. */
+  async until(what: string, isDone: () => boolean): Promise<void> {
+    await until(what, async () => {
+      if (isDone()) return true;
+      const states = new Set(this.source.stats().map(({ state }) => state));
+      if (states.has("waiting") && states.size === 1) await this.clock.advanceToNext();
+      else if (!states.has("listing")) await this.clock.advance(50);
+      return isDone();
+    });
+  }
+
+  /** Ends the source, then the server. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#source?.finished.catch(() => {});
+    await this.#server?.close();
+  }
+}

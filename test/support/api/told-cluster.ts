@@ -1,0 +1,73 @@
+import type { Rejection } from "../../../src/model/service.ts";
+import type { ClusterEvent, Resource } from "../../../src/services/events.ts";
+import type { EventSink } from "../../../src/watch/inventory.ts";
+import type { JsonObject } from "./store.ts";
+
+/** What a source has told, and in which order. Services are known by the number of their first port: their revision. */
+export class ToldCluster implements EventSink {
+  readonly services = new Map<string, number>();
+  readonly events: string[] = [];
+  readonly rejections: Rejection[] = [];
+  readonly listed = new Set<Resource>();
+  /** Things that must never happen, found while listening. */
+  readonly faults: string[] = [];
+
+  onEvent(event: ClusterEvent): void {
+    switch (event.kind) {
+      case "service-upserted":
+        this.#upsert(event.service.name, event.service.ports[0]?.port ?? 0);
+        return;
+      case "service-deleted":
+        this.#delete(event.name);
+        return;
+      case "listed":
+        if (this.listed.has(event.resource)) this.faults.push(`${event.resource} listed twice`);
+        this.listed.add(event.resource);
+        this.events.push(`listed ${event.resource}`);
+        return;
+      case "slice-upserted":
+        this.events.push(`+slice ${event.slice.name}`);
+        return;
+      case "slice-deleted":
+        this.events.push(`-slice ${event.name}`);
+        return;
+      case "node-upserted":
+        this.events.push(`+node ${event.node.name}`);
+        return;
+      case "node-deleted":
+        this.events.push(`-node ${event.name}`);
+        return;
+    }
+  }
+
+  onRejections(_object: string, rejections: readonly Rejection[]): void {
+    this.rejections.push(...rejections);
+  }
+
+  #upsert(name: string, revision: number): void {
+    const known = this.services.get(name) ?? 0;
+    if (revision < known) this.faults.push(`${name} went back from ${known} to ${revision}`);
+    this.services.set(name, revision);
+    this.events.push(`${name}=${revision}`);
+  }
+
+  #delete(name: string): void {
+    if (!this.services.delete(name)) this.faults.push(`${name} deleted but never told`);
+    this.events.push(`-${name}`);
+  }
+}
+
+/** A Service as the API stores it. */
+export function apiService(name: string, revision: number, spec: Readonly<Record<string, unknown>> = {}): JsonObject {
+  return {
+    metadata: { namespace: "demo", name, labels: { app: name } },
+    spec: {
+      type: "ClusterIP",
+      clusterIP: "10.96.0.10",
+      clusterIPs: ["10.96.0.10"],
+      ports: [{ port: revision, protocol: "TCP" }],
+      ...spec,
+    },
+    status: { loadBalancer: {} },
+  };
+}

@@ -1,0 +1,91 @@
+import type { EventSink } from "../../../src/watch/inventory.ts";
+import { Reflector } from "../../../src/watch/reflector.ts";
+import type { ReflectorStats } from "../../../src/watch/reflector-stats.ts";
+import { watchedServices } from "../../../src/watch/resources.ts";
+import { ApiModel, type ApiRequest } from "./api-model.ts";
+import { HandClock, settle } from "./hand-clock.ts";
+import { type Fault, ModelTransport } from "./model-transport.ts";
+import { SILENT_LOGGER } from "./silent-logger.ts";
+import { apiService, ToldCluster } from "./told-cluster.ts";
+
+const SERVICES = "/api/v1/services";
+
+export interface WorldOptions {
+  /** In [0, 1); half by default. */
+  readonly random?: () => number;
+  readonly sink?: EventSink;
+}
+
+/** A reflector of Services before an API server without network, on a clock that stands still. */
+export class WatchWorld {
+  readonly clock = new HandClock();
+  readonly model = new ApiModel(this.clock);
+  readonly transport = new ModelTransport(this.model);
+  readonly told = new ToldCluster();
+  /** What the next requests meet, in turn. */
+  readonly faults: (Fault | undefined)[] = [];
+  /** Requests, the failed ones too. */
+  readonly requests: ApiRequest[] = [];
+  readonly requestedAtMs: number[] = [];
+  readonly #reflector: Reflector<string, unknown>;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor({ random = () => 0.5, sink }: WorldOptions = {}) {
+    this.transport.fault = (request) => {
+      this.requests.push(request);
+      this.requestedAtMs.push(this.clock.now());
+      return this.faults.shift();
+    };
+    const { transport, clock, told } = this;
+    const parts = { transport, sink: sink ?? told, clock, random, logger: SILENT_LOGGER };
+    this.#reflector = new Reflector(watchedServices(), parts);
+  }
+
+  get stats(): ReflectorStats {
+    return this.#reflector.stats;
+  }
+
+  /** Rejects with what the sink threw. */
+  start(): Promise<void> {
+    this.#running = this.#reflector.run(this.#stop.signal);
+    return this.#running;
+  }
+
+  /** Starts with these Services, all in revision 1, and waits until they have been told. */
+  async startWith(...names: readonly string[]): Promise<void> {
+    for (const name of names) this.put(name, 1);
+    void this.start();
+    await settle();
+    this.told.events.length = 0;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  put(name: string, revision: number): void {
+    this.model.store.put(SERVICES, apiService(name, revision));
+  }
+
+  delete(name: string): void {
+    this.model.store.delete(SERVICES, `demo/${name}`);
+  }
+
+  /** What has been told since the last call. */
+  async news(afterMs = 0): Promise<readonly string[]> {
+    await this.clock.advance(afterMs);
+    return this.told.events.splice(0);
+  }
+
+  /** Each request as "watch from 12", "stream from ''" or "list from 0". */
+  get asked(): readonly string[] {
+    return this.requests.map(({ query }) => {
+      const kind =
+        query.get("watch") === null ? "list" : query.get("sendInitialEvents") === "true" ? "stream" : "watch";
+      const page = query.get("continue") === null ? "" : " page";
+      return `${kind}${page} from '${query.get("resourceVersion") ?? ""}'`;
+    });
+  }
+}

@@ -1,0 +1,195 @@
+#!/usr/bin/perl
+# A client of pod-server.pl, and of anything that speaks HTTP. Many requests, one process. Needs perl-base only.
+#   client.pl tcp|udp ADDRESS PORT COUNT [--timeout S]     a new connection, or source port, for each; prints a summary
+#   client.pl get ADDRESS PORT PATH [--timeout S]          one HTTP request; prints {"status": ..., "body": ...}
+#   client.pl hold ADDRESS PORT [--timeout S]              one connection, a request every 50 ms, until SIGTERM
+#   client.pl loop ADDRESS PORT [--rate N] [--timeout S]   N new connections a second, until SIGTERM
+#   client.pl                                              such commands from stdin, one a line, one line of JSON each
+# hold and loop print "begun" after their first answer, and at SIGTERM a summary:
+#   {"count": n, "answers": {POD: n}, "clients": {ADDRESS: n}, "errors": {"refused" | "timeout" | ...: n},
+#    "failures": ["12.3s refused"], "slowest": SECONDS}
+use strict;
+use warnings;
+use Errno qw(ECONNREFUSED ECONNRESET EINPROGRESS EHOSTUNREACH ENETUNREACH EAGAIN EINTR);
+use IO::Handle;
+use POSIX ();
+use Socket qw(:DEFAULT SOCK_NONBLOCK inet_pton pack_sockaddr_in6);
+
+$| = 1;
+$SIG{PIPE} = 'IGNORE';
+my $stopped = 0;
+my $begun   = now();
+my $asked   = $begun;    # when the last request began
+
+if (@ARGV) {
+    $SIG{TERM} = sub { $stopped = 1 };
+    print carry_out(@ARGV), "\n";
+}
+else {
+    while (my $line = <STDIN>) { print carry_out(split ' ', $line), "\n" }
+}
+
+sub carry_out {
+    my @words = @_;
+    my %options = (timeout => 2, rate => 20);
+    for my $name (keys %options) {
+        for (my $i = 0; $i < @words; $i++) {
+            next unless $words[$i] eq "--$name";
+            $options{$name} = $words[ $i + 1 ];
+            splice @words, $i, 2;
+        }
+    }
+    my ($command, @rest) = @words;
+    my %commands = (tcp => \&requests, udp => \&requests, get => \&get, hold => \&hold, loop => \&loop_);
+    my $run = $commands{ $command // '' } or die "client.pl: unknown command \"" . ($command // '') . "\"\n";
+    return $run->(\%options, $command, @rest);
+}
+
+sub requests {
+    my ($options, $protocol, $address, $port, $count) = @_;
+    my $summary = summary();
+    note($summary, ask_once($protocol, $address, $port, $options->{timeout})) for 1 .. $count;
+    return json($summary);
+}
+
+sub loop_ {
+    my ($options, undef, $address, $port) = @_;
+    my $summary = summary();
+    my $next    = now();
+    until ($stopped) {
+        note($summary, ask_once('tcp', $address, $port, $options->{timeout}));
+        print "begun\n" if $summary->{count} == 1;
+        $next += 1 / $options->{rate};
+        my $wait = $next - now();
+        $wait > 0 ? rest($wait) : ($next = now());
+    }
+    return json($summary);
+}
+
+sub hold {
+    my ($options, undef, $address, $port) = @_;
+    my $summary = summary();
+    my ($socket, $error) = dial('tcp', $address, $port, $options->{timeout});
+    note($summary, undef, $error) if $error;
+    until ($stopped || $error) {
+        $asked = now();
+        (my $answer, $error) = exchange($socket, $options->{timeout});
+        note($summary, $answer, $error);
+        print "begun\n" if $summary->{count} == 1;
+        rest(0.05) unless $error;
+    }
+    rest(0.05) until $stopped;
+    return json($summary);
+}
+
+sub get {
+    my ($options, undef, $address, $port, $path) = @_;
+    my ($socket, $error) = dial('tcp', $address, $port, $options->{timeout});
+    return json({ status => 0, body => $error }) if $error;
+    my $host = $address =~ /:/ ? "[$address]" : $address;
+    syswrite $socket, "GET $path HTTP/1.0\r\nHost: $host:$port\r\nConnection: close\r\n\r\n";
+    my $text  = '';
+    my $until = now() + $options->{timeout};
+    while (ready($socket, 0, $until)) {
+        my $count = sysread $socket, $text, 65_536, length $text;
+        last if defined $count ? !$count : !$!{EAGAIN};
+    }
+    my ($head, $body) = split /\r\n\r\n/, $text, 2;
+    my ($status) = ($head // '') =~ m{^HTTP/1\.\d (\d+)};
+    return json({ status => ($status // 0) + 0, body => $body // '' });
+}
+
+sub ask_once {
+    my ($protocol, $address, $port, $timeout) = @_;
+    $asked = now();
+    my ($socket, $error) = dial($protocol, $address, $port, $timeout);
+    return (undef, $error) if $error;
+    return exchange($socket, $timeout);
+}
+
+# A connected socket, or undef and a word for why not.
+sub dial {
+    my ($protocol, $address, $port, $timeout) = @_;
+    my $is6  = $address =~ /:/;
+    my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address) or return (undef, 'address');
+    my $to    = $is6 ? pack_sockaddr_in6($port, $bytes) : pack_sockaddr_in($port, $bytes);
+    my $type  = $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
+    socket(my $socket, $is6 ? AF_INET6 : AF_INET, $type | SOCK_NONBLOCK, 0) or return (undef, word($!));
+    return $socket if connect($socket, $to);
+    return (undef, word($!)) unless $! == EINPROGRESS;
+    return (undef, 'timeout') unless ready($socket, 1, now() + $timeout);
+    $! = unpack 'i', getsockopt($socket, SOL_SOCKET, SO_ERROR);
+    return $! ? (undef, word($!)) : $socket;
+}
+
+# One line there and one back: the answer, or undef and a word for why not.
+sub exchange {
+    my ($socket, $timeout) = @_;
+    defined syswrite $socket, "who\n" or return (undef, word($!));
+    my $text  = '';
+    my $until = now() + $timeout;
+    while ($text !~ /\n$/) {
+        ready($socket, 0, $until) or return (undef, 'timeout');
+        my $count = sysread $socket, $text, 2048, length $text;
+        next if !defined $count && $! == EAGAIN;
+        return (undef, word($!)) unless defined $count;
+        return (undef, 'closed') unless $count;
+    }
+    chomp $text;
+    return $text;
+}
+
+sub ready {
+    my ($socket, $writing, $until) = @_;
+    vec(my $bits = '', fileno $socket, 1) = 1;
+    while (1) {
+        my $left = $until - now();
+        my $mine = $bits;
+        my $found = select $writing ? undef : $mine, $writing ? $mine : undef, undef, $left > 0 ? $left : 0;
+        return $found > 0 unless $found < 0 && $! == EINTR;
+    }
+}
+
+# Seconds since some moment, to 10 ms: Time::HiRes is not in perl-base.
+sub now { return (POSIX::times())[0] / 100 }
+
+sub rest { select undef, undef, undef, $_[0] }
+
+sub word {
+    my ($errno) = @_;
+    return 'refused' if $errno == ECONNREFUSED;
+    return 'reset' if $errno == ECONNRESET;
+    return 'unreachable' if $errno == EHOSTUNREACH || $errno == ENETUNREACH;
+    return "$errno";
+}
+
+sub summary { return { count => 0, slowest => 0, answers => {}, clients => {}, errors => {}, failures => [] } }
+
+sub note {
+    my ($summary, $answer, $error) = @_;
+    my $took = sprintf '%.2f', now() - $asked;
+    $summary->{count}++;
+    $summary->{slowest} = $took if $took > $summary->{slowest};
+    if ($error) {
+        $summary->{errors}{$error}++;
+        push @{ $summary->{failures} }, sprintf '%.1fs %s', now() - $begun, $error if @{ $summary->{failures} } < 20;
+        return;
+    }
+    my ($pod, $client) = split ' ', $answer;
+    $summary->{answers}{$pod}++;
+    $summary->{clients}{$client}++;
+}
+
+sub json {
+    my ($value) = @_;
+    return '{' . join(',', map { text($_) . ':' . json($value->{$_}) } sort keys %$value) . '}' if ref $value eq 'HASH';
+    return '[' . join(',', map { json($_) } @$value) . ']' if ref $value;
+    return $value =~ /^\d+(\.\d+)?$/ ? $value + 0 : text($value);
+}
+
+sub text {
+    my ($text) = @_;
+    $text =~ s/(["\\])/\\$1/g;
+    $text =~ s/([\x00-\x1f])/sprintf '\\u%04x', ord $1/ge;
+    return "\"$text\"";
+}

@@ -1,0 +1,116 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { ended, type Namespace } from "./namespace.ts";
+
+const SCRIPT = join(import.meta.dirname, "client.pl");
+
+/** Who answered how often, as whom they saw the client, and what went wrong how often. */
+export interface Answers {
+  readonly count: number;
+  readonly answers: Readonly<Record<string, number>>;
+  readonly clients: Readonly<Record<string, number>>;
+  readonly errors: Readonly<Record<string, number>>;
+  /** The first of them, with the seconds since the start. */
+  readonly failures: readonly string[];
+  /** Seconds that the longest of them took. */
+  readonly slowest: number;
+}
+
+/** Longer than a machine under load stands still, shorter than any outage worth the name. */
+const PATIENCE_SECONDS = 5;
+
+export interface HttpAnswer {
+  /** 0 when there was none. */
+  readonly status: number;
+  readonly body: string;
+}
+
+/** A client process in a namespace: any number of requests, one after the other. */
+export class Client {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(namespace: Namespace) {
+    this.#child = namespace.start(["perl", SCRIPT]);
+    this.#lines = linesOf(this.#child)[Symbol.asyncIterator]();
+  }
+
+  /** Each request over a connection of its own. */
+  tcp(address: string, port: number, count = 1): Promise<Answers> {
+    return this.#ask(`tcp ${address} ${port} ${count}`);
+  }
+
+  /** Each request from a source port of its own. */
+  udp(address: string, port: number, count = 1): Promise<Answers> {
+    return this.#ask(`udp ${address} ${port} ${count}`);
+  }
+
+  get(address: string, port: number, path: string): Promise<HttpAnswer> {
+    return this.#ask(`get ${address} ${port} ${path}`);
+  }
+
+  /** Answers come in the order of commands. */
+  #ask<Answer>(command: string): Promise<Answer> {
+    const answer = this.#turn.then(async () => {
+      this.#child.stdin?.write(`${command}\n`);
+      const { value, done } = await this.#lines.next();
+      if (done === true) throw new Error(`The client ended at "${command}"`);
+      return JSON.parse(value) as Answer; // the command decides what client.pl prints
+    });
+    this.#turn = answer.catch(() => undefined);
+    return answer;
+  }
+}
+
+/** A client that goes on until it is stopped: one connection held, or new connections at a rate. */
+export class LongClient {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#lines = linesOf(child)[Symbol.asyncIterator]();
+  }
+
+  /** One connection, a request every 50 ms. Resolves after the first answer, or failure. */
+  static hold(namespace: Namespace, address: string, port: number): Promise<LongClient> {
+    return LongClient.#begin(namespace, ["hold", address, String(port)]);
+  }
+
+  /** New connections, so many a second. Resolves after the first answer, or failure. */
+  static loop(namespace: Namespace, address: string, port: number, rate = 20): Promise<LongClient> {
+    return LongClient.#begin(namespace, ["loop", address, String(port), "--rate", String(rate)]);
+  }
+
+  static async #begin(namespace: Namespace, words: readonly string[]): Promise<LongClient> {
+    const client = new LongClient(namespace.start(["perl", SCRIPT, ...words, "--timeout", String(PATIENCE_SECONDS)]));
+    await client.#lines.next();
+    return client;
+  }
+
+  /** Ends it; what it has seen. */
+  async stop(): Promise<Answers> {
+    this.#child.kill("SIGTERM");
+    const { value } = await this.#lines.next();
+    await ended(this.#child);
+    return JSON.parse(value) as Answers; // what hold and loop print last
+  }
+}
+
+function linesOf({ stdout }: ChildProcess): Interface {
+  if (stdout === null) throw new Error("The output of the client is not piped");
+  return createInterface({ input: stdout });
+}
+
+/** Resolves when the program has printed its first line; throws when it ends before. */
+export async function firstLine(child: ChildProcess): Promise<string> {
+  const lines = linesOf(child);
+  const ending = once(lines, "close").then(() => {
+    throw new Error(`"${child.spawnargs.join(" ")}" ended before it said anything`);
+  });
+  const [line] = (await Promise.race([once(lines, "line"), ending])) as [string]; // "line" comes with its text
+  return line;
+}

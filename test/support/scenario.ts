@@ -1,0 +1,152 @@
+import type { Errno } from "../../src/kernel/kernel.ts";
+import { type IPAddress, type IPFamily, parseAddress } from "../../src/model/address.ts";
+import type { OperationKind } from "../../src/model/operation.ts";
+
+/*
+ * A scenario is a text: steps, one a line, then the files they name. Empty lines and lines that begin with # are nothing.
+ *
+ *   node n1 ip 192.168.1.10 ip fd01::10 zone a     where the agent runs; once more: its facts change
+ *   option scheduler mh                            before the first apply; see OPTIONS below
+ *   apply web.yaml                                 as `kubectl apply -f`; then the agent syncs
+ *   delete web.yaml                                as `kubectl delete -f`; then the agent syncs
+ *   expect up.txt                                  what must be so now; `expect nothing` is an empty kernel and plan
+ *   wrote 2                                        so many operations were asked of the kernel since the last step of this kind
+ *   connect TCP/10.96.0.1:80 10.244.1.5:80 3       so many connections the real server has from now on
+ *   refuse ENOMEM add-real-server 10.244.1.5:80    the kernel refuses operations of the kind on what has that text in it
+ *   allow                                          and no longer
+ *   wait 60                                        so many seconds pass, and the agent does what comes due
+ *   meddle theirs.txt                              somebody else changes the kernel; the agent does not know
+ *   look                                           the agent looks at the whole kernel and syncs
+ *   restart                                        the agent is killed; a new one is told all objects, looks and syncs
+ *
+ * A file begins with `-- name --`. Files to expect hold, in any order:
+ *
+ *   -A -t 10.96.0.1:80 -s rr                       virtual and real servers, as `ipvsadm -Sn` prints them: always all
+ *   -a -t 10.96.0.1:80 -r 10.244.1.5:80 -m -w 1
+ *   address 10.96.0.1                              addresses on kube-ipvs0: all, or none is mentioned
+ *   entry KUBE-CLUSTER-IP 10.96.0.1,tcp:80         set members: all, or none is mentioned
+ *   kernel -A -t 192.0.2.1:80 -s wlc               only in the kernel, not in the plan: it drains, or is somebody else's
+ *   plan -a -t 10.96.0.1:80 -r 10.244.1.6:80 -m -w 1   only in the plan, not in the kernel: it was refused
+ *   conflict TCP/10.96.0.1:80 a/one a/two          Services that want one virtual server, the holder first: always all
+ *   rejected Service a/one spec.ports[0].port      fields that cannot be used: always all
+ *
+ * Plan and kernel must agree on addresses and members that are not mentioned.
+ *
+ * Files to meddle with hold lines as `ipvsadm` takes them (-A -E -D -a -e -d), or `address add|del IP`, or
+ * `entry add|del SET MEMBER`.
+ */
+
+export type Step = { readonly line: number } & (
+  | { readonly kind: "node"; readonly name: string; readonly zone: string; readonly ips: readonly IPAddress[] }
+  | { readonly kind: "apply" | "delete" | "expect" | "meddle"; readonly file: string }
+  | { readonly kind: "connect"; readonly server: string; readonly real: string; readonly connections: number }
+  | { readonly kind: "refuse"; readonly errno: Errno; readonly operation: OperationKind; readonly object: string }
+  | { readonly kind: "wait"; readonly seconds: number }
+  | { readonly kind: "wrote"; readonly operations: number }
+  | { readonly kind: "allow" | "look" | "restart" }
+);
+
+export interface ScenarioOptions {
+  readonly scheduler: string;
+  readonly families: readonly IPFamily[];
+  readonly excludeCIDRs: readonly string[];
+  readonly drainTimeoutSeconds: number;
+}
+
+export interface Scenario {
+  readonly options: ScenarioOptions;
+  readonly steps: readonly Step[];
+  readonly file: (name: string) => string;
+}
+
+const DEFAULTS: ScenarioOptions = {
+  scheduler: "rr",
+  families: ["IPv4", "IPv6"],
+  excludeCIDRs: [],
+  drainTimeoutSeconds: 900,
+};
+
+/** `option NAME VALUE...` */
+const OPTIONS: Readonly<Record<string, (values: readonly string[]) => Partial<ScenarioOptions>>> = {
+  scheduler: ([scheduler = ""]) => ({ scheduler }),
+  families: (values) => ({ families: (["IPv4", "IPv6"] as const).filter((family) => values.includes(family)) }),
+  "exclude-cidrs": (excludeCIDRs) => ({ excludeCIDRs }),
+  "drain-timeout": ([seconds]) => ({ drainTimeoutSeconds: Number(seconds) }),
+};
+
+/** Reads a scenario; throws, with the line, on what it does not understand. */
+export function parseScenario(text: string): Scenario {
+  const [head = "", ...parts] = text.split(/^-- (\S+) --\n/m);
+  const files = new Map(parts.flatMap((name, index) => (index % 2 === 0 ? [[name, parts[index + 1] ?? ""]] : [])));
+  const lines = head.split("\n").map((line, index) => ({ words: line.trim().split(/\s+/), line: index + 1 }));
+  const said = lines.filter(({ words: [first = ""] }) => first !== "" && !first.startsWith("#"));
+  const isOption = ({ words }: { readonly words: readonly string[] }) => words[0] === "option";
+  const options = said.filter(isOption).map(({ words: [, name = "", ...values], line }) => {
+    const read = OPTIONS[name] ?? fail(line, `unknown option "${name}"`);
+    return read(values);
+  });
+  return {
+    options: Object.assign({}, DEFAULTS, ...options),
+    steps: said.filter((step) => !isOption(step)).map(({ words, line }) => ({ line, ...parseStep(words, line) })),
+    file: (name) => files.get(name) ?? fail(0, `there is no file "${name}"`),
+  };
+}
+
+type Unnumbered<Numbered> = Numbered extends unknown ? Omit<Numbered, "line"> : never;
+
+function parseStep([kind = "", ...rest]: readonly string[], line: number): Unnumbered<Step> {
+  const [first = "", second = "", third = ""] = rest;
+  switch (kind) {
+    case "node":
+      return { kind, name: first, zone: valuesOf(rest, "zone")[0] ?? "", ips: valuesOf(rest, "ip").map(address) };
+    case "apply":
+    case "delete":
+    case "expect":
+    case "meddle":
+      return { kind, file: first };
+    case "connect":
+      return { kind, server: first, real: second, connections: Number(third) };
+    case "refuse":
+      return { kind, errno: first, operation: operationKind(second, line), object: third };
+    case "wait":
+      return { kind, seconds: Number(first) };
+    case "wrote":
+      return { kind, operations: Number(first) };
+    case "allow":
+    case "look":
+    case "restart":
+      return { kind };
+    default:
+      return fail(line, `unknown step "${kind}"`);
+  }
+}
+
+/** The words that follow each `key`. */
+function valuesOf(words: readonly string[], key: string): readonly string[] {
+  return words.flatMap((word, index) => (word === key ? [words[index + 1] ?? ""] : []));
+}
+
+function address(text: string): IPAddress {
+  return parseAddress(text) ?? fail(0, `"${text}" is not an address`);
+}
+
+const OPERATIONS: readonly OperationKind[] = [
+  "add-virtual-server",
+  "update-virtual-server",
+  "delete-virtual-server",
+  "add-real-server",
+  "update-real-server",
+  "delete-real-server",
+  "bind-address",
+  "unbind-address",
+  "add-entry",
+  "delete-entry",
+];
+
+function operationKind(text: string, line: number): OperationKind {
+  return OPERATIONS.find((kind) => kind === text) ?? fail(line, `unknown operation "${text}"`);
+}
+
+function fail(line: number, reason: string): never {
+  throw new Error(`Cannot read scenario, line ${line}: ${reason}`);
+}

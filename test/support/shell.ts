@@ -1,0 +1,47 @@
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { ended, type Namespace } from "./namespace.ts";
+
+/** Marks the end of a script's output; nothing prints it by chance. */
+const END = "--end-of-script--";
+
+/**
+ * A shell that goes on: scripts run in it one after the other. Programs are started by it, which is small: for a process
+ * as large as a test runner each start is slow, in a guest a third of a second.
+ */
+export class Shell implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** In a namespace, else where this process is. */
+  constructor(namespace?: Namespace) {
+    this.#child = namespace?.start(["sh"]) ?? spawn("sh", [], { stdio: ["pipe", "pipe", "inherit"] });
+    if (this.#child.stdout === null) throw new Error("The output of the shell is not piped");
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** What a script prints, stderr as well; throws when one of its commands fails. */
+  run(script: string): Promise<string> {
+    const result = this.#turn.then(() => this.#runNow(script));
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #runNow(script: string): Promise<string> {
+    this.#child.stdin?.write(`( set -e\n${script}\n) 2>&1 </dev/null; echo; echo "${END} $?"\n`);
+    const lines: string[] = [];
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done === true) throw new Error(`The shell ended in "${script}"`);
+      if (!value.startsWith(END)) lines.push(value);
+      else if (value === `${END} 0`) return lines.join("\n");
+      else throw new Error(`"${script}" failed: ${lines.join("\n")}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await ended(this.#child, "SIGKILL");
+  }
+}

@@ -1,0 +1,141 @@
+import { expect } from "vitest";
+import { DesiredState } from "../../src/desired/desired-state.ts";
+import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
+import { FAMILIES } from "../../src/model/address.ts";
+import { realServer, type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
+import type { Operation } from "../../src/model/operation.ts";
+import { serviceName } from "../../src/model/service.ts";
+import { KernelUnavailable, Reconciler } from "../../src/reconcile/reconciler.ts";
+import type { LookReport, SyncReport } from "../../src/reconcile/sync-report.ts";
+import { address } from "./desired.ts";
+import { naiveNode, type SmallService, smallWants } from "./naive-node.ts";
+import { WatchedKernel } from "./watched-kernel.ts";
+
+/** How long TCP real servers may drain in this world. */
+export const DRAIN_TIMEOUT_MS = 60_000;
+
+/** Somebody else's virtual server, beside ours. */
+export const FOREIGN = virtualServer("TCP", address("192.0.2.1"), 80, { scheduler: "wlc" as Scheduler });
+const FOREIGN_TEXT = { [FOREIGN.key]: ["-A -t 192.0.2.1:80 -s wlc", "-a -t 192.0.2.1:80 -r 192.0.2.7:80 -m -w 3"] };
+
+/** A node, its kernel and an agent's core that may be killed and started again. */
+export class SyncWorld {
+  readonly memory = new MemoryKernel();
+  readonly kernel: WatchedKernel;
+  readonly services = new Map<string, SmallService>();
+  desired = new DesiredState();
+  nowMs = 1_000_000;
+  reconciler: Reconciler;
+  /** Of the last flush; undefined: the kernel did not answer. */
+  lastSync: SyncReport | undefined;
+
+  private constructor() {
+    this.kernel = new WatchedKernel(this.memory, {
+      desired: () => this.desired,
+      nowMs: () => this.nowMs,
+      drainTimeoutMs: DRAIN_TIMEOUT_MS,
+      foreign: new Set([FOREIGN.key]),
+    });
+    this.reconciler = this.#start();
+  }
+
+  /** A prepared node with nothing on it but somebody else's virtual server. */
+  static async create(): Promise<SyncWorld> {
+    const world = new SyncWorld();
+    await world.memory.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
+    world.memory.meddle({ kind: "add-virtual-server", server: FOREIGN });
+    const real = realServer(address("192.0.2.7"), 80, 3);
+    world.memory.meddle({ kind: "add-real-server", server: FOREIGN, real });
+    return world;
+  }
+
+  /** A new process: it knows nothing, and is told all Services. */
+  restart(): void {
+    this.desired = new DesiredState();
+    this.reconciler = this.#start();
+    for (const [name, service] of this.services) this.#replace(name, service);
+  }
+
+  change(name: string, to: SmallService | undefined): void {
+    if (to === undefined) this.services.delete(name);
+    else this.services.set(name, to);
+    this.#replace(name, to);
+  }
+
+  /** Returns what was done. */
+  async flush(): Promise<readonly Operation[]> {
+    this.kernel.forget();
+    this.lastSync = await this.#tolerate(() => this.reconciler.flush());
+    this.kernel.onOperation = () => {};
+    return this.kernel.done;
+  }
+
+  /** Undefined: the kernel did not answer. */
+  look(): Promise<LookReport | undefined> {
+    return this.#tolerate(() => this.reconciler.look());
+  }
+
+  /** Waits for all that is due, as the pacer would, up to an hour. */
+  async settle(): Promise<void> {
+    const endMs = this.nowMs + 3_600_000;
+    for (;;) {
+      const atMs = this.reconciler.workAtMs();
+      if (atMs > endMs) return;
+      this.nowMs = Math.max(this.nowMs, atMs);
+      await this.flush();
+    }
+  }
+
+  /** All clients close their connections. */
+  quiet(): void {
+    for (const [key, { reals }] of this.memory.servers())
+      for (const real of reals.keys()) this.memory.setConnections(key, real, { active: 0, inactive: 0 });
+  }
+
+  /** What the kernel holds must be what is wanted, to the letter. */
+  expectRight(): void {
+    const wanted = naiveNode(this.services, FOREIGN_TEXT);
+    expect(this.memory.ipvsadm()).toBe(wanted.servers);
+    expect(this.memory.addresses()).toEqual(wanted.addresses);
+    expect(this.memory.members()).toEqual(wanted.members);
+    expect(this.kernel.violations).toEqual([]);
+    const counts = this.desired.counts();
+    expect(this.reconciler.state()).toMatchObject({
+      held: counts,
+      foreignServers: 1,
+      refusedKeys: 0,
+      drainingRealServers: 0,
+    });
+    expect(this.reconciler.state().oldestPendingMs).toBe(0);
+  }
+
+  #start(): Reconciler {
+    const reconciler = new Reconciler(
+      { excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000 },
+      {
+        kernel: this.kernel,
+        desired: this.desired,
+        clock: { now: () => this.nowMs, sleep: async () => {} },
+        prepare: async () => {},
+        nextTurn: async () => {},
+      },
+    );
+    reconciler.open();
+    return reconciler;
+  }
+
+  #replace(name: string, service: SmallService | undefined): void {
+    const [namespace = "", short = ""] = name.split("/");
+    const wants = service === undefined ? undefined : smallWants(service);
+    this.reconciler.mark(this.desired.replace(serviceName(namespace, short), wants));
+  }
+
+  async #tolerate<Report>(work: () => Promise<Report>): Promise<Report | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof KernelUnavailable) return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { IpvsClient } from "../../../../src/kernel/ipvs/client.ts";
+import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
+import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
+import { parseAddress } from "../../../../src/model/address.ts";
+import { type VirtualServerKey, virtualServerKey } from "../../../../src/model/ipvs.ts";
+import * as naive from "../../../support/naive-netlink.ts";
+import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
+
+const FAMILY = 31;
+const { attribute, nested, u16, u32, be16, text } = naive;
+
+const service = (address: string, ...rest: naive.Bytes[]): naive.Bytes => [
+  ...[1, 1, 0, 0],
+  ...nested(
+    1,
+    attribute(1, u16(2)),
+    attribute(2, u16(6)),
+    attribute(3, naive.ipv4(address)),
+    attribute(4, be16(80)),
+    attribute(6, text("rr")),
+    attribute(7, u32(2), u32(0xffffffff)),
+    attribute(8, u32(0)),
+    attribute(9, u32(0xffffffff)),
+    ...rest,
+  ),
+];
+const dest = (address: string, weight: number): naive.Bytes => [
+  ...[8, 1, 0, 0],
+  ...nested(
+    2,
+    attribute(1, naive.ipv4(address)),
+    attribute(2, be16(8080)),
+    attribute(3, u32(0)),
+    attribute(4, u32(weight)),
+    attribute(7, u32(5)),
+    attribute(8, u32(6)),
+  ),
+];
+const MARKED = [...[1, 1, 0, 0], ...nested(1, attribute(1, u16(2)), attribute(5, u32(7)))];
+
+/** A kernel that holds these virtual servers, each with one real server whose weight tells how it was read. */
+const ADDRESSES = ["10.0.0.1", "10.0.0.2"];
+const FROM_DUMP = 77;
+const FROM_TABLE = 1;
+
+const hasBytes = (haystack: naive.Bytes, needle: naive.Bytes) => haystack.join().includes(needle.join());
+const replies = (it: naive.NaiveMessage): readonly naive.Bytes[] => {
+  const reply = (body: naive.Bytes) => naive.message(FAMILY, 2, it.sequence, body);
+  if (it.type === 16) {
+    const family = [...[1, 2, 0, 0], ...attribute(2, text("IPVS")), ...attribute(1, u16(FAMILY))];
+    return [naive.message(16, 0, it.sequence, family), ...accepting([it])];
+  }
+  const isDump = (it.flags & 0x300) !== 0;
+  const named = ADDRESSES.filter((address) => hasBytes(it.body, attribute(3, naive.ipv4(address))));
+  if (it.body[0] === 8) return [...named.map(() => reply(dest("10.9.9.9", FROM_DUMP))), naive.done(it)];
+  if (isDump) return [...ADDRESSES.map((address) => reply(service(address))), reply(MARKED), naive.done(it)];
+  if (named.length === 0) return [naive.verdict(it, 3)];
+  return [...named.map((address) => reply(service(address))), ...accepting([it])];
+};
+
+const key = (address: string): VirtualServerKey => {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) throw new Error(address);
+  return virtualServerKey("TCP", parsed, 80);
+};
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "kube-ipvs-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const setUp = async (table?: string) => {
+  const peer = new NetlinkPeer((requests) => requests.flatMap(replies));
+  const counters = new NetlinkCounters();
+  const socket = () => new NetlinkSocket({ protocol: 16, messageBytes: 4096, open: peer.open, counters });
+  const tablePath = join(folder, "ip_vs");
+  if (table !== undefined) await writeFile(tablePath, `IP\nProt\n  ->\n${table}`);
+  const client = new IpvsClient({ commands: socket(), dumps: socket(), tablePath });
+  return { client, peer };
+};
+const hex = (address: string) => Buffer.from(naive.ipv4(address)).toString("hex").toUpperCase();
+const row = (address: string) =>
+  `TCP  ${hex(address)}:0050 rr  \n  -> 0A090909:1F90      Masq    1      5          6         \n`;
+const weights = (
+  servers: ReadonlyMap<VirtualServerKey, { readonly reals: ReadonlyMap<unknown, { weight: number }> }>,
+) => [...servers].map(([name, { reals }]) => [name, ...[...reals.values()].map(({ weight }) => weight)]);
+
+test.each<[string, string | undefined, [number, number]]>([
+  ["the table has", row("10.0.0.1") + row("10.0.0.2"), [FROM_TABLE, FROM_TABLE]],
+  ["the table lacks one, which is dumped", row("10.0.0.2"), [FROM_DUMP, FROM_TABLE]],
+  ["the table breaks off behind, which are dumped", `${row("10.0.0.1")}TCP  0A0`, [FROM_DUMP, FROM_DUMP]],
+  [
+    "the table speaks of strangely, all behind are dumped",
+    `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`,
+    [FROM_TABLE, FROM_DUMP],
+  ],
+  ["there is no table of, all are dumped", undefined, [FROM_DUMP, FROM_DUMP]],
+])("of all virtual servers that %s, the real servers are found", async (_, table, [first, second]) => {
+  const { client } = await setUp(table);
+  const { servers, unnamed } = await client.all();
+  expect(weights(servers)).toEqual([
+    ["TCP/10.0.0.1:80", first],
+    ["TCP/10.0.0.2:80", second],
+  ]);
+  expect(unnamed).toBe(1);
+});
+
+test("a virtual server only the table has is not believed", async () => {
+  const { client } = await setUp(row("10.0.0.1") + row("10.0.0.9") + row("10.0.0.2"));
+  expect([...(await client.all()).servers.keys()]).toEqual(["TCP/10.0.0.1:80", "TCP/10.0.0.2:80"]);
+});
+
+test("of named virtual servers those that exist are found, with their connections", async () => {
+  const { client } = await setUp();
+  const keys = new Set([key("10.0.0.2"), key("10.0.0.8")]);
+  expect(weights(await client.some(keys))).toEqual([["TCP/10.0.0.2:80", FROM_DUMP]]);
+  expect([...(await client.connections(keys))]).toEqual([
+    ["TCP/10.0.0.2:80", new Map([["10.9.9.9:8080", { active: 5, inactive: 6 }]])],
+  ]);
+});
+
+test("once their number is known, many are read from the table, and only those asked for", async () => {
+  const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
+  await client.all();
+  const before = peer.sent.flat().filter(({ body }) => body[0] === 8).length;
+  const keys = new Set([key("10.0.0.2")]);
+  expect([...(await client.connections(keys)).keys()]).toEqual(["TCP/10.0.0.2:80"]);
+  expect(weights(await client.some(keys))).toEqual([["TCP/10.0.0.2:80", FROM_TABLE]]);
+  expect(peer.sent.flat().filter(({ body }) => body[0] === 8).length).toBe(before);
+});
+
+test("without the module ip_vs the error says what to do", async () => {
+  const { client, peer } = await setUp();
+  peer.peer = (requests) => requests.map((it) => naive.verdict(it, 2));
+  await expect(client.probe()).rejects.toThrow(/modprobe ip_vs/);
+});
+
+test("a virtual server that cannot be read rejects and is not left out", async () => {
+  const { client, peer } = await setUp();
+  await client.probe();
+  peer.peer = (requests) =>
+    requests.flatMap((it) =>
+      it.type === 16 ? replies(it) : [naive.message(FAMILY, 2, it.sequence, [1, 1, 0, 0]), naive.done(it)],
+    );
+  await expect(client.all()).rejects.toMatchObject({ code: "EBADMSG" });
+});

@@ -1,0 +1,78 @@
+import { describe, expect, test } from "vitest";
+import { addressEntry, addressPortAddressEntry, addressPortEntry, ipset, portEntry } from "../../../src/model/ipset.ts";
+import { type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
+import type { Protocol } from "../../../src/model/service.ts";
+import { Claims } from "../../../src/reconcile/claims.ts";
+import { isOurs } from "../../../src/reconcile/ownership.ts";
+import { address, network } from "../../support/desired.ts";
+
+const server = (protocol: Protocol, ip: string, port: number) =>
+  virtualServer(protocol, address(ip), port, { scheduler: "rr" as Scheduler }); // any word will do
+
+const HELD = {
+  addresses: ["10.96.0.1", "fd00::1"],
+  entries: [
+    addressPortEntry(ipset("KUBE-CLUSTER-IP", "IPv4"), address("10.96.0.9"), "TCP", 80),
+    addressPortEntry(ipset("KUBE-CLUSTER-IP", "IPv6"), address("fd00::9"), "UDP", 53),
+    portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_001),
+    portEntry(ipset("KUBE-NODE-PORT-UDP", "IPv4"), 30_002),
+    addressPortEntry(ipset("KUBE-NODE-PORT-SCTP-HASH", "IPv4"), address("192.168.1.10"), "SCTP", 30_003),
+    addressPortAddressEntry(ipset("KUBE-LOOP-BACK", "IPv4"), address("10.244.0.5"), "TCP", 80, address("10.244.0.5")),
+    addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("10.96.0.8")),
+  ],
+};
+const evidence = {
+  hasAddress: (ip: string) => HELD.addresses.includes(ip),
+  hasEntry: (key: string) => HELD.entries.some((entry) => entry.key === key),
+};
+
+describe("a virtual server", () => {
+  test.each<[string, Protocol, string, number, boolean]>([
+    ["on an address of kube-ipvs0", "TCP", "10.96.0.1", 9_999, true],
+    ["on an IPv6 address of kube-ipvs0", "SCTP", "fd00::1", 80, true],
+    ["named by a cluster IP member", "TCP", "10.96.0.9", 80, true],
+    ["named by an IPv6 cluster IP member", "UDP", "fd00::9", 53, true],
+    ["of another port than the member", "TCP", "10.96.0.9", 81, false],
+    ["of another protocol than the member", "UDP", "10.96.0.9", 80, false],
+    ["on a TCP node port", "TCP", "192.168.1.10", 30_001, true],
+    ["on a TCP node port of the other family", "TCP", "fd01::10", 30_001, false],
+    ["on a node port of the other protocol", "UDP", "192.168.1.10", 30_001, false],
+    ["on a UDP node port", "UDP", "192.168.1.10", 30_002, true],
+    ["on an SCTP node port", "SCTP", "192.168.1.10", 30_003, true],
+    ["on an SCTP node port of another address", "SCTP", "192.168.1.11", 30_003, false],
+    ["on an endpoint", "TCP", "10.244.0.5", 80, false],
+    ["on an address that only a set knows", "TCP", "10.96.0.8", 80, false],
+    ["of nothing we know", "TCP", "192.0.2.1", 80, false],
+  ])("%s (%s %s %i): ours is %s", (_, protocol, ip, port, expected) => {
+    expect(isOurs(server(protocol, ip, port), evidence, [])).toBe(expected);
+  });
+
+  test("in an excluded network is not ours whatever names it", () => {
+    const excluded = [network("10.96.0.0/16")];
+    expect(isOurs(server("TCP", "10.96.0.1", 80), evidence, excluded)).toBe(false);
+    expect(isOurs(server("TCP", "fd00::1", 80), evidence, excluded)).toBe(true);
+  });
+});
+
+describe("Claims", () => {
+  const nothing = { hasAddress: () => false, hasEntry: () => false };
+  const stranger = server("TCP", "192.0.2.1", 80);
+
+  test("a stranger's becomes ours by being wanted, and stays so until it is gone", () => {
+    const claims = new Claims([]);
+    expect(claims.settle(stranger, false, nothing)).toBe(false);
+    expect([...claims.foreign]).toEqual([stranger.key]);
+    expect(claims.settle(stranger, true, nothing)).toBe(true);
+    expect(claims.settle(stranger, false, nothing)).toBe(true);
+    expect(claims.foreign.size).toBe(0);
+    claims.retain(() => false);
+    expect(claims.settle(stranger, false, nothing)).toBe(false);
+  });
+
+  test("in an excluded network it is ours only while it is wanted", () => {
+    const claims = new Claims([network("192.0.2.0/24")]);
+    expect(claims.settle(stranger, true, nothing)).toBe(true);
+    expect(claims.settle(stranger, false, nothing)).toBe(false);
+    expect([...claims.foreign]).toEqual([stranger.key]);
+  });
+});

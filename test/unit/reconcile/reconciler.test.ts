@@ -1,0 +1,467 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { DesiredState } from "../../../src/desired/desired-state.ts";
+import { NO_KEYS } from "../../../src/desired/keys.ts";
+import { MemoryKernel } from "../../../src/kernel/memory-kernel.ts";
+import { FAMILIES } from "../../../src/model/address.ts";
+import {
+  type RealServerKey,
+  realServer,
+  type Scheduler,
+  type VirtualServer,
+  type VirtualServerKey,
+  virtualServer,
+} from "../../../src/model/ipvs.ts";
+import { describeOperation, type Operation } from "../../../src/model/operation.ts";
+import { serviceName } from "../../../src/model/service.ts";
+import { Reconciler, type ReconcilerOptions } from "../../../src/reconcile/reconciler.ts";
+import type { DriftCount } from "../../../src/reconcile/sync-report.ts";
+import { address, network } from "../../support/desired.ts";
+import { type SmallPort, type SmallService, smallWants } from "../../support/naive-node.ts";
+import { DRAIN_TIMEOUT_MS, SyncWorld } from "../../support/sync-world.ts";
+
+const tcp = (port: number, nodePort = 0): SmallPort => ({ protocol: "TCP", port, nodePort });
+const udp = (port: number): SmallPort => ({ protocol: "UDP", port, nodePort: 0 });
+
+/** On 10.96.0.1, with pods 10.244.0.1 and on. */
+function web(pods: readonly number[], ports: readonly SmallPort[] = [tcp(80)]): SmallService {
+  return { ip: 0, ports, pods, affinity: false };
+}
+
+const VIP = "TCP/10.96.0.1:80" as VirtualServerKey;
+const POD1 = "10.244.0.1:8080" as RealServerKey;
+const POD2 = "10.244.0.2:8080" as RealServerKey;
+
+function texts(operations: readonly Operation[]): string[] {
+  return operations.map((operation) => `${operation.kind} ${describeOperation(operation)}`);
+}
+
+let world: SyncWorld;
+const connect = (active: number, real = POD1, key = VIP) =>
+  world.memory.setConnections(key, real, { active, inactive: 0 });
+
+beforeEach(async () => {
+  world = await SyncWorld.create();
+});
+
+async function flushed(): Promise<string[]> {
+  return texts(await world.flush());
+}
+
+describe("programming", () => {
+  test("a new Service is made from the member to the address", async () => {
+    world.change("a/web", web([0]));
+    expect(await flushed()).toEqual([
+      'add-entry member "10.96.0.1,tcp:80" of set "KUBE-CLUSTER-IP"',
+      'add-entry member "10.96.0.1" of set "KUBE-IPVS-IPS"',
+      'add-virtual-server virtual server "TCP/10.96.0.1:80"',
+      'add-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"',
+      'bind-address address "10.96.0.1"',
+    ]);
+    world.expectRight();
+  });
+
+  test("a deleted Service without connections is taken away in one flush, from the address to the member", async () => {
+    world.change("a/web", web([0]));
+    await world.flush();
+    world.change("a/web", undefined);
+    expect(await flushed()).toEqual([
+      'update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"',
+      'unbind-address address "10.96.0.1"',
+      'delete-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"',
+      'delete-virtual-server virtual server "TCP/10.96.0.1:80"',
+      'delete-entry member "10.96.0.1" of set "KUBE-IPVS-IPS"',
+      'delete-entry member "10.96.0.1,tcp:80" of set "KUBE-CLUSTER-IP"',
+    ]);
+    world.expectRight();
+  });
+
+  test("a flush takes whole Services in their order until it has some 2,000 operations, and says that it was cut", async () => {
+    const names = Array.from({ length: 700 }, (_, index) => index);
+    for (const index of names) {
+      const server = virtualServer("TCP", address("10.96.0.1"), 1_000 + index, { scheduler: "rr" as Scheduler });
+      const reals = new Map([0, 1, 2].map((pod) => realServer(address(`10.244.1.${pod}`), 80)).map((r) => [r.key, r]));
+      const wants = {
+        servers: new Map([[server.key, { server, reals }]]),
+        addresses: new Set<never>(),
+        entries: new Map(),
+      };
+      world.reconciler.mark(world.desired.replace(serviceName("a", `s${index}`), wants));
+    }
+    expect((await world.flush()).length).toBe(2_000);
+    expect(world.lastSync).toMatchObject({ cut: true, pending: 200, clean: true });
+    const programmed = [...world.memory.servers().values()].slice(1);
+    expect(programmed.map(({ server, reals }) => [server.port, reals.size])).toEqual(
+      names.slice(0, 500).map((index) => [1_000 + index, 3]),
+    );
+    await world.flush();
+    expect(world.lastSync).toMatchObject({ cut: false, pending: 0 });
+    expect(world.desired.counts()).toEqual(world.reconciler.state().held);
+  });
+
+  test("nothing is written before open, and what was found is judged only then", async () => {
+    const kernel = new MemoryKernel();
+    await kernel.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
+    kernel.meddle({ kind: "bind-address", address: address("10.96.0.9") });
+    const desired = new DesiredState();
+    const reconciler = make(kernel, desired);
+    expect(await reconciler.look()).toMatchObject({ first: true, drift: [] });
+    expect(reconciler.workAtMs()).toBe(Number.POSITIVE_INFINITY);
+    expect(() => reconciler.flush()).toThrow("Cannot flush before open");
+    expect(kernel.addresses()).toEqual(["10.96.0.9"]);
+    reconciler.open();
+    await reconciler.flush();
+    expect(kernel.addresses()).toEqual([]);
+  });
+
+  test("a flush during a flush is a bug that is told", async () => {
+    const first = world.reconciler.flush();
+    await expect(world.reconciler.flush()).rejects.toThrow("another flush or look is running");
+    await first;
+  });
+});
+
+describe("draining", () => {
+  test("a TCP real server with connections stays at weight 0 and goes when they have ended", async () => {
+    world.change("a/web", web([0, 1]));
+    await world.flush();
+    connect(1);
+    world.change("a/web", web([1]));
+    expect(await flushed()).toEqual(['update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
+    expect(world.reconciler.state().drainingRealServers).toBe(1);
+    await world.look();
+    expect(await flushed(), "it is not written to again").toEqual([]);
+    connect(0);
+    expect(world.reconciler.workAtMs()).toBe(world.nowMs + 5_000);
+    world.nowMs += 5_000;
+    expect(await flushed()).toEqual(['delete-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
+    world.expectRight();
+  });
+
+  test("it goes at the time limit whatever its connections, counted from when it began to drain", async () => {
+    world.change("a/web", web([0, 1]));
+    await world.flush();
+    connect(1);
+    world.change("a/web", web([1]));
+    await world.flush();
+    for (let waitedMs = 5_000; waitedMs < DRAIN_TIMEOUT_MS; waitedMs += 5_000) {
+      world.nowMs += 5_000;
+      world.change("a/web", { ...web([1]), affinity: waitedMs % 10_000 === 0 });
+      await world.flush();
+      expect(world.memory.servers().get(VIP)?.reals.has(POD1), `after ${waitedMs} ms`).toBe(true);
+    }
+    world.nowMs += 5_000;
+    await world.flush();
+    expect(world.memory.servers().get(VIP)?.reals.has(POD1)).toBe(false);
+  });
+
+  test("a returning endpoint gets its weight back without being deleted", async () => {
+    world.change("a/web", web([0, 1]));
+    await world.flush();
+    connect(1);
+    world.change("a/web", web([1]));
+    await world.flush();
+    world.change("a/web", web([0, 1]));
+    expect(await flushed()).toEqual(['update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
+    expect(world.memory.connectionsOf(VIP, POD1).active).toBe(1);
+    world.expectRight();
+  });
+
+  test("UDP real servers go at once", async () => {
+    world.change("a/dns", web([0, 1], [udp(53)]));
+    await world.flush();
+    connect(1, POD1, "UDP/10.96.0.1:53" as VirtualServerKey);
+    world.change("a/dns", web([1], [udp(53)]));
+    expect(await flushed()).toEqual(['delete-real-server real server "10.244.0.1:8080" of "UDP/10.96.0.1:53"']);
+  });
+
+  test("a deleted Service with one connection keeps address, virtual servers and members until it ends", async () => {
+    world.change("a/web", web([0, 1], [tcp(80), udp(53)]));
+    await world.flush();
+    connect(1, POD2);
+    world.change("a/web", undefined);
+    await world.flush();
+    const drained = [
+      "-A -t 10.96.0.1:80 -s rr",
+      "-a -t 10.96.0.1:80 -r 10.244.0.2:8080 -m -w 0",
+      "-A -t 192.0.2.1:80 -s wlc",
+      "-a -t 192.0.2.1:80 -r 192.0.2.7:80 -m -w 3",
+      "-A -u 10.96.0.1:53 -s rr",
+    ];
+    expect(world.memory.ipvsadm().split("\n")).toEqual(drained);
+    expect(world.memory.addresses()).toEqual(["10.96.0.1"]);
+    expect(world.memory.members()).toHaveLength(3);
+    world.restart();
+    await world.flush();
+    expect(world.memory.ipvsadm().split("\n"), "a restart goes on draining").toEqual(drained);
+    connect(0, POD2);
+    world.nowMs += 5_000;
+    await world.flush();
+    world.expectRight();
+  });
+
+  test("a deleted Service that returns while it drains is revived in place", async () => {
+    world.change("a/web", web([0]));
+    await world.flush();
+    connect(1);
+    world.change("a/web", undefined);
+    await world.flush();
+    world.change("a/web", web([0, 1]));
+    expect(await flushed()).toEqual([
+      'add-real-server real server "10.244.0.2:8080" of "TCP/10.96.0.1:80"',
+      'update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"',
+    ]);
+    world.expectRight();
+  });
+
+  test("without a drain time real servers are deleted at once", async () => {
+    const kernel = new MemoryKernel();
+    await kernel.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
+    const desired = new DesiredState();
+    const reconciler = make(kernel, desired, { drainTimeoutMs: 0 });
+    reconciler.open();
+    reconciler.mark(desired.replace(serviceName("a", "web"), smallWants(web([0]))));
+    await reconciler.flush();
+    kernel.setConnections(VIP, POD1, { active: 9, inactive: 0 });
+    reconciler.mark(desired.replace(serviceName("a", "web"), undefined));
+    await reconciler.flush();
+    expect([kernel.ipvsadm(), kernel.addresses(), kernel.members()]).toEqual(["", [], []]);
+  });
+
+  test("what someone deletes while it drains drains no longer once it was looked at", async () => {
+    world.change("a/web", web([0]));
+    await world.flush();
+    connect(1);
+    world.change("a/web", undefined);
+    await world.flush();
+    const state = world.memory.servers().get(VIP);
+    if (state !== undefined) world.kernel.meddle({ kind: "delete-virtual-server", server: state.server });
+    await world.look();
+    expect(world.reconciler.state().drainingRealServers).toBe(0);
+    await world.settle();
+    world.expectRight();
+  });
+
+  test("a draining virtual server that someone deletes is noticed when its connections are counted", async () => {
+    world.change("a/web", web([0]));
+    await world.flush();
+    connect(1);
+    world.change("a/web", undefined);
+    await world.flush();
+    const state = world.memory.servers().get(VIP);
+    if (state !== undefined) world.kernel.meddle({ kind: "delete-virtual-server", server: state.server });
+    await world.settle();
+    world.expectRight();
+    expect(world.kernel.wholeLooks).toBe(1);
+  });
+});
+
+describe("refusals", () => {
+  test("a refused object is tried again after 1, 2, 4 seconds, and holds nobody up", async () => {
+    world.memory.refuse(({ kind }) => kind === "add-real-server", "ENOMEM", 3);
+    world.change("a/web", web([0]));
+    world.change("b/two", { ...web([]), ip: 1 });
+    await world.flush();
+    expect(world.memory.addresses()).toEqual(["10.96.0.1", "10.96.0.2"]);
+    const waits: number[] = [];
+    while (world.reconciler.state().refusedKeys > 0) {
+      waits.push(world.reconciler.workAtMs() - world.nowMs);
+      world.nowMs = world.reconciler.workAtMs();
+      await world.flush();
+    }
+    expect(waits).toEqual([1_000, 2_000, 4_000]);
+    world.expectRight();
+  });
+
+  test("a refused object is tried once in a flush, though what it waited for went meanwhile", async () => {
+    world.change("a/dns", web([0], [udp(53)]));
+    await world.flush();
+    world.memory.refuse(({ kind }) => kind === "delete-real-server", "ENOMEM");
+    world.change("a/dns", undefined);
+    await world.flush();
+    const refused = world.lastSync?.operations.filter(({ errno }) => errno !== "");
+    expect(refused).toEqual([{ kind: "delete-real-server", errno: "ENOMEM", count: 1 }]);
+    world.memory.heal();
+    await world.settle();
+    world.expectRight();
+  });
+
+  test("real servers that miss a refused virtual server are no drift, and wait with it", async () => {
+    world.memory.refuse(({ kind }) => kind === "add-virtual-server", "ENOMEM", 1);
+    world.change("a/web", web([0, 1]));
+    await world.flush();
+    expect(world.lastSync?.operations).toContainEqual({ kind: "add-real-server", errno: "ESRCH", count: 2 });
+    expect(world.reconciler.workAtMs()).toBe(world.nowMs + 1_000);
+    await world.settle();
+    world.expectRight();
+    expect(world.lastSync?.drift).toEqual([]);
+  });
+
+  test.each<[string, (server: VirtualServer) => Operation, DriftCount]>([
+    [
+      "a virtual server that is gone",
+      (server) => ({ kind: "delete-virtual-server", server }),
+      { object: "virtual-server", kind: "missing", count: 1 },
+    ],
+    [
+      "a real server that is gone",
+      (server) => ({ kind: "delete-real-server", server, real: realServer(address("10.244.0.1"), 8080) }),
+      { object: "real-server", kind: "missing", count: 1 },
+    ],
+    [
+      "a real server that is there already",
+      (server) => ({ kind: "add-real-server", server, real: realServer(address("10.244.0.3"), 8080, 7) }),
+      { object: "real-server", kind: "unwanted", count: 1 },
+    ],
+  ])("%s is observed alone, counted and mended at once", async (_, meddling, drift) => {
+    world.change("a/web", web([0, 1]));
+    await world.flush();
+    const server = world.memory.servers().get(VIP)?.server;
+    if (server === undefined) throw new Error("Nothing was programmed");
+    world.kernel.meddle(meddling(server));
+    world.change("a/web", web([1, 2]));
+    await world.flush();
+    expect(world.reconciler.workAtMs()).toBe(0);
+    await world.flush();
+    expect(world.lastSync?.drift).toEqual([drift]);
+    await world.settle();
+    world.expectRight();
+    expect(world.kernel.wholeLooks).toBe(1);
+  });
+
+  test("an address that is gone makes the next flush look at everything", async () => {
+    world.change("a/web", web([]));
+    await world.flush();
+    world.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.1") });
+    world.change("a/web", undefined);
+    await world.flush();
+    await world.flush();
+    expect(world.kernel.wholeLooks).toBe(2);
+    expect(world.lastSync?.drift).toContainEqual({ object: "address", kind: "missing", count: 1 });
+    await world.settle();
+    world.expectRight();
+  });
+
+  test("after a lost transport the next flush looks, counts no drift for what was on its way, and ends the work", async () => {
+    world.change("a/web", web([0, 1]));
+    world.memory.loseTransportAfter(3);
+    await world.flush();
+    expect(world.lastSync).toBeUndefined();
+    await world.flush();
+    expect(world.lastSync).toMatchObject({ clean: true, drift: [], pending: 0 });
+    world.expectRight();
+  });
+});
+
+describe("looking", () => {
+  test("what others changed is counted by object and kind, and mended by the next flush", async () => {
+    world.change("a/web", web([0, 1]));
+    world.change("b/two", { ...web([0]), ip: 1 });
+    await world.flush();
+    expect(await world.look()).toMatchObject({ first: false, drift: [] });
+    const [one, two] = [
+      world.memory.servers().get(VIP),
+      world.memory.servers().get("TCP/10.96.0.2:80" as VirtualServerKey),
+    ];
+    if (one === undefined || two === undefined) throw new Error("Nothing was programmed");
+    const { server } = one;
+    world.kernel.meddle({ kind: "update-virtual-server", server: { ...server, scheduler: "lc" as Scheduler } });
+    world.kernel.meddle({ kind: "update-real-server", server, real: realServer(address("10.244.0.1"), 8080, 9) });
+    world.kernel.meddle({ kind: "delete-real-server", server, real: realServer(address("10.244.0.2"), 8080) });
+    world.kernel.meddle({ kind: "add-real-server", server, real: realServer(address("10.244.0.4"), 8080) });
+    world.kernel.meddle({ kind: "delete-virtual-server", server: two.server });
+    world.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.2") });
+    world.kernel.meddle({ kind: "bind-address", address: address("10.96.0.7") });
+    const drift = (await world.look())?.drift ?? [];
+    expect(drift.map(({ object, kind, count }) => `${object} ${kind} ${count}`)).toEqual([
+      "virtual-server different 1",
+      "real-server different 1",
+      "real-server missing 1",
+      "real-server unwanted 1",
+      "virtual-server missing 1",
+      "address missing 1",
+      "address unwanted 1",
+    ]);
+    await world.settle();
+    world.expectRight();
+  });
+
+  test("a restart on a kernel that is right writes nothing", async () => {
+    world.change("a/web", web([0, 1], [tcp(80, 30001), udp(53)]));
+    await world.flush();
+    world.restart();
+    expect(await flushed()).toEqual([]);
+    world.expectRight();
+  });
+
+  test("what lies in excluded networks is never removed, and made others' when unwanted", async () => {
+    const kernel = new MemoryKernel();
+    await kernel.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
+    const desired = new DesiredState();
+    const reconciler = make(kernel, desired, { excludeCIDRs: [network("10.96.0.0/24")] });
+    reconciler.open();
+    reconciler.mark(desired.replace(serviceName("a", "web"), smallWants(web([0]))));
+    await reconciler.flush();
+    reconciler.mark(desired.replace(serviceName("a", "web"), undefined));
+    await reconciler.flush();
+    expect(kernel.ipvsadm()).toBe("-A -t 10.96.0.1:80 -s rr\n-a -t 10.96.0.1:80 -r 10.244.0.1:8080 -m -w 1");
+    expect(kernel.addresses()).toEqual(["10.96.0.1"]);
+    expect(kernel.members(), "members of our sets are ours").toEqual([]);
+    expect(reconciler.state()).toMatchObject({ foreignServers: 1, held: { virtualServers: 0, realServers: 0 } });
+  });
+});
+
+describe("found by the properties", () => {
+  test("a real server wanted again while its Service is taken away is not added in the same flush", async () => {
+    world.change("b/two", web([1], [tcp(53)]));
+    await world.flush();
+    world.kernel.onOperation = (count) => {
+      if (count === 1) world.change("a/one", web([1], [tcp(53)]));
+    };
+    world.change("b/two", undefined);
+    await world.flush();
+    await world.settle();
+    world.expectRight();
+  });
+
+  test("a virtual server whose Service went while it was added, and whose member was refused, is ours", async () => {
+    world.change("a/two", web([], [tcp(53, 30001)]));
+    world.memory.refuse(({ kind }) => kind === "add-entry", "ENOMEM", 3);
+    world.kernel.onOperation = (count) => {
+      if (count === 0) world.change("a/two", undefined);
+    };
+    await world.flush();
+    await world.settle();
+    world.expectRight();
+  });
+
+  test("a virtual server that waits for its address to go, goes when the address is wanted again after all", async () => {
+    world.change("a/web", web([0], [tcp(80), tcp(53)]));
+    await world.flush();
+    connect(1, POD1, "TCP/10.96.0.1:53" as VirtualServerKey);
+    world.change("a/web", undefined);
+    await world.flush();
+    expect(world.memory.servers().get(VIP)?.reals.size).toBe(0);
+    world.change("b/new", web([0], [tcp(53)]));
+    await world.flush();
+    world.expectRight();
+  });
+});
+
+function make(kernel: MemoryKernel, desired: DesiredState, options: Partial<ReconcilerOptions> = {}): Reconciler {
+  return new Reconciler(
+    { excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000, ...options },
+    {
+      kernel,
+      desired,
+      clock: { now: () => 1_000_000, sleep: async () => {} },
+      prepare: async () => {},
+      nextTurn: async () => {},
+    },
+  );
+}
+
+test("marking nothing is no work", async () => {
+  await world.flush();
+  world.reconciler.mark(NO_KEYS);
+  expect(world.reconciler.workAtMs()).toBe(Number.POSITIVE_INFINITY);
+});

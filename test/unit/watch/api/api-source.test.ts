@@ -1,0 +1,152 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { testTls } from "../../../support/api/api-server.ts";
+import { SourceWorld } from "../../../support/api/source-world.ts";
+import { until } from "../../../support/api/test-access.ts";
+import { apiService } from "../../../support/api/told-cluster.ts";
+
+const SERVICES = "/api/v1/services";
+const RULES = [
+  { apiGroup: "", resource: "services", verbs: ["list", "watch"] },
+  { apiGroup: "", resource: "nodes", verbs: ["list", "watch"] },
+  { apiGroup: "discovery.k8s.io", resource: "endpointslices", verbs: ["list", "watch"] },
+];
+
+async function world(): Promise<SourceWorld> {
+  const one = new SourceWorld();
+  onTestFinished(() => one.stop());
+  await one.serve();
+  one.model.store.put(SERVICES, apiService("a", 1));
+  one.model.store.put("/api/v1/nodes", { metadata: { name: "node-1" }, spec: {}, status: {} });
+  one.model.store.put("/api/v1/nodes", { metadata: { name: "node-2" }, spec: {}, status: {} });
+  return one;
+}
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "api-source-"));
+  onTestFinished(() => rm(path, { recursive: true }));
+  return path;
+}
+
+async function started(user = "{}"): Promise<SourceWorld> {
+  const one = await world();
+  const path = join(await folder(), "kubeconfig");
+  await writeFile(path, one.kubeconfig(user));
+  await one.watch(path);
+  return one;
+}
+
+const allListed = (one: SourceWorld) => () => one.told.listed.size === 3;
+
+test("Services, EndpointSlices and this Node alone are told", async () => {
+  const one = await started();
+  await one.until("the lists", allListed(one));
+  expect(one.told.events.toSorted()).toEqual([
+    "+node node-1",
+    "demo/a=1",
+    "listed endpointslices",
+    "listed nodes",
+    "listed services",
+  ]);
+  expect(one.source.stats().map(({ resource, state, objects }) => [resource, state, objects])).toEqual([
+    ["nodes", "watching", 1],
+    ["endpointslices", "watching", 0],
+    ["services", "watching", 1],
+  ]);
+});
+
+test("as a pod it gets by with list and watch of three resources, and waits for a role it does not have yet", async () => {
+  const one = await world();
+  const root = `${await folder()}/`;
+  const account = `${root}var/run/secrets/kubernetes.io/serviceaccount`;
+  await mkdir(account, { recursive: true });
+  await writeFile(`${account}/ca.crt`, testTls("a").cert);
+  await writeFile(`${account}/token`, "first\n");
+  vi.stubEnv("KUBERNETES_SERVICE_HOST", "127.0.0.1");
+  vi.stubEnv("KUBERNETES_SERVICE_PORT", String(one.server.port));
+  onTestFinished(() => void vi.unstubAllEnvs());
+  one.model.behaviour.tokens = new Map([["first", "system:serviceaccount:kube-system:kube-ipvs"]]);
+  one.model.behaviour.rules = [];
+  await one.watch("", root);
+  await one.until("three refusals each", () =>
+    one.source.stats().every(({ endings }) => (endings.get("403") ?? 0) >= 3),
+  );
+  expect(one.told.events).toEqual([]);
+  one.model.behaviour.rules = RULES;
+  await one.until("the lists", allListed(one));
+
+  // The token rotates, and the server forgets the old one.
+  await writeFile(`${account}/token`, "second\n");
+  one.model.behaviour.tokens = new Map([["second", "system:serviceaccount:kube-system:kube-ipvs"]]);
+  one.model.endWatches("end");
+  one.model.store.put(SERVICES, apiService("b", 1));
+  await one.until("an event", () => one.told.services.has("demo/b"));
+  expect(one.source.stats().flatMap(({ endings }) => [...endings.keys()])).not.toContain("401");
+});
+
+test("what the listener throws comes out at once, and closes everything", async () => {
+  const one = await world();
+  one.onEvent = () => {
+    throw new Error("a bug downstream");
+  };
+  const path = join(await folder(), "kubeconfig");
+  await writeFile(path, one.kubeconfig("{}"));
+  await one.watch(path);
+  await expect(one.source.finished).rejects.toThrow("a bug downstream");
+  await until("all is closed", () => one.model.openWatches === 0 && one.clock.sleeping === 0);
+});
+
+test("a stop leaves no request, no timer and no connection", async () => {
+  const one = await started();
+  await one.until("the lists", allListed(one));
+  const finished = one.source.finished;
+  await one.stop();
+  await finished;
+  await until("all is closed", () => one.model.openWatches === 0 && one.clock.sleeping === 0);
+});
+
+test("what is wrong with objects is told together, with what of it is new, and when it is right again", async () => {
+  const one = await started();
+  await one.until("the lists", allListed(one));
+  one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
+  one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "y" }, spec: 8 });
+  await one.until("the rejections", () => one.rejections.length === 1);
+  one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "z" }, spec: 9 });
+  await one.until("another", () => one.rejections.length === 2);
+  one.model.store.delete(SERVICES, "demo/x");
+  one.model.store.put(SERVICES, apiService("y", 1));
+  await one.until("fewer", () => one.rejections.length === 3);
+  const told = one.rejections.map(({ all, fresh }) => [all.map(({ value }) => value), fresh.map(({ value }) => value)]);
+  expect(told).toEqual([
+    [
+      ["7", "8"],
+      ["7", "8"],
+    ],
+    [["7", "8", "9"], ["9"]],
+    [["9"], []],
+  ]);
+});
+
+test("ten restarts of the server under churn cost no event and no more than a list each", async () => {
+  const one = await started();
+  await one.until("the lists", allListed(one));
+  for (let revision = 2; revision <= 11; revision++) {
+    one.model.store.put(SERVICES, apiService("a", revision));
+    const restarted = one.restart();
+    one.model.store.put(SERVICES, apiService(`new-${revision}`, 1));
+    one.model.store.delete(SERVICES, `demo/new-${revision - 1}`);
+    one.model.store.forgetHistory();
+    await restarted;
+    await one.until("all of it", () => one.told.services.has(`demo/new-${revision}`) && one.told.services.size === 2);
+  }
+  expect(one.told.services).toEqual(
+    new Map([
+      ["demo/a", 11],
+      ["demo/new-11", 1],
+    ]),
+  );
+  expect(one.told.faults).toEqual([]);
+  for (const { lists } of one.source.stats()) expect(lists).toBeLessThanOrEqual(11);
+});
