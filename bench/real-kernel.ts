@@ -91,7 +91,8 @@ async function measured(target: Reconciler, work: () => void | Promise<void>): P
 }
 
 function advance(target: Reconciler): void {
-  for (const keys of state.advance(Number.POSITIVE_INFINITY)) target.mark(keys);
+  const nowMs = performance.timeOrigin + performance.now();
+  for (const keys of state.advance(Number.POSITIVE_INFINITY)) target.mark(keys, nowMs);
 }
 
 // The node made ready, an empty table adopted.

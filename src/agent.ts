@@ -165,7 +165,8 @@ export class Agent {
     await nextTurn();
     while (this.#state.stale > 0) {
       const changes = this.#state.advance(SERVICES_PER_TURN);
-      for (const keys of changes) this.#reconciler.mark(keys);
+      const nowMs = this.#parts.clock.now();
+      for (const keys of changes) this.#reconciler.mark(keys, nowMs);
       if (changes.length > 0) this.#request();
       await nextTurn();
     }
@@ -229,6 +230,7 @@ export class Agent {
   #onLook(report: LookReport): void {
     this.#health = healthAfterLook(this.#health);
     this.#parts.metrics.recordLook(report);
+    this.#parts.metrics.recordState(this.#reconciler.state());
     if (report.drift.length > 0) this.#parts.logger.warn({ drift: report.drift }, "the kernel was changed by others");
   }
 

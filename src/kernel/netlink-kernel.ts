@@ -98,8 +98,11 @@ export class NetlinkKernel implements Kernel {
     const sysctls = await this.#sysctls.differences(setup.sysctls);
     const sets = await this.#sets.differences(setup.families.flatMap(ipsets));
     await this.#iptables.find(setup.families);
-    const rules = setupReport(await this.#iptables.differences(setup.rules));
-    return merge([{ changed: [...link, ...sysctls, ...sets], warnings: [] }, rules]);
+    const rules = await this.#iptables.differences(setup.rules);
+    return {
+      changed: [...link, ...sysctls, ...sets, ...rules.changed],
+      warnings: rules.failures.map(({ message }) => message),
+    };
   }
 
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {

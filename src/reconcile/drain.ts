@@ -44,15 +44,17 @@ export class Draining {
     return fresh;
   }
 
-  /** Says which real servers of a virtual server wait; one that did already keeps its time. */
+  /** No real server of the virtual server waits. */
+  forget(key: VirtualServerKey): void {
+    this.#size -= this.#since.get(key)?.size ?? 0;
+    this.#since.delete(key);
+    this.#fresh.delete(key);
+  }
+
+  /** Says which real servers of a virtual server wait, at least one; one that did already keeps its time. */
   set(key: VirtualServerKey, waiting: readonly RealServerKey[], nowMs: number): void {
     const before = this.#since.get(key);
     this.#size += waiting.length - (before?.size ?? 0);
-    if (waiting.length === 0) {
-      this.#since.delete(key);
-      this.#fresh.delete(key);
-      return;
-    }
     if (waiting.some((real) => before?.has(real) !== true)) this.#fresh.add(key);
     this.#since.set(key, new Map(waiting.map((real) => [real, before?.get(real) ?? nowMs])));
   }

@@ -67,6 +67,16 @@ export class HeldState implements Evidence {
     };
   }
 
+  /** The counts without these virtual servers and their real servers. */
+  countsWithout(servers: Iterable<VirtualServerKey>): ObjectCounts {
+    let { virtualServers, realServers, ...rest } = this.counts();
+    for (const key of servers) {
+      virtualServers--;
+      realServers -= this.server(key)?.reals.size ?? 0;
+    }
+    return { ...rest, virtualServers, realServers };
+  }
+
   /** Believes what was seen of one virtual server; undefined: it is not there. */
   believeServer(key: VirtualServerKey, seen: ServerState | undefined): void {
     this.#drop(key);

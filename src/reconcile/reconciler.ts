@@ -16,7 +16,7 @@ import { judge } from "./outcomes.ts";
 import { type PlanView, plan, planServer, unlockedBy, waitingFor } from "./plan.ts";
 import { Refusals } from "./refusals.ts";
 import { eachInSlices, keysOfBoth, SLICE } from "./slices.ts";
-import type { LookReport, ObjectCounts, ReconcileState, SyncReport } from "./sync-report.ts";
+import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
 import { Tally } from "./tally.ts";
 
 /** A flush takes whole change sets until it has so many operations: some 50 ms of work, then others have their turn. */
@@ -109,8 +109,8 @@ export class Reconciler {
   }
 
   /** The desired state of these objects has changed. Those of one call are programmed together, calls in their order. */
-  mark(keys: Keys): void {
-    this.#queue.push(keys, this.#clock.now());
+  mark(keys: Keys, atMs: number = this.#clock.now()): void {
+    this.#queue.push(keys, atMs);
   }
 
   /** When there is something to flush: in the past when now, Infinity when nothing waits. */
@@ -125,7 +125,7 @@ export class Reconciler {
     const oldestMs = [this.#queue.oldestMs, this.#refusals.oldestMs()].filter((ms) => ms !== undefined);
     return {
       desired: this.#desired.counts(),
-      held: this.#heldCounts(),
+      held: this.#belief.held.countsWithout(this.#claims.foreign),
       foreignServers: this.#claims.foreign.size + this.#belief.unnamedServers,
       refusedKeys: this.#refusals.size,
       drainingRealServers: this.#draining.size,
@@ -385,18 +385,7 @@ export class Reconciler {
       const ours = this.#claims.settle(have.server, want !== undefined, this.#belief.held);
       if (ours && drains(have.server.protocol, this.#options.drainTimeoutMs)) waiting.push(...quiescent(want, have));
     }
-    this.#draining.set(key, waiting, this.#clock.now());
-  }
-
-  /** Without what is others'. */
-  #heldCounts(): ObjectCounts {
-    const { held } = this.#belief;
-    const counts = held.counts();
-    let { virtualServers, realServers } = counts;
-    for (const key of this.#claims.foreign) {
-      virtualServers--;
-      realServers -= held.server(key)?.reals.size ?? 0;
-    }
-    return { ...counts, virtualServers, realServers };
+    if (waiting.length === 0) this.#draining.forget(key);
+    else this.#draining.set(key, waiting, this.#clock.now());
   }
 }

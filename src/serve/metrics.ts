@@ -8,6 +8,7 @@ import type {
   DriftObject,
   LookReport,
   ObjectCounts,
+  ReconcileState,
   SyncReport,
 } from "../reconcile/sync-report.ts";
 import { type HealthAnswer, type Probe, succeeded } from "./health.ts";
@@ -224,6 +225,13 @@ function kubeProxyMetrics(registers: Registry[]) {
   };
 }
 
+/** Gauges of prom-client's that are named like counters, which promtool refuses; nodejs_active_* tell the same by type. */
+const MISNAMED_GAUGES = [
+  "nodejs_active_handles_total",
+  "nodejs_active_requests_total",
+  "nodejs_active_resources_total",
+];
+
 /** What the metrics are made from. */
 export interface MetricsOptions {
   readonly registry: Registry;
@@ -244,6 +252,7 @@ export class Metrics {
     this.#own = ownMetrics([registry], netlink);
     this.#kubeProxy = kubeProxyMetrics([registry]);
     collectDefaultMetrics({ register: registry });
+    for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
     this.#showZeros();
   }
 
@@ -282,11 +291,12 @@ export class Metrics {
       this.#kubeProxy.serviceChangesPending.set(0);
     }
     this.#recordDrift(report.drift);
-    this.#recordState(report);
+    this.#own.pendingKeys.set(report.pending);
+    this.recordState(report.state);
   }
 
-  #recordState({ pending, state }: SyncReport): void {
-    this.#own.pendingKeys.set(pending);
+  /** Sizes of what is wanted, held and waited for, as they are now. */
+  recordState(state: ReconcileState): void {
     this.#own.refusedKeys.set(state.refusedKeys);
     this.#own.oldestPending.set(state.oldestPendingMs / 1000);
     this.#own.draining.set(state.drainingRealServers);
