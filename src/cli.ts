@@ -42,7 +42,9 @@ export function readCommandLine(argv: readonly string[], env: Environment, hostn
   if (line.asked.has("version")) return { kind: "version" };
 
   const command = line.command ?? "run";
-  const given = { ...line.given, nodeName: nodeNameSource(line.given.nodeName, env, hostname) };
+  const isNamed = SETTINGS.nodeName.commands.includes(command);
+  const nodeName = isNamed ? nodeNameSource(line.given.nodeName, env, hostname) : ANY_NODE;
+  const given = { ...line.given, nodeName };
   const { config, problems } = readConfig(given);
   const all = [...line.problems, ...commandProblems(command, line.given), ...problems];
   if (all.length > 0) return { kind: "refused", problems: all };
@@ -126,6 +128,9 @@ function flagValue({ rawName, value, inlineValue }: FlagToken): string | undefin
 }
 
 /** An empty name is none, as in kube-proxy; a blank one is a mistake. */
+/** For commands that act on this node whatever it is called, even when its host name is no name for a Node. */
+const ANY_NODE: Given = { source: "this node", text: "this-node" };
+
 function nodeNameSource(given: Given | undefined, env: Environment, hostname: string): Given {
   if (given !== undefined && given.text !== "") return given;
   const name = env.NODE_NAME ?? "";

@@ -1,4 +1,4 @@
-import { familyOf, hostPrefix, type IPAddress, type IPFamily } from "./address.ts";
+import { FAMILIES, familyOf, hostPrefix, type IPAddress, type IPFamily } from "./address.ts";
 import type { Brand } from "./brand.ts";
 import type { Protocol } from "./service.ts";
 
@@ -32,10 +32,22 @@ export interface IPSet {
   readonly type: SetType;
 }
 
-/** A set of one family. IPv6 names are cut to the kernel's 31 characters, as kube-proxy cuts them. */
-export function ipset(base: SetBase, family: IPFamily): IPSet {
+/** One object for each set: at 50,000 Services every member has a reference to it. */
+const SETS: ReadonlyMap<string, IPSet> = new Map(
+  FAMILIES.flatMap((family) =>
+    // SET_TYPES is a Record of exactly these keys.
+    (Object.keys(SET_TYPES) as SetBase[]).map((base) => [`${family} ${base}`, makeSet(base, family)]),
+  ),
+);
+
+function makeSet(base: SetBase, family: IPFamily): IPSet {
   const name = family === "IPv4" ? base : base.replace("KUBE-", "KUBE-6-").slice(0, 31);
   return { name: name as SetName, base, family, type: SET_TYPES[base] };
+}
+
+/** A set of one family. IPv6 names are cut to the kernel's 31 characters, as kube-proxy cuts them. */
+export function ipset(base: SetBase, family: IPFamily): IPSet {
+  return SETS.get(`${family} ${base}`) ?? makeSet(base, family);
 }
 
 /** All sets of one family, in the order of SET_TYPES. */

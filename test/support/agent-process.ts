@@ -53,7 +53,11 @@ function command(...argv: readonly string[]): readonly string[] {
 
 /** The flags by which every command here knows the node and what it is to hold. */
 export function flagsFor(node: TestNode, manifests: ManifestFolder): readonly string[] {
-  return ["--manifests", manifests.path, "--hostname-override", node.name, "--cluster-cidr", CLUSTER_CIDR];
+  return [
+    ...["--manifests", manifests.path, "--hostname-override", node.name, "--cluster-cidr", CLUSTER_CIDR],
+    // The conntrack limit is the machine's, not a namespace's.
+    ...["--conntrack-max-per-core", "0"],
+  ];
 }
 
 /** The whole agent, as a process on the node. */
@@ -70,8 +74,7 @@ export class AgentProcess implements AsyncDisposable {
 
   /** Starts it; it may be anywhere in its start when this returns. */
   static start(node: TestNode, manifests: ManifestFolder, ...more: readonly string[]): AgentProcess {
-    // The conntrack limit is the machine's, not a namespace's.
-    const flags = [...flagsFor(node, manifests), "--conntrack-max-per-core", "0", ...more];
+    const flags = [...flagsFor(node, manifests), ...more];
     return new AgentProcess(node, node.node.namespace.start(command("run", ...flags)));
   }
 

@@ -31,6 +31,11 @@ describe("commands", () => {
   });
 });
 
+test("cleanup needs no node name, so a host name that is no name for a Node does not stop it", () => {
+  expect(read("cleanup", {}, "(none)")).toMatchObject({ kind: "command", command: "cleanup" });
+  expect(read("plan --manifests m", {}, "(none)")).toMatchObject({ kind: "refused" });
+});
+
 describe("forms of a flag", () => {
   test.each<[string, Partial<Config>]>([
     ["--ipvs-scheduler wlc", { scheduler: "wlc" as Config["scheduler"] }],
