@@ -42,7 +42,7 @@ export function readCommandLine(argv: readonly string[], env: Environment, hostn
   if (line.asked.has("version")) return { kind: "version" };
 
   const command = line.command ?? "run";
-  const isNamed = SETTINGS.nodeName.commands.includes(command);
+  const isNamed = line.given.nodeName !== undefined || SETTINGS.nodeName.commands.includes(command);
   const nodeName = isNamed ? nodeNameSource(line.given.nodeName, env, hostname) : ANY_NODE;
   const given = { ...line.given, nodeName };
   const { config, problems } = readConfig(given);
