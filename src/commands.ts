@@ -9,11 +9,12 @@ import { nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { kernelFamilies } from "./kernel/families.ts";
+import type { Observed } from "./kernel/kernel.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { createLogger, type Logger, levelOf } from "./log.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
 import { nodeSetup, staticRules } from "./node-setup.ts";
-import { isExcluded, isOurs } from "./reconcile/ownership.ts";
+import { type Evidence, isExcluded, isOurs } from "./reconcile/ownership.ts";
 import { Metrics } from "./serve/metrics.ts";
 import { healthServer, listen, metricsServer } from "./serve/server.ts";
 import { systemClock } from "./system-clock.ts";
@@ -122,6 +123,11 @@ async function planOf(config: Config, families: readonly IPFamily[], addresses?:
   };
 }
 
+/** What the kernel itself tells of whose a virtual server is. */
+function evidenceOf({ addresses, entries }: Observed): Evidence {
+  return { hasAddress: (address) => addresses.has(address), hasEntry: (key) => entries.has(key) };
+}
+
 /** Compares what this node should hold with what its kernel holds. Reads only. */
 export async function diff(config: Config, output: Output): Promise<number> {
   const families = await kernelFamilies();
@@ -131,10 +137,7 @@ export async function diff(config: Config, output: Output): Promise<number> {
     const setup = nodeSetup(config, { families, cpus: availableParallelism(), kernelRelease: release() });
     const { changed } = await kernel.inspect(setup);
     const observed = await kernel.observe("all");
-    const evidence = {
-      hasAddress: (address: IPAddress) => observed.addresses.has(address),
-      hasEntry: (key: Parameters<typeof observed.entries.has>[0]) => observed.entries.has(key),
-    };
+    const evidence = evidenceOf(observed);
     const lines = [
       ...diffPlan(planned.desired, observed, {
         server: (server) => isOurs(server, evidence, config.excludeCidrs),
@@ -159,10 +162,7 @@ export async function cleanup(config: Config, output: Output): Promise<number> {
   const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
   try {
     const observed = await kernel.observe("all");
-    const evidence = {
-      hasAddress: (address: IPAddress) => observed.addresses.has(address),
-      hasEntry: (key: Parameters<typeof observed.entries.has>[0]) => observed.entries.has(key),
-    };
+    const evidence = evidenceOf(observed);
     const servers = [...observed.servers.values()].filter(({ server }) =>
       isOurs(server, evidence, config.excludeCidrs),
     );

@@ -23,24 +23,24 @@ const STEADY = "10.96.0.1";
 const MOVING = "10.96.0.2";
 /** At least so many kills; more, until enough of them have caught the kernel between two states. */
 const KILLS = 12;
-const MOST_KILLS = 24;
+const MOST_KILLS = 40;
 const CAUGHT = 4;
 
 type State = 0 | 1;
 
 /**
- * Two states of a cluster of some 200 Services with 4 endpoints each: what is in one alone comes or goes with each
+ * Two states of a cluster of some 400 Services with 4 endpoints each: what is in one alone comes or goes with each
  * change, what is in both changes its endpoints, its affinity or nothing. UDP, since that leaves at once.
  */
 function cluster(state: State): readonly object[] {
-  const crowd = Array.from({ length: 150 }, (_, index) => index + state * 50).flatMap((number) => {
+  const crowd = Array.from({ length: 300 }, (_, index) => index + state * 100).flatMap((number) => {
     const changes = number % 3;
     const first = changes === 0 ? state * 2 : 0;
     const endpoints = [0, 1, 2, 3].map((offset) => `10.244.9.${first + offset + 1}`);
     const affinity = changes === 1 && state === 1 ? { affinity: 600 } : {};
     return [
       serviceObject(`crowd/s${number}`, {
-        ip: `10.97.0.${number + 1}`,
+        ip: `10.97.${number >> 8}.${number & 255}`,
         ports: [{ port: 53, protocol: "UDP" }],
         ...affinity,
       }),
@@ -177,4 +177,4 @@ test("a SIGKILL at any moment of a sync costs no connection, and the next start 
     expect({ errors, failures }).toEqual({ errors: {}, failures: [] });
     expect(count).toBeGreaterThan(100);
   }
-}, 240_000);
+}, 480_000);
