@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock } from "./reconcile/clock.ts";
+import type { Clock } from "./model/clock.ts";
 
 /** The time of this machine. */
 export const systemClock: Clock = {

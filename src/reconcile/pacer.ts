@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../model/clock.ts";
 import { KernelUnavailable, type Reconciler } from "./reconciler.ts";
 import { backoffMs } from "./refusals.ts";
 import type { LookReport, SyncReport } from "./sync-report.ts";

@@ -1,12 +1,12 @@
 import { type Keys, NO_KEYS } from "../desired/keys.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Cidr } from "../model/address.ts";
+import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
 import { Belief } from "./belief.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import { Claims } from "./claims.ts";
-import type { Clock } from "./clock.ts";
 import type { Desired } from "./desired.ts";
 import { Draining, drains, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";

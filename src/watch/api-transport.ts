@@ -1,5 +1,5 @@
 import type { Logger } from "../log.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../model/clock.ts";
 import type { Connection } from "./connection.ts";
 import { dial } from "./dial.ts";
 import type { Credentials } from "./kubeconfig.ts";

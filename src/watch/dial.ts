@@ -1,5 +1,5 @@
 import { connect, type TLSSocket } from "node:tls";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../model/clock.ts";
 import { type Connection, hostOf, tlsOptions } from "./connection.ts";
 import { Http1Connection } from "./http1-connection.ts";
 import { Http2Connection } from "./http2-connection.ts";

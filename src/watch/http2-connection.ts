@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../model/clock.ts";
 import { type Connection, type Headers, retryAfterMs } from "./connection.ts";
 import { type ApiResponse, TransportError } from "./transport.ts";
 

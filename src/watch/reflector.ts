@@ -1,7 +1,7 @@
 import type { Logger } from "../log.ts";
+import type { Clock } from "../model/clock.ts";
 import { type ApiStatus, statusOfAnswer } from "./api-status.ts";
 import { Backoff, RECONNECT } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
 import { type EventSink, Inventory } from "./inventory.ts";
 import { LineSplitter, textOf } from "./line-splitter.ts";
 import { MAX_OBJECT_BYTES, readPage } from "./list-stream.ts";

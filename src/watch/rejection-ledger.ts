@@ -1,5 +1,5 @@
+import type { Clock } from "../model/clock.ts";
 import type { Rejection } from "../model/service.ts";
-import type { Clock } from "./clock.ts";
 
 /** A first list may bring thousands; each telling carries all of them. */
 const GATHER_MS = 200;

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../model/clock.ts";
 
 /**
  * Ends one attempt when what was allowed to take some time takes longer. Its signal is aborted then, when the parent

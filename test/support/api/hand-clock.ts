@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Clock } from "../../../src/watch/clock.ts";
+import type { Clock } from "../../../src/model/clock.ts";
 
 interface Sleeper {
   readonly atMs: number;

@@ -1,4 +1,4 @@
-/** Time as this folder needs it; a test moves its own by hand. */
+/** Time, handed in wherever it is needed; a test moves its own by hand. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
