@@ -50,6 +50,9 @@ function signalOfProcess(): AbortSignal {
   return controller.signal;
 }
 
+// Whoever read our output may be gone (`kube-ipvs plan | head`, a log pipe): no reason to stop serving.
+process.stdout.on("error", () => {});
+
 try {
   process.exitCode = await main();
 } catch (error) {

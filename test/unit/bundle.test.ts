@@ -1,0 +1,51 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "../..");
+const elsewhere = mkdtempSync(join(tmpdir(), "kube-ipvs-bundle-"));
+const bundle = join(elsewhere, "kube-ipvs.mjs");
+
+beforeAll(() => {
+  execFileSync(process.execPath, ["build.ts"], { cwd: root });
+  cpSync(join(root, "dist"), elsewhere, { recursive: true });
+}, 60_000);
+afterAll(() => rmSync(elsewhere, { recursive: true, force: true }));
+
+function run(...args: readonly string[]) {
+  return spawnSync(process.execPath, [bundle, ...args], { cwd: elsewhere, encoding: "utf8" });
+}
+
+test("the bundle is one program and the netlink bindings of both platforms", () => {
+  const files = readdirSync(join(root, "dist")).filter((name) => !name.endsWith(".txt"));
+  expect(files.sort()).toEqual(["kube-ipvs.mjs", "netlink.linux-arm64.node", "netlink.linux-x64.node"]);
+});
+
+test("the bundle runs from a folder with nothing else in it", () => {
+  expect(run("--version")).toMatchObject({ status: 0, stdout: "kube-ipvs 0.1.0\n", stderr: "" });
+});
+
+test("the bundle plans as the sources do", () => {
+  const args = ["plan", "--manifests", join(root, "examples/shop"), "--node-name", "node-1"];
+  const sources = execFileSync(process.execPath, ["src/main.ts", ...args], { cwd: root, encoding: "utf8" });
+  expect(run(...args)).toMatchObject({ status: 0, stdout: sources, stderr: "" });
+  expect(sources).toContain("-A -t 10.96.0.10:443 -s rr");
+});
+
+test("the bundle finds the netlink binding", () => {
+  // Without IPVS or the right to ask for it the kernel refuses; a binding that is not there would say so instead.
+  const { status, stderr } = run("diff", "--manifests", join(root, "examples/shop"), "--node-name", "node-1");
+  expect([0, 1, 2]).toContain(status);
+  expect(stderr).not.toMatch(/Cannot find module|\.node/);
+});
+
+test("wrong arguments end with exit code 64", () => {
+  expect(run("--nope")).toMatchObject({ status: 64, stdout: "" });
+});
+
+test("a reader that goes away is no error", () => {
+  const pipe = `"${process.execPath}" "${bundle}" plan --manifests "${root}/examples/shop" --node-name node-1 | true`;
+  expect(spawnSync("sh", ["-c", pipe], { encoding: "utf8" })).toMatchObject({ stderr: "" });
+});
