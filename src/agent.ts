@@ -191,10 +191,11 @@ export class Agent {
 
   /** Makes the node ready and learns its addresses; part of every look. */
   async #prepare(): Promise<void> {
-    const { kernel, logger } = this.#parts;
-    const { changed, warnings } = await kernel.prepare(this.#setup);
+    const { kernel, logger, metrics } = this.#parts;
+    const { changed, warnings, failedRules = [] } = await kernel.prepare(this.#setup);
     if (changed.length > 0) logger.info({ changed }, "node prepared");
     for (const warning of warnings) logger.warn({ warning }, "node not as wanted");
+    for (const family of failedRules) metrics.recordRestoreFailure(family);
     this.#nodeAddresses = await kernel.nodeAddresses();
     this.#refreshFacts();
     this.#advance();

@@ -9,7 +9,7 @@ import { nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { kernelFamilies } from "./kernel/families.ts";
-import type { Observed } from "./kernel/kernel.ts";
+import type { NodeSetup, Observed } from "./kernel/kernel.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { createLogger, type Logger, levelOf } from "./log.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
@@ -21,6 +21,7 @@ import { systemClock } from "./system-clock.ts";
 import { readManifests, watchManifests } from "./watch/manifests.ts";
 
 export const EXIT_OK = 0;
+export const EXIT_FAILURE = 1;
 export const EXIT_DIFFERENT = 2;
 
 /** Where a command writes: text for its user on `out`, log lines on `err`. */
@@ -40,7 +41,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
   const registry = new Registry();
   const metrics = new Metrics({ registry, families, netlink: () => kernel.counters });
-  const setup = nodeSetup(config, { families, cpus: availableParallelism(), kernelRelease: release() });
+  const setup = setupHere(config, families);
   const agent = new Agent(config, setup, {
     kernel,
     clock: systemClock,
@@ -123,6 +124,11 @@ async function planOf(config: Config, families: readonly IPFamily[], addresses?:
   };
 }
 
+/** What this machine is to be before the first sync. */
+function setupHere(config: Config, families: readonly IPFamily[]): NodeSetup {
+  return nodeSetup(config, { families, cpus: availableParallelism(), kernelRelease: release() });
+}
+
 /** What the kernel itself tells of whose a virtual server is. */
 function evidenceOf({ addresses, entries }: Observed): Evidence {
   return { hasAddress: (address) => addresses.has(address), hasEntry: (key) => entries.has(key) };
@@ -134,8 +140,7 @@ export async function diff(config: Config, output: Output): Promise<number> {
   const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
   try {
     const planned = await planOf(config, families, await kernel.nodeAddresses());
-    const setup = nodeSetup(config, { families, cpus: availableParallelism(), kernelRelease: release() });
-    const { changed } = await kernel.inspect(setup);
+    const { changed, warnings } = await kernel.inspect(setupHere(config, families));
     const observed = await kernel.observe("all");
     const evidence = evidenceOf(observed);
     const lines = [
@@ -151,6 +156,9 @@ export async function diff(config: Config, output: Output): Promise<number> {
         ? `${JSON.stringify({ node: config.nodeName, differences: lines, rejected: planned.rejected }, null, 2)}\n`
         : lines.map((line) => `${line}\n`).join(""),
     );
+    // What could not be read may differ: that is no equality.
+    for (const warning of warnings) output.err(`${warning}\n`);
+    if (warnings.length > 0) return EXIT_FAILURE;
     return lines.length === 0 ? EXIT_OK : EXIT_DIFFERENT;
   } finally {
     await kernel.close();
@@ -173,7 +181,7 @@ export async function cleanup(config: Config, output: Output): Promise<number> {
     const left = observed.servers.size - servers.length + observed.unnamedServers;
     if (left > 0) output.out(`left alone: ${left} virtual servers of others\n`);
     for (const warning of warnings) output.err(`${warning}\n`);
-    return warnings.length === 0 && deleted === servers.length ? EXIT_OK : 1;
+    return warnings.length === 0 && deleted === servers.length ? EXIT_OK : EXIT_FAILURE;
   } finally {
     await kernel.close();
   }

@@ -1,12 +1,11 @@
 import { hostname } from "node:os";
 import { readCommandLine } from "./cli.ts";
-import { cleanup, diff, type Output, plan, run } from "./commands.ts";
+import { cleanup, diff, EXIT_FAILURE, EXIT_OK, type Output, plan, run } from "./commands.ts";
 import type { Command, Config } from "./config.ts";
 import { version } from "./version.ts";
 
 /** EX_USAGE of sysexits.h. */
 const EXIT_USAGE = 64;
-const EXIT_FAILURE = 1;
 
 const output: Output = {
   out: (text) => void process.stdout.write(text),
@@ -18,10 +17,10 @@ async function main(): Promise<number> {
   switch (invocation.kind) {
     case "help":
       output.out(invocation.text);
-      return 0;
+      return EXIT_OK;
     case "version":
       output.out(`kube-ipvs ${version}\n`);
-      return 0;
+      return EXIT_OK;
     case "refused":
       for (const problem of invocation.problems) output.err(`${problem}\n`);
       return EXIT_USAGE;

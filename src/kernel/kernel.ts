@@ -43,6 +43,8 @@ export interface Sysctl {
 export interface SetupReport {
   readonly changed: readonly string[];
   readonly warnings: readonly string[];
+  /** Of which a table of rules could not be read or written, once for each table; absent: none. */
+  readonly failedRules?: readonly IPFamily[];
 }
 
 /** A virtual server and its real servers, wanted or seen. */

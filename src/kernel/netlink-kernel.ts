@@ -170,7 +170,7 @@ export class NetlinkKernel implements Kernel {
     const { changed, failures } = await this.#iptables.apply(rules);
     const warnings = [...this.#iptablesWarnings, ...failures.map(({ message }) => message)];
     this.#iptablesFound = warnings.length === 0;
-    return { changed, warnings };
+    return { changed, warnings, failedRules: failures.map(({ family }) => family) };
   }
 
   async #removeRules(families: readonly IPFamily[]): Promise<SetupReport> {
@@ -225,8 +225,10 @@ function isAddressOperation(operation: Operation): operation is AddressOperation
 }
 
 function merge(reports: readonly SetupReport[]): SetupReport {
+  const failedRules = reports.flatMap((report) => report.failedRules ?? []);
   return {
     changed: reports.flatMap(({ changed }) => changed),
     warnings: reports.flatMap(({ warnings }) => warnings),
+    ...(failedRules.length > 0 && { failedRules }),
   };
 }

@@ -1,4 +1,4 @@
-import { FAMILIES, familyOf, hostPrefix, type IPAddress, type IPFamily } from "./address.ts";
+import { familyOf, hostPrefix, type IPAddress, type IPFamily } from "./address.ts";
 import type { Brand } from "./brand.ts";
 import type { Protocol } from "./service.ts";
 
@@ -32,13 +32,19 @@ export interface IPSet {
   readonly type: SetType;
 }
 
+// SET_TYPES is a Record of exactly these keys.
+const SET_BASES = Object.keys(SET_TYPES) as SetBase[];
+
 /** One object for each set: at 50,000 Services every member has a reference to it. */
-const SETS: ReadonlyMap<string, IPSet> = new Map(
-  FAMILIES.flatMap((family) =>
-    // SET_TYPES is a Record of exactly these keys.
-    (Object.keys(SET_TYPES) as SetBase[]).map((base) => [`${family} ${base}`, makeSet(base, family)]),
-  ),
-);
+const SETS: Readonly<Record<IPFamily, Readonly<Record<SetBase, IPSet>>>> = {
+  IPv4: setsOf("IPv4"),
+  IPv6: setsOf("IPv6"),
+};
+
+function setsOf(family: IPFamily): Readonly<Record<SetBase, IPSet>> {
+  // One for each key of SET_TYPES, which are all of SetBase.
+  return Object.fromEntries(SET_BASES.map((base) => [base, makeSet(base, family)])) as Record<SetBase, IPSet>;
+}
 
 function makeSet(base: SetBase, family: IPFamily): IPSet {
   const name = family === "IPv4" ? base : base.replace("KUBE-", "KUBE-6-").slice(0, 31);
@@ -47,12 +53,12 @@ function makeSet(base: SetBase, family: IPFamily): IPSet {
 
 /** A set of one family. IPv6 names are cut to the kernel's 31 characters, as kube-proxy cuts them. */
 export function ipset(base: SetBase, family: IPFamily): IPSet {
-  return SETS.get(`${family} ${base}`) ?? makeSet(base, family);
+  return SETS[family][base];
 }
 
 /** All sets of one family, in the order of SET_TYPES. */
 export function ipsets(family: IPFamily): readonly IPSet[] {
-  return (Object.keys(SET_TYPES) as SetBase[]).map((base) => ipset(base, family));
+  return SET_BASES.map((base) => ipset(base, family));
 }
 
 /** "KUBE-CLUSTER-IP 10.96.0.1,tcp:443": set name and the text `ipset` prints for the member. */

@@ -64,31 +64,15 @@ export class IptablesClient {
    * Families without a working program are passed over: `find` has told.
    */
   apply(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachFamily(async (family, tools) => {
-      const reports: RulesReport[] = [];
-      for (const table of rules[family]?.tables ?? []) {
-        reports.push(await reportOf(() => this.#applyTable(tools, family, table)));
-      }
-      return merge(reports);
-    }, Object.keys(rules).filter(isFamily));
+    return this.#eachTable(rules, (tools, family, table) => this.#applyTable(tools, family, table));
   }
 
   /** Which tables `apply` would have to write. Reads only. */
   differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachFamily(async (family, tools) => {
-      const reports: RulesReport[] = [];
-      for (const table of rules[family]?.tables ?? []) {
-        reports.push(
-          await reportOf(async () => {
-            const saved = await this.#save(tools, family, table.name);
-            return restoreText(saved, table) === undefined
-              ? undefined
-              : `our rules in table "${table.name}" of ${family}`;
-          }),
-        );
-      }
-      return merge(reports);
-    }, Object.keys(rules).filter(isFamily));
+    return this.#eachTable(rules, async (tools, family, table) => {
+      const saved = await this.#save(tools, family, table.name);
+      return restoreText(saved, table) === undefined ? undefined : `our rules in table "${table.name}" of ${family}`;
+    });
   }
 
   /** Removes the chains and the jumps into them; what is not there is no matter. */
@@ -103,6 +87,19 @@ export class IptablesClient {
       }
       return merge(reports);
     }, families);
+  }
+
+  #eachTable(
+    rules: NodeSetup["rules"],
+    work: (tools: IptablesTools, family: IPFamily, table: RuleTable) => Promise<string | undefined>,
+  ): Promise<RulesReport> {
+    return this.#eachFamily(async (family, tools) => {
+      const reports: RulesReport[] = [];
+      for (const table of rules[family]?.tables ?? []) {
+        reports.push(await reportOf(() => work(tools, family, table)));
+      }
+      return merge(reports);
+    }, Object.keys(rules).filter(isFamily));
   }
 
   async #eachFamily(
