@@ -20,6 +20,10 @@ export function service(index: number): Service {
     affinitySeconds: 0,
     internalTrafficPolicy: "Cluster",
     externalTrafficPolicy: "Cluster",
+    externalIPs: [],
+    loadBalancerIPs: [],
+    sourceRanges: undefined,
+    healthCheckNodePort: 0,
   };
 }
 

@@ -60,11 +60,15 @@ export function addressFromBytes(bytes: Uint8Array): IPAddress {
   return new ipaddr.IPv6(parts).toRFC5952String() as IPAddress;
 }
 
-/** Parses "address/prefix"; host bits are masked away. A bare address is refused. */
+/**
+ * Parses "address/prefix"; host bits are masked away. A bare address is refused, and so is an IPv4-mapped one, whose
+ * prefix would count other bits than those of the IPv4 address.
+ */
 export function parseCidr(text: string): Cidr | undefined {
   const match = /^([^/]+)\/(\d{1,3})$/.exec(text.trim());
   const address = parseAddress(match?.[1] ?? "");
   if (match === null || address === undefined) return undefined;
+  if (text.includes(":") && familyOf(address) === "IPv4") return undefined;
   const prefix = Number(match[2]);
   if (prefix > hostPrefix(familyOf(address))) return undefined;
   return cidr(address, prefix);

@@ -1,4 +1,4 @@
-import type { IPAddress, IPFamily } from "./address.ts";
+import type { Cidr, IPAddress, IPFamily } from "./address.ts";
 import type { Brand } from "./brand.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
@@ -34,7 +34,19 @@ export interface Service {
   /** Seconds of ClientIP affinity; 0 is none. */
   readonly affinitySeconds: number;
   readonly internalTrafficPolicy: TrafficPolicy;
+  /** Of every frontend but the cluster IPs. */
   readonly externalTrafficPolicy: TrafficPolicy;
+  /** Addresses somebody else routes to the nodes. Only of families of which there is a cluster IP; none twice. */
+  readonly externalIPs: readonly IPAddress[];
+  /** Addresses of load balancers whose packets arrive with them as destination (ipMode VIP). As above. */
+  readonly loadBalancerIPs: readonly IPAddress[];
+  /**
+   * Who may use the load balancer IPs. Undefined: everybody, as no restriction was asked for. A restriction of which
+   * nothing could be read is the empty list: nobody.
+   */
+  readonly sourceRanges: readonly Cidr[] | undefined;
+  /** Where load balancers ask whether this node has endpoints; 0 is nowhere. */
+  readonly healthCheckNodePort: number;
 }
 
 export type TrafficPolicy = "Cluster" | "Local";

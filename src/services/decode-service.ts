@@ -7,6 +7,7 @@ import {
   type ServicePort,
   serviceName,
 } from "../model/service.ts";
+import { readExposure, SERVICE_TYPES, type ServiceType } from "./decode-exposure.ts";
 import type { Decoded } from "./events.ts";
 import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
 import { specialPurpose } from "./special-address.ts";
@@ -17,9 +18,6 @@ const PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name";
 /** The API's default and limit of `sessionAffinityConfig.clientIP.timeoutSeconds`. */
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 const MAX_AFFINITY_SECONDS = 86_400;
-
-const TYPES = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] as const;
-type ServiceType = (typeof TYPES)[number];
 
 /**
  * Decodes a v1 Service. Unwanted are ExternalName, headless ("None") and those of another proxy; one that has no usable
@@ -36,17 +34,20 @@ export function decodeService(object: unknown): Decoded<ServiceName, Service> {
     reader.reject("spec", spec, "must be an object");
     return { kind: "broken", rejections: reader.rejections };
   }
-  const type = reader.word(spec, "type", "spec", TYPES, "ClusterIP");
+  const type = reader.word(spec, "type", "spec", SERVICE_TYPES, "ClusterIP");
   if (type === "ExternalName" || isHeadless(spec)) return { kind: "unwanted", name, rejections: reader.rejections };
   const clusterIPs = readClusterIPs(reader, spec);
   if (clusterIPs.length === 0) return { kind: "unwanted", name, rejections: reader.rejections };
+  const internalTrafficPolicy = reader.word(spec, "internalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster");
+  const externalTrafficPolicy = reader.word(spec, "externalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster");
   const value: Service = {
     name,
     clusterIPs,
     ports: readPorts(reader, spec, type),
     affinitySeconds: readAffinity(reader, spec),
-    internalTrafficPolicy: reader.word(spec, "internalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster"),
-    externalTrafficPolicy: reader.word(spec, "externalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster"),
+    internalTrafficPolicy,
+    externalTrafficPolicy,
+    ...readExposure(reader, { object, spec, type, clusterIPs, externalTrafficPolicy }),
   };
   return { kind: "wanted", name, value, rejections: reader.rejections };
 }

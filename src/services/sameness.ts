@@ -7,8 +7,12 @@ export function sameService(a: Service, b: Service): boolean {
     a.affinitySeconds === b.affinitySeconds &&
     a.internalTrafficPolicy === b.internalTrafficPolicy &&
     a.externalTrafficPolicy === b.externalTrafficPolicy &&
+    a.healthCheckNodePort === b.healthCheckNodePort &&
     sameList(a.clusterIPs, b.clusterIPs) &&
-    sameList(a.ports, b.ports, samePort)
+    sameList(a.ports, b.ports, samePort) &&
+    sameList(a.externalIPs, b.externalIPs) &&
+    sameList(a.loadBalancerIPs, b.loadBalancerIPs) &&
+    sameSourceRanges(a.sourceRanges, b.sourceRanges)
   );
 }
 
@@ -28,6 +32,12 @@ export function sameNode(a: ClusterNode, b: ClusterNode): boolean {
     sameList(a.addresses, b.addresses) &&
     sameList(a.podCIDRs, b.podCIDRs)
   );
+}
+
+/** No restriction is another thing than one that lets nobody in. */
+function sameSourceRanges(a: Service["sourceRanges"], b: Service["sourceRanges"]): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return sameList(a, b, (one, other) => one.text === other.text);
 }
 
 function samePort(a: ServicePort, b: ServicePort): boolean {

@@ -16,6 +16,11 @@ const KINDS = [
       ports: [80, { name: "dns", port: 53, protocol: "UDP", nodePort: 30053 }],
       affinity: 60,
       internal: "Local",
+      external: "Local",
+      externalIPs: ["203.0.113.5"],
+      loadBalancerIPs: ["198.51.100.5"],
+      sourceRanges: ["192.0.2.0/24"],
+      healthCheckNodePort: 31000,
     }),
   },
   {

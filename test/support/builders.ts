@@ -18,37 +18,56 @@ export interface ServiceSpec {
   readonly ip?: string | readonly string[];
   /** By default [80]. `{ name, port, protocol, nodePort }` as in the API. */
   readonly ports?: readonly PortSpec[];
-  /** By default NodePort when a port has a nodePort, else ClusterIP. */
+  /** By default LoadBalancer with loadBalancerIPs, NodePort when a port has a nodePort, else ClusterIP. */
   readonly type?: string;
+  readonly externalIPs?: readonly string[];
+  readonly loadBalancerIPs?: readonly string[];
+  readonly sourceRanges?: readonly string[];
+  readonly healthCheckNodePort?: number;
   /** ClientIP affinity of so many seconds. */
   readonly affinity?: number;
   readonly internal?: string;
   readonly external?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   /** Laid over the built spec, for what has no word above. */
   readonly spec?: Readonly<Record<string, unknown>>;
+  /** In place of the built status. */
+  readonly status?: unknown;
 }
 
 /** The JSON of a v1 Service: `serviceObject("shop/web", { ip: "10.96.0.10", ports: [80, { name: "s", port: 443 }] })`. */
 export function serviceObject(name: string, said: ServiceSpec = {}): Record<string, unknown> {
   const ips = typeof said.ip === "string" ? [said.ip] : (said.ip ?? ["10.96.0.10"]);
   const ports = (said.ports ?? [80]).map(portObject);
-  const type = said.type ?? (ports.some((port) => port.nodePort !== undefined) ? "NodePort" : "ClusterIP");
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: metadata(name, said.labels),
+    metadata: {
+      ...metadata(name, said.labels),
+      ...(said.annotations === undefined ? {} : { annotations: said.annotations }),
+    },
     spec: {
-      type,
+      type: typeOf(said, ports),
       clusterIP: ips[0],
       clusterIPs: ips,
       ports,
       ...(said.affinity === undefined ? {} : affinityOf(said.affinity)),
       ...(said.internal === undefined ? {} : { internalTrafficPolicy: said.internal }),
       ...(said.external === undefined ? {} : { externalTrafficPolicy: said.external }),
+      ...(said.externalIPs === undefined ? {} : { externalIPs: said.externalIPs }),
+      ...(said.sourceRanges === undefined ? {} : { loadBalancerSourceRanges: said.sourceRanges }),
+      ...(said.healthCheckNodePort === undefined ? {} : { healthCheckNodePort: said.healthCheckNodePort }),
       ...said.spec,
     },
+    status: said.status ?? { loadBalancer: { ingress: (said.loadBalancerIPs ?? []).map((ip) => ({ ip })) } },
   };
+}
+
+function typeOf(said: ServiceSpec, ports: readonly PortObject[]): string {
+  if (said.type !== undefined) return said.type;
+  if (said.loadBalancerIPs !== undefined) return "LoadBalancer";
+  return ports.some((port) => port.nodePort !== undefined) ? "NodePort" : "ClusterIP";
 }
 
 /** A ready endpoint by its address, or with more said. */

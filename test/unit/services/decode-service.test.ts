@@ -36,6 +36,10 @@ test("a Service is reduced to what a proxy reads", () => {
     affinitySeconds: 600,
     internalTrafficPolicy: "Local",
     externalTrafficPolicy: "Local",
+    externalIPs: [],
+    loadBalancerIPs: [],
+    sourceRanges: undefined,
+    healthCheckNodePort: 0,
   });
 });
 
@@ -52,6 +56,10 @@ test("a bare Service gets the API's defaults", () => {
       affinitySeconds: 0,
       internalTrafficPolicy: "Cluster",
       externalTrafficPolicy: "Cluster",
+      externalIPs: [],
+      loadBalancerIPs: [],
+      sourceRanges: undefined,
+      healthCheckNodePort: 0,
     },
   });
 });

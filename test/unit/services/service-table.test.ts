@@ -57,11 +57,30 @@ describe("Services", () => {
     ["affinity", { affinity: 5 }],
     ["internal traffic policy", { internal: "Local" }],
     ["external traffic policy", { external: "Local" }],
+    ["external IPs", { externalIPs: ["203.0.113.5"] }],
   ])("a change of its %s touches it", (_, change) => {
     const table = tableOf(before);
     const after = service("shop/web", { ...base, ...change });
     expect(table.apply(put(after))).toEqual([WEB]);
     expect(table.service(WEB)).toEqual(after);
+  });
+
+  test.each<[string, ServiceSpec]>([
+    ["load balancer IPs", { loadBalancerIPs: ["198.51.100.6"] }],
+    ["source ranges", { sourceRanges: ["192.0.2.0/25"] }],
+    ["restriction", { sourceRanges: [] }],
+    ["health check node port", { healthCheckNodePort: 31001 }],
+  ])("a change of the %s of a load balancer touches it", (_, change) => {
+    const balanced: ServiceSpec = {
+      type: "LoadBalancer",
+      external: "Local",
+      loadBalancerIPs: ["198.51.100.5"],
+      sourceRanges: ["192.0.2.0/24"],
+      healthCheckNodePort: 31000,
+    };
+    const table = tableOf(put(service("shop/web", balanced)));
+    expect(table.apply(put(service("shop/web", balanced)))).toEqual([]);
+    expect(table.apply(put(service("shop/web", { ...balanced, ...change })))).toEqual([WEB]);
   });
 
   test("a deletion touches it, once", () => {
