@@ -24,6 +24,7 @@ export function service(index: number): Service {
     loadBalancerIPs: [],
     sourceRanges: undefined,
     healthCheckNodePort: 0,
+    clusterDNS: false,
   };
 }
 

@@ -4,6 +4,7 @@ import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
 import type { Keys } from "./keys.ts";
 import type { NodeFacts } from "./node-facts.ts";
+import { StartOrder } from "./start-order.ts";
 import { wants } from "./wants.ts";
 
 /**
@@ -14,7 +15,7 @@ import { wants } from "./wants.ts";
 export class ProxyState {
   readonly table = new ServiceTable();
   readonly desired = new DesiredState();
-  readonly #stale = new Set<ServiceName>();
+  readonly #stale = new StartOrder();
   #facts: NodeFacts;
 
   constructor(facts: NodeFacts) {
@@ -33,28 +34,34 @@ export class ProxyState {
   /** Takes an event in; returns how many Services it made stale. */
   apply(event: ClusterEvent): number {
     const touched = this.table.apply(event);
-    for (const name of touched) this.#stale.add(name);
+    for (const name of touched) this.#stale.add(name, this.table.service(name));
     return touched.length;
   }
 
   /** Takes in new facts of this node. Every Service is computed anew, because any may depend on them. */
   setFacts(facts: NodeFacts): void {
     this.#facts = facts;
-    for (const name of this.table.serviceNames()) this.#stale.add(name);
+    for (const name of this.table.serviceNames()) this.#stale.add(name, this.table.service(name));
   }
 
-  /** Computes at most `limit` stale Services; what changed, one element for each Service with a change. */
+  /**
+   * Looks at `limit` stale Services, at least one, and computes those that are most needed first; what changed, one
+   * element for each Service with a change.
+   */
   advance(limit: number): readonly Keys[] {
     const changes: Keys[] = [];
     let left = limit;
-    for (const name of this.#stale) {
-      if (left === 0) break;
+    for (const name of this.#stale.take((one) => this.table.hasEndpointOn(one, this.#facts.nodeName))) {
+      if (name !== undefined) this.#compute(name, changes);
       left -= 1;
-      this.#stale.delete(name);
-      const keys = this.desired.replace(name, this.#wants(name));
-      if (keys.servers.size + keys.addresses.size + keys.entries.size > 0) changes.push(keys);
+      if (left <= 0) break;
     }
     return changes;
+  }
+
+  #compute(name: ServiceName, changes: Keys[]): void {
+    const keys = this.desired.replace(name, this.#wants(name));
+    if (keys.servers.size + keys.addresses.size + keys.entries.size > 0) changes.push(keys);
   }
 
   #wants(name: ServiceName): ReturnType<typeof wants> | undefined {

@@ -47,6 +47,8 @@ export interface Service {
   readonly sourceRanges: readonly Cidr[] | undefined;
   /** Where load balancers ask whether this node has endpoints; 0 is nowhere. */
   readonly healthCheckNodePort: number;
+  /** Labelled as the cluster's DNS, whatever its ports are. */
+  readonly clusterDNS: boolean;
 }
 
 export type TrafficPolicy = "Cluster" | "Local";

@@ -48,6 +48,7 @@ export function decodeService(object: unknown): Decoded<ServiceName, Service> {
     internalTrafficPolicy,
     externalTrafficPolicy,
     ...readExposure(reader, { object, spec, type, clusterIPs, externalTrafficPolicy }),
+    clusterDNS: labelOf(object, "k8s-app") === "kube-dns",
   };
   return { kind: "wanted", name, value, rejections: reader.rejections };
 }

@@ -8,6 +8,7 @@ export function sameService(a: Service, b: Service): boolean {
     a.internalTrafficPolicy === b.internalTrafficPolicy &&
     a.externalTrafficPolicy === b.externalTrafficPolicy &&
     a.healthCheckNodePort === b.healthCheckNodePort &&
+    a.clusterDNS === b.clusterDNS &&
     sameList(a.clusterIPs, b.clusterIPs) &&
     sameList(a.ports, b.ports, samePort) &&
     sameList(a.externalIPs, b.externalIPs) &&

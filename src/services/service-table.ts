@@ -67,6 +67,13 @@ export class ServiceTable {
     return mergeSlices(this.#slicesOf.get(name) ?? []);
   }
 
+  /** Whether any endpoint of the Service runs on the node, ready or not. */
+  hasEndpointOn(name: ServiceName, nodeName: string): boolean {
+    for (const { endpoints } of this.#slicesOf.get(name) ?? [])
+      for (const list of endpoints.values()) if (list.some((endpoint) => endpoint.nodeName === nodeName)) return true;
+    return false;
+  }
+
   node(name: string): ClusterNode | undefined {
     return this.#nodes.get(name);
   }

@@ -40,6 +40,7 @@ test("a Service is reduced to what a proxy reads", () => {
     loadBalancerIPs: [],
     sourceRanges: undefined,
     healthCheckNodePort: 0,
+    clusterDNS: false,
   });
 });
 
@@ -60,6 +61,7 @@ test("a bare Service gets the API's defaults", () => {
       loadBalancerIPs: [],
       sourceRanges: undefined,
       healthCheckNodePort: 0,
+      clusterDNS: false,
     },
   });
 });

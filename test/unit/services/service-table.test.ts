@@ -58,6 +58,7 @@ describe("Services", () => {
     ["internal traffic policy", { internal: "Local" }],
     ["external traffic policy", { external: "Local" }],
     ["external IPs", { externalIPs: ["203.0.113.5"] }],
+    ["label of the cluster's DNS", { labels: { "k8s-app": "kube-dns" } }],
   ])("a change of its %s touches it", (_, change) => {
     const table = tableOf(before);
     const after = service("shop/web", { ...base, ...change });
@@ -106,6 +107,14 @@ describe("slices", () => {
     expect(table.apply(before)).toEqual([]);
     expect(table.apply(web)).toEqual([WEB]);
     expect(addresses(table)).toEqual(["10.0.0.1"]);
+  });
+
+  test("tell on which nodes endpoints run, in whatever state they are", () => {
+    const other = slice("shop/web-2", { endpoints: [{ ip: "10.0.0.2", node: "b", ready: false }] });
+    const table = tableOf(web, before, putSlice(other));
+    const nodes = ["a", "b", "c"];
+    expect(nodes.map((node) => table.hasEndpointOn(WEB, node))).toEqual([true, true, false]);
+    expect(table.hasEndpointOn(serviceName("shop", "api"), "a")).toBe(false);
   });
 
   test("one told again with other labels and another change time touches nothing", () => {
