@@ -17,6 +17,7 @@ type Key = keyof Config;
 
 const COMMANDS: Readonly<Record<Command, string>> = {
   run: "Program the kernel and keep it right until a signal (the default command)",
+  init: "Load kernel modules and set sysctls, then exit: what the agent cannot do in an unprivileged container",
   plan: "Print what this node would hold; touches nothing, needs no privilege",
   diff: "Compare that with this node's kernel, read only: exit code 0 equal, 2 different",
   cleanup: "Remove what is ours from this node's kernel, and nothing else",

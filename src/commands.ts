@@ -9,8 +9,11 @@ import { nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { kernelFamilies } from "./kernel/families.ts";
+import { runProcess } from "./kernel/iptables/process.ts";
 import type { NodeSetup, Observed } from "./kernel/kernel.ts";
+import { KERNEL_MODULES, loadModules } from "./kernel/modules.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
+import { SysctlClient } from "./kernel/sysctl.ts";
 import { createLogger, type Logger, levelOf } from "./log.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
 import { nodeSetup, staticRules } from "./node-setup.ts";
@@ -98,6 +101,20 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+/**
+ * Does what takes privilege: modules are loaded and sysctls set, so that the agent finds them right. Touches nothing of a
+ * Service. Rejects when a sysctl without which the agent cannot work is refused; all others were tried by then.
+ */
+export async function init(config: Config, output: Output): Promise<number> {
+  const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
+  for (const warning of warnings) output.err(`${warning}\n`);
+  const setup = setupHere(config, await kernelFamilies());
+  const sysctls = await new SysctlClient().apply(setup.sysctls);
+  for (const line of sysctls.changed) output.out(`${line}\n`);
+  for (const warning of sysctls.warnings) output.err(`${warning}\n`);
+  return EXIT_OK;
 }
 
 /** Prints what this node would hold. Touches nothing and needs no privilege. */

@@ -18,7 +18,7 @@ import {
 import type { Cidr, IPAddress } from "./model/address.ts";
 import type { Scheduler } from "./model/ipvs.ts";
 
-export type Command = "run" | "plan" | "diff" | "cleanup";
+export type Command = "run" | "init" | "plan" | "diff" | "cleanup";
 
 /** All that can be configured, read and checked. */
 export interface Config {
@@ -75,6 +75,7 @@ const ALL: readonly Command[] = ["run", "plan", "diff", "cleanup"];
 const WANTING: readonly Command[] = ["run", "plan", "diff"];
 const WRITING: readonly Command[] = ["run", "cleanup"];
 const AGENT: readonly Command[] = ["run"];
+const PREPARING: readonly Command[] = ["run", "init"];
 const SHOWING: readonly Command[] = ["plan", "diff"];
 const COUNT = integerFrom(0, Number.MAX_SAFE_INTEGER);
 
@@ -188,7 +189,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "ipvs-strict-arp",
     fallback: "false",
     help: "Set arp_ignore to 1 and arp_announce to 2, so that the node answers ARP only for addresses of that interface",
-    commands: AGENT,
+    commands: PREPARING,
     parse: parseBoolean,
   },
   conntrackMaxPerCore: {
@@ -196,7 +197,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     placeholder: "N",
     fallback: "32768",
     help: "Connections to track for each core; 0 leaves the kernel's limit as it is",
-    commands: AGENT,
+    commands: PREPARING,
     parse: COUNT,
   },
   conntrackMin: {
@@ -204,7 +205,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     placeholder: "N",
     fallback: "131072",
     help: "Connections to track at least, however few the cores",
-    commands: AGENT,
+    commands: PREPARING,
     parse: COUNT,
   },
   metricsBindAddress: {

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { readCommandLine } from "./cli.ts";
-import { cleanup, diff, EXIT_FAILURE, EXIT_OK, type Output, plan, run } from "./commands.ts";
+import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, type Output, plan, run } from "./commands.ts";
 import type { Command, Config } from "./config.ts";
 import { version } from "./version.ts";
 
@@ -33,6 +33,8 @@ function carryOut(command: Command, config: Config): Promise<number> {
   switch (command) {
     case "run":
       return run(config, output, signalOfProcess());
+    case "init":
+      return init(config, output);
     case "plan":
       return plan(config, output);
     case "diff":

@@ -24,6 +24,7 @@ describe("commands", () => {
     ["run --manifests m", "run"],
     ["plan --manifests m", "plan"],
     ["--manifests m diff -o json", "diff"],
+    ["init --conntrack-min 0 --manifests m", "init"],
     ["cleanup", "cleanup"],
     ["cleanup --manifests m --drain-timeout 1m --ipvs-exclude-cidrs 10.0.0.0/8", "cleanup"],
   ])("%s is %s", (line, command) => {
@@ -31,7 +32,8 @@ describe("commands", () => {
   });
 });
 
-test("cleanup needs no node name, so a host name that is no name for a Node does not stop it", () => {
+test("init and cleanup need no node name, so a host name that is no name for a Node does not stop them", () => {
+  expect(read("init", {}, "(none)")).toMatchObject({ kind: "command", command: "init" });
   expect(read("cleanup", {}, "(none)")).toMatchObject({ kind: "command", command: "cleanup" });
   expect(read("plan --manifests m", {}, "(none)")).toMatchObject({ kind: "refused" });
 });
@@ -98,7 +100,7 @@ describe("mistakes", () => {
     ["cleanup --o text", ['Unknown flag "--o"', 'Unexpected argument "text"']],
     ["cleanup --constructor", ['Unknown flag "--constructor"']],
     ["cleanup now -- then", ['Unexpected argument "now"', 'Unexpected argument "then"']],
-    ["clean --manifests m", ['Unknown command "clean": use run, plan, diff, cleanup']],
+    ["clean --manifests m", ['Unknown command "clean": use run, init, plan, diff, cleanup']],
     ["cleanup --drain-timeout", ["Missing value: --drain-timeout DURATION"]],
     ["cleanup --drain-timeout --masquerade-all", ["Missing value: --drain-timeout DURATION"]],
     ["cleanup -o json", ["-o is of no use to cleanup: it belongs to plan and diff"]],

@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { ProcessResult } from "../../../src/kernel/iptables/process.ts";
+import { KERNEL_MODULES, loadModules } from "../../../src/kernel/modules.ts";
+
+/** A modprobe that ends like this. */
+const modprobe = (result: Partial<ProcessResult>) => async () => ({ code: 0, stdout: "", stderr: "", ...result });
+
+test("all modules are asked for at once", async () => {
+  const asked: string[] = [];
+  const run = async (file: string, args: readonly string[]) => {
+    asked.push([file, ...args].join(" "));
+    return { code: 0, stdout: "", stderr: "" };
+  };
+  expect(await loadModules(["ip_vs", "dummy"], run)).toEqual({ changed: [], warnings: [] });
+  expect(asked).toEqual(["modprobe --all ip_vs dummy"]);
+});
+
+test.each([
+  ["each module that is missing", { code: 1, stderr: "no module a\nno module b\n" }, ["no module a", "no module b"]],
+  ["a program that is missing", { code: 127, stderr: "spawn modprobe ENOENT" }, ["spawn modprobe ENOENT"]],
+  ["a failure without a word", { code: 1 }, ["modprobe ended with 1"]],
+])("%s is a warning", async (_what, result, warnings) => {
+  expect((await loadModules(["a", "b"], modprobe(result))).warnings).toEqual(warnings);
+});
+
+test("what a guest must load for the tests, a node loads too, but for the tables of legacy iptables and the tests' own links", () => {
+  const text = readFileSync(new URL("../../support/modules.txt", import.meta.url), "utf8");
+  const needed = text.replace(/^#.*$/gm, "").split(/\s+/).filter(Boolean);
+  const others = needed.filter((name) => !/^(veth|bridge|ip6?table_\w+)$/.test(name));
+  expect(others.length).toBeGreaterThan(20);
+  expect(others.filter((name) => !KERNEL_MODULES.includes(name))).toEqual([]);
+});
