@@ -19,6 +19,21 @@ const bindingBesideBundle: Plugin = {
   },
 };
 
+/**
+ * Of client-node only KubeConfig is used. What it imports besides would cost 15 MB of memory: the generated clients, and
+ * transports and providers that `watch/kubeconfig.ts` refuses before they are reached (proxies, OIDC, gcp, azure).
+ */
+const kubeConfigAlone: Plugin = {
+  name: "kube-config-alone",
+  setup(setup) {
+    const filter = /^(\.\/gen\/index\.js|undici|openid-client|socks|socks-proxy-agent|hpagent|jsonpath-plus|rfc4648)$/;
+    setup.onResolve({ filter }, ({ importer }) =>
+      importer.includes("/@kubernetes/client-node/dist/") ? { path: "left-out", namespace: "nothing" } : undefined,
+    );
+    setup.onLoad({ filter: /.*/, namespace: "nothing" }, () => ({ contents: "module.exports = {};", loader: "js" }));
+  },
+};
+
 const { version } = JSON.parse(await readFile("package.json", "utf8"));
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist");
@@ -45,7 +60,7 @@ await build({
       "const __dirname = __dirnameOf(__filename);",
     ].join("\n"),
   },
-  plugins: [bindingBesideBundle],
+  plugins: [bindingBesideBundle, kubeConfigAlone],
 });
 await chmod("dist/kube-ipvs.mjs", 0o755);
 for (const platform of PLATFORMS)

@@ -36,6 +36,8 @@ export interface AgentParts {
   readonly metrics: Metrics;
   /** Resolves after the event loop had a turn. */
   readonly nextTurn: () => Promise<void>;
+  /** Which first lists the source has not told yet and why, for people. */
+  readonly missing: () => string;
   /** From 0 to 1. */
   readonly random: () => number;
 }
@@ -122,8 +124,9 @@ export class Agent {
 
   /** The answer of a health endpoint. */
   probe(probe: Probe): HealthAnswer {
-    const { clock, metrics } = this.#parts;
-    const answer = answerProbe(probe, this.#health, clock.now(), -new Date(clock.now()).getTimezoneOffset());
+    const { clock, metrics, missing } = this.#parts;
+    const facts = { ...this.#health, missing: this.#state.table.listed ? "" : missing() || "unknown" };
+    const answer = answerProbe(probe, facts, clock.now(), -new Date(clock.now()).getTimezoneOffset());
     metrics.recordProbe(probe, answer);
     return answer;
   }

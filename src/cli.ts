@@ -11,6 +11,7 @@ export type Invocation =
 
 interface Environment {
   readonly NODE_NAME?: string | undefined;
+  readonly KUBERNETES_SERVICE_HOST?: string | undefined;
 }
 
 type Key = keyof Config;
@@ -35,7 +36,8 @@ const KEY_OF_FLAG: ReadonlyMap<string, Key> = new Map(
  * lists by comma and by repetition, else the last one counts. Flags of the agent are taken by every command, so that
  * the arguments of a DaemonSet serve `diff` and `cleanup` too.
  *
- * `env` is asked for NODE_NAME (the downward API), `hostname` is the last resort for the node name.
+ * `env` is asked for NODE_NAME (the downward API) and KUBERNETES_SERVICE_HOST (whether this is a pod), `hostname` is the
+ * last resort for the node name.
  */
 export function readCommandLine(argv: readonly string[], env: Environment, hostname: string): Invocation {
   const line = readArguments(argv);
@@ -47,7 +49,13 @@ export function readCommandLine(argv: readonly string[], env: Environment, hostn
   const nodeName = isNamed ? nodeNameSource(line.given.nodeName, env, hostname) : ANY_NODE;
   const given = { ...line.given, nodeName };
   const { config, problems } = readConfig(given);
-  const all = [...line.problems, ...commandProblems(command, line.given), ...problems];
+  const isPod = env.KUBERNETES_SERVICE_HOST !== undefined;
+  const all = [
+    ...line.problems,
+    ...commandProblems(command, line.given),
+    ...sourceProblems(command, config, isPod),
+    ...problems,
+  ];
   if (all.length > 0) return { kind: "refused", problems: all };
   return { kind: "command", command, config };
 }
@@ -139,16 +147,24 @@ function nodeNameSource(given: Given | undefined, env: Environment, hostname: st
 }
 
 function commandProblems(command: Command, given: Line["given"]): readonly string[] {
-  const problems = KEYS.flatMap((key) => {
+  return KEYS.flatMap((key) => {
     const source = given[key]?.source;
     const { commands } = SETTINGS[key];
     if (source === undefined || commands.includes("run") || commands.includes(command)) return [];
     return [`${source} is of no use to ${command}: it belongs to ${commands.join(" and ")}`];
   });
-  const needsManifests = SETTINGS.manifests.commands.includes(command);
-  if (needsManifests && (given.manifests?.text ?? "") === "")
-    problems.push(`${command} needs --manifests PATH: manifests are the only source of Services so far`);
-  return problems;
+}
+
+/** Services come from one place, which must be known. */
+function sourceProblems(command: Command, config: Config, isPod: boolean): readonly string[] {
+  if (!SETTINGS.manifests.commands.includes(command)) return [];
+  const api = config.kubeconfig !== "" ? "--kubeconfig" : config.servers.length > 0 ? "--master" : "";
+  if (config.manifests !== "")
+    return api === "" ? [] : [`--manifests and ${api} are both a source of Services: give one of them`];
+  if (api !== "" || isPod) return [];
+  return [
+    `${command} needs a source of Services: --kubeconfig PATH, --master URL or --manifests PATH (this is no pod with a service account: KUBERNETES_SERVICE_HOST is not set)`,
+  ];
 }
 
 /** Help for one command, or for the agent and the list of commands. */

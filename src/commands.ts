@@ -2,6 +2,7 @@ import { availableParallelism, release } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "./agent.ts";
+import { ClusterSource, readCluster } from "./cluster-source.ts";
 import type { Config } from "./config.ts";
 import { conflictRejections } from "./desired/conflicts.ts";
 import { PROXY_CHAINS } from "./desired/masquerade.ts";
@@ -20,8 +21,9 @@ import { nodeSetup, staticRules } from "./node-setup.ts";
 import { type Evidence, isExcluded, isOurs } from "./reconcile/ownership.ts";
 import { Metrics } from "./serve/metrics.ts";
 import { healthServer, listen, metricsServer } from "./serve/server.ts";
+import { registerWatchMetrics } from "./serve/watch-metrics.ts";
 import { systemClock } from "./system-clock.ts";
-import { readManifests, watchManifests } from "./watch/manifests.ts";
+import type { ClusterState } from "./watch/api-source.ts";
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
@@ -39,11 +41,13 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     { level: levelOf(config.verbosity), format: config.loggingFormat },
     { write: output.out },
   );
-  logger.info({ node: config.nodeName, manifests: config.manifests, pid: process.pid }, "kube-ipvs starts");
+  logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   const families = await kernelFamilies();
   const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
   const registry = new Registry();
   const metrics = new Metrics({ registry, families, netlink: () => kernel.counters });
+  const source = new ClusterSource(config);
+  registerWatchMetrics(registry, () => source.watches());
   const setup = setupHere(config, families);
   const agent = new Agent(config, setup, {
     kernel,
@@ -51,6 +55,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     logger,
     metrics,
     nextTurn: () => nextTurn(),
+    missing: () => source.missing(),
     random: Math.random,
   });
   const ended = new AbortController();
@@ -59,9 +64,11 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     await Promise.all(
       [
         serve(config, { registry, agent, logger, signal: either }),
-        watchManifests(config.manifests, {
+        source.run({
           onEvent: (event) => agent.accept(event),
           onRejections: (all, fresh) => agent.reject(all, fresh),
+          clock: systemClock,
+          random: Math.random,
           logger,
           signal: either,
         }),
@@ -119,14 +126,23 @@ export async function init(config: Config, output: Output): Promise<number> {
 
 /** Prints what this node would hold. Touches nothing and needs no privilege. */
 export async function plan(config: Config, output: Output): Promise<number> {
-  const planned = await planOf(config, FAMILIES);
+  const planned = await planOf(config, await readCluster(config, quietLogger(output)), FAMILIES);
   output.out(config.output === "json" ? renderPlanJson(planned) : renderPlanText(planned));
   return EXIT_OK;
 }
 
-/** What the manifests want of the node. Its addresses are the given ones, else those of its Node object, else as told. */
-async function planOf(config: Config, families: readonly IPFamily[], addresses?: readonly IPAddress[]): Promise<Plan> {
-  const { events, rejections } = await readManifests(config.manifests);
+/** For commands whose output is not a log: only what someone must act on. */
+function quietLogger(output: Output): Logger {
+  return createLogger({ level: "error", format: "text" }, { write: output.err });
+}
+
+/** What the cluster wants of the node. Its addresses are the given ones, else those of its Node object, else as told. */
+function planOf(
+  config: Config,
+  { events, rejections }: ClusterState,
+  families: readonly IPFamily[],
+  addresses?: readonly IPAddress[],
+): Plan {
   const state = new ProxyState(nodeFacts(config, families, undefined, []));
   for (const event of events) state.apply(event);
   const node = state.table.node(config.nodeName);
@@ -156,7 +172,8 @@ export async function diff(config: Config, output: Output): Promise<number> {
   const families = await kernelFamilies();
   const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
   try {
-    const planned = await planOf(config, families, await kernel.nodeAddresses());
+    const cluster = await readCluster(config, quietLogger(output));
+    const planned = planOf(config, cluster, families, await kernel.nodeAddresses());
     const { changed, warnings } = await kernel.inspect(setupHere(config, families));
     const observed = await kernel.observe("all");
     const evidence = evidenceOf(observed);

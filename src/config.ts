@@ -13,6 +13,7 @@ import {
   parseNodePortAddresses,
   parsePeriodMs,
   parseScheduler,
+  parseServers,
   parseText,
 } from "./flag-values.ts";
 import type { Cidr, IPAddress } from "./model/address.ts";
@@ -24,6 +25,10 @@ export type Command = "run" | "init" | "plan" | "diff" | "cleanup";
 export interface Config {
   /** File or folder of manifests; "" for none. */
   readonly manifests: string;
+  /** Path of a kubeconfig; "" for none. */
+  readonly kubeconfig: string;
+  /** URLs of API servers, the preferred first; empty: the one of the kubeconfig, or of the cluster around this pod. */
+  readonly servers: readonly string[];
   readonly nodeName: string;
   /** The node's own addresses, for want of a Node object or instead of what it says; empty: not given. */
   readonly nodeIPs: readonly IPAddress[];
@@ -90,9 +95,26 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "manifests",
     placeholder: "PATH",
     fallback: "",
-    help: "File or folder of YAML and JSON manifests (Services, EndpointSlices, Nodes), read again when it changes",
+    help: "File or folder of YAML and JSON manifests, read again when it changes, instead of an API server",
     commands: WANTING,
     parse: parseText,
+  },
+  kubeconfig: {
+    flag: "kubeconfig",
+    placeholder: "PATH",
+    fallback: "",
+    help: "Where the API server is and how to be let in. Without it the service account of the pod",
+    commands: WANTING,
+    parse: parseText,
+  },
+  servers: {
+    flag: "master",
+    placeholder: "URL,...",
+    list: true,
+    fallback: "",
+    help: "API servers instead of the configured one, the preferred first: the next is taken when one cannot be reached",
+    commands: WANTING,
+    parse: parseServers,
   },
   nodeName: {
     flag: "hostname-override",

@@ -114,6 +114,15 @@ export const parseClusterCidrs: Parse<readonly Cidr[]> = (text, refuse) => {
   return networks;
 };
 
+/** Comma list of API servers, as "https://10.0.0.1:6443"; without TLS where it says http. */
+export const parseServers: Parse<readonly string[]> = (text, refuse) =>
+  items(text).map((item) => {
+    const url = URL.parse(item);
+    if (url === null || !/^https?:$/.test(url.protocol)) refuse(`"${item}" is not a URL like https://10.0.0.1:6443`);
+    else if (url.username !== "") refuse("must not hold credentials: they belong into a kubeconfig");
+    return item;
+  });
+
 /** Networks (none: every address), or the word `primary` alone. */
 export const parseNodePortAddresses: Parse<readonly Cidr[] | "primary"> = (text, refuse) => {
   const words = items(text);

@@ -8,12 +8,14 @@ import type { SyncReport } from "../reconcile/sync-report.ts";
  * - `failingSinceMs`: since when the kernel could not be asked; 0 while it answers.
  * - `synced`: a sync has once left nothing to be programmed but what the kernel refused.
  * - `node`: our Node object; undefined while unknown.
+ * - `missing`: first lists that have not come, for people; "" when all have.
  */
 export interface HealthFacts {
   readonly families: readonly IPFamily[];
   readonly syncPeriodMs: number;
   readonly startedAtMs: number;
   readonly node: Pick<ClusterNode, "leaving"> | undefined;
+  readonly missing: string;
   readonly synced: boolean;
   readonly lastSyncMs: number;
   readonly lastSuccessMs: number;
@@ -25,7 +27,15 @@ export interface HealthFacts {
 export function healthAtStart(
   start: Pick<HealthFacts, "families" | "syncPeriodMs" | "startedAtMs" | "node">,
 ): HealthFacts {
-  return { ...start, synced: false, lastSyncMs: 0, lastSuccessMs: 0, oldestPendingMs: 0, failingSinceMs: 0 };
+  return {
+    ...start,
+    missing: "",
+    synced: false,
+    lastSyncMs: 0,
+    lastSuccessMs: 0,
+    oldestPendingMs: 0,
+    failingSinceMs: 0,
+  };
 }
 
 /** Whether all that is wanted is in the kernel: nothing was refused, or waits for its retry. */
@@ -74,7 +84,7 @@ export type Probe = "healthz" | "livez" | "readyz";
  *   periods. A refused key alone does not count: a restart would ask the same again.
  * - healthz: livez, and the node is known and stays. Load balancers ask this, and one Service that the kernel refuses
  *   must not take every node from all Services.
- * - readyz: livez, the first sync is complete, and nothing, refused keys included, has waited for two sync periods. So a
+ * - readyz: livez, the first lists have come, the first sync is complete, and nothing, refused keys included, has waited for two sync periods. So a
  *   rollout stops at the first node on which something cannot be programmed.
  *
  * `utcOffsetMinutes` is of the time zone in which times are shown.
@@ -92,12 +102,12 @@ export function answerProbe(probe: Probe, facts: HealthFacts, nowMs: number, utc
       return answer(isAlive && nodeEligible, { nodeEligible, healthy: isAlive });
     }
     case "readyz": {
-      const isReady = isAlive && facts.synced && !isOld(facts.oldestPendingMs);
-      return answer(isReady, { healthy: isReady });
+      const reason = isAlive ? unreadiness(facts, isOld(facts.oldestPendingMs)) : "the kernel is not being programmed";
+      return answer(reason === "", { healthy: reason === "", ...(reason !== "" && { reason }) });
     }
   }
 
-  function answer(isGood: boolean, verdict: { nodeEligible?: boolean; healthy: boolean }): HealthAnswer {
+  function answer(isGood: boolean, verdict: Verdict): HealthAnswer {
     const updatedMs = Math.max(facts.startedAtMs, facts.lastSuccessMs);
     const lastUpdated = goTime(updatedMs, utcOffsetMinutes);
     const engine = { lastUpdated, healthy: verdict.healthy };
@@ -110,6 +120,20 @@ export function answerProbe(probe: Probe, facts: HealthFacts, nowMs: number, utc
     };
     return { status: isGood ? 200 : 503, body: JSON.stringify(body) };
   }
+}
+
+interface Verdict {
+  readonly nodeEligible?: boolean;
+  readonly healthy: boolean;
+  /** Why not ready, for people. */
+  readonly reason?: string;
+}
+
+/** What a living agent is not ready for; "" when it is. */
+function unreadiness({ missing, synced }: HealthFacts, isRefused: boolean): string {
+  if (missing !== "") return `first lists are missing: ${missing}`;
+  if (!synced) return "the first sync is not complete";
+  return isRefused ? "the kernel refuses something: see kube_ipvs_refused_keys and the log" : "";
 }
 
 /** Text of a time as Go's encoding/json writes it: RFC 3339, zeros at the end of the fraction cut; 0 is Go's zero time. */

@@ -4,7 +4,7 @@ import { ApiTransport } from "./api-transport.ts";
 import type { ClusterAccess } from "./kubeconfig.ts";
 import { ApiServerConfig } from "./kubeconfig.ts";
 import { Reflector, type ReflectorParts } from "./reflector.ts";
-import type { ReflectorStats } from "./reflector-stats.ts";
+import { missingLists, type ReflectorStats } from "./reflector-stats.ts";
 import { RejectionLedger } from "./rejection-ledger.ts";
 import { watchedNode, watchedServices, watchedSlices } from "./resources.ts";
 
@@ -47,12 +47,7 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
     onEvent: (event: ClusterEvent) => listener.onEvent(event),
     onRejections: (object: string, rejections: readonly Rejection[]) => ledger.record(object, rejections),
   };
-  const parts = { transport, sink, clock, random, logger };
-  const reflectors = [
-    new Reflector(watchedNode(options.nodeName), parts),
-    new Reflector(watchedSlices(), parts),
-    new Reflector(watchedServices(), parts),
-  ];
+  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger });
   const running = [
     ...reflectors.map((reflector) => reflector.run(signal)),
     ledger.run(clock, signal, (all, fresh) => listener.onRejections(all, fresh)),
@@ -67,4 +62,51 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
     },
   );
   return { finished, stats: () => reflectors.map((reflector) => reflector.stats) };
+}
+
+/** The state of a cluster at one time, or nearly: resources are read side by side. */
+export interface ClusterState {
+  readonly events: readonly ClusterEvent[];
+  readonly rejections: readonly Rejection[];
+}
+
+/**
+ * Reads the same once. Tries again as a watch does, but throws when not all is there after `patienceMs`, and when the
+ * configuration cannot be used.
+ */
+export async function readApiServer(
+  options: ApiSourceOptions,
+  { clock, random, logger }: Pick<ReflectorParts, "clock" | "random" | "logger">,
+  patienceMs: number,
+): Promise<ClusterState> {
+  const config = await ApiServerConfig.load(options);
+  const stop = new AbortController();
+  const { signal } = stop;
+  const events: ClusterEvent[] = [];
+  const rejections = new Map<string, readonly Rejection[]>();
+  let listed = 0;
+  const sink = {
+    onEvent: (event: ClusterEvent) => {
+      events.push(event);
+      if (event.kind === "listed" && ++listed === reflectors.length) stop.abort();
+    },
+    onRejections: (object: string, found: readonly Rejection[]) => void rejections.set(object, found),
+  };
+  const transport = new ApiTransport(config, { clock, logger, signal });
+  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger });
+  const running = reflectors.map((reflector) => reflector.run(signal));
+  await clock.sleep(patienceMs, signal);
+  const missing = missingLists(reflectors.map((reflector) => reflector.stats));
+  stop.abort();
+  await Promise.all(running);
+  if (missing !== "") throw new Error(`Cannot list all that is needed within ${patienceMs / 1000} s: ${missing}`);
+  return { events, rejections: [...rejections.values()].flat() };
+}
+
+function reflectorsOf(nodeName: string, parts: ReflectorParts) {
+  return [
+    new Reflector(watchedNode(nodeName), parts),
+    new Reflector(watchedSlices(), parts),
+    new Reflector(watchedServices(), parts),
+  ];
 }

@@ -77,11 +77,12 @@ export class ApiTransport implements Transport {
     this.#dropOutdated(credentials);
     for (let attempt = 1; ; attempt++) {
       const connection = await abortable(this.#connect(credentials), signal);
-      const isPlain = this.#config.servers[this.#server]?.protocol === "http:";
-      const secrets = isPlain ? {} : credentials.headers;
+      const server = this.#config.servers[this.#server];
+      const secrets = server?.protocol === "http:" ? {} : credentials.headers;
+      const prefix = server?.pathname.replace(/\/$/, "") ?? "";
       const headers = { "user-agent": USER_AGENT, accept: "application/json", ...secrets };
       try {
-        return await connection.request(path, headers, signal);
+        return await connection.request(`${prefix}${path}`, headers, signal);
       } catch (error) {
         if (!isUnprocessed(error) || attempt === ATTEMPTS) throw error;
         if (this.#connection === connection) this.#connection = undefined;

@@ -22,6 +22,7 @@ export class Inventory<Name extends string, Value> {
   /** While a list is read: what was there before it and has not come again. */
   #missing: Set<Name> | undefined;
   #outdated = 0;
+  #decodeErrors = 0;
   #listed = false;
 
   constructor(resource: WatchedResource<Name, Value>, sink: EventSink) {
@@ -36,6 +37,11 @@ export class Inventory<Name extends string, Value> {
   /** Events dropped because a newer version of the object had been told. */
   get outdated(): number {
     return this.#outdated;
+  }
+
+  /** Versions of objects of which something was rejected. */
+  get decodeErrors(): number {
+    return this.#decodeErrors;
   }
 
   /** A list begins. One that was begun and not completed has deleted nothing. */
@@ -58,6 +64,7 @@ export class Inventory<Name extends string, Value> {
     if (this.#isOutdated(name, object.resourceVersion)) return;
     this.#missing?.delete(name);
     const decoded = this.#resource.decode(object.object);
+    if (decoded.rejections.length > 0) this.#decodeErrors++;
     this.#tellRejections(name, decoded.rejections);
     switch (decoded.kind) {
       case "wanted":

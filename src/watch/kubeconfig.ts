@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { access, readFile, stat } from "node:fs/promises";
 import type { RequestOptions } from "node:https";
 import { dirname, isAbsolute, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { field, isJsonObject, type JsonObject } from "../services/object-reader.ts";
 
 export interface ClusterAccess {
-  /** Path of a kubeconfig; "" for none: in the cluster, unless `servers` are given. */
+  /** Path of a kubeconfig; "" for none: then the service account of the pod this is, else nobody's credentials. */
   readonly kubeconfig: string;
   /** URLs that take the place of the one in the configuration, the preferred first. */
   readonly servers: readonly string[];
@@ -57,7 +57,11 @@ export class ApiServerConfig {
   async credentials(): Promise<Credentials> {
     if ((await changeTime(this.#access.kubeconfig)) !== this.#changedAtMs) await this.renew();
     const options: RequestOptions = {};
-    await this.#kubeConfig.applyToHTTPSOptions(options);
+    await this.#kubeConfig.applyToHTTPSOptions(options).catch((error: unknown) => {
+      // An exec plugin that fails without a word is an error without a message.
+      const reason = error instanceof Error && error.message !== "" ? error.message.trim() : "the exec plugin failed";
+      throw new Error(`Cannot get credentials: ${reason}`, { cause: error });
+    });
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(options.headers ?? {}))
       headers[name.toLowerCase()] = String(value).trim();
@@ -83,6 +87,9 @@ export class ApiServerConfig {
   }
 }
 
+/** Made for people at a keyboard, replaced by exec plugins; client-go has dropped the last two. */
+const UNSUPPORTED_PROVIDERS: ReadonlySet<string> = new Set(["oidc", "azure", "gcp"]);
+
 interface Loaded {
   readonly kubeConfig: KubeConfig;
   readonly server: URL;
@@ -90,24 +97,37 @@ interface Loaded {
   readonly changedAtMs: number;
 }
 
-async function load(access: ClusterAccess): Promise<Loaded> {
+async function load(options: ClusterAccess): Promise<Loaded> {
   // Imported when needed: it takes 30 MB, and an agent that reads manifests has no use for it.
   const { KubeConfig } = await import("@kubernetes/client-node/dist/config.js");
   const kubeConfig = new KubeConfig();
-  const changedAtMs = await changeTime(access.kubeconfig);
-  const [master] = access.servers;
-  if (access.kubeconfig !== "") {
-    kubeConfig.loadFromString(JSON.stringify(await readKubeconfig(access.kubeconfig)));
-    kubeConfig.makePathsAbsolute(dirname(access.kubeconfig));
-  } else if (master === undefined) {
-    kubeConfig.loadFromCluster(access.root);
+  const changedAtMs = await changeTime(options.kubeconfig);
+  const [master] = options.servers;
+  if (options.kubeconfig !== "") {
+    kubeConfig.loadFromString(JSON.stringify(await readKubeconfig(options.kubeconfig)));
+    kubeConfig.makePathsAbsolute(dirname(options.kubeconfig));
+  } else if (master === undefined || (await isPod(options.root))) {
+    kubeConfig.loadFromCluster(options.root);
   } else {
     const cluster = { name: "master", server: master, skipTLSVerify: isPlain(master) };
     kubeConfig.loadFromClusterAndUser(cluster, { name: "nobody" });
   }
   const cluster = kubeConfig.getCurrentCluster();
-  if (cluster?.proxyUrl) throw new Error(`Cannot use "${access.kubeconfig}": proxy-url is not supported`);
-  return { kubeConfig, server: serverUrl(master ?? cluster?.server, access), changedAtMs };
+  if (cluster?.proxyUrl) throw new Error(`Cannot use "${options.kubeconfig}": proxy-url is not supported`);
+  const provider = kubeConfig.getCurrentUser()?.authProvider?.name ?? "";
+  if (UNSUPPORTED_PROVIDERS.has(provider))
+    throw new Error(
+      `Cannot use "${options.kubeconfig}": auth-provider "${provider}" is not supported; use an exec plugin, a token file or client certificates`,
+    );
+  return { kubeConfig, server: serverUrl(master ?? cluster?.server, options), changedAtMs };
+}
+
+/** Whether there is a service account. With it `--master` says where to go, not as whom. */
+async function isPod(root: string): Promise<boolean> {
+  return await access(join(root, "/var/run/secrets/kubernetes.io/serviceaccount/token")).then(
+    () => true,
+    () => false,
+  );
 }
 
 function serverUrl(server: string | undefined, access: ClusterAccess): URL {
@@ -117,7 +137,10 @@ function serverUrl(server: string | undefined, access: ClusterAccess): URL {
       access.kubeconfig === "" ? "this is no pod: KUBERNETES_SERVICE_HOST is not set" : "no current cluster";
     throw new Error(`Cannot find an API server in "${access.kubeconfig}": ${where}`);
   }
-  return new URL(server);
+  const url = URL.parse(server);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new Error(`Cannot use "${access.kubeconfig}": server "${server}" is not an https or http URL`);
+  return url;
 }
 
 /** The document with what KubeConfig does not understand said in its words. */

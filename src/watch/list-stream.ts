@@ -18,12 +18,12 @@ export async function readPage(
   body: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
   onObject: (object: ApiObject) => void,
-  onProgress: () => void,
+  onProgress: (bytes: number) => void,
 ): Promise<PageEnd> {
   const splitter = new ItemSplitter();
   let metadata: unknown;
   const pumped = await pump(body, signal, (chunk) => {
-    onProgress();
+    onProgress(chunk.length);
     for (const part of splitter.push(chunk)) {
       const value = parsed(part);
       const object = part.kind === "item" ? apiObject(value) : undefined;

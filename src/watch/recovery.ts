@@ -147,3 +147,27 @@ function step(plan: Plan, wait: Wait, atLeastMs = 0): Step {
 export function endingReason(ending: Ending): string {
   return ending.kind === "refused" ? String(ending.status.code) : ending.kind;
 }
+
+/** The same for people, with what is known of the cause; "" for an end that is no trouble. */
+export function endingText(ending: Ending): string {
+  switch (ending.kind) {
+    case "ended":
+    case "silent":
+    case "listed":
+    case "current":
+    case "moved":
+      return "";
+    case "refused":
+      return `${ending.status.code} ${ending.status.message}`.trim();
+    case "no-answer":
+      return "no answer in time";
+    case "stalled":
+      return "the list stopped coming";
+    case "overdue":
+      return "a watch went on beyond its time";
+    case "lost":
+      return ending.reason;
+    case "malformed":
+      return `malformed: ${ending.reason}`;
+  }
+}

@@ -12,7 +12,13 @@ export interface ReflectorStats {
   readonly lists: number;
   /** Attempts that ended, by reason: "ended", "lost", "410", ... */
   readonly endings: ReadonlyMap<string, number>;
+  /** Why the last attempt failed; "" before any has, and once one is answered. */
+  readonly trouble: string;
   readonly events: number;
+  /** Of bodies, as they came. */
+  readonly bytes: number;
+  /** Versions of objects of which something could not be used. */
+  readonly decodeErrors: number;
   readonly bookmarks: number;
   /** Events dropped because a newer version of their object had been told. */
   readonly outdatedEvents: number;
@@ -22,4 +28,10 @@ export interface ReflectorStats {
   readonly lastBookmarkAtMs: number;
   /** When something last came from the server, an answer included; 0 before the first. */
   readonly lastContactAtMs: number;
+}
+
+/** Which first lists have not come yet and what last went wrong, for people; "" when all have come. */
+export function missingLists(stats: readonly ReflectorStats[]): string {
+  const missing = stats.filter(({ lists }) => lists === 0);
+  return missing.map(({ resource, trouble }) => (trouble === "" ? resource : `${resource} (${trouble})`)).join(", ");
 }

@@ -7,7 +7,7 @@ import { LineSplitter, textOf } from "./line-splitter.ts";
 import { MAX_OBJECT_BYTES, readPage } from "./list-stream.ts";
 import { pump } from "./pump.ts";
 import { listQuery, nextPageQuery, probeQuery, type Query, watchQuery } from "./queries.ts";
-import { type Ending, endingReason, type ListSource, nextStep, type Plan, type Step } from "./recovery.ts";
+import { type Ending, endingReason, endingText, type ListSource, nextStep, type Plan, type Step } from "./recovery.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiResponse, type Transport, TransportError } from "./transport.ts";
@@ -52,6 +52,8 @@ export class Reflector<Name extends string, Value> {
   #fieldSelector: string;
   #waiting = false;
   #lists = 0;
+  #trouble = "";
+  #bytes = 0;
   #events = 0;
   #bookmarks = 0;
   #lastEventAtMs = 0;
@@ -74,7 +76,10 @@ export class Reflector<Name extends string, Value> {
       objects: this.#inventory.size,
       lists: this.#lists,
       endings: this.#endings,
+      trouble: this.#trouble,
       events: this.#events,
+      bytes: this.#bytes,
+      decodeErrors: this.#inventory.decodeErrors,
       bookmarks: this.#bookmarks,
       outdatedEvents: this.#inventory.outdated,
       lastEventAtMs: this.#lastEventAtMs,
@@ -128,7 +133,7 @@ export class Reflector<Name extends string, Value> {
     allow();
     const lines = new LineSplitter();
     const pumped = await pump(response.body, dog.signal, (chunk) => {
-      this.#touch();
+      this.#touch(chunk.length);
       for (const line of lines.push(chunk)) {
         if (dog.signal.aborted) return lost(dog.signal.reason);
         const ending = this.#tell(parseWatchEvent(line));
@@ -185,8 +190,8 @@ export class Reflector<Name extends string, Value> {
         response.body,
         dog.signal,
         (object) => this.#inventory.upsert(object),
-        () => {
-          this.#touch();
+        (bytes) => {
+          this.#touch(bytes);
           dog.allow(LIST_SILENCE_MS, stalled);
         },
       );
@@ -216,8 +221,11 @@ export class Reflector<Name extends string, Value> {
     } catch (error) {
       return dog.expired ?? lost(error);
     }
-    this.#touch();
-    if (response.status === 200) return response;
+    this.#lastContactAtMs = this.#parts.clock.now();
+    if (response.status === 200) {
+      this.#trouble = "";
+      return response;
+    }
     return { kind: "refused", status: await readStatus(response, dog.signal), inStream: false };
   }
 
@@ -231,6 +239,7 @@ export class Reflector<Name extends string, Value> {
   #decide(ending: Ending): Step {
     const reason = endingReason(ending);
     this.#endings.set(reason, (this.#endings.get(reason) ?? 0) + 1);
+    this.#trouble = endingText(ending);
     const malformedBefore = this.#malformedAt === this.#version;
     this.#malformedAt = ending.kind === "malformed" ? this.#version : undefined;
     const step = this.#withoutFieldSelector(ending) ?? nextStep(this.#plan, ending, malformedBefore);
@@ -273,8 +282,10 @@ export class Reflector<Name extends string, Value> {
     return this.#plan.kind === "watch-list" || this.#plan.kind === "list";
   }
 
-  #touch(): void {
+  /** So much of a list or of a watch has come. */
+  #touch(bytes: number): void {
     this.#lastContactAtMs = this.#parts.clock.now();
+    this.#bytes += bytes;
   }
 }
 

@@ -1,8 +1,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { SourceWorld } from "../support/api/source-world.ts";
+import { apiService } from "../support/api/told-cluster.ts";
+import { finished } from "../support/namespace.ts";
 
 const root = join(import.meta.dirname, "../..");
 const elsewhere = mkdtempSync(join(tmpdir(), "kube-ipvs-bundle-"));
@@ -39,6 +42,48 @@ test("the bundle finds the netlink binding", () => {
   const { status, stderr } = run("diff", "--manifests", join(root, "examples/shop"), "--node-name", "node-1");
   expect([0, 1, 2]).toContain(status);
   expect(stderr).not.toMatch(/Cannot find module|\.node/);
+});
+
+describe("before an API server", () => {
+  async function served() {
+    const world = new SourceWorld();
+    onTestFinished(() => world.stop());
+    await world.serve();
+    world.model.behaviour.tokens = new Map([["secret", "kube-ipvs"]]);
+    world.model.store.put(
+      "/api/v1/services",
+      apiService("web", 80, { clusterIP: "10.96.0.7", clusterIPs: ["10.96.0.7"] }),
+    );
+    return world;
+  }
+
+  async function planned(world: SourceWorld, user: object) {
+    const kubeconfig = join(elsewhere, "kubeconfig");
+    writeFileSync(kubeconfig, world.kubeconfig(JSON.stringify(user)));
+    return await finished([process.execPath, bundle, "plan", "--kubeconfig", kubeconfig, "--node-name", "node-1"]);
+  }
+
+  const EXEC = { apiVersion: "client.authentication.k8s.io/v1", command: "echo" };
+
+  test.each([
+    ["a token", { token: "secret" }],
+    ["an exec plugin", { exec: { ...EXEC, args: ['{"status":{"token":"secret"}}'] } }],
+  ])("the bundle is let in with %s", async (_, user) => {
+    const { code, out, err } = await planned(await served(), user);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toContain("-A -t 10.96.0.7:80 -s rr");
+  });
+
+  test("a provider that is left out of the bundle is refused by its name", async () => {
+    const { code, err } = await planned(await served(), { "auth-provider": { name: "oidc", config: {} } });
+    expect(code).toBe(1);
+    expect(err).toMatch(/^Cannot use ".*kubeconfig": auth-provider "oidc" is not supported; use an exec plugin/);
+  });
+});
+
+test("generated clients of the API are not in the bundle", () => {
+  // With them and their transports it is twice the size, and takes 14 MB more of memory.
+  expect(statSync(bundle).size).toBeLessThan(3_000_000);
 });
 
 test("wrong arguments end with exit code 64", () => {

@@ -3,7 +3,7 @@ import { readCommandLine } from "../../src/cli.ts";
 import type { Config } from "../../src/config.ts";
 
 /** Arguments as one text; manifests are given unless the test is about them. */
-function read(line: string, env: { NODE_NAME?: string } = {}, hostname = "host") {
+function read(line: string, env: { NODE_NAME?: string; KUBERNETES_SERVICE_HOST?: string } = {}, hostname = "host") {
   return readCommandLine(line.split(" ").filter(Boolean), env, hostname);
 }
 
@@ -93,6 +93,37 @@ describe("node name", () => {
   });
 });
 
+describe("where Services come from", () => {
+  const POD = { KUBERNETES_SERVICE_HOST: "10.96.0.1" };
+
+  test.each<[string, object, Partial<Config>]>([
+    ["run --kubeconfig k", {}, { kubeconfig: "k", servers: [], manifests: "" }],
+    ["diff --master https://a,https://b --master=https://c", {}, { servers: ["https://a", "https://b", "https://c"] }],
+    ["plan --kubeconfig k --master https://a", POD, { kubeconfig: "k", servers: ["https://a"] }],
+    ["run", POD, { kubeconfig: "", servers: [], manifests: "" }],
+    ["run --manifests m", POD, { kubeconfig: "", servers: [], manifests: "m" }],
+  ])("%s with %j", (line, env, expected) => {
+    expect(read(line, env)).toMatchObject({ kind: "command", config: expected });
+  });
+
+  test.each(["run", "plan --manifests=", "diff --kubeconfig= --master="])("%s outside of a pod is nowhere", (line) => {
+    expect(problems(line)).toEqual([
+      expect.stringMatching(/^\w+ needs a source of Services: --kubeconfig PATH, --master URL or --manifests PATH/),
+    ]);
+  });
+
+  test.each([
+    ["run --manifests m --kubeconfig k", "--manifests and --kubeconfig"],
+    ["diff --manifests m --master https://a", "--manifests and --master"],
+  ])("%s is two places", (line, both) => {
+    expect(problems(line)).toEqual([`${both} are both a source of Services: give one of them`]);
+  });
+
+  test("cleanup takes the arguments of any agent", () => {
+    expect(read("cleanup --kubeconfig k --master https://a").kind).toBe("command");
+  });
+});
+
 describe("mistakes", () => {
   test.each([
     ["cleanup --bogus", ['Unknown flag "--bogus"']],
@@ -110,8 +141,6 @@ describe("mistakes", () => {
       "cleanup --node_name=a_b",
       ['Invalid --node-name "a_b": must be a DNS name of lower case letters, digits, - and .'],
     ],
-    ["run", ["run needs --manifests PATH: manifests are the only source of Services so far"]],
-    ["plan --manifests=", ["plan needs --manifests PATH: manifests are the only source of Services so far"]],
   ])("%s", (line, expected) => {
     expect(problems(line)).toEqual(expected);
   });
@@ -121,7 +150,7 @@ describe("mistakes", () => {
       'Unexpected argument "extra"',
       'Unknown flag "--bogus"',
       "Missing value: -v N",
-      "diff needs --manifests PATH: manifests are the only source of Services so far",
+      expect.stringContaining("diff needs a source of Services"),
       expect.stringContaining('Invalid --ipvs-scheduler "x"'),
     ]);
   });

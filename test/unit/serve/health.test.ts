@@ -117,6 +117,26 @@ describe("payload", () => {
     expect(JSON.parse(body)).toMatchObject({ lastUpdated: "2026-11-21T04:00:00Z", healthy: false });
   });
 
+  test.each<[string, HealthFacts, number, string | undefined]>([
+    ["lists are missing", { ...start, missing: "services (403 no)" }, 1, "first lists are missing: services (403 no)"],
+    ["the first sync is under way", start, 1, "the first sync is not complete"],
+    [
+      "a key has been refused for two periods",
+      again(refused, 119_000),
+      120_000,
+      "the kernel refuses something: see kube_ipvs_refused_keys and the log",
+    ],
+    [
+      "the kernel does not answer",
+      healthAfterFailure(good, START + 2000),
+      62_000,
+      "the kernel is not being programmed",
+    ],
+    ["all is well", good, 2000, undefined],
+  ])("readyz says why when %s", (_name, facts, afterMs, reason) => {
+    expect(JSON.parse(answerProbe("readyz", facts, START + afterMs, 0).body).reason).toBe(reason);
+  });
+
   test("without families there is no status", () => {
     const { body } = answerProbe("livez", { ...start, families: [] }, START, 0);
     expect(Object.keys(JSON.parse(body))).toEqual(["lastUpdated", "currentTime", "healthy"]);

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { Metrics, type NetlinkCounts } from "../../../src/serve/metrics.ts";
+import { registerWatchMetrics, type WatchCounts } from "../../../src/serve/watch-metrics.ts";
 import { syncReport } from "./reports.ts";
 
 const PREFIX = /^(kube_ipvs|kubeproxy)_/;
@@ -10,12 +11,14 @@ function harness(families: readonly ("IPv4" | "IPv6")[] = ["IPv4", "IPv6"]) {
   const registry = new Registry();
   const counts = { sends: 0, messages: 0, errors: new Map<string, number>() };
   const metrics = new Metrics({ registry, families, netlink: (): NetlinkCounts => counts });
+  const watches: WatchCounts[] = [];
+  registerWatchMetrics(registry, () => watches);
   /** The value of a sample by its exposed text, as `name{label="x"}`. */
   const sample = async (series: string) => {
     const line = (await registry.metrics()).split("\n").find((text) => text.startsWith(`${series} `));
     return line === undefined ? undefined : Number(line.slice(series.length + 1));
   };
-  return { registry, counts, metrics, sample };
+  return { registry, counts, watches, metrics, sample };
 }
 
 describe("names", () => {
@@ -195,6 +198,28 @@ test("netlink is counted as it stands at the scrape", async () => {
   expect(await sample("kube_ipvs_netlink_sends_total")).toBe(3);
   expect(await sample('kube_ipvs_netlink_errors_total{errno="ENOENT"}')).toBe(3);
   expect(await sample('kube_ipvs_netlink_errors_total{errno="other"}')).toBe(2);
+});
+
+test("watches of an API server are counted by resource as they stand at the scrape", async () => {
+  const { registry, watches, sample } = harness();
+  expect(await registry.metrics()).not.toMatch(/^kube_ipvs_watch_/m);
+  const endings = new Map([["lost", 2]]);
+  const counts = { objects: 3, lists: 1, events: 7, bytes: 9000, decodeErrors: 4, lastContactAtMs: 12_500 };
+  watches.push({ resource: "services", endings, ...counts }, { resource: "nodes", endings: new Map(), ...counts });
+  const seen = {
+    objects: 3,
+    lists_total: 1,
+    events_total: 7,
+    bytes_total: 9000,
+    decode_errors_total: 4,
+    last_contact_timestamp_seconds: 12.5,
+  };
+  for (const [name, value] of Object.entries(seen))
+    for (const resource of ["services", "nodes"])
+      expect(await sample(`kube_ipvs_watch_${name}{resource="${resource}"}`)).toBe(value);
+  endings.set("410", 1);
+  expect(await sample('kube_ipvs_watch_endings_total{resource="services",reason="lost"}')).toBe(2);
+  expect(await sample('kube_ipvs_watch_endings_total{resource="services",reason="410"}')).toBe(1);
 });
 
 test("the rest is recorded as it is told", async () => {

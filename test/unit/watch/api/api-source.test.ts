@@ -1,8 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { systemClock } from "../../../../src/system-clock.ts";
+import { readApiServer } from "../../../../src/watch/api-source.ts";
 import { testTls } from "../../../support/api/api-server.ts";
+import { SILENT_LOGGER } from "../../../support/api/silent-logger.ts";
 import { SourceWorld } from "../../../support/api/source-world.ts";
 import { until } from "../../../support/api/test-access.ts";
 import { apiService } from "../../../support/api/told-cluster.ts";
@@ -127,6 +130,35 @@ test("what is wrong with objects is told together, with what of it is new, and w
     [["7", "8", "9"], ["9"]],
     [["9"], []],
   ]);
+});
+
+describe("read once", () => {
+  const parts = { clock: systemClock, random: () => 0, logger: SILENT_LOGGER };
+
+  async function once(one: SourceWorld, patienceMs: number) {
+    const kubeconfig = join(await folder(), "kubeconfig");
+    await writeFile(kubeconfig, one.kubeconfig("{}"));
+    return await readApiServer({ kubeconfig, servers: [], root: "", nodeName: "node-1" }, parts, patienceMs);
+  }
+
+  test("a server tells all there is and what is wrong with it, and is left alone then", async () => {
+    const one = await world();
+    one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
+    const { events, rejections } = await once(one, 10_000);
+    expect(events.map(({ kind }) => kind).toSorted()).toEqual([
+      ...["listed", "listed", "listed", "node-upserted", "service-upserted"],
+    ]);
+    expect(rejections).toMatchObject([{ object: "Service demo/x" }]);
+    await until("all is closed", () => one.model.openWatches === 0);
+  });
+
+  test("a server that does not let us is named as the reason", async () => {
+    const one = await world();
+    one.model.behaviour.tokens = new Map([["other", "somebody"]]);
+    await expect(once(one, 300)).rejects.toThrow(
+      /^Cannot list all .* within 0.3 s: nodes \(401 Unauth.*services \(401/,
+    );
+  });
 });
 
 test("ten restarts of the server under churn cost no event and no more than a list each", async () => {

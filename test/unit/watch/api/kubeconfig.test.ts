@@ -97,6 +97,16 @@ describe("a kubeconfig", () => {
     ["that is none", "- 1\n", "no kubeconfig"],
     ["without a cluster", "apiVersion: v1\n", "no current cluster"],
     ["with a proxy", kubeconfig({ cluster: { "proxy-url": "http://proxy:3128" } }), "proxy-url is not supported"],
+    [
+      "with half an address",
+      kubeconfig({ cluster: { server: "api.test:port" } }),
+      'server "api.test:port" is not an https or http URL',
+    ],
+    ...["oidc", "gcp", "azure"].map((name): [string, string, string] => [
+      `with auth-provider ${name}`,
+      kubeconfig({ user: { "auth-provider": { name, config: {} } } }),
+      `auth-provider "${name}" is not supported; use an exec plugin, a token file or client certificates`,
+    ]),
   ])("%s cannot be loaded", async (_, text, reason) => {
     const path = await folder(text === "" ? {} : { config: text });
     const access = { kubeconfig: join(path, "config"), servers: [], root: "" };
@@ -134,9 +144,13 @@ describe("an exec plugin", () => {
     });
   });
 
-  test("that fails is no credentials", async () => {
-    const { config } = await load({ user: { exec: { apiVersion: "v1", command: "/bin/false" } } });
-    await expect(config.credentials()).rejects.toThrow();
+  test.each([
+    ["/bin/false", [], "the exec plugin failed"],
+    ["/bin/sh", ["-c", "echo no session >&2; exit 1"], "no session"],
+    ["/no/such", [], "spawn /no/such ENOENT"],
+  ])("that fails is no credentials: %s %j", async (command, args, reason) => {
+    const { config } = await load({ user: { exec: { apiVersion: "v1", command, args } } });
+    await expect(config.credentials()).rejects.toThrow(`Cannot get credentials: ${reason}`);
   });
 });
 
@@ -166,6 +180,17 @@ describe("in the cluster", () => {
     expect(await config.credentials()).toEqual({
       headers: { authorization: "Bearer projected" },
       tls: { ...NOTHING, ca: "CA" },
+    });
+  });
+
+  test("servers given are asked instead, as the service account", async () => {
+    const { access } = await pod();
+    vi.stubEnv("KUBERNETES_SERVICE_HOST", undefined);
+    const config = await ApiServerConfig.load({ ...access, servers: ["https://one:1", "https://two:2"] });
+    expect(config.servers.map(String)).toEqual(["https://one:1/", "https://two:2/"]);
+    expect(await config.credentials()).toMatchObject({
+      headers: { authorization: "Bearer projected" },
+      tls: { ca: "CA" },
     });
   });
 

@@ -64,6 +64,13 @@ describe.each(ALL)("over %s", (protocol) => {
     expect((await transport.get("/nothing", never)).status).toBe(404);
   });
 
+  test("a server behind a path is asked below it", async () => {
+    const { server, clock, model } = await serve({ protocol });
+    const { transport } = transportTo(new TestAccess(`${server.url}/k8s/c-1/`), clock);
+    await transport.get(`${SERVICES}?limit=1`, never);
+    expect(model.requests.map(({ path }) => path)).toEqual([`/k8s/c-1${SERVICES}`]);
+  });
+
   test("the headers of a watch come before its first event, and an event when it happens", async () => {
     const { access, clock, model } = await serve({ protocol });
     const { transport } = transportTo(access, clock);

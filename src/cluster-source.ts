@@ -1,0 +1,53 @@
+import type { Config } from "./config.ts";
+import type { Logger } from "./log.ts";
+import { systemClock } from "./system-clock.ts";
+import {
+  type ApiListener,
+  type ApiSource,
+  type ApiSourceOptions,
+  type ClusterState,
+  readApiServer,
+  watchApiServer,
+} from "./watch/api-source.ts";
+import { readManifests, watchManifests } from "./watch/manifests.ts";
+import { missingLists, type ReflectorStats } from "./watch/reflector-stats.ts";
+
+/** How long a command that wants the state once waits for an API server. */
+const ONCE_MS = 30_000;
+
+/** Where Services come from, manifests or an API server as configured. To be run once. */
+export class ClusterSource {
+  readonly #config: Config;
+  #api: ApiSource | undefined;
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
+  /** Tells what there is and what changes until the signal aborts. Rejects when the configuration cannot be used. */
+  async run(listener: ApiListener): Promise<void> {
+    if (this.#config.manifests !== "") return await watchManifests(this.#config.manifests, listener);
+    this.#api = await watchApiServer(apiOptions(this.#config), listener);
+    await this.#api.finished;
+  }
+
+  /** Of each resource of the API server; none of manifests. */
+  watches(): readonly ReflectorStats[] {
+    return this.#api?.stats() ?? [];
+  }
+
+  /** What the first lists wait for, for people. */
+  missing(): string {
+    return this.#config.manifests === "" ? missingLists(this.watches()) : `manifests at "${this.#config.manifests}"`;
+  }
+}
+
+/** The state of the configured source, read once. Throws when it cannot be had, of an API server within 30 s. */
+export async function readCluster(config: Config, logger: Logger): Promise<ClusterState> {
+  if (config.manifests !== "") return await readManifests(config.manifests);
+  return await readApiServer(apiOptions(config), { clock: systemClock, random: Math.random, logger }, ONCE_MS);
+}
+
+function apiOptions({ kubeconfig, servers, nodeName }: Config): ApiSourceOptions {
+  return { kubeconfig, servers, nodeName, root: "" };
+}
