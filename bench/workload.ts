@@ -2,6 +2,7 @@ import type { IPAddress } from "../src/model/address.ts";
 import {
   type Endpoint,
   type EndpointSlice,
+  NO_CHOICES,
   portKey,
   type Service,
   serviceName,
@@ -25,6 +26,7 @@ export function service(index: number): Service {
     sourceRanges: undefined,
     healthCheckNodePort: 0,
     clusterDNS: false,
+    choices: NO_CHOICES,
   };
 }
 

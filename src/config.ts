@@ -8,7 +8,6 @@ import {
   parseBoolean,
   parseCidrs,
   parseClusterCidrs,
-  parseDurationMs,
   parseNodeName,
   parseNodePortAddresses,
   parsePeriodMs,
@@ -17,6 +16,7 @@ import {
   parseText,
 } from "./flag-values.ts";
 import type { Cidr, IPAddress } from "./model/address.ts";
+import { parseDurationMs } from "./model/duration.ts";
 import type { Scheduler } from "./model/ipvs.ts";
 
 export type Command = "run" | "init" | "plan" | "diff" | "cleanup";

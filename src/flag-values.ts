@@ -1,5 +1,7 @@
 import { type Cidr, type IPAddress, parseAddress, parseCidr } from "./model/address.ts";
+import { parseDurationMs } from "./model/duration.ts";
 import type { Scheduler } from "./model/ipvs.ts";
+import { SCHEDULERS } from "./model/scheduler.ts";
 
 /** Told what is wrong with a text, as a clause that follows the text in a message. */
 export type Refuse = (problem: string) => void;
@@ -12,35 +14,6 @@ export interface BindAddress {
   readonly address: IPAddress;
   readonly port: number;
 }
-
-/** The longest delay that a Node.js timer can hold (2^31-1 ms); a longer one would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-const MS_PER_UNIT: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-const DURATION = /^[+-]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
-const DURATION_PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
-
-/** A duration as Go's time.ParseDuration reads it ("30s", "1h15m", "250ms", "0"), in ms; never negative. */
-export const parseDurationMs: Parse<number> = (text, refuse) => {
-  if (!DURATION.test(text)) {
-    refuse('must be a duration like "30s", "1h15m" or "250ms"');
-    return 0;
-  }
-  let ms = 0;
-  for (const [, amount, unit] of text.matchAll(DURATION_PART)) ms += Number(amount) * (MS_PER_UNIT[unit ?? ""] ?? 0);
-  if (text.startsWith("-") && ms > 0) refuse("must not be negative");
-  if (ms > MAX_TIMER_MS) refuse("must be at most 596h");
-  return ms;
-};
 
 /** A duration above zero, in ms. */
 export const parsePeriodMs: Parse<number> = (text, refuse) => {
@@ -139,9 +112,6 @@ export const parseAddresses: Parse<readonly IPAddress[]> = (text, refuse) =>
     if (address === undefined) refuse(`"${item}" is not an IP address`);
     return address ?? [];
   });
-
-/** The schedulers that Linux has (net/netfilter/ipvs); whether this kernel has the module only the kernel can say. */
-const SCHEDULERS = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh"] as const;
 
 /** A scheduler of IPVS; the empty text, kube-proxy's default, is rr. */
 export const parseScheduler: Parse<Scheduler> = (text, refuse) =>

@@ -14,10 +14,10 @@ import {
   type RealServer,
   type RealServerKey,
   realServer,
-  type SchedulerFlag,
   type VirtualServerKey,
   virtualServer,
 } from "../model/ipvs.ts";
+import { type Scheduling, usualScheduling } from "../model/scheduler.ts";
 import type { Endpoint, PortKey, Protocol, Service, ServicePort, TrafficPolicy } from "../model/service.ts";
 import { isLocal, selectEndpoints } from "../services/topology.ts";
 import { type Frontend, frontends } from "./frontends.ts";
@@ -43,8 +43,7 @@ export function wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly
   const servers = new Map<VirtualServerKey, ServerState>();
   for (const frontend of found) {
     const server = virtualServer(frontend.protocol, frontend.address, frontend.port, {
-      scheduler: facts.scheduler,
-      flags: flagsOf(facts),
+      ...schedulingOf(service, frontend.protocol, facts),
       persistenceSeconds: service.affinitySeconds,
     });
     if (!servers.has(server.key)) servers.set(server.key, { server, reals: realsOf(frontend) });
@@ -58,9 +57,10 @@ export function wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly
   return { servers, addresses: clusterIPs, entries: new Map(entries.map((entry) => [entry.key, entry])) };
 }
 
-/** `mh` without the port sends all connections of a client to one endpoint, which nobody asked for. */
-function flagsOf(facts: NodeFacts): readonly SchedulerFlag[] {
-  return facts.scheduler === "mh" ? ["mh-port"] : [];
+/** The Service's own choice, else the node's. One-packet mode exists for UDP alone. */
+function schedulingOf({ choices }: Service, protocol: Protocol, facts: NodeFacts): Scheduling {
+  const { scheduler, flags } = choices.scheduling ?? usualScheduling(facts.scheduler);
+  return { scheduler, flags: choices.onePacket && protocol === "UDP" ? [...flags, "one-packet"] : flags };
 }
 
 /** The real servers of a frontend. Frontends of one port, family and policy share them: computed once, held once. */

@@ -1,5 +1,6 @@
 import type { Cidr, IPAddress, IPFamily } from "./address.ts";
 import type { Brand } from "./brand.ts";
+import type { Scheduling } from "./scheduler.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
 export const PROTOCOLS: readonly Protocol[] = ["TCP", "UDP", "SCTP"];
@@ -49,7 +50,20 @@ export interface Service {
   readonly healthCheckNodePort: number;
   /** Labelled as the cluster's DNS, whatever its ports are. */
   readonly clusterDNS: boolean;
+  readonly choices: ServiceChoices;
 }
+
+/** What a Service chooses for itself where the node's configuration would decide. */
+export interface ServiceChoices {
+  readonly scheduling: Scheduling | undefined;
+  /** Every datagram to a UDP port is scheduled by itself, as if it were a connection. */
+  readonly onePacket: boolean;
+  /** How long removed TCP endpoints may keep their connections, in ms; 0 cuts them. */
+  readonly drainTimeoutMs: number | undefined;
+}
+
+/** Shared by every Service that leaves all to the node. */
+export const NO_CHOICES: ServiceChoices = { scheduling: undefined, onePacket: false, drainTimeoutMs: undefined };
 
 export type TrafficPolicy = "Cluster" | "Local";
 

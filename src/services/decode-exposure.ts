@@ -1,6 +1,13 @@
 import { type Cidr, familyOf, type IPAddress, parseAddress, parseCidr } from "../model/address.ts";
 import type { Service, TrafficPolicy } from "../model/service.ts";
-import { annotationOf, field, isJsonObject, type JsonObject, type ObjectReader } from "./object-reader.ts";
+import {
+  annotationOf,
+  annotationPath,
+  field,
+  isJsonObject,
+  type JsonObject,
+  type ObjectReader,
+} from "./object-reader.ts";
 import { specialPurpose } from "./special-address.ts";
 
 export const SERVICE_TYPES = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] as const;
@@ -91,7 +98,7 @@ function readSourceRanges(reader: ObjectReader, { object, spec }: Exposable): re
   }
   const annotation = annotationOf(object, SOURCE_RANGES_ANNOTATION)?.trim() ?? "";
   if (annotation === "") return undefined;
-  return readRanges(reader, annotation.split(","), () => `metadata.annotations["${SOURCE_RANGES_ANNOTATION}"]`);
+  return readRanges(reader, annotation.split(","), () => annotationPath(SOURCE_RANGES_ANNOTATION));
 }
 
 function readRanges(

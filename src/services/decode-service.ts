@@ -7,6 +7,7 @@ import {
   type ServicePort,
   serviceName,
 } from "../model/service.ts";
+import { readChoices } from "./decode-choices.ts";
 import { readExposure, SERVICE_TYPES, type ServiceType } from "./decode-exposure.ts";
 import type { Decoded } from "./events.ts";
 import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
@@ -49,6 +50,7 @@ export function decodeService(object: unknown): Decoded<ServiceName, Service> {
     externalTrafficPolicy,
     ...readExposure(reader, { object, spec, type, clusterIPs, externalTrafficPolicy }),
     clusterDNS: labelOf(object, "k8s-app") === "kube-dns",
+    choices: readChoices(reader, object),
   };
   return { kind: "wanted", name, value, rejections: reader.rejections };
 }

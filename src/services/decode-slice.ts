@@ -11,6 +11,7 @@ import {
 import type { Decoded } from "./events.ts";
 import {
   annotationOf,
+  annotationPath,
   broken,
   field,
   identityOf,
@@ -199,6 +200,6 @@ function readChangeTime(reader: ObjectReader, slice: JsonObject): number {
   if (text === undefined || text === "") return 0;
   const time = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(time)) return time;
-  reader.reject(`metadata.annotations["${CHANGE_ANNOTATION}"]`, text, "must be a time as in RFC 3339");
+  reader.reject(annotationPath(CHANGE_ANNOTATION), text, "must be a time as in RFC 3339");
   return 0;
 }

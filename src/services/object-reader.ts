@@ -140,6 +140,19 @@ export function labelOf(object: JsonObject, label: string): string | undefined {
   return stringMapEntry(object, "labels", label);
 }
 
+const NO_ANNOTATIONS: JsonObject = {};
+
+/** All annotations; none when they are no object. */
+export function annotationsOf(object: JsonObject): JsonObject {
+  const annotations = field(field(object, "metadata"), "annotations");
+  return isJsonObject(annotations) ? annotations : NO_ANNOTATIONS;
+}
+
+/** Path of the annotation, for a rejection. */
+export function annotationPath(annotation: string): string {
+  return `metadata.annotations["${annotation}"]`;
+}
+
 /** The annotation's value; undefined when it is not there at all. */
 export function annotationOf(object: JsonObject, annotation: string): string | undefined {
   return stringMapEntry(object, "annotations", annotation);

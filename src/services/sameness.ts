@@ -1,4 +1,4 @@
-import type { ClusterNode, Endpoint, EndpointSlice, Service, ServicePort } from "../model/service.ts";
+import type { ClusterNode, Endpoint, EndpointSlice, Service, ServiceChoices, ServicePort } from "../model/service.ts";
 
 /** Nothing a proxy reads differs. */
 export function sameService(a: Service, b: Service): boolean {
@@ -13,7 +13,8 @@ export function sameService(a: Service, b: Service): boolean {
     sameList(a.ports, b.ports, samePort) &&
     sameList(a.externalIPs, b.externalIPs) &&
     sameList(a.loadBalancerIPs, b.loadBalancerIPs) &&
-    sameSourceRanges(a.sourceRanges, b.sourceRanges)
+    sameSourceRanges(a.sourceRanges, b.sourceRanges) &&
+    sameChoices(a.choices, b.choices)
   );
 }
 
@@ -39,6 +40,15 @@ export function sameNode(a: ClusterNode, b: ClusterNode): boolean {
 function sameSourceRanges(a: Service["sourceRanges"], b: Service["sourceRanges"]): boolean {
   if (a === undefined || b === undefined) return a === b;
   return sameList(a, b, (one, other) => one.text === other.text);
+}
+
+function sameChoices(a: ServiceChoices, b: ServiceChoices): boolean {
+  return (
+    a.onePacket === b.onePacket &&
+    a.drainTimeoutMs === b.drainTimeoutMs &&
+    a.scheduling?.scheduler === b.scheduling?.scheduler &&
+    sameList(a.scheduling?.flags ?? [], b.scheduling?.flags ?? [])
+  );
 }
 
 function samePort(a: ServicePort, b: ServicePort): boolean {

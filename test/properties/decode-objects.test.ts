@@ -21,6 +21,12 @@ const KINDS = [
       loadBalancerIPs: ["198.51.100.5"],
       sourceRanges: ["192.0.2.0/24"],
       healthCheckNodePort: 31000,
+      annotations: {
+        "kube-ipvs.io/scheduler": "mh",
+        "kube-ipvs.io/scheduler-flags": "mh-port",
+        "kube-ipvs.io/one-packet": "true",
+        "kube-ipvs.io/drain-timeout": "30s",
+      },
     }),
   },
   {

@@ -8,6 +8,7 @@ import {
   type VirtualServer,
   virtualServerKey,
 } from "../../model/ipvs.ts";
+import { namedFlags } from "../../model/scheduler.ts";
 import type { Protocol } from "../../model/service.ts";
 import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
 import { beginGenericMessage, endMessage, GENERIC_HEADER_BYTES, type Message, NLM_F_DUMP } from "../netlink/message.ts";
@@ -302,19 +303,15 @@ function decodeAddress(family: number, bytes: Uint8Array): IPAddress | undefined
   return undefined;
 }
 
-const FLAGS_OF: ReadonlyMap<string, readonly SchedulerFlag[]> = new Map<string, readonly SchedulerFlag[]>([
-  ["sh", ["sh-fallback", "sh-port", "flag-3"]],
-  ["mh", ["mh-fallback", "mh-port", "flag-3"]],
-]);
-const FLAGS_OF_OTHERS: readonly SchedulerFlag[] = ["flag-1", "flag-2", "flag-3"];
+const UNNAMED_FLAGS: readonly SchedulerFlag[] = ["flag-1", "flag-2", "flag-3"];
 const NO_FLAGS: readonly SchedulerFlag[] = [];
 const MEANT_FLAGS = IP_VS_SVC_F_ONEPACKET | IP_VS_SVC_F_SCHED1 | IP_VS_SVC_F_SCHED2 | IP_VS_SVC_F_SCHED3;
 
 /** Sorted. HASHED, which the kernel sets for itself, is left out; PERSISTENT is told by the timeout. */
 function decodeFlags(scheduler: string, bits: number): readonly SchedulerFlag[] {
   if ((bits & MEANT_FLAGS) === 0) return NO_FLAGS;
-  const own = FLAGS_OF.get(scheduler) ?? FLAGS_OF_OTHERS;
-  const candidates: readonly SchedulerFlag[] = ["one-packet", ...own];
+  const named = namedFlags(scheduler);
+  const candidates: readonly SchedulerFlag[] = ["one-packet", ...named, ...UNNAMED_FLAGS.slice(named.length)];
   return candidates.filter((flag) => (bits & FLAG_BITS[flag]) !== 0).sort();
 }
 

@@ -73,6 +73,30 @@ describe("virtual servers", () => {
     expect(servers(built("shop/web", spec, given))).toEqual(expected);
   });
 
+  test.each<[string, Record<string, string>, readonly string[]]>([
+    ["nothing", {}, ["TCP mh mh-port", "UDP mh mh-port"]],
+    ["a scheduler", { "kube-ipvs.io/scheduler": "lc" }, ["TCP lc ", "UDP lc "]],
+    ["one-packet mode", { "kube-ipvs.io/one-packet": "true" }, ["TCP mh mh-port", "UDP mh mh-port,one-packet"]],
+    [
+      "both, and flags",
+      {
+        "kube-ipvs.io/scheduler": "sh",
+        "kube-ipvs.io/scheduler-flags": "sh-port",
+        "kube-ipvs.io/one-packet": "true",
+      },
+      ["TCP sh sh-port", "UDP sh one-packet,sh-port"],
+    ],
+  ])("a Service on a node with mh may choose %s", (_, annotations, expected) => {
+    const ports: readonly PortSpec[] = [
+      { name: "dns-tcp", port: 53 },
+      { name: "dns", port: 53, protocol: "UDP" },
+    ];
+    const found = built("shop/web", { ports, annotations }, {}, { scheduler: "mh" });
+    expect(
+      [...found.servers.values()].map(({ server: s }) => `${s.protocol} ${s.scheduler} ${s.flags.join()}`),
+    ).toEqual(expected);
+  });
+
   test("real servers are masqueraded with weight 1", () => {
     const [state] = built("shop/web", {}, slices("10.244.1.5")).servers.values();
     expect([...(state?.reals.values() ?? [])]).toMatchObject([{ weight: 1, forwarding: "masquerade" }]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { NO_CHOICES } from "../../../src/model/service.ts";
 import { decodeService } from "../../../src/services/decode-service.ts";
 import { type PortSpec, type ServiceSpec, service, serviceObject } from "../../support/builders.ts";
 
@@ -41,6 +42,7 @@ test("a Service is reduced to what a proxy reads", () => {
     sourceRanges: undefined,
     healthCheckNodePort: 0,
     clusterDNS: false,
+    choices: NO_CHOICES,
   });
 });
 
@@ -62,6 +64,7 @@ test("a bare Service gets the API's defaults", () => {
       sourceRanges: undefined,
       healthCheckNodePort: 0,
       clusterDNS: false,
+      choices: NO_CHOICES,
     },
   });
 });

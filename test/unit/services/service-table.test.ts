@@ -59,6 +59,9 @@ describe("Services", () => {
     ["external traffic policy", { external: "Local" }],
     ["external IPs", { externalIPs: ["203.0.113.5"] }],
     ["label of the cluster's DNS", { labels: { "k8s-app": "kube-dns" } }],
+    ["scheduler", { annotations: { "kube-ipvs.io/scheduler": "lc" } }],
+    ["drain timeout", { annotations: { "kube-ipvs.io/drain-timeout": "5s" } }],
+    ["one-packet mode", { annotations: { "kube-ipvs.io/one-packet": "true" } }],
   ])("a change of its %s touches it", (_, change) => {
     const table = tableOf(before);
     const after = service("shop/web", { ...base, ...change });
@@ -82,6 +85,16 @@ describe("Services", () => {
     const table = tableOf(put(service("shop/web", balanced)));
     expect(table.apply(put(service("shop/web", balanced)))).toEqual([]);
     expect(table.apply(put(service("shop/web", { ...balanced, ...change })))).toEqual([WEB]);
+  });
+
+  test("a change of its scheduler's flags touches it, the same ones in another order do not", () => {
+    const flagged = (flags: string) =>
+      put(
+        service("shop/web", { annotations: { "kube-ipvs.io/scheduler": "mh", "kube-ipvs.io/scheduler-flags": flags } }),
+      );
+    const table = tableOf(flagged("mh-port"));
+    expect(table.apply(flagged("mh-port,mh-fallback"))).toEqual([WEB]);
+    expect(table.apply(flagged("mh-fallback, mh-port"))).toEqual([]);
   });
 
   test("a deletion touches it, once", () => {
