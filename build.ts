@@ -1,5 +1,5 @@
 import { chmod, copyFile, mkdir, readFile, rm } from "node:fs/promises";
-import { build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 /** The platforms whose native netlink binding ships beside the bundle. */
 const PLATFORMS = ["linux-x64", "linux-arm64"];
@@ -34,34 +34,44 @@ const kubeConfigAlone: Plugin = {
   },
 };
 
-const { version } = JSON.parse(await readFile("package.json", "utf8"));
-await rm("dist", { recursive: true, force: true });
-await mkdir("dist");
-await build({
-  entryPoints: ["src/main.ts"],
-  outfile: "dist/kube-ipvs.mjs",
-  bundle: true,
-  platform: "node",
-  target: "node24",
-  format: "esm",
-  minifySyntax: true,
-  legalComments: "linked",
-  logLevel: "warning",
-  define: { KUBE_IPVS_VERSION: JSON.stringify(version) },
-  banner: {
-    // A small young generation costs nothing measurable here and saves tens of MB of resident memory.
-    js: [
-      "#!/usr/bin/env -S node --max-semi-space-size=2",
-      `import { createRequire as __createRequire } from "node:module";`,
-      `import { dirname as __dirnameOf } from "node:path";`,
-      `import { fileURLToPath as __toPath } from "node:url";`,
-      "const require = __createRequire(import.meta.url);",
-      "const __filename = __toPath(import.meta.url);",
-      "const __dirname = __dirnameOf(__filename);",
-    ].join("\n"),
-  },
-  plugins: [bindingBesideBundle, kubeConfigAlone],
-});
-await chmod("dist/kube-ipvs.mjs", 0o755);
-for (const platform of PLATFORMS)
-  await copyFile(`node_modules/netlink/prebuilds/${platform}/node.napi.node`, `dist/netlink.${platform}.node`);
+const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"));
+
+/** How a program becomes the one file that ships, or is measured in its place. */
+export function bundling(entry: string, outfile: string): BuildOptions {
+  return {
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    minifySyntax: true,
+    legalComments: "linked",
+    logLevel: "warning",
+    define: { KUBE_IPVS_VERSION: JSON.stringify(version) },
+    banner: {
+      // A small young generation costs nothing measurable here and saves tens of MB of resident memory.
+      js: [
+        "#!/usr/bin/env -S node --max-semi-space-size=2",
+        `import { createRequire as __createRequire } from "node:module";`,
+        `import { dirname as __dirnameOf } from "node:path";`,
+        `import { fileURLToPath as __toPath } from "node:url";`,
+        "const require = __createRequire(import.meta.url);",
+        "const __filename = __toPath(import.meta.url);",
+        "const __dirname = __dirnameOf(__filename);",
+      ].join("\n"),
+    },
+    plugins: [bindingBesideBundle, kubeConfigAlone],
+  };
+}
+
+async function main(): Promise<void> {
+  await rm("dist", { recursive: true, force: true });
+  await mkdir("dist");
+  await build(bundling("src/main.ts", "dist/kube-ipvs.mjs"));
+  await chmod("dist/kube-ipvs.mjs", 0o755);
+  for (const platform of PLATFORMS)
+    await copyFile(`node_modules/netlink/prebuilds/${platform}/node.napi.node`, `dist/netlink.${platform}.node`);
+}
+
+if (import.meta.main) await main();

@@ -17,3 +17,11 @@ export function distribution(samples: readonly number[]): Distribution {
 export function short(value: number): number {
   return Number(value.toPrecision(3));
 }
+
+/** The middle value, of an even number the mean of the two in the middle. */
+export function median(samples: readonly number[]): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const above = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const below = sorted[Math.ceil(sorted.length / 2) - 1] ?? Number.NaN;
+  return (above + below) / 2;
+}

@@ -4,6 +4,7 @@
 #   run.sh test           check, and the suites on a real IPVS kernel; the last line is "N passed, N failed, N skipped"
 #   run.sh demo           the shop of examples/ on a real IPVS kernel
 #   run.sh bench [SIZES]  the benchmarks on a real IPVS kernel
+#   run.sh bench watch    those of the watch layer, which need none
 #   run.sh kernel CMD...  any command on a real IPVS kernel
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -161,7 +162,10 @@ case "${1:-}" in
   bench)
     ensure_npm_packages
     shift
-    GUEST_SECONDS=${GUEST_SECONDS:-3600} in_kernel node bench/run.ts "$@"
+    case "${1:-}" in
+      watch) shift; node bench/watch.ts "$@" ;;
+      *) GUEST_SECONDS=${GUEST_SECONDS:-3600} in_kernel node bench/run.ts "$@" ;;
+    esac
     ;;
   kernel)
     ensure_npm_packages
@@ -169,7 +173,7 @@ case "${1:-}" in
     in_kernel "$@"
     ;;
   *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac

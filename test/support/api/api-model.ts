@@ -20,12 +20,16 @@ export interface ApiRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly authorization: string;
+  /** The header, "" without one. */
+  readonly acceptEncoding: string;
 }
 
 /** One answer on its way to the client. */
 export interface Reply {
   head(status: number, headers: Readonly<Record<string, string>>): void;
   write(bytes: Uint8Array): void;
+  /** Resolves when the client has taken so much of what was written that more may be. */
+  drained(): Promise<void>;
   /** The body is complete. */
   end(): void;
   /** Breaks the connection of this answer in the middle. */

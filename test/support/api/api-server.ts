@@ -3,7 +3,11 @@ import { createServer as createPlainServer, type IncomingMessage, type ServerRes
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse, type Http2Session } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import type { Writable } from "node:stream";
 import type { ApiModel } from "./api-model.ts";
+
+/** What answers the requests: the model, or another that tells more than fits in memory. */
+export type RequestHandler = Pick<ApiModel, "handle">;
 
 /** Valid for a hundred years and worth nothing: node cannot make certificates. */
 export function testTls(name: "a" | "b"): { readonly cert: string; readonly key: string } {
@@ -31,7 +35,7 @@ type Listener =
 
 /** The model behind a real socket: TLS with h2 and http/1.1 by ALPN, as kube-apiserver serves. */
 export class ApiServer {
-  readonly #model: ApiModel;
+  readonly #handler: RequestHandler;
   readonly #server: Listener;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<Http2Session>();
@@ -40,8 +44,8 @@ export class ApiServer {
   /** Connections accepted so far. */
   connections = 0;
 
-  private constructor(model: ApiModel, options: ApiServerOptions) {
-    this.#model = model;
+  private constructor(handler: RequestHandler, options: ApiServerOptions) {
+    this.#handler = handler;
     this.#scheme = options.protocol === "plain" ? "http" : "https";
     this.#server = options.protocol === "plain" ? createPlainServer() : secureServer(options);
     this.#server.on("request", (request: Request, response: Response) => this.#serve(request, response));
@@ -59,8 +63,8 @@ export class ApiServer {
     this.#server.on("tlsClientError", () => {});
   }
 
-  static async start(model: ApiModel, options: ApiServerOptions = {}): Promise<ApiServer> {
-    const server = new ApiServer(model, options);
+  static async start(handler: RequestHandler, options: ApiServerOptions = {}): Promise<ApiServer> {
+    const server = new ApiServer(handler, options);
     await new Promise<void>((resolve) => server.#server.listen(options.port ?? 0, "127.0.0.1", resolve));
     return server;
   }
@@ -107,12 +111,13 @@ export class ApiServer {
       return;
     }
     const url = new URL(request.url ?? "/", this.url);
-    const authorization = request.headers.authorization ?? "";
-    this.#model.handle(
-      { path: url.pathname, query: url.searchParams, authorization },
+    const { authorization = "", "accept-encoding": encoding = "" } = request.headers;
+    this.#handler.handle(
+      { path: url.pathname, query: url.searchParams, authorization, acceptEncoding: String(encoding) },
       {
         head: (status, headers) => writeHead(response, status, headers),
         write: (bytes) => void ("stream" in response ? response.write(bytes) : response.write(bytes)),
+        drained: () => drained("stream" in response ? response.stream : response),
         end: () => void response.end(),
         reset: () => ("stream" in response ? response.stream.close(8) : response.destroy()),
         onClose: (listener) => void response.on("close", listener),
@@ -129,6 +134,18 @@ function writeHead(response: Response, status: number, headers: Readonly<Record<
   }
   response.writeHead(status, headers);
   response.flushHeaders();
+}
+
+/** Resolves when what was written has been handed to the network, or never will be. */
+function drained(stream: Writable): Promise<void> {
+  if (!stream.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = () => {
+      stream.off("drain", end).off("close", end);
+      resolve();
+    };
+    stream.on("drain", end).on("close", end);
+  });
 }
 
 function secureServer(options: ApiServerOptions): Listener {

@@ -30,9 +30,10 @@ export class ModelTransport implements Transport {
     this.#model = model;
   }
 
-  get(path: string, signal: AbortSignal): Promise<ApiResponse> {
-    const url = new URL(path, "https://api.test");
-    const request = { path: url.pathname, query: url.searchParams, authorization: this.authorization };
+  get(pathAndQuery: string, signal: AbortSignal): Promise<ApiResponse> {
+    const url = new URL(pathAndQuery, "https://api.test");
+    const { pathname: path, searchParams: query } = url;
+    const request = { path, query, authorization: this.authorization, acceptEncoding: "" };
     const fault = this.fault(request);
     return new Promise((resolve, reject) => {
       const fail = () => reject(signal.reason);
@@ -49,6 +50,7 @@ export class ModelTransport implements Transport {
       const reply: Reply = {
         head: (status, headers) => resolve({ status, retryAfterMs: Number(headers["retry-after"] ?? 0) * 1000, body }),
         write: (bytes) => body.write(bytes),
+        drained: () => Promise.resolve(),
         end: () => body.end(),
         reset: () => body.reset(),
         onClose: (listener) => body.onClose(listener),

@@ -1,0 +1,104 @@
+/**
+ * `npm run bench -- watch`: what it costs to come to know a large cluster, over TLS and HTTP/2 from an API server in a
+ * process of its own: our watch layer with its table, and client-node's informers, each as a bundle in a process of its
+ * own with the same flags. Prints a table and writes it, with the figures as JSON, to bench/results/.
+ *
+ *   node bench/watch.ts [SERVICESxENDPOINTS,...]
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ClusterSize, serveCluster } from "./api/cluster-process.ts";
+import { median, short } from "./statistics.ts";
+import { bundleLikeAgent, bundleWhole } from "./watch/bundle.ts";
+import { measureSubject, type Outcome } from "./watch/measure-subject.ts";
+import { writeResults } from "./write-results.ts";
+
+const SIZES = (process.argv[2] ?? "10000x15,50000x10").split(",").map(sizeOf);
+const ROUNDS = 3;
+/** As the agent is started. */
+const FLAGS = ["--max-semi-space-size=2"];
+const SUBJECTS = {
+  table: { title: "watch layer and table", bundle: bundleLikeAgent },
+  informer: { title: "client-node informers", bundle: bundleWhole },
+};
+type Subject = keyof typeof SUBJECTS;
+
+interface Result extends ClusterSize {
+  readonly subject: Subject;
+  readonly rounds: readonly Outcome[];
+}
+
+function sizeOf(text: string): ClusterSize {
+  const [services = 0, endpoints = 0] = text.split("x").map(Number);
+  return { services, endpoints };
+}
+
+async function measure(subject: Subject, file: string, size: ClusterSize): Promise<Outcome> {
+  await using server = await serveCluster(size);
+  const outcome = await measureSubject(file, FLAGS, server.url);
+  const { services, endpoints } = outcome.held;
+  if (services !== size.services || endpoints !== size.services * size.endpoints) {
+    throw new Error(`${subject} holds ${services} Services and ${endpoints} endpoints`);
+  }
+  return outcome;
+}
+
+const HEAD = [
+  "Services / endpoints",
+  "subject",
+  "connect to complete",
+  "its CPU",
+  "CPU before",
+  "longest block",
+  "of it CPU",
+  "peak RSS",
+  "settled RSS",
+  "heap",
+  "RSS before",
+];
+
+function row({ services, endpoints, subject, rounds }: Result): readonly string[] {
+  const of = (pick: (outcome: Outcome) => number) => short(median(rounds.map(pick)));
+  return [
+    `${services} / ${services * endpoints}`,
+    SUBJECTS[subject].title,
+    `${of(({ completeMs }) => completeMs)} ms`,
+    `${of(({ complete }) => complete.cpuMs)} ms`,
+    `${of(({ before }) => before.cpuMs)} ms`,
+    `${of(({ complete }) => complete.longestBlockMs)} ms`,
+    `${of(({ complete }) => complete.longestBlockCpuMs)} ms`,
+    `${of(({ settled }) => settled.peakRssMiB)} MiB`,
+    `${of(({ settled }) => settled.rssMiB)} MiB`,
+    `${of(({ settled }) => settled.heapMiB)} MiB`,
+    `${of(({ before }) => before.rssMiB)} MiB`,
+  ];
+}
+
+const folder = mkdtempSync(join(tmpdir(), "kube-ipvs-bench-"));
+try {
+  const results: Result[] = [];
+  for (const size of SIZES) {
+    for (const subject of ["table", "informer"] as const) {
+      process.stderr.write(
+        `measuring ${SUBJECTS[subject].title} with ${size.services} Services x ${size.endpoints} endpoints\n`,
+      );
+      const file = await SUBJECTS[subject].bundle(join(import.meta.dirname, `watch/${subject}-subject.ts`), folder);
+      const rounds: Outcome[] = [];
+      for (let round = 0; round < ROUNDS; round++) rounds.push(await measure(subject, file, size));
+      results.push({ ...size, subject, rounds });
+    }
+  }
+  const machine = {
+    date: new Date().toISOString().slice(0, 10),
+    kernel: release(),
+    cpu: cpus()[0]?.model ?? "unknown",
+    cpus: cpus().length,
+    node: process.version,
+    flags: FLAGS,
+  };
+  const head = `Measured ${machine.date} by \`npm run bench -- watch\`, medians of ${ROUNDS}, on ${machine.cpus} CPUs of Linux ${machine.kernel}, Node ${machine.node} with ${FLAGS.join(" ")}.`;
+  writeResults("watch", head, [HEAD, ...results.map(row)], { machine, results });
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,31 @@
+/** Our watch layer and the table alone, before the API server of a kubeconfig: `node table-subject.mjs KUBECONFIG`. */
+import { ServiceTable } from "../../src/services/service-table.ts";
+import { systemClock } from "../../src/system-clock.ts";
+import { watchApiServer } from "../../src/watch/api-source.ts";
+import { SILENT_LOGGER } from "../../test/support/api/silent-logger.ts";
+import { runSubject } from "./subject.ts";
+
+await runSubject(async (kubeconfig, complete) => {
+  const table = new ServiceTable();
+  await watchApiServer(
+    { kubeconfig, servers: [], root: "", nodeName: "node-0" },
+    {
+      clock: systemClock,
+      random: Math.random,
+      logger: SILENT_LOGGER,
+      signal: new AbortController().signal,
+      onEvent: (event) => {
+        table.apply(event);
+        if (event.kind === "listed" && table.listed) complete();
+      },
+      onRejections: (_all, fresh) => {
+        throw new Error(JSON.stringify(fresh[0]));
+      },
+    },
+  );
+  return () => {
+    const names = [...table.serviceNames()];
+    const endpoints = names.flatMap((name) => [...table.endpoints(name).values()]);
+    return { services: names.length, endpoints: endpoints.reduce((sum, list) => sum + list.length, 0) };
+  };
+});
