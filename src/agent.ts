@@ -149,6 +149,8 @@ export class Agent {
         break;
       case "node-upserted":
       case "node-deleted":
+      case "servicecidr-upserted":
+      case "servicecidr-deleted":
       case "listed":
         break;
     }

@@ -110,6 +110,12 @@ export interface ClusterNode {
   readonly leaving: boolean;
 }
 
+/** Networks out of which the API gives Services their cluster IPs. Outside of tests one, or one of each family. */
+export interface ServiceCIDR {
+  readonly name: string;
+  readonly networks: readonly Cidr[];
+}
+
 /** Something that was asked for and cannot be done, told so that its owner finds the line to mend. */
 export interface Rejection {
   /** What it is, as "Service shop/web" or "file shop.yaml document 3". */

@@ -1,6 +1,14 @@
-import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceName, SliceName } from "../model/service.ts";
+import type {
+  ClusterNode,
+  EndpointSlice,
+  Rejection,
+  Service,
+  ServiceCIDR,
+  ServiceName,
+  SliceName,
+} from "../model/service.ts";
 
-export type Resource = "services" | "endpointslices" | "nodes";
+export type Resource = "services" | "endpointslices" | "nodes" | "servicecidrs";
 
 /** What a source of truth tells. Every source speaks this; nothing downstream knows which one it was. */
 export type ClusterEvent =
@@ -10,6 +18,8 @@ export type ClusterEvent =
   | { readonly kind: "slice-deleted"; readonly name: SliceName }
   | { readonly kind: "node-upserted"; readonly node: ClusterNode }
   | { readonly kind: "node-deleted"; readonly name: string }
+  | { readonly kind: "servicecidr-upserted"; readonly cidr: ServiceCIDR }
+  | { readonly kind: "servicecidr-deleted"; readonly name: string }
   /** The first complete list of a resource has been told. */
   | { readonly kind: "listed"; readonly resource: Resource };
 

@@ -1,4 +1,12 @@
-import type { ClusterNode, Endpoint, EndpointSlice, Service, ServiceChoices, ServicePort } from "../model/service.ts";
+import type {
+  ClusterNode,
+  Endpoint,
+  EndpointSlice,
+  Service,
+  ServiceChoices,
+  ServiceCIDR,
+  ServicePort,
+} from "../model/service.ts";
 
 /** Nothing a proxy reads differs. */
 export function sameService(a: Service, b: Service): boolean {
@@ -49,6 +57,11 @@ function sameChoices(a: ServiceChoices, b: ServiceChoices): boolean {
     a.scheduling?.scheduler === b.scheduling?.scheduler &&
     sameList(a.scheduling?.flags ?? [], b.scheduling?.flags ?? [])
   );
+}
+
+/** Nothing a proxy reads differs. */
+export function sameServiceCIDR(a: ServiceCIDR, b: ServiceCIDR): boolean {
+  return a.name === b.name && sameList(a.networks, b.networks, (one, other) => one.text === other.text);
 }
 
 function samePort(a: ServicePort, b: ServicePort): boolean {

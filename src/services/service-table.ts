@@ -1,9 +1,11 @@
+import type { Cidr } from "../model/address.ts";
 import type {
   ClusterNode,
   Endpoint,
   EndpointSlice,
   PortKey,
   Service,
+  ServiceCIDR,
   ServiceName,
   SliceName,
 } from "../model/service.ts";
@@ -22,12 +24,14 @@ export class ServiceTable {
   readonly #slices = new Map<SliceName, EndpointSlice>();
   readonly #slicesOf = new Map<ServiceName, readonly EndpointSlice[]>();
   readonly #nodes = new Map<string, ClusterNode>();
+  readonly #serviceCIDRs = new Map<string, ServiceCIDR>();
   readonly #listed = new Set<Resource>();
 
   /**
    * Takes the event in and names the Services that may want something else now: none when nothing a proxy reads has
    * changed, both when a slice moves from one Service to another. Slices of a Service that is not there touch nothing;
-   * the Service does when it comes. Nodes touch nothing: whoever cares compares `node(name)` before and after.
+   * the Service does when it comes. Nodes and ServiceCIDRs touch nothing: whoever cares compares `node(name)` and
+   * `serviceNetworks()` before and after.
    * A programming latency counts from `changedAtMs` of an upserted slice for which this returned a name.
    */
   apply(event: ClusterEvent): readonly ServiceName[] {
@@ -45,6 +49,12 @@ export class ServiceTable {
         return NONE;
       case "node-deleted":
         this.#nodes.delete(event.name);
+        return NONE;
+      case "servicecidr-upserted":
+        this.#serviceCIDRs.set(event.cidr.name, event.cidr);
+        return NONE;
+      case "servicecidr-deleted":
+        this.#serviceCIDRs.delete(event.name);
         return NONE;
       case "listed":
         this.#listed.add(event.resource);
@@ -76,6 +86,13 @@ export class ServiceTable {
 
   node(name: string): ClusterNode | undefined {
     return this.#nodes.get(name);
+  }
+
+  /** Networks out of which cluster IPs are given, sorted by their text, none twice. Empty where nobody tells them. */
+  serviceNetworks(): readonly Cidr[] {
+    const all = [...this.#serviceCIDRs.values()].flatMap(({ networks }) => networks);
+    const byText = new Map(all.map((network) => [network.text, network]));
+    return [...byText.values()].sort((a, b) => (a.text < b.text ? -1 : 1));
   }
 
   /** Whether the first lists of Services and EndpointSlices are in. Before that, absence means nothing. */

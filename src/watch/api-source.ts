@@ -6,7 +6,7 @@ import { ApiServerConfig } from "./kubeconfig.ts";
 import { Reflector, type ReflectorParts } from "./reflector.ts";
 import { missingLists, type ReflectorStats } from "./reflector-stats.ts";
 import { RejectionLedger } from "./rejection-ledger.ts";
-import { watchedNode, watchedServices, watchedSlices } from "./resources.ts";
+import { watchedNode, watchedServiceCIDRs, watchedServices, watchedSlices } from "./resources.ts";
 
 export interface ApiSourceOptions extends ClusterAccess {
   readonly nodeName: string;
@@ -31,7 +31,7 @@ export interface ApiSource {
 }
 
 /**
- * Tells the Services, EndpointSlices and this Node of an API server as events, for ever and through every failure of
+ * Tells the Services, EndpointSlices, ServiceCIDRs and this Node of an API server as events, for ever and through every failure of
  * server and network. Rejects when the configuration cannot be used at all.
  */
 export async function watchApiServer(options: ApiSourceOptions, listener: ApiListener): Promise<ApiSource> {
@@ -108,5 +108,6 @@ function reflectorsOf(nodeName: string, parts: ReflectorParts) {
     new Reflector(watchedNode(nodeName), parts),
     new Reflector(watchedSlices(), parts),
     new Reflector(watchedServices(), parts),
+    new Reflector(watchedServiceCIDRs(), parts),
   ];
 }

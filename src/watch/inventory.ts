@@ -53,9 +53,19 @@ export class Inventory<Name extends string, Value> {
   completeList(): void {
     for (const name of this.#missing ?? []) this.#remove(name);
     this.#missing = undefined;
+    this.tellListed();
+  }
+
+  /** Tells, once, that all there is has been told. */
+  tellListed(): void {
     if (this.#listed) return;
     this.#listed = true;
     this.#sink.onEvent({ kind: "listed", resource: this.#resource.resource });
+  }
+
+  /** Whether that has been told. */
+  get listed(): boolean {
+    return this.#listed;
   }
 
   /** The object is there in this version. What cannot be decoded leaves the version before it in force. */

@@ -1,6 +1,7 @@
-import type { ClusterNode, EndpointSlice, Rejection, Service } from "../model/service.ts";
+import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../model/service.ts";
 import { decodeNode } from "../services/decode-node.ts";
 import { decodeService } from "../services/decode-service.ts";
+import { decodeServiceCIDR } from "../services/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../services/decode-slice.ts";
 import type { Decoded } from "../services/events.ts";
 import { field, identityOf } from "../services/object-reader.ts";
@@ -11,7 +12,8 @@ import type { ManifestDocument } from "./manifest-documents.ts";
 export type ManifestObject =
   | { readonly kind: "Service"; readonly value: Service }
   | { readonly kind: "EndpointSlice"; readonly value: EndpointSlice }
-  | { readonly kind: "Node"; readonly value: ClusterNode };
+  | { readonly kind: "Node"; readonly value: ClusterNode }
+  | { readonly kind: "ServiceCIDR"; readonly value: ServiceCIDR };
 
 type Kind = ManifestObject["kind"];
 
@@ -43,7 +45,11 @@ const API_VERSIONS: Readonly<Record<Kind, string>> = {
   Service: "v1",
   EndpointSlice: "discovery.k8s.io/v1",
   Node: "v1",
+  ServiceCIDR: "networking.k8s.io/v1",
 };
+
+/** Kinds without a namespace. */
+const CLUSTER_SCOPED: ReadonlySet<Kind> = new Set(["Node", "ServiceCIDR"]);
 
 /** Kinds of lists, with the kind of their items where an item does not say it. */
 const LISTS: ReadonlyMap<string, Kind | undefined> = new Map<string, Kind | undefined>([
@@ -51,6 +57,7 @@ const LISTS: ReadonlyMap<string, Kind | undefined> = new Map<string, Kind | unde
   ["ServiceList", "Service"],
   ["EndpointSliceList", "EndpointSlice"],
   ["NodeList", "Node"],
+  ["ServiceCIDRList", "ServiceCIDR"],
 ]);
 
 /** Decodes the documents of a file. Lists are opened; kinds that a proxy does not read are noted and left out. */
@@ -121,7 +128,7 @@ class FileDecoder {
       this.miss(...found);
       return;
     }
-    const key = `${kind} ${kind === "Node" ? identity.name : `${identity.namespace}/${identity.name}`}`;
+    const key = `${kind} ${CLUSTER_SCOPED.has(kind) ? identity.name : `${identity.namespace}/${identity.name}`}`;
     if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, at, object, rejections: found });
     else
       this.entries.push({ key, at, object: "broken", rejections: [wrongVersion(`${key} in ${at}`, apiVersion, kind)] });
@@ -148,6 +155,10 @@ function decodeKind(
     }
     case "Node": {
       const decoded = decodeNode(json);
+      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+    }
+    case "ServiceCIDR": {
+      const decoded = decodeServiceCIDR(json);
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
   }

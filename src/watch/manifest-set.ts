@@ -1,6 +1,6 @@
 import type { Rejection } from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
-import { sameNode, sameService, sameSlice } from "../services/sameness.ts";
+import { sameNode, sameService, sameServiceCIDR, sameSlice } from "../services/sameness.ts";
 import type { ManifestEntry, ManifestFile, ManifestObject } from "./manifest-objects.ts";
 
 /** An object in force. */
@@ -83,11 +83,18 @@ function sameObject(a: ManifestObject, b: ManifestObject): boolean {
       return b.kind === a.kind && sameSlice(a.value, b.value);
     case "Node":
       return b.kind === a.kind && sameNode(a.value, b.value);
+    case "ServiceCIDR":
+      return b.kind === a.kind && sameServiceCIDR(a.value, b.value);
   }
 }
 
 function difference(before: ReadonlyMap<string, Held>, after: ReadonlyMap<string, Held>): ManifestChange["events"] {
-  const events: Record<ManifestObject["kind"], ClusterEvent[]> = { Service: [], EndpointSlice: [], Node: [] };
+  const events: Record<ManifestObject["kind"], ClusterEvent[]> = {
+    Service: [],
+    EndpointSlice: [],
+    Node: [],
+    ServiceCIDR: [],
+  };
   for (const [key, { object }] of after) {
     if (before.get(key)?.object !== object) events[object.kind].push(upserted(object));
   }
@@ -105,6 +112,8 @@ function upserted(object: ManifestObject): ClusterEvent {
       return { kind: "slice-upserted", slice: object.value };
     case "Node":
       return { kind: "node-upserted", node: object.value };
+    case "ServiceCIDR":
+      return { kind: "servicecidr-upserted", cidr: object.value };
   }
 }
 
@@ -116,5 +125,7 @@ function deleted(object: ManifestObject): ClusterEvent {
       return { kind: "slice-deleted", name: object.value.name };
     case "Node":
       return { kind: "node-deleted", name: object.value.name };
+    case "ServiceCIDR":
+      return { kind: "servicecidr-deleted", name: object.value.name };
   }
 }

@@ -134,6 +134,8 @@ function inOrder({ events }: ManifestChange, isFirstList: boolean): readonly Clu
   return [
     ...events.Node,
     ...listed("nodes"),
+    ...events.ServiceCIDR,
+    ...listed("servicecidrs"),
     ...events.EndpointSlice,
     ...listed("endpointslices"),
     ...events.Service,

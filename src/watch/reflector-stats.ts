@@ -8,6 +8,8 @@ export interface ReflectorStats {
   /** The last version that was told completely; "" before the first list. */
   readonly resourceVersion: string;
   readonly objects: number;
+  /** Whether all there is has once been told. */
+  readonly listed: boolean;
   /** Complete lists, the first included. */
   readonly lists: number;
   /** Attempts that ended, by reason: "ended", "lost", "410", ... */
@@ -32,6 +34,6 @@ export interface ReflectorStats {
 
 /** Which first lists have not come yet and what last went wrong, for people; "" when all have come. */
 export function missingLists(stats: readonly ReflectorStats[]): string {
-  const missing = stats.filter(({ lists }) => lists === 0);
+  const missing = stats.filter(({ listed }) => !listed);
   return missing.map(({ resource, trouble }) => (trouble === "" ? resource : `${resource} (${trouble})`)).join(", ");
 }

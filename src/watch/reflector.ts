@@ -21,6 +21,8 @@ const ANSWER_MS = 15_000;
 const LIST_SILENCE_MS = 30_000;
 /** The server ends a watch at its timeout; one that goes on so much longer is not heard any more. */
 const OVERDUE_MS = 30_000;
+/** How often a resource is asked for that the server does not have: an upgrade may bring it. */
+const ABSENT_MS = 600_000;
 /** A watch is asked for a random time in this range, so that they do not all end together. */
 const WATCH_SECONDS = { least: 300, most: 600 };
 
@@ -74,6 +76,7 @@ export class Reflector<Name extends string, Value> {
       state: this.#waiting ? "waiting" : this.#isListing() ? "listing" : "watching",
       resourceVersion: this.#version,
       objects: this.#inventory.size,
+      listed: this.#inventory.listed,
       lists: this.#lists,
       endings: this.#endings,
       trouble: this.#trouble,
@@ -242,7 +245,10 @@ export class Reflector<Name extends string, Value> {
     this.#trouble = endingText(ending);
     const malformedBefore = this.#malformedAt === this.#version;
     this.#malformedAt = ending.kind === "malformed" ? this.#version : undefined;
-    const step = this.#withoutFieldSelector(ending) ?? nextStep(this.#plan, ending, malformedBefore);
+    const step =
+      this.#withoutFieldSelector(ending) ??
+      this.#withoutResource(ending) ??
+      nextStep(this.#plan, ending, malformedBefore);
     const fields = { resource: this.#resource.resource, ending, plan: step.plan, wait: step.wait };
     if (step.wait === "backoff") this.#parts.logger.warn(fields, "watch interrupted");
     else this.#parts.logger.debug(fields, "watch goes on");
@@ -255,6 +261,13 @@ export class Reflector<Name extends string, Value> {
     if (this.#fieldSelector === "" || !this.#resource.fieldSelectorOptional) return undefined;
     this.#fieldSelector = "";
     return { plan: this.#plan, wait: "none", atLeastMs: 0 };
+  }
+
+  /** What was told before stays: of several servers in an upgrade some may know the resource. */
+  #withoutResource(ending: Ending): Step | undefined {
+    if (ending.kind !== "refused" || ending.status.code !== 404 || !this.#resource.optional) return undefined;
+    this.#inventory.tellListed();
+    return { plan: { kind: "watch-list", from: "latest" }, wait: "none", atLeastMs: ABSENT_MS };
   }
 
   async #wait(step: Step, signal: AbortSignal): Promise<void> {

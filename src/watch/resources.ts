@@ -1,7 +1,8 @@
-import type { ClusterNode, EndpointSlice, Service, ServiceName, SliceName } from "../model/service.ts";
+import type { ClusterNode, EndpointSlice, Service, ServiceCIDR, ServiceName, SliceName } from "../model/service.ts";
 import { serviceName, sliceName } from "../model/service.ts";
 import { decodeNode } from "../services/decode-node.ts";
 import { decodeService } from "../services/decode-service.ts";
+import { decodeServiceCIDR } from "../services/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../services/decode-slice.ts";
 import type { ClusterEvent, Decoded, Resource } from "../services/events.ts";
 import { StringPool } from "../services/string-pool.ts";
@@ -16,6 +17,8 @@ export interface WatchedResource<Name extends string, Value> {
   readonly fieldSelector: string;
   /** Decoding leaves out the same objects, so a server that does not know the field can do without. */
   readonly fieldSelectorOptional: boolean;
+  /** Old servers answer 404 for it. Then there is none, and it is asked for again now and then. */
+  readonly optional: boolean;
   nameOf(namespace: string, name: string): Name;
   decode(object: unknown): Decoded<Name, Value>;
   upserted(value: Value): ClusterEvent;
@@ -30,6 +33,7 @@ export function watchedServices(): WatchedResource<ServiceName, Service> {
     labelSelector: "!service.kubernetes.io/service-proxy-name",
     fieldSelector: "spec.clusterIP!=None",
     fieldSelectorOptional: true,
+    optional: false,
     nameOf: serviceName,
     decode: decodeService,
     upserted: (service) => ({ kind: "service-upserted", service }),
@@ -46,6 +50,7 @@ export function watchedSlices(): WatchedResource<SliceName, EndpointSlice> {
     labelSelector: "!service.kubernetes.io/headless",
     fieldSelector: "",
     fieldSelectorOptional: false,
+    optional: false,
     nameOf: sliceName,
     decode: (object) => decodeEndpointSlice(object, pool),
     upserted: (slice) => ({ kind: "slice-upserted", slice }),
@@ -61,9 +66,26 @@ export function watchedNode(nodeName: string): WatchedResource<string, ClusterNo
     labelSelector: "",
     fieldSelector: `metadata.name=${nodeName}`,
     fieldSelectorOptional: false,
+    optional: false,
     nameOf: (_namespace, name) => name,
     decode: decodeNode,
     upserted: (node) => ({ kind: "node-upserted", node }),
     deleted: (name) => ({ kind: "node-deleted", name }),
+  };
+}
+
+/** All ServiceCIDRs; a resource since Kubernetes 1.31, in v1 since 1.33. */
+export function watchedServiceCIDRs(): WatchedResource<string, ServiceCIDR> {
+  return {
+    resource: "servicecidrs",
+    path: "/apis/networking.k8s.io/v1/servicecidrs",
+    labelSelector: "",
+    fieldSelector: "",
+    fieldSelectorOptional: false,
+    optional: true,
+    nameOf: (_namespace, name) => name,
+    decode: decodeServiceCIDR,
+    upserted: (cidr) => ({ kind: "servicecidr-upserted", cidr }),
+    deleted: (name) => ({ kind: "servicecidr-deleted", name }),
   };
 }

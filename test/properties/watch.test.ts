@@ -198,7 +198,7 @@ test("the same holds over TLS, with HTTP/2 and HTTP/1.1, for what happens to con
         await one.watch(join(folder, "kubeconfig"), "", randomFrom(seed));
         for (const [index, act] of acts.entries()) await performOnSocket(one, act, index + 1);
         await one.until("the server's truth", () => {
-          return one.told.listed.size === 3 && isDeepStrictEqual([...one.told.services].sort(), truth(one.model));
+          return one.told.listed.size === 4 && isDeepStrictEqual([...one.told.services].sort(), truth(one.model));
         });
         expect(one.told.faults).toEqual([]);
       } finally {

@@ -1,6 +1,7 @@
-import type { ClusterNode, EndpointSlice, Service } from "../../src/model/service.ts";
+import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../src/model/service.ts";
 import { decodeNode } from "../../src/services/decode-node.ts";
 import { decodeService } from "../../src/services/decode-service.ts";
+import { decodeServiceCIDR } from "../../src/services/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../../src/services/decode-slice.ts";
 import type { Decoded } from "../../src/services/events.ts";
 
@@ -153,6 +154,16 @@ export function slice(name: string, said: SliceSpec = {}): EndpointSlice {
 /** The decoded Node of `nodeObject`; throws when a field of it is rejected. */
 export function clusterNode(name: string, said: NodeSpec = {}): ClusterNode {
   return clean(decodeNode(nodeObject(name, said)));
+}
+
+/** The JSON of a v1 ServiceCIDR. */
+export function serviceCIDRObject(name: string, cidrs: readonly string[]): Record<string, unknown> {
+  return { apiVersion: "networking.k8s.io/v1", kind: "ServiceCIDR", metadata: metadata(name), spec: { cidrs } };
+}
+
+/** The decoded ServiceCIDR of these networks; throws when one is rejected. */
+export function serviceCIDR(name: string, cidrs: readonly string[]): ServiceCIDR {
+  return clean(decodeServiceCIDR(serviceCIDRObject(name, cidrs)));
 }
 
 function clean<Value>(decoded: Decoded<string, Value>): Value {

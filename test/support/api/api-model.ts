@@ -52,6 +52,8 @@ export interface ApiBehaviour {
   /** At most so many items on a page, whatever the limit and also where the real one answers from its cache; 0 for that. */
   pageItems: number;
   unknownFields: readonly string[];
+  /** Paths that this server is too old for. */
+  unknownPaths: readonly string[];
   /** Consistent reads wait for ever. */
   etcdDown: boolean;
   bookmarkEveryMs: number;
@@ -67,6 +69,7 @@ const RESOURCES: Readonly<Record<ApiPath, { readonly group: string; readonly res
   "/api/v1/services": { group: "", resource: "services" },
   "/apis/discovery.k8s.io/v1/endpointslices": { group: "discovery.k8s.io", resource: "endpointslices" },
   "/api/v1/nodes": { group: "", resource: "nodes" },
+  "/apis/networking.k8s.io/v1/servicecidrs": { group: "networking.k8s.io", resource: "servicecidrs" },
 };
 
 /** A kube-apiserver as far as a watching client can tell, without a network. */
@@ -79,6 +82,7 @@ export class ApiModel {
     watchList: "streaming",
     pageItems: 0,
     unknownFields: [],
+    unknownPaths: [],
     etcdDown: false,
     bookmarkEveryMs: 60_000,
   };
@@ -107,7 +111,7 @@ export class ApiModel {
   /** The whole answer, or nothing where it is told bit by bit, or never. */
   #answer(request: ApiRequest, reply: Reply): Answer | undefined {
     const path = knownPath(request.path);
-    if (path === undefined) return NOT_FOUND;
+    if (path === undefined || this.behaviour.unknownPaths.includes(path)) return NOT_FOUND;
     const selector = selectorOf(request.query);
     if (selector === undefined || this.#isUnknownField(request)) {
       return refusal(400, "BadRequest", `field label not supported: ${request.query.get("fieldSelector")}`);

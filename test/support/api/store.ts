@@ -1,4 +1,8 @@
-export type ApiPath = "/api/v1/services" | "/apis/discovery.k8s.io/v1/endpointslices" | "/api/v1/nodes";
+export type ApiPath =
+  | "/api/v1/services"
+  | "/apis/discovery.k8s.io/v1/endpointslices"
+  | "/api/v1/nodes"
+  | "/apis/networking.k8s.io/v1/servicecidrs";
 
 export interface JsonMetadata {
   readonly name: string;
@@ -39,6 +43,7 @@ export class ApiStore {
     "/api/v1/services": collection("Service", "v1"),
     "/apis/discovery.k8s.io/v1/endpointslices": collection("EndpointSlice", "discovery.k8s.io/v1"),
     "/api/v1/nodes": collection("Node", "v1"),
+    "/apis/networking.k8s.io/v1/servicecidrs": collection("ServiceCIDR", "networking.k8s.io/v1"),
   };
 
   put(path: ApiPath, object: JsonObject): void {

@@ -37,6 +37,12 @@ export class ToldCluster implements EventSink {
       case "node-deleted":
         this.events.push(`-node ${event.name}`);
         return;
+      case "servicecidr-upserted":
+        this.events.push(`+cidr ${event.cidr.name}`);
+        return;
+      case "servicecidr-deleted":
+        this.events.push(`-cidr ${event.name}`);
+        return;
     }
   }
 

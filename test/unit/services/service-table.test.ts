@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { ClusterNode, EndpointSlice, Service } from "../../../src/model/service.ts";
+import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../../src/model/service.ts";
 import { serviceName, sliceName } from "../../../src/model/service.ts";
 import type { ClusterEvent, Resource } from "../../../src/services/events.ts";
 import { ServiceTable } from "../../../src/services/service-table.ts";
-import { clusterNode, type ServiceSpec, type SliceSpec, service, slice } from "../../support/builders.ts";
+import { clusterNode, type ServiceSpec, type SliceSpec, service, serviceCIDR, slice } from "../../support/builders.ts";
 
 const put = (value: Service): ClusterEvent => ({ kind: "service-upserted", service: value });
 const putSlice = (value: EndpointSlice): ClusterEvent => ({ kind: "slice-upserted", slice: value });
@@ -192,14 +192,27 @@ test("Nodes touch nothing and can be asked for", () => {
   expect(table.node("node-a")).toBeUndefined();
 });
 
+test("ServiceCIDRs touch nothing, and their networks are known once each, sorted", () => {
+  const table = new ServiceTable();
+  const cidr = (name: string, ...cidrs: readonly string[]) => serviceCIDR(name, cidrs);
+  const put = (one: ServiceCIDR) => table.apply({ kind: "servicecidr-upserted", cidr: one });
+  expect(put(cidr("kubernetes", "10.96.0.0/16", "fd00:96::/108"))).toEqual([]);
+  expect(put(cidr("more", "10.112.0.0/16"))).toEqual([]);
+  expect(put(cidr("again", "10.96.0.0/16"))).toEqual([]);
+  const texts = () => table.serviceNetworks().map(({ text }) => text);
+  expect(texts()).toEqual(["10.112.0.0/16", "10.96.0.0/16", "fd00:96::/108"]);
+  expect(table.apply({ kind: "servicecidr-deleted", name: "kubernetes" })).toEqual([]);
+  expect(texts()).toEqual(["10.112.0.0/16", "10.96.0.0/16"]);
+});
+
 test.each<[Resource, Resource]>([
   ["services", "endpointslices"],
   ["endpointslices", "services"],
-])("the table is listed when %s and %s are, whatever Nodes are", (first, second) => {
+])("the table is listed when %s and %s are, whatever Nodes and ServiceCIDRs are", (first, second) => {
   const table = new ServiceTable();
-  const states = (["nodes", first, second] as const).map((resource) => {
+  const states = (["nodes", "servicecidrs", first, second] as const).map((resource) => {
     table.apply({ kind: "listed", resource });
     return table.listed;
   });
-  expect(states).toEqual([false, false, true]);
+  expect(states).toEqual([false, false, false, true]);
 });

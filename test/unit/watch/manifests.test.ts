@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Rejection } from "../../../src/model/service.ts";
 import type { ClusterEvent } from "../../../src/services/events.ts";
 import { ManifestSource, readManifests, watchManifests } from "../../../src/watch/manifests.ts";
-import { type NodeSpec, nodeObject, serviceObject, sliceObject } from "../../support/builders.ts";
+import { type NodeSpec, nodeObject, serviceCIDRObject, serviceObject, sliceObject } from "../../support/builders.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -48,12 +48,16 @@ function short(event: ClusterEvent): string {
       return `-EndpointSlice ${event.name}`;
     case "node-deleted":
       return `-Node ${event.name}`;
+    case "servicecidr-upserted":
+      return `+ServiceCIDR ${event.cidr.name} ${event.cidr.networks.map(({ text }) => text).join(",")}`;
+    case "servicecidr-deleted":
+      return `-ServiceCIDR ${event.name}`;
     case "listed":
       return `listed ${event.resource}`;
   }
 }
 
-const LISTED = ["listed nodes", "listed endpointslices", "listed services"];
+const LISTED = ["listed nodes", "listed servicecidrs", "listed endpointslices", "listed services"];
 const fault = ({ object, field, value, reason }: Rejection) => `${object}: ${field}=${value}: ${reason}`;
 
 /** A source that remembers what it told since it was last asked. */
@@ -90,12 +94,21 @@ async function started(): Promise<Listening> {
 }
 
 describe("reading once", () => {
-  test("tells Nodes, slices and Services, each list followed by listed", async () => {
-    await write("shop.yaml", web(), sliceObject("shop/web-1", { endpoints: ["10.0.0.1"] }), nodeObject("node-a"));
+  test("tells Nodes, ServiceCIDRs, slices and Services, each list followed by listed", async () => {
+    const networks = serviceCIDRObject("kubernetes", ["10.96.0.0/16", "fd00:96::/108"]);
+    await write(
+      "shop.yaml",
+      web(),
+      sliceObject("shop/web-1", { endpoints: ["10.0.0.1"] }),
+      nodeObject("node-a"),
+      networks,
+    );
     const { events, rejections } = await readManifests(folder);
     expect(events.map(short)).toEqual([
       "+Node node-a",
       "listed nodes",
+      "+ServiceCIDR kubernetes 10.96.0.0/16,fd00:96::/108",
+      "listed servicecidrs",
       "+EndpointSlice shop/web-1",
       "listed endpointslices",
       "+Service shop/web 80",
@@ -436,6 +449,7 @@ describe("listed", () => {
     await write("nowhere", api());
     expect(await listening.reread()).toEqual([
       "listed nodes",
+      "listed servicecidrs",
       "listed endpointslices",
       "+Service shop/api 80",
       "listed services",

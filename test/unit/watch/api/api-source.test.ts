@@ -11,9 +11,11 @@ import { until } from "../../../support/api/test-access.ts";
 import { apiService } from "../../../support/api/told-cluster.ts";
 
 const SERVICES = "/api/v1/services";
+const CIDRS = "/apis/networking.k8s.io/v1/servicecidrs";
 const RULES = [
   { apiGroup: "", resource: "services", verbs: ["list", "watch"] },
   { apiGroup: "", resource: "nodes", verbs: ["list", "watch"] },
+  { apiGroup: "networking.k8s.io", resource: "servicecidrs", verbs: ["list", "watch"] },
   { apiGroup: "discovery.k8s.io", resource: "endpointslices", verbs: ["list", "watch"] },
 ];
 
@@ -33,17 +35,21 @@ async function folder(): Promise<string> {
   return path;
 }
 
-async function started(user = "{}"): Promise<SourceWorld> {
-  const one = await world();
+async function kubeconfigOf(one: SourceWorld): Promise<string> {
   const path = join(await folder(), "kubeconfig");
-  await writeFile(path, one.kubeconfig(user));
-  await one.watch(path);
+  await writeFile(path, one.kubeconfig("{}"));
+  return path;
+}
+
+async function started(): Promise<SourceWorld> {
+  const one = await world();
+  await one.watch(await kubeconfigOf(one));
   return one;
 }
 
-const allListed = (one: SourceWorld) => () => one.told.listed.size === 3;
+const allListed = (one: SourceWorld) => () => one.told.listed.size === 4;
 
-test("Services, EndpointSlices and this Node alone are told", async () => {
+test("Services, EndpointSlices, ServiceCIDRs and this Node alone are told", async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
   expect(one.told.events.toSorted()).toEqual([
@@ -51,16 +57,41 @@ test("Services, EndpointSlices and this Node alone are told", async () => {
     "demo/a=1",
     "listed endpointslices",
     "listed nodes",
+    "listed servicecidrs",
     "listed services",
   ]);
   expect(one.source.stats().map(({ resource, state, objects }) => [resource, state, objects])).toEqual([
     ["nodes", "watching", 1],
     ["endpointslices", "watching", 0],
     ["services", "watching", 1],
+    ["servicecidrs", "watching", 0],
   ]);
 });
 
-test("as a pod it gets by with list and watch of three resources, and waits for a role it does not have yet", async () => {
+test("a server too old for ServiceCIDRs has none, and is asked again after ten minutes", async () => {
+  const one = await world();
+  one.model.behaviour.unknownPaths = [CIDRS];
+  await one.watch(await kubeconfigOf(one));
+  await one.until("the lists", allListed(one));
+  const asked = () => one.model.requests.filter(({ path }) => path === CIDRS).length;
+  expect(asked()).toBe(1);
+
+  // The control plane is upgraded, node by node.
+  one.model.behaviour.unknownPaths = [];
+  one.model.store.put(CIDRS, { metadata: { name: "kubernetes" }, spec: { cidrs: ["10.96.0.0/16"] } });
+  await one.clock.advance(599_000);
+  expect(asked()).toBe(1);
+  await one.clock.advance(1000);
+  await one.until("the network", () => one.told.events.includes("+cidr kubernetes"));
+  one.model.behaviour.unknownPaths = [CIDRS];
+  one.model.endWatches("end");
+  await one.until("the request that finds nothing", () => asked() >= 3);
+  one.model.store.put(SERVICES, apiService("b", 1));
+  await one.until("an event of another resource", () => one.told.services.has("demo/b"));
+  expect(one.told.events).not.toContain("-cidr kubernetes");
+});
+
+test("as a pod it gets by with list and watch of four resources, and waits for a role it does not have yet", async () => {
   const one = await world();
   const root = `${await folder()}/`;
   const account = `${root}var/run/secrets/kubernetes.io/serviceaccount`;
@@ -94,9 +125,7 @@ test("what the listener throws comes out at once, and closes everything", async 
   one.onEvent = () => {
     throw new Error("a bug downstream");
   };
-  const path = join(await folder(), "kubeconfig");
-  await writeFile(path, one.kubeconfig("{}"));
-  await one.watch(path);
+  await one.watch(await kubeconfigOf(one));
   await expect(one.source.finished).rejects.toThrow("a bug downstream");
   await until("all is closed", () => one.model.openWatches === 0 && one.clock.sleeping === 0);
 });
@@ -136,8 +165,7 @@ describe("read once", () => {
   const parts = { clock: systemClock, random: () => 0, logger: SILENT_LOGGER };
 
   async function once(one: SourceWorld, patienceMs: number) {
-    const kubeconfig = join(await folder(), "kubeconfig");
-    await writeFile(kubeconfig, one.kubeconfig("{}"));
+    const kubeconfig = await kubeconfigOf(one);
     return await readApiServer({ kubeconfig, servers: [], root: "", nodeName: "node-1" }, parts, patienceMs);
   }
 
@@ -146,7 +174,7 @@ describe("read once", () => {
     one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
     const { events, rejections } = await once(one, 10_000);
     expect(events.map(({ kind }) => kind).toSorted()).toEqual([
-      ...["listed", "listed", "listed", "node-upserted", "service-upserted"],
+      ...["listed", "listed", "listed", "listed", "node-upserted", "service-upserted"],
     ]);
     expect(rejections).toMatchObject([{ object: "Service demo/x" }]);
     await until("all is closed", () => one.model.openWatches === 0);
