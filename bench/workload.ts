@@ -1,13 +1,6 @@
 import type { IPAddress } from "../src/model/address.ts";
-import {
-  type Endpoint,
-  type EndpointSlice,
-  NO_CHOICES,
-  portKey,
-  type Service,
-  serviceName,
-  sliceName,
-} from "../src/model/service.ts";
+import { type EndpointSlice, NO_CHOICES, portKey, type Service, serviceName, sliceName } from "../src/model/service.ts";
+import { type Backend, SliceEndpoints } from "../src/model/slice-endpoints.ts";
 import type { ClusterEvent } from "../src/services/events.ts";
 
 const HTTP = portKey("http", "TCP");
@@ -30,7 +23,7 @@ export function service(index: number): Service {
   };
 }
 
-/** The slice of that Service with `endpoints` endpoints; another `generation` replaces exactly the first of them. */
+/** The slice of that Service with up to 16 endpoints; another `generation` replaces exactly the first of them. */
 export function slice(index: number, endpoints: number, generation = 0): EndpointSlice {
   const { name } = service(index);
   const list = Array.from({ length: endpoints }, (_, place) => endpoint(index, place === 0 ? generation : 0, place));
@@ -38,16 +31,15 @@ export function slice(index: number, endpoints: number, generation = 0): Endpoin
     name: sliceName(name.split("/")[0] ?? "", `service-${index}-1`),
     service: name,
     family: "IPv4",
-    endpoints: new Map([[HTTP, list]]),
+    endpoints: new SliceEndpoints(new Map([[HTTP, 8080]]), list),
     changedAtMs: 0,
   };
 }
 
-function endpoint(index: number, generation: number, place: number): Endpoint {
-  const host = `172.${16 + (generation % 16)}.${index >> 8}.${index & 255}`;
+function endpoint(index: number, generation: number, place: number): Backend {
+  const pod = `172.${generation === 0 ? 16 + place : 32 + generation}.${index >> 8}.${index & 255}`;
   return {
-    address: host as IPAddress,
-    port: 8000 + place,
+    address: pod as IPAddress,
     ready: true,
     serving: true,
     terminating: false,

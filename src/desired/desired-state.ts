@@ -1,9 +1,9 @@
 import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
-import { sameRealServer, sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
+import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import type { ServiceName } from "../model/service.ts";
-import type { Keys } from "./keys.ts";
+import type { KeyLists, Keys } from "./keys.ts";
 import { References } from "./references.ts";
 import type { Wants } from "./wants.ts";
 
@@ -14,7 +14,7 @@ export interface Conflict {
   readonly losers: readonly ServiceName[];
 }
 
-const NOTHING: Wants = { servers: new Map(), addresses: new Set(), entries: new Map() };
+const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
 
 /**
  * What all Services together want of this node. Addresses and set members may be shared: they are wanted as long as one
@@ -25,20 +25,18 @@ export class DesiredState {
   readonly #holders = new Map<VirtualServerKey, ServiceName>();
   /** All claimants, sorted, of the few keys with more than one: at 50,000 Services a list for every key would weigh. */
   readonly #contested = new Map<VirtualServerKey, readonly ServiceName[]>();
-  readonly #addresses = new References<IPAddress, IPAddress>();
-  readonly #entries = new References<SetEntryKey, SetEntry>();
+  readonly #addresses = new References<IPAddress, IPAddress>((address) => address);
+  readonly #entries = new References<SetEntryKey, SetEntry>(({ key }) => key);
   #realServers = 0;
 
   /**
    * Puts new wants of a Service (undefined: it is gone) in place of the old. Returns the keys whose desired value is
    * now another, wherever it comes from. Costs as much as the Service is large.
    */
-  replace(name: ServiceName, wants: Wants | undefined): Keys {
+  replace(name: ServiceName, wants: Wants | undefined): KeyLists {
     const before = this.#wants.get(name) ?? NOTHING;
     const after = wants ?? NOTHING;
-    const servers = new Set<VirtualServerKey>();
-    this.#claimServers(name, before, after, servers);
-    this.#releaseServers(name, before, after, servers);
+    const servers = this.#replaceServers(name, before.servers, after.servers);
     if (wants === undefined) this.#wants.delete(name);
     else this.#wants.set(name, wants);
     return {
@@ -51,7 +49,7 @@ export class DesiredState {
   /** The desired virtual server with its real servers; undefined when nobody wants it. */
   server(key: VirtualServerKey): ServerState | undefined {
     const holder = this.#holders.get(key);
-    return holder === undefined ? undefined : this.#wants.get(holder)?.servers.get(key);
+    return holder === undefined ? undefined : this.#stateOf(key, holder);
   }
 
   /** The Service that holds the virtual server. */
@@ -61,9 +59,15 @@ export class DesiredState {
 
   *servers(): Generator<ServerState> {
     for (const [key, holder] of this.#holders) {
-      const state = this.#wants.get(holder)?.servers.get(key);
+      const state = this.#stateOf(key, holder);
       if (state !== undefined) yield state;
     }
+  }
+
+  /** The names of all that each Service wants, in the order in which the Services came. */
+  *byService(): Generator<Keys> {
+    for (const { servers, addresses, entries } of this.#wants.values())
+      yield { servers: servers.map(({ server }) => server.key), addresses, entries: entries.map(({ key }) => key) };
   }
 
   hasAddress(address: IPAddress): boolean {
@@ -99,21 +103,30 @@ export class DesiredState {
     };
   }
 
-  #claimServers(name: ServiceName, before: Wants, after: Wants, changed: Set<VirtualServerKey>): void {
-    for (const [key, state] of after.servers) {
-      const held = this.server(key);
-      if (!before.servers.has(key)) this.#claim(key, name);
-      if (this.#holders.get(key) === name) this.#note(key, held, state, changed);
-    }
+  #stateOf(key: VirtualServerKey, holder: ServiceName): ServerState | undefined {
+    return this.#wants.get(holder)?.servers.find(({ server }) => server.key === key);
   }
 
-  #releaseServers(name: ServiceName, before: Wants, after: Wants, changed: Set<VirtualServerKey>): void {
-    for (const [key, state] of before.servers) {
-      if (after.servers.has(key)) continue;
+  /** Returns the keys whose desired value is now another. */
+  #replaceServers(
+    name: ServiceName,
+    before: readonly ServerState[],
+    after: readonly ServerState[],
+  ): readonly VirtualServerKey[] {
+    const changed: VirtualServerKey[] = [];
+    const left = new Map(before.map((state) => [state.server.key, state]));
+    for (const state of after) {
+      const { key } = state.server;
+      const held = this.server(key);
+      if (!left.delete(key)) this.#claim(key, name);
+      if (this.#holders.get(key) === name && this.#counts(held, state)) changed.push(key);
+    }
+    for (const [key, state] of left) {
       const held = this.#holders.get(key) === name;
       this.#release(key, name);
-      if (held) this.#note(key, state, this.server(key), changed);
+      if (held && this.#counts(state, this.server(key))) changed.push(key);
     }
+    return changed;
   }
 
   #claim(key: VirtualServerKey, name: ServiceName): void {
@@ -135,28 +148,14 @@ export class DesiredState {
     else this.#contested.delete(key);
   }
 
-  #note(
-    key: VirtualServerKey,
-    old: ServerState | undefined,
-    now: ServerState | undefined,
-    changed: Set<VirtualServerKey>,
-  ): void {
+  /** Keeps the count of real servers right; returns whether the two differ. */
+  #counts(old: ServerState | undefined, now: ServerState | undefined): boolean {
     this.#realServers += (now?.reals.size ?? 0) - (old?.reals.size ?? 0);
-    if (!sameState(old, now)) changed.add(key);
+    return !sameState(old, now);
   }
 }
 
 function sameState(a: ServerState | undefined, b: ServerState | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return sameVirtualServer(a.server, b.server) && sameReals(a.reals, b.reals);
-}
-
-function sameReals(a: ServerState["reals"], b: ServerState["reals"]): boolean {
-  if (a === b) return true;
-  if (a.size !== b.size) return false;
-  for (const [key, real] of a) {
-    const other = b.get(key);
-    if (other === undefined || !sameRealServer(real, other)) return false;
-  }
-  return true;
+  return sameVirtualServer(a.server, b.server) && a.reals.equals(b.reals);
 }

@@ -47,7 +47,7 @@ function persistenceMask({ address, persistencePrefix: prefix }: VirtualServer):
 
 /** The lines of a virtual server and its real servers, those sorted. */
 export function stateLines({ server, reals }: ServerState): readonly string[] {
-  return [serverLine(server), ...[...reals.values()].map((real) => realLine(server, real)).sort()];
+  return [serverLine(server), ...Array.from(reals, (real) => realLine(server, real)).sort()];
 }
 
 /** As `ip -batch` reads it. */

@@ -46,7 +46,7 @@ export function renderPlanJson(plan: Plan): string {
       flags: server.flags,
       persistenceSeconds: server.persistenceSeconds,
       service: plan.desired.owner(server.key),
-      realServers: byKey(reals.values()).map(({ address, port, weight, forwarding }) => ({
+      realServers: byKey(reals).map(({ address, port, weight, forwarding }) => ({
         address,
         port,
         weight,
@@ -121,8 +121,8 @@ function diffServer(wanted: ServerState, seen: ServerState | undefined): readonl
   const { server } = wanted;
   const lines: string[] = [];
   if (!sameVirtualServer(server, seen.server)) lines.push(`~ ${serverLine(server)} # is ${serverLine(seen.server)}`);
-  for (const real of wanted.reals.values()) lines.push(...diffReal(server, real, seen.reals.get(real.key)));
-  for (const real of seen.reals.values()) {
+  for (const real of wanted.reals) lines.push(...diffReal(server, real, seen.reals.get(real.key)));
+  for (const real of seen.reals) {
     if (!wanted.reals.has(real.key)) lines.push(`- ${realLine(server, real)}`);
   }
   return lines;

@@ -61,7 +61,7 @@ export class ProxyState {
 
   #compute(name: ServiceName, changes: Keys[]): void {
     const keys = this.desired.replace(name, this.#wants(name));
-    if (keys.servers.size + keys.addresses.size + keys.entries.size > 0) changes.push(keys);
+    if (keys.servers.length + keys.addresses.length + keys.entries.length > 0) changes.push(keys);
   }
 
   #wants(name: ServiceName): ReturnType<typeof wants> | undefined {

@@ -1,10 +1,3 @@
-/** What a Service refers to: a map, or a set, whose entries are pairs of equals. */
-interface Referred<Key, Value> {
-  has(key: Key): boolean;
-  keys(): Iterable<Key>;
-  entries(): Iterable<readonly [Key, Value]>;
-}
-
 /**
  * Values with a count of those who refer to them. The usual count is one, so only the counts above it are kept: at
  * 50,000 Services a number for each of 100,000 entries would be memory for nothing.
@@ -12,6 +5,11 @@ interface Referred<Key, Value> {
 export class References<Key, Value> {
   readonly #values = new Map<Key, Value>();
   readonly #further = new Map<Key, number>();
+  readonly #keyOf: (value: Value) => Key;
+
+  constructor(keyOf: (value: Value) => Key) {
+    this.#keyOf = keyOf;
+  }
 
   get size(): number {
     return this.#values.size;
@@ -25,15 +23,18 @@ export class References<Key, Value> {
     return this.#values.values();
   }
 
-  /** Puts the references `after` in place of `before`. Returns the keys that came into being or ceased to be. */
-  replace(before: Referred<Key, Value>, after: Referred<Key, Value>): ReadonlySet<Key> {
-    const changed = new Set<Key>();
-    for (const [key, value] of after.entries()) {
-      if (!before.has(key) && this.#add(key, value)) changed.add(key);
+  /**
+   * Puts the references `after` in place of `before`; neither names a value twice. Returns the keys that came into being
+   * or ceased to be.
+   */
+  replace(before: readonly Value[], after: readonly Value[]): readonly Key[] {
+    const changed: Key[] = [];
+    const left = new Set(before.map(this.#keyOf));
+    for (const value of after) {
+      const key = this.#keyOf(value);
+      if (!left.delete(key) && this.#add(key, value)) changed.push(key);
     }
-    for (const key of before.keys()) {
-      if (!after.has(key) && this.#drop(key)) changed.add(key);
-    }
+    for (const key of left) if (this.#drop(key)) changed.push(key);
     return changed;
   }
 

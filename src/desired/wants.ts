@@ -8,15 +8,9 @@ import {
   portEntry,
   type SetBase,
   type SetEntry,
-  type SetEntryKey,
 } from "../model/ipset.ts";
-import {
-  type RealServer,
-  type RealServerKey,
-  realServer,
-  type VirtualServerKey,
-  virtualServer,
-} from "../model/ipvs.ts";
+import { type VirtualServerKey, virtualServer } from "../model/ipvs.ts";
+import { RealServers } from "../model/real-servers.ts";
 import { type Scheduling, usualScheduling } from "../model/scheduler.ts";
 import type { Endpoint, PortKey, Protocol, Service, ServicePort, TrafficPolicy } from "../model/service.ts";
 import { isLocal, selectEndpoints } from "../services/topology.ts";
@@ -25,13 +19,12 @@ import type { NodeFacts } from "./node-facts.ts";
 
 /** What one Service wants of this node's kernel. */
 export interface Wants {
-  readonly servers: ReadonlyMap<VirtualServerKey, ServerState>;
+  /** Each key once, as in the other two. */
+  readonly servers: readonly ServerState[];
   /** To bind to kube-ipvs0. */
-  readonly addresses: ReadonlySet<IPAddress>;
-  readonly entries: ReadonlyMap<SetEntryKey, SetEntry>;
+  readonly addresses: readonly IPAddress[];
+  readonly entries: readonly SetEntry[];
 }
-
-type Reals = ReadonlyMap<RealServerKey, RealServer>;
 
 /**
  * What the Service wants: a virtual server for each frontend, on the endpoints its traffic policy allows. One without
@@ -40,21 +33,29 @@ type Reals = ReadonlyMap<RealServerKey, RealServer>;
 export function wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>, facts: NodeFacts): Wants {
   const found = frontends(service, facts);
   const realsOf = realServers(service, endpoints, facts);
-  const servers = new Map<VirtualServerKey, ServerState>();
+  const servers: ServerState[] = [];
+  const seen = new Set<VirtualServerKey>();
   for (const frontend of found) {
     const server = virtualServer(frontend.protocol, frontend.address, frontend.port, {
       ...schedulingOf(service, frontend.protocol, facts),
       persistenceSeconds: service.affinitySeconds,
     });
-    if (!servers.has(server.key)) servers.set(server.key, { server, reals: realsOf(frontend) });
+    if (seen.has(server.key)) continue;
+    seen.add(server.key);
+    servers.push({ server, reals: realsOf(frontend) });
   }
-  const clusterIPs = new Set(found.filter(({ kind }) => kind === "cluster-ip").map(({ address }) => address));
+  const clusterIPs = found.filter(({ kind }) => kind === "cluster-ip").map(({ address }) => address);
+  const addresses = [...new Set(clusterIPs)];
   const entries = [
     ...found.map(frontendEntry),
-    ...[...clusterIPs].map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address)),
-    ...loopBackEntries(service.ports, new Set([...clusterIPs].map(familyOf)), endpoints, facts),
+    ...addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address)),
+    ...loopBackEntries(service.ports, new Set(addresses.map(familyOf)), endpoints, facts),
   ];
-  return { servers, addresses: clusterIPs, entries: new Map(entries.map((entry) => [entry.key, entry])) };
+  return { servers, addresses, entries: distinct(entries) };
+}
+
+function distinct(entries: readonly SetEntry[]): readonly SetEntry[] {
+  return [...new Map(entries.map((entry) => [entry.key, entry])).values()];
 }
 
 /** The Service's own choice, else the node's. One-packet mode exists for UDP alone. */
@@ -68,8 +69,8 @@ function realServers(
   service: Service,
   endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>,
   facts: NodeFacts,
-): (frontend: Frontend) => Reals {
-  const known = new Map<string, Reals>();
+): (frontend: Frontend) => RealServers {
+  const known = new Map<string, RealServers>();
   return ({ kind, address, portKey }) => {
     const family = familyOf(address);
     const policy = policyOf(service, kind);
@@ -90,14 +91,14 @@ function policyOf(service: Service, kind: Frontend["kind"]): TrafficPolicy {
 }
 
 /** Local is strict: without local endpoints there are none, never remote ones in their place. */
-function select(endpoints: readonly Endpoint[], policy: TrafficPolicy, facts: NodeFacts): Reals {
+function select(endpoints: readonly Endpoint[], policy: TrafficPolicy, facts: NodeFacts): RealServers {
   const { cluster, local } = selectEndpoints(
     endpoints,
     { cluster: policy === "Cluster", local: policy === "Local" },
     facts,
   );
   const chosen = (policy === "Local" ? local : cluster) ?? [];
-  return new Map(chosen.map(({ address, port }) => realServer(address, port)).map((real) => [real.key, real]));
+  return RealServers.of(chosen);
 }
 
 function ofFamily(endpoints: readonly Endpoint[], family: IPFamily): readonly Endpoint[] {

@@ -1,7 +1,8 @@
 import type { IPAddress, IPFamily } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
-import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
+import type { RealServers } from "../model/real-servers.ts";
 
 /** Symbolic name as in errno.h, "EEXIST"; "E1234" for one without a name; "IPSET_ERR_…" for the codes of ipset's own. */
 export type Errno = string;
@@ -50,7 +51,7 @@ export interface SetupReport {
 /** A virtual server and its real servers, wanted or seen. */
 export interface ServerState {
   readonly server: VirtualServer;
-  readonly reals: ReadonlyMap<RealServerKey, RealServer>;
+  readonly reals: RealServers;
 }
 
 /** The kernel as it was seen, ours and others' alike. */

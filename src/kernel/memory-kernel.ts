@@ -2,6 +2,7 @@ import { addressPort, familyOf, hostPrefix, type IPAddress, type IPFamily, isIPv
 import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../model/ipset.ts";
 import type { Forwarding, RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import { describeOperation, type Operation } from "../model/operation.ts";
+import { RealServers } from "../model/real-servers.ts";
 import type { Protocol } from "../model/service.ts";
 import type { Connections, Errno, Kernel, NodeSetup, Observed, Outcome, ServerState, SetupReport } from "./kernel.ts";
 
@@ -60,7 +61,7 @@ export class MemoryKernel implements Kernel {
     this.#read();
     const servers = new Map<VirtualServerKey, ServerState>();
     for (const [key, { server, reals }] of this.#servers)
-      if (scope === "all" || scope.has(key)) servers.set(key, { server, reals: new Map(reals) });
+      if (scope === "all" || scope.has(key)) servers.set(key, { server, reals: RealServers.of([...reals.values()]) });
     if (scope !== "all") return { servers, unnamedServers: 0, addresses: new Set(), entries: new Map() };
     return { servers, unnamedServers: 0, addresses: new Set(this.addresses()), entries: new Map(this.#entries()) };
   }
@@ -158,7 +159,7 @@ export class MemoryKernel implements Kernel {
   }
 
   /** The virtual servers as they are, past the faults. */
-  servers(): ReadonlyMap<VirtualServerKey, ServerState> {
+  servers(): ReadonlyMap<VirtualServerKey, Readonly<Pick<KernelServer, "server" | "reals">>> {
     return this.#servers;
   }
 

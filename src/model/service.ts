@@ -1,6 +1,7 @@
 import type { Cidr, IPAddress, IPFamily } from "./address.ts";
 import type { Brand } from "./brand.ts";
 import type { Scheduling } from "./scheduler.ts";
+import type { SliceEndpoints } from "./slice-endpoints.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
 export const PROTOCOLS: readonly Protocol[] = ["TCP", "UDP", "SCTP"];
@@ -93,7 +94,7 @@ export interface EndpointSlice {
   readonly name: SliceName;
   readonly service: ServiceName;
   readonly family: IPFamily;
-  readonly endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>;
+  readonly endpoints: SliceEndpoints;
   /** When the change that this version carries was made, in ms since the epoch; 0 when unknown. */
   readonly changedAtMs: number;
 }

@@ -5,36 +5,51 @@ import type { Operation } from "../model/operation.ts";
 /** Whether an unwanted real server may be deleted now; else it is kept at weight 0. */
 export type MayGo = (server: VirtualServer, real: RealServer) => boolean;
 
+/** What it takes to make a virtual server as wanted. */
+export interface ServerDiff {
+  readonly operations: readonly Operation[];
+  /** Once these are done it is just as wanted: no real server stays to drain. */
+  readonly reaches: boolean;
+}
+
+const SAME: ServerDiff = { operations: [], reaches: true };
+
 /**
  * What makes a wanted virtual server of what is held. A difference is always an update in place: deleting and adding
  * again would break connections and fill the kernel's trash list, which every later addition walks.
  */
-export function diffServer(want: ServerState, have: ServerState | undefined, mayGo: MayGo): Operation[] {
+export function diffServer(want: ServerState, have: ServerState | undefined, mayGo: MayGo): ServerDiff {
   const { server } = want;
+  if (have !== undefined && sameVirtualServer(server, have.server) && want.reals.equals(have.reals)) return SAME;
   const operations: Operation[] = [];
   if (have === undefined) operations.push({ kind: "add-virtual-server", server });
   else if (!sameVirtualServer(server, have.server)) operations.push({ kind: "update-virtual-server", server });
-  for (const real of want.reals.values()) {
-    const held = have?.reals.get(real.key);
+  const unwanted = have?.reals.toMap() ?? new Map();
+  for (const real of want.reals) {
+    const held = unwanted.get(real.key);
+    unwanted.delete(real.key);
     if (held === undefined) operations.push({ kind: "add-real-server", server, real });
     else if (!sameRealServer(real, held)) operations.push({ kind: "update-real-server", server, real });
   }
-  for (const real of have?.reals.values() ?? [])
-    if (!want.reals.has(real.key)) operations.push(...dismiss(server, real, mayGo));
-  return operations;
+  let reaches = true;
+  for (const real of unwanted.values()) {
+    if (!mayGo(server, real)) reaches = false;
+    operations.push(...dismiss(server, real, mayGo));
+  }
+  return { operations, reaches };
 }
 
 /** What ends an unwanted virtual server that is ours; `mayDelete` is about itself, once no real server keeps it. */
 export function diffUnwantedServer(have: ServerState, mayGo: MayGo, mayDelete: boolean): Operation[] {
   const { server, reals } = have;
-  const operations = [...reals.values()].flatMap((real) => dismiss(server, real, mayGo));
+  const operations = Array.from(reals, (real) => dismiss(server, real, mayGo)).flat();
   if (mayDelete && isReadyToGo(have, mayGo)) operations.push({ kind: "delete-virtual-server", server });
   return operations;
 }
 
 /** No real server keeps the virtual server any longer. */
 export function isReadyToGo(have: ServerState, mayGo: MayGo): boolean {
-  for (const real of have.reals.values()) if (!mayGo(have.server, real)) return false;
+  for (const real of have.reals) if (!mayGo(have.server, real)) return false;
   return true;
 }
 

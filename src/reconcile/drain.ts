@@ -9,7 +9,8 @@ export function drains(protocol: Protocol, timeoutMs: number): boolean {
 
 /** The real servers that are held at weight 0 and not wanted. */
 export function* quiescent(want: ServerState | undefined, have: ServerState): Generator<RealServerKey> {
-  for (const real of have.reals.values()) if (real.weight === 0 && want?.reals.has(real.key) !== true) yield real.key;
+  if (want?.reals.equals(have.reals) === true) return;
+  for (const real of have.reals) if (real.weight === 0 && want?.reals.has(real.key) !== true) yield real.key;
 }
 
 /**

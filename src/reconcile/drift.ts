@@ -32,12 +32,14 @@ export function countServerDrift(
     return;
   }
   if (!sameVirtualServer(believed.server, seen.server)) counts.add("virtual-server", "different");
-  for (const real of believed.reals.values()) {
-    const other = seen.reals.get(real.key);
+  if (believed.reals.equals(seen.reals)) return;
+  const saw = seen.reals.toMap();
+  for (const real of believed.reals) {
+    const other = saw.get(real.key);
     if (other === undefined) counts.add("real-server", "missing");
     else if (!sameRealServer(real, other)) counts.add("real-server", "different");
   }
-  for (const key of seen.reals.keys()) if (!believed.reals.has(key)) counts.add("real-server", "unwanted");
+  for (const key of saw.keys()) if (!believed.reals.has(key)) counts.add("real-server", "unwanted");
 }
 
 /** The same for objects that can only be there or not. */

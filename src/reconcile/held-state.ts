@@ -3,21 +3,17 @@ import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
+import { RealServers } from "../model/real-servers.ts";
 import type { Evidence } from "./ownership.ts";
 import type { ObjectCounts } from "./sync-report.ts";
 
-interface HeldServer {
-  server: VirtualServer;
-  readonly reals: Map<RealServerKey, RealServer>;
-}
-
 /** What we believe the kernel holds, ours and others' alike: what a look saw, and every operation that went well since. */
 export class HeldState implements Evidence {
-  readonly #servers = new Map<VirtualServerKey, HeldServer>();
+  readonly #servers = new Map<VirtualServerKey, ServerState>();
   readonly #addresses = new Set<IPAddress>();
   readonly #entries = new Map<SetEntryKey, SetEntry>();
-  readonly #byAddress = new Map<IPAddress, Set<VirtualServerKey>>();
-  readonly #byPort = new Map<number, Set<VirtualServerKey>>();
+  readonly #byAddress = new Index<IPAddress>();
+  readonly #byPort = new Index<number>();
   #realServers = 0;
 
   server(key: VirtualServerKey): ServerState | undefined {
@@ -30,12 +26,12 @@ export class HeldState implements Evidence {
 
   /** The virtual servers on an address. */
   serversAt(address: IPAddress): Iterable<VirtualServerKey> {
-    return this.#byAddress.get(address) ?? [];
+    return this.#byAddress.get(address);
   }
 
   /** The virtual servers with a port number, of every protocol. */
   serversOnPort(port: number): Iterable<VirtualServerKey> {
-    return this.#byPort.get(port) ?? [];
+    return this.#byPort.get(port);
   }
 
   hasAddress(address: IPAddress): boolean {
@@ -79,10 +75,15 @@ export class HeldState implements Evidence {
 
   /** Believes what was seen of one virtual server; undefined: it is not there. */
   believeServer(key: VirtualServerKey, seen: ServerState | undefined): void {
-    this.#drop(key);
-    if (seen === undefined) return;
-    this.#add(seen.server);
-    for (const real of seen.reals.values()) this.#putReal(seen.server, real);
+    const before = this.#servers.get(key);
+    this.#realServers += (seen?.reals.size ?? 0) - (before?.reals.size ?? 0);
+    if (seen !== undefined) this.#servers.set(key, seen);
+    else this.#servers.delete(key);
+    const { server } = before ?? seen ?? {};
+    if (server === undefined || (before === undefined) === (seen === undefined)) return;
+    const change = seen === undefined ? "delete" : "add";
+    this.#byAddress[change](server.address, key);
+    this.#byPort[change](server.port, key);
   }
 
   believeAddress(address: IPAddress): void {
@@ -93,24 +94,37 @@ export class HeldState implements Evidence {
     this.#entries.set(entry.key, entry);
   }
 
-  /** Folds in an operation that the kernel has done. */
-  fold(operation: Operation): void {
+  /**
+   * Folds in operations that the kernel has done. `reached` are the virtual servers that are now just so, all of whose
+   * operations are among these: they are kept as they come, so that what is held and what is wanted share their memory.
+   */
+  fold(operations: Iterable<Operation>, reached: ReadonlyMap<VirtualServerKey, ServerState> = new Map()): void {
+    const drafts = new Map<VirtualServerKey, Map<RealServerKey, RealServer>>();
+    for (const operation of operations)
+      if (!("server" in operation && reached.has(operation.server.key))) this.#foldOne(operation, drafts);
+    for (const [key, draft] of drafts) this.#putReals(key, RealServers.of([...draft.values()]));
+    for (const [key, state] of reached) this.believeServer(key, state);
+  }
+
+  #foldOne(operation: Operation, drafts: Map<VirtualServerKey, Map<RealServerKey, RealServer>>): void {
     switch (operation.kind) {
       case "add-virtual-server":
-        this.#add(operation.server);
+        this.believeServer(operation.server.key, { server: operation.server, reals: RealServers.NONE });
         return;
       case "update-virtual-server":
         this.#update(operation.server);
         return;
       case "delete-virtual-server":
-        this.#drop(operation.server.key);
+        // As in the kernel, the real servers go with it.
+        this.believeServer(operation.server.key, undefined);
+        drafts.delete(operation.server.key);
         return;
       case "add-real-server":
       case "update-real-server":
-        this.#putReal(operation.server, operation.real);
+        this.#draft(operation.server.key, drafts).set(operation.real.key, operation.real);
         return;
       case "delete-real-server":
-        this.#dropReal(operation.server, operation.real);
+        this.#draft(operation.server.key, drafts).delete(operation.real.key);
         return;
       case "bind-address":
         this.#addresses.add(operation.address);
@@ -127,47 +141,46 @@ export class HeldState implements Evidence {
     }
   }
 
-  #add(server: VirtualServer): void {
-    this.#servers.set(server.key, { server, reals: new Map() });
-    addTo(this.#byAddress, server.address, server.key);
-    addTo(this.#byPort, server.port, server.key);
-  }
-
   #update(server: VirtualServer): void {
     const held = this.#servers.get(server.key);
-    if (held !== undefined) held.server = server;
+    if (held !== undefined) this.#servers.set(server.key, { server, reals: held.reals });
   }
 
-  /** As in the kernel, the real servers go with it. */
-  #drop(key: VirtualServerKey): void {
+  /** The real servers of a virtual server, to be changed. */
+  #draft(
+    key: VirtualServerKey,
+    drafts: Map<VirtualServerKey, Map<RealServerKey, RealServer>>,
+  ): Map<RealServerKey, RealServer> {
+    const draft = drafts.get(key) ?? this.#servers.get(key)?.reals.toMap() ?? new Map();
+    drafts.set(key, draft);
+    return draft;
+  }
+
+  #putReals(key: VirtualServerKey, reals: RealServers): void {
     const held = this.#servers.get(key);
-    if (held === undefined) return;
-    this.#servers.delete(key);
-    this.#realServers -= held.reals.size;
-    removeFrom(this.#byAddress, held.server.address, key);
-    removeFrom(this.#byPort, held.server.port, key);
-  }
-
-  #putReal(server: VirtualServer, real: RealServer): void {
-    const reals = this.#servers.get(server.key)?.reals;
-    if (reals === undefined) return;
-    if (!reals.has(real.key)) this.#realServers++;
-    reals.set(real.key, real);
-  }
-
-  #dropReal(server: VirtualServer, real: RealServer): void {
-    if (this.#servers.get(server.key)?.reals.delete(real.key) === true) this.#realServers--;
+    if (held !== undefined) this.believeServer(key, { server: held.server, reals });
   }
 }
 
-function addTo<Key, Value>(index: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = index.get(key);
-  if (values === undefined) index.set(key, new Set([value]));
-  else values.add(value);
-}
+/** Virtual servers by a part of their name. Most parts name one, which then is kept without a set around it. */
+class Index<Part> {
+  readonly #keys = new Map<Part, VirtualServerKey | Set<VirtualServerKey>>();
 
-function removeFrom<Key, Value>(index: Map<Key, Set<Value>>, key: Key, value: Value): void {
-  const values = index.get(key);
-  values?.delete(value);
-  if (values?.size === 0) index.delete(key);
+  get(part: Part): Iterable<VirtualServerKey> {
+    const keys = this.#keys.get(part) ?? [];
+    return typeof keys === "string" ? [keys] : keys;
+  }
+
+  add(part: Part, key: VirtualServerKey): void {
+    const keys = this.#keys.get(part);
+    if (keys === undefined) this.#keys.set(part, key);
+    else if (typeof keys === "string") this.#keys.set(part, new Set([keys, key]));
+    else keys.add(key);
+  }
+
+  delete(part: Part, key: VirtualServerKey): void {
+    const keys = this.#keys.get(part);
+    if (typeof keys === "object") keys.delete(key);
+    if (keys === key || (typeof keys === "object" && keys.size === 0)) this.#keys.delete(part);
+  }
 }

@@ -1,4 +1,4 @@
-import type { Keys } from "../desired/keys.ts";
+import type { KeyLists, Keys } from "../desired/keys.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntryKey } from "../model/ipset.ts";
 import type { VirtualServerKey } from "../model/ipvs.ts";
@@ -53,12 +53,23 @@ export class KeySet implements Keys {
   }
 
   /** The members of `keys` that are not here, and now are. */
-  take(keys: Keys): KeySet {
-    const fresh = new KeySet();
-    for (const name of namesOf(keys)) if (!this.has(name)) fresh.add(name);
-    this.addAll(fresh);
-    return fresh;
+  take(keys: Keys): KeyLists {
+    return {
+      servers: takeInto(this.servers, keys.servers),
+      addresses: takeInto(this.addresses, keys.addresses),
+      entries: takeInto(this.entries, keys.entries),
+    };
   }
+}
+
+function takeInto<Key>(taken: Set<Key>, keys: Iterable<Key>): readonly Key[] {
+  const fresh: Key[] = [];
+  for (const key of keys) {
+    if (taken.has(key)) continue;
+    taken.add(key);
+    fresh.push(key);
+  }
+  return fresh;
 }
 
 /** Every key with its kind. */

@@ -32,8 +32,12 @@ export interface Verdict {
   readonly refused: ReadonlyMap<ObjectKey, Refused>;
 }
 
+const NOBODY: Verdict["refused"] = new Map();
+
 /** Sorts the outcomes of operations, one for each and in their order. Throws when there are not as many. */
 export function judge(operations: readonly Operation[], outcomes: readonly Outcome[]): Verdict {
+  if (outcomes.length === operations.length && outcomes.every(({ ok }) => ok))
+    return { done: operations, refused: NOBODY };
   const done: Operation[] = [];
   const refused = new Map<ObjectKey, Refused>();
   for (const [index, operation] of operations.entries()) {

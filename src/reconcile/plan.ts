@@ -21,38 +21,35 @@ export interface PlanView {
   readonly isExcluded: (address: IPAddress) => boolean;
 }
 
+/** Operations, and what is so once they are done. */
+export interface Planned {
+  readonly operations: Operation[];
+  /** Virtual servers that are then just as wanted. */
+  readonly reached: Map<VirtualServerKey, ServerState>;
+}
+
+export function nothingPlanned(): Planned {
+  return { operations: [], reached: new Map() };
+}
+
 /**
- * The operations that bring the named objects from held to desired, as far as that is possible now, in no order.
+ * Adds the operations that bring the named objects from held to desired, as far as that is possible now, in no order.
  * What must wait for another object to go yields nothing here and comes again through `unlockedBy`: an object is taken
  * away only when the kernel has said that what leans on it is gone, so a refusal on the way leaves no half-removed Service.
  */
-export function plan(keys: Keys, view: PlanView): Operation[] {
-  const operations: Operation[] = [];
-  for (const key of keys.entries) operations.push(...planEntry(key, view));
-  for (const key of keys.servers) for (const operation of planServer(key, view)) operations.push(operation);
-  for (const address of keys.addresses) operations.push(...planAddress(address, view));
-  return operations;
+export function plan(keys: Keys, view: PlanView, planned = nothingPlanned()): Planned {
+  for (const key of keys.entries) planEntry(key, view, planned.operations);
+  for (const key of keys.servers) planServer(key, view, planned);
+  for (const address of keys.addresses) planAddress(address, view, planned.operations);
+  return planned;
 }
 
-/** Unwanted objects that may go now that this operation is done. */
-export function unlockedBy(operation: Operation, view: PlanView): Keys {
+/** Unwanted objects that may go now that these operations are done. */
+export function unlockedBy(operations: Iterable<Operation>, view: PlanView): KeySet {
   const keys = new KeySet();
-  switch (operation.kind) {
-    case "delete-virtual-server":
-      addWaitingForServer(operation.server, view, keys);
-      break;
-    case "unbind-address":
-      addWaitingForAddress(operation.address, view, keys);
-      break;
-    case "add-virtual-server":
-    case "update-virtual-server":
-    case "add-real-server":
-    case "update-real-server":
-    case "delete-real-server":
-    case "bind-address":
-    case "add-entry":
-    case "delete-entry":
-      break;
+  for (const operation of operations) {
+    if (operation.kind === "delete-virtual-server") addWaitingForServer(operation.server, view, keys);
+    else if (operation.kind === "unbind-address") addWaitingForAddress(operation.address, view, keys);
   }
   return keys;
 }
@@ -83,13 +80,16 @@ function isSpareEntry(key: SetEntryKey, { desired, held }: PlanView): boolean {
   return held.hasEntry(key) && desired.entry(key) === undefined;
 }
 
-/** The part of `plan` that is about one virtual server and its real servers. */
-export function planServer(key: VirtualServerKey, view: PlanView): Operation[] {
+function planServer(key: VirtualServerKey, view: PlanView, { operations, reached }: Planned): void {
   const want = view.desired.server(key);
   const have = view.held.server(key);
-  if (want !== undefined) return diffServer(want, have, view.mayGo);
-  if (have === undefined || !view.isOurs(have.server)) return [];
-  return diffUnwantedServer(have, view.mayGo, !isLeaving(have.server.address, view));
+  if (want !== undefined) {
+    const diff = diffServer(want, have, view.mayGo);
+    for (const operation of diff.operations) operations.push(operation);
+    if (diff.reaches) reached.set(key, want);
+  } else if (have !== undefined && view.isOurs(have.server)) {
+    operations.push(...diffUnwantedServer(have, view.mayGo, !isLeaving(have.server.address, view)));
+  }
 }
 
 /** On kube-ipvs0 though nobody wants it: without its virtual servers, the node itself would answer there. */
@@ -97,12 +97,11 @@ function isLeaving(address: IPAddress, { desired, held }: PlanView): boolean {
   return held.hasAddress(address) && !desired.hasAddress(address);
 }
 
-function planAddress(address: IPAddress, view: PlanView): Operation[] {
+function planAddress(address: IPAddress, view: PlanView, operations: Operation[]): void {
   const wanted = view.desired.hasAddress(address);
-  if (wanted === view.held.hasAddress(address)) return [];
-  if (wanted) return [{ kind: "bind-address", address }];
-  if (view.isExcluded(address) || isInUse(address, view)) return [];
-  return [{ kind: "unbind-address", address }];
+  if (wanted === view.held.hasAddress(address)) return;
+  if (wanted) operations.push({ kind: "bind-address", address });
+  else if (!view.isExcluded(address) && !isInUse(address, view)) operations.push({ kind: "unbind-address", address });
 }
 
 /** Connections that may still run need the address: some unwanted virtual server on it is not done. */
@@ -114,12 +113,12 @@ function isInUse(address: IPAddress, view: PlanView): boolean {
   return false;
 }
 
-function planEntry(key: SetEntryKey, view: PlanView): Operation[] {
+function planEntry(key: SetEntryKey, view: PlanView, operations: Operation[]): void {
   const want = view.desired.entry(key);
   const have = view.held.entry(key);
-  if (want !== undefined) return have === undefined ? [{ kind: "add-entry", entry: want }] : [];
-  if (have === undefined || isLeanedOn(have, view)) return [];
-  return [{ kind: "delete-entry", entry: have }];
+  if (want !== undefined) {
+    if (have === undefined) operations.push({ kind: "add-entry", entry: want });
+  } else if (have !== undefined && !isLeanedOn(have, view)) operations.push({ kind: "delete-entry", entry: have });
 }
 
 /** The member is what tells that an unwanted object still held is ours. */

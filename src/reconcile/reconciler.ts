@@ -7,22 +7,23 @@ import type { Operation } from "../model/operation.ts";
 import { Belief } from "./belief.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import { Claims } from "./claims.ts";
+import { type Compared, Comparison } from "./comparison.ts";
 import type { Desired } from "./desired.ts";
 import { Draining, drains, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";
 import { KeySet, namesOf, type ObjectName } from "./key-set.ts";
 import { inSafeOrder } from "./order.ts";
 import { judge } from "./outcomes.ts";
-import { type PlanView, plan, planServer, unlockedBy, waitingFor } from "./plan.ts";
+import { nothingPlanned, type Planned, type PlanView, plan, unlockedBy, waitingFor } from "./plan.ts";
 import { Refusals } from "./refusals.ts";
-import { eachInSlices, keysOfBoth, SLICE } from "./slices.ts";
+import { SLICE } from "./slices.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
 import { Tally } from "./tally.ts";
 
 /** A flush takes whole change sets until it has so many operations: some 50 ms of work, then others have their turn. */
 const OPERATION_LIMIT = 2_000;
-/** Or has compared so many objects, however little they differed: planning must not hold the event loop for 10 ms. */
-const KEY_LIMIT = 1_000;
+/** Or has looked at so many objects, however little they differed: planning must not hold the event loop for 10 ms. */
+const LOOK_LIMIT = 2_000;
 /** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
 const RETRY_LIMIT = 500;
 
@@ -63,7 +64,7 @@ interface Flush {
 
 interface Batch {
   readonly keys: KeySet;
-  readonly operations: readonly Operation[];
+  readonly planned: Planned;
   /** When the oldest of it was asked for. */
   readonly atMs: number;
 }
@@ -88,8 +89,11 @@ export class Reconciler {
   readonly #belief: Belief;
   #open = false;
   #busy = false;
-  /** What differs since the last look is marked. */
+  /** Since the last look desired and held were compared, or are being compared. */
   #compared = false;
+  /** What is left of that. */
+  #comparison: Comparison | undefined;
+  #comparedAtMs = 0;
   #drainAtMs = 0;
 
   constructor(options: ReconcilerOptions, dependencies: ReconcilerDependencies) {
@@ -103,26 +107,28 @@ export class Reconciler {
     this.#draining = new Draining(options.drainTimeoutMs);
   }
 
-  /** From now on flushes may write: all that is desired is known. */
+  /** From now on flushes may write: all that is desired is known. It begins with comparing everything. */
   open(): void {
     this.#open = true;
   }
 
   /** The desired state of these objects has changed. Those of one call are programmed together, calls in their order. */
   mark(keys: Keys, atMs: number = this.#clock.now()): void {
-    this.#queue.push(keys, atMs);
+    if (this.#open) this.#queue.push(keys, atMs);
   }
 
   /** When there is something to flush: in the past when now, Infinity when nothing waits. */
   workAtMs(): number {
     if (!this.#open) return Number.POSITIVE_INFINITY;
-    if (!this.#belief.isKnown || !this.#compared || this.#belief.doubted.size > 0 || this.#queue.size > 0) return 0;
+    const isCompared = this.#compared && this.#comparison === undefined;
+    if (!this.#belief.isKnown || !isCompared || this.#belief.doubted.size > 0 || this.#queue.size > 0) return 0;
     const drainAtMs = this.#draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
     return Math.min(drainAtMs, this.#refusals.nextMs());
   }
 
   state(): ReconcileState {
-    const oldestMs = [this.#queue.oldestMs, this.#refusals.oldestMs()].filter((ms) => ms !== undefined);
+    const comparedAtMs = this.#comparison === undefined ? undefined : this.#comparedAtMs;
+    const oldestMs = [this.#queue.oldestMs, this.#refusals.oldestMs(), comparedAtMs].filter((ms) => ms !== undefined);
     return {
       desired: this.#desired.counts(),
       held: this.#belief.held.countsWithout(this.#claims.foreign),
@@ -140,7 +146,6 @@ export class Reconciler {
       const first = this.#belief.isBlank;
       const drift = new DriftCounts();
       await this.#see(drift);
-      if (this.#open) await this.#compare();
       return { durationMs: this.#clock.now() - startedAtMs, first, drift: drift.list() };
     });
   }
@@ -156,7 +161,7 @@ export class Reconciler {
       const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet() };
       await this.#catchUp(flush.drift);
       const batch = this.#takeBatch();
-      const cut = this.#queue.size > 0;
+      const cut = this.#pending() > 0;
       await this.#carryOut(batch, this.#view(), flush);
       await this.#drain(flush);
       return {
@@ -164,7 +169,7 @@ export class Reconciler {
         durationMs: this.#clock.now() - startedAtMs,
         clean: flush.tally.clean,
         operations: flush.tally.list(),
-        pending: this.#queue.size,
+        pending: this.#pending(),
         cut,
         drift: flush.drift.list(),
         state: this.state(),
@@ -194,7 +199,7 @@ export class Reconciler {
 
   async #catchUp(drift: DriftCounts): Promise<void> {
     if (!this.#belief.isKnown) await this.#see(drift);
-    if (!this.#compared) await this.#compare();
+    if (!this.#compared) this.#compare();
     if (this.#belief.doubted.size > 0) await this.#observeDoubted(drift);
   }
 
@@ -215,40 +220,15 @@ export class Reconciler {
     this.#compared = false;
   }
 
-  /** Marks all that differs and is not marked yet: members first, addresses last, as in every plan. */
-  async #compare(): Promise<void> {
-    const desired = this.#desired;
-    const { held } = this.#belief;
-    const view = this.#view();
-    const entries = keysOfBoth(desired.entries(), held.entries(), (entry) => entry.key);
-    await this.#markDiffering(entries, (key) => {
-      const differs = (desired.entry(key) !== undefined) !== held.hasEntry(key);
-      return differs ? { kind: "entry", key } : undefined;
-    });
-    const servers = keysOfBoth(desired.servers(), held.servers(), ({ server }) => server.key);
-    await this.#markDiffering(servers, (key) => {
-      this.#classify(key);
-      return planServer(key, view).length > 0 ? { kind: "server", key } : undefined;
-    });
-    const addresses = keysOfBoth(desired.addresses(), held.addresses(), (address) => address);
-    await this.#markDiffering(addresses, (key) => {
-      const differs = desired.hasAddress(key) !== held.hasAddress(key);
-      return differs ? { kind: "address", key } : undefined;
-    });
+  #compare(): void {
+    this.#comparison = new Comparison(this.#desired, this.#belief.held);
+    this.#comparedAtMs = this.#clock.now();
     this.#compared = true;
   }
 
-  async #markDiffering<Key>(keys: Iterable<Key>, differing: (key: Key) => ObjectName | undefined): Promise<void> {
-    let found = new KeySet();
-    await eachInSlices(keys, this.#nextTurn, (key) => {
-      const name = differing(key);
-      if (name === undefined || this.#queue.has(name.key)) return;
-      found.add(name);
-      if (found.size < SLICE) return;
-      this.mark(found);
-      found = new KeySet();
-    });
-    this.mark(found);
+  /** About how many objects wait for the next flush. */
+  #pending(): number {
+    return this.#queue.size + (this.#comparison?.left ?? 0);
   }
 
   /** Plans whole change sets up to the limits. Synchronous: what is planned is what is desired at one moment. */
@@ -257,15 +237,23 @@ export class Reconciler {
     const view = this.#view();
     const atMs = this.#queue.oldestMs ?? nowMs;
     const keys = new KeySet();
-    const operations: Operation[] = [];
-    const take = (more: Keys): void => {
-      for (const operation of plan(keys.take(more), view)) operations.push(operation);
-      for (const operation of plan(keys.take(waitingFor(more, view)), view)) operations.push(operation);
+    const planned = nothingPlanned();
+    const { operations } = planned;
+    const takeOnly = (more: Keys): void => {
+      const fresh = keys.take(more);
+      // Whose it is must be settled before any of the evidence goes.
+      for (const key of fresh.servers) if (view.held.server(key) !== undefined) this.#classify(key);
+      plan(fresh, view, planned);
     };
-    while (operations.length < OPERATION_LIMIT && keys.size < KEY_LIMIT) {
-      const change = this.#queue.shift();
+    const take = (more: Keys): void => {
+      takeOnly(more);
+      takeOnly(waitingFor(more, view));
+    };
+    for (let looked = 0; operations.length < OPERATION_LIMIT && looked < LOOK_LIMIT; ) {
+      const change = this.#queue.shift() ?? this.#nextCompared();
       if (change === undefined) break;
       take(change.keys);
+      looked += "looked" in change ? change.looked : 1;
     }
     const limit = operations.length + RETRY_LIMIT;
     for (const name of this.#refusals.due(nowMs)) {
@@ -274,7 +262,13 @@ export class Reconciler {
       retry.add(name);
       take(retry);
     }
-    return { keys, operations, atMs };
+    return { keys, planned, atMs };
+  }
+
+  #nextCompared(): Compared | undefined {
+    const compared = this.#comparison?.next();
+    if (compared === undefined) this.#comparison = undefined;
+    return compared;
   }
 
   /** Applies a batch, and then whatever may go because something of it went, until nothing more may. */
@@ -283,38 +277,35 @@ export class Reconciler {
     for (;;) {
       const done = await this.#apply(round, flush);
       const unlocked = new KeySet();
-      for (const operation of done)
-        for (const name of namesOf(unlockedBy(operation, view))) if (!flush.refused.has(name)) unlocked.add(name);
+      for (const name of namesOf(unlockedBy(done, view))) if (!flush.refused.has(name)) unlocked.add(name);
       if (unlocked.size === 0) return;
-      round = { keys: unlocked, operations: plan(unlocked, view), atMs: batch.atMs };
+      round = { keys: unlocked, planned: plan(unlocked, view), atMs: batch.atMs };
     }
   }
 
   /** Returns what was done of the batch. When the transport is lost, all of it stays dirty. */
-  async #apply({ keys, operations, atMs }: Batch, flush: Flush): Promise<readonly Operation[]> {
-    const ordered = inSafeOrder(operations);
+  async #apply({ keys, planned, atMs }: Batch, flush: Flush): Promise<readonly Operation[]> {
+    const ordered = inSafeOrder(planned.operations);
     if (ordered.length === 0) {
-      this.#settle(keys, flush.refused);
+      this.#settle(keys, planned.reached, flush.refused);
+      await this.#nextTurn();
       return [];
     }
     try {
       const outcomes = await this.#ask(() => this.#kernel.apply(ordered));
       const { done, refused } = judge(ordered, outcomes);
-      for (const operation of done) this.#fold(operation);
+      for (const { name } of refused.values()) if (name.kind === "server") planned.reached.delete(name.key);
+      this.#belief.held.fold(done, planned.reached);
       for (const { name, contradicted } of refused.values()) this.#refuse(name, contradicted, flush.refused);
       flush.tally.add(ordered, outcomes);
-      this.#settle(keys, flush.refused);
+      // What we have written to is ours, though nobody may want it by now and the member that names it may be refused.
+      for (const operation of done) if ("server" in operation) this.#claims.claim(operation.server.key);
+      this.#settle(keys, planned.reached, flush.refused);
       return done;
     } catch (error) {
       this.#queue.putBack(keys, atMs);
       throw error;
     }
-  }
-
-  /** What we have written to is ours, though nobody may want it by now and the member that names it may be refused. */
-  #fold(operation: Operation): void {
-    this.#belief.held.fold(operation);
-    if ("server" in operation) this.#claims.claim(operation.server.key);
   }
 
   #refuse(name: ObjectName, contradicted: boolean, refused: KeySet): void {
@@ -325,9 +316,13 @@ export class Reconciler {
     else this.#belief.doubtAll();
   }
 
-  #settle(keys: KeySet, refused: KeySet): void {
-    for (const name of namesOf(keys)) if (!refused.has(name)) this.#refusals.clear(name.key);
-    for (const key of keys.servers) this.#classify(key);
+  #settle(keys: KeySet, reached: Planned["reached"], refused: KeySet): void {
+    if (this.#refusals.size > 0)
+      for (const name of namesOf(keys)) if (!refused.has(name)) this.#refusals.clear(name.key);
+    for (const key of keys.servers) {
+      if (reached.has(key)) this.#claims.claim(key);
+      if (!reached.has(key) || this.#draining.size > 0) this.#classify(key);
+    }
   }
 
   /** Counts the connections of those that have just begun to drain, or of all that drain, and lets go who is done. */
@@ -359,7 +354,7 @@ export class Reconciler {
       const held = this.#belief.held.server(key);
       if (held !== undefined && this.#desired.server(key) === undefined) keys.addresses.add(held.server.address);
     }
-    return { keys, operations: plan(keys, view), atMs: this.#clock.now() };
+    return { keys, planned: plan(keys, view), atMs: this.#clock.now() };
   }
 
   #view(due?: Due): PlanView {

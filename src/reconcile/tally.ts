@@ -4,25 +4,33 @@ import type { SyncReport } from "./sync-report.ts";
 
 /** Counts operations by kind and result. */
 export class Tally {
-  readonly #counts = new Map<string, { kind: OperationKind; errno: Errno | ""; count: number }>();
+  readonly #counts = new Map<OperationKind, Map<Errno | "", number>>();
 
   add(operations: readonly Operation[], outcomes: readonly Outcome[]): void {
-    for (const [index, { kind }] of operations.entries()) {
+    for (let index = 0; index < operations.length; index++) {
+      const kind = operations[index]?.kind;
       const outcome = outcomes[index];
-      const errno = outcome === undefined || outcome.ok ? "" : outcome.errno;
-      const name = `${kind} ${errno}`;
-      const entry = this.#counts.get(name);
-      if (entry === undefined) this.#counts.set(name, { kind, errno, count: 1 });
-      else entry.count++;
+      if (kind !== undefined) this.#count(kind, outcome === undefined || outcome.ok ? "" : outcome.errno);
     }
   }
 
   /** Nothing was refused. */
   get clean(): boolean {
-    return [...this.#counts.values()].every(({ errno }) => errno === "");
+    return this.list().every(({ errno }) => errno === "");
   }
 
   list(): SyncReport["operations"] {
-    return [...this.#counts.values()].map((count) => ({ ...count }));
+    return [...this.#counts].flatMap(([kind, counts]) =>
+      Array.from(counts, ([errno, count]) => ({ kind, errno, count })),
+    );
+  }
+
+  #count(kind: OperationKind, errno: Errno | ""): void {
+    let counts = this.#counts.get(kind);
+    if (counts === undefined) {
+      counts = new Map();
+      this.#counts.set(kind, counts);
+    }
+    counts.set(errno, (counts.get(errno) ?? 0) + 1);
   }
 }

@@ -1,4 +1,3 @@
-import { addressPort } from "../model/address.ts";
 import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/service.ts";
 
 /**
@@ -16,19 +15,18 @@ export function mergeSlices(slices: Iterable<EndpointSlice>): ReadonlyMap<PortKe
       else for (const endpoint of endpoints) list.push(endpoint);
     }
   }
-  for (const [key, endpoints] of merged) merged.set(key, distinct(endpoints));
-  return merged;
+  return new Map(Array.from(merged, ([key, endpoints]) => [key, distinct(endpoints)]));
 }
 
-/** Sorting is stable, so among equals the first by slice name stays first. */
-function distinct(endpoints: Endpoint[]): Endpoint[] {
-  const best = new Map<string, Endpoint>();
-  for (const endpoint of endpoints) {
-    const key = addressPort(endpoint.address, endpoint.port);
-    const other = best.get(key);
-    if (other === undefined || rank(endpoint) > rank(other)) best.set(key, endpoint);
+/** Sorting is stable, so among equals the first by slice name comes first. */
+function distinct(endpoints: Endpoint[]): readonly Endpoint[] {
+  const best: Endpoint[] = [];
+  for (const endpoint of endpoints.sort(byAddressAndPort)) {
+    const last = best.at(-1);
+    if (last === undefined || byAddressAndPort(last, endpoint) !== 0) best.push(endpoint);
+    else if (rank(endpoint) > rank(last)) best[best.length - 1] = endpoint;
   }
-  return [...best.values()].sort(byAddressAndPort);
+  return best;
 }
 
 function rank(endpoint: Endpoint): number {

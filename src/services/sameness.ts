@@ -1,6 +1,5 @@
 import type {
   ClusterNode,
-  Endpoint,
   EndpointSlice,
   Service,
   ServiceChoices,
@@ -28,9 +27,7 @@ export function sameService(a: Service, b: Service): boolean {
 
 /** Nothing a proxy reads differs. When the change was made is about the change, not about the slice. */
 export function sameSlice(a: EndpointSlice, b: EndpointSlice): boolean {
-  return (
-    a.name === b.name && a.service === b.service && a.family === b.family && sameEndpoints(a.endpoints, b.endpoints)
-  );
+  return a.name === b.name && a.service === b.service && a.family === b.family && a.endpoints.equals(b.endpoints);
 }
 
 /** Nothing a proxy reads differs. */
@@ -66,24 +63,6 @@ export function sameServiceCIDR(a: ServiceCIDR, b: ServiceCIDR): boolean {
 
 function samePort(a: ServicePort, b: ServicePort): boolean {
   return a.key === b.key && a.protocol === b.protocol && a.port === b.port && a.nodePort === b.nodePort;
-}
-
-function sameEndpoints(a: EndpointSlice["endpoints"], b: EndpointSlice["endpoints"]): boolean {
-  if (a.size !== b.size) return false;
-  return [...a].every(([key, endpoints]) => sameList(endpoints, b.get(key), sameEndpoint));
-}
-
-function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  return (
-    a.address === b.address &&
-    a.port === b.port &&
-    a.ready === b.ready &&
-    a.serving === b.serving &&
-    a.terminating === b.terminating &&
-    a.nodeName === b.nodeName &&
-    sameList(a.zoneHints, b.zoneHints) &&
-    sameList(a.nodeHints, b.nodeHints)
-  );
 }
 
 function sameList<Item>(

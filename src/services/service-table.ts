@@ -79,9 +79,7 @@ export class ServiceTable {
 
   /** Whether any endpoint of the Service runs on the node, ready or not. */
   hasEndpointOn(name: ServiceName, nodeName: string): boolean {
-    for (const { endpoints } of this.#slicesOf.get(name) ?? [])
-      for (const list of endpoints.values()) if (list.some((endpoint) => endpoint.nodeName === nodeName)) return true;
-    return false;
+    return (this.#slicesOf.get(name) ?? []).some(({ endpoints }) => endpoints.isOn(nodeName));
   }
 
   node(name: string): ClusterNode | undefined {

@@ -19,6 +19,7 @@ import {
   virtualServer,
 } from "../../src/model/ipvs.ts";
 import type { Operation } from "../../src/model/operation.ts";
+import { RealServers } from "../../src/model/real-servers.ts";
 import { PROTOCOLS, type Protocol } from "../../src/model/service.ts";
 import { address } from "../support/desired.ts";
 
@@ -124,7 +125,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       const added = server(vip, { protocol, port: 53 });
       expect(await kernel.apply([onServer("add", added)])).toEqual([OK]);
       const { servers } = await kernel.observe("all");
-      expect(servers).toEqual(new Map([[added.key, { server: added, reals: new Map() }]]));
+      expect(servers).toEqual(new Map([[added.key, { server: added, reals: RealServers.NONE }]]));
     });
 
     test.each<[string, ServerOptions]>([
@@ -153,7 +154,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       ]);
       expect(outcomes).toEqual([OK, OK, OK, OK]);
       const reals = (await kernel.observe("all")).servers.get(vs.key)?.reals;
-      expect(reals).toEqual(new Map([first, second].map((each) => [each.key, each])));
+      expect(reals).toEqual(RealServers.of([first, second]));
     });
 
     test("a real server's weight is updated in place and it can be deleted", async () => {
@@ -161,7 +162,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       const raised = real(pods[1], 5);
       expect(await kernel.apply([onReal("update", vs, raised), onReal("delete", vs, first)])).toEqual([OK, OK]);
       const reals = (await kernel.observe("all")).servers.get(vs.key)?.reals;
-      expect(reals).toEqual(new Map([[raised.key, raised]]));
+      expect(reals).toEqual(RealServers.of([raised]));
     });
 
     test("deleting a virtual server deletes its real servers", async () => {
@@ -175,7 +176,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       const other = server(vip, { port: 81 });
       await kernel.apply([onServer("add", vs), onServer("add", other), onReal("add", other, first), bind(vip)]);
       const observed = await kernel.observe(new Set([other.key, server(vip, { port: 82 }).key]));
-      expect(observed.servers).toEqual(new Map([[other.key, { server: other, reals: new Map([[first.key, first]]) }]]));
+      expect(observed.servers).toEqual(new Map([[other.key, { server: other, reals: RealServers.of([first]) }]]));
       expect(observed.addresses.size).toBe(0);
     });
 

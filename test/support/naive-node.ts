@@ -9,7 +9,8 @@ import {
   type SetEntry,
   type SetEntryKey,
 } from "../../src/model/ipset.ts";
-import { realServer, type Scheduler, type VirtualServer, virtualServer } from "../../src/model/ipvs.ts";
+import { type Scheduler, type VirtualServer, virtualServer } from "../../src/model/ipvs.ts";
+import { RealServers } from "../../src/model/real-servers.ts";
 
 /** A small Service: what the properties of the sync make up, and what both sides of them are computed from. */
 export interface SmallService {
@@ -80,9 +81,7 @@ export function smallWants(service: SmallService): Wants {
   const ip = parsed(ADDRESSES[service.ip]);
   const node = parsed(NODE[service.ip]);
   const family = service.ip === 2 ? "IPv6" : "IPv4";
-  const reals = new Map(
-    service.pods.map((index) => realServer(parsed(pod(service.ip, index)), 8080)).map((real) => [real.key, real]),
-  );
+  const reals = RealServers.of(service.pods.map((index) => ({ address: parsed(pod(service.ip, index)), port: 8080 })));
   const options = { scheduler: "rr" as Scheduler, persistenceSeconds: service.affinity ? 10_800 : 0 };
   const servers = new Map<VirtualServer["key"], ServerState>();
   const entries = new Map<SetEntryKey, SetEntry>();
@@ -98,7 +97,11 @@ export function smallWants(service: SmallService): Wants {
     const bound = addressEntry(ipset("KUBE-IPVS-IPS", family), ip);
     entries.set(bound.key, bound);
   }
-  return { servers, entries, addresses: new Set(service.ports.length > 0 ? [ip] : []) };
+  return {
+    servers: [...servers.values()],
+    entries: [...entries.values()],
+    addresses: service.ports.length > 0 ? [ip] : [],
+  };
 }
 
 function parsed(text: string | undefined) {

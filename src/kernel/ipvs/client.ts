@@ -3,11 +3,11 @@ import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { familyOf } from "../../model/address.ts";
 import {
   parseVirtualServerKey,
-  type RealServer,
   type RealServerKey,
   type VirtualServer,
   type VirtualServerKey,
 } from "../../model/ipvs.ts";
+import { RealServers } from "../../model/real-servers.ts";
 import type { Connections, ServerState } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Message } from "../netlink/message.ts";
@@ -124,7 +124,7 @@ export class IpvsClient {
     const reals = await this.#reals(servers);
     const states = new Map<VirtualServerKey, ServerState>();
     for (const [key, server] of servers) {
-      states.set(key, { server, reals: byKey(reals.get(key) ?? []) });
+      states.set(key, { server, reals: RealServers.of((reals.get(key) ?? []).map(({ real }) => real)) });
       if (states.size % SLICE === 0) await yieldToEventLoop();
     }
     return states;
@@ -195,8 +195,4 @@ async function decodeServers(operation: string, messages: readonly Message[]) {
     if (index % SLICE === SLICE - 1) await yieldToEventLoop();
   }
   return { servers, unnamed };
-}
-
-function byKey(reals: readonly DecodedReal[]): ReadonlyMap<RealServerKey, RealServer> {
-  return new Map(reals.map(({ real }) => [real.key, real]));
 }

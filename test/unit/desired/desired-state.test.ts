@@ -18,7 +18,11 @@ function keys({ servers, addresses, entries }: Keys): readonly string[] {
   return [...servers, ...addresses, ...entries].sort();
 }
 
-const realsOf = (desired: DesiredState) => [...(desired.server(KEY)?.reals.keys() ?? [])];
+const realsOf = (desired: DesiredState) =>
+  desired
+    .server(KEY)
+    ?.reals.list()
+    .map(({ key }) => key) ?? [];
 
 /** Counted from what can be asked for, to hold the running counts against. */
 function counted(desired: DesiredState): ReturnType<DesiredState["counts"]> {

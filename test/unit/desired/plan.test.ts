@@ -5,6 +5,7 @@ import { createLine, realLine, serverLine, stateLines } from "../../../src/desir
 import type { Observed, Rules, ServerState } from "../../../src/kernel/kernel.ts";
 import { ipset } from "../../../src/model/ipset.ts";
 import { type RealServer, realServer, type VirtualServer, virtualServer } from "../../../src/model/ipvs.ts";
+import { RealServers } from "../../../src/model/real-servers.ts";
 import { serviceName } from "../../../src/model/service.ts";
 import type { ServiceSpec, SliceSpec } from "../../support/builders.ts";
 import { address, built, facts } from "../../support/desired.ts";
@@ -187,7 +188,7 @@ describe("lines of ipvsadm", () => {
 
   test("a virtual server comes before its real servers, and those in order", () => {
     const [nine, eighty] = [9, 80].map((port) => realServer(address("10.244.1.5"), port));
-    const reals = new Map([nine, eighty].flatMap((real) => (real === undefined ? [] : [[real.key, real]])));
+    const reals = RealServers.of([nine, eighty].filter((real) => real !== undefined));
     expect(stateLines({ server: rr, reals })).toEqual([
       "-A -t 10.96.0.1:80 -s rr",
       "-a -t 10.96.0.1:80 -r 10.244.1.5:80 -m -w 1",
@@ -224,12 +225,7 @@ describe("diff", () => {
   }
   const reals = (change: (real: RealServer) => RealServer | undefined) => (state: ServerState) => ({
     ...state,
-    reals: new Map(
-      [...state.reals].flatMap(([key, real]) => {
-        const changed = change(real);
-        return changed === undefined ? [] : [[key, changed] as const];
-      }),
-    ),
+    reals: RealServers.of(state.reals.list().flatMap((real) => change(real) ?? [])),
   });
   const otherThan = (text: string) => (real: RealServer) => (real.address === text ? undefined : real);
   const OTHER_LINES = [

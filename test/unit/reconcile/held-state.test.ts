@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { ipset, portEntry } from "../../../src/model/ipset.ts";
 import { realServer, type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
+import { RealServers } from "../../../src/model/real-servers.ts";
 import { HeldState } from "../../../src/reconcile/held-state.ts";
 import { address } from "../../support/desired.ts";
 
@@ -11,35 +12,35 @@ const entry = portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_001);
 
 test("operations that went well are folded in and counted, and undone by their opposites", () => {
   const held = new HeldState();
-  held.fold({ kind: "add-entry", entry });
-  held.fold({ kind: "add-virtual-server", server });
-  held.fold({ kind: "add-real-server", server, real });
-  held.fold({ kind: "update-real-server", server, real: { ...real, weight: 0 } });
-  held.fold({ kind: "bind-address", address: vip });
+  held.fold([{ kind: "add-entry", entry }]);
+  held.fold([{ kind: "add-virtual-server", server }]);
+  held.fold([{ kind: "add-real-server", server, real }]);
+  held.fold([{ kind: "update-real-server", server, real: { ...real, weight: 0 } }]);
+  held.fold([{ kind: "bind-address", address: vip }]);
   expect(held.counts()).toEqual({ virtualServers: 1, realServers: 1, addresses: 1, entries: 1 });
   expect(held.server(server.key)?.reals.get(real.key)?.weight).toBe(0);
   expect([[...held.serversAt(vip)], [...held.serversOnPort(80)]]).toEqual([[server.key], [server.key]]);
-  held.fold({ kind: "unbind-address", address: vip });
-  held.fold({ kind: "delete-real-server", server, real });
-  held.fold({ kind: "delete-virtual-server", server });
-  held.fold({ kind: "delete-entry", entry });
+  held.fold([{ kind: "unbind-address", address: vip }]);
+  held.fold([{ kind: "delete-real-server", server, real }]);
+  held.fold([{ kind: "delete-virtual-server", server }]);
+  held.fold([{ kind: "delete-entry", entry }]);
   expect(held.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
   expect([...held.serversAt(vip), ...held.serversOnPort(80)]).toEqual([]);
 });
 
 test("deleting a virtual server takes its real servers along", () => {
   const held = new HeldState();
-  held.believeServer(server.key, { server, reals: new Map([[real.key, real]]) });
+  held.believeServer(server.key, { server, reals: RealServers.of([real]) });
   expect(held.counts().realServers).toBe(1);
-  held.fold({ kind: "delete-virtual-server", server });
+  held.fold([{ kind: "delete-virtual-server", server }]);
   expect(held.counts().realServers).toBe(0);
 });
 
 test("what is believed of a virtual server anew replaces all of it", () => {
   const held = new HeldState();
-  held.believeServer(server.key, { server, reals: new Map([[real.key, real]]) });
-  held.believeServer(server.key, { server: { ...server, persistenceSeconds: 9 }, reals: new Map() });
-  expect(held.server(server.key)).toEqual({ server: { ...server, persistenceSeconds: 9 }, reals: new Map() });
+  held.believeServer(server.key, { server, reals: RealServers.of([real]) });
+  held.believeServer(server.key, { server: { ...server, persistenceSeconds: 9 }, reals: RealServers.NONE });
+  expect(held.server(server.key)).toEqual({ server: { ...server, persistenceSeconds: 9 }, reals: RealServers.NONE });
   held.believeServer(server.key, undefined);
   expect(held.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
 });

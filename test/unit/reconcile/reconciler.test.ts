@@ -12,6 +12,7 @@ import {
   virtualServer,
 } from "../../../src/model/ipvs.ts";
 import { describeOperation, type Operation } from "../../../src/model/operation.ts";
+import { RealServers } from "../../../src/model/real-servers.ts";
 import { serviceName } from "../../../src/model/service.ts";
 import { Reconciler, type ReconcilerOptions } from "../../../src/reconcile/reconciler.ts";
 import type { DriftCount } from "../../../src/reconcile/sync-report.ts";
@@ -76,15 +77,12 @@ describe("programming", () => {
   });
 
   test("a flush takes whole Services in their order until it has some 2,000 operations, and says that it was cut", async () => {
+    await world.flush();
     const names = Array.from({ length: 700 }, (_, index) => index);
     for (const index of names) {
       const server = virtualServer("TCP", address("10.96.0.1"), 1_000 + index, { scheduler: "rr" as Scheduler });
-      const reals = new Map([0, 1, 2].map((pod) => realServer(address(`10.244.1.${pod}`), 80)).map((r) => [r.key, r]));
-      const wants = {
-        servers: new Map([[server.key, { server, reals }]]),
-        addresses: new Set<never>(),
-        entries: new Map(),
-      };
+      const reals = RealServers.of([0, 1, 2].map((pod) => ({ address: address(`10.244.1.${pod}`), port: 80 })));
+      const wants = { servers: [{ server, reals }], addresses: [], entries: [] };
       world.reconciler.mark(world.desired.replace(serviceName("a", `s${index}`), wants));
     }
     expect((await world.flush()).length).toBe(2_000);

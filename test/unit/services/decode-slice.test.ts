@@ -43,16 +43,12 @@ test("a slice is reduced to endpoints for each port", () => {
     zoneHints: ["z1", "z2"],
     nodeHints: ["node-a"],
   };
-  expect(slice("shop/web-1", said)).toEqual({
-    name: "shop/web-1",
-    service: "shop/web",
-    family: "IPv4",
-    endpoints: new Map([
-      ["http/TCP", [{ ...endpoint, port: 8080 }]],
-      ["dns/UDP", [{ ...endpoint, port: 53 }]],
-    ]),
-    changedAtMs: 0,
-  });
+  const { endpoints, ...rest } = slice("shop/web-1", said);
+  expect(rest).toEqual({ name: "shop/web-1", service: "shop/web", family: "IPv4", changedAtMs: 0 });
+  expect([...endpoints]).toEqual([
+    ["http/TCP", [{ ...endpoint, port: 8080 }]],
+    ["dns/UDP", [{ ...endpoint, port: 53 }]],
+  ]);
 });
 
 test.each<[string, SliceSpec]>([
@@ -90,8 +86,8 @@ test("conditions that are not told mean ready, serving, not terminating", () => 
     ...sliceObject("shop/web-1"),
     endpoints: [{ addresses: ["10.0.0.1"], conditions: { ready: null } }, { addresses: ["10.0.0.2"] }],
   });
-  const states = value.endpoints.get([...value.endpoints.keys()][0] ?? expect.fail("no port"));
-  for (const state of states ?? [])
+  const states = [...value.endpoints][0]?.[1] ?? expect.fail("no port");
+  for (const state of states)
     expect(state).toMatchObject({ ready: true, serving: true, terminating: false, nodeName: "" });
   expect(states).toHaveLength(2);
 });
@@ -181,7 +177,7 @@ describe("endpoints: a wrong one is left out and the others stay", () => {
       ...sliceObject("shop/web-1"),
       endpoints: [{ addresses: ["10.0.0.1"], hints: { forZones: [{ name: "z1" }, "z2", { name: "" }] } }],
     });
-    expect([...value.endpoints.values()].flat()).toMatchObject([{ zoneHints: ["z1"], nodeHints: [] }]);
+    expect([...value.endpoints].flatMap(([, list]) => list)).toMatchObject([{ zoneHints: ["z1"], nodeHints: [] }]);
     expect(faults).toEqual([
       "endpoints[0].hints.forZones[1]=z2: must hold a name",
       'endpoints[0].hints.forZones[2]={"name":""}: must hold a name',

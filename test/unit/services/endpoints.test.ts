@@ -60,7 +60,7 @@ describe("of an endpoint in several slices, whatever their order,", () => {
     ["the first by slice name is used when both serve", [unready, draining], unready],
   ])("%s", (_, states, winner) => {
     const slices = states.map((state, index) => slice(`shop/web-${index}`, { endpoints: [state] }));
-    const expected = slice("shop/web-0", { endpoints: [winner] }).endpoints;
+    const expected = new Map(slice("shop/web-0", { endpoints: [winner] }).endpoints);
     expect(mergeSlices(slices)).toEqual(expected);
     expect(mergeSlices(slices.toReversed())).toEqual(expected);
   });

@@ -153,7 +153,7 @@ describe("slices", () => {
     const table = tableOf(web, before);
     const after = slice("shop/web-1", change);
     expect(table.apply(putSlice(after))).toEqual([WEB]);
-    expect(table.endpoints(WEB)).toEqual(after.endpoints);
+    expect(table.endpoints(WEB)).toEqual(new Map(after.endpoints));
   });
 
   test("a deletion touches its Service, once, and takes its endpoints alone", () => {

@@ -86,9 +86,8 @@ const setUp = async (table?: string) => {
 const hex = (address: string) => Buffer.from(naive.ipv4(address)).toString("hex").toUpperCase();
 const row = (address: string) =>
   `TCP  ${hex(address)}:0050 rr  \n  -> 0A090909:1F90      Masq    1      5          6         \n`;
-const weights = (
-  servers: ReadonlyMap<VirtualServerKey, { readonly reals: ReadonlyMap<unknown, { weight: number }> }>,
-) => [...servers].map(([name, { reals }]) => [name, ...[...reals.values()].map(({ weight }) => weight)]);
+const weights = (servers: ReadonlyMap<VirtualServerKey, { readonly reals: Iterable<{ weight: number }> }>) =>
+  [...servers].map(([name, { reals }]) => [name, ...Array.from(reals, ({ weight }) => weight)]);
 
 test.each<[string, string | undefined, [number, number]]>([
   ["the table has", row("10.0.0.1") + row("10.0.0.2"), [FROM_TABLE, FROM_TABLE]],

@@ -1,0 +1,85 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { realServerKey } from "../../src/model/ipvs.ts";
+import { RealServers } from "../../src/model/real-servers.ts";
+import { portKey } from "../../src/model/service.ts";
+import { SliceEndpoints } from "../../src/model/slice-endpoints.ts";
+import { address } from "../support/desired.ts";
+
+const addresses = fc.constantFrom("10.244.0.1", "10.244.0.10", "10.244.1.1", "fd00::1", "fd00::1:1").map(address);
+const reals = fc.uniqueArray(
+  fc
+    .record({
+      address: addresses,
+      port: fc.constantFrom(8, 80, 8080),
+      weight: fc.constantFrom(0, 1, 65_535),
+      forwarding: fc.constantFrom("masquerade" as const, "local" as const, "tunnel" as const),
+    })
+    .map((parts) => ({ key: realServerKey(parts.address, parts.port), ...parts })),
+  { selector: ({ key }) => key },
+);
+
+test("real servers come out as they went in, by list and by key", () => {
+  fc.assert(
+    fc.property(reals, (given) => {
+      const held = RealServers.of(given);
+      const byKey = new Map(given.map((real) => [real.key, real]));
+      expect(held.size).toBe(given.length);
+      expect(held.toMap()).toEqual(byKey);
+      expect(new Set(held.list())).toEqual(new Set(given));
+      const every = RealServers.of([...byKey.values()]);
+      for (const ip of ["10.244.0.1", "10.244.0.10", "fd00::1"].map(address))
+        for (const port of [8, 80]) {
+          const key = realServerKey(ip, port);
+          expect([every.get(key), every.has(key)]).toEqual([byKey.get(key), byKey.has(key)]);
+        }
+    }),
+  );
+});
+
+test("real servers are equal when they are the same, in whatever order they came", () => {
+  fc.assert(
+    fc.property(reals, reals, (a, b) => {
+      const text = (list: typeof a) => JSON.stringify(list.toSorted((x, y) => (x.key < y.key ? -1 : 1)));
+      expect(RealServers.of(a).equals(RealServers.of(a.toReversed()))).toBe(true);
+      expect(RealServers.of(a).equals(RealServers.of(b))).toBe(text(a) === text(b));
+    }),
+  );
+});
+
+const names = fc.constantFrom("", "n1", "n 2", "z1,z2", "ü");
+const backends = fc.array(
+  fc.record({
+    address: addresses,
+    ready: fc.boolean(),
+    serving: fc.boolean(),
+    terminating: fc.boolean(),
+    nodeName: names,
+    zoneHints: fc.array(names, { maxLength: 3 }),
+    nodeHints: fc.array(names, { maxLength: 2 }),
+  }),
+  { maxLength: 5 },
+);
+const ports = fc
+  .uniqueArray(fc.constantFrom("http", "dns", "", "\n"), { maxLength: 3 })
+  .map((list) => new Map(list.map((name, index) => [portKey(name, "TCP"), 8080 + index])));
+
+test("the endpoints of a slice come out as they went in, at each port", () => {
+  fc.assert(
+    fc.property(ports, backends, (given, list) => {
+      const expected = [...given].map(([key, port]) => [key, list.map((backend) => ({ ...backend, port }))]);
+      expect([...new SliceEndpoints(given, list)]).toEqual(expected);
+    }),
+  );
+});
+
+test("endpoints of slices are equal when they say the same in the same order", () => {
+  fc.assert(
+    fc.property(ports, backends, ports, backends, (portsA, a, portsB, b) => {
+      const text = (at: typeof portsA, list: typeof a) => JSON.stringify([[...at], list]);
+      const one = new SliceEndpoints(portsA, a);
+      expect(one.equals(new SliceEndpoints(new Map(portsA), structuredClone(a)))).toBe(true);
+      expect(one.equals(new SliceEndpoints(portsB, b))).toBe(text(portsA, a) === text(portsB, b));
+    }),
+  );
+});
