@@ -4,7 +4,7 @@ import type { Connection } from "./connection.ts";
 import { dial } from "./dial.ts";
 import type { Credentials } from "./kubeconfig.ts";
 import { pump } from "./pump.ts";
-import { type ApiResponse, type Transport, TransportError } from "./transport.ts";
+import { type ApiRequest, type ApiResponse, TransportError, type WritingTransport } from "./transport.ts";
 
 /** How often certificates on disk are compared with those in use. */
 const RECHECK_MS = 60_000;
@@ -32,7 +32,7 @@ export interface TransportParts {
  * Requests over one connection, shared by all: the first server that can be reached, and the same for as long as it
  * lasts. New certificates mean a new connection, to which open watches are moved by ending them.
  */
-export class ApiTransport implements Transport {
+export class ApiTransport implements WritingTransport {
   readonly #config: ServerAccess;
   readonly #parts: TransportParts;
   #server = 0;
@@ -61,28 +61,33 @@ export class ApiTransport implements Transport {
     }
   }
 
-  async get(path: string, signal: AbortSignal): Promise<ApiResponse> {
+  get(path: string, signal: AbortSignal): Promise<ApiResponse> {
+    return this.send({ method: "GET", path, contentType: "", body: "" }, signal);
+  }
+
+  async send(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     const first = await abortable(this.#config.credentials(), signal);
-    const response = await this.#getWith(first, path, signal);
+    const response = await this.#sendWith(first, request, signal);
     if (response.status !== 401) return response;
     await abortable(this.#config.renew(), signal);
     const second = await abortable(this.#config.credentials(), signal);
     if (JSON.stringify(first) === JSON.stringify(second)) return response;
     // Read to its end, the refusal no longer takes up its stream or socket.
     await pump(response.body, signal, () => undefined);
-    return await this.#getWith(second, path, signal);
+    return await this.#sendWith(second, request, signal);
   }
 
-  async #getWith(credentials: Credentials, path: string, signal: AbortSignal): Promise<ApiResponse> {
+  async #sendWith(credentials: Credentials, request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     this.#dropOutdated(credentials);
     for (let attempt = 1; ; attempt++) {
       const connection = await abortable(this.#connect(credentials), signal);
       const server = this.#config.servers[this.#server];
       const secrets = server?.protocol === "http:" ? {} : credentials.headers;
       const prefix = server?.pathname.replace(/\/$/, "") ?? "";
-      const headers = { "user-agent": USER_AGENT, accept: "application/json", ...secrets };
+      const content = request.contentType === "" ? {} : { "content-type": request.contentType };
+      const headers = { "user-agent": USER_AGENT, accept: "application/json", ...content, ...secrets };
       try {
-        return await connection.request(`${prefix}${path}`, headers, signal);
+        return await connection.request({ ...request, path: `${prefix}${request.path}` }, headers, signal);
       } catch (error) {
         if (!isUnprocessed(error) || attempt === ATTEMPTS) throw error;
         if (this.#connection === connection) this.#connection = undefined;

@@ -1,5 +1,5 @@
 import type { TlsMaterial } from "./kubeconfig.ts";
-import type { ApiResponse, TransportError } from "./transport.ts";
+import type { ApiRequest, ApiResponse, TransportError } from "./transport.ts";
 
 export type Headers = Readonly<Record<string, string>>;
 
@@ -7,8 +7,8 @@ export type Headers = Readonly<Record<string, string>>;
 export interface Connection {
   /** Whether another request may go this way. */
   readonly usable: boolean;
-  /** GET; as `Transport.get`. */
-  request(path: string, headers: Headers, signal: AbortSignal): Promise<ApiResponse>;
+  /** As `WritingTransport.send`. */
+  request(request: ApiRequest, headers: Headers, signal: AbortSignal): Promise<ApiResponse>;
   /** Breaks off all that is open; it ends with `why`. */
   close(why: TransportError): void;
 }

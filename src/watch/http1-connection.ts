@@ -2,7 +2,7 @@ import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } fr
 import { Agent, type RequestOptions, request } from "node:https";
 import { type Connection, type Headers, hostOf, retryAfterMs, tlsOptions } from "./connection.ts";
 import type { TlsMaterial } from "./kubeconfig.ts";
-import { type ApiResponse, TransportError } from "./transport.ts";
+import { type ApiRequest, type ApiResponse, TransportError } from "./transport.ts";
 
 /** A dead peer is found by TCP: first probe after so long, then every second, ten of them (libuv's numbers). */
 const KEEP_ALIVE_MS = 30_000;
@@ -25,9 +25,9 @@ export class Http1Connection implements Connection {
     this.#options = isPlain ? address : { ...address, ...tlsOptions(host, tls) };
   }
 
-  request(path: string, headers: Headers, signal: AbortSignal): Promise<ApiResponse> {
+  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<ApiResponse> {
     return new Promise((resolve, reject) => {
-      const outgoing = this.#open({ ...this.#options, path, headers }, (incoming) => {
+      const outgoing = this.#open({ ...this.#options, method, path, headers }, (incoming) => {
         resolve({
           status: incoming.statusCode ?? 0,
           retryAfterMs: retryAfterMs(incoming.headers["retry-after"]),
@@ -42,7 +42,7 @@ export class Http1Connection implements Connection {
       if (stop.aborted) abort(stop.reason);
       stop.addEventListener("abort", () => abort(stop.reason));
       outgoing.on("error", (error) => reject(this.#failure(error)));
-      outgoing.end();
+      outgoing.end(body);
     });
   }
 

@@ -2,7 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../model/clock.ts";
 import { type Connection, type Headers, retryAfterMs } from "./connection.ts";
-import { type ApiResponse, TransportError } from "./transport.ts";
+import { type ApiRequest, type ApiResponse, TransportError } from "./transport.ts";
 
 /** As client-go: after so long without a frame the server is asked for a sign of life, */
 const PING_AFTER_MS = 30_000;
@@ -42,10 +42,11 @@ export class Http2Connection implements Connection {
     return !this.#session.closed && !this.#session.destroyed;
   }
 
-  request(path: string, headers: Headers, signal: AbortSignal): Promise<ApiResponse> {
+  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<ApiResponse> {
     if (!this.usable) return Promise.reject(new TransportError("unprocessed", "the session is closing"));
     return new Promise((resolve, reject) => {
-      const stream = this.#session.request({ ":path": path, ...headers });
+      const pseudo = { ":method": method, ":path": path };
+      const stream = this.#session.request({ ...pseudo, ...headers }, { endStream: body === "" });
       const abort = () => stream.close(constants.NGHTTP2_CANCEL);
       signal.addEventListener("abort", abort);
       stream.once("response", (answer) => {
@@ -60,6 +61,7 @@ export class Http2Connection implements Connection {
         reject(signal.aborted ? signal.reason : this.#failure(stream));
       });
       if (signal.aborted) abort();
+      else if (body !== "") stream.end(body);
     });
   }
 

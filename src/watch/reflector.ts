@@ -2,8 +2,9 @@ import type { Logger } from "../log.ts";
 import type { Clock } from "../model/clock.ts";
 import { type ApiStatus, statusOfAnswer } from "./api-status.ts";
 import { Backoff, RECONNECT } from "./backoff.ts";
+import { bodyText } from "./body-text.ts";
 import { type EventSink, Inventory } from "./inventory.ts";
-import { LineSplitter, textOf } from "./line-splitter.ts";
+import { LineSplitter } from "./line-splitter.ts";
 import { MAX_OBJECT_BYTES, readPage } from "./list-stream.ts";
 import { pump } from "./pump.ts";
 import { listQuery, nextPageQuery, probeQuery, type Query, watchQuery } from "./queries.ts";
@@ -304,14 +305,7 @@ export class Reflector<Name extends string, Value> {
 
 /** Reads a refusal; a body that does not come is no reason to know less than its code. */
 async function readStatus(response: ApiResponse, signal: AbortSignal): Promise<ApiStatus> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  await pump(response.body, signal, (chunk) => {
-    parts.push(chunk);
-    bytes += chunk.length;
-    return bytes > MAX_STATUS_BYTES ? true : undefined;
-  });
-  return statusOfAnswer(response.status, response.retryAfterMs, textOf(parts));
+  return statusOfAnswer(response.status, response.retryAfterMs, await bodyText(response, MAX_STATUS_BYTES, signal));
 }
 
 const MAX_STATUS_BYTES = 65_536;

@@ -10,6 +10,14 @@ export interface ApiResponse {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
+/** A request, by its path with the query. A GET has neither content type nor body: "". */
+export interface ApiRequest {
+  readonly method: "GET" | "POST" | "PATCH";
+  readonly path: string;
+  readonly contentType: string;
+  readonly body: string;
+}
+
 /** How a reflector asks the API server. */
 export interface Transport {
   /**
@@ -17,6 +25,11 @@ export interface Transport {
    * request and body. Rejects with a TransportError, or with what the signal was aborted with.
    */
   get(path: string, signal: AbortSignal): Promise<ApiResponse>;
+}
+
+/** How something is written to the API server; apart from that as `Transport.get`. */
+export interface WritingTransport extends Transport {
+  send(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse>;
 }
 
 /**

@@ -1,3 +1,5 @@
+import type { Route } from "./routes.ts";
+
 /** The headers and bodies of kube-apiserver 1.36, as in the recorded exchanges of test/fixtures/apiserver. */
 export interface Answer {
   readonly status: number;
@@ -38,6 +40,12 @@ export function refusal(code: number, reason: string, message: string, more: Det
   return { status: code, headers: { ...HEADERS, ...retry, "content-length": String(Buffer.byteLength(body)) }, body };
 }
 
+/** An answer with an object. */
+export function answered(code: number, object: object): Answer {
+  const body = JSON.stringify(object);
+  return { status: code, headers: { ...HEADERS, "content-length": String(Buffer.byteLength(body)) }, body };
+}
+
 export const UNAUTHORIZED = refusal(401, "Unauthorized", "Unauthorized");
 
 export const NOT_FOUND = refusal(404, "NotFound", "the server could not find the requested resource", { details: {} });
@@ -54,9 +62,15 @@ export const WATCH_LIST_DISABLED = refusal(
   'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
 );
 
-export function forbidden(user: string, verb: string, resource: string, group: string): Answer {
-  const message = `${resource} is forbidden: User "${user}" cannot ${verb} resource "${resource}" in API group "${group}" at the cluster scope`;
-  return refusal(403, "Forbidden", message, { details: group === "" ? { kind: resource } : { group, kind: resource } });
+/** What the user may not do. */
+export function forbidden(user: string, { verb, group, resource, namespace, name }: Route): Answer {
+  const qualified = group === "" ? resource : `${resource}.${group}`;
+  const object = name === "" ? qualified : `${qualified} "${name}"`;
+  const where = namespace === "" ? "at the cluster scope" : `in the namespace "${namespace}"`;
+  const message = `${object} is forbidden: User "${user}" cannot ${verb} resource "${resource}" in API group "${group}" ${where}`;
+  const named = name === "" ? {} : { name };
+  const grouped = group === "" ? {} : { group };
+  return refusal(403, "Forbidden", message, { details: { ...named, ...grouped, kind: resource } });
 }
 
 export function tooLargeVersion(asked: string, current: number): object {

@@ -12,16 +12,18 @@ import {
   UNAUTHORIZED,
   WATCH_LIST_DISABLED,
 } from "./answers.ts";
+import { EventRegistry } from "./event-registry.ts";
+import { type Asked, collectionOf, isEvents, type Route, routeOf } from "./routes.ts";
 import { type Selector, selectorOf } from "./selectors.ts";
 import { type ApiPath, ApiStore, type Change, type Collection, type JsonObject } from "./store.ts";
 
-export interface ApiRequest {
-  /** Without the query. */
-  readonly path: string;
-  readonly query: URLSearchParams;
+export interface ApiRequest extends Asked {
   readonly authorization: string;
   /** The header, "" without one. */
   readonly acceptEncoding: string;
+  /** "" for none. */
+  readonly contentType: string;
+  readonly body: string;
 }
 
 /** One answer on its way to the client. */
@@ -59,22 +61,18 @@ export interface ApiBehaviour {
   bookmarkEveryMs: number;
 }
 
+const ANONYMOUS = "system:anonymous";
+
 /** An open watch. */
 interface Watcher {
   readonly end: () => void;
   readonly reset: () => void;
 }
 
-const RESOURCES: Readonly<Record<ApiPath, { readonly group: string; readonly resource: string }>> = {
-  "/api/v1/services": { group: "", resource: "services" },
-  "/apis/discovery.k8s.io/v1/endpointslices": { group: "discovery.k8s.io", resource: "endpointslices" },
-  "/api/v1/nodes": { group: "", resource: "nodes" },
-  "/apis/networking.k8s.io/v1/servicecidrs": { group: "networking.k8s.io", resource: "servicecidrs" },
-};
-
 /** A kube-apiserver as far as a watching client can tell, without a network. */
 export class ApiModel {
   readonly store = new ApiStore();
+  readonly events = new EventRegistry();
   readonly requests: ApiRequest[] = [];
   readonly behaviour: ApiBehaviour = {
     tokens: undefined,
@@ -110,14 +108,18 @@ export class ApiModel {
 
   /** The whole answer, or nothing where it is told bit by bit, or never. */
   #answer(request: ApiRequest, reply: Reply): Answer | undefined {
-    const path = knownPath(request.path);
-    if (path === undefined || this.behaviour.unknownPaths.includes(path)) return NOT_FOUND;
+    const route = routeOf(request);
+    if (route === undefined) return NOT_FOUND;
+    if (isEvents(route)) return this.events.answer(route, request.contentType, request.body);
+    const path = collectionOf(route);
+    if (path === undefined || route.name !== "" || this.behaviour.unknownPaths.includes(path)) return NOT_FOUND;
     const selector = selectorOf(request.query);
     if (selector === undefined || this.#isUnknownField(request)) {
       return refusal(400, "BadRequest", `field label not supported: ${request.query.get("fieldSelector")}`);
     }
-    if (request.query.get("watch") === "true") return this.#watch(path, request.query, selector, reply);
-    return this.#list(path, request.query, selector);
+    const chosen: Selector = (object) => isWithin(route.namespace, object) && selector(object);
+    if (route.verb === "watch") return this.#watch(path, request.query, chosen, reply);
+    return this.#list(path, request.query, chosen);
   }
 
   #isUnknownField(request: ApiRequest): boolean {
@@ -127,16 +129,14 @@ export class ApiModel {
 
   #refuse(request: ApiRequest): Answer | undefined {
     const { tokens, rules } = this.behaviour;
-    const user = tokens === undefined ? "anybody" : tokens.get(request.authorization.replace(/^Bearer /, ""));
+    const isAnonymous = request.authorization === "";
+    const known = isAnonymous ? ANONYMOUS : tokens?.get(request.authorization.replace(/^Bearer /, ""));
+    const user = tokens === undefined ? "anybody" : known;
     if (user === undefined) return UNAUTHORIZED;
-    const path = knownPath(request.path);
-    if (rules === undefined || path === undefined) return undefined;
-    const { group, resource } = RESOURCES[path];
-    const verb = request.query.get("watch") === "true" ? "watch" : "list";
-    const allowed = rules.some(
-      (rule) => rule.apiGroup === group && rule.resource === resource && rule.verbs.includes(verb),
-    );
-    return allowed ? undefined : forbidden(user, verb, resource, group);
+    const route = routeOf(request);
+    if (route === undefined) return undefined;
+    const isAllowed = rules === undefined || rules.some((rule) => allows(rule, route));
+    return isAllowed && user !== ANONYMOUS ? undefined : forbidden(user, route);
   }
 
   #list(path: ApiPath, query: URLSearchParams, selector: Selector): Answer | undefined {
@@ -275,8 +275,12 @@ function objectsAt(one: Collection, version: number): readonly JsonObject[] {
   return [...objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
 }
 
-function knownPath(path: string): ApiPath | undefined {
-  return path in RESOURCES ? (path as ApiPath) : undefined;
+function isWithin(namespace: string, object: JsonObject | undefined): boolean {
+  return namespace === "" || object?.metadata.namespace === namespace;
+}
+
+function allows({ apiGroup, resource, verbs }: Rule, route: Route): boolean {
+  return apiGroup === route.group && resource === route.resource && verbs.includes(route.verb);
 }
 
 function makeToken(version: number, start: number): string {

@@ -4,7 +4,8 @@ import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse, 
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Writable } from "node:stream";
-import type { ApiModel } from "./api-model.ts";
+import { text } from "node:stream/consumers";
+import type { ApiModel, Reply } from "./api-model.ts";
 
 /** What answers the requests: the model, or another that tells more than fits in memory. */
 export type RequestHandler = Pick<ApiModel, "handle">;
@@ -111,18 +112,25 @@ export class ApiServer {
       return;
     }
     const url = new URL(request.url ?? "/", this.url);
-    const { authorization = "", "accept-encoding": encoding = "" } = request.headers;
-    this.#handler.handle(
-      { path: url.pathname, query: url.searchParams, authorization, acceptEncoding: String(encoding) },
-      {
-        head: (status, headers) => writeHead(response, status, headers),
-        write: (bytes) => void ("stream" in response ? response.write(bytes) : response.write(bytes)),
-        drained: () => drained("stream" in response ? response.stream : response),
-        end: () => void response.end(),
-        reset: () => ("stream" in response ? response.stream.close(8) : response.destroy()),
-        onClose: (listener) => void response.on("close", listener),
-      },
-    );
+    const { authorization = "", "accept-encoding": encoding = "", "content-type": contentType = "" } = request.headers;
+    const { pathname: path, searchParams: query } = url;
+    const told = { authorization, acceptEncoding: String(encoding), contentType };
+    const asked = { method: request.method ?? "GET", path, query, ...told };
+    const reply: Reply = {
+      head: (status, headers) => writeHead(response, status, headers),
+      write: (bytes) => void ("stream" in response ? response.write(bytes) : response.write(bytes)),
+      drained: () => drained("stream" in response ? response.stream : response),
+      end: () => void response.end(),
+      reset: () => ("stream" in response ? response.stream.close(8) : response.destroy()),
+      onClose: (listener) => void response.on("close", listener),
+    };
+    if (asked.method === "GET") this.#handler.handle({ ...asked, body: "" }, reply);
+    else
+      text(request).then(
+        (body) => this.#handler.handle({ ...asked, body }, reply),
+        // Cut off before its end: there is nobody to answer.
+        () => {},
+      );
   }
 }
 

@@ -1,4 +1,9 @@
-import { type ApiResponse, type Transport, TransportError } from "../../../src/watch/transport.ts";
+import {
+  type ApiResponse,
+  TransportError,
+  type WritingTransport,
+  type ApiRequest as WrittenRequest,
+} from "../../../src/watch/transport.ts";
 import type { ApiModel, ApiRequest, Reply } from "./api-model.ts";
 
 /** What goes wrong with one request. The rules are applied to the bytes of the answer, whatever they mean. */
@@ -7,6 +12,8 @@ export type Fault =
   | { readonly kind: "refuse" }
   /** The request is never answered. */
   | { readonly kind: "no-answer" }
+  /** The server does what was asked, and its answer never arrives. */
+  | { readonly kind: "unheard" }
   /** This answer instead. */
   | { readonly kind: "answer"; readonly status: number; readonly body: string; readonly retryAfterMs?: number }
   /** After so many bytes the body ends, as if complete or not. */
@@ -19,7 +26,7 @@ export type Fault =
   | { readonly kind: "replay"; readonly afterLines: number };
 
 /** The model as a transport without network, whose answers come in pieces of `pieceBytes`. */
-export class ModelTransport implements Transport {
+export class ModelTransport implements WritingTransport {
   readonly #model: ApiModel;
   /** Asked for every request, after the model is told of none that fails on the way. */
   fault: (request: ApiRequest) => Fault | undefined = () => undefined;
@@ -30,10 +37,15 @@ export class ModelTransport implements Transport {
     this.#model = model;
   }
 
-  get(pathAndQuery: string, signal: AbortSignal): Promise<ApiResponse> {
-    const url = new URL(pathAndQuery, "https://api.test");
-    const { pathname: path, searchParams: query } = url;
-    const request = { path, query, authorization: this.authorization, acceptEncoding: "" };
+  get(path: string, signal: AbortSignal): Promise<ApiResponse> {
+    return this.send({ method: "GET", path, contentType: "", body: "" }, signal);
+  }
+
+  send({ method, path, contentType, body: content }: WrittenRequest, signal: AbortSignal): Promise<ApiResponse> {
+    const url = new URL(path, "https://api.test");
+    const asked = { method, path: url.pathname, query: url.searchParams, authorization: this.authorization };
+
+    const request: ApiRequest = { ...asked, acceptEncoding: "", contentType, body: content };
     const fault = this.fault(request);
     return new Promise((resolve, reject) => {
       const fail = () => reject(signal.reason);
@@ -41,6 +53,10 @@ export class ModelTransport implements Transport {
       signal.addEventListener("abort", fail);
       if (fault?.kind === "refuse") return reject(new TransportError("lost", "ECONNREFUSED"));
       if (fault?.kind === "no-answer") return;
+      if (fault?.kind === "unheard") {
+        this.#model.handle(request, UNHEARD);
+        return reject(new TransportError("lost", "ECONNRESET"));
+      }
       const body = new BytePipe(signal, this.pieceBytes);
       if (fault?.kind === "answer") {
         body.write(Buffer.from(fault.body));
@@ -59,6 +75,16 @@ export class ModelTransport implements Transport {
     });
   }
 }
+
+/** A reply that nobody gets. */
+const UNHEARD: Reply = {
+  head: () => {},
+  write: () => {},
+  drained: async () => {},
+  end: () => {},
+  reset: () => {},
+  onClose: () => {},
+};
 
 /** A body between a writer and one reader. */
 class BytePipe implements AsyncIterable<Uint8Array> {

@@ -184,7 +184,7 @@ describe("read once", () => {
     const one = await world();
     one.model.behaviour.tokens = new Map([["other", "somebody"]]);
     await expect(once(one, 300)).rejects.toThrow(
-      /^Cannot list all .* within 0.3 s: nodes \(401 Unauth.*services \(401/,
+      /^Cannot list all .* within 0.3 s: nodes \(403 nodes is forbidden: User "system:anonymous".*services \(403/,
     );
   });
 });

@@ -11,6 +11,7 @@ import { apiService } from "../../../support/api/told-cluster.ts";
 
 const SERVICES = "/api/v1/services";
 const WATCH = `${SERVICES}?watch=true&resourceVersion=100&timeoutSeconds=600`;
+const EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events";
 const ALL = ["h2", "http/1.1", "plain"] as const;
 
 async function serve(options: ApiServerOptions = {}) {
@@ -69,6 +70,17 @@ describe.each(ALL)("over %s", (protocol) => {
     const { transport } = transportTo(new TestAccess(`${server.url}/k8s/c-1/`), clock);
     await transport.get(`${SERVICES}?limit=1`, never);
     expect(model.requests.map(({ path }) => path)).toEqual([`/k8s/c-1${SERVICES}`]);
+  });
+
+  test("what is written arrives with its method, its type and every byte", async () => {
+    const { access, clock, model } = await serve({ protocol });
+    const { transport } = transportTo(access, clock);
+    const body = JSON.stringify({ text: "é🦊".repeat(20_000) });
+    const sent = { method: "PATCH" as const, path: `${EVENTS}/a`, contentType: "application/merge-patch+json", body };
+    expect((await transport.send(sent, never)).status).toBe(404);
+    expect(model.requests).toMatchObject([
+      { method: "PATCH", path: `${EVENTS}/a`, contentType: sent.contentType, body },
+    ]);
   });
 
   test("the headers of a watch come before its first event, and an event when it happens", async () => {

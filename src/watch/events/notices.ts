@@ -1,0 +1,59 @@
+import type { Notice, ObjectReference } from "../../model/notice.ts";
+import type { Rejection } from "../../model/service.ts";
+
+/** The agent has started. */
+export function startNotice(nodeName: string, version: string): Notice {
+  return {
+    type: "Normal",
+    reason: "Starting",
+    action: "StartKubeIpvs",
+    regarding: nodeReference(nodeName),
+    note: `kube-ipvs ${version}`,
+  };
+}
+
+/** Something of an object cannot be done; told about the object, or about this node where the object cannot be named. */
+export function rejectionNotice(nodeName: string, { object, field, value, reason }: Rejection): Notice {
+  const known = referenceOf(object);
+  const what = field === "" ? `"${value}"` : `${field} "${value}"`;
+  return {
+    type: "Warning",
+    reason: "NotProxied",
+    action: "Program",
+    regarding: known ?? nodeReference(nodeName),
+    note: known === undefined ? `${object}: ${what} ${reason}` : `${what} ${reason}`,
+  };
+}
+
+/** The node lacks something that was asked of it. */
+export function nodeWarningNotice(nodeName: string, warning: string): Notice {
+  return {
+    type: "Warning",
+    reason: "NodeNotAsWanted",
+    action: "PrepareNode",
+    regarding: nodeReference(nodeName),
+    note: warning,
+  };
+}
+
+/** The kernel could not be asked, or did not answer. */
+export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
+  return {
+    type: "Warning",
+    reason: "KernelNotAnswering",
+    action: "Program",
+    regarding: nodeReference(nodeName),
+    note: error instanceof Error ? error.message : String(error),
+  };
+}
+
+function nodeReference(name: string): ObjectReference {
+  return { kind: "Node", namespace: "", name };
+}
+
+/** The object that a rejection names: "Service shop/web". */
+function referenceOf(object: string): ObjectReference | undefined {
+  const [, kind, namespace = "", name = ""] = /^(Service|EndpointSlice) ([^\s/]+)\/([^\s/]+)$/.exec(object) ?? [];
+  if (kind === "Service" || kind === "EndpointSlice") return { kind, namespace, name };
+  return undefined;
+}
