@@ -1,7 +1,7 @@
 import { addressPort, familyOf, hostPrefix, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../model/address.ts";
 import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../model/ipset.ts";
 import type { Forwarding, RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
-import { describeOperation, type Operation } from "../model/operation.ts";
+import { describeOperation, type ForgetFlows, type Operation } from "../model/operation.ts";
 import { RealServers } from "../model/real-servers.ts";
 import type { Protocol } from "../model/service.ts";
 import type { Connections, Errno, Kernel, NodeSetup, Observed, Outcome, ServerState, SetupReport } from "./kernel.ts";
@@ -25,6 +25,12 @@ interface Fault {
   left: number;
 }
 
+/** A connection in conntrack: whom it is sent to, and who answers it. */
+export interface MemoryFlow {
+  readonly to: VirtualServerKey;
+  readonly from: RealServerKey;
+}
+
 /** The kernel could not be asked: as thrown where a socket is lost. */
 export class TransportLost extends Error {
   override readonly name = "TransportLost";
@@ -37,6 +43,7 @@ export class TransportLost extends Error {
 export class MemoryKernel implements Kernel {
   readonly #servers = new Map<VirtualServerKey, KernelServer>();
   readonly #sets = new Map<SetName, { readonly members: Map<SetEntryKey, SetEntry>; max: number }>();
+  readonly #flows: MemoryFlow[] = [];
   #device: Set<IPAddress> | undefined;
   #nodeAddresses: readonly IPAddress[] = [];
   #faults: Fault[] = [];
@@ -158,6 +165,16 @@ export class MemoryKernel implements Kernel {
     if (held?.reals.has(real) === true) held.connections.set(real, connections);
   }
 
+  /** A client sends: conntrack knows of it from now on. */
+  addFlow(flow: MemoryFlow): void {
+    this.#flows.push(flow);
+  }
+
+  /** What conntrack knows, in the order in which it began. */
+  flows(): readonly MemoryFlow[] {
+    return [...this.#flows];
+  }
+
   /** The virtual servers as they are, past the faults. */
   servers(): ReadonlyMap<VirtualServerKey, Readonly<Pick<KernelServer, "server" | "reals">>> {
     return this.#servers;
@@ -225,6 +242,8 @@ export class MemoryKernel implements Kernel {
         return this.#addEntry(operation.entry);
       case "delete-entry":
         return this.#sets.get(operation.entry.set.name)?.members.delete(operation.entry.key) ? undefined : "ENOENT";
+      case "forget-flows":
+        return this.#forgetFlows(operation);
     }
   }
 
@@ -243,6 +262,11 @@ export class MemoryKernel implements Kernel {
     if (!SCHEDULERS.has(server.scheduler)) return "ENOENT";
     this.#servers.set(server.key, { server, reals, connections });
     return undefined;
+  }
+
+  #forgetFlows({ to, keep }: ForgetFlows): undefined {
+    const left = this.#flows.filter((flow) => flow.to !== to || keep.has(flow.from));
+    this.#flows.splice(0, this.#flows.length, ...left);
   }
 
   #bind(address: IPAddress): Errno | undefined {

@@ -2,6 +2,7 @@ import { FAMILIES, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../mod
 import { ipsets } from "../model/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
+import { ConntrackClient } from "./conntrack/client.ts";
 import { IPSetClient, ipsetErrno } from "./ipset/client.ts";
 import { IptablesClient } from "./iptables/client.ts";
 import { IpvsClient } from "./ipvs/client.ts";
@@ -30,7 +31,7 @@ export interface NetlinkKernelOptions {
   readonly open?: OpenRawSocket;
 }
 
-type Client = "ipvs" | "link" | "sets";
+type Client = "ipvs" | "link" | "sets" | "conntrack";
 
 const CLIENT_OF: Readonly<Record<Operation["kind"], Client>> = {
   "add-virtual-server": "ipvs",
@@ -43,6 +44,7 @@ const CLIENT_OF: Readonly<Record<Operation["kind"], Client>> = {
   "unbind-address": "link",
   "add-entry": "sets",
   "delete-entry": "sets",
+  "forget-flows": "conntrack",
 };
 
 /**
@@ -58,6 +60,7 @@ export class NetlinkKernel implements Kernel {
   readonly #ipvs: IpvsClient;
   readonly #link: LinkClient;
   readonly #sets: IPSetClient;
+  readonly #conntrack: ConntrackClient;
   readonly #iptables = new IptablesClient();
   readonly #sysctls = new SysctlClient();
   /** The last time all rules could be written, and so the programs found are the right ones. */
@@ -75,6 +78,10 @@ export class NetlinkKernel implements Kernel {
       dumps: this.#socket(NETLINK_ROUTE, DUMP_BYTES),
     });
     this.#sets = new IPSetClient({
+      commands: this.#socket(NETLINK_NETFILTER, COMMAND_BYTES),
+      dumps: this.#socket(NETLINK_NETFILTER, DUMP_BYTES),
+    });
+    this.#conntrack = new ConntrackClient({
       commands: this.#socket(NETLINK_NETFILTER, COMMAND_BYTES),
       dumps: this.#socket(NETLINK_NETFILTER, DUMP_BYTES),
     });
@@ -159,6 +166,8 @@ export class NetlinkKernel implements Kernel {
         return (await this.#link.apply(operations.filter(isAddressOperation))).map(outcomeOf);
       case "sets":
         return this.#sets.apply(operations.filter((operation) => "entry" in operation));
+      case "conntrack":
+        return this.#conntrack.forget(operations.filter((operation) => operation.kind === "forget-flows"));
     }
   }
 

@@ -1,6 +1,7 @@
 import type { IPAddress } from "./address.ts";
 import type { SetEntry } from "./ipset.ts";
-import type { RealServer, VirtualServer } from "./ipvs.ts";
+import type { RealServer, VirtualServer, VirtualServerKey } from "./ipvs.ts";
+import type { RealServers } from "./real-servers.ts";
 
 /** Everything that a sync can ask of the kernel: plain data, one kernel object each. */
 export type Operation =
@@ -14,7 +15,18 @@ export type Operation =
       readonly real: RealServer;
     }
   | { readonly kind: "bind-address" | "unbind-address"; readonly address: IPAddress }
-  | { readonly kind: "add-entry" | "delete-entry"; readonly entry: SetEntry };
+  | { readonly kind: "add-entry" | "delete-entry"; readonly entry: SetEntry }
+  | ForgetFlows;
+
+/**
+ * Removes from conntrack the flows sent to the address and port of a virtual server that are answered from elsewhere than
+ * these real servers: those to an endpoint that is gone, and those that began when nothing served the address.
+ */
+export interface ForgetFlows {
+  readonly kind: "forget-flows";
+  readonly to: VirtualServerKey;
+  readonly keep: RealServers;
+}
 
 export type OperationKind = Operation["kind"];
 
@@ -30,6 +42,7 @@ export const OPERATION_ORDER: Readonly<Record<OperationKind, number>> = {
   "delete-real-server": 7,
   "delete-virtual-server": 8,
   "delete-entry": 9,
+  "forget-flows": 10,
 };
 
 /** What an operation is about, for messages: `real server "10.244.1.5:80" of "TCP/10.96.0.1:80"`. */
@@ -49,5 +62,7 @@ export function describeOperation(operation: Operation): string {
     case "add-entry":
     case "delete-entry":
       return `member "${operation.entry.text}" of set "${operation.entry.set.name}"`;
+    case "forget-flows":
+      return `flows to "${operation.to}"`;
   }
 }

@@ -138,6 +138,8 @@ export class HeldState implements Evidence {
       case "delete-entry":
         this.#entries.delete(operation.entry.key);
         return;
+      case "forget-flows":
+        return;
     }
   }
 

@@ -79,7 +79,7 @@ export function* namesOf(keys: Keys): Generator<ObjectName> {
   for (const key of keys.addresses) yield { kind: "address", key };
 }
 
-/** The object whose state the operation changes. */
+/** The object whose state the operation changes. Flows are part of the virtual server they are sent to. */
 export function subjectOf(operation: Operation): ObjectName {
   switch (operation.kind) {
     case "add-virtual-server":
@@ -95,5 +95,7 @@ export function subjectOf(operation: Operation): ObjectName {
     case "add-entry":
     case "delete-entry":
       return { kind: "entry", key: operation.entry.key };
+    case "forget-flows":
+      return { kind: "server", key: operation.to };
   }
 }

@@ -18,6 +18,7 @@ const CONTRADICTIONS: Readonly<Record<OperationKind, readonly Errno[]>> = {
   // ENOENT: the set is gone, or the member that we wanted to delete.
   "add-entry": ["EEXIST", "ENOENT"],
   "delete-entry": ["ENOENT"],
+  "forget-flows": [],
 };
 
 /** What became of the object of at least one refused operation. */

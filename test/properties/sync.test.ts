@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { addressEntry, ipset } from "../../src/model/ipset.ts";
-import { realServer, type Scheduler } from "../../src/model/ipvs.ts";
+import { parseVirtualServerKey, realServer, type Scheduler } from "../../src/model/ipvs.ts";
 import type { Operation, OperationKind } from "../../src/model/operation.ts";
 import { address } from "../support/desired.ts";
 import { naiveNode, type SmallPort, type SmallService } from "../support/naive-node.ts";
@@ -227,6 +227,10 @@ function changedWords(before: Node, after: Node): ReadonlySet<string> {
 function wordOf(operation: Operation): string {
   if ("address" in operation) return operation.address;
   if ("entry" in operation) return operation.entry.key;
-  const { address: ip, port: number, protocol } = operation.server;
+  const {
+    address: ip,
+    port: number,
+    protocol,
+  } = "to" in operation ? parseVirtualServerKey(operation.to) : operation.server;
   return `${protocol === "TCP" ? "-t" : "-u"} ${ip.includes(":") ? `[${ip}]` : ip}:${number}`;
 }

@@ -2,7 +2,7 @@ import type { Kernel, NodeSetup, Observed, Outcome } from "../../src/kernel/kern
 import type { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import type { IPFamily } from "../../src/model/address.ts";
 import type { SetEntry } from "../../src/model/ipset.ts";
-import type { VirtualServer, VirtualServerKey } from "../../src/model/ipvs.ts";
+import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../src/model/ipvs.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import type { Desired } from "../../src/reconcile/desired.ts";
 
@@ -145,6 +145,12 @@ export class WatchedKernel implements Kernel {
           "takes a member from under a server",
           standing.some((s) => isLeaving(s) && isNamed(entry, s)),
         );
+        break;
+      }
+      case "forget-flows": {
+        const reals = this.#kernel.servers().get(operation.to)?.reals ?? new Map<RealServerKey, unknown>();
+        const forgets = [...reals.keys()].some((key) => !operation.keep.has(key));
+        mustNot("forgets the flows of a real server that stands", forgets);
         break;
       }
       case "update-virtual-server":

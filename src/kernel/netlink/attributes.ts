@@ -85,6 +85,11 @@ export class AttributeWriter {
     this.#bytes.set(value, at);
   }
 
+  /** An attribute that holds attributes which were read before. */
+  nested(type: number, attributes: Uint8Array): void {
+    this.bytes(type | NLA_F_NESTED, attributes);
+  }
+
   /** ASCII text and its terminating zero. */
   string(type: number, text: string): void {
     const at = this.#attribute(type, text.length + 1);

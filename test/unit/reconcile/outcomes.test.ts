@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { ipset, portEntry } from "../../../src/model/ipset.ts";
 import { realServer, type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
 import type { Operation, OperationKind } from "../../../src/model/operation.ts";
+import { RealServers } from "../../../src/model/real-servers.ts";
 import { inSafeOrder } from "../../../src/reconcile/order.ts";
 import { judge } from "../../../src/reconcile/outcomes.ts";
 import { backoffMs, Refusals } from "../../../src/reconcile/refusals.ts";
@@ -12,6 +13,7 @@ const real = realServer(address("10.244.0.1"), 8080);
 const entry = portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_001);
 
 const OPERATIONS: Readonly<Record<OperationKind, Operation>> = {
+  "forget-flows": { kind: "forget-flows", to: server.key, keep: RealServers.NONE },
   "delete-entry": { kind: "delete-entry", entry },
   "delete-virtual-server": { kind: "delete-virtual-server", server },
   "delete-real-server": { kind: "delete-real-server", server, real },
@@ -52,6 +54,7 @@ test.each<[OperationKind, string, boolean]>([
   ["add-entry", "ENOENT", true],
   ["add-entry", "IPSET_ERR_HASH_FULL", false],
   ["delete-entry", "ENOENT", true],
+  ["forget-flows", "EINVAL", false],
 ])("%s refused with %s contradicts what was believed: %s", (kind, errno, contradicted) => {
   const { done, refused } = judge([OPERATIONS[kind]], [{ ok: false, errno }]);
   expect(done).toEqual([]);

@@ -1,0 +1,102 @@
+import { setImmediate as yieldToEventLoop } from "node:timers/promises";
+import { familyOf } from "../../model/address.ts";
+import { parseVirtualServerKey, type VirtualServerKey } from "../../model/ipvs.ts";
+import type { ForgetFlows } from "../../model/operation.ts";
+import type { Errno, Outcome } from "../kernel.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
+import { decodeFlow, encodeDeleteFlow, encodeListFlows, type Flow, type FlowFilter } from "./codec.ts";
+
+/**
+ * Up to so many virtual servers of one protocol are asked for one by one: the kernel walks its whole table for each, but
+ * hands out only what is sent to it. Beyond, one list of the protocol is cheaper, all of which we have to read.
+ */
+const LISTS_OF_ONE = 8;
+/** Flows decoded before the event loop has its turn. */
+const SLICE = 2_000;
+
+const DONE: Outcome = { ok: true };
+
+export interface ConntrackClientOptions {
+  /** Netfilter netlink, for requests. */
+  readonly commands: NetlinkSocket;
+  /** Netfilter netlink, for dumps. */
+  readonly dumps: NetlinkSocket;
+}
+
+/** What to ask the kernel for, and what is to be done with the flows in its answer. */
+interface List {
+  readonly filter: FlowFilter;
+  readonly operations: readonly ForgetFlows[];
+}
+
+/** The flows that conntrack follows in this network namespace. */
+export class ConntrackClient {
+  readonly #commands: NetlinkSocket;
+  readonly #dumps: NetlinkSocket;
+
+  constructor(options: ConntrackClientOptions) {
+    this.#commands = options.commands;
+    this.#dumps = options.dumps;
+  }
+
+  /**
+   * In any order, one outcome each in the order given. Never rejects: a kernel that does not answer refuses these alone,
+   * as nothing is believed of flows, and forgetting them twice does no harm.
+   */
+  async forget(operations: readonly ForgetFlows[]): Promise<readonly Outcome[]> {
+    const refusals = new Map<VirtualServerKey, Errno>();
+    for (const list of listsFor(operations)) {
+      try {
+        for (const [key, errno] of await this.#delete(await this.#stale(list))) refusals.set(key, errno);
+      } catch (error) {
+        if (!(error instanceof NetlinkError)) throw error;
+        for (const { to } of list.operations) refusals.set(to, error.code);
+      }
+    }
+    return operations.map(({ to }) => {
+      const errno = refusals.get(to);
+      return errno === undefined ? DONE : { ok: false, errno };
+    });
+  }
+
+  async #stale({ filter, operations }: List): Promise<readonly Flow[]> {
+    const operation = "list flows";
+    const keep = new Map(operations.map(({ to, keep }) => [to, keep]));
+    const stale: Flow[] = [];
+    const messages = await this.#dumps.dump(operation, (writer) => encodeListFlows(writer, filter));
+    for (const [index, message] of messages.entries()) {
+      const flow = decodeFlow(message);
+      if (flow === undefined) throw new NetlinkError(operation, "EBADMSG", "a flow cannot be read");
+      if (flow !== "other" && keep.get(flow.to)?.has(flow.from) === false) stale.push(flow);
+      if (index % SLICE === SLICE - 1) await yieldToEventLoop();
+    }
+    return stale;
+  }
+
+  /** Those that would not go, and why; one that is gone already is no matter. */
+  async #delete(flows: readonly Flow[]): Promise<ReadonlyMap<VirtualServerKey, Errno>> {
+    const answers = await this.#commands.request("forget flows", flows, encodeDeleteFlow);
+    const refusals = new Map<VirtualServerKey, Errno>();
+    for (const [index, flow] of flows.entries()) {
+      const answer = answers[index];
+      if (answer?.ok === false && answer.errno !== "ENOENT") refusals.set(flow.to, answer.errno);
+    }
+    return refusals;
+  }
+}
+
+function listsFor(operations: readonly ForgetFlows[]): readonly List[] {
+  const lists = operations.map((operation): List => {
+    const { protocol, address, port } = parseVirtualServerKey(operation.to);
+    return { filter: { family: familyOf(address), protocol, to: { address, port } }, operations: [operation] };
+  });
+  const groups = Map.groupBy(lists, ({ filter: { family, protocol } }) => `${family} ${protocol}`);
+  return [...groups.values()].flatMap((group) => (group.length <= LISTS_OF_ONE ? group : together(group)));
+}
+
+/** One list of what they all ask for: the first filter without its address and port. */
+function together(lists: readonly List[]): readonly List[] {
+  const operations = lists.flatMap((list) => list.operations);
+  return lists.slice(0, 1).map(({ filter: { family, protocol } }) => ({ filter: { family, protocol }, operations }));
+}

@@ -1,0 +1,115 @@
+import { expect, test } from "vitest";
+import { ConntrackClient } from "../../../../src/kernel/conntrack/client.ts";
+import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
+import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
+import { virtualServerKey } from "../../../../src/model/ipvs.ts";
+import type { ForgetFlows } from "../../../../src/model/operation.ts";
+import { type RealServerParts, RealServers } from "../../../../src/model/real-servers.ts";
+import { address } from "../../../support/desired.ts";
+import * as naive from "../../../support/naive-netlink.ts";
+import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
+import { flowAttributes, tuple4 } from "./naive-flows.ts";
+
+const LIST = 0x101;
+const DELETE = 0x102;
+
+/** "10.0.0.9:4000 > 10.96.0.10:53 > 10.244.0.5:5353": a client, whom it sends to, and who answers. */
+type FlowText = string;
+
+/** A kernel that knows these flows and answers every list with all of them, as one does that knows no filter. */
+const setUp = (flows: readonly FlowText[], refuse: (it: naive.NaiveMessage) => number = () => 0) => {
+  const deleted: naive.Bytes[] = [];
+  const peer = new NetlinkPeer((requests) =>
+    requests.flatMap((it) => {
+      const errno = refuse(it);
+      if (errno !== 0) return [naive.verdict(it, errno)];
+      if (it.type === LIST) return [...flows.map((text, id) => partOf(it, text, id)), naive.done(it)];
+      deleted.push(it.body);
+      return accepting([it]);
+    }),
+  );
+  const counters = new NetlinkCounters();
+  const socket = () => new NetlinkSocket({ protocol: 12, messageBytes: 4096, open: peer.open, counters });
+  const client = new ConntrackClient({ commands: socket(), dumps: socket() });
+  const wasDeleted = (text: FlowText) => {
+    const { to } = tuplesOf(text);
+    const bytes = naive.nested(1, to).join();
+    return deleted.some((body) => body.join().includes(bytes));
+  };
+  return { client, peer, left: () => flows.filter((text) => !wasDeleted(text)) };
+};
+
+function tuplesOf(text: FlowText): { to: naive.Bytes; back: naive.Bytes } {
+  const [client = "", to = "", from = ""] = text.split(" > ");
+  return { to: tuple4(17, client, to), back: tuple4(17, from, client) };
+}
+
+const partOf = (it: naive.NaiveMessage, text: FlowText, id: number) =>
+  naive.message(0x100, 2, it.sequence, [2, 0, 0, 0], flowAttributes({ ...tuplesOf(text), id }));
+
+const forget = (ip: string, port: number, ...keep: readonly RealServerParts[]): ForgetFlows => ({
+  kind: "forget-flows",
+  to: virtualServerKey("UDP", address(ip), port),
+  keep: RealServers.of(keep),
+});
+const pod = (ip: string) => ({ address: address(ip), port: 5353 });
+/** Types of the messages of each datagram. */
+const sends = (peer: NetlinkPeer) => peer.sent.map((requests) => requests.map(({ type }) => type));
+
+const KEPT = "10.0.0.9:4000 > 10.96.0.10:53 > 10.244.0.5:5353";
+const GONE = "10.0.0.9:4001 > 10.96.0.10:53 > 10.244.0.6:5353";
+const OTHER_TARGET = "10.0.0.9:4002 > 10.96.0.10:53 > 10.244.0.5:5354";
+const NOT_REWRITTEN = "10.0.0.9:4003 > 10.96.0.10:53 > 10.96.0.10:53";
+const OTHER_PORT = "10.0.0.9:4004 > 10.96.0.10:54 > 10.244.0.6:5353";
+const OTHER_ADDRESS = "10.0.0.9:4005 > 10.99.0.1:53 > 10.99.0.1:53";
+
+test("flows to the server go unless one of its real servers answers them, and no others go", async () => {
+  const { client, left } = setUp([KEPT, GONE, OTHER_TARGET, NOT_REWRITTEN, OTHER_PORT, OTHER_ADDRESS]);
+  expect(await client.forget([forget("10.96.0.10", 53, pod("10.244.0.5"))])).toEqual([{ ok: true }]);
+  expect(left()).toEqual([KEPT, OTHER_PORT, OTHER_ADDRESS]);
+});
+
+test("a list in which nothing is stale is all that is sent", async () => {
+  const { client, peer } = setUp([KEPT]);
+  await client.forget([forget("10.96.0.10", 53, pod("10.244.0.5"))]);
+  expect(sends(peer)).toEqual([[LIST]]);
+});
+
+test("a few servers are asked for one by one, many of a protocol in one list", async () => {
+  const flows = [GONE, OTHER_PORT, OTHER_ADDRESS];
+  const few = setUp(flows);
+  await few.client.forget([forget("10.96.0.10", 53), forget("10.96.0.10", 54)]);
+  expect(sends(few.peer).filter(([type]) => type === LIST)).toHaveLength(2);
+  expect(few.left()).toEqual([OTHER_ADDRESS]);
+
+  const many = setUp(flows);
+  const operations = Array.from({ length: 40 }, (_, index) => forget("10.96.0.10", 53 + index));
+  expect(await many.client.forget(operations)).toEqual(operations.map(() => ({ ok: true })));
+  expect(sends(many.peer)).toEqual([[LIST], [DELETE, DELETE]]);
+  expect(many.left()).toEqual([OTHER_ADDRESS]);
+});
+
+test("a flow that has gone meanwhile is forgotten; one that the kernel keeps refuses its own server alone", async () => {
+  const [busy, absent] = [16, 2];
+  let next = absent;
+  const { client } = setUp([GONE, OTHER_PORT], (it) => {
+    if (it.type !== DELETE) return 0;
+    const errno = next;
+    next = busy;
+    return errno;
+  });
+  expect(await client.forget([forget("10.96.0.10", 53), forget("10.96.0.10", 54)])).toEqual([
+    { ok: true },
+    { ok: false, errno: "EBUSY" },
+  ]);
+});
+
+test("a kernel that cannot list flows refuses what needs that list, and no call rejects", async () => {
+  const { client } = setUp([GONE, OTHER_ADDRESS], (it) =>
+    it.type === LIST && it.body.join().includes("10,96") ? 22 : 0,
+  );
+  expect(await client.forget([forget("10.96.0.10", 53), forget("10.99.0.1", 53)])).toEqual([
+    { ok: false, errno: "EINVAL" },
+    { ok: true },
+  ]);
+});
