@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { readCommandLine } from "../src/cli.ts";
 import { PROXY_CHAINS } from "../src/desired/masquerade.ts";
-import { nodeFacts } from "../src/desired/node-facts.ts";
+import { NO_SURROUNDINGS, nodeFacts } from "../src/desired/node-facts.ts";
 import { ProxyState } from "../src/desired/proxy-state.ts";
 import type { Kernel } from "../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../src/kernel/netlink-kernel.ts";
@@ -41,7 +41,7 @@ const kernel = new NetlinkKernel({
   chains: PROXY_CHAINS,
   onSend: (bytes, protocol) => recorder?.record(bytes, protocol),
 });
-const state = new ProxyState(nodeFacts(config, ["IPv4"], undefined, []));
+const state = new ProxyState(nodeFacts(config, ["IPv4"], NO_SURROUNDINGS));
 
 function reconciler(on: Kernel): Reconciler {
   const options = { excludeCIDRs: [], drainTimeoutMs: config.drainTimeoutMs, drainCheckMs: 1e9 };

@@ -1,12 +1,13 @@
 import type { Config } from "./config.ts";
 import { conflictRejections } from "./desired/conflicts.ts";
-import { nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
+import { NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
+import { apiServerAddresses } from "./desired/vip-guard.ts";
 import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
 import type { IPAddress, IPFamily } from "./model/address.ts";
 import type { Clock } from "./model/clock.ts";
-import type { Rejection } from "./model/service.ts";
+import { KUBERNETES, type Rejection } from "./model/service.ts";
 import { Pacer } from "./reconcile/pacer.ts";
 import { Reconciler } from "./reconcile/reconciler.ts";
 import type { LookReport, SyncReport } from "./reconcile/sync-report.ts";
@@ -38,6 +39,8 @@ export interface AgentParts {
   readonly nextTurn: () => Promise<void>;
   /** Which first lists the source has not told yet and why, for people. */
   readonly missing: () => string;
+  /** Addresses of API servers that are known beside what the cluster tells. */
+  readonly apiServers: () => readonly IPAddress[];
   /** From 0 to 1. */
   readonly random: () => number;
 }
@@ -60,7 +63,8 @@ export class Agent {
   /** When the changes were made that the kernel is not yet programmed for. */
   #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
   #rejected: readonly Rejection[] = [];
-  #conflicts = "";
+  /** What the node refuses to Services, as it was last told. */
+  #refused: ReadonlySet<string> = new Set();
   readonly #startedAtMs: number;
 
   constructor(config: Config, setup: NodeSetup, parts: AgentParts) {
@@ -68,7 +72,7 @@ export class Agent {
     this.#setup = setup;
     this.#parts = parts;
     this.#startedAtMs = parts.clock.now();
-    this.#state = new ProxyState(nodeFacts(config, setup.families, undefined, []));
+    this.#state = new ProxyState(nodeFacts(config, setup.families, NO_SURROUNDINGS));
     this.#health = healthAtStart({
       families: setup.families,
       syncPeriodMs: config.syncPeriodMs,
@@ -111,7 +115,7 @@ export class Agent {
   accept(event: ClusterEvent): void {
     const touched = this.#state.apply(event);
     this.#count(event, touched);
-    if (event.kind === "node-upserted" || event.kind === "node-deleted") this.#refreshFacts();
+    if (isAboutNode(event)) this.#refreshFacts();
     this.#advance();
   }
 
@@ -177,7 +181,7 @@ export class Agent {
     }
     this.#isAdvancing = false;
     if (!this.#isOpen) this.#open();
-    this.#reportConflicts();
+    this.#reportRefused();
   }
 
   #open(): void {
@@ -209,9 +213,11 @@ export class Agent {
   #refreshFacts(): void {
     const node = this.#state.table.node(this.#config.nodeName);
     this.#health = { ...this.#health, node: node ?? { leaving: false } };
-    const facts = nodeFacts(this.#config, this.#setup.families, node, this.#nodeAddresses);
+    const apiServers = apiServerAddresses(this.#state.table, this.#parts.apiServers());
+    const surroundings = { node, addresses: this.#nodeAddresses, apiServers };
+    const facts = nodeFacts(this.#config, this.#setup.families, surroundings);
     if (sameNodeFacts(facts, this.#state.facts)) return;
-    this.#parts.logger.info({ ...facts }, "facts of this node");
+    this.#parts.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "facts of this node");
     this.#state.setFacts(facts);
   }
 
@@ -245,16 +251,41 @@ export class Agent {
     this.#parts.logger.error({ err: error }, "the kernel could not be asked; it will be looked at again");
   }
 
-  #reportConflicts(): void {
-    const conflicts = conflictRejections(this.#state.desired.conflicts());
-    const text = JSON.stringify(conflicts);
-    if (text === this.#conflicts) return;
-    this.#conflicts = text;
-    for (const conflict of conflicts) this.#parts.logger.warn({ ...conflict }, "rejected");
+  /** Tells what Services do not get here, each once. */
+  #reportRefused(): void {
+    const refused = this.#refusals().map((rejection) => [JSON.stringify(rejection), rejection] as const);
+    const known = this.#refused;
+    this.#refused = new Set(refused.map(([text]) => text));
+    for (const [text, rejection] of refused) {
+      if (!known.has(text)) this.#parts.logger.warn({ ...rejection }, "rejected");
+    }
     this.#recordRejected();
   }
 
+  #refusals(): readonly Rejection[] {
+    return [...this.#state.refused(), ...conflictRejections(this.#state.desired.conflicts())];
+  }
+
   #recordRejected(): void {
-    this.#parts.metrics.recordRejected(this.#rejected.length + this.#state.desired.conflicts().length);
+    this.#parts.metrics.recordRejected(this.#rejected.length + this.#refused.size);
+  }
+}
+
+/** Whether the facts of this node may come out differently after the event: its Node, and who the API servers are. */
+function isAboutNode(event: ClusterEvent): boolean {
+  switch (event.kind) {
+    case "node-upserted":
+    case "node-deleted":
+    case "listed":
+      return true;
+    case "service-upserted":
+      return event.service.name === KUBERNETES;
+    case "slice-upserted":
+      return event.slice.service === KUBERNETES;
+    case "service-deleted":
+    case "slice-deleted":
+    case "servicecidr-upserted":
+    case "servicecidr-deleted":
+      return false;
   }
 }

@@ -1,5 +1,6 @@
 import type { Config } from "./config.ts";
 import type { Logger } from "./log.ts";
+import { type IPAddress, parseAddress } from "./model/address.ts";
 import { systemClock } from "./system-clock.ts";
 import {
   type ApiListener,
@@ -36,6 +37,11 @@ export class ClusterSource {
     return this.#api?.stats() ?? [];
   }
 
+  /** URLs of the API servers, as far as they are known. */
+  servers(): readonly string[] {
+    return this.#api?.servers ?? [];
+  }
+
   /** What the first lists wait for, for people. */
   missing(): string {
     return this.#config.manifests === "" ? missingLists(this.watches()) : `manifests at "${this.#config.manifests}"`;
@@ -50,4 +56,9 @@ export async function readCluster(config: Config, logger: Logger): Promise<Clust
 
 function apiOptions({ kubeconfig, servers, nodeName }: Config): ApiSourceOptions {
   return { kubeconfig, servers, nodeName, root: "" };
+}
+
+/** The addresses among the hosts of URLs. Names are not resolved: what they stand for may change at any time. */
+export function serverAddresses(urls: readonly string[]): readonly IPAddress[] {
+  return urls.flatMap((url) => parseAddress(new URL(url).hostname.replace(/[[\]]/g, "")) ?? []);
 }

@@ -2,13 +2,14 @@ import { availableParallelism, release } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "./agent.ts";
-import { ClusterSource, readCluster } from "./cluster-source.ts";
+import { ClusterSource, readCluster, serverAddresses } from "./cluster-source.ts";
 import type { Config } from "./config.ts";
 import { conflictRejections } from "./desired/conflicts.ts";
 import { PROXY_CHAINS } from "./desired/masquerade.ts";
-import { nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
+import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
+import { apiServerAddresses } from "./desired/vip-guard.ts";
 import { kernelFamilies } from "./kernel/families.ts";
 import { runProcess } from "./kernel/iptables/process.ts";
 import type { NodeSetup, Observed } from "./kernel/kernel.ts";
@@ -56,6 +57,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     metrics,
     nextTurn: () => nextTurn(),
     missing: () => source.missing(),
+    apiServers: () => serverAddresses(source.servers()),
     random: Math.random,
   });
   const ended = new AbortController();
@@ -143,17 +145,18 @@ function planOf(
   families: readonly IPFamily[],
   addresses?: readonly IPAddress[],
 ): Plan {
-  const state = new ProxyState(nodeFacts(config, families, undefined, []));
+  const state = new ProxyState(nodeFacts(config, families, NO_SURROUNDINGS));
   for (const event of events) state.apply(event);
   const node = state.table.node(config.nodeName);
-  state.setFacts(nodeFacts(config, families, node, addresses ?? nodeIPsOf(config, node)));
+  const apiServers = apiServerAddresses(state.table, serverAddresses(config.servers));
+  state.setFacts(nodeFacts(config, families, { node, addresses: addresses ?? nodeIPsOf(config, node), apiServers }));
   state.advance(Number.POSITIVE_INFINITY);
   return {
     node: config.nodeName,
     families,
     desired: state.desired,
     rules: staticRules(config, families),
-    rejected: [...rejections, ...conflictRejections(state.desired.conflicts())],
+    rejected: [...rejections, ...state.refused(), ...conflictRejections(state.desired.conflicts())],
   };
 }
 

@@ -45,6 +45,8 @@ export interface Config {
   readonly minSyncPeriodMs: number;
   readonly drainTimeoutMs: number;
   readonly excludeCidrs: readonly Cidr[];
+  /** Networks of addresses that Services may have though an interface of this node has them. */
+  readonly sharedVips: readonly Cidr[];
   readonly strictArp: boolean;
   /** 0 leaves nf_conntrack_max alone. */
   readonly conntrackMaxPerCore: number;
@@ -205,6 +207,15 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     fallback: "",
     help: "Networks whose IPVS virtual servers are somebody else's: never touched",
     commands: ["run", "diff", "cleanup"],
+    parse: parseCidrs,
+  },
+  sharedVips: {
+    flag: "shared-vip-cidrs",
+    placeholder: "CIDR,...",
+    list: true,
+    fallback: "",
+    help: "Networks of addresses that are moved between nodes, as by keepalived: Services may have them in place",
+    commands: WANTING,
     parse: parseCidrs,
   },
   strictArp: {

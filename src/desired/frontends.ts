@@ -10,6 +10,7 @@ import {
 } from "../model/address.ts";
 import type { PortKey, Protocol, Service } from "../model/service.ts";
 import type { NodeFacts } from "./node-facts.ts";
+import { allowedVips } from "./vip-guard.ts";
 
 /** One address and port of this node on which one port of a Service answers. */
 export interface Frontend {
@@ -20,10 +21,11 @@ export interface Frontend {
   readonly portKey: PortKey;
 }
 
-/** All frontends of a Service on this node, in the order of its ports and addresses. */
+/** All frontends of a Service on this node, in the order of its ports and addresses. One refused here costs no other. */
 export function frontends(service: Service, facts: NodeFacts): readonly Frontend[] {
-  const clusterIPs = service.clusterIPs.filter((address) => facts.families.includes(familyOf(address)));
-  const families = new Set(clusterIPs.map(familyOf));
+  const served = service.clusterIPs.filter((address) => facts.families.includes(familyOf(address)));
+  const clusterIPs = allowedVips(served, facts.reserved);
+  const families = new Set(served.map(familyOf));
   const nodeIPs = facts.nodePortAddresses.filter((address) => families.has(familyOf(address)));
   return service.ports.flatMap(({ key: portKey, protocol, port, nodePort }) => [
     ...clusterIPs.map((address): Frontend => ({ kind: "cluster-ip", protocol, address, port, portKey })),

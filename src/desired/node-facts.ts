@@ -1,7 +1,8 @@
-import { familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
+import { type Cidr, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import type { Scheduler } from "../model/ipvs.ts";
 import type { ClusterNode } from "../model/service.ts";
 import { type NodePortSelection, resolveNodePortAddresses } from "./frontends.ts";
+import { type ReservedAddresses, reservedAddresses, type Surroundings } from "./vip-guard.ts";
 
 /** Where we are and how we were told to work: the second argument of everything a Service can want. */
 export interface NodeFacts {
@@ -11,6 +12,7 @@ export interface NodeFacts {
   readonly families: readonly IPFamily[];
   /** On which NodePorts answer; resolved, sorted, without loopback. */
   readonly nodePortAddresses: readonly IPAddress[];
+  readonly reserved: ReservedAddresses;
   readonly scheduler: Scheduler;
 }
 
@@ -21,22 +23,24 @@ export interface NodeChoices {
   readonly nodeIPs: readonly IPAddress[];
   /** Empty: every address. */
   readonly nodePortAddresses: NodePortSelection;
+  /** Networks of addresses that Services may have though an interface of this node has them. */
+  readonly sharedVips: readonly Cidr[];
   readonly scheduler: Scheduler;
 }
 
-/** What is so on this node: how it was configured, what its Node object says, and which addresses it really has. */
-export function nodeFacts(
-  choices: NodeChoices,
-  families: readonly IPFamily[],
-  node: ClusterNode | undefined,
-  nodeAddresses: readonly IPAddress[],
-): NodeFacts {
+/** Of a node about which nothing was found out yet. */
+export const NO_SURROUNDINGS: Surroundings = { node: undefined, addresses: [], apiServers: [] };
+
+/** What is so on this node: how it was configured, and what was found out around it. */
+export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], surroundings: Surroundings): NodeFacts {
+  const { node, addresses } = surroundings;
   const nodeIPs = nodeIPsOf(choices, node);
   return {
     nodeName: choices.nodeName,
     zone: node?.zone ?? "",
     families,
-    nodePortAddresses: resolveNodePortAddresses(choices.nodePortAddresses, nodeAddresses, nodeIPs),
+    nodePortAddresses: resolveNodePortAddresses(choices.nodePortAddresses, addresses, nodeIPs),
+    reserved: reservedAddresses(surroundings, choices.sharedVips),
     scheduler: choices.scheduler,
   };
 }
@@ -55,6 +59,7 @@ export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
     a.zone === b.zone &&
     a.scheduler === b.scheduler &&
     a.families.join() === b.families.join() &&
-    a.nodePortAddresses.join() === b.nodePortAddresses.join()
+    a.nodePortAddresses.join() === b.nodePortAddresses.join() &&
+    [...a.reserved].join() === [...b.reserved].join()
   );
 }

@@ -1,10 +1,11 @@
-import type { ServiceName } from "../model/service.ts";
+import type { Rejection, ServiceName } from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
 import type { Keys } from "./keys.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { StartOrder } from "./start-order.ts";
+import { vipRejections } from "./vip-guard.ts";
 import { wants } from "./wants.ts";
 
 /**
@@ -16,6 +17,8 @@ export class ProxyState {
   readonly table = new ServiceTable();
   readonly desired = new DesiredState();
   readonly #stale = new StartOrder();
+  /** Of the few Services that want what this node cannot give. */
+  readonly #refused = new Map<ServiceName, readonly Rejection[]>();
   #facts: NodeFacts;
 
   constructor(facts: NodeFacts) {
@@ -29,6 +32,11 @@ export class ProxyState {
   /** Services waiting for `advance`. */
   get stale(): number {
     return this.#stale.size;
+  }
+
+  /** What Services want of this node, well said, and do not get. As far as `advance` has come. */
+  refused(): readonly Rejection[] {
+    return [...this.#refused.values()].flat();
   }
 
   /** Takes an event in; returns how many Services it made stale. */
@@ -60,8 +68,15 @@ export class ProxyState {
   }
 
   #compute(name: ServiceName, changes: Keys[]): void {
+    const service = this.table.service(name);
+    this.#refuse(name, service === undefined ? [] : vipRejections(service, this.#facts.reserved));
     const keys = this.desired.replace(name, this.#wants(name));
     if (keys.servers.length + keys.addresses.length + keys.entries.length > 0) changes.push(keys);
+  }
+
+  #refuse(name: ServiceName, rejections: readonly Rejection[]): void {
+    if (rejections.length > 0) this.#refused.set(name, rejections);
+    else this.#refused.delete(name);
   }
 
   #wants(name: ServiceName): ReturnType<typeof wants> | undefined {

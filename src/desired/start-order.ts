@@ -1,7 +1,4 @@
-import type { Service, ServiceName } from "../model/service.ts";
-import { serviceName } from "../model/service.ts";
-
-const KUBERNETES = serviceName("default", "kubernetes");
+import { KUBERNETES, type Service, type ServiceName } from "../model/service.ts";
 
 type Line = Set<ServiceName>;
 

@@ -49,7 +49,7 @@ export function wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly
   const entries = [
     ...found.map(frontendEntry),
     ...addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address)),
-    ...loopBackEntries(service.ports, new Set(addresses.map(familyOf)), endpoints, facts),
+    ...loopBackEntries(service.ports, new Set(found.map(({ address }) => familyOf(address))), endpoints, facts),
   ];
   return { servers, addresses, entries: distinct(entries) };
 }

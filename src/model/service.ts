@@ -27,6 +27,9 @@ export function portKey(portName: string, protocol: Protocol): PortKey {
   return `${portName}/${protocol}` as PortKey;
 }
 
+/** The Service behind which the API servers are, which they make themselves under this name. */
+export const KUBERNETES = serviceName("default", "kubernetes");
+
 /** A Service that wants something of a node proxy: never headless, never ExternalName, never another proxy's. */
 export interface Service {
   readonly name: ServiceName;

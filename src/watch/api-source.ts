@@ -26,6 +26,8 @@ export interface ApiListener extends Pick<ReflectorParts, "clock" | "random" | "
 export interface ApiSource {
   /** Settles after the signal is aborted and all is closed. Rejects at once when the listener throws, and only then. */
   readonly finished: Promise<void>;
+  /** URLs of the API servers. */
+  readonly servers: readonly string[];
   /** One for each resource, as it is now. */
   stats(): readonly ReflectorStats[];
 }
@@ -61,7 +63,7 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
       throw error;
     },
   );
-  return { finished, stats: () => reflectors.map((reflector) => reflector.stats) };
+  return { finished, servers: config.servers.map(String), stats: () => reflectors.map((reflector) => reflector.stats) };
 }
 
 /** The state of a cluster at one time, or nearly: resources are read side by side. */

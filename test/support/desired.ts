@@ -1,4 +1,5 @@
 import type { NodeFacts } from "../../src/desired/node-facts.ts";
+import { reservedAddresses } from "../../src/desired/vip-guard.ts";
 import { type Wants, wants } from "../../src/desired/wants.ts";
 import { type Cidr, type IPAddress, type IPFamily, parseAddress, parseCidr } from "../../src/model/address.ts";
 import type { Scheduler } from "../../src/model/ipvs.ts";
@@ -24,16 +25,20 @@ export interface FactsSpec {
   readonly zone?: string;
   readonly families?: readonly IPFamily[];
   readonly nodePorts?: readonly string[];
+  readonly apiServers?: readonly string[];
   readonly scheduler?: string;
 }
 
-/** Node n1 in zone a with both families, NodePorts on 192.168.1.10, scheduler rr. */
+/** Node n1 in zone a with both families, at 192.168.1.10 where NodePorts answer, scheduler rr. */
 export function facts(said: FactsSpec = {}): NodeFacts {
+  const addresses = (said.nodePorts ?? ["192.168.1.10"]).map(address);
+  const apiServers = (said.apiServers ?? []).map(address);
   return {
     nodeName: said.node ?? "n1",
     zone: said.zone ?? "a",
     families: said.families ?? ["IPv4", "IPv6"],
-    nodePortAddresses: (said.nodePorts ?? ["192.168.1.10"]).map(address),
+    nodePortAddresses: addresses,
+    reserved: reservedAddresses({ node: undefined, addresses, apiServers }, []),
     scheduler: (said.scheduler ?? "rr") as Scheduler, // any word is one: the kernel alone knows them
   };
 }

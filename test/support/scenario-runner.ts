@@ -3,6 +3,7 @@ import { parseAllDocuments } from "yaml";
 import type { NodeFacts } from "../../src/desired/node-facts.ts";
 import { diffPlan, renderPlanText } from "../../src/desired/plan.ts";
 import { ProxyState } from "../../src/desired/proxy-state.ts";
+import { reservedAddresses } from "../../src/desired/vip-guard.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { Scheduler } from "../../src/model/ipvs.ts";
 import type { Rejection } from "../../src/model/service.ts";
@@ -55,6 +56,7 @@ class Run {
       zone: "",
       families: scenario.options.families,
       nodePortAddresses: [],
+      reserved: new Map(),
       scheduler: scenario.options.scheduler as Scheduler, // any word is one: the kernel alone knows them
     };
   }
@@ -62,7 +64,13 @@ class Run {
   async step(step: Step): Promise<void> {
     switch (step.kind) {
       case "node":
-        this.#facts = { ...this.#facts, nodeName: step.name, zone: step.zone, nodePortAddresses: [...step.ips].sort() };
+        this.#facts = {
+          ...this.#facts,
+          nodeName: step.name,
+          zone: step.zone,
+          nodePortAddresses: [...step.ips].sort(),
+          reserved: reservedAddresses({ node: undefined, addresses: step.ips, apiServers: [] }, []),
+        };
         return this.#agent?.setFacts(this.#facts);
       case "apply":
         return this.#tell(this.#documents(step.file).map((object) => this.#put(object)));
@@ -164,7 +172,8 @@ class Run {
       said.filter(startsWith("conflict ")).sort(),
     );
     expect(conflictLines(fresh), `conflicts of the plan, line ${line}`).toEqual(conflictLines(running.proxy));
-    const rejected = [...this.#objects.values()].flatMap(({ rejections }) => rejections);
+    const wrong = [...this.#objects.values()].flatMap(({ rejections }) => rejections);
+    const rejected = [...wrong, ...running.proxy.refused()];
     const rejectedLines = rejected.map(({ object, field: path }) => `rejected ${object} ${path}`).sort();
     expect(rejectedLines, `rejected, line ${line}`).toEqual(said.filter(startsWith("rejected ")).sort());
   }

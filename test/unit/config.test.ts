@@ -39,6 +39,7 @@ test("nothing given is kube-proxy's defaults", () => {
       minSyncPeriodMs: 0,
       drainTimeoutMs: 900_000,
       excludeCidrs: [],
+      sharedVips: [],
       strictArp: false,
       conntrackMaxPerCore: 32_768,
       conntrackMin: 131_072,

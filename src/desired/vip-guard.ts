@@ -1,0 +1,70 @@
+import { type Cidr, cidrContains, type IPAddress } from "../model/address.ts";
+import { type ClusterNode, KUBERNETES, type Rejection, type Service } from "../model/service.ts";
+import type { ServiceTable } from "../services/service-table.ts";
+import { specialPurpose } from "../services/special-address.ts";
+
+/** Addresses that no Service may take on this node, each with the reason as a clause. */
+export type ReservedAddresses = ReadonlyMap<IPAddress, string>;
+
+/** What is known of the addresses around us. */
+export interface Surroundings {
+  readonly node: ClusterNode | undefined;
+  /** Of all interfaces of this node but kube-ipvs0. */
+  readonly addresses: readonly IPAddress[];
+  readonly apiServers: readonly IPAddress[];
+}
+
+/**
+ * What a Service would take from this node if it got it: packets for one of these addresses must go on reaching whoever
+ * has them now, the host's sshd and the API server among them. Addresses on an interface that lie in `shared` are moved
+ * between nodes by somebody (keepalived) for the very purpose of being a Service's.
+ */
+export function reservedAddresses(
+  { node, addresses, apiServers }: Surroundings,
+  shared: readonly Cidr[],
+): ReservedAddresses {
+  const reserved = new Map<IPAddress, string>();
+  for (const address of addresses) {
+    // Each pod brings a link-local address, and no Service may have any: the map must not change for one.
+    if (specialPurpose(address) !== undefined) continue;
+    if (!shared.some((network) => cidrContains(network, address))) reserved.set(address, "is an address of this node");
+  }
+  for (const address of node?.addresses ?? []) reserved.set(address, `is an address of Node ${node?.name}`);
+  for (const address of apiServers) reserved.set(address, "is the address of an API server");
+  // Sorted, so that maps of the same addresses are the same text.
+  return new Map([...reserved].sort());
+}
+
+/** Why no Service may have the address here, as a clause; undefined when one may. */
+export function vipFault(address: IPAddress, reserved: ReservedAddresses): string | undefined {
+  return specialPurpose(address) ?? reserved.get(address);
+}
+
+/** The addresses that a Service may have here. */
+export function allowedVips(addresses: readonly IPAddress[], reserved: ReservedAddresses): readonly IPAddress[] {
+  return addresses.filter((address) => vipFault(address, reserved) === undefined);
+}
+
+/** One for each address of the Service that it may not have here. */
+export function vipRejections(service: Service, reserved: ReservedAddresses): readonly Rejection[] {
+  const told = (field: string, addresses: readonly IPAddress[]): readonly Rejection[] =>
+    addresses.flatMap((value) => {
+      const reason = vipFault(value, reserved);
+      return reason === undefined ? [] : [{ object: `Service ${service.name}`, field, value, reason }];
+    });
+  return [
+    ...told("spec.clusterIPs", service.clusterIPs),
+    ...told("spec.externalIPs", service.externalIPs),
+    ...told("status.loadBalancer.ingress", service.loadBalancerIPs),
+  ];
+}
+
+/**
+ * The API servers as the cluster itself tells them, and `configured` ones. Who is told to use the ClusterIP of the API
+ * servers' own Service must not thereby forbid it to that Service.
+ */
+export function apiServerAddresses(table: ServiceTable, configured: readonly IPAddress[]): readonly IPAddress[] {
+  const clusterIPs = table.service(KUBERNETES)?.clusterIPs ?? [];
+  const endpoints = [...table.endpoints(KUBERNETES).values()].flat().map(({ address }) => address);
+  return [...configured, ...endpoints].filter((address) => !clusterIPs.includes(address));
+}

@@ -1,0 +1,115 @@
+import { describe, expect, test } from "vitest";
+import {
+  allowedVips,
+  apiServerAddresses,
+  reservedAddresses,
+  vipFault,
+  vipRejections,
+} from "../../../src/desired/vip-guard.ts";
+import { ServiceTable } from "../../../src/services/service-table.ts";
+import { clusterNode, service, slice } from "../../support/builders.ts";
+import { address, built, network } from "../../support/desired.ts";
+
+const RESERVED = reservedAddresses(
+  {
+    node: clusterNode("n1", { ips: ["192.168.1.10"], externalIPs: ["198.51.100.7"] }),
+    addresses: ["192.168.1.10", "10.244.1.1", "127.0.0.1", "fe80::1", "172.16.0.9"].map(address),
+    apiServers: ["192.168.1.2"].map(address),
+  },
+  [network("172.16.0.0/24")],
+);
+
+test.each<[string, string, string | undefined]>([
+  ["an address of an interface", "10.244.1.1", "is an address of this node"],
+  ["the node's IP", "192.168.1.10", "is an address of Node n1"],
+  ["an IP of the node that no interface has", "198.51.100.7", "is an address of Node n1"],
+  ["an API server", "192.168.1.2", "is the address of an API server"],
+  ["loopback", "127.0.0.1", "is a loopback address"],
+  ["unspecified", "::", "is the unspecified address"],
+  ["multicast", "239.0.0.1", "is a multicast address"],
+  ["link-local", "fe80::1", "is a link-local address"],
+  ["an address of an interface that is shared", "172.16.0.9", undefined],
+  ["any other", "203.0.113.5", undefined],
+])("whether a Service may have %s", (_, text, fault) => {
+  expect(vipFault(address(text), RESERVED)).toBe(fault);
+});
+
+test("no sharing opens the node's own IP or the API server", () => {
+  const everything = [network("0.0.0.0/0")];
+  const node = clusterNode("n1", { ips: ["192.168.1.10"] });
+  const addresses = [address("192.168.1.10"), address("172.16.0.9")];
+  const reserved = reservedAddresses({ node, addresses, apiServers: [address("192.168.1.2")] }, everything);
+  expect([...reserved.keys()]).toEqual(["192.168.1.10", "192.168.1.2"]);
+});
+
+test("the order in which addresses are found, and link-local ones that pods bring, change nothing", () => {
+  const one = reservedAddresses(
+    { node: undefined, addresses: ["10.0.0.1", "10.0.0.2"].map(address), apiServers: [] },
+    [],
+  );
+  const addresses = ["fe80::5", "10.0.0.2", "10.0.0.1", "10.0.0.2"].map(address);
+  const other = reservedAddresses({ node: undefined, addresses, apiServers: [] }, []);
+  expect([...other]).toEqual([...one]);
+});
+
+test("a refused address costs the Service no other", () => {
+  expect(allowedVips(["192.168.1.10", "203.0.113.5"].map(address), RESERVED)).toEqual(["203.0.113.5"]);
+  const wanted = built("shop/web", {
+    ip: ["192.168.1.10", "fd00::a"],
+    ports: [{ port: 80, nodePort: 30080 }],
+  });
+  expect(wanted.servers.map(({ server }) => server.key)).toEqual(["TCP/[fd00::a]:80", "TCP/192.168.1.10:30080"]);
+  expect([...wanted.addresses]).toEqual(["fd00::a"]);
+});
+
+test("every refused address of a Service is told with its field", () => {
+  const found = vipRejections(
+    service("shop/web", {
+      ip: "10.244.1.1",
+      externalIPs: ["203.0.113.5", "192.168.1.10"],
+      loadBalancerIPs: ["192.168.1.2"],
+    }),
+    RESERVED,
+  );
+  expect(found).toEqual([
+    {
+      object: "Service shop/web",
+      field: "spec.clusterIPs",
+      value: "10.244.1.1",
+      reason: "is an address of this node",
+    },
+    {
+      object: "Service shop/web",
+      field: "spec.externalIPs",
+      value: "192.168.1.10",
+      reason: "is an address of Node n1",
+    },
+    {
+      object: "Service shop/web",
+      field: "status.loadBalancer.ingress",
+      value: "192.168.1.2",
+      reason: "is the address of an API server",
+    },
+  ]);
+});
+
+describe("API servers", () => {
+  const table = new ServiceTable();
+  table.apply({ kind: "service-upserted", service: service("default/kubernetes", { ip: "10.96.0.1" }) });
+  table.apply({
+    kind: "slice-upserted",
+    slice: slice("default/kubernetes", { service: "kubernetes", endpoints: ["192.168.1.3"] }),
+  });
+
+  test("are the configured ones and the endpoints of their Service", () => {
+    expect(apiServerAddresses(table, [address("192.168.1.2")])).toEqual(["192.168.1.2", "192.168.1.3"]);
+  });
+
+  test("whoever reaches them by the ClusterIP of their Service does not take it from the Service", () => {
+    expect(apiServerAddresses(table, [address("10.96.0.1")])).toEqual(["192.168.1.3"]);
+  });
+
+  test("without that Service they are the configured ones", () => {
+    expect(apiServerAddresses(new ServiceTable(), [address("192.168.1.2")])).toEqual(["192.168.1.2"]);
+  });
+});
