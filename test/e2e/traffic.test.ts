@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentProcess, ManifestFolder } from "../support/agent-process.ts";
+import { allAnswered, refused } from "../support/answers.ts";
 import { type ServiceSpec, serviceObject, sliceObject } from "../support/builders.ts";
 import type { Answers } from "../support/client.ts";
 import { type Host, TestNode } from "../support/netns.ts";
@@ -92,18 +93,6 @@ function modules(): string {
     .sort()
     .join("\n");
 }
-
-/** What is expected of requests that all succeed: who answered, and as whom he saw the client. */
-function allAnswered(answers: Readonly<Record<string, number>>, client?: string): unknown {
-  const count = Object.values(answers).reduce((sum, one) => sum + one, 0);
-  return expect.objectContaining({
-    answers,
-    errors: {},
-    ...(client === undefined ? {} : { clients: { [client]: count } }),
-  });
-}
-
-const refused = (count: number) => expect.objectContaining({ answers: {}, errors: { refused: count } });
 
 const from = (host: Host) => node.client(host);
 const pod = () => node.pod("d");

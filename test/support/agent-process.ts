@@ -43,12 +43,16 @@ export class ManifestFolder implements AsyncDisposable {
 
 /** Runs a command of kube-ipvs on the node to its end. */
 export function kubeIpvs(node: TestNode, ...argv: readonly string[]): Promise<Finished> {
-  return node.node.namespace.finished(command(...argv));
+  return node.node.namespace.finished(command(node, argv));
 }
 
-/** With its code kept compiled between starts, which are many here and slow in a guest. */
-function command(...argv: readonly string[]): readonly string[] {
-  return ["env", "NODE_COMPILE_CACHE=/run/kube-ipvs-compiled", process.execPath, MAIN, ...argv];
+/**
+ * With its code kept compiled between starts, which are many here and slow in a guest. Every node has a lock of iptables
+ * to itself, as machines have: who finds it taken waits for a second.
+ */
+function command({ name }: TestNode, argv: readonly string[]): readonly string[] {
+  const environment = ["NODE_COMPILE_CACHE=/run/kube-ipvs-compiled", `XTABLES_LOCKFILE=/run/xtables-${name}.lock`];
+  return ["env", ...environment, process.execPath, MAIN, ...argv];
 }
 
 /** The flags by which every command here knows the node and what it is to hold. */
@@ -75,7 +79,7 @@ export class AgentProcess implements AsyncDisposable {
   /** Starts it; it may be anywhere in its start when this returns. */
   static start(node: TestNode, manifests: ManifestFolder, ...more: readonly string[]): AgentProcess {
     const flags = [...flagsFor(node, manifests), ...more];
-    return new AgentProcess(node, node.node.namespace.start(command("run", ...flags)));
+    return new AgentProcess(node, node.node.namespace.start(command(node, ["run", ...flags])));
   }
 
   /** What it has logged. */

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # A client of pod-server.pl, and of anything that speaks HTTP. Many requests, one process. Needs perl-base only.
-#   client.pl tcp|udp ADDRESS PORT COUNT [--timeout S]     a new connection, or source port, for each; prints a summary
+#   client.pl tcp|udp ADDRESS PORT COUNT [--timeout S] [--bytes N]     a new connection, or source port, for each, asking
+#                                                          with N bytes for as many; prints a summary
 #   client.pl get ADDRESS PORT PATH [--timeout S]          one HTTP request; prints {"status": ..., "body": ...}
 #   client.pl hold ADDRESS PORT [--timeout S]              one connection, a request every 50 ms, until SIGTERM
 #   client.pl loop ADDRESS PORT [--rate N] [--timeout S]   N new connections a second, until SIGTERM
@@ -13,7 +14,7 @@ use warnings;
 use Errno qw(ECONNREFUSED ECONNRESET EINPROGRESS EHOSTUNREACH ENETUNREACH EAGAIN EINTR);
 use IO::Handle;
 use POSIX ();
-use Socket qw(:DEFAULT SOCK_NONBLOCK inet_pton pack_sockaddr_in6);
+use Socket qw(:DEFAULT SOCK_NONBLOCK IPPROTO_IPV6 inet_pton pack_sockaddr_in6);
 
 $| = 1;
 $SIG{PIPE} = 'IGNORE';
@@ -31,7 +32,7 @@ else {
 
 sub carry_out {
     my @words = @_;
-    my %options = (timeout => 2, rate => 20);
+    my %options = (timeout => 2, rate => 20, bytes => 4);
     for my $name (keys %options) {
         for (my $i = 0; $i < @words; $i++) {
             next unless $words[$i] eq "--$name";
@@ -48,7 +49,7 @@ sub carry_out {
 sub requests {
     my ($options, $protocol, $address, $port, $count) = @_;
     my $summary = summary();
-    note($summary, ask_once($protocol, $address, $port, $options->{timeout})) for 1 .. $count;
+    note($summary, ask_once($protocol, $address, $port, $options->{timeout}, $options->{bytes})) for 1 .. $count;
     return json($summary);
 }
 
@@ -100,11 +101,11 @@ sub get {
 }
 
 sub ask_once {
-    my ($protocol, $address, $port, $timeout) = @_;
+    my ($protocol, $address, $port, $timeout, $bytes) = @_;
     $asked = now();
     my ($socket, $error) = dial($protocol, $address, $port, $timeout);
     return (undef, $error) if $error;
-    return exchange($socket, $timeout);
+    return exchange($socket, $timeout, $bytes);
 }
 
 # A connected socket, or undef and a word for why not.
@@ -115,6 +116,9 @@ sub dial {
     my $to    = $is6 ? pack_sockaddr_in6($port, $bytes) : pack_sockaddr_in($port, $bytes);
     my $type  = $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
     socket(my $socket, $is6 ? AF_INET6 : AF_INET, $type | SOCK_NONBLOCK, 0) or return (undef, word($!));
+    # With one CPU the refusal arrives while connect still holds the socket. IPv6 then keeps it for the next attempt, a
+    # second later, unless the socket asks for errors (25 is IPV6_RECVERR).
+    setsockopt($socket, IPPROTO_IPV6, 25, 1) if $is6;
     return $socket if connect($socket, $to);
     return (undef, word($!)) unless $! == EINPROGRESS;
     return (undef, 'timeout') unless ready($socket, 1, now() + $timeout);
@@ -122,19 +126,21 @@ sub dial {
     return $! ? (undef, word($!)) : $socket;
 }
 
-# One line there and one back: the answer, or undef and a word for why not.
+# One line there and one back, at least as long: the answer, or undef and a word for why not.
 sub exchange {
-    my ($socket, $timeout) = @_;
-    defined syswrite $socket, "who\n" or return (undef, word($!));
+    my ($socket, $timeout, $bytes) = @_;
+    $bytes //= 0;
+    defined syswrite $socket, 'who' . '?' x ($bytes - 4) . "\n" or return (undef, word($!));
     my $text  = '';
     my $until = now() + $timeout;
     while ($text !~ /\n$/) {
         ready($socket, 0, $until) or return (undef, 'timeout');
-        my $count = sysread $socket, $text, 2048, length $text;
+        my $count = sysread $socket, $text, 65_536, length $text;
         next if !defined $count && $! == EAGAIN;
         return (undef, word($!)) unless defined $count;
         return (undef, 'closed') unless $count;
     }
+    return (undef, 'short') if length $text < $bytes;
     chomp $text;
     return $text;
 }

@@ -27,6 +27,13 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+export interface AskOptions {
+  /** By default 2. */
+  readonly timeoutSeconds?: number;
+  /** How long each request is, and its answer at least; by default a few bytes. */
+  readonly bytes?: number;
+}
+
 /** A client process in a namespace: any number of requests, one after the other. */
 export class Client {
   readonly #child: ChildProcess;
@@ -39,13 +46,24 @@ export class Client {
   }
 
   /** Each request over a connection of its own. */
-  tcp(address: string, port: number, count = 1): Promise<Answers> {
-    return this.#ask(`tcp ${address} ${port} ${count}`);
+  tcp(address: string, port: number, count = 1, options: AskOptions = {}): Promise<Answers> {
+    return this.request("tcp", address, port, count, options);
   }
 
   /** Each request from a source port of its own. */
-  udp(address: string, port: number, count = 1): Promise<Answers> {
-    return this.#ask(`udp ${address} ${port} ${count}`);
+  udp(address: string, port: number, count = 1, options: AskOptions = {}): Promise<Answers> {
+    return this.request("udp", address, port, count, options);
+  }
+
+  /** As `tcp` or `udp`. */
+  request(
+    protocol: "tcp" | "udp",
+    address: string,
+    port: number,
+    count = 1,
+    { timeoutSeconds = 2, bytes = 4 }: AskOptions = {},
+  ): Promise<Answers> {
+    return this.#ask(`${protocol} ${address} ${port} ${count} --timeout ${timeoutSeconds} --bytes ${bytes}`);
   }
 
   get(address: string, port: number, path: string): Promise<HttpAnswer> {

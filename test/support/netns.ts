@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { Client, firstLine } from "./client.ts";
 import { Namespace, output } from "./namespace.ts";
@@ -5,11 +6,14 @@ import { Shell } from "./shell.ts";
 
 const POD_SERVER = join(import.meta.dirname, "pod-server.pl");
 
-/** Addresses of both families. */
-export interface Host {
-  readonly namespace: Namespace;
+export interface Addresses {
   readonly ip: string;
   readonly ip6: string;
+}
+
+/** A namespace by its addresses. */
+export interface Host extends Addresses {
+  readonly namespace: Namespace;
 }
 
 export interface Pod extends Host {
@@ -23,6 +27,8 @@ export interface NodeOptions {
   readonly pods: readonly string[];
   /** By default tcp:8080 and udp:5353. */
   readonly ports?: readonly string[];
+  /** The host outside, which exists, routes and outlives the node; by default the node has one of its own. */
+  readonly outside?: Namespace;
 }
 
 /**
@@ -32,27 +38,35 @@ export interface NodeOptions {
  *           fd00:192:N::2         fd00:192:N::10          fd00:244:N::1        fd00:244:N::10
  *                                                    pod1 10.244.N.1 ---- eth0 10.244.N.11 pod ...
  *
+ * With an outside that is given, that is the router to other nodes: the node sends there what it has no route for.
+ *
  * Pods are routed one by one, as with the "ptp" plugin of CNI, not bridged: on a bridge the answer of one pod to another
- * goes past the node's IP layer unless br_netfilter catches it. The node has a pod subnet of its own, so that other nodes
- * can be given a route to it.
+ * goes past the node's IP layer unless br_netfilter catches it. The node has a pod subnet of its own, to which the outside
+ * has a route.
  */
 export class TestNode implements AsyncDisposable {
   readonly name: string;
   readonly node: Host;
+  /** The address that the node has towards its pods. */
+  readonly gateway: Addresses;
   readonly outside: Host;
   readonly pods: readonly Pod[];
+  readonly #ports: readonly string[];
+  readonly #own: readonly Namespace[];
   readonly #clients = new Map<Namespace, Client>();
   #shell: Shell | undefined;
 
-  private constructor({ number = 1, pods }: NodeOptions) {
+  private constructor({ number = 1, pods, ports = ["tcp:8080", "udp:5353"], outside }: NodeOptions) {
+    this.#ports = ports;
     this.name = `node-${number}`;
     this.node = {
       namespace: new Namespace(this.name),
       ip: `192.168.${number}.10`,
       ip6: `fd00:192:${number}::10`,
     };
+    this.gateway = { ip: `10.244.${number}.1`, ip6: `fd00:244:${number}::1` };
     this.outside = {
-      namespace: new Namespace(`${this.name}-outside`),
+      namespace: outside ?? new Namespace(`${this.name}-outside`),
       ip: `192.168.${number}.2`,
       ip6: `fd00:192:${number}::2`,
     };
@@ -62,14 +76,19 @@ export class TestNode implements AsyncDisposable {
       ip: `10.244.${number}.${index + 10}`,
       ip6: `fd00:244:${number}::${index + 10}`,
     }));
+    this.#own = [
+      this.node.namespace,
+      ...(outside === undefined ? [this.outside.namespace] : []),
+      ...this.pods.map(({ namespace }) => namespace),
+    ];
   }
 
   /** Makes the namespaces; all pods serve when this resolves. Whoever gets it disposes of it. */
   static async create(options: NodeOptions): Promise<TestNode> {
     const made = new TestNode(options);
     try {
-      await made.#connect(options.number ?? 1);
-      await Promise.all(made.pods.map((pod) => made.#serve(pod, options.ports ?? ["tcp:8080", "udp:5353"])));
+      await made.#connect(options);
+      await Promise.all(made.pods.map((pod) => made.serve(pod, pod.name)));
     } catch (error) {
       await made[Symbol.asyncDispose]();
       throw error;
@@ -81,6 +100,13 @@ export class TestNode implements AsyncDisposable {
     const found = this.pods.find((pod) => pod.name === name);
     if (found === undefined) throw new Error(`There is no pod "${name}"`);
     return found;
+  }
+
+  /** Starts a server in a pod, or on the node as a pod of its network; it serves when this resolves. */
+  async serve({ namespace }: Host, name: string): Promise<ChildProcess> {
+    const server = namespace.start(["perl", POD_SERVER, name, ...this.#ports]);
+    await firstLine(server);
+    return server;
   }
 
   /** The client process of the node, the outside or a pod; started when first asked for. */
@@ -103,29 +129,21 @@ export class TestNode implements AsyncDisposable {
 
   /** Ends everything that runs inside and removes the namespaces. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const all = this.#namespaces();
-    await Promise.all(all.map((namespace) => namespace.leave()));
-    const names = new Set((await output(["ip", "netns", "list"])).split("\n").map((line) => line.split(" ")[0]));
-    const left = all.filter(({ name }) => names.has(name));
-    await output(["ip", "-batch", "-"], lines(left.map(({ name }) => `netns delete ${name}`)));
+    await removeNamespaces(this.#own);
   }
 
-  #namespaces(): readonly Namespace[] {
-    return [this.node.namespace, this.outside.namespace, ...this.pods.map(({ namespace }) => namespace)];
-  }
-
-  async #connect(number: number): Promise<void> {
-    const { node, outside, pods } = this;
+  async #connect({ number = 1, outside: router }: NodeOptions): Promise<void> {
+    const { node, gateway, outside, pods } = this;
+    // A router has one interface for each node.
+    const device = router === undefined ? "eth0" : this.name;
     const pairs = [
-      `link add eth0 netns ${node.namespace.name} type veth peer name eth0 netns ${outside.namespace.name}`,
+      `link add eth0 netns ${node.namespace.name} type veth peer name ${device} netns ${outside.namespace.name}`,
       ...pods.map(
         ({ namespace }, index) =>
           `link add pod${index} netns ${node.namespace.name} type veth peer name eth0 netns ${namespace.name}`,
       ),
     ];
-    const made = this.#namespaces().map(({ name }) => `netns add ${name}`);
-    await output(["ip", "-batch", "-"], lines([...made, ...pairs]));
-    const [gateway, gateway6] = [`10.244.${number}.1`, `fd00:244:${number}::1`];
+    await makeNamespaces(this.#own, pairs);
     // nodad: an address that is still being checked for duplicates cannot be used.
     const up = (device: string) => [`link set lo up`, `link set ${device} up`];
     await Promise.all([
@@ -133,40 +151,55 @@ export class TestNode implements AsyncDisposable {
         ...up("eth0"),
         `addr add ${node.ip}/24 dev eth0`,
         `addr add ${node.ip6}/64 dev eth0 nodad`,
+        ...(router === undefined ? [] : defaultVia(outside)),
         ...pods.flatMap(({ ip, ip6 }, index) => [
           `link set pod${index} up`,
-          `addr add ${gateway}/32 dev pod${index}`,
-          `addr add ${gateway6}/128 dev pod${index} nodad`,
-          `route add ${ip}/32 dev pod${index} src ${gateway}`,
-          `route add ${ip6}/128 dev pod${index} src ${gateway6}`,
+          `addr add ${gateway.ip}/32 dev pod${index}`,
+          `addr add ${gateway.ip6}/128 dev pod${index} nodad`,
+          `route add ${ip}/32 dev pod${index} src ${gateway.ip}`,
+          `route add ${ip6}/128 dev pod${index} src ${gateway.ip6}`,
         ]),
       ]),
       // A refusal is an ICMP message, of which Linux sends one a second; tests want every one.
       node.namespace.output(["tee", "/proc/sys/net/ipv4/icmp_ratelimit", "/proc/sys/net/ipv6/icmp/ratelimit"], "0"),
       configure(outside.namespace, [
-        ...up("eth0"),
-        `addr add ${outside.ip}/24 dev eth0`,
-        `addr add ${outside.ip6}/64 dev eth0 nodad`,
-        `route add default via ${node.ip}`,
-        `route add default via ${node.ip6}`,
+        ...up(device),
+        `addr add ${outside.ip}/24 dev ${device}`,
+        `addr add ${outside.ip6}/64 dev ${device} nodad`,
+        ...(router === undefined
+          ? defaultVia(node)
+          : [`route add 10.244.${number}.0/24 via ${node.ip}`, `route add fd00:244:${number}::/64 via ${node.ip6}`]),
       ]),
       ...pods.map(({ namespace, ip, ip6 }) =>
         configure(namespace, [
           ...up("eth0"),
           `addr add ${ip}/32 dev eth0`,
           `addr add ${ip6}/128 dev eth0 nodad`,
-          `route add ${gateway}/32 dev eth0`,
-          `route add ${gateway6}/128 dev eth0`,
-          `route add default via ${gateway} src ${ip}`,
-          `route add default via ${gateway6} src ${ip6}`,
+          `route add ${gateway.ip}/32 dev eth0`,
+          `route add ${gateway.ip6}/128 dev eth0`,
+          `route add default via ${gateway.ip} src ${ip}`,
+          `route add default via ${gateway.ip6} src ${ip6}`,
         ]),
       ),
     ]);
   }
+}
 
-  async #serve({ name, namespace }: Pod, ports: readonly string[]): Promise<void> {
-    await firstLine(namespace.start(["perl", POD_SERVER, name, ...ports]));
-  }
+/** Makes namespaces, and in the same process the links between them. */
+export async function makeNamespaces(namespaces: readonly Namespace[], links: readonly string[] = []): Promise<void> {
+  await output(["ip", "-batch", "-"], lines([...namespaces.map(({ name }) => `netns add ${name}`), ...links]));
+}
+
+/** Ends all that was started inside and removes those of them that exist. */
+export async function removeNamespaces(namespaces: readonly Namespace[]): Promise<void> {
+  await Promise.all(namespaces.map((namespace) => namespace.leave()));
+  const names = new Set((await output(["ip", "netns", "list"])).split("\n").map((line) => line.split(" ")[0]));
+  const left = namespaces.filter(({ name }) => names.has(name));
+  await output(["ip", "-batch", "-"], lines(left.map(({ name }) => `netns delete ${name}`)));
+}
+
+function defaultVia({ ip, ip6 }: Host): readonly string[] {
+  return [`route add default via ${ip}`, `route add default via ${ip6}`];
 }
 
 function configure({ name }: Namespace, commands: readonly string[]): Promise<string> {

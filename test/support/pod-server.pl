@@ -2,7 +2,7 @@
 # A pod: one process that answers on several ports with its name and the client's address as it arrived here.
 #   pod-server.pl NAME tcp:8080 tcp:8443 udp:5353 ...
 # TCP answers each line with "NAME CLIENT", an HTTP/1.1 GET or HEAD with JSON and keep-alive; UDP each datagram with
-# "NAME CLIENT". Both families. Prints "ready" when all ports are open. Needs perl-base only.
+# "NAME CLIENT"; filled up with blanks to what was asked with. Both families. Prints "ready" when all ports are open. Needs perl-base only.
 use strict;
 use warnings;
 use IO::Select;
@@ -48,9 +48,15 @@ sub address_text {
 
 sub answer_datagrams {
     my ($socket) = @_;
-    while (defined(my $from = recv($socket, my $bytes, 2048, 0))) {
-        send($socket, "$name " . address_text($from) . "\n", 0, $from);
+    while (defined(my $from = recv($socket, my $bytes, 65_536, 0))) {
+        send($socket, identity(address_text($from), length $bytes), 0, $from);
     }
+}
+
+# Who answers whom, in a line of at least so many bytes.
+sub identity {
+    my ($client, $bytes) = @_;
+    return sprintf "%-*s\n", $bytes - 1, "$name $client";
 }
 
 sub accept_all {
@@ -82,7 +88,7 @@ sub answer_line {
     my ($connection, $line) = @_;
     my $head = $connection->{head};
     if (!$head) {
-        return "$name $connection->{client}\n" unless $line =~ m{^(GET|HEAD) \S+ HTTP/1\.([01])$};
+        return identity($connection->{client}, length($line) + 1) unless $line =~ m{^(GET|HEAD) \S+ HTTP/1\.([01])$};
         my ($method, $minor) = ($1, $2);
         $connection->{head} = { method => $method, last => $minor eq '0' };
         return;

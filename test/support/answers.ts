@@ -1,0 +1,29 @@
+import { expect } from "vitest";
+
+type Counts = Readonly<Record<string, number>>;
+
+/** What is expected of requests that all succeed: who answered how often, and as whom he saw the client. */
+export function allAnswered(answers: Counts, client?: string): unknown {
+  return expect.objectContaining({
+    answers,
+    errors: {},
+    ...(client === undefined ? {} : { clients: { [client]: sum(answers) } }),
+  });
+}
+
+/** What is expected of requests that all are refused at once. */
+export function refused(count: number): unknown {
+  return expect.objectContaining({ answers: {}, errors: { refused: count } });
+}
+
+/** What is expected of requests that all get no answer, of whatever kind. */
+export function failed(count: number): unknown {
+  return expect.toSatisfy(
+    ({ answers, errors }: { answers: Counts; errors: Counts }) => sum(answers) === 0 && sum(errors) === count,
+    `all ${count} fail`,
+  );
+}
+
+function sum(counts: Counts): number {
+  return Object.values(counts).reduce((total, one) => total + one, 0);
+}
