@@ -7,6 +7,7 @@ import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
 import type { IPAddress, IPFamily } from "./model/address.ts";
 import type { Clock } from "./model/clock.ts";
+import type { Notice } from "./model/notice.ts";
 import { KUBERNETES, type Rejection } from "./model/service.ts";
 import { Pacer } from "./reconcile/pacer.ts";
 import { Reconciler } from "./reconcile/reconciler.ts";
@@ -24,6 +25,8 @@ import {
 } from "./serve/health.ts";
 import type { Metrics } from "./serve/metrics.ts";
 import type { ClusterEvent } from "./services/events.ts";
+import { version } from "./version.ts";
+import { kernelFailureNotice, nodeWarningNotice, rejectionNotice, startNotice } from "./watch/events/notices.ts";
 
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;
@@ -41,6 +44,8 @@ export interface AgentParts {
   readonly missing: () => string;
   /** Addresses of API servers that are known beside what the cluster tells. */
   readonly apiServers: () => readonly IPAddress[];
+  /** Tells the cluster, at once and whatever comes of it. */
+  readonly tell: (notice: Notice) => void;
   /** From 0 to 1. */
   readonly random: () => number;
 }
@@ -108,6 +113,7 @@ export class Agent {
 
   /** Keeps the kernel right until the signal aborts; what was begun is finished, and the kernel goes on serving. */
   run(signal: AbortSignal): Promise<void> {
+    this.#parts.tell(startNotice(this.#config.nodeName, version));
     return this.#pacer.run(signal);
   }
 
@@ -122,7 +128,7 @@ export class Agent {
   /** Takes in everything that is wrong at the source now, and of that what is new. */
   reject(all: readonly Rejection[], fresh: readonly Rejection[]): void {
     this.#rejected = all;
-    for (const rejection of fresh) this.#parts.logger.warn({ ...rejection }, "rejected");
+    this.#tellRejections(fresh);
     this.#recordRejected();
   }
 
@@ -200,10 +206,13 @@ export class Agent {
 
   /** Makes the node ready and learns its addresses; part of every look. */
   async #prepare(): Promise<void> {
-    const { kernel, logger, metrics } = this.#parts;
+    const { kernel, logger, metrics, tell } = this.#parts;
     const { changed, warnings, failedRules = [] } = await kernel.prepare(this.#setup);
     if (changed.length > 0) logger.info({ changed }, "node prepared");
-    for (const warning of warnings) logger.warn({ warning }, "node not as wanted");
+    for (const warning of warnings) {
+      logger.warn({ warning }, "node not as wanted");
+      tell(nodeWarningNotice(this.#config.nodeName, warning));
+    }
     for (const family of failedRules) metrics.recordRestoreFailure(family);
     this.#nodeAddresses = await kernel.nodeAddresses();
     this.#refreshFacts();
@@ -249,6 +258,7 @@ export class Agent {
   #onFailure(error: unknown): void {
     this.#health = healthAfterFailure(this.#health, this.#parts.clock.now());
     this.#parts.logger.error({ err: error }, "the kernel could not be asked; it will be looked at again");
+    this.#parts.tell(kernelFailureNotice(this.#config.nodeName, error));
   }
 
   /** Tells what Services do not get here, each once. */
@@ -256,14 +266,19 @@ export class Agent {
     const refused = this.#refusals().map((rejection) => [JSON.stringify(rejection), rejection] as const);
     const known = this.#refused;
     this.#refused = new Set(refused.map(([text]) => text));
-    for (const [text, rejection] of refused) {
-      if (!known.has(text)) this.#parts.logger.warn({ ...rejection }, "rejected");
-    }
+    this.#tellRejections(refused.filter(([text]) => !known.has(text)).map(([, rejection]) => rejection));
     this.#recordRejected();
   }
 
   #refusals(): readonly Rejection[] {
     return [...this.#state.refused(), ...conflictRejections(this.#state.desired.conflicts())];
+  }
+
+  #tellRejections(rejections: readonly Rejection[]): void {
+    for (const rejection of rejections) {
+      this.#parts.logger.warn({ ...rejection }, "rejected");
+      this.#parts.tell(rejectionNotice(this.#config.nodeName, rejection));
+    }
   }
 
   #recordRejected(): void {

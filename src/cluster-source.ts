@@ -1,6 +1,7 @@
 import type { Config } from "./config.ts";
 import type { Logger } from "./log.ts";
 import { type IPAddress, parseAddress } from "./model/address.ts";
+import type { Notice } from "./model/notice.ts";
 import { systemClock } from "./system-clock.ts";
 import {
   type ApiListener,
@@ -10,26 +11,40 @@ import {
   readApiServer,
   watchApiServer,
 } from "./watch/api-source.ts";
+import type { EventCounts } from "./watch/events/event-book.ts";
+import { EventWriter } from "./watch/events/event-writer.ts";
 import { readManifests, watchManifests } from "./watch/manifests.ts";
 import { missingLists, type ReflectorStats } from "./watch/reflector-stats.ts";
 
 /** How long a command that wants the state once waits for an API server. */
 const ONCE_MS = 30_000;
 
-/** Where Services come from, manifests or an API server as configured. To be run once. */
+/** Where Services come from, manifests or an API server as configured, and who is told of what happens here. To be run once. */
 export class ClusterSource {
   readonly #config: Config;
+  readonly #events: EventWriter;
   #api: ApiSource | undefined;
 
-  constructor(config: Config) {
+  constructor(config: Config, logger: Logger) {
     this.#config = config;
+    this.#events = new EventWriter(config.nodeName, { clock: systemClock, random: Math.random, logger });
   }
 
   /** Tells what there is and what changes until the signal aborts. Rejects when the configuration cannot be used. */
-  async run(listener: ApiListener): Promise<void> {
+  async run(listener: Omit<ApiListener, "events">): Promise<void> {
     if (this.#config.manifests !== "") return await watchManifests(this.#config.manifests, listener);
-    this.#api = await watchApiServer(apiOptions(this.#config), listener);
+    this.#api = await watchApiServer(apiOptions(this.#config), { ...listener, events: this.#events });
     await this.#api.finished;
+  }
+
+  /** Becomes an Event at the API server, in its time; with manifests there is nobody to tell. */
+  tell(notice: Notice): void {
+    if (this.#config.manifests === "") this.#events.tell(notice);
+  }
+
+  /** What became of the notices. */
+  get eventCounts(): EventCounts {
+    return this.#events.counts;
   }
 
   /** Of each resource of the API server; none of manifests. */

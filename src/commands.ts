@@ -20,6 +20,7 @@ import { createLogger, type Logger, levelOf } from "./log.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
 import { nodeSetup, staticRules } from "./node-setup.ts";
 import { type Evidence, isExcluded, isOurs } from "./reconcile/ownership.ts";
+import { registerEventMetrics } from "./serve/event-metrics.ts";
 import { Metrics } from "./serve/metrics.ts";
 import { healthServer, listen, metricsServer } from "./serve/server.ts";
 import { registerWatchMetrics } from "./serve/watch-metrics.ts";
@@ -47,8 +48,9 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
   const registry = new Registry();
   const metrics = new Metrics({ registry, families, netlink: () => kernel.counters });
-  const source = new ClusterSource(config);
+  const source = new ClusterSource(config, logger);
   registerWatchMetrics(registry, () => source.watches());
+  registerEventMetrics(registry, () => source.eventCounts);
   const setup = setupHere(config, families);
   const agent = new Agent(config, setup, {
     kernel,
@@ -58,6 +60,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     nextTurn: () => nextTurn(),
     missing: () => source.missing(),
     apiServers: () => serverAddresses(source.servers()),
+    tell: (notice) => source.tell(notice),
     random: Math.random,
   });
   const ended = new AbortController();

@@ -2,6 +2,7 @@
 import { ServiceTable } from "../../src/services/service-table.ts";
 import { systemClock } from "../../src/system-clock.ts";
 import { watchApiServer } from "../../src/watch/api-source.ts";
+import { EventWriter } from "../../src/watch/events/event-writer.ts";
 import { SILENT_LOGGER } from "../../test/support/api/silent-logger.ts";
 import { runSubject } from "./subject.ts";
 
@@ -13,6 +14,7 @@ await runSubject(async (kubeconfig, complete) => {
       clock: systemClock,
       random: Math.random,
       logger: SILENT_LOGGER,
+      events: new EventWriter("node-0", { clock: systemClock, random: Math.random, logger: SILENT_LOGGER }),
       signal: new AbortController().signal,
       onEvent: (event) => {
         table.apply(event);

@@ -1,6 +1,7 @@
 import type { Rejection } from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { ApiTransport } from "./api-transport.ts";
+import type { EventWriter } from "./events/event-writer.ts";
 import type { ClusterAccess } from "./kubeconfig.ts";
 import { ApiServerConfig } from "./kubeconfig.ts";
 import { Reflector, type ReflectorParts } from "./reflector.ts";
@@ -18,6 +19,8 @@ export interface ApiListener extends Pick<ReflectorParts, "clock" | "random" | "
   onEvent(event: ClusterEvent): void;
   /** Called when what is wrong changes: `all` that is wrong now, and of that what was not told before. */
   onRejections(all: readonly Rejection[], fresh: readonly Rejection[]): void;
+  /** Writes Events to the server as long as the source lasts. */
+  readonly events: Pick<EventWriter, "run">;
   /** Ends the source; nothing is told after that. */
   readonly signal: AbortSignal;
 }
@@ -53,6 +56,7 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
   const running = [
     ...reflectors.map((reflector) => reflector.run(signal)),
     ledger.run(clock, signal, (all, fresh) => listener.onRejections(all, fresh)),
+    listener.events.run(transport, signal),
     transport.run(),
   ];
   // Whichever fails takes the others down with it.

@@ -66,9 +66,9 @@ class EventWorld {
       this.writtenAtMs.push(this.clock.now());
       return this.faults.shift();
     };
-    const parts = { transport: this.#transport, clock: this.clock, random: () => random, logger: SILENT_LOGGER };
+    const parts = { clock: this.clock, random: () => random, logger: SILENT_LOGGER };
     this.writer = new EventWriter("node-1", parts);
-    this.#running = this.writer.run(this.#stop.signal);
+    this.#running = this.writer.run(this.#transport, this.#stop.signal);
   }
 
   async perform(one: Act, notices: readonly Notice[]): Promise<void> {

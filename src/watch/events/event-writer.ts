@@ -22,7 +22,6 @@ const COLLECTIONS: Readonly<Record<Exclude<ObjectReference["kind"], "Node">, rea
 };
 
 export interface EventWriterParts {
-  readonly transport: WritingTransport;
   readonly clock: Clock;
   /** Evenly distributed in [0, 1). */
   readonly random: () => number;
@@ -51,14 +50,14 @@ export class EventWriter {
     return this.#book.counts;
   }
 
-  /** To be told when its turn comes; before `run` it waits. */
+  /** To be told when its turn comes; until `run` it waits. */
   tell(notice: Notice): void {
     this.#book.add(notice, this.#parts.clock.now());
     this.#woken.abort();
   }
 
   /** Writes what there is to tell until the signal is aborted. What waits by then is never told. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(transport: WritingTransport, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     const stop = () => this.#woken.abort();
     signal.addEventListener("abort", stop);
@@ -67,14 +66,14 @@ export class EventWriter {
       const next = this.#book.next(clock.now());
       if (typeof next === "number")
         await clock.sleep(Math.min(next - clock.now(), LONGEST_SLEEP_MS), this.#woken.signal);
-      else await this.#write(next, signal);
+      else await this.#write(next, transport, signal);
     }
     signal.removeEventListener("abort", stop);
   }
 
-  async #write(write: EventWrite, signal: AbortSignal): Promise<void> {
+  async #write(write: EventWrite, transport: WritingTransport, signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#parts;
-    const status = await this.#attempt(write, signal);
+    const status = await this.#attempt(write, transport, signal);
     if (signal.aborted) return;
     const outcome = outcomeOf(write.kind, status.code);
     this.#book.settle(write, outcome, clock.now());
@@ -85,13 +84,13 @@ export class EventWriter {
   }
 
   /** What the server said; code 0 when it said nothing in time. */
-  async #attempt(write: EventWrite, signal: AbortSignal): Promise<ApiStatus> {
+  async #attempt(write: EventWrite, transport: WritingTransport, signal: AbortSignal): Promise<ApiStatus> {
     const over = new AbortController();
     const end = () => over.abort(new Error("no answer in time"));
     signal.addEventListener("abort", end);
     void this.#parts.clock.sleep(ANSWER_MS, over.signal).then(end);
     try {
-      const response = await this.#parts.transport.send(await this.#request(write, over.signal), over.signal);
+      const response = await transport.send(await this.#request(write, transport, over.signal), over.signal);
       const text = await bodyText(response, MAX_REFUSAL_BYTES, over.signal);
       return statusOfAnswer(response.status, response.retryAfterMs, text);
     } catch (error) {
@@ -102,11 +101,11 @@ export class EventWriter {
     }
   }
 
-  async #request(write: EventWrite, signal: AbortSignal): Promise<ApiRequest> {
+  async #request(write: EventWrite, transport: WritingTransport, signal: AbortSignal): Promise<ApiRequest> {
     const path = eventsPath(write.notice.regarding);
     switch (write.kind) {
       case "create": {
-        const uid = await this.#uidOf(write.notice.regarding, signal);
+        const uid = await uidOf(write.notice.regarding, transport, signal);
         const body = JSON.stringify(eventObject(write, this.#nodeName, uid));
         return { method: "POST", path, contentType: "application/json", body };
       }
@@ -121,19 +120,23 @@ export class EventWriter {
       }
     }
   }
+}
 
-  /**
-   * By which `kubectl describe` finds the Events of an object. It is asked for when it is needed, as a list of one, for
-   * which no other right is needed, from the server's cache; "" when there is no such object any more.
-   */
-  async #uidOf({ kind, namespace, name }: ObjectReference, signal: AbortSignal): Promise<string> {
-    // The kubelet's way, which kubectl knows.
-    if (kind === "Node") return name;
-    const [api, collection] = COLLECTIONS[kind];
-    const query = new URLSearchParams({ fieldSelector: `metadata.name=${name}`, resourceVersion: "0" });
-    const path = `${api}/namespaces/${namespace}/${collection}?${query}`;
-    return uidIn(await this.#parts.transport.get(path, signal), signal);
-  }
+/**
+ * By which `kubectl describe` finds the Events of an object. It is asked for when it is needed, as a list of one, for
+ * which no other right is needed, from the server's cache; "" when there is no such object any more.
+ */
+async function uidOf(
+  { kind, namespace, name }: ObjectReference,
+  transport: WritingTransport,
+  signal: AbortSignal,
+): Promise<string> {
+  // The kubelet's way, which kubectl knows.
+  if (kind === "Node") return name;
+  const [api, collection] = COLLECTIONS[kind];
+  const query = new URLSearchParams({ fieldSelector: `metadata.name=${name}`, resourceVersion: "0" });
+  const path = `${api}/namespaces/${namespace}/${collection}?${query}`;
+  return uidIn(await transport.get(path, signal), signal);
 }
 
 async function uidIn(response: ApiResponse, signal: AbortSignal): Promise<string> {

@@ -1,5 +1,6 @@
 import type { Rejection } from "../../../src/model/service.ts";
 import { type ApiSource, watchApiServer } from "../../../src/watch/api-source.ts";
+import { EventWriter } from "../../../src/watch/events/event-writer.ts";
 import { ApiModel } from "./api-model.ts";
 import { ApiServer, type ApiServerOptions } from "./api-server.ts";
 import { HandClock } from "./hand-clock.ts";
@@ -14,6 +15,7 @@ export class SourceWorld {
   readonly clock = new HandClock();
   readonly model = new ApiModel(this.clock);
   readonly told = new ToldCluster();
+  readonly writer = new EventWriter("node-1", { clock: this.clock, random: () => 0, logger: SILENT_LOGGER });
   readonly rejections: { readonly all: readonly Rejection[]; readonly fresh: readonly Rejection[] }[] = [];
   /** Called after each event has been noted. */
   onEvent: () => void = () => {};
@@ -58,6 +60,7 @@ export class SourceWorld {
         clock: this.clock,
         random,
         logger: SILENT_LOGGER,
+        events: this.writer,
         signal: this.#stop.signal,
         onEvent: (event) => {
           this.told.onEvent(event);

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
+import { registerEventMetrics } from "../../../src/serve/event-metrics.ts";
 import { Metrics, type NetlinkCounts } from "../../../src/serve/metrics.ts";
 import { registerWatchMetrics, type WatchCounts } from "../../../src/serve/watch-metrics.ts";
 import { syncReport } from "./reports.ts";
@@ -13,12 +14,14 @@ function harness(families: readonly ("IPv4" | "IPv6")[] = ["IPv4", "IPv6"]) {
   const metrics = new Metrics({ registry, families, netlink: (): NetlinkCounts => counts });
   const watches: WatchCounts[] = [];
   registerWatchMetrics(registry, () => watches);
+  const events = { sent: 0, known: 0, dropped: 0, failed: 0 };
+  registerEventMetrics(registry, () => events);
   /** The value of a sample by its exposed text, as `name{label="x"}`. */
   const sample = async (series: string) => {
     const line = (await registry.metrics()).split("\n").find((text) => text.startsWith(`${series} `));
     return line === undefined ? undefined : Number(line.slice(series.length + 1));
   };
-  return { registry, counts, watches, metrics, sample };
+  return { registry, counts, watches, events, metrics, sample };
 }
 
 describe("names", () => {
@@ -240,4 +243,14 @@ test("the rest is recorded as it is told", async () => {
   expect(await sample('kubeproxy_proxy_healthz_total{code="503"}')).toBe(1);
   expect(await sample('kubeproxy_proxy_healthz_total{code="200"}')).toBe(0);
   expect(await sample('kubeproxy_proxy_livez_total{code="200"}')).toBe(1);
+});
+
+test("Events are counted by what became of them, from the start", async () => {
+  const { events, sample } = harness();
+  expect(await sample('kube_ipvs_events_total{result="failed"}')).toBe(0);
+  Object.assign(events, { sent: 3, known: 2, dropped: 1 });
+  await sample('kube_ipvs_events_total{result="sent"}');
+  const results = ["sent", "known", "dropped", "failed"];
+  const values = await Promise.all(results.map((result) => sample(`kube_ipvs_events_total{result="${result}"}`)));
+  expect(values).toEqual([3, 2, 1, 0]);
 });

@@ -9,6 +9,7 @@ import { SILENT_LOGGER } from "../../../support/api/silent-logger.ts";
 import { SourceWorld } from "../../../support/api/source-world.ts";
 import { until } from "../../../support/api/test-access.ts";
 import { apiService } from "../../../support/api/told-cluster.ts";
+import { aboutService } from "../../../support/notices.ts";
 
 const SERVICES = "/api/v1/services";
 const CIDRS = "/apis/networking.k8s.io/v1/servicecidrs";
@@ -118,6 +119,14 @@ test("as a pod it gets by with list and watch of four resources, and waits for a
   one.model.store.put(SERVICES, apiService("b", 1));
   await one.until("an event", () => one.told.services.has("demo/b"));
   expect(one.source.stats().flatMap(({ endings }) => [...endings.keys()])).not.toContain("401");
+});
+
+test("what is told goes to the same server, over the same connection", async () => {
+  const one = await started();
+  await one.until("the lists", allListed(one));
+  one.writer.tell(aboutService("demo/a"));
+  await one.until("the Event", () => one.model.events.events.size === 1);
+  expect(one.server.connections).toBe(1);
 });
 
 test("what the listener throws comes out at once, and closes everything", async () => {

@@ -15,9 +15,9 @@ function world(model = new ApiModel(new HandClock()), clock = new HandClock()) {
   const transport = new ModelTransport(model);
   const faults: (Fault | undefined)[] = [];
   transport.fault = () => faults.shift();
-  const writer = new EventWriter("node-1", { transport, clock, random: () => 0, logger: SILENT_LOGGER });
+  const writer = new EventWriter("node-1", { clock, random: () => 0, logger: SILENT_LOGGER });
   const stop = new AbortController();
-  const finished = writer.run(stop.signal);
+  const finished = writer.run(transport, stop.signal);
   onTestFinished(() => stop.abort());
   const events = () => [...model.events.events.values()];
   const asked = () => model.requests.map(({ method, path }) => `${method} ${path}`);
@@ -42,12 +42,12 @@ test("a notice becomes an Event that the server accepts", async () => {
 test("what is told before it runs is told then", async () => {
   const model = new ApiModel(new HandClock());
   const transport = new ModelTransport(model);
-  const parts = { transport, clock: new HandClock(), random: () => 0, logger: SILENT_LOGGER };
+  const parts = { clock: new HandClock(), random: () => 0, logger: SILENT_LOGGER };
   const writer = new EventWriter("node-1", parts);
   writer.tell(aboutNode("node-1"));
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
-  void writer.run(stop.signal);
+  void writer.run(transport, stop.signal);
   await settle();
   expect(model.events.events.size).toBe(1);
 });
