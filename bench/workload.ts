@@ -46,6 +46,7 @@ function endpoint(index: number, generation: number, place: number): Backend {
     nodeName: `node-${index % 100}`,
     zoneHints: [],
     nodeHints: [],
+    weight: 1,
   };
 }
 

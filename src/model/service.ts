@@ -90,6 +90,8 @@ export interface Endpoint {
   readonly nodeName: string;
   readonly zoneHints: readonly string[];
   readonly nodeHints: readonly string[];
+  /** What weighted schedulers make of it, 0 to 65535; 0 takes no new connections. */
+  readonly weight: number;
 }
 
 /** The part of an EndpointSlice a proxy reads. */

@@ -4,6 +4,9 @@ import type { Endpoint, PortKey } from "./service.ts";
 /** One endpoint of a slice before a port of the slice is joined to it. */
 export type Backend = Omit<Endpoint, "port">;
 
+/** What an endpoint weighs of which nothing is said. It takes no room: only how a weight differs from it is written. */
+export const USUAL_WEIGHT = 1;
+
 /** Shared by every endpoint without hints. */
 const NO_HINTS: readonly string[] = [];
 
@@ -68,6 +71,7 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
       nodeName: this.#names[Number(node)] ?? "",
       zoneHints: this.#named(zones),
       nodeHints: this.#named(nodes),
+      weight: (bits >> WEIGHT_SHIFT) ^ USUAL_WEIGHT,
     };
   }
 
@@ -80,13 +84,18 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
 const READY = 1;
 const SERVING = 2;
 const TERMINATING = 4;
+const WEIGHT_SHIFT = 3;
 
 function lineOf(backend: Backend, names: Numbering): string {
-  const { address, ready, serving, terminating, nodeName, zoneHints, nodeHints } = backend;
-  const state = (ready ? READY : 0) | (serving ? SERVING : 0) | (terminating ? TERMINATING : 0);
-  const line = `${address} ${state} ${names.of(nodeName)}`;
+  const { address, nodeName, zoneHints, nodeHints } = backend;
+  const line = `${address} ${stateOf(backend)} ${names.of(nodeName)}`;
   if (zoneHints.length === 0 && nodeHints.length === 0) return line;
   return `${line} ${numbers(zoneHints, names)} ${numbers(nodeHints, names)}`;
+}
+
+function stateOf({ ready, serving, terminating, weight }: Backend): number {
+  const bits = (ready ? READY : 0) | (serving ? SERVING : 0) | (terminating ? TERMINATING : 0);
+  return bits | ((weight ^ USUAL_WEIGHT) << WEIGHT_SHIFT);
 }
 
 function numbers(hints: readonly string[], names: Numbering): string {

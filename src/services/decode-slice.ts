@@ -1,6 +1,7 @@
 import { familyOf, type IPAddress, type IPFamily, parseAddress } from "../model/address.ts";
 import { type EndpointSlice, type PortKey, portKey, type SliceName, serviceName, sliceName } from "../model/service.ts";
-import { type Backend, SliceEndpoints } from "../model/slice-endpoints.ts";
+import { type Backend, SliceEndpoints, USUAL_WEIGHT } from "../model/slice-endpoints.ts";
+import { readWeights } from "./decode-weights.ts";
 import type { Decoded } from "./events.ts";
 import {
   annotationOf,
@@ -48,7 +49,7 @@ export function decodeEndpointSlice(object: unknown, pool = new StringPool()): D
     family: addressType,
     endpoints: new SliceEndpoints(
       readPorts(reader, object, pool),
-      readBackends(reader, object, addressType, pool),
+      readBackends(reader, object, { family: addressType, weights: readWeights(reader, object), pool }),
       (text) => pool.share(text),
     ),
     changedAtMs: readChangeTime(reader, object),
@@ -86,10 +87,17 @@ function readPort(
   return [pool.share(portKey(name, protocol)), port];
 }
 
-function readBackends(reader: ObjectReader, slice: JsonObject, family: IPFamily, pool: StringPool): readonly Backend[] {
+/** What is the same for all endpoints of a slice. */
+interface SliceFacts {
+  readonly family: IPFamily;
+  readonly weights: ReadonlyMap<IPAddress, number>;
+  readonly pool: StringPool;
+}
+
+function readBackends(reader: ObjectReader, slice: JsonObject, facts: SliceFacts): readonly Backend[] {
   const backends: Backend[] = [];
   reader.list(slice, "endpoints", "").forEach((object, index) => {
-    const backend = readBackend(reader, object, `endpoints[${index}]`, family, pool);
+    const backend = readBackend(reader, object, `endpoints[${index}]`, facts);
     if (backend !== undefined) backends.push(backend);
   });
   return backends;
@@ -99,8 +107,7 @@ function readBackend(
   reader: ObjectReader,
   object: unknown,
   path: string,
-  family: IPFamily,
-  pool: StringPool,
+  { family, weights, pool }: SliceFacts,
 ): Backend | undefined {
   if (!isJsonObject(object)) {
     reader.reject(path, object, "must be an object");
@@ -123,6 +130,7 @@ function readBackend(
     nodeName: pool.share(reader.text(object, "nodeName", path) ?? ""),
     zoneHints: readHints(reader, hints, "forZones", path, pool),
     nodeHints: readHints(reader, hints, "forNodes", path, pool),
+    weight: weights.get(address) ?? USUAL_WEIGHT,
   };
 }
 

@@ -34,7 +34,10 @@ const KINDS = [
     object: sliceObject("shop/web-1", {
       ports: [8080, { name: "dns", port: 53, protocol: "UDP" }],
       endpoints: ["10.0.0.1", { ip: "10.0.0.2", ready: false, node: "a", zones: ["z"], nodes: ["a"] }],
-      annotations: { "endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z" },
+      annotations: {
+        "endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z",
+        "kube-ipvs.io/weights": "10.0.0.1=3",
+      },
     }),
   },
   {

@@ -57,6 +57,7 @@ const backends = fc.array(
     nodeName: names,
     zoneHints: fc.array(names, { maxLength: 3 }),
     nodeHints: fc.array(names, { maxLength: 2 }),
+    weight: fc.oneof(fc.constantFrom(0, 1, 2, 65_535), fc.nat(65_535)),
   }),
   { maxLength: 5 },
 );

@@ -5,6 +5,14 @@ import type { Endpoint } from "../../src/model/service.ts";
 export function endpoint(ip: string, port = 8080, said: Partial<Endpoint> = {}): Endpoint {
   const address = parseAddress(ip);
   if (address === undefined) throw new Error(`"${ip}" is no address`);
-  const state = { ready: true, serving: true, terminating: false, nodeName: "", zoneHints: [], nodeHints: [] };
+  const state = {
+    ready: true,
+    serving: true,
+    terminating: false,
+    nodeName: "",
+    zoneHints: [],
+    nodeHints: [],
+    weight: 1,
+  };
   return { address, port, ...state, ...said };
 }

@@ -42,6 +42,7 @@ test("a slice is reduced to endpoints for each port", () => {
     nodeName: "node-a",
     zoneHints: ["z1", "z2"],
     nodeHints: ["node-a"],
+    weight: 1,
   };
   const { endpoints, ...rest } = slice("shop/web-1", said);
   expect(rest).toEqual({ name: "shop/web-1", service: "shop/web", family: "IPv4", changedAtMs: 0 });
