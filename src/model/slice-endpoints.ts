@@ -4,7 +4,7 @@ import type { Endpoint, PortKey } from "./service.ts";
 /** One endpoint of a slice before a port of the slice is joined to it. */
 export type Backend = Omit<Endpoint, "port">;
 
-/** What an endpoint weighs of which nothing is said. It takes no room: only how a weight differs from it is written. */
+/** What an endpoint weighs of which nothing is said; it is not written. */
 export const USUAL_WEIGHT = 1;
 
 /** Shared by every endpoint without hints. */
@@ -12,7 +12,7 @@ const NO_HINTS: readonly string[] = [];
 
 /**
  * The endpoints of one EndpointSlice: each backend at each port of the slice, immutable. Kept as text, one line for each
- * backend: address, state, node and hints, as "10.244.1.15 3 7", where names are numbers in a list. That is some 16
+ * backend: address, state, node, hints and an unusual weight, as "10.244.1.15 3 7", where names are numbers in a list. That is some 16
  * bytes instead of 150 for an object and its address; 500,000 endpoints fit into the memory of an agent this way. Whether two
  * versions say the same is a comparison of texts. An endpoint is an object only while somebody looks at it.
  */
@@ -60,7 +60,7 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
   }
 
   #parse(line: string): Backend {
-    const [address = "", state, node, zones, nodes] = line.split(" ");
+    const [address = "", state, node, zones, nodes, weight] = line.split(" ");
     const bits = Number(state);
     return {
       // What `lineOf` wrote.
@@ -71,7 +71,7 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
       nodeName: this.#names[Number(node)] ?? "",
       zoneHints: this.#named(zones),
       nodeHints: this.#named(nodes),
-      weight: (bits >> WEIGHT_SHIFT) ^ USUAL_WEIGHT,
+      weight: weight === undefined ? USUAL_WEIGHT : Number(weight),
     };
   }
 
@@ -84,18 +84,15 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
 const READY = 1;
 const SERVING = 2;
 const TERMINATING = 4;
-const WEIGHT_SHIFT = 3;
 
 function lineOf(backend: Backend, names: Numbering): string {
-  const { address, nodeName, zoneHints, nodeHints } = backend;
-  const line = `${address} ${stateOf(backend)} ${names.of(nodeName)}`;
-  if (zoneHints.length === 0 && nodeHints.length === 0) return line;
-  return `${line} ${numbers(zoneHints, names)} ${numbers(nodeHints, names)}`;
-}
-
-function stateOf({ ready, serving, terminating, weight }: Backend): number {
-  const bits = (ready ? READY : 0) | (serving ? SERVING : 0) | (terminating ? TERMINATING : 0);
-  return bits | ((weight ^ USUAL_WEIGHT) << WEIGHT_SHIFT);
+  const { address, ready, serving, terminating, nodeName, zoneHints, nodeHints, weight } = backend;
+  const state = (ready ? READY : 0) | (serving ? SERVING : 0) | (terminating ? TERMINATING : 0);
+  const line = `${address} ${state} ${names.of(nodeName)}`;
+  const isUsual = weight === USUAL_WEIGHT;
+  if (zoneHints.length === 0 && nodeHints.length === 0 && isUsual) return line;
+  const hinted = `${line} ${numbers(zoneHints, names)} ${numbers(nodeHints, names)}`;
+  return isUsual ? hinted : `${hinted} ${weight}`;
 }
 
 function numbers(hints: readonly string[], names: Numbering): string {
