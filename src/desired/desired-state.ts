@@ -3,7 +3,7 @@ import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import type { ServiceName } from "../model/service.ts";
-import type { KeyLists, Keys } from "./keys.ts";
+import type { KeyLists } from "./keys.ts";
 import { References } from "./references.ts";
 import type { Wants } from "./wants.ts";
 
@@ -65,7 +65,7 @@ export class DesiredState {
   }
 
   /** The names of all that each Service wants, in the order in which the Services came. */
-  *byService(): Generator<Keys> {
+  *byService(): Generator<KeyLists> {
     for (const { servers, addresses, entries } of this.#wants.values())
       yield { servers: servers.map(({ server }) => server.key), addresses, entries: entries.map(({ key }) => key) };
   }
@@ -114,14 +114,14 @@ export class DesiredState {
     after: readonly ServerState[],
   ): readonly VirtualServerKey[] {
     const changed: VirtualServerKey[] = [];
-    const left = new Map(before.map((state) => [state.server.key, state]));
+    const left = before.length === 0 ? undefined : new Map(before.map((state) => [state.server.key, state]));
     for (const state of after) {
       const { key } = state.server;
       const held = this.server(key);
-      if (!left.delete(key)) this.#claim(key, name);
+      if (left?.delete(key) !== true) this.#claim(key, name);
       if (this.#holders.get(key) === name && this.#counts(held, state)) changed.push(key);
     }
-    for (const [key, state] of left) {
+    for (const [key, state] of left ?? []) {
       const held = this.#holders.get(key) === name;
       this.#release(key, name);
       if (held && this.#counts(state, this.server(key))) changed.push(key);

@@ -29,12 +29,12 @@ export class References<Key, Value> {
    */
   replace(before: readonly Value[], after: readonly Value[]): readonly Key[] {
     const changed: Key[] = [];
-    const left = new Set(before.map(this.#keyOf));
+    const left = before.length === 0 ? undefined : new Set(before.map(this.#keyOf));
     for (const value of after) {
       const key = this.#keyOf(value);
-      if (!left.delete(key) && this.#add(key, value)) changed.push(key);
+      if (left?.delete(key) !== true && this.#add(key, value)) changed.push(key);
     }
-    for (const key of left) if (this.#drop(key)) changed.push(key);
+    for (const key of left ?? []) if (this.#drop(key)) changed.push(key);
     return changed;
   }
 

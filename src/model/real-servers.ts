@@ -1,5 +1,5 @@
 import { addressPort, type IPAddress } from "./address.ts";
-import { type Forwarding, type RealServer, type RealServerKey, realServerKey } from "./ipvs.ts";
+import type { Forwarding, RealServer, RealServerKey } from "./ipvs.ts";
 
 /** What makes a real server: an Endpoint is one, too. */
 export interface RealServerParts {
@@ -37,7 +37,13 @@ export class RealServers implements Iterable<RealServer> {
 
   /** Sorted by address as text, then port. */
   list(): readonly RealServer[] {
-    return this.size === 0 ? [] : this.#lines.split("\n").map(parseLine);
+    const reals: RealServer[] = [];
+    for (let start = 0; start < this.#lines.length; ) {
+      const end = endOfLine(this.#lines, start);
+      reals.push(parseLine(this.#lines, start, end));
+      start = end + 1;
+    }
+    return reals;
   }
 
   [Symbol.iterator](): Iterator<RealServer> {
@@ -46,9 +52,7 @@ export class RealServers implements Iterable<RealServer> {
 
   get(key: RealServerKey): RealServer | undefined {
     const start = this.#find(key);
-    if (start < 0) return undefined;
-    const end = this.#lines.indexOf("\n", start);
-    return parseLine(this.#lines.slice(start, end < 0 ? undefined : end));
+    return start < 0 ? undefined : parseLine(this.#lines, start, endOfLine(this.#lines, start));
   }
 
   has(key: RealServerKey): boolean {
@@ -91,18 +95,32 @@ function lineOf({ address, port, weight = 1, forwarding = "masquerade" }: RealSe
   return forwarding === "masquerade" ? line : `${line} ${forwarding}`;
 }
 
-/** Reads what `lineOf` wrote. */
-function parseLine(line: string): RealServer {
-  const space = line.indexOf(" ");
-  const colon = line.lastIndexOf(":", space);
-  const address = line.startsWith("[") ? line.slice(1, colon - 1) : line.slice(0, colon);
-  const port = Number(line.slice(colon + 1, space));
-  const end = line.indexOf(" ", space + 1);
+function endOfLine(lines: string, start: number): number {
+  const end = lines.indexOf("\n", start);
+  return end < 0 ? lines.length : end;
+}
+
+/** Reads what `lineOf` wrote. By hand, as a cold start does it for all real servers there are. */
+function parseLine(lines: string, start: number, end: number): RealServer {
+  const space = lines.indexOf(" ", start);
+  const colon = lines.lastIndexOf(":", space);
+  const address = lines.charCodeAt(start) === BRACKET ? lines.slice(start + 1, colon - 1) : lines.slice(start, colon);
+  const second = lines.indexOf(" ", space + 1);
+  const hasWord = second >= 0 && second < end;
   return {
-    key: realServerKey(address as IPAddress, port),
+    key: lines.slice(start, space) as RealServerKey,
     address: address as IPAddress,
-    port,
-    weight: Number(line.slice(space + 1, end < 0 ? undefined : end)),
-    forwarding: end < 0 ? "masquerade" : (line.slice(end + 1) as Forwarding),
+    port: digits(lines, colon + 1, space),
+    weight: digits(lines, space + 1, hasWord ? second : end),
+    forwarding: hasWord ? (lines.slice(second + 1, end) as Forwarding) : "masquerade",
   };
+}
+
+const BRACKET = 91;
+const DIGIT_ZERO = 48;
+
+function digits(text: string, start: number, end: number): number {
+  let value = 0;
+  for (let at = start; at < end; at++) value = value * 10 + text.charCodeAt(at) - DIGIT_ZERO;
+  return value;
 }

@@ -37,16 +37,15 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
 
   /** For each port its endpoints. */
   *[Symbol.iterator](): Generator<readonly [PortKey, readonly Endpoint[]]> {
-    const backends = this.#backends();
     // What the constructor wrote.
     const ports = JSON.parse(this.#ports) as [PortKey, number][];
-    for (const [key, port] of ports) yield [key, backends.map((backend) => ({ ...backend, port }))];
+    for (const [key, port] of ports) yield [key, this.#at(port)];
   }
 
   /** Whether one of them runs on the node. */
   isOn(nodeName: string): boolean {
     // Zones and nodes of hints are among the names, too.
-    return this.#names.includes(nodeName) && this.#backends().some((backend) => backend.nodeName === nodeName);
+    return this.#names.includes(nodeName) && this.#at(0).some((endpoint) => endpoint.nodeName === nodeName);
   }
 
   /** Says the same of the same endpoints in the same order. */
@@ -54,21 +53,24 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
     return this.#lines === other.#lines && this.#ports === other.#ports && sameNames(this.#names, other.#names);
   }
 
-  #backends(): readonly Backend[] {
-    if (this.#lines === "") return [];
-    return this.#lines.split("\n").map((line) => this.#parse(line));
+  #at(port: number): readonly Endpoint[] {
+    return this.#lines === "" ? [] : this.#lines.split("\n").map((line) => this.#parse(line, port));
   }
 
-  #parse(line: string): Backend {
-    const [address = "", state, node, zones, nodes, weight] = line.split(" ");
-    const bits = Number(state);
+  /** Reads what `lineOf` wrote. By hand, as it is done for every endpoint whenever one of its Service changes. */
+  #parse(line: string, port: number): Endpoint {
+    const space = line.indexOf(" ");
+    const state = line.charCodeAt(space + 1) - DIGIT_ZERO;
+    const node = space + 3;
+    const end = line.indexOf(" ", node);
+    const [zones, nodes, weight] = end < 0 ? NOBODY : line.slice(end + 1).split(" ");
     return {
-      // What `lineOf` wrote.
-      address: address as IPAddress,
-      ready: (bits & READY) !== 0,
-      serving: (bits & SERVING) !== 0,
-      terminating: (bits & TERMINATING) !== 0,
-      nodeName: this.#names[Number(node)] ?? "",
+      address: line.slice(0, space) as IPAddress,
+      port,
+      ready: (state & READY) !== 0,
+      serving: (state & SERVING) !== 0,
+      terminating: (state & TERMINATING) !== 0,
+      nodeName: this.#names[Number(line.slice(node, end < 0 ? undefined : end))] ?? "",
       zoneHints: this.#named(zones),
       nodeHints: this.#named(nodes),
       weight: weight === undefined ? USUAL_WEIGHT : Number(weight),
@@ -81,6 +83,8 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
   }
 }
 
+const DIGIT_ZERO = 48;
+const NOBODY: readonly string[] = [];
 const READY = 1;
 const SERVING = 2;
 const TERMINATING = 4;

@@ -42,17 +42,16 @@ function sum({ virtualServers, addresses, entries }: ReturnType<Desired["counts"
 }
 
 function* steps(desired: Desired, held: HeldState): Generator<Compared> {
-  for (const keys of desired.byService()) yield { keys, looked: lengthOf(keys) };
+  for (const keys of desired.byService()) {
+    const { servers, addresses, entries } = keys;
+    yield { keys, looked: servers.length + addresses.length + entries.length };
+  }
   for (const [looked, entries] of unwanted(held.entries(), ({ key }) => desired.entry(key) === undefined))
     yield { keys: { ...NO_KEYS, entries: entries.map(({ key }) => key) }, looked };
   for (const [looked, servers] of unwanted(held.servers(), ({ server }) => desired.server(server.key) === undefined))
     yield { keys: { ...NO_KEYS, servers: servers.map(({ server }) => server.key) }, looked };
   for (const [looked, addresses] of unwanted(held.addresses(), (address) => !desired.hasAddress(address)))
     yield { keys: { ...NO_KEYS, addresses }, looked };
-}
-
-function lengthOf({ servers, addresses, entries }: Keys): number {
-  return [...servers, ...addresses, ...entries].length;
 }
 
 /** Slice by slice, how many there were and which of them are unwanted. */

@@ -1,4 +1,4 @@
-import type { Keys } from "../desired/keys.ts";
+import type { KeyLists } from "../desired/keys.ts";
 import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
@@ -13,7 +13,7 @@ export interface Desired {
   server(key: VirtualServerKey): ServerState | undefined;
   servers(): Iterable<ServerState>;
   /** The names of all that each Service wants, in the order in which to program them. */
-  byService(): Iterable<Keys>;
+  byService(): Iterable<KeyLists>;
   hasAddress(address: IPAddress): boolean;
   addresses(): Iterable<IPAddress>;
   entry(key: SetEntryKey): SetEntry | undefined;

@@ -5,38 +5,34 @@ import type { Operation } from "../model/operation.ts";
 /** Whether an unwanted real server may be deleted now; else it is kept at weight 0. */
 export type MayGo = (server: VirtualServer, real: RealServer) => boolean;
 
-/** What it takes to make a virtual server as wanted. */
-export interface ServerDiff {
-  readonly operations: readonly Operation[];
-  /** Once these are done it is just as wanted: no real server stays to drain. */
-  readonly reaches: boolean;
-}
-
-const SAME: ServerDiff = { operations: [], reaches: true };
-
 /**
- * What makes a wanted virtual server of what is held. A difference is always an update in place: deleting and adding
- * again would break connections and fill the kernel's trash list, which every later addition walks.
+ * Adds what makes a wanted virtual server of what is held. Returns whether it is then just as wanted: no real server stays
+ * to drain. A difference is always an update in place: deleting and adding again would break connections and fill the
+ * kernel's trash list, which every later addition walks.
  */
-export function diffServer(want: ServerState, have: ServerState | undefined, mayGo: MayGo): ServerDiff {
+export function diffServer(
+  want: ServerState,
+  have: ServerState | undefined,
+  mayGo: MayGo,
+  operations: Operation[],
+): boolean {
   const { server } = want;
-  if (have !== undefined && sameVirtualServer(server, have.server) && want.reals.equals(have.reals)) return SAME;
-  const operations: Operation[] = [];
-  if (have === undefined) operations.push({ kind: "add-virtual-server", server });
-  else if (!sameVirtualServer(server, have.server)) operations.push({ kind: "update-virtual-server", server });
-  const unwanted = have?.reals.toMap() ?? new Map();
+  const isSame = have !== undefined && sameVirtualServer(server, have.server);
+  if (isSame && want.reals.equals(have.reals)) return true;
+  if (!isSame) operations.push({ kind: have === undefined ? "add-virtual-server" : "update-virtual-server", server });
+  const unwanted = have?.reals.toMap();
   for (const real of want.reals) {
-    const held = unwanted.get(real.key);
-    unwanted.delete(real.key);
+    const held = unwanted?.get(real.key);
+    unwanted?.delete(real.key);
     if (held === undefined) operations.push({ kind: "add-real-server", server, real });
     else if (!sameRealServer(real, held)) operations.push({ kind: "update-real-server", server, real });
   }
   let reaches = true;
-  for (const real of unwanted.values()) {
+  for (const real of unwanted?.values() ?? []) {
     if (!mayGo(server, real)) reaches = false;
     operations.push(...dismiss(server, real, mayGo));
   }
-  return { operations, reaches };
+  return reaches;
 }
 
 /** What ends an unwanted virtual server that is ours; `mayDelete` is about itself, once no real server keeps it. */

@@ -52,6 +52,12 @@ export class KeySet implements Keys {
     }
   }
 
+  clear(): void {
+    this.servers.clear();
+    this.addresses.clear();
+    this.entries.clear();
+  }
+
   /** The members of `keys` that are not here, and now are. */
   take(keys: Keys): KeyLists {
     return {

@@ -54,15 +54,13 @@ export function unlockedBy(operations: Iterable<Operation>, view: PlanView): Key
   return keys;
 }
 
-/** Unwanted objects that wait for some of these to go, and may go themselves if these are wanted again. */
-export function waitingFor(keys: Keys, view: PlanView): Keys {
-  const waiting = new KeySet();
+/** Adds the unwanted objects that wait for some of these to go, and may go themselves if these are wanted again. */
+export function addWaiting(keys: Keys, view: PlanView, waiting: KeySet): void {
   for (const key of keys.servers) {
     const have = view.held.server(key);
     if (have !== undefined) addWaitingForServer(have.server, view, waiting);
   }
   for (const address of keys.addresses) addWaitingForAddress(address, view, waiting);
-  return waiting;
 }
 
 function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: KeySet): void {
@@ -84,9 +82,7 @@ function planServer(key: VirtualServerKey, view: PlanView, { operations, reached
   const want = view.desired.server(key);
   const have = view.held.server(key);
   if (want !== undefined) {
-    const diff = diffServer(want, have, view.mayGo);
-    for (const operation of diff.operations) operations.push(operation);
-    if (diff.reaches) reached.set(key, want);
+    if (diffServer(want, have, view.mayGo, operations)) reached.set(key, want);
   } else if (have !== undefined && view.isOurs(have.server)) {
     operations.push(...diffUnwantedServer(have, view.mayGo, !isLeaving(have.server.address, view)));
   }

@@ -21,12 +21,22 @@ export function mergeSlices(slices: Iterable<EndpointSlice>): ReadonlyMap<PortKe
 /** Sorting is stable, so among equals the first by slice name comes first. */
 function distinct(endpoints: Endpoint[]): readonly Endpoint[] {
   const best: Endpoint[] = [];
-  for (const endpoint of endpoints.sort(byAddressAndPort)) {
+  for (const endpoint of isSorted(endpoints) ? endpoints : endpoints.sort(byAddressAndPort)) {
     const last = best.at(-1);
     if (last === undefined || byAddressAndPort(last, endpoint) !== 0) best.push(endpoint);
     else if (rank(endpoint) > rank(last)) best[best.length - 1] = endpoint;
   }
   return best;
+}
+
+/** As most slices are. */
+function isSorted(endpoints: readonly Endpoint[]): boolean {
+  for (let index = 1; index < endpoints.length; index++) {
+    const before = endpoints[index - 1];
+    const here = endpoints[index];
+    if (before !== undefined && here !== undefined && byAddressAndPort(before, here) > 0) return false;
+  }
+  return true;
 }
 
 function rank(endpoint: Endpoint): number {
