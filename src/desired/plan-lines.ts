@@ -35,7 +35,8 @@ export function realLine(server: VirtualServer, real: RealServer): string {
   return `-a ${serviceOption(server)} -r ${addressPort(real.address, real.port)} ${forwarding} -w ${real.weight}`;
 }
 
-function serviceOption({ protocol, address, port }: VirtualServer): string {
+function serviceOption({ protocol, address, port, mark }: VirtualServer): string {
+  if (mark !== 0) return familyOf(address) === "IPv4" ? `-f ${mark}` : `-f ${mark} -6`;
   return `${SERVICE_OPTIONS[protocol]} ${addressPort(address, port)}`;
 }
 
@@ -66,5 +67,6 @@ export function createLine(set: IPSet, members: number): string {
   let maxelem = 65_536;
   while (maxelem < members) maxelem *= 2;
   const family = set.family === "IPv4" ? "inet" : "inet6";
-  return `create ${set.name} ${set.type} family ${family} hashsize 1024 maxelem ${maxelem}`;
+  const skbinfo = set.marks ? " skbinfo" : "";
+  return `create ${set.name} ${set.type} family ${family} hashsize 1024 maxelem ${maxelem}${skbinfo}`;
 }

@@ -42,6 +42,7 @@ export function renderPlanJson(plan: Plan): string {
       protocol: server.protocol,
       address: server.address,
       port: server.port,
+      ...(server.mark !== 0 && { mark: server.mark }),
       scheduler: server.scheduler,
       flags: server.flags,
       persistenceSeconds: server.persistenceSeconds,

@@ -57,7 +57,7 @@ export interface ServerState {
 /** The kernel as it was seen, ours and others' alike. */
 export interface Observed {
   readonly servers: ReadonlyMap<VirtualServerKey, ServerState>;
-  /** Virtual servers that no key can name: by firewall mark, or of a protocol unknown to Kubernetes. */
+  /** Virtual servers that no key can name: of a protocol unknown to Kubernetes. */
   readonly unnamedServers: number;
   /** Addresses on kube-ipvs0, without IPv6 link-local. */
   readonly addresses: ReadonlySet<IPAddress>;

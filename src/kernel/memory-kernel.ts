@@ -42,7 +42,7 @@ export class TransportLost extends Error {
  */
 export class MemoryKernel implements Kernel {
   readonly #servers = new Map<VirtualServerKey, KernelServer>();
-  readonly #sets = new Map<SetName, { readonly members: Map<SetEntryKey, SetEntry>; max: number }>();
+  readonly #sets = new Map<SetName, { readonly members: Map<string, SetEntry>; max: number }>();
   readonly #flows: MemoryFlow[] = [];
   #device: Set<IPAddress> | undefined;
   #nodeAddresses: readonly IPAddress[] = [];
@@ -202,7 +202,8 @@ export class MemoryKernel implements Kernel {
   }
 
   #entries(): ReadonlyMap<SetEntryKey, SetEntry> {
-    return new Map([...this.#sets.values()].flatMap(({ members }) => [...members]));
+    const all = [...this.#sets.values()].flatMap(({ members }) => [...members.values()]);
+    return new Map(all.map((entry) => [entry.key, entry]));
   }
 
   #read(): void {
@@ -241,7 +242,9 @@ export class MemoryKernel implements Kernel {
       case "add-entry":
         return this.#addEntry(operation.entry);
       case "delete-entry":
-        return this.#sets.get(operation.entry.set.name)?.members.delete(operation.entry.key) ? undefined : "ENOENT";
+        return this.#sets.get(operation.entry.set.name)?.members.delete(identityOf(operation.entry))
+          ? undefined
+          : "ENOENT";
       case "forget-flows":
         return this.#forgetFlows(operation);
     }
@@ -260,7 +263,8 @@ export class MemoryKernel implements Kernel {
   ): Errno | undefined {
     if (server.scheduler.length > LONGEST_SCHEDULER) return "EINVAL";
     if (!SCHEDULERS.has(server.scheduler)) return "ENOENT";
-    this.#servers.set(server.key, { server, reals, connections });
+    const kept: VirtualServer = server.mark === 0 ? server : { ...server, protocol: "TCP" };
+    this.#servers.set(server.key, { server: kept, reals, connections });
     return undefined;
   }
 
@@ -280,11 +284,16 @@ export class MemoryKernel implements Kernel {
   #addEntry(entry: SetEntry): Errno | undefined {
     const set = this.#sets.get(entry.set.name);
     if (set === undefined) return "ENOENT";
-    if (set.members.has(entry.key)) return "EEXIST";
+    if (set.members.has(identityOf(entry))) return "EEXIST";
     if (set.members.size >= set.max) return "IPSET_ERR_HASH_FULL";
-    set.members.set(entry.key, entry);
+    set.members.set(identityOf(entry), entry);
     return undefined;
   }
+}
+
+/** What the kernel knows a member by: not by its mark. */
+function identityOf({ text }: SetEntry): string {
+  return text.replace(/ .*/, "");
 }
 
 /** The part of the kernel's rules that is about one destination of a service that is there. */
@@ -316,12 +325,17 @@ const FORWARDING_OPTION: Readonly<Record<Forwarding, string>> = {
 };
 
 function serverLines({ server, reals }: KernelServer): string[] {
-  const service = `${SERVICE_OPTION[server.protocol]} ${addressPort(server.address, server.port)}`;
+  const service = serviceOption(server);
   const sorted = [...reals.values()].sort((a, b) => compare(a.key, b.key));
   return [
     `-A ${service} -s ${server.scheduler}${persistence(server)}${flags(server)}`,
     ...sorted.map((real) => `-a ${service} -r ${real.key} ${FORWARDING_OPTION[real.forwarding]} -w ${real.weight}`),
   ];
+}
+
+function serviceOption({ protocol, address, port, mark }: VirtualServer): string {
+  if (mark !== 0) return `-f ${mark}${familyOf(address) === "IPv6" ? " -6" : ""}`;
+  return `${SERVICE_OPTION[protocol]} ${addressPort(address, port)}`;
 }
 
 function persistence({ address, persistenceSeconds, persistencePrefix }: VirtualServer): string {

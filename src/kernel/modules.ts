@@ -20,7 +20,14 @@ export const KERNEL_MODULES: readonly string[] = [
     "ip_vs_nq",
   ],
   ...["nf_conntrack", "nf_conntrack_netlink", "nfnetlink", "dummy"],
-  ...["ip_set", "ip_set_hash_ip", "ip_set_hash_ipport", "ip_set_hash_ipportip", "ip_set_hash_ipportnet"],
+  ...[
+    "ip_set",
+    "ip_set_hash_ip",
+    "ip_set_hash_net",
+    "ip_set_hash_ipport",
+    "ip_set_hash_ipportip",
+    "ip_set_hash_ipportnet",
+  ],
   ...["ip_set_bitmap_port", "xt_set", "xt_ipvs", "xt_mark", "xt_comment", "xt_addrtype", "xt_physdev", "xt_conntrack"],
   ...["xt_MASQUERADE", "ipt_REJECT", "ip6t_REJECT"],
 ];

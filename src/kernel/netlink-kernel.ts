@@ -66,6 +66,8 @@ export class NetlinkKernel implements Kernel {
   /** The last time all rules could be written, and so the programs found are the right ones. */
   #iptablesFound = false;
   #iptablesWarnings: readonly string[] = [];
+  /** Our rules were removed for the sake of sets that they referred to. */
+  #rulesMadeWay = false;
 
   constructor(options: NetlinkKernelOptions) {
     this.#options = options;
@@ -94,8 +96,8 @@ export class NetlinkKernel implements Kernel {
     const link = { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] };
     const sysctls = await this.#sysctls.apply(setup.sysctls);
     // Rules name sets, so these come first.
-    const sets = await this.#sets.ensure(setup.families.flatMap(ipsets));
-    return merge([link, sysctls, sets, await this.#writeRules(setup)]);
+    const sets = await this.#ensureSets(setup.families);
+    return merge([link, sysctls, ...sets, await this.#writeRules(setup)]);
   }
 
   /** What `prepare` would change. Reads only; a part that cannot be read is a warning. */
@@ -169,6 +171,19 @@ export class NetlinkKernel implements Kernel {
       case "conntrack":
         return this.#conntrack.forget(operations.filter((operation) => operation.kind === "forget-flows"));
     }
+  }
+
+  /**
+   * A set of another type that rules refer to stays. The rules may be ours, written by an older agent, so they make way,
+   * once: rules of others would hold the set again and again, while ours are missing each time.
+   */
+  async #ensureSets(families: readonly IPFamily[]): Promise<readonly SetupReport[]> {
+    const sets = families.flatMap(ipsets);
+    const first = await this.#sets.ensure(sets);
+    if (!first.blocked || this.#rulesMadeWay) return [first];
+    this.#rulesMadeWay = true;
+    const rules = await this.#removeRules(families);
+    return [{ ...first, warnings: [] }, rules, await this.#sets.ensure(sets)];
   }
 
   /** Which programs to use is looked up again only if not all was well: each look starts some eight processes. */

@@ -1,26 +1,65 @@
-import { familyOf, hostPrefix, type IPAddress, type IPFamily } from "./address.ts";
+import { type Cidr, hostPrefix, type IPAddress, type IPFamily } from "./address.ts";
 import type { Brand } from "./brand.ts";
 import type { Protocol } from "./service.ts";
 
-export type SetType = "hash:ip" | "hash:ip,port" | "hash:ip,port,ip" | "hash:ip,port,net" | "bitmap:port";
+export type SetType = "hash:ip" | "hash:net" | "hash:ip,port" | "hash:ip,port,ip" | "hash:ip,port,net" | "bitmap:port";
 
-/** The sets by the names kube-proxy gave them for IPv4; third parties match on these. */
+/** The sets by their names for IPv4. Those that kube-proxy has too keep its names: third parties match on them. */
 export type SetBase =
   | "KUBE-LOOP-BACK"
   | "KUBE-CLUSTER-IP"
+  | "KUBE-EXTERNAL-IP"
+  | "KUBE-EXTERNAL-IP-LOCAL"
+  | "KUBE-LOAD-BALANCER"
+  | "KUBE-LOAD-BALANCER-LOCAL"
+  | "KUBE-LOAD-BALANCER-FW"
+  | "KUBE-LOAD-BALANCER-SOURCE-CIDR"
+  | "KUBE-LOAD-BALANCER-SOURCE-IP"
   | "KUBE-NODE-PORT-TCP"
+  | "KUBE-NODE-PORT-LOCAL-TCP"
   | "KUBE-NODE-PORT-UDP"
+  | "KUBE-NODE-PORT-LOCAL-UDP"
   | "KUBE-NODE-PORT-SCTP-HASH"
-  | "KUBE-IPVS-IPS";
+  | "KUBE-NODE-PORT-LOCAL-SCTP-HASH"
+  | "KUBE-HEALTH-CHECK-NODE-PORT"
+  | "KUBE-IPVS-IPS"
+  | "KUBE-NODE-PORT-IPS"
+  | "KUBE-SERVICE-CIDR"
+  | "KUBE-DROP"
+  | "KUBE-DROP-EXTERNAL"
+  | "KUBE-LOCAL-MARK"
+  | "KUBE-LOCAL-MARK-SERVERS";
 
 export const SET_TYPES: Readonly<Record<SetBase, SetType>> = {
   "KUBE-LOOP-BACK": "hash:ip,port,ip",
   "KUBE-CLUSTER-IP": "hash:ip,port",
+  "KUBE-EXTERNAL-IP": "hash:ip,port",
+  "KUBE-EXTERNAL-IP-LOCAL": "hash:ip,port",
+  "KUBE-LOAD-BALANCER": "hash:ip,port",
+  "KUBE-LOAD-BALANCER-LOCAL": "hash:ip,port",
+  "KUBE-LOAD-BALANCER-FW": "hash:ip,port",
+  "KUBE-LOAD-BALANCER-SOURCE-CIDR": "hash:ip,port,net",
+  "KUBE-LOAD-BALANCER-SOURCE-IP": "hash:ip,port,ip",
   "KUBE-NODE-PORT-TCP": "bitmap:port",
+  "KUBE-NODE-PORT-LOCAL-TCP": "bitmap:port",
   "KUBE-NODE-PORT-UDP": "bitmap:port",
+  "KUBE-NODE-PORT-LOCAL-UDP": "bitmap:port",
   "KUBE-NODE-PORT-SCTP-HASH": "hash:ip,port",
+  "KUBE-NODE-PORT-LOCAL-SCTP-HASH": "hash:ip,port",
+  "KUBE-HEALTH-CHECK-NODE-PORT": "bitmap:port",
   "KUBE-IPVS-IPS": "hash:ip",
+  // From here on kube-proxy has none.
+  "KUBE-NODE-PORT-IPS": "hash:ip",
+  "KUBE-SERVICE-CIDR": "hash:net",
+  "KUBE-DROP": "hash:ip,port",
+  "KUBE-DROP-EXTERNAL": "hash:ip,port",
+  "KUBE-LOCAL-MARK": "hash:ip,port",
+  // Its members are no ports but the marks of our virtual servers by firewall mark: any set of numbers does.
+  "KUBE-LOCAL-MARK-SERVERS": "bitmap:port",
 };
+
+/** Sets whose members give packets a mark: with the extension skbinfo. */
+const MARKING: ReadonlySet<SetBase> = new Set<SetBase>(["KUBE-LOCAL-MARK"]);
 
 /** The name in the kernel, as "KUBE-CLUSTER-IP" or "KUBE-6-CLUSTER-IP". */
 export type SetName = Brand<string, "SetName">;
@@ -30,6 +69,8 @@ export interface IPSet {
   readonly base: SetBase;
   readonly family: IPFamily;
   readonly type: SetType;
+  /** Whether its members give packets a mark (`skbinfo`). */
+  readonly marks: boolean;
 }
 
 // SET_TYPES is a Record of exactly these keys.
@@ -48,7 +89,7 @@ function setsOf(family: IPFamily): Readonly<Record<SetBase, IPSet>> {
 
 function makeSet(base: SetBase, family: IPFamily): IPSet {
   const name = family === "IPv4" ? base : base.replace("KUBE-", "KUBE-6-").slice(0, 31);
-  return { name: name as SetName, base, family, type: SET_TYPES[base] };
+  return { name: name as SetName, base, family, type: SET_TYPES[base], marks: MARKING.has(base) };
 }
 
 /** A set of one family. IPv6 names are cut to the kernel's 31 characters, as kube-proxy cuts them. */
@@ -73,15 +114,25 @@ export interface SetEntry {
   readonly address?: IPAddress;
   readonly protocol?: Protocol;
   readonly port?: number;
+  /** Prefix length of `address` in hash:net. */
+  readonly prefix?: number;
   /** The third part of hash:ip,port,ip and hash:ip,port,net. */
   readonly second?: IPAddress;
   /** Prefix length of `second` in hash:ip,port,net. */
   readonly secondPrefix?: number;
+  /** Of a set that marks: what a packet's mark becomes in the bits of the mask. */
+  readonly mark?: number;
+  readonly markMask?: number;
 }
 
 /** A member of a hash:ip set. */
 export function addressEntry(set: IPSet, address: IPAddress): SetEntry {
   return { ...named(set, address), address };
+}
+
+/** A member of a hash:net set. The kernel knows none of prefix length 0. */
+export function networkEntry(set: IPSet, network: Cidr): SetEntry {
+  return { ...named(set, networkText(network)), address: network.address, prefix: network.prefix };
 }
 
 /** A member of a bitmap:port set. */
@@ -94,18 +145,49 @@ export function addressPortEntry(set: IPSet, address: IPAddress, protocol: Proto
   return { ...named(set, `${address},${protocol.toLowerCase()}:${port}`), address, protocol, port };
 }
 
-/** A member of a hash:ip,port,ip set, or of hash:ip,port,net where the prefix may be shorter than an address. */
+/**
+ * A member of a hash:ip,port set that marks. The kernel knows it by address and port alone: a member with another mark
+ * must go before this one can come.
+ */
+export function markEntry(
+  set: IPSet,
+  address: IPAddress,
+  protocol: Protocol,
+  port: number,
+  mark: number,
+  markMask: number,
+): SetEntry {
+  const text = `${address},${protocol.toLowerCase()}:${port} skbmark 0x${mark.toString(16)}/0x${markMask.toString(16)}`;
+  return { ...named(set, text), address, protocol, port, mark, markMask };
+}
+
+/** A member of a hash:ip,port,ip set. */
 export function addressPortAddressEntry(
   set: IPSet,
   address: IPAddress,
   protocol: Protocol,
   port: number,
   second: IPAddress,
-  secondPrefix: number = hostPrefix(familyOf(second)),
 ): SetEntry {
-  const third = secondPrefix === hostPrefix(familyOf(second)) ? second : `${second}/${secondPrefix}`;
-  const text = `${address},${protocol.toLowerCase()}:${port},${third}`;
-  return { ...named(set, text), address, protocol, port, second, secondPrefix };
+  const text = `${address},${protocol.toLowerCase()}:${port},${second}`;
+  return { ...named(set, text), address, protocol, port, second };
+}
+
+/** A member of a hash:ip,port,net set. The kernel knows none of prefix length 0. */
+export function addressPortNetworkEntry(
+  set: IPSet,
+  address: IPAddress,
+  protocol: Protocol,
+  port: number,
+  network: Cidr,
+): SetEntry {
+  const text = `${address},${protocol.toLowerCase()}:${port},${networkText(network)}`;
+  return { ...named(set, text), address, protocol, port, second: network.address, secondPrefix: network.prefix };
+}
+
+/** A whole address is printed without its prefix length. */
+function networkText({ address, prefix, family, text }: Cidr): string {
+  return prefix === hostPrefix(family) ? address : text;
 }
 
 function named(set: IPSet, text: string): Pick<SetEntry, "key" | "set" | "text"> {

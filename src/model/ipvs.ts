@@ -1,8 +1,8 @@
-import { addressPort, familyOf, hostPrefix, type IPAddress } from "./address.ts";
+import { addressPort, familyOf, hostPrefix, type IPAddress, type IPFamily } from "./address.ts";
 import type { Brand } from "./brand.ts";
 import type { Protocol } from "./service.ts";
 
-/** "TCP/10.96.0.1:443", "UDP/[fd00::a]:53". */
+/** "TCP/10.96.0.1:443", "UDP/[fd00::a]:53"; by firewall mark "FWM/IPv4/7". */
 export type VirtualServerKey = Brand<string, "VirtualServerKey">;
 
 /** "10.244.1.5:8443", "[fd00::5]:53". */
@@ -23,12 +23,19 @@ export type SchedulerFlag =
 
 export type Forwarding = "masquerade" | "local" | "tunnel" | "direct" | "bypass";
 
-/** An IPVS service: what the kernel calls `service` and ipvsadm a virtual service. */
+/**
+ * An IPVS service: what the kernel calls `service` and ipvsadm a virtual service. It is asked for by protocol, address
+ * and port, or else by the firewall mark of a packet, which comes first. A marked one has the unspecified address of its
+ * family and port 0; its protocol is that of the packets it is meant for, and reads back as TCP, for the kernel does
+ * not keep it.
+ */
 export interface VirtualServer {
   readonly key: VirtualServerKey;
   readonly protocol: Protocol;
   readonly address: IPAddress;
   readonly port: number;
+  /** The whole mark of the packets meant for it; 0: it is asked for by address. */
+  readonly mark: number;
   readonly scheduler: Scheduler;
   /** Sorted. */
   readonly flags: readonly SchedulerFlag[];
@@ -52,37 +59,83 @@ export function virtualServerKey(protocol: Protocol, address: IPAddress, port: n
   return `${protocol}/${addressPort(address, port)}` as VirtualServerKey;
 }
 
-/** The parts of which `virtualServerKey`, the only maker of keys, made this one. */
-export function parseVirtualServerKey(key: VirtualServerKey): Pick<VirtualServer, "protocol" | "address" | "port"> {
+export function markedServerKey(family: IPFamily, mark: number): VirtualServerKey {
+  return `${BY_MARK}${family}/${mark}` as VirtualServerKey;
+}
+
+const BY_MARK = "FWM/";
+/** Constants that need no parsing. */
+const UNSPECIFIED: Readonly<Record<IPFamily, IPAddress>> = { IPv4: "0.0.0.0" as IPAddress, IPv6: "::" as IPAddress };
+
+/** What a virtual server is asked for by: all it takes to name it. */
+export type VirtualServerName = Pick<VirtualServer, "protocol" | "address" | "port" | "mark">;
+
+/** The parts of which `virtualServerKey` or `markedServerKey`, the only makers of keys, made this one. */
+export function parseVirtualServerKey(key: VirtualServerKey): VirtualServerName {
+  if (key.startsWith(BY_MARK)) return parseMarkedServerKey(key);
   const slash = key.indexOf("/");
   const colon = key.lastIndexOf(":");
   return {
     protocol: key.slice(0, slash) as Protocol,
     address: key.slice(slash + 1, colon).replace(/[[\]]/g, "") as IPAddress,
     port: Number(key.slice(colon + 1)),
+    mark: 0,
   };
+}
+
+function parseMarkedServerKey(key: VirtualServerKey): VirtualServerName {
+  const slash = key.lastIndexOf("/");
+  const family = key.slice(BY_MARK.length, slash) as IPFamily;
+  return markedName(family, Number(key.slice(slash + 1)), "TCP");
+}
+
+function markedName(family: IPFamily, mark: number, protocol: Protocol): VirtualServerName {
+  return { protocol, address: UNSPECIFIED[family], port: 0, mark };
 }
 
 export function realServerKey(address: IPAddress, port: number): RealServerKey {
   return addressPort(address, port) as RealServerKey;
 }
 
-/** A virtual server as we make them; `options` are what a Service may choose. */
+/** What a Service may choose of its virtual servers. */
+export interface VirtualServerOptions {
+  readonly scheduler: Scheduler;
+  readonly flags?: readonly SchedulerFlag[];
+  readonly persistenceSeconds?: number;
+}
+
+/** A virtual server by address as we make them. */
 export function virtualServer(
   protocol: Protocol,
   address: IPAddress,
   port: number,
-  options: { scheduler: Scheduler; flags?: readonly SchedulerFlag[]; persistenceSeconds?: number },
+  options: VirtualServerOptions,
 ): VirtualServer {
+  return withOptions(virtualServerKey(protocol, address, port), { protocol, address, port, mark: 0 }, options);
+}
+
+/**
+ * A virtual server by firewall mark as we make them: for packets of the family that have exactly this mark, 1 to
+ * 0xffffffff. It takes no client affinity: for marked packets IPVS would then keep the port that the client asked for in
+ * place of the real server's (`ip_vs_sched_persist`). A scheduler that hashes the client's address does instead.
+ */
+export function markedServer(
+  family: IPFamily,
+  mark: number,
+  protocol: Protocol,
+  options: Omit<VirtualServerOptions, "persistenceSeconds">,
+): VirtualServer {
+  return withOptions(markedServerKey(family, mark), markedName(family, mark, protocol), options);
+}
+
+function withOptions(key: VirtualServerKey, name: VirtualServerName, options: VirtualServerOptions): VirtualServer {
   return {
-    key: virtualServerKey(protocol, address, port),
-    protocol,
-    address,
-    port,
+    key,
+    ...name,
     scheduler: options.scheduler,
     flags: [...(options.flags ?? [])].sort(),
     persistenceSeconds: options.persistenceSeconds ?? 0,
-    persistencePrefix: hostPrefix(familyOf(address)),
+    persistencePrefix: hostPrefix(familyOf(name.address)),
   };
 }
 

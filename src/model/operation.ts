@@ -32,18 +32,36 @@ export type OperationKind = Operation["kind"];
 
 /** In the order in which they may be applied together: make before break, and an address only while its servers stand. */
 export const OPERATION_ORDER: Readonly<Record<OperationKind, number>> = {
-  "add-entry": 0,
-  "add-virtual-server": 1,
-  "update-virtual-server": 2,
-  "add-real-server": 3,
-  "update-real-server": 4,
-  "bind-address": 5,
-  "unbind-address": 6,
-  "delete-real-server": 7,
-  "delete-virtual-server": 8,
-  "delete-entry": 9,
-  "forget-flows": 10,
+  "add-entry": 1,
+  "add-virtual-server": 3,
+  "update-virtual-server": 4,
+  "add-real-server": 5,
+  "update-real-server": 6,
+  "bind-address": 8,
+  "unbind-address": 9,
+  "delete-real-server": 10,
+  "delete-virtual-server": 11,
+  "delete-entry": 13,
+  "forget-flows": 14,
 };
+
+/** Where the members of some sets have their place besides. */
+const RESTRICTING: EntryOrder = { "add-entry": 2, "delete-entry": 12 };
+const MARKING: EntryOrder = { "add-entry": 7, "delete-entry": 0 };
+
+type EntryOrder = Readonly<Record<"add-entry" | "delete-entry", number>>;
+
+/**
+ * The place of an operation among others, lower first. Whom a restricted frontend admits is said before the restriction
+ * and unsaid after it. A mark leads packets to a virtual server only while that has its real servers: without a mark
+ * they are served by address meanwhile, while a mark that has changed hands would lead them to the pods of another Service.
+ */
+export function rankOf(operation: Operation): number {
+  if (!("entry" in operation)) return OPERATION_ORDER[operation.kind];
+  const { kind, entry } = operation;
+  if (entry.set.marks) return MARKING[kind];
+  return entry.set.base === "KUBE-LOAD-BALANCER-FW" ? RESTRICTING[kind] : OPERATION_ORDER[kind];
+}
 
 /** What an operation is about, for messages: `real server "10.244.1.5:80" of "TCP/10.96.0.1:80"`. */
 export function describeOperation(operation: Operation): string {

@@ -1,10 +1,10 @@
-import { OPERATION_ORDER, type Operation } from "../model/operation.ts";
+import { type Operation, rankOf } from "../model/operation.ts";
 
 /** The operations in an order safe to apply; those of one kind stay in the order given. */
 export function inSafeOrder(operations: readonly Operation[]): Operation[] {
   const byRank: Operation[][] = [];
   for (const operation of operations) {
-    const rank = OPERATION_ORDER[operation.kind];
+    const rank = rankOf(operation);
     byRank[rank] ??= [];
     byRank[rank].push(operation);
   }

@@ -10,8 +10,11 @@ import {
   type SetEntry,
   type SetEntryKey,
 } from "../model/ipset.ts";
-import type { VirtualServer } from "../model/ipvs.ts";
+import { markedServerKey, type VirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import type { Protocol } from "../model/service.ts";
+
+/** The set that names our virtual servers by firewall mark: the mark is the "port" of its members. */
+const BY_MARK = "KUBE-LOCAL-MARK-SERVERS";
 
 /** What tells our virtual servers from others'. */
 export interface Evidence {
@@ -38,12 +41,19 @@ export function isExcluded(address: IPAddress, excluded: readonly Cidr[]): boole
 
 /** Every set member, there or not, that would name the virtual server. */
 export function entriesNaming(server: VirtualServer): SetEntry[] {
-  return ipsets(familyOf(server.address)).flatMap((set) => NAMING[set.base](set, server) ?? []);
+  const family = familyOf(server.address);
+  if (server.mark !== 0) return [portEntry(ipset(BY_MARK, family), server.mark)];
+  return ipsets(family).flatMap((set) => NAMING[set.base](set, server) ?? []);
 }
 
 /** The member that says the address is on kube-ipvs0. */
 export function entryOfAddress(address: IPAddress): SetEntry {
   return addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address);
+}
+
+/** The virtual server by firewall mark that the member names; undefined if the member is of another set. */
+export function serverOfMark({ set, port }: SetEntry): VirtualServerKey | undefined {
+  return set.base === BY_MARK && port !== undefined ? markedServerKey(set.family, port) : undefined;
 }
 
 type Naming = (set: IPSet, server: VirtualServer) => SetEntry | undefined;
@@ -55,16 +65,42 @@ const byPort =
   (set, server) =>
     server.protocol === protocol ? portEntry(set, server.port) : undefined;
 
+const byAddressAndPortOf =
+  (protocol: Protocol): Naming =>
+  (set, server) =>
+    server.protocol === protocol ? byAddressAndPort(set, server) : undefined;
+
 const notAtAll: Naming = () => undefined;
 
-/** How a member of each set names a virtual server. */
+/** How a member of each set names a virtual server by address: it then stays as long as that. */
 const NAMING: Readonly<Record<SetBase, Naming>> = {
   "KUBE-CLUSTER-IP": byAddressAndPort,
+  "KUBE-EXTERNAL-IP": byAddressAndPort,
+  "KUBE-EXTERNAL-IP-LOCAL": byAddressAndPort,
+  "KUBE-LOAD-BALANCER": byAddressAndPort,
+  "KUBE-LOAD-BALANCER-LOCAL": byAddressAndPort,
+  "KUBE-LOAD-BALANCER-FW": byAddressAndPort,
+  "KUBE-DROP": byAddressAndPort,
+  "KUBE-DROP-EXTERNAL": byAddressAndPort,
   "KUBE-NODE-PORT-TCP": byPort("TCP"),
+  "KUBE-NODE-PORT-LOCAL-TCP": byPort("TCP"),
   "KUBE-NODE-PORT-UDP": byPort("UDP"),
-  "KUBE-NODE-PORT-SCTP-HASH": (set, server) => (server.protocol === "SCTP" ? byAddressAndPort(set, server) : undefined),
+  "KUBE-NODE-PORT-LOCAL-UDP": byPort("UDP"),
+  "KUBE-NODE-PORT-SCTP-HASH": byAddressAndPortOf("SCTP"),
+  "KUBE-NODE-PORT-LOCAL-SCTP-HASH": byAddressAndPortOf("SCTP"),
   // Its members name endpoints, not frontends.
   "KUBE-LOOP-BACK": notAtAll,
   // Its members name addresses; that the address itself is on kube-ipvs0 says as much.
   "KUBE-IPVS-IPS": notAtAll,
+  // Frontends that another set names as well, with clients that no virtual server knows.
+  "KUBE-LOAD-BALANCER-SOURCE-CIDR": notAtAll,
+  "KUBE-LOAD-BALANCER-SOURCE-IP": notAtAll,
+  // Of the node, not of a Service.
+  "KUBE-HEALTH-CHECK-NODE-PORT": notAtAll,
+  "KUBE-NODE-PORT-IPS": notAtAll,
+  "KUBE-SERVICE-CIDR": notAtAll,
+  // Goes before the virtual servers that it leads to.
+  "KUBE-LOCAL-MARK": notAtAll,
+  // Names those by mark.
+  "KUBE-LOCAL-MARK-SERVERS": notAtAll,
 };

@@ -8,7 +8,7 @@ import type { Desired } from "./desired.ts";
 import { diffServer, diffUnwantedServer, isReadyToGo, type MayGo } from "./diff.ts";
 import type { HeldState } from "./held-state.ts";
 import { KeySet } from "./key-set.ts";
-import { entriesNaming, entryOfAddress } from "./ownership.ts";
+import { entriesNaming, entryOfAddress, serverOfMark } from "./ownership.ts";
 
 /** All that a plan is made from. */
 export interface PlanView {
@@ -134,6 +134,8 @@ function namesLeaving(entry: SetEntry, address: IPAddress, view: PlanView): bool
 
 /** Those that the member could name. */
 function serversNear(entry: SetEntry, held: HeldState): Iterable<VirtualServerKey> {
+  const marked = serverOfMark(entry);
+  if (marked !== undefined) return [marked];
   if (entry.address !== undefined) return held.serversAt(entry.address);
   return entry.port === undefined ? [] : held.serversOnPort(entry.port);
 }

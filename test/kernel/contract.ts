@@ -1,16 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Errno, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
-import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
+import { cidr, FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
   addressPortEntry,
+  addressPortNetworkEntry,
   ipset,
   ipsets,
+  markEntry,
+  networkEntry,
   portEntry,
+  type SetBase,
   type SetEntry,
 } from "../../src/model/ipset.ts";
 import {
+  markedServer,
   type RealServer,
   realServer,
   type Scheduler,
@@ -44,6 +49,10 @@ function server(vip: string, { protocol = "TCP", port = 80, scheduler = "rr", ..
   return virtualServer(protocol, address(vip), port, { ...rest, scheduler: scheduler as Scheduler }); // the kernel judges the word
 }
 
+function marked(family: IPFamily, mark: number, scheduler = "rr", protocol: Protocol = "TCP") {
+  return markedServer(family, mark, protocol, { scheduler: scheduler as Scheduler }); // the kernel judges the word
+}
+
 function real(pod: string, weight = 1): RealServer {
   return realServer(address(pod), 8080, weight);
 }
@@ -66,13 +75,44 @@ const deleteEntry = (entry: SetEntry): Operation => ({ kind: "delete-entry", ent
 function membersOf(family: IPFamily): SetEntry[] {
   const { vip, pods } = HOSTS[family];
   const [pod] = pods;
+  const frontend = (base: SetBase, protocol: Protocol = "TCP") =>
+    addressPortEntry(ipset(base, family), address(vip), protocol, 80);
+  const port = (base: SetBase, number: number) => portEntry(ipset(base, family), number);
+  const itself = (base: SetBase, ip: string) =>
+    addressPortAddressEntry(ipset(base, family), address(ip), "TCP", 8080, address(ip));
+  const clients = (bits: number) =>
+    addressPortNetworkEntry(
+      ipset("KUBE-LOAD-BALANCER-SOURCE-CIDR", family),
+      address(vip),
+      "TCP",
+      8080,
+      cidr(address(vip), bits),
+    );
+  const [half, host] = family === "IPv4" ? [1, 32] : [64, 128];
   return [
     addressEntry(ipset("KUBE-IPVS-IPS", family), address(vip)),
-    ...PROTOCOLS.map((protocol) => addressPortEntry(ipset("KUBE-CLUSTER-IP", family), address(vip), protocol, 80)),
-    addressPortAddressEntry(ipset("KUBE-LOOP-BACK", family), address(pod), "TCP", 8080, address(pod)),
-    portEntry(ipset("KUBE-NODE-PORT-TCP", family), 30_080),
-    portEntry(ipset("KUBE-NODE-PORT-UDP", family), 65_535),
-    addressPortEntry(ipset("KUBE-NODE-PORT-SCTP-HASH", family), address(vip), "SCTP", 30_132),
+    addressEntry(ipset("KUBE-NODE-PORT-IPS", family), address(vip)),
+    ...PROTOCOLS.map((protocol) => frontend("KUBE-CLUSTER-IP", protocol)),
+    frontend("KUBE-EXTERNAL-IP"),
+    frontend("KUBE-EXTERNAL-IP-LOCAL", "UDP"),
+    frontend("KUBE-LOAD-BALANCER", "SCTP"),
+    frontend("KUBE-LOAD-BALANCER-LOCAL"),
+    frontend("KUBE-LOAD-BALANCER-FW"),
+    frontend("KUBE-DROP"),
+    frontend("KUBE-DROP-EXTERNAL", "UDP"),
+    frontend("KUBE-NODE-PORT-SCTP-HASH", "SCTP"),
+    frontend("KUBE-NODE-PORT-LOCAL-SCTP-HASH", "SCTP"),
+    itself("KUBE-LOOP-BACK", pod),
+    itself("KUBE-LOAD-BALANCER-SOURCE-IP", vip),
+    ...[half, host].map(clients),
+    port("KUBE-NODE-PORT-TCP", 30_080),
+    port("KUBE-NODE-PORT-LOCAL-TCP", 30_081),
+    port("KUBE-NODE-PORT-UDP", 65_535),
+    port("KUBE-NODE-PORT-LOCAL-UDP", 1),
+    port("KUBE-HEALTH-CHECK-NODE-PORT", 31_000),
+    port("KUBE-LOCAL-MARK-SERVERS", 0x1fff),
+    ...[half, host].map((bits) => networkEntry(ipset("KUBE-SERVICE-CIDR", family), cidr(address(vip), bits))),
+    ...PROTOCOLS.map((protocol) => markEntry(ipset("KUBE-LOCAL-MARK", family), address(vip), protocol, 80, 5, 0x1fff)),
   ];
 }
 
@@ -230,6 +270,79 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
         refusal("ENOENT"),
       ]);
       expect((await kernel.observe("all")).entries.size).toBe(0);
+    });
+
+    test("a member with another mark is the same one: it is refused while the first is there, and deletes it", async () => {
+      const member = (mark: number, mask: number) =>
+        markEntry(ipset("KUBE-LOCAL-MARK", family), address(vip), "TCP", 80, mark, mask);
+      const [first, second] = [member(5, 0x1fff), member(0xffff_ffff, 0xffff_ffff)];
+      expect(await kernel.apply([addEntry(first), addEntry(second)])).toEqual([OK, refusal("EEXIST")]);
+      expect([...(await kernel.observe("all")).entries.values()]).toEqual([first]);
+      expect(await kernel.apply([deleteEntry(second), addEntry(second)])).toEqual([OK, OK]);
+      expect([...(await kernel.observe("all")).entries.values()]).toEqual([second]);
+    });
+
+    describe("a virtual server by firewall mark", () => {
+      const byMark = marked(family, 7);
+      const largest = marked(family, 0xffff_ffff);
+      const ofOtherFamily = marked(family === "IPv4" ? "IPv6" : "IPv4", 7);
+
+      test("is observed as it was added, whole or by name, beside one by address and one of the other family", async () => {
+        const servers = [byMark, largest, ofOtherFamily, vs];
+        expect(await kernel.apply(servers.map((each) => onServer("add", each)))).toEqual(servers.map(() => OK));
+        await kernel.apply([onReal("add", byMark, first), onReal("add", vs, second)]);
+        const { servers: all, unnamedServers } = await kernel.observe("all");
+        expect(all).toEqual(
+          new Map([
+            [byMark.key, { server: byMark, reals: RealServers.of([first]) }],
+            [largest.key, { server: largest, reals: RealServers.NONE }],
+            [ofOtherFamily.key, { server: ofOtherFamily, reals: RealServers.NONE }],
+            [vs.key, { server: vs, reals: RealServers.of([second]) }],
+          ]),
+        );
+        expect(unnamedServers).toBe(0);
+        const named = await kernel.observe(new Set([byMark.key, marked(family, 8).key]));
+        expect([...named.servers.keys()]).toEqual([byMark.key]);
+        expect(await kernel.connections(new Set([byMark.key]))).toEqual(
+          new Map([[byMark.key, new Map([[first.key, { active: 0, inactive: 0 }]])]]),
+        );
+      });
+
+      test("does not keep the protocol it was made for", async () => {
+        await kernel.apply([onServer("add", marked(family, 7, "rr", "UDP"))]);
+        expect((await kernel.observe("all")).servers.get(byMark.key)?.server).toEqual(byMark);
+      });
+
+      test("is updated, and it and its real servers are deleted", async () => {
+        const other = real(pods[0], 3);
+        const operations = [
+          onServer("add", byMark),
+          onServer("update", marked(family, 7, "sh")),
+          onReal("add", byMark, first),
+          onReal("update", byMark, other),
+        ];
+        expect(await kernel.apply(operations)).toEqual(operations.map(() => OK));
+        const state = (await kernel.observe("all")).servers.get(byMark.key);
+        expect([state?.server.scheduler, ...(state?.reals ?? [])]).toEqual(["sh", other]);
+        const removal = [onReal("delete", byMark, other), onServer("delete", byMark)];
+        expect(await kernel.apply(removal)).toEqual(removal.map(() => OK));
+        expect((await kernel.observe("all")).servers.size).toBe(0);
+      });
+
+      test.each<[string, readonly Operation[], Errno]>([
+        ["twice", [onServer("add", byMark), onServer("add", byMark)], "EEXIST"],
+        ["an update of a missing one", [onServer("add", ofOtherFamily), onServer("update", byMark)], "ESRCH"],
+        ["deleting a missing one", [onServer("add", ofOtherFamily), onServer("delete", byMark)], "ESRCH"],
+        ["a real server of a missing one", [onServer("add", ofOtherFamily), onReal("add", byMark, first)], "ESRCH"],
+        [
+          "a real server of the other family",
+          [onServer("add", ofOtherFamily), onReal("add", ofOtherFamily, first)],
+          "EINVAL",
+        ],
+      ])("%s is refused", async (_, operations, errno) => {
+        const outcomes = await kernel.apply(operations);
+        expect(outcomes).toEqual([...operations.slice(1).map(() => OK), refusal(errno)]);
+      });
     });
 
     test("without kube-ipvs0 and the sets, addresses and members are refused and virtual servers are not", async () => {

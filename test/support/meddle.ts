@@ -1,15 +1,19 @@
-import { familyOf, type IPAddress, parseAddress } from "../../src/model/address.ts";
+import { type Cidr, cidr, type IPAddress, parseAddress, parseCidr } from "../../src/model/address.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
   addressPortEntry,
+  addressPortNetworkEntry,
   type IPSet,
   ipsets,
+  markEntry,
+  networkEntry,
   portEntry,
   type SetEntry,
 } from "../../src/model/ipset.ts";
 import {
   type Forwarding,
+  markedServer,
   type RealServer,
   realServer,
   type Scheduler,
@@ -39,7 +43,7 @@ const REAL_KINDS = { "-a": "add-real-server", "-e": "update-real-server", "-d": 
 
 function parseLine(line: string): Operation {
   const [command = "", ...words] = line.split(/\s+/);
-  const [verb = "", first = "", second = ""] = words;
+  const [verb = "", first = "", ...rest] = words;
   switch (command) {
     case "-A":
     case "-E":
@@ -52,7 +56,7 @@ function parseLine(line: string): Operation {
     case "address":
       return { kind: verb === "add" ? "bind-address" : "unbind-address", address: parseIP(first) };
     case "entry":
-      return { kind: verb === "add" ? "add-entry" : "delete-entry", entry: parseEntry(first, second) };
+      return { kind: verb === "add" ? "add-entry" : "delete-entry", entry: parseEntry(first, rest.join(" ")) };
     default:
       throw new Error(`Cannot read "${line}": unknown command`);
   }
@@ -62,12 +66,16 @@ function parseServer(words: readonly string[]): VirtualServer {
   const option = (name: string) => words[words.indexOf(name) + 1] ?? "";
   const protocols: Readonly<Record<string, Protocol>> = { "-t": "TCP", "-u": "UDP", "--sctp-service": "SCTP" };
   const [name = "", protocol = "TCP"] = Object.entries(protocols).find(([key]) => words.includes(key)) ?? [];
-  const { address, port } = parseAddressPort(option(name));
-  return virtualServer(protocol, address, port, {
+  const options = {
     scheduler: (words.includes("-s") ? option("-s") : "rr") as Scheduler, // any word is one: the kernel alone knows them
     flags: words.includes("-b") ? (option("-b").split(",") as SchedulerFlag[]) : [], // as written in the scenario
-    persistenceSeconds: words.includes("-p") ? Number(option("-p")) : 0,
-  });
+  };
+  if (words.includes("-f")) {
+    return markedServer(words.includes("-6") ? "IPv6" : "IPv4", Number(option("-f")), "TCP", options);
+  }
+  const { address, port } = parseAddressPort(option(name));
+  const persistenceSeconds = words.includes("-p") ? Number(option("-p")) : 0;
+  return virtualServer(protocol, address, port, { ...options, persistenceSeconds });
 }
 
 function parseReal(words: readonly string[]): RealServer {
@@ -84,7 +92,8 @@ function parseEntry(name: string, member: string): SetEntry {
   return entryOf(set, member);
 }
 
-function entryOf(set: IPSet, member: string): SetEntry {
+function entryOf(set: IPSet, text: string): SetEntry {
+  const [member = "", , marking = ""] = text.split(" ");
   const [first = "", protocolPort = "", second = ""] = member.split(",");
   const [word = "", port = ""] = protocolPort.split(":");
   const protocol = PROTOCOLS.find((candidate) => candidate.toLowerCase() === word) ?? "TCP";
@@ -93,16 +102,22 @@ function entryOf(set: IPSet, member: string): SetEntry {
       return addressEntry(set, parseIP(first));
     case "bitmap:port":
       return portEntry(set, Number(first));
-    case "hash:ip,port":
+    case "hash:net":
+      return networkEntry(set, parseNetwork(first));
+    case "hash:ip,port": {
+      const [mark = 0, mask = 0] = marking.split("/").map(Number);
+      if (set.marks) return markEntry(set, parseIP(first), protocol, Number(port), mark, mask);
       return addressPortEntry(set, parseIP(first), protocol, Number(port));
+    }
     case "hash:ip,port,ip":
       return addressPortAddressEntry(set, parseIP(first), protocol, Number(port), parseIP(second));
-    case "hash:ip,port,net": {
-      const [network = "", prefix] = second.split("/");
-      const bits = prefix === undefined ? (familyOf(parseIP(network)) === "IPv4" ? 32 : 128) : Number(prefix);
-      return addressPortAddressEntry(set, parseIP(first), protocol, Number(port), parseIP(network), bits);
-    }
+    case "hash:ip,port,net":
+      return addressPortNetworkEntry(set, parseIP(first), protocol, Number(port), parseNetwork(second));
   }
+}
+
+function parseNetwork(text: string): Cidr {
+  return parseCidr(text) ?? cidr(parseIP(text), text.includes(":") ? 128 : 32);
 }
 
 function parseAddressPort(text: string): { readonly address: IPAddress; readonly port: number } {

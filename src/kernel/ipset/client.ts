@@ -26,8 +26,8 @@ const FIRST_SIZE: SetSize = { maxElements: 65_536, hashSize: 1024 };
 /** No set grows beyond: a member takes some 60 bytes of unswappable memory. */
 const MOST_ELEMENTS = 2 ** 24;
 
-/** Where a set grows before it takes its name. If we die meanwhile it is left over, and the next `ensure` removes it. */
-const GROWING = "KUBE-IPVS-GROWING";
+/** Where a set is made that will take the place of another. If we die meanwhile it is left over, and the next `ensure` removes it. */
+const SPARE = "KUBE-IPVS-SPARE";
 
 /** Members decoded before the event loop has its turn. */
 const SLICE = 2_000;
@@ -70,12 +70,13 @@ export class IPSetClient {
   }
 
   /**
-   * Makes the sets be there. One of the right type and family is taken as it is; of another it is replaced, unless a
-   * rule refers to it: then a warning says so, and its entries are refused with IPSET_ERR_TYPE_MISMATCH from then on.
+   * Makes the sets be there. One of the right type and family is taken as it is, whatever its size. Any other is
+   * replaced: under the rules that refer to it if the kernel allows that, which it does within one type. What stays is
+   * blocked: a warning says so, and its entries are refused with IPSET_ERR_TYPE_MISMATCH from then on.
    */
-  async ensure(sets: readonly IPSet[]): Promise<SetupReport> {
+  async ensure(sets: readonly IPSet[]): Promise<SetupReport & { readonly blocked: boolean }> {
     const found = await this.#headers();
-    if (found.has(GROWING)) await this.#destroy([GROWING]);
+    if (found.has(SPARE)) await this.#destroy([SPARE]);
     const missing = sets.filter((set) => !matches(found.get(set.name), set));
     const kept = await this.#destroy(missing.map(({ name }) => name).filter((name) => found.has(name)));
     const absent = missing.filter(({ name }) => !kept.has(name));
@@ -83,7 +84,13 @@ export class IPSetClient {
     const unusable = new Map<SetName, Errno>();
     const changed: string[] = [];
     const warnings: string[] = [];
+    let blocked = false;
     for (const set of missing.filter(({ name }) => kept.has(name))) {
+      if (await this.#swapIn(set, FIRST_SIZE, [])) {
+        changed.push(`replaced set "${set.name}"`);
+        continue;
+      }
+      blocked = true;
       unusable.set(set.name, "IPSET_ERR_TYPE_MISMATCH");
       warnings.push(describeMismatch(set, found.get(set.name), kept.get(set.name)));
     }
@@ -97,7 +104,7 @@ export class IPSetClient {
       warnings.push(`Cannot create set "${set.name}" of type "${set.type}": ${errno}`);
     }
     this.#unusable = unusable;
-    return { changed, warnings };
+    return { changed, warnings, blocked };
   }
 
   /** Which of the sets `ensure` would have to make. Reads only. */
@@ -184,20 +191,24 @@ export class IPSetClient {
     });
   }
 
-  /**
-   * Twice the room: a larger set is filled with the members and then changes places with the full one, in an instant
-   * for the rules that refer to it. False if the kernel refuses any of that; the set is then as it was.
-   */
+  /** Twice the room. False if there may not be more, or the kernel refuses; the set is then as it was. */
   async #grow(set: IPSet): Promise<boolean> {
     const listed = await this.#list(set);
     if (listed === undefined || listed.header.maxElements >= MOST_ELEMENTS) return false;
-    await this.#destroy([GROWING]);
     const size = { maxElements: listed.header.maxElements * 2, hashSize: listed.header.hashSize };
-    const filled =
-      accepted(await this.#create([{ name: GROWING, set, size }])) && (await this.#fill(GROWING, listed.entries));
+    return this.#swapIn(set, size, listed.entries);
+  }
+
+  /**
+   * Puts a new set with these members in the place of the one of that name, in an instant for the rules that refer to it.
+   * False if the kernel refuses any of that; the old one is then as it was.
+   */
+  async #swapIn(set: IPSet, size: SetSize, entries: readonly SetEntry[]): Promise<boolean> {
+    await this.#destroy([SPARE]);
+    const filled = accepted(await this.#create([{ name: SPARE, set, size }])) && (await this.#fill(SPARE, entries));
     const swapped =
-      filled && accepted(await this.#request(`swap set "${set.name}"`, [[GROWING, set.name] as const], encodeSwap));
-    await this.#destroy([GROWING]);
+      filled && accepted(await this.#request(`swap set "${set.name}"`, [[SPARE, set.name] as const], encodeSwap));
+    await this.#destroy([SPARE]);
     return swapped;
   }
 
@@ -297,7 +308,8 @@ export class IPSetClient {
 }
 
 function matches(header: SetHeader | undefined, set: IPSet): header is SetHeader {
-  return header?.type === set.type && header.family === familyNumber(set.type, set.family);
+  if (header?.type !== set.type || header.family !== familyNumber(set.type, set.family)) return false;
+  return header.marks || !set.marks;
 }
 
 function describeMismatch(set: IPSet, found: SetHeader | undefined, errno: Errno | undefined): string {

@@ -1,9 +1,12 @@
-import { addressFromBytes, type IPAddress } from "../../model/address.ts";
+import { addressFromBytes, type Cidr, cidr, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
   addressPortEntry,
+  addressPortNetworkEntry,
   type IPSet,
+  markEntry,
+  networkEntry,
   portEntry,
   type SetEntry,
   type SetName,
@@ -33,6 +36,8 @@ export interface SetHeader extends SetSize {
   readonly type: string;
   /** NFPROTO_ number. */
   readonly family: number;
+  /** Whether its members may have a mark. */
+  readonly marks: boolean;
 }
 
 /** What one part of a LIST tells: the header comes with the first part of a set, members with any. */
@@ -69,7 +74,7 @@ export function encodeCreate(
   const begun = begin(writer, k.IPSET_CMD_CREATE, NLM_F_CREATE | NLM_F_EXCL, protocol);
   writer.string(k.IPSET_ATTR_SETNAME, name);
   writer.string(k.IPSET_ATTR_TYPENAME, set.type);
-  writer.u8(k.IPSET_ATTR_REVISION, k.REVISIONS[set.type]);
+  writer.u8(k.IPSET_ATTR_REVISION, k.revisionOf(set));
   writer.u8(k.IPSET_ATTR_FAMILY, k.familyNumber(set.type, set.family));
   const data = writer.begin(k.IPSET_ATTR_DATA);
   if (set.type === "bitmap:port") {
@@ -79,6 +84,7 @@ export function encodeCreate(
     writer.be32(k.IPSET_ATTR_HASHSIZE | k.NLA_F_NET_BYTEORDER, size.hashSize);
     writer.be32(k.IPSET_ATTR_MAXELEM | k.NLA_F_NET_BYTEORDER, size.maxElements);
   }
+  if (set.marks) writer.be32(k.IPSET_ATTR_CADT_FLAGS | k.NLA_F_NET_BYTEORDER, k.IPSET_FLAG_WITH_SKBINFO);
   writer.end(data);
   endMessage(writer, begun);
 }
@@ -154,11 +160,13 @@ export function decodeRefusedLine(request: Uint8Array): number {
 
 function encodeMember(writer: AttributeWriter, entry: SetEntry): void {
   if (entry.address !== undefined) encodeAddress(writer, k.IPSET_ATTR_IP, entry.address);
+  if (entry.prefix !== undefined) writer.u8(k.IPSET_ATTR_CIDR, entry.prefix);
   if (entry.port !== undefined) writer.be16(k.IPSET_ATTR_PORT | k.NLA_F_NET_BYTEORDER, entry.port);
   if (entry.protocol !== undefined) writer.u8(k.IPSET_ATTR_PROTO, k.PROTOCOL_NUMBERS[entry.protocol]);
   if (entry.second !== undefined) encodeAddress(writer, k.IPSET_ATTR_IP2, entry.second);
-  if (entry.set.type === "hash:ip,port,net" && entry.secondPrefix !== undefined) {
-    writer.u8(k.IPSET_ATTR_CIDR2, entry.secondPrefix);
+  if (entry.secondPrefix !== undefined) writer.u8(k.IPSET_ATTR_CIDR2, entry.secondPrefix);
+  if (entry.mark !== undefined && entry.markMask !== undefined) {
+    writer.be32Pair(k.IPSET_ATTR_SKBMARK | k.NLA_F_NET_BYTEORDER, entry.mark, entry.markMask);
   }
 }
 
@@ -176,7 +184,7 @@ function encodeAddress(writer: AttributeWriter, type: number, address: IPAddress
  */
 export function decodePart(payload: Uint8Array, sets: ReadonlyMap<SetName, IPSet>): SetPart | undefined {
   const reader = attributes(payload);
-  let header: SetHeader = { name: "", type: "", family: 0, maxElements: 0, hashSize: 0 };
+  let header: SetHeader = { name: "", type: "", family: 0, marks: false, maxElements: 0, hashSize: 0 };
   const entries: SetEntry[] = [];
   while (reader.next()) {
     switch (reader.type) {
@@ -190,7 +198,7 @@ export function decodePart(payload: Uint8Array, sets: ReadonlyMap<SetName, IPSet
         header = { ...header, family: reader.u8() };
         break;
       case k.IPSET_ATTR_DATA:
-        header = { ...header, ...decodeSize(reader.nested()) };
+        header = { ...header, ...decodeParameters(reader.nested()) };
         break;
       case k.IPSET_ATTR_ADT:
         decodeMembers(reader.nested(), find(sets, header.name), entries);
@@ -206,14 +214,16 @@ function find(sets: ReadonlyMap<SetName, IPSet>, name: string): IPSet | undefine
   return sets.get(name as SetName);
 }
 
-function decodeSize(reader: AttributeReader): SetSize {
-  let maxElements = 0;
-  let hashSize = 0;
+function decodeParameters(reader: AttributeReader): SetSize & Pick<SetHeader, "marks"> {
+  const parameters = { maxElements: 0, hashSize: 0, marks: false };
   while (reader.next()) {
-    if (reader.type === k.IPSET_ATTR_MAXELEM) maxElements = reader.be32();
-    if (reader.type === k.IPSET_ATTR_HASHSIZE) hashSize = reader.be32();
+    if (reader.type === k.IPSET_ATTR_MAXELEM) parameters.maxElements = reader.be32();
+    if (reader.type === k.IPSET_ATTR_HASHSIZE) parameters.hashSize = reader.be32();
+    if (reader.type === k.IPSET_ATTR_CADT_FLAGS) {
+      parameters.marks = (reader.be32() & k.IPSET_FLAG_WITH_SKBINFO) !== 0;
+    }
   }
-  return { maxElements, hashSize };
+  return parameters;
 }
 
 function decodeMembers(reader: AttributeReader, set: IPSet | undefined, entries: SetEntry[]): void {
@@ -227,10 +237,13 @@ function decodeMembers(reader: AttributeReader, set: IPSet | undefined, entries:
 /** The parts of a member, as far as it has them. */
 interface Member {
   address?: IPAddress;
+  prefix?: number;
   port?: number;
   protocol?: Protocol;
   second?: IPAddress;
   secondPrefix?: number;
+  mark?: number;
+  markMask?: number;
 }
 
 function decodeMember(reader: AttributeReader, set: IPSet): SetEntry | undefined {
@@ -240,15 +253,27 @@ function decodeMember(reader: AttributeReader, set: IPSet): SetEntry | undefined
   if (set.type === "bitmap:port") return port === undefined ? undefined : portEntry(set, port);
   if (address === undefined) return undefined;
   if (set.type === "hash:ip") return addressEntry(set, address);
+  if (set.type === "hash:net") return networkEntry(set, network(address, member.prefix));
   if (port === undefined || protocol === undefined) return undefined;
+  if (set.marks) return markEntry(set, address, protocol, port, member.mark ?? 0, member.markMask ?? 0);
   if (set.type === "hash:ip,port") return addressPortEntry(set, address, protocol, port);
-  return second && addressPortAddressEntry(set, address, protocol, port, second, secondPrefix);
+  if (second === undefined) return undefined;
+  if (set.type === "hash:ip,port,ip") return addressPortAddressEntry(set, address, protocol, port, second);
+  return addressPortNetworkEntry(set, address, protocol, port, network(second, secondPrefix));
+}
+
+/** The kernel may leave out the prefix length of a whole address. */
+function network(address: IPAddress, prefix: number | undefined): Cidr {
+  return cidr(address, prefix ?? hostPrefix(familyOf(address)));
 }
 
 function decodeMemberAttribute(reader: AttributeReader, member: Member): void {
   switch (reader.type) {
     case k.IPSET_ATTR_IP:
       Object.assign(member, { address: decodeAddress(reader.nested()) });
+      break;
+    case k.IPSET_ATTR_CIDR:
+      member.prefix = reader.u8();
       break;
     case k.IPSET_ATTR_PORT:
       member.port = reader.be16();
@@ -263,6 +288,9 @@ function decodeMemberAttribute(reader: AttributeReader, member: Member): void {
       break;
     case k.IPSET_ATTR_CIDR2:
       member.secondPrefix = reader.u8();
+      break;
+    case k.IPSET_ATTR_SKBMARK:
+      [member.mark, member.markMask] = reader.be32Pair();
       break;
   }
 }

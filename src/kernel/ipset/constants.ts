@@ -1,5 +1,5 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { SetType } from "../../model/ipset.ts";
+import type { IPSet, SetType } from "../../model/ipset.ts";
 import type { Protocol } from "../../model/service.ts";
 import type { Errno } from "../kernel.ts";
 
@@ -35,13 +35,17 @@ export const IPSET_ATTR_PROTOCOL_MIN = 10;
 
 /** Attributes within IPSET_ATTR_DATA, of a member. */
 export const IPSET_ATTR_IP = 1;
+export const IPSET_ATTR_CIDR = 3;
 export const IPSET_ATTR_PORT = 4;
 export const IPSET_ATTR_PORT_TO = 5;
 export const IPSET_ATTR_PROTO = 7;
 export const IPSET_ATTR_IP2 = 20;
 export const IPSET_ATTR_CIDR2 = 21;
+/** Mark and mask, 32 bits each. */
+export const IPSET_ATTR_SKBMARK = 27;
 
 /** Attributes within IPSET_ATTR_DATA, of a set. */
+export const IPSET_ATTR_CADT_FLAGS = 8;
 export const IPSET_ATTR_HASHSIZE = 18;
 export const IPSET_ATTR_MAXELEM = 19;
 
@@ -54,16 +58,25 @@ export const NLA_F_NET_BYTEORDER = 0x4000;
 /** In IPSET_ATTR_FLAGS of a LIST: the sets without their members. */
 export const IPSET_FLAG_LIST_HEADER = 1 << 2;
 
+/** In IPSET_ATTR_CADT_FLAGS: members may have a mark. */
+export const IPSET_FLAG_WITH_SKBINFO = 1 << 6;
+
 export const NFPROTO_UNSPEC = 0;
 export const NFPROTO_IPV4 = 2;
 export const NFPROTO_IPV6 = 10;
 
 /**
- * The revision that we ask for: the first that knows SCTP. Every kernel has it, and so has every `ipset` tool, which
- * refuses to list a set of a revision that is newer than itself.
+ * The revision that we ask for: the first that knows SCTP, or skbinfo where a hash:ip,port marks (Linux 3.18). Every
+ * kernel has it, and so has every `ipset` tool, which refuses to list a set of a revision that is newer than itself.
  */
-export const REVISIONS: Readonly<Record<SetType, number>> = {
+export function revisionOf(set: IPSet): number {
+  return set.marks ? MARKING_REVISION : REVISIONS[set.type];
+}
+
+const MARKING_REVISION = 5;
+const REVISIONS: Readonly<Record<SetType, number>> = {
   "hash:ip": 0,
+  "hash:net": 0,
   "hash:ip,port": 1,
   "hash:ip,port,ip": 1,
   "hash:ip,port,net": 1,

@@ -1,16 +1,19 @@
-import { addressFromBytes, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
+import { addressFromBytes, FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
 import {
   type Forwarding,
+  markedServerKey,
+  parseVirtualServerKey,
   type RealServer,
   realServerKey,
   type Scheduler,
   type SchedulerFlag,
   type VirtualServer,
+  type VirtualServerName,
   virtualServerKey,
 } from "../../model/ipvs.ts";
 import { namedFlags } from "../../model/scheduler.ts";
 import type { Protocol } from "../../model/service.ts";
-import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
+import { AttributeReader, type AttributeWriter, swapBytes } from "../netlink/attributes.ts";
 import { beginGenericMessage, endMessage, GENERIC_HEADER_BYTES, type Message, NLM_F_DUMP } from "../netlink/message.ts";
 import {
   AF_INET,
@@ -51,6 +54,7 @@ import {
   IPVS_SVC_ATTR_ADDR,
   IPVS_SVC_ATTR_AF,
   IPVS_SVC_ATTR_FLAGS,
+  IPVS_SVC_ATTR_FWMARK,
   IPVS_SVC_ATTR_NETMASK,
   IPVS_SVC_ATTR_PORT,
   IPVS_SVC_ATTR_PROTOCOL,
@@ -88,7 +92,7 @@ export function decodeFamily(message: Message): number | undefined {
 /**
  * Writes one operation.
  *
- *     nlmsghdr | genlmsghdr | SERVICE { AF PROTOCOL ADDR PORT [SCHED_NAME FLAGS TIMEOUT NETMASK] }
+ *     nlmsghdr | genlmsghdr | SERVICE { AF (PROTOCOL ADDR PORT | FWMARK) [SCHED_NAME FLAGS TIMEOUT NETMASK] }
  *                           | [DEST { ADDR PORT [FWD_METHOD WEIGHT U_THRESH L_THRESH ADDR_FAMILY] }]
  */
 export function encodeServerOperation(writer: AttributeWriter, family: number, operation: ServerOperation): void {
@@ -115,11 +119,8 @@ const COMMANDS: Readonly<Record<ServerOperation["kind"], { readonly command: num
   "delete-real-server": { command: IPVS_CMD_DEL_DEST, full: false },
 };
 
-/** The address a virtual server answers on: all it takes to ask for it. */
-export type VirtualServerAddress = Pick<VirtualServer, "protocol" | "address" | "port">;
-
 /** Asks for one virtual server. */
-export function encodeGetServer(writer: AttributeWriter, family: number, server: VirtualServerAddress): void {
+export function encodeGetServer(writer: AttributeWriter, family: number, server: VirtualServerName): void {
   const message = beginGenericMessage(writer, family, 0, IPVS_CMD_GET_SERVICE);
   writer.end(beginService(writer, server));
   endMessage(writer, message);
@@ -131,7 +132,7 @@ export function encodeGetServers(writer: AttributeWriter, family: number): void 
 }
 
 /** Asks for the real servers of one virtual server: a dump, empty if there is no such virtual server. */
-export function encodeGetReals(writer: AttributeWriter, family: number, server: VirtualServerAddress): void {
+export function encodeGetReals(writer: AttributeWriter, family: number, server: VirtualServerName): void {
   const message = beginGenericMessage(writer, family, NLM_F_DUMP, IPVS_CMD_GET_DEST);
   writer.end(beginService(writer, server));
   endMessage(writer, message);
@@ -159,9 +160,13 @@ function encodeDest(writer: AttributeWriter, real: RealServer, full: boolean): v
   writer.end(dest);
 }
 
-function beginService(writer: AttributeWriter, server: VirtualServerAddress): number {
+function beginService(writer: AttributeWriter, server: VirtualServerName): number {
   const service = writer.begin(IPVS_CMD_ATTR_SERVICE);
   writer.u16(IPVS_SVC_ATTR_AF, addressFamily(familyOf(server.address)));
+  if (server.mark !== 0) {
+    writer.u32(IPVS_SVC_ATTR_FWMARK, server.mark);
+    return service;
+  }
   writer.u16(IPVS_SVC_ATTR_PROTOCOL, PROTOCOL_NUMBERS[server.protocol]);
   writer.address(IPVS_SVC_ATTR_ADDR, server.address);
   writer.be16(IPVS_SVC_ATTR_PORT, server.port);
@@ -188,7 +193,7 @@ function encodeNetmask(writer: AttributeWriter, server: VirtualServer): void {
 /** A virtual server as the kernel told it. */
 export type DecodedServer =
   | { readonly kind: "server"; readonly server: VirtualServer }
-  /** By firewall mark, or of a protocol that Kubernetes does not know: no key can name it. */
+  /** Of a protocol that Kubernetes does not know: no key can name it. */
   | { readonly kind: "unnamed" }
   | { readonly kind: "malformed" };
 
@@ -205,6 +210,7 @@ interface ServiceAttributes {
   protocol: number;
   address: Uint8Array;
   port: number;
+  mark: number;
   scheduler: string;
   flags: number;
   timeout: number;
@@ -214,16 +220,10 @@ interface ServiceAttributes {
 function decodeService(reader: AttributeReader): DecodedServer {
   const service = readService(reader);
   if (reader.failed) return { kind: "malformed" };
-  const protocol = PROTOCOLS_BY_NUMBER.get(service.protocol);
-  // One by firewall mark has none.
-  if (protocol === undefined) return { kind: "unnamed" };
-  const address = decodeAddress(service.family, service.address);
-  if (address === undefined) return { kind: "malformed" };
+  const named = service.mark === 0 ? nameByAddress(service) : nameByMark(service);
+  if (typeof named === "string") return { kind: named };
   const server: VirtualServer = {
-    key: virtualServerKey(protocol, address, service.port),
-    protocol,
-    address,
-    port: service.port,
+    ...named,
     // The kernel's own word; what it calls a scheduler is one.
     scheduler: service.scheduler as Scheduler,
     flags: decodeFlags(service.scheduler, service.flags),
@@ -231,6 +231,23 @@ function decodeService(reader: AttributeReader): DecodedServer {
     persistencePrefix: service.family === AF_INET6 ? service.netmask : prefixOfMask(service.netmask),
   };
   return { kind: "server", server };
+}
+
+type Named = VirtualServerName & Pick<VirtualServer, "key">;
+
+function nameByAddress({ family, protocol: number, address: bytes, port }: ServiceAttributes) {
+  const protocol = PROTOCOLS_BY_NUMBER.get(number);
+  if (protocol === undefined) return "unnamed";
+  const address = decodeAddress(family, bytes);
+  if (address === undefined) return "malformed";
+  return { key: virtualServerKey(protocol, address, port), protocol, address, port, mark: 0 } satisfies Named;
+}
+
+function nameByMark({ family: number, mark }: ServiceAttributes) {
+  const family = FAMILIES.find((each) => addressFamily(each) === number);
+  if (family === undefined) return "malformed";
+  const key = markedServerKey(family, mark);
+  return { key, ...parseVirtualServerKey(key) } satisfies Named;
 }
 
 function readService(reader: AttributeReader): ServiceAttributes {
@@ -248,6 +265,9 @@ function readService(reader: AttributeReader): ServiceAttributes {
         break;
       case IPVS_SVC_ATTR_PORT:
         service.port = reader.be16();
+        break;
+      case IPVS_SVC_ATTR_FWMARK:
+        service.mark = reader.u32();
         break;
       case IPVS_SVC_ATTR_SCHED_NAME:
         service.scheduler = reader.string();
@@ -273,6 +293,7 @@ const NO_SERVICE: Readonly<ServiceAttributes> = {
   protocol: 0,
   address: new Uint8Array(0),
   port: 0,
+  mark: 0,
   scheduler: "",
   flags: 0,
   timeout: 0,
@@ -286,10 +307,6 @@ function invert<Name extends string>(numbers: Readonly<Record<Name, number>>): R
   const names = new Map<number, Name>();
   for (const name in numbers) names.set(numbers[name], name);
   return names;
-}
-
-function swapBytes(value: number): number {
-  return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
 }
 
 function prefixOfMask(mask: number): number {

@@ -27,6 +27,7 @@ export const IPVS_SVC_ATTR_AF = 1;
 export const IPVS_SVC_ATTR_PROTOCOL = 2;
 export const IPVS_SVC_ATTR_ADDR = 3;
 export const IPVS_SVC_ATTR_PORT = 4;
+export const IPVS_SVC_ATTR_FWMARK = 5;
 export const IPVS_SVC_ATTR_SCHED_NAME = 6;
 export const IPVS_SVC_ATTR_FLAGS = 7;
 export const IPVS_SVC_ATTR_TIMEOUT = 8;

@@ -1,10 +1,10 @@
-import { type IPAddress, parseAddress } from "../../model/address.ts";
-import { realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/ipvs.ts";
+import { familyOf, type IPAddress, parseAddress } from "../../model/address.ts";
+import { markedServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/ipvs.ts";
 import type { Protocol } from "../../model/service.ts";
 import type { DecodedReal } from "./codec.ts";
 import { FORWARDING_WORDS } from "./constants.ts";
 
-/** One virtual server of the table and all its real servers; without a key if no key can name it (firewall mark). */
+/** One virtual server of the table and all its real servers; without a key if the table does not tell which it is. */
 export interface TableRow {
   readonly key: VirtualServerKey | undefined;
   readonly reals: readonly DecodedReal[];
@@ -36,15 +36,25 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
  * rows the table may have changed. Throws a TableError at a line that is none of these.
  */
 export function* tableRows(table: Buffer): Generator<TableRow> {
-  let row: { key: VirtualServerKey | undefined; reals: DecodedReal[] } | undefined;
+  let row: { readonly name: VirtualServerKey | number; readonly reals: DecodedReal[] } | undefined;
   for (const line of linesAfterHeading(table)) {
     if (line.startsWith(" ")) row?.reals.push(readReal(line));
     else {
-      if (row !== undefined) yield row;
-      row = { key: readKey(line), reals: [] };
+      if (row !== undefined) yield finished(row.name, row.reals);
+      row = { name: readName(line), reals: [] };
     }
   }
-  if (row !== undefined) yield row;
+  if (row !== undefined) yield finished(row.name, row.reals);
+}
+
+/**
+ * A row by firewall mark does not say of which family it is, and there may be one of each. A masqueraded real server
+ * tells: it is of its virtual server's family.
+ */
+function finished(name: VirtualServerKey | number, reals: readonly DecodedReal[]): TableRow {
+  if (typeof name === "string") return { key: name, reals };
+  const witness = reals.find(({ real }) => real.forwarding === "masquerade");
+  return { key: witness && markedServerKey(familyOf(witness.real.address), name), reals };
 }
 
 const HEADING_LINES = 3;
@@ -64,11 +74,12 @@ function* linesAfterHeading(table: Buffer): Generator<string> {
 const VIRTUAL = /^(TCP|UDP|SCTP|FWM) +(\S+)/;
 const REAL = /^ {2}-> (\S+) +(\w+) +(-?\d+) +(\d+) +(\d+) *$/;
 
-function readKey(line: string): VirtualServerKey | undefined {
+/** A firewall mark where the row has one in place of an address. */
+function readName(line: string): VirtualServerKey | number {
   const match = VIRTUAL.exec(line);
   if (match === null) throw unreadable(line);
   const protocol = PROTOCOLS.get(match[1] ?? "");
-  if (protocol === undefined) return undefined;
+  if (protocol === undefined) return readMark(match[2] ?? "", line);
   const { address, port } = readAddressPort(match[2] ?? "", line);
   return virtualServerKey(protocol, address, port);
 }
@@ -80,6 +91,11 @@ function readReal(line: string): DecodedReal {
   const { address, port } = readAddressPort(match[1] ?? "", line);
   const real = { key: realServerKey(address, port), address, port, weight: Number(match[3]), forwarding };
   return { real, active: Number(match[4]), inactive: Number(match[5]) };
+}
+
+function readMark(text: string, line: string): number {
+  if (!/^[0-9A-F]{8}$/.test(text)) throw unreadable(line);
+  return Number.parseInt(text, 16);
 }
 
 const HEX_IPV4 = /^[0-9A-F]{8}:[0-9A-F]{4}$/;

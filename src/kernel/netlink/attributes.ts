@@ -72,11 +72,14 @@ export class AttributeWriter {
   }
 
   be32(type: number, value: number): void {
-    const at = this.#attribute(type, 4);
-    this.#bytes[at] = value >>> 24;
-    this.#bytes[at + 1] = value >>> 16;
-    this.#bytes[at + 2] = value >>> 8;
-    this.#bytes[at + 3] = value;
+    this.setU32(this.#attribute(type, 4), swapBytes(value));
+  }
+
+  /** Two of them in one value: a mark and the mask of its bits. */
+  be32Pair(type: number, first: number, second: number): void {
+    const at = this.#attribute(type, 8);
+    this.setU32(at, swapBytes(first));
+    this.setU32(at + 4, swapBytes(second));
   }
 
   bytes(type: number, value: Uint8Array): void {
@@ -179,6 +182,11 @@ export class AttributeWriter {
   }
 }
 
+/** An unsigned 32-bit number with its bytes the other way round. */
+export function swapBytes(value: number): number {
+  return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
+}
+
 /** Canonical IPv6 text has a colon within its first five characters. */
 function isIPv6(address: string): boolean {
   for (let i = 0; i < 5; i++) if (address.charCodeAt(i) === COLON) return true;
@@ -246,9 +254,11 @@ export class AttributeReader {
   }
 
   be32(): number {
-    if (!this.#holds(4)) return 0;
-    const high = (this.#byte(this.#at) << 8) | this.#byte(this.#at + 1);
-    return ((high << 16) | (this.#byte(this.#at + 2) << 8) | this.#byte(this.#at + 3)) >>> 0;
+    return this.#holds(4) ? this.#be32At(this.#at) : 0;
+  }
+
+  be32Pair(): [number, number] {
+    return this.#holds(8) ? [this.#be32At(this.#at), this.#be32At(this.#at + 4)] : [0, 0];
   }
 
   /** The value, as a view. */
@@ -290,5 +300,9 @@ export class AttributeReader {
 
   #u16At(at: number): number {
     return this.#byte(at) | (this.#byte(at + 1) << 8);
+  }
+
+  #be32At(at: number): number {
+    return swapBytes(this.#u16At(at) | (this.#u16At(at + 2) << 16));
   }
 }

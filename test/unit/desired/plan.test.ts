@@ -3,8 +3,14 @@ import { DesiredState } from "../../../src/desired/desired-state.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText, renderRules } from "../../../src/desired/plan.ts";
 import { createLine, realLine, serverLine, stateLines } from "../../../src/desired/plan-lines.ts";
 import type { Observed, Rules, ServerState } from "../../../src/kernel/kernel.ts";
-import { ipset } from "../../../src/model/ipset.ts";
-import { type RealServer, realServer, type VirtualServer, virtualServer } from "../../../src/model/ipvs.ts";
+import { ipset, ipsets } from "../../../src/model/ipset.ts";
+import {
+  markedServer,
+  type RealServer,
+  realServer,
+  type VirtualServer,
+  virtualServer,
+} from "../../../src/model/ipvs.ts";
 import { RealServers } from "../../../src/model/real-servers.ts";
 import { serviceName } from "../../../src/model/service.ts";
 import type { ServiceSpec, SliceSpec } from "../../support/builders.ts";
@@ -96,11 +102,28 @@ create KUBE-LOOP-BACK hash:ip,port,ip family inet hashsize 1024 maxelem 65536
 add KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5
 create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536
 add KUBE-CLUSTER-IP 10.96.0.10,tcp:80
+create KUBE-EXTERNAL-IP hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-EXTERNAL-IP-LOCAL hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-LOAD-BALANCER hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-LOAD-BALANCER-LOCAL hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-LOAD-BALANCER-FW hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-LOAD-BALANCER-SOURCE-CIDR hash:ip,port,net family inet hashsize 1024 maxelem 65536
+create KUBE-LOAD-BALANCER-SOURCE-IP hash:ip,port,ip family inet hashsize 1024 maxelem 65536
 create KUBE-NODE-PORT-TCP bitmap:port range 0-65535
+create KUBE-NODE-PORT-LOCAL-TCP bitmap:port range 0-65535
 create KUBE-NODE-PORT-UDP bitmap:port range 0-65535
+create KUBE-NODE-PORT-LOCAL-UDP bitmap:port range 0-65535
 create KUBE-NODE-PORT-SCTP-HASH hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-NODE-PORT-LOCAL-SCTP-HASH hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-HEALTH-CHECK-NODE-PORT bitmap:port range 0-65535
 create KUBE-IPVS-IPS hash:ip family inet hashsize 1024 maxelem 65536
 add KUBE-IPVS-IPS 10.96.0.10
+create KUBE-NODE-PORT-IPS hash:ip family inet hashsize 1024 maxelem 65536
+create KUBE-SERVICE-CIDR hash:net family inet hashsize 1024 maxelem 65536
+create KUBE-DROP hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-DROP-EXTERNAL hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-LOCAL-MARK hash:ip,port family inet hashsize 1024 maxelem 65536 skbinfo
+create KUBE-LOCAL-MARK-SERVERS bitmap:port range 0-65535
 
 # rules of IPv4 (iptables-restore --noflush)
 ${RULES_TEXT}
@@ -132,11 +155,9 @@ ${RULES_TEXT}
       ],
       addresses: ["10.96.0.10"],
       sets: {
+        ...Object.fromEntries(ipsets("IPv4").map(({ name }) => [name, []])),
         "KUBE-LOOP-BACK": ["10.244.1.5,tcp:8080,10.244.1.5"],
         "KUBE-CLUSTER-IP": ["10.96.0.10,tcp:80"],
-        "KUBE-NODE-PORT-TCP": [],
-        "KUBE-NODE-PORT-UDP": [],
-        "KUBE-NODE-PORT-SCTP-HASH": [],
         "KUBE-IPVS-IPS": ["10.96.0.10"],
       },
       rules: { ipv4: RULES_TEXT, ipv6: "" },
@@ -175,6 +196,15 @@ describe("lines of ipvsadm", () => {
   ];
   test.each(servers)("%j: %s", (said, expected) => {
     expect(serverLine({ ...rr, ...said })).toBe(expected);
+  });
+
+  test.each([
+    ["IPv4", "-A -f 7 -s rr", "-a -f 7 -r 10.244.1.5:8080 -m -w 1"],
+    ["IPv6", "-A -f 7 -6 -s rr", "-a -f 7 -6 -r 10.244.1.5:8080 -m -w 1"],
+  ] as const)("by firewall mark, of %s: %s", (family, server, real) => {
+    const marked = markedServer(family, 7, "UDP", { scheduler: facts().scheduler });
+    expect(serverLine(marked)).toBe(server);
+    expect(realLine(marked, realServer(address("10.244.1.5"), 8080))).toBe(real);
   });
 
   const reals: readonly (readonly [Partial<RealServer>, string])[] = [

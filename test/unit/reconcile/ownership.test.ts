@@ -1,9 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { addressEntry, addressPortAddressEntry, addressPortEntry, ipset, portEntry } from "../../../src/model/ipset.ts";
-import { type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
+import {
+  addressEntry,
+  addressPortAddressEntry,
+  addressPortEntry,
+  ipset,
+  markEntry,
+  portEntry,
+} from "../../../src/model/ipset.ts";
+import { markedServer, type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
 import type { Protocol } from "../../../src/model/service.ts";
 import { Claims } from "../../../src/reconcile/claims.ts";
-import { isOurs } from "../../../src/reconcile/ownership.ts";
+import { isOurs, serverOfMark } from "../../../src/reconcile/ownership.ts";
 import { address, network } from "../../support/desired.ts";
 
 const server = (protocol: Protocol, ip: string, port: number) =>
@@ -19,6 +26,15 @@ const HELD = {
     addressPortEntry(ipset("KUBE-NODE-PORT-SCTP-HASH", "IPv4"), address("192.168.1.10"), "SCTP", 30_003),
     addressPortAddressEntry(ipset("KUBE-LOOP-BACK", "IPv4"), address("10.244.0.5"), "TCP", 80, address("10.244.0.5")),
     addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("10.96.0.8")),
+    addressPortEntry(ipset("KUBE-EXTERNAL-IP", "IPv4"), address("192.168.1.10"), "TCP", 81),
+    addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), address("192.168.1.10"), "UDP", 82),
+    addressPortEntry(ipset("KUBE-LOAD-BALANCER", "IPv6"), address("fd02::1"), "TCP", 83),
+    addressPortEntry(ipset("KUBE-LOAD-BALANCER-FW", "IPv4"), address("192.168.1.10"), "TCP", 84),
+    addressPortEntry(ipset("KUBE-DROP", "IPv4"), address("192.168.1.10"), "TCP", 85),
+    portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", "IPv4"), 86),
+    markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), address("192.168.1.10"), "TCP", 87, 8, 0x1fff),
+    portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), 7),
+    portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 0),
   ],
 };
 const evidence = {
@@ -40,11 +56,36 @@ describe("a virtual server", () => {
     ["on a UDP node port", "UDP", "192.168.1.10", 30_002, true],
     ["on an SCTP node port", "SCTP", "192.168.1.10", 30_003, true],
     ["on an SCTP node port of another address", "SCTP", "192.168.1.11", 30_003, false],
+    ["on an external IP", "TCP", "192.168.1.10", 81, true],
+    ["on an external IP of local endpoints", "UDP", "192.168.1.10", 82, true],
+    ["on a load balancer's IPv6 address", "TCP", "fd02::1", 83, true],
+    ["that only a restriction names", "TCP", "192.168.1.10", 84, true],
+    ["whose packets are dropped", "TCP", "192.168.1.10", 85, true],
+    ["on a port of the health checks", "TCP", "192.168.1.10", 86, false],
+    ["that only has a mark", "TCP", "192.168.1.10", 87, false],
+    ["on the port that is a mark", "TCP", "192.168.1.10", 7, false],
     ["on an endpoint", "TCP", "10.244.0.5", 80, false],
     ["on an address that only a set knows", "TCP", "10.96.0.8", 80, false],
     ["of nothing we know", "TCP", "192.0.2.1", 80, false],
   ])("%s (%s %s %i): ours is %s", (_, protocol, ip, port, expected) => {
     expect(isOurs(server(protocol, ip, port), evidence, [])).toBe(expected);
+  });
+
+  test.each([
+    ["IPv4", 7, true],
+    ["IPv6", 7, false],
+    ["IPv4", 8, false],
+    ["IPv4", 0x10007, false],
+  ] as const)("of %s by firewall mark %i: ours is %s", (family, mark, expected) => {
+    const marked = markedServer(family, mark, "TCP", { scheduler: "rr" as Scheduler }); // any word will do
+    expect(isOurs(marked, evidence, [])).toBe(expected);
+  });
+
+  test.each([
+    [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv6"), 7), "FWM/IPv6/7"],
+    [portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv6"), 7), undefined],
+  ])("by firewall mark is named by $key: %s", (entry, expected) => {
+    expect(serverOfMark(entry)).toBe(expected);
   });
 
   test("in an excluded network is not ours whatever names it", () => {

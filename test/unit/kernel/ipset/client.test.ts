@@ -20,6 +20,7 @@ const IPS = ipset("KUBE-IPVS-IPS", "IPv4");
 const CLUSTER = ipset("KUBE-CLUSTER-IP", "IPv4");
 const CLUSTER6 = ipset("KUBE-CLUSTER-IP", "IPv6");
 const LOOP = ipset("KUBE-LOOP-BACK", "IPv4");
+const MARKS = ipset("KUBE-LOCAL-MARK", "IPv4");
 const PORTS = ipset("KUBE-NODE-PORT-TCP", "IPv4");
 const SETS = ipsets("IPv4");
 
@@ -58,7 +59,7 @@ describe("ensure", () => {
       hashSize: 1024,
     });
     expect(kernel.sets.get("KUBE-NODE-PORT-TCP")).toMatchObject({ type: "bitmap:port", family: 0 });
-    expect(await client.ensure(SETS)).toEqual({ changed: [], warnings: [] });
+    expect(await client.ensure(SETS)).toEqual({ changed: [], warnings: [], blocked: false });
   });
 
   test("takes a set of the right type as it is, whatever its size", async () => {
@@ -78,10 +79,30 @@ describe("ensure", () => {
     expect(kernel.sets.get("KUBE-CLUSTER-IP")).toMatchObject({ type: "hash:ip,port", family: 2 });
   });
 
+  test("replaces a set without marks that must have them, under the rules that refer to it", async () => {
+    const { kernel, client } = setup();
+    kernel.set("KUBE-LOCAL-MARK", { type: "hash:ip,port", references: 2, members: new Map([["", [1]]]) });
+    expect(await client.ensure([MARKS])).toEqual({
+      changed: ['replaced set "KUBE-LOCAL-MARK"'],
+      warnings: [],
+      blocked: false,
+    });
+    expect([...kernel.sets]).toMatchObject([["KUBE-LOCAL-MARK", { extensions: 0x40, references: 2 }]]);
+    expect(await client.ensure([MARKS])).toMatchObject({ changed: [] });
+  });
+
+  test("takes a set as it is that has extensions nobody asked for", async () => {
+    const { kernel, client } = setup();
+    const found = kernel.set("KUBE-IPVS-IPS", { extensions: 0x48 });
+    expect(await client.ensure([IPS])).toMatchObject({ changed: [] });
+    expect(kernel.sets.get("KUBE-IPVS-IPS")).toBe(found);
+  });
+
   test("names set, found and wanted type when a rule holds a set of another type, and refuses its entries alone", async () => {
     const { kernel, client } = setup();
     kernel.set("KUBE-CLUSTER-IP", { type: "hash:ip", references: 1 });
-    const { warnings } = await client.ensure(SETS);
+    const { warnings, blocked } = await client.ensure(SETS);
+    expect(blocked).toBe(true);
     expect(warnings).toEqual([
       'Cannot replace set "KUBE-CLUSTER-IP": it is "hash:ip" of family 2, wanted is "hash:ip,port" of family 2, and it cannot be destroyed: IPSET_ERR_BUSY',
     ]);
@@ -103,9 +124,9 @@ describe("ensure", () => {
 
   test("removes what an interrupted growth left behind", async () => {
     const { kernel, client } = setup();
-    kernel.set("KUBE-IPVS-GROWING", {});
+    kernel.set("KUBE-IPVS-SPARE", {});
     await client.ensure(SETS);
-    expect(kernel.sets.has("KUBE-IPVS-GROWING")).toBe(false);
+    expect(kernel.sets.has("KUBE-IPVS-SPARE")).toBe(false);
   });
 
   test.each([
@@ -214,7 +235,7 @@ describe("a full set", () => {
     expect(errnos(outcomes)).toEqual(["", "", "IPSET_ERR_HASH_FULL", "IPSET_ERR_HASH_FULL", ""]);
     expect(await texts()).toEqual(["10.96.0.0", "10.96.0.1"]);
     expect(kernel.sets.get("KUBE-IPVS-IPS")).toBe(set);
-    expect(kernel.sets.has("KUBE-IPVS-GROWING")).toBe(false);
+    expect(kernel.sets.has("KUBE-IPVS-SPARE")).toBe(false);
   });
 });
 

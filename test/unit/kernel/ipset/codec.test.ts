@@ -13,13 +13,15 @@ import {
   encodeSwap,
 } from "../../../../src/kernel/ipset/codec.ts";
 import { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
-import { addressFromBytes, type IPAddress } from "../../../../src/model/address.ts";
+import { addressFromBytes, cidr, type IPAddress } from "../../../../src/model/address.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
   addressPortEntry,
-  type IPSet,
+  addressPortNetworkEntry,
   ipset,
+  markEntry,
+  networkEntry,
   portEntry,
   type SetEntry,
 } from "../../../../src/model/ipset.ts";
@@ -34,8 +36,10 @@ const IPS6 = ipset("KUBE-IPVS-IPS", "IPv6");
 const CLUSTER = ipset("KUBE-CLUSTER-IP", "IPv4");
 const LOOP6 = ipset("KUBE-LOOP-BACK", "IPv6");
 const PORTS = ipset("KUBE-NODE-PORT-UDP", "IPv4");
-/** No set of ours has this type yet; the codec speaks it. */
-const CIDRS: IPSet = { ...CLUSTER, type: "hash:ip,port,net" };
+const CIDRS = ipset("KUBE-LOAD-BALANCER-SOURCE-CIDR", "IPv4");
+const NETS = ipset("KUBE-SERVICE-CIDR", "IPv4");
+const NETS6 = ipset("KUBE-SERVICE-CIDR", "IPv6");
+const MARKS = ipset("KUBE-LOCAL-MARK", "IPv4");
 
 const encoded = (encode: (writer: AttributeWriter) => void): naive.Bytes => {
   const writer = new AttributeWriter(8);
@@ -97,6 +101,20 @@ describe("requests", () => {
         nested(7, attribute(4 | NET, be16(0)), attribute(5 | NET, be16(65_535))),
       ),
     ],
+    [
+      "CREATE of frontends that give packets a mark",
+      (writer) => encodeCreate(writer, 7, { name: MARKS.name, set: MARKS, size }),
+      message(
+        2,
+        0x600,
+        7,
+        attribute(2, text("KUBE-LOCAL-MARK")),
+        attribute(3, text("hash:ip,port")),
+        attribute(4, [5]),
+        attribute(5, [2]),
+        nested(7, attribute(18 | NET, be32(1024)), attribute(19 | NET, be32(65_536)), attribute(8 | NET, be32(0x40))),
+      ),
+    ],
     ["DESTROY", (writer) => encodeDestroy(writer, 7, "a"), message(3, 0, 7, attribute(2, text("a")))],
     [
       "SWAP",
@@ -134,7 +152,7 @@ const MEMBERS: readonly [SetEntry, ...naive.Bytes[]][] = [
     six(20, "fd00:0:0:0:0:0:0:2"),
   ],
   [
-    addressPortAddressEntry(CIDRS, ip("10.0.0.1"), "TCP", 80, ip("192.168.0.0"), 16),
+    addressPortNetworkEntry(CIDRS, ip("10.0.0.1"), "TCP", 80, cidr(ip("192.168.0.0"), 16)),
     four(1, "10.0.0.1"),
     attribute(4 | NET, be16(80)),
     attribute(7, [6]),
@@ -142,12 +160,21 @@ const MEMBERS: readonly [SetEntry, ...naive.Bytes[]][] = [
     attribute(21, [16]),
   ],
   [
-    addressPortAddressEntry(CIDRS, ip("10.0.0.1"), "TCP", 80, ip("192.168.0.7")),
+    addressPortNetworkEntry(CIDRS, ip("10.0.0.1"), "TCP", 80, cidr(ip("192.168.0.7"), 32)),
     four(1, "10.0.0.1"),
     attribute(4 | NET, be16(80)),
     attribute(7, [6]),
     four(20, "192.168.0.7"),
     attribute(21, [32]),
+  ],
+  [networkEntry(NETS, cidr(ip("10.96.0.0"), 12)), four(1, "10.96.0.0"), attribute(3, [12])],
+  [networkEntry(NETS6, cidr(ip("fd00::"), 108)), six(1, "fd00:0:0:0:0:0:0:0"), attribute(3, [108])],
+  [
+    markEntry(MARKS, ip("192.0.2.1"), "UDP", 53, 0x1005, 0xfffe_1fff),
+    four(1, "192.0.2.1"),
+    attribute(4 | NET, be16(53)),
+    attribute(7, [17]),
+    attribute(27 | NET, be32(0x1005), be32(0xfffe_1fff)),
   ],
 ];
 
@@ -174,8 +201,13 @@ describe("members", () => {
     expect(decodePart(part, new Map([[set.name, set]]))).toEqual({ header: undefined, entries: [entry] });
   });
 
-  test("one that names a whole address of a network has no prefix in its text", () => {
-    expect(MEMBERS.at(-1)?.[0].text).toBe("10.0.0.1,tcp:80,192.168.0.7");
+  test.each([
+    ["a whole address as a client", MEMBERS[7], "10.0.0.1,tcp:80,192.168.0.7"],
+    ["a network", MEMBERS[8], "10.96.0.0/12"],
+    ["an address as a network", [networkEntry(NETS6, cidr(ip("fd00::1"), 128))], "fd00::1"],
+    ["a mark", MEMBERS[10], "192.0.2.1,udp:53 skbmark 0x1005/0xfffe1fff"],
+  ])("the text of %s is what ipset prints", (_, member, expected) => {
+    expect(member?.[0].text).toBe(expected);
   });
 
   test("any entry that is encoded is decoded as itself", () => {
@@ -189,6 +221,8 @@ describe("members", () => {
             addressEntry(ipset("KUBE-IPVS-IPS", family), one),
             addressPortEntry(ipset("KUBE-CLUSTER-IP", family), one, protocol, port),
             addressPortAddressEntry(ipset("KUBE-LOOP-BACK", family), one, protocol, port, other),
+            networkEntry(ipset("KUBE-SERVICE-CIDR", family), cidr(one, 1 + (port % (length * 8)))),
+            markEntry(ipset("KUBE-LOCAL-MARK", family), one, protocol, port, port * 65_537, 0xffff_ffff),
             portEntry(ipset("KUBE-NODE-PORT-TCP", family), port),
           ];
         }),
@@ -229,9 +263,25 @@ describe("answers", () => {
       hashData,
     );
     expect(decodePart(part, new Map())).toEqual({
-      header: { name: "any", type: "hash:ip", family: 10, maxElements: 65_536, hashSize: 1024 },
+      header: { name: "any", type: "hash:ip", family: 10, marks: false, maxElements: 65_536, hashSize: 1024 },
       entries: [],
     });
+  });
+
+  test.each([
+    ["with the extension skbinfo", 0x40, true],
+    ["with counters and forceadd", 0x88, false],
+  ])("a header %s says that members may have marks: %s", (_, flags, marks) => {
+    const part = payload(attribute(2, text("any")), attribute(3, text("x")), nested(7, attribute(8, be32(flags))));
+    expect(decodePart(part, new Map())?.header?.marks).toBe(marks);
+  });
+
+  test("a member without a mark in a set that marks gives none", () => {
+    const member = [...four(1, "10.0.0.1"), ...attribute(4 | NET, be16(8)), ...attribute(7, [6])];
+    const part = payload(attribute(2, text(MARKS.name)), nested(8, nested(7, member)));
+    expect(decodePart(part, new Map([[MARKS.name, MARKS]]))?.entries).toEqual([
+      markEntry(MARKS, ip("10.0.0.1"), "TCP", 8, 0, 0),
+    ]);
   });
 
   test.each([

@@ -5,6 +5,8 @@ import * as naive from "../../../support/naive-netlink.ts";
 export interface FakeSet {
   type: string;
   family: number;
+  /** Flags of the extensions its members have. */
+  extensions: number;
   maxElements: number;
   hashSize: number;
   /** How many members it takes, whatever maxElements says: what memory allows, or the range of a set of ports. */
@@ -48,6 +50,7 @@ export class FakeIPSetKernel {
     const made = {
       type: "hash:ip",
       family: 2,
+      extensions: 0,
       maxElements: 65_536,
       hashSize: 1024,
       room: Number.POSITIVE_INFINITY,
@@ -113,7 +116,7 @@ export class FakeIPSetKernel {
   #create(name: string, type: string, family: number, data: readonly Attribute[]): number {
     if (this.sets.has(name)) return 17;
     const size = (attribute: number) => bigEndian(data.find((one) => one.type === attribute)?.value ?? []);
-    this.set(name, { type, family, hashSize: size(18), maxElements: size(19) });
+    this.set(name, { type, family, hashSize: size(18), maxElements: size(19), extensions: size(8) });
     return 0;
   }
 
@@ -144,6 +147,7 @@ export class FakeIPSetKernel {
       const size = [
         naive.attribute(18 + 0x4000, naive.be32(set.hashSize)),
         naive.attribute(19 + 0x4000, naive.be32(set.maxElements)),
+        ...(set.extensions === 0 ? [] : [naive.attribute(8 + 0x4000, naive.be32(set.extensions))]),
       ];
       const header = [
         naive.attribute(2, naive.text(each)),

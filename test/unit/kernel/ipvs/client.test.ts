@@ -40,7 +40,7 @@ const dest = (address: string, weight: number): naive.Bytes => [
     attribute(8, u32(6)),
   ),
 ];
-const MARKED = [...[1, 1, 0, 0], ...nested(1, attribute(1, u16(2)), attribute(5, u32(7)))];
+const STRANGE = [...[1, 1, 0, 0], ...nested(1, attribute(1, u16(2)), attribute(2, u16(50)))];
 
 /** A kernel that holds these virtual servers, each with one real server whose weight tells how it was read. */
 const ADDRESSES = ["10.0.0.1", "10.0.0.2"];
@@ -57,7 +57,7 @@ const replies = (it: naive.NaiveMessage): readonly naive.Bytes[] => {
   const isDump = (it.flags & 0x300) !== 0;
   const named = ADDRESSES.filter((address) => hasBytes(it.body, attribute(3, naive.ipv4(address))));
   if (it.body[0] === 8) return [...named.map(() => reply(dest("10.9.9.9", FROM_DUMP))), naive.done(it)];
-  if (isDump) return [...ADDRESSES.map((address) => reply(service(address))), reply(MARKED), naive.done(it)];
+  if (isDump) return [...ADDRESSES.map((address) => reply(service(address))), reply(STRANGE), naive.done(it)];
   if (named.length === 0) return [naive.verdict(it, 3)];
   return [...named.map((address) => reply(service(address))), ...accepting([it])];
 };

@@ -11,9 +11,11 @@ import {
   encodeServerOperation,
 } from "../../../../src/kernel/ipvs/codec.ts";
 import { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
-import { addressFromBytes, type IPAddress, parseAddress } from "../../../../src/model/address.ts";
+import { addressFromBytes, familyOf, type IPAddress, parseAddress } from "../../../../src/model/address.ts";
 import {
   type Forwarding,
+  markedServer,
+  parseVirtualServerKey,
   type RealServer,
   realServer,
   type Scheduler,
@@ -87,7 +89,32 @@ const DNS_ADDRESS = "fd00:96:0:0:0:0:0:a";
 const pod = realServer(ip("10.244.1.5"), 8443);
 const pod6 = realServer(ip("fd00:244::5"), 5353, 0);
 
+const marked4 = markedServer("IPv4", 7, "UDP", { scheduler: "sh" as Scheduler, flags: ["sh-fallback"] });
+const marked6 = markedServer("IPv6", 0xfffffffe, "TCP", { scheduler: "rr" as Scheduler });
+const byMark = (family: number, mark: number, ...rest: naive.Bytes[]) =>
+  nested(1, attribute(1, u16(family)), attribute(5, u32(mark)), ...rest);
+
 test.each<[string, naive.Bytes, naive.Bytes]>([
+  [
+    "add-virtual-server by firewall mark",
+    encoded((w) => encodeServerOperation(w, FAMILY, { kind: "add-virtual-server", server: marked4 })),
+    generic(FAMILY, 1, 1, byMark(2, 7, ...options("sh", 0x8, 0, ALL))),
+  ],
+  [
+    "update-virtual-server by firewall mark, IPv6",
+    encoded((w) => encodeServerOperation(w, FAMILY, { kind: "update-virtual-server", server: marked6 })),
+    generic(FAMILY, 1, 2, byMark(10, 0xfffffffe, ...options("rr", 0, 0, u32(128)))),
+  ],
+  [
+    "delete-real-server by firewall mark",
+    encoded((w) => encodeServerOperation(w, FAMILY, { kind: "delete-real-server", server: marked4, real: pod })),
+    generic(FAMILY, 1, 7, byMark(2, 7), dest(2, naive.ipv4("10.244.1.5"), 8443)),
+  ],
+  [
+    "get one server by firewall mark",
+    encoded((w) => encodeGetServer(w, FAMILY, parseVirtualServerKey(marked6.key))),
+    generic(FAMILY, 1, 4, byMark(10, 0xfffffffe)),
+  ],
   [
     "add-virtual-server",
     encoded((w) => encodeServerOperation(w, FAMILY, { kind: "add-virtual-server", server: web })),
@@ -177,7 +204,8 @@ test("a virtual server as the kernel tells it: a union of 16 bytes, HASHED set, 
 });
 
 test.each<[string, ReturnType<typeof message>, string]>([
-  ["by firewall mark", told(attribute(1, u16(2)), attribute(5, u32(7)), attribute(6, text("rr"))), "unnamed"],
+  ["by firewall mark of family 7", told(attribute(1, u16(7)), attribute(5, u32(7))), "malformed"],
+  ["by firewall mark 0, which is none", told(attribute(1, u16(2)), attribute(5, u32(0))), "unnamed"],
   ["of protocol ESP", told(named[0] ?? [], attribute(2, u16(50)), named[2] ?? [], named[3] ?? []), "unnamed"],
   ["without an address", told(named[0] ?? [], named[1] ?? [], named[3] ?? []), "malformed"],
   ["of family 7", told(attribute(1, u16(7)), ...named.slice(1)), "malformed"],
@@ -233,6 +261,8 @@ const anyAddress = fc
   .filter((address) => !address.startsWith("::ffff:"));
 const anyServer = fc
   .record({
+    // Of those by firewall mark the kernel does not keep the protocol.
+    mark: fc.option(fc.integer({ min: 1, max: 0xffffffff }), { nil: 0 }),
     protocol: fc.constantFrom<Protocol>("TCP", "UDP", "SCTP"),
     address: anyAddress,
     port: fc.nat(65_535),
@@ -245,14 +275,17 @@ const anyServer = fc
     persistenceSeconds: fc.nat(86_400),
     prefix: fc.nat(128),
   })
-  .map(({ protocol, address, port, chosen: [scheduler, flags], mask, persistenceSeconds, prefix }) => ({
-    ...virtualServer(protocol, address, port, {
+  .map(({ mark, protocol, address, port, chosen: [scheduler, flags], mask, persistenceSeconds, prefix }) => {
+    const options = {
       scheduler: scheduler as Scheduler,
       flags: flags.filter((_, bit) => (mask & (1 << bit)) !== 0),
-      persistenceSeconds,
-    }),
-    persistencePrefix: address.includes(":") ? prefix : prefix % 33,
-  }));
+    };
+    const made =
+      mark === 0
+        ? virtualServer(protocol, address, port, { ...options, persistenceSeconds })
+        : markedServer(familyOf(address), mark, "TCP", options);
+    return { ...made, persistencePrefix: address.includes(":") ? prefix : prefix % 33 };
+  });
 
 test("a virtual server that was encoded is decoded the same", () => {
   fc.assert(

@@ -16,6 +16,11 @@ TCP  [fd00:0096:0000:0000:0000:0000:0000:000a]:0050 mh persistent 1080000 800000
   -> [fd00:0244:0000:0000:0000:0000:0000:0006]:1F90      Route   100    0          0         
 FWM  00000007 rr 
   -> 0AF40105:20FB      Local   1      0          0         
+FWM  00000007 rr 
+  -> 0AF40105:20FB      Masq    1      0          0         
+FWM  FFFFFFFF rr ops 
+  -> [fd00:0244:0000:0000:0000:0000:0000:0006]:1F90      Masq    1      0          0         
+FWM  00000008 rr 
 `;
 
 const inShort = (text: string) =>
@@ -37,7 +42,11 @@ test("every virtual server comes with its real servers", () => {
     ],
     ["SCTP/10.96.0.10:53"],
     ["TCP/[fd00:96::a]:80", "[fd00:244::6]:8080 fd00:244::6 8080 direct 100 0 0"],
+    // Which family it is of, only a masqueraded real server tells.
     [undefined, "10.244.1.5:8443 10.244.1.5 8443 local 1 0 0"],
+    ["FWM/IPv4/7", "10.244.1.5:8443 10.244.1.5 8443 masquerade 1 0 0"],
+    ["FWM/IPv6/4294967295", "[fd00:244::6]:8080 fd00:244::6 8080 masquerade 1 0 0"],
+    [undefined],
   ]);
 });
 
@@ -53,6 +62,7 @@ test.each([
   ["an unknown word for forwarding", "TCP  0A600003:01BB rr  \n  -> 0AF40105:20FB      Teleport 1 0 0\n"],
   ["a short address", "TCP  0A6003:01BB rr  \n"],
   ["an address of no family", "TCP  [fd00:0096]:0050 rr \n"],
+  ["a mark that is none", "FWM  7 rr  \n"],
   ["a protocol of the future", "QUIC  0A600003:01BB rr  \n"],
   ["a count that is none", "TCP  0A600003:01BB rr  \n  -> 0AF40105:20FB      Masq    1      x          0         \n"],
 ])("%s is told, not skipped", (_, lines) => {
