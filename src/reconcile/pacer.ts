@@ -1,5 +1,6 @@
 import type { Clock } from "../model/clock.ts";
-import { KernelUnavailable, type Reconciler } from "./reconciler.ts";
+import { KernelUnavailable } from "./kernel-unavailable.ts";
+import type { Reconciler } from "./reconciler.ts";
 import { backoffMs } from "./refusals.ts";
 import type { LookReport, SyncReport } from "./sync-report.ts";
 

@@ -1,6 +1,5 @@
 import { type Keys, NO_KEYS } from "../desired/keys.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { Cidr } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
@@ -11,12 +10,15 @@ import { type Compared, Comparison } from "./comparison.ts";
 import type { Desired } from "./desired.ts";
 import { Draining, drains, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";
+import { KernelUnavailable } from "./kernel-unavailable.ts";
 import { KeySet, namesOf, type ObjectName } from "./key-set.ts";
 import { inSafeOrder } from "./order.ts";
 import { judge } from "./outcomes.ts";
 import { addWaiting, nothingPlanned, type Planned, type PlanView, plan, unlockedBy } from "./plan.ts";
+import type { ReconcilerDependencies, ReconcilerOptions } from "./reconciler-options.ts";
 import { Refusals } from "./refusals.ts";
 import { SLICE } from "./slices.ts";
+import { StaleFlows } from "./stale-flows.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
 import { Tally } from "./tally.ts";
 
@@ -30,30 +32,6 @@ const OPERATION_LIMIT = 500;
 const LOOK_LIMIT = 1_000;
 /** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
 const RETRY_LIMIT = 100;
-
-export interface ReconcilerOptions {
-  /** Virtual servers and addresses in these networks are never removed. */
-  readonly excludeCIDRs: readonly Cidr[];
-  /** How long an unwanted TCP real server may wait for its connections to end; 0 waits not at all. */
-  readonly drainTimeoutMs: number;
-  /** How often the connections of those that wait are counted. */
-  readonly drainCheckMs: number;
-}
-
-export interface ReconcilerDependencies {
-  readonly kernel: Kernel;
-  readonly desired: Desired;
-  readonly clock: Clock;
-  /** Makes the node ready; called before every whole look, since what contradicts us may be that it no longer is. */
-  readonly prepare: () => Promise<void>;
-  /** Resolves after the event loop had a turn. */
-  readonly nextTurn: () => Promise<void>;
-}
-
-/** The kernel did not answer; the cause says why. Everything else that is thrown here is a bug. */
-export class KernelUnavailable extends Error {
-  override readonly name = "KernelUnavailable";
-}
 
 /** Draining real servers that may go now. */
 type Due = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
@@ -91,6 +69,7 @@ export class Reconciler {
   readonly #draining: Draining;
   readonly #claims: Claims;
   readonly #belief: Belief;
+  readonly #flows = new StaleFlows();
   #open = false;
   #busy = false;
   /** Since the last look desired and held were compared, or are being compared. */
@@ -127,7 +106,7 @@ export class Reconciler {
     const isCompared = this.#compared && this.#comparison === undefined;
     if (!this.#belief.isKnown || !isCompared || this.#belief.doubted.size > 0 || this.#queue.size > 0) return 0;
     const drainAtMs = this.#draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
-    return Math.min(drainAtMs, this.#refusals.nextMs());
+    return Math.min(drainAtMs, this.#flows.nextMs(), this.#refusals.nextMs());
   }
 
   state(): ReconcileState {
@@ -168,6 +147,7 @@ export class Reconciler {
       const cut = this.#pending() > 0;
       await this.#carryOut(batch, this.#view(), flush);
       await this.#drain(flush);
+      await this.#forgetFlows(flush);
       return {
         startedAtMs,
         durationMs: this.#clock.now() - startedAtMs,
@@ -197,6 +177,7 @@ export class Reconciler {
       return await question();
     } catch (error) {
       this.#belief.lose();
+      this.#flows.doubt();
       throw new KernelUnavailable("Cannot ask the kernel", { cause: error });
     }
   }
@@ -248,6 +229,7 @@ export class Reconciler {
       const fresh = keys.take(more);
       // Whose it is must be settled before any of the evidence goes.
       for (const key of fresh.servers) if (view.held.server(key) !== undefined) this.#classify(key);
+      this.#flows.compare(fresh.servers, this.#desired);
       plan(fresh, view, planned);
     };
     const waiting = new KeySet();
@@ -276,7 +258,10 @@ export class Reconciler {
 
   #nextCompared(): Compared | undefined {
     const compared = this.#comparison?.next();
-    if (compared === undefined) this.#comparison = undefined;
+    if (compared === undefined) {
+      this.#comparison = undefined;
+      this.#flows.trust();
+    }
     return compared;
   }
 
@@ -305,6 +290,7 @@ export class Reconciler {
       const { done, refused } = judge(ordered, outcomes);
       for (const { name } of refused.values()) if (name.kind === "server") planned.reached.delete(name.key);
       this.#belief.held.fold(done, planned.reached);
+      this.#flows.note(ordered, this.#belief.held);
       for (const { name, contradicted } of refused.values()) this.#refuse(name, contradicted, flush.refused);
       flush.tally.add(ordered, outcomes);
       // What we have written to is ours, though nobody may want it by now and the member that names it may be refused.
@@ -366,6 +352,15 @@ export class Reconciler {
       if (held !== undefined && this.#desired.server(key) === undefined) keys.addresses.add(held.server.address);
     }
     return { keys, planned: plan(keys, view), atMs: this.#clock.now() };
+  }
+
+  /** Last, as a flow may begin anew until all is right; not within a comparison, as one list of flows then does for all. */
+  async #forgetFlows({ tally }: Flush): Promise<void> {
+    const operations = this.#comparison ? [] : this.#flows.plan(this.#desired, this.#belief.held, this.#clock.now());
+    if (operations.length === 0) return;
+    const outcomes = await this.#ask(() => this.#kernel.apply(operations));
+    this.#flows.settle(operations, outcomes, this.#clock.now());
+    tally.add(operations, outcomes);
   }
 
   #view(due?: Due): PlanView {

@@ -1,10 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { addressEntry, ipset } from "../../src/model/ipset.ts";
-import { parseVirtualServerKey, realServer, type Scheduler } from "../../src/model/ipvs.ts";
+import {
+  parseVirtualServerKey,
+  realServer,
+  realServerKey,
+  type Scheduler,
+  virtualServerKey,
+} from "../../src/model/ipvs.ts";
 import type { Operation, OperationKind } from "../../src/model/operation.ts";
 import { address } from "../support/desired.ts";
-import { naiveNode, type SmallPort, type SmallService } from "../support/naive-node.ts";
+import { ADDRESSES, naiveNode, type SmallPort, type SmallService } from "../support/naive-node.ts";
 import { FOREIGN, SyncWorld } from "../support/sync-world.ts";
 
 const { STRESS = "1" } = process.env;
@@ -41,6 +47,7 @@ const refuse = fc.record({
     "delete-real-server",
     "delete-virtual-server",
     "delete-entry",
+    "forget-flows",
   ),
   times: fc.nat(3),
 });
@@ -54,6 +61,7 @@ const lose = fc.record({ kind: fc.constant("lose"), after: fc.nat(8), restart: f
 const failReads = fc.record({ kind: fc.constant("failReads") });
 const meddle = fc.record({ kind: fc.constant("meddle"), how: fc.nat(7), pick });
 const look = fc.record({ kind: fc.constant("look") });
+const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(20) });
 const restart = fc.record({ kind: fc.constant("restart") });
 
 const anything = fc.oneof(
@@ -71,7 +79,8 @@ const anything = fc.oneof(
   refuse.filter(({ operation }) => operation !== "add-entry"),
 );
 
-type Command = typeof anything extends fc.Arbitrary<infer One> ? One : never;
+type CommandOf<Commands> = Commands extends fc.Arbitrary<infer One> ? One : never;
+type Command = CommandOf<typeof anything> | CommandOf<typeof send>;
 
 function nth<Item>(items: readonly Item[], index: number): Item | undefined {
   return items[index % Math.max(1, items.length)];
@@ -144,7 +153,31 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
     case "restart":
       world.restart();
       return;
+    case "send":
+      sendUdp(world, command.pick);
+      return;
   }
+}
+
+const NODE_IP = "192.168.1.10";
+/** Where a UDP client may send to, whether something serves it or not. */
+const UDP_FRONTENDS = [
+  ...ADDRESSES.flatMap((ip) => [53, 80].map((port) => [ip, port] as const)),
+  [NODE_IP, 30_001] as const,
+].map(([ip, port]) => virtualServerKey("UDP", address(ip), port));
+
+/**
+ * A UDP client of each frontend, which sends from one port: conntrack keeps the flow as it began, to a real server or, where
+ * no virtual server takes it, to the address itself. One without real servers refuses, and there is no flow.
+ */
+function sendUdp(world: SyncWorld, pick: number): void {
+  const to = nth(UDP_FRONTENDS, pick);
+  if (to === undefined || world.memory.flows().some((flow) => flow.to === to)) return;
+  const { address: ip, port } = parseVirtualServerKey(to);
+  const isLocal = ip === NODE_IP || world.memory.addresses().includes(ip);
+  const state = isLocal ? world.memory.servers().get(to) : undefined;
+  const from = state === undefined ? realServerKey(ip, port) : nth([...state.reals.keys()], pick);
+  if (from !== undefined) world.memory.addFlow({ to, from });
 }
 
 test("whatever happens, in the end the kernel holds exactly what is wanted and is left alone", async () => {
@@ -159,6 +192,41 @@ test("whatever happens, in the end the kernel holds exactly what is wanted and i
       world.expectRight();
       await world.look();
       expect(await world.flush()).toEqual([]);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("in the end every flow goes where its virtual server would send it now, though nobody looks and whatever is lost", async () => {
+  const dns: fc.Arbitrary<SmallService> = fc.record({
+    ip: fc.constant(0),
+    ports: fc.constantFrom(0, 30_001).map((nodePort) => [{ protocol: "UDP", port: 53, nodePort }]),
+    pods: fc.uniqueArray(fc.nat(2), { maxLength: 2 }),
+    affinity: fc.constant(false),
+  });
+  const command = fc.oneof(
+    { arbitrary: fc.record({ kind: fc.constant("change"), name, to: fc.option(dns, { nil: undefined }) }), weight: 4 },
+    { arbitrary: flush, weight: 4 },
+    { arbitrary: send, weight: 4 },
+    { arbitrary: lose, weight: 2 },
+    refuse,
+    failReads,
+    restart,
+    wait,
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(command, { maxLength: 30 }), async (script) => {
+      const world = await SyncWorld.create();
+      for (const step of script) await play(world, step);
+      world.memory.heal();
+      world.quiet();
+      await world.settle();
+      const strays = world.memory.flows().filter(({ to, from }) => {
+        const state = world.memory.servers().get(to);
+        return state !== undefined && !state.reals.has(from);
+      });
+      expect(strays).toEqual([]);
+      expect(world.kernel.violations).toEqual([]);
     }),
     { numRuns: RUNS },
   );

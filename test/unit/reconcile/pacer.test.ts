@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { KernelUnavailable } from "../../../src/reconcile/kernel-unavailable.ts";
 import { Pacer } from "../../../src/reconcile/pacer.ts";
-import { KernelUnavailable } from "../../../src/reconcile/reconciler.ts";
 import type { SyncReport } from "../../../src/reconcile/sync-report.ts";
 import { HandClock, settle } from "../../support/api/hand-clock.ts";
 import { syncReport } from "../serve/reports.ts";

@@ -14,7 +14,8 @@ import {
 import { describeOperation, type Operation } from "../../../src/model/operation.ts";
 import { RealServers } from "../../../src/model/real-servers.ts";
 import { serviceName } from "../../../src/model/service.ts";
-import { Reconciler, type ReconcilerOptions } from "../../../src/reconcile/reconciler.ts";
+import { Reconciler } from "../../../src/reconcile/reconciler.ts";
+import type { ReconcilerOptions } from "../../../src/reconcile/reconciler-options.ts";
 import type { DriftCount } from "../../../src/reconcile/sync-report.ts";
 import { address, network } from "../../support/desired.ts";
 import { type SmallPort, type SmallService, smallWants } from "../../support/naive-node.ts";
@@ -169,7 +170,10 @@ describe("draining", () => {
     await world.flush();
     connect(1, POD1, "UDP/10.96.0.1:53" as VirtualServerKey);
     world.change("a/dns", web([1], [udp(53)]));
-    expect(await flushed()).toEqual(['delete-real-server real server "10.244.0.1:8080" of "UDP/10.96.0.1:53"']);
+    expect(await flushed()).toEqual([
+      'delete-real-server real server "10.244.0.1:8080" of "UDP/10.96.0.1:53"',
+      'forget-flows flows to "UDP/10.96.0.1:53"',
+    ]);
   });
 
   test("a deleted Service with one connection keeps address, virtual servers and members until it ends", async () => {
@@ -350,6 +354,91 @@ describe("refusals", () => {
   });
 });
 
+describe("flows", () => {
+  const DNS = "UDP/10.96.0.1:53" as VirtualServerKey;
+  const SELF = "10.96.0.1:53" as RealServerKey;
+  const send = (from: RealServerKey) => world.memory.addFlow({ to: DNS, from });
+  const answered = () => world.memory.flows().map(({ from }) => from);
+
+  test("begun before there was a virtual server are forgotten when it and its address are there", async () => {
+    send(SELF);
+    world.change("a/dns", web([0], [udp(53)]));
+    expect((await flushed()).slice(-2)).toEqual([
+      'bind-address address "10.96.0.1"',
+      'forget-flows flows to "UDP/10.96.0.1:53"',
+    ]);
+    expect(answered()).toEqual([]);
+  });
+
+  test("are forgotten with the last real server and with the whole Service, and those that go right are kept", async () => {
+    world.change("a/dns", web([0, 1], [udp(53)]));
+    await world.flush();
+    send(POD1);
+    send(POD2);
+    world.change("a/dns", web([1], [udp(53)]));
+    await world.flush();
+    expect(answered()).toEqual([POD2]);
+    world.change("a/dns", web([], [udp(53)]));
+    await world.flush();
+    expect(answered()).toEqual([]);
+    world.change("a/dns", web([1], [udp(53)]));
+    await world.flush();
+    send(POD2);
+    world.change("a/dns", undefined);
+    await world.flush();
+    expect(answered()).toEqual([]);
+  });
+
+  test("begun while the address was refused are forgotten when it is bound at last", async () => {
+    world.memory.refuse(({ kind }) => kind === "bind-address", "ENOMEM", 1);
+    world.change("a/dns", web([0], [udp(53)]));
+    await world.flush();
+    send(SELF);
+    await world.settle();
+    expect(answered()).toEqual([]);
+  });
+
+  test("that cannot be forgotten are tried again every five seconds, and hold up nothing", async () => {
+    world.memory.refuse(({ kind }) => kind === "forget-flows", "EINVAL", 2);
+    send(SELF);
+    world.change("a/dns", web([0], [udp(53)]));
+    await world.flush();
+    expect(world.lastSync).toMatchObject({ clean: false, pending: 0, state: { refusedKeys: 0, oldestPendingMs: 0 } });
+    world.change("a/web", web([0]));
+    await world.flush();
+    expect(world.lastSync?.operations.map(({ kind }) => kind)).not.toContain("forget-flows");
+    for (const errno of ["EINVAL", ""]) {
+      expect(world.reconciler.workAtMs()).toBe(world.nowMs + 5_000);
+      world.nowMs += 5_000;
+      await world.flush();
+      expect(world.lastSync?.operations).toEqual([{ kind: "forget-flows", errno, count: 1 }]);
+    }
+    expect(answered()).toEqual([]);
+    expect(world.reconciler.workAtMs()).toBe(Number.POSITIVE_INFINITY);
+    world.expectRight();
+  });
+
+  test("are judged once more after a restart, as nobody knows whether that was done before", async () => {
+    world.change("a/dns", web([0], [tcp(53), udp(53)]));
+    await world.flush();
+    send(SELF);
+    world.restart();
+    expect(await flushed()).toEqual(['forget-flows flows to "UDP/10.96.0.1:53"']);
+    expect(answered()).toEqual([]);
+    expect(await flushed()).toEqual([]);
+  });
+
+  test("to what is not ours are never touched", async () => {
+    const foreign = virtualServer("UDP", address("192.0.2.1"), 53, { scheduler: "rr" as Scheduler });
+    world.kernel.meddle({ kind: "add-virtual-server", server: foreign });
+    world.memory.addFlow({ to: foreign.key, from: POD1 });
+    world.change("a/dns", web([0], [udp(53)]));
+    await world.look();
+    await world.settle();
+    expect(world.memory.flows()).toEqual([{ to: foreign.key, from: POD1 }]);
+  });
+});
+
 describe("looking", () => {
   test("what others changed is counted by object and kind, and mended by the next flush", async () => {
     world.change("a/web", web([0, 1]));
@@ -384,7 +473,7 @@ describe("looking", () => {
   });
 
   test("a restart on a kernel that is right writes nothing", async () => {
-    world.change("a/web", web([0, 1], [tcp(80, 30001), udp(53)]));
+    world.change("a/web", web([0, 1], [tcp(80, 30001)]));
     await world.flush();
     world.restart();
     expect(await flushed()).toEqual([]);

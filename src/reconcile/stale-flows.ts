@@ -1,0 +1,102 @@
+import type { Outcome } from "../kernel/kernel.ts";
+import type { VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import type { ForgetFlows, Operation } from "../model/operation.ts";
+import { RealServers } from "../model/real-servers.ts";
+import type { Desired } from "./desired.ts";
+import type { HeldState } from "./held-state.ts";
+
+/** How long those wait that the kernel would not forget. */
+const RETRY_MS = 5_000;
+
+/**
+ * The virtual servers to which there may be flows that go elsewhere than to their real servers. A client that goes on
+ * sending from one port, as UDP clients do, keeps its flow alive in conntrack, and IPVS rewrites no flow that conntrack
+ * knows already. So flows are forgotten
+ * - when a real server has gone, or the whole virtual server: before, IPVS would drop the client's next packet
+ * - when a virtual server is new, or its address: what clients sent before was not for IPVS, and its flow is not masqueraded
+ *
+ * TCP needs none of this: a connection to a real server that is gone is over, and a refused one leaves no flow.
+ */
+export class StaleFlows {
+  readonly #servers = new Set<VirtualServerKey>();
+  #isUnsure = true;
+  #fromMs = 0;
+
+  /** Operations may have been done and their flows not seen to: before our start, or before the transport was lost. */
+  doubt(): void {
+    this.#isUnsure = true;
+  }
+
+  /** What was in doubt is suspected now. */
+  trust(): void {
+    this.#isUnsure = false;
+  }
+
+  /** While in doubt, suspects the flows to all of these that are wanted. */
+  compare(keys: Iterable<VirtualServerKey>, desired: Desired): void {
+    if (!this.#isUnsure) return;
+    for (const key of keys) {
+      const want = desired.server(key);
+      if (want !== undefined) this.#suspect(want.server);
+    }
+  }
+
+  /** Takes in what was asked of the kernel, its answers folded into `held`. A refusal may mean that it was so already. */
+  note(operations: Iterable<Operation>, held: HeldState): void {
+    for (const operation of operations) {
+      switch (operation.kind) {
+        case "add-virtual-server":
+        case "delete-virtual-server":
+        case "delete-real-server":
+          this.#suspect(operation.server);
+          break;
+        case "bind-address":
+          for (const key of held.serversAt(operation.address)) this.#suspectHeld(key, held);
+          break;
+        case "update-virtual-server":
+        case "add-real-server":
+        case "update-real-server":
+        case "unbind-address":
+        case "add-entry":
+        case "delete-entry":
+        case "forget-flows":
+          break;
+      }
+    }
+  }
+
+  /** When there is something to forget; Infinity without. */
+  nextMs(): number {
+    return this.#servers.size === 0 ? Number.POSITIVE_INFINITY : this.#fromMs;
+  }
+
+  /** What is to be forgotten now. Of a virtual server that is wanted and not there, nothing: its flows count when it is. */
+  plan(desired: Desired, held: HeldState, nowMs: number): ForgetFlows[] {
+    if (nowMs < this.#fromMs) return [];
+    const operations: ForgetFlows[] = [];
+    for (const to of this.#servers) {
+      const have = held.server(to);
+      if (have === undefined && desired.server(to) !== undefined) this.#servers.delete(to);
+      else operations.push({ kind: "forget-flows", to, keep: have?.reals ?? RealServers.NONE });
+    }
+    return operations;
+  }
+
+  /** Takes in what became of that; the refused ones are tried again later. */
+  settle(operations: readonly ForgetFlows[], outcomes: readonly Outcome[], nowMs: number): void {
+    for (const [index, { to }] of operations.entries()) {
+      if (outcomes[index]?.ok === true) this.#servers.delete(to);
+      else this.#fromMs = nowMs + RETRY_MS;
+    }
+  }
+
+  #suspect({ key, protocol, port }: VirtualServer): void {
+    // Port 0: it is asked for by firewall mark, and no flow names it.
+    if (protocol !== "TCP" && port !== 0) this.#servers.add(key);
+  }
+
+  #suspectHeld(key: VirtualServerKey, held: HeldState): void {
+    const have = held.server(key);
+    if (have !== undefined) this.#suspect(have.server);
+  }
+}
