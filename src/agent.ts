@@ -30,6 +30,11 @@ import { kernelFailureNotice, nodeWarningNotice, rejectionNotice, startNotice } 
 
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;
+/**
+ * How long all else waits for the list of Nodes. Without the Node its zone is unknown, so that hints would be ignored and
+ * connections made to far endpoints; but a list that is never allowed must not cost the node its Services.
+ */
+const NODE_PATIENCE_MS = 10_000;
 /** Services computed in one turn of the event loop: some 3 ms with ten endpoints each. */
 const SERVICES_PER_TURN = 200;
 
@@ -63,6 +68,8 @@ export class Agent {
   readonly #pacer: Pacer;
   #nodeAddresses: readonly IPAddress[] = [];
   #health: HealthFacts;
+  /** The addresses of this node were read once. */
+  #isPrepared = false;
   #isAdvancing = false;
   #isOpen = false;
   /** When the changes were made that the kernel is not yet programmed for. */
@@ -71,6 +78,8 @@ export class Agent {
   /** What the node refuses to Services, as it was last told. */
   #refused: ReadonlySet<string> = new Set();
   readonly #startedAtMs: number;
+  /** When the first lists of Services and EndpointSlices were in. */
+  #listedAtMs = Number.POSITIVE_INFINITY;
 
   constructor(config: Config, setup: NodeSetup, parts: AgentParts) {
     this.#config = config;
@@ -121,6 +130,7 @@ export class Agent {
   accept(event: ClusterEvent): void {
     const touched = this.#state.apply(event);
     this.#count(event, touched);
+    if (this.#state.table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#parts.clock.now());
     if (isAboutNode(event)) this.#refreshFacts();
     this.#advance();
   }
@@ -135,7 +145,7 @@ export class Agent {
   /** The answer of a health endpoint. */
   probe(probe: Probe): HealthAnswer {
     const { clock, metrics, missing } = this.#parts;
-    const facts = { ...this.#health, missing: this.#state.table.listed ? "" : missing() || "unknown" };
+    const facts = { ...this.#health, missing: this.#areListsIn() ? "" : missing() || "unknown" };
     const answer = answerProbe(probe, facts, clock.now(), -new Date(clock.now()).getTimezoneOffset());
     metrics.recordProbe(probe, answer);
     return answer;
@@ -166,9 +176,16 @@ export class Agent {
     }
   }
 
+  /** As long as this is not so, a look comes after every sync period and asks again. */
+  #areListsIn(): boolean {
+    const isNodeListed = this.#state.table.isListed("nodes");
+    return isNodeListed ? this.#state.table.listed : this.#parts.clock.now() >= this.#listedAtMs + NODE_PATIENCE_MS;
+  }
+
   /** Works off stale Services in slices, one worker at a time; opens the reconciler when the first lists are worked off. */
   #advance(): void {
-    if (this.#isAdvancing || !this.#state.table.listed) return;
+    // Before its addresses are read, the node might be made to give them to a Service.
+    if (this.#isAdvancing || !this.#isPrepared || !this.#areListsIn()) return;
     this.#isAdvancing = true;
     // A bug in here ends the process, as an unhandled rejection: a restart looks and carries on.
     void this.#advanceAll();
@@ -215,6 +232,7 @@ export class Agent {
     }
     for (const family of failedRules) metrics.recordRestoreFailure(family);
     this.#nodeAddresses = await kernel.nodeAddresses();
+    this.#isPrepared = true;
     this.#refreshFacts();
     this.#advance();
   }

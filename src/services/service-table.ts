@@ -93,9 +93,14 @@ export class ServiceTable {
     return [...byText.values()].sort((a, b) => (a.text < b.text ? -1 : 1));
   }
 
-  /** Whether the first lists of Services and EndpointSlices are in. Before that, absence means nothing. */
+  /** Whether the first list of the resource is in. Before that, absence means nothing. */
+  isListed(resource: Resource): boolean {
+    return this.#listed.has(resource);
+  }
+
+  /** Whether the first lists of Services and EndpointSlices are in. */
   get listed(): boolean {
-    return this.#listed.has("services") && this.#listed.has("endpointslices");
+    return this.isListed("services") && this.isListed("endpointslices");
   }
 
   #upsertService(service: Service): readonly ServiceName[] {

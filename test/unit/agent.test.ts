@@ -1,0 +1,146 @@
+import { setImmediate } from "node:timers/promises";
+import { Registry } from "prom-client";
+import { expect, test } from "vitest";
+import { Agent } from "../../src/agent.ts";
+import { readConfig } from "../../src/config.ts";
+import type { Outcome } from "../../src/kernel/kernel.ts";
+import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
+import { FAMILIES } from "../../src/model/address.ts";
+import type { Operation } from "../../src/model/operation.ts";
+import { nodeSetup } from "../../src/node-setup.ts";
+import { Metrics } from "../../src/serve/metrics.ts";
+import type { Resource } from "../../src/services/events.ts";
+import { HandClock } from "../support/api/hand-clock.ts";
+import { SILENT_LOGGER } from "../support/api/silent-logger.ts";
+import { clusterNode, type ServiceSpec, type SliceSpec, service, slice } from "../support/builders.ts";
+import { address } from "../support/desired.ts";
+
+/** A kernel that remembers what it was asked to do. */
+class RememberingKernel extends MemoryKernel {
+  readonly asked: Operation[] = [];
+
+  override apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
+    this.asked.push(...operations);
+    return super.apply(operations);
+  }
+}
+
+/** The agent of node n1, at work on a kernel in memory until it is disposed of. */
+class RunningAgent implements AsyncDisposable {
+  readonly kernel = new RememberingKernel();
+  readonly clock = new HandClock();
+  readonly #agent: Agent;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  /** The first `unreadable` attempts to read the kernel fail. */
+  constructor({ nodeAddresses = ["192.168.1.10"], unreadable = 0 } = {}) {
+    this.kernel.setNodeAddresses(nodeAddresses.map(address));
+    this.kernel.failReads(unreadable);
+    const { config } = readConfig({ nodeName: { source: "--node-name", text: "n1" } });
+    const setup = nodeSetup(config, { families: FAMILIES, cpus: 1, kernelRelease: "6.1.0" });
+    const metrics = new Metrics({
+      registry: new Registry(),
+      families: FAMILIES,
+      netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
+    });
+    this.#agent = new Agent(config, setup, {
+      kernel: this.kernel,
+      clock: this.clock,
+      logger: SILENT_LOGGER,
+      metrics,
+      nextTurn: () => setImmediate(),
+      missing: () => "what the source waits for",
+      apiServers: () => [],
+      tell: () => {},
+      random: () => 0.5,
+    });
+    this.#running = this.#agent.run(this.#stop.signal);
+  }
+
+  service(name: string, said: ServiceSpec): void {
+    this.#agent.accept({ kind: "service-upserted", service: service(name, said) });
+  }
+
+  slice(name: string, said: SliceSpec): void {
+    this.#agent.accept({ kind: "slice-upserted", slice: slice(name, said) });
+  }
+
+  node(zone: string): void {
+    this.#agent.accept({ kind: "node-upserted", node: clusterNode("n1", { zone }) });
+  }
+
+  listed(...resources: readonly Resource[]): void {
+    for (const resource of resources) this.#agent.accept({ kind: "listed", resource });
+  }
+
+  isReady(): boolean {
+    return this.#agent.probe("readyz").status === 200;
+  }
+
+  /** Lets so much time pass, and all be done that can be done by then. */
+  async rest(ms = 0): Promise<void> {
+    await this.clock.advance(ms);
+    for (let turn = 0; turn < 50; turn++) await setImmediate();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}
+
+const HINTED: SliceSpec = {
+  endpoints: [
+    { ip: "10.244.1.5", ready: true, zones: ["a"] },
+    { ip: "10.244.2.5", ready: true, zones: ["b"] },
+  ],
+};
+
+function told(agent: RunningAgent): void {
+  agent.slice("shop/web-1", HINTED);
+  agent.service("shop/web", { ip: "10.96.0.10" });
+  agent.listed("endpointslices", "services");
+}
+
+const NEAR = "-A -t 10.96.0.10:80 -s rr\n-a -t 10.96.0.10:80 -r 10.244.1.5:8080 -m -w 1";
+const ALL = `${NEAR}\n-a -t 10.96.0.10:80 -r 10.244.2.5:8080 -m -w 1`;
+
+test("Services wait for the Node, so that no connection is made out of its zone (G-44)", async () => {
+  await using agent = new RunningAgent();
+  told(agent);
+  await agent.rest(1_000);
+  expect(agent.kernel.asked).toEqual([]);
+  expect(agent.isReady()).toBe(false);
+  agent.node("a");
+  agent.listed("nodes");
+  await agent.rest();
+  expect(agent.kernel.ipvsadm().trim()).toBe(NEAR);
+  expect(JSON.stringify(agent.kernel.asked)).not.toContain("10.244.2.5");
+  expect(agent.isReady()).toBe(true);
+});
+
+test("a list of Nodes without this one holds up nobody", async () => {
+  await using agent = new RunningAgent();
+  agent.listed("nodes");
+  told(agent);
+  await agent.rest();
+  expect(agent.kernel.ipvsadm().trim()).toBe(ALL);
+});
+
+test("a list of Nodes that never comes holds Services up for a minute at most", async () => {
+  await using agent = new RunningAgent();
+  told(agent);
+  await agent.rest(60_000);
+  expect(agent.kernel.ipvsadm().trim()).toBe(ALL);
+});
+
+test("nothing is programmed before the node's own addresses are read", async () => {
+  await using agent = new RunningAgent({ unreadable: 3 });
+  agent.service("shop/thief", { ip: "192.168.1.10" });
+  agent.listed("nodes");
+  told(agent);
+  await agent.rest(600_000);
+  expect(agent.kernel.ipvsadm().trim()).toBe(ALL);
+  expect(JSON.stringify(agent.kernel.asked)).not.toContain("192.168.1.10");
+});
