@@ -103,8 +103,8 @@ export class TestNode implements AsyncDisposable {
   }
 
   /** Starts a server in a pod, or on the node as a pod of its network; it serves when this resolves. */
-  async serve({ namespace }: Host, name: string): Promise<ChildProcess> {
-    const server = namespace.start(["perl", POD_SERVER, name, ...this.#ports]);
+  async serve({ namespace, ip, ip6 }: Host, name: string): Promise<ChildProcess> {
+    const server = namespace.start(["perl", POD_SERVER, "--at", `${ip},${ip6}`, name, ...this.#ports]);
     await firstLine(server);
     return server;
   }

@@ -22,7 +22,7 @@ export interface ClusterOptions {
 
 type EndpointState = Exclude<EndpointSpec, string>;
 
-/** A pod as an endpoint: by its name ready, or with more said. */
+/** A pod as an endpoint: by its name ready, or with more said. The name of a node is for a pod of the node's network. */
 export type PodEndpoint = string | ({ readonly pod: string } & Omit<EndpointState, "ip" | "node">);
 
 export type SliceMore = Pick<SliceSpec, "service" | "ports" | "labels">;
@@ -111,7 +111,9 @@ export class Cluster implements AsyncDisposable {
 
   #endpoint(said: PodEndpoint, family: "ip" | "ip6"): EndpointState {
     const { pod, ...state } = typeof said === "string" ? { pod: said } : said;
-    return { ip: this.pod(pod)[family], node: this.nodeOf(pod).name, ready: true, ...state };
+    const node = this.nodes.find(({ name }) => name === pod);
+    const at = node === undefined ? { host: this.pod(pod), node: this.nodeOf(pod) } : { host: node.node, node };
+    return { ip: at.host[family], node: at.node.name, ready: true, ...state };
   }
 
   /** Starts the agents of all nodes that have none; they have done their first sync when this resolves. */

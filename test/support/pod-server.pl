@@ -1,15 +1,21 @@
 #!/usr/bin/perl
 # A pod: one process that answers on several ports with its name and the client's address as it arrived here.
-#   pod-server.pl NAME tcp:8080 tcp:8443 udp:5353 ...
+#   pod-server.pl [--at ADDRESS,ADDRESS] NAME tcp:8080 tcp:8443 udp:5353 ...
+# at these addresses, else at all: UDP then answers from the one that the route back prefers, which on a node may be another.
 # TCP answers each line with "NAME CLIENT", an HTTP/1.1 GET or HEAD with JSON and keep-alive; UDP each datagram with
 # "NAME CLIENT"; filled up with blanks to what was asked with. Both families. Prints "ready" when all ports are open. Needs perl-base only.
 use strict;
 use warnings;
 use IO::Select;
-use Socket qw(:DEFAULT SOCK_NONBLOCK IPPROTO_IPV6 IPV6_V6ONLY inet_ntop unpack_sockaddr_in6 pack_sockaddr_in6 IN6ADDR_ANY);
+use Socket qw(:DEFAULT SOCK_NONBLOCK IPPROTO_IPV6 IPV6_V6ONLY inet_ntop inet_pton unpack_sockaddr_in6 pack_sockaddr_in6);
 
+my @addresses = '::';
+if (($ARGV[0] // '') eq '--at') {
+    @addresses = map { /:/ ? $_ : "::ffff:$_" } split /,/, $ARGV[1];
+    splice @ARGV, 0, 2;
+}
 my ($name, @ports) = @ARGV;
-die "usage: pod-server.pl NAME (tcp|udp):PORT...\n" unless @ports;
+die "usage: pod-server.pl [--at ADDRESS,...] NAME (tcp|udp):PORT...\n" unless @ports;
 $| = 1;
 $SIG{PIPE} = 'IGNORE';
 
@@ -19,14 +25,7 @@ my %connections;    # by file number: port, client, bytes not answered yet, whet
 
 for my $spec (@ports) {
     my ($protocol, $port) = $spec =~ /^(tcp|udp):(\d+)$/ or die "pod-server.pl: \"$spec\" is not tcp:PORT or udp:PORT\n";
-    my $type = $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
-    socket(my $socket, AF_INET6, $type | SOCK_NONBLOCK, 0) or die "pod-server.pl: socket: $!\n";
-    setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
-    setsockopt($socket, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    bind($socket, pack_sockaddr_in6($port, IN6ADDR_ANY)) or die "pod-server.pl: $spec: $!\n";
-    listen($socket, 128) if $protocol eq 'tcp';
-    $listeners{ fileno $socket } = { protocol => $protocol, port => $port };
-    $select->add($socket);
+    open_port($protocol, $port, $_) for @addresses;
 }
 print "ready\n";
 
@@ -37,6 +36,18 @@ while (1) {
         elsif ($listener->{protocol} eq 'tcp')  { accept_all($socket, $listener->{port}) }
         else                                    { answer_datagrams($socket) }
     }
+}
+
+sub open_port {
+    my ($protocol, $port, $address) = @_;
+    my $type = $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
+    socket(my $socket, AF_INET6, $type | SOCK_NONBLOCK, 0) or die "pod-server.pl: socket: $!\n";
+    setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
+    setsockopt($socket, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    bind($socket, pack_sockaddr_in6($port, inet_pton(AF_INET6, $address))) or die "pod-server.pl: $protocol:$port at $address: $!\n";
+    listen($socket, 128) if $protocol eq 'tcp';
+    $listeners{ fileno $socket } = { protocol => $protocol, port => $port };
+    $select->add($socket);
 }
 
 sub address_text {

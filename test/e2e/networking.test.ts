@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { allAnswered } from "../support/answers.ts";
+import { serviceObject } from "../support/builders.ts";
+import { FAMILY_CASES, vips } from "../support/families.ts";
+import { Cluster } from "../support/nodes.ts";
+
+/**
+ * Every way to a Service in a cluster of two nodes: from pods, nodes, endpoints and outside, to ClusterIPs and NodePorts,
+ * over TCP and UDP, to pods and to processes of the nodes. Pods a and b are on the first node, c and d on the second.
+ */
+let cluster: Cluster;
+
+const PROTOCOLS = ["tcp", "udp"] as const;
+const PORTS = [
+  { name: "tcp", port: 80 },
+  { name: "udp", port: 80, protocol: "UDP" },
+];
+const TARGETS = [
+  { name: "tcp", port: 8080 },
+  { name: "udp", port: 8080, protocol: "UDP" },
+];
+
+/** A Service with NodePort 30000 + n on these pods. */
+function service(n: number, pods: readonly string[], affinity: { readonly affinity?: number } = {}) {
+  return [
+    serviceObject(`shop/s${n}`, {
+      ip: vips(n),
+      ports: PORTS.map((port) => ({ ...port, nodePort: 30_000 + n })),
+      ...affinity,
+    }),
+    ...cluster.slices(`shop/s${n}`, pods, { ports: TARGETS }),
+  ];
+}
+
+beforeAll(async () => {
+  cluster = await Cluster.create({
+    nodes: [{ pods: ["a", "b"] }, { pods: ["c", "d"] }],
+    ports: ["tcp:8080", "udp:8080"],
+  });
+  await Promise.all(cluster.nodes.map((node) => node.serve(node.node, node.name)));
+  await cluster.start();
+  await cluster.apply("all", [
+    ...service(1, ["a", "c"]),
+    ...service(2, ["node-1", "node-2"]),
+    ...service(3, ["a", "b", "c"], { affinity: 3 }),
+  ]);
+});
+
+afterAll(() => cluster?.[Symbol.asyncDispose]());
+
+describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
+  const node = (number: number) => cluster.node(number).node;
+  const outside = (number: number) => cluster.node(number).outside;
+
+  describe.each([
+    ["pods", 1, ["a", "c"]],
+    ["processes of the nodes", 2, ["node-1", "node-2"]],
+  ] as const)("a Service of %s", (_kind, n, endpoints) => {
+    const each = (count: number) => allAnswered(Object.fromEntries(endpoints.map((name) => [name, count])));
+
+    test.each(PROTOCOLS)("answers pods, endpoints and nodes at its ClusterIP by %s", async (protocol) => {
+      for (const from of ["a", "b", "c", "d", node(1), node(2)])
+        expect(await cluster.client(from).request(protocol, vip(n), 80, 4)).toEqual(each(2));
+    });
+
+    test.each(PROTOCOLS)("answers pods, endpoints, nodes and outside at its NodePort by %s", async (protocol) => {
+      for (const from of ["a", "b", "c", "d", node(1), node(2), outside(1), outside(2)])
+        for (const to of [node(1), node(2)])
+          expect(await cluster.client(from).request(protocol, ip(to), 30_000 + n, 2)).toEqual(each(1));
+    });
+
+    test.each(PROTOCOLS)("answers requests of 2,000 bytes by %s with as many", async (protocol) => {
+      const large = { bytes: 2_000 };
+      for (const from of ["b", "d"])
+        expect(await cluster.client(from).request(protocol, vip(n), 80, 4, large)).toEqual(each(2));
+      expect(await cluster.client(outside(2)).request(protocol, ip(node(2)), 30_000 + n, 4, large)).toEqual(each(2));
+    });
+  });
+
+  test("an endpoint that reaches itself sees its node as the client, another endpoint sees the pod", async () => {
+    for (const protocol of PROTOCOLS) {
+      const { answers, clients } = await cluster.client("a").request(protocol, vip(1), 80, 4);
+      expect(answers).toEqual({ a: 2, c: 2 });
+      expect(clients).toEqual({ [ip(cluster.node(1).gateway)]: 2, [ip(cluster.pod("a"))]: 2 });
+    }
+  });
+
+  test.each(PROTOCOLS)("session affinity keeps clients at one endpoint by %s", async (protocol) => {
+    const asked = [
+      await cluster.client("d").request(protocol, vip(3), 80, 15),
+      await cluster.client(node(2)).request(protocol, vip(3), 80, 15),
+      await cluster.client(outside(1)).request(protocol, ip(node(1)), 30_003, 15),
+    ];
+    for (const { answers, errors } of asked)
+      expect({ errors, counts: Object.values(answers) }).toEqual({ errors: {}, counts: [15] });
+  });
+
+  test("session affinity is switched on and off in place, at ClusterIPs and NodePorts", async () => {
+    const ask = async () => {
+      const asked = [
+        await cluster.client("d").tcp(vip(4), 80, 12),
+        await cluster.client(outside(1)).tcp(ip(node(1)), 30_004, 12),
+      ];
+      return asked.map(({ answers, errors }) => ({ pods: Object.keys(answers).length, errors }));
+    };
+    const [spread, stuck] = [
+      { pods: 3, errors: {} },
+      { pods: 1, errors: {} },
+    ];
+    for (const [affinity, expected] of [
+      [{}, spread],
+      [{ affinity: 600 }, stuck],
+      [{}, spread],
+    ] as const) {
+      await cluster.apply("switching", service(4, ["a", "b", "c"], affinity));
+      expect(await ask()).toEqual([expected, expected]);
+    }
+  });
+});
+
+test("session affinity ends when a client has been away for its timeout", async () => {
+  // What a datagram leaves behind holds on to its client's affinity: for five minutes unless IPVS is told less.
+  await Promise.all(cluster.nodes.map((member) => member.prints("ipvsadm --set 0 0 1")));
+  const { node, outside } = cluster.node(2);
+  const ways = FAMILY_CASES.flatMap(([, { vip, ip }]) => [
+    () => cluster.client("b").udp(vip(3), 80),
+    () => cluster.client(outside).udp(ip(node), 30_003),
+  ]);
+  const ask = () => Promise.all(ways.map(async (way) => Object.keys((await way()).answers)[0]));
+  const first = await ask();
+  await sleep(2_000);
+  expect(await ask()).toEqual(first);
+  await sleep(4_500);
+  for (const [index, pod] of (await ask()).entries()) expect(pod).not.toBe(first[index]);
+});
+
+test("the URLs of kube-proxy answer: /healthz with the time of its last update, /proxyMode with its mode", async () => {
+  const client = cluster.client(cluster.node(1).node);
+  const { status, body } = await client.get("127.0.0.1", 10_256, "/healthz");
+  expect({ status, body }).toEqual({ status: 200, body: expect.stringContaining("lastUpdated") });
+  expect(await client.get("127.0.0.1", 10_249, "/proxyMode")).toEqual({ status: 200, body: "ipvs" });
+});
