@@ -35,6 +35,13 @@ export const deployedConfigMap = () => deployed("ConfigMap") as V1ConfigMap;
 export const deployedClusterRole = () => deployed("ClusterRole") as V1ClusterRole;
 export const deployedBinding = () => deployed("ClusterRoleBinding") as V1ClusterRoleBinding;
 
+/** What an operator does to kube-proxy's DaemonSet while nodes move over. */
+export function kubeProxyPatch(): {
+  readonly spec: { readonly template: { readonly spec: { readonly nodeSelector: Readonly<Record<string, string>> } } };
+} {
+  return parse(read("kube-proxy-patch.yaml"));
+}
+
 /** The pod that the DaemonSet makes. */
 export function deployedPod(): V1PodSpec {
   const spec = deployedDaemonSet().spec?.template.spec;

@@ -21,6 +21,7 @@ import {
   deployedPod,
   deployedRules,
   deployedUser,
+  kubeProxyPatch,
   startedAs,
 } from "../support/deployment.ts";
 import { aboutNode, aboutService } from "../support/notices.ts";
@@ -82,6 +83,14 @@ describe("the pod", () => {
       hostNetwork: true,
       dnsPolicy: "Default",
     });
+  });
+
+  test("runs on just the nodes on which kube-proxy, when it is patched, does not", () => {
+    const [rule] = pod.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+    const { template } = kubeProxyPatch().spec;
+    const [[key, value] = [], another] = Object.entries(template.spec.nodeSelector);
+    expect(another).toBeUndefined();
+    expect(rule?.matchExpressions).toEqual([{ key, operator: "NotIn", values: [value] }]);
   });
 
   test("is the user to whom the binding gives the role", () => {
