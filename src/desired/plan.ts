@@ -72,7 +72,7 @@ function renderTable({ name, chains, jumps }: RuleTable): string {
     `*${name}`,
     ...chains.map((chain) => `:${chain.name} - [0:0]`),
     ...chains.flatMap((chain) => chain.rules.map((rule) => `-A ${chain.name} ${rule}`)),
-    ...jumps.map((jump) => `-I ${jump.from} ${jump.rule}`),
+    ...jumps.map(({ from, rule, place }) => (place === "last" ? `-A ${from} ${rule}` : `-I ${from} ${rule}`)),
     "COMMIT\n",
   ].join("\n");
 }

@@ -1,8 +1,10 @@
 import type { IPFamily } from "../../model/address.ts";
 import type { NodeSetup, RuleTable } from "../kernel.ts";
 import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
+import { overtakers, type Tolerates } from "./jumps.ts";
 import { type RunProcess, runProcess } from "./process.ts";
-import { ownPart, parseSave, removalText, restoreText, type SavedTable } from "./save-format.ts";
+import type { SavedTable } from "./rule-text.ts";
+import { ownPart, parseSave, removalText, restoreText } from "./save-format.ts";
 
 /** One table of one family could not be read or written. The others are not concerned. */
 export class IptablesError extends Error {
@@ -47,6 +49,8 @@ export class IptablesClient {
   #tools: IptablesTools | undefined;
   /** Per family and table: what was written, and how the program printed it if that was in other words. */
   readonly #printed = new Map<string, { readonly wanted: string; readonly printed: string }>();
+  /** Per family and table: rules of others that our jumps were put before, or behind, once. */
+  readonly #overtaken = new Map<string, ReadonlySet<string>>();
 
   constructor(options: IptablesOptions = {}) {
     this.#run = options.run ?? runProcess;
@@ -60,18 +64,21 @@ export class IptablesClient {
   }
 
   /**
-   * Makes the tables hold the rules, with one restore for each that differs; none is written that is already right.
+   * Makes the tables hold the rules, with one restore for each that differs; none is written that is already right. A
+   * rule of others that stands where a jump of ours belongs is overtaken once: one that comes back is put there by
+   * somebody who insists as well, and has its way.
    * Families without a working program are passed over: `find` has told.
    */
   apply(rules: NodeSetup["rules"]): Promise<RulesReport> {
     return this.#eachTable(rules, (tools, family, table) => this.#applyTable(tools, family, table));
   }
 
-  /** Which tables `apply` would have to write. Reads only. */
+  /** Which tables `apply` would have to write, were it not for the place of our jumps among rules of others. Reads only. */
   differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
     return this.#eachTable(rules, async (tools, family, table) => {
       const saved = await this.#save(tools, family, table.name);
-      return restoreText(saved, table) === undefined ? undefined : `our rules in table "${table.name}" of ${family}`;
+      const isRight = restoreText(saved, table, () => true) === undefined;
+      return isRight ? undefined : `our rules in table "${table.name}" of ${family}`;
     });
   }
 
@@ -116,15 +123,17 @@ export class IptablesClient {
 
   async #applyTable(tools: IptablesTools, family: IPFamily, table: RuleTable): Promise<string | undefined> {
     const saved = await this.#save(tools, family, table.name);
-    const text = restoreText(saved, table);
-    if (text === undefined) return undefined;
     const key = `${family} ${table.name}`;
+    const tolerates: Tolerates = (from, rule) => this.#overtaken.get(key)?.has(`${from} ${rule}`) === true;
+    const text = restoreText(saved, table, tolerates);
+    if (text === undefined) return undefined;
     const wanted = JSON.stringify(table);
     const before = this.#printed.get(key);
     if (before?.wanted === wanted && before.printed === ownPart(saved, table)) return undefined;
     await this.#restore(tools, family, table.name, text);
     const written = await this.#save(tools, family, table.name);
-    if (restoreText(written, table) === undefined) this.#printed.delete(key);
+    this.#overtaken.set(key, new Set(overtakers(saved, table.jumps).map(({ from, rule }) => `${from} ${rule}`)));
+    if (restoreText(written, table, tolerates) === undefined) this.#printed.delete(key);
     else this.#printed.set(key, { wanted, printed: ownPart(written, table) });
     return `wrote table "${table.name}" of ${family}`;
   }

@@ -1,7 +1,6 @@
 import type { RuleTable } from "../kernel.ts";
-
-/** One table as iptables-save prints it: chains in order, each with its rules without "-A CHAIN". */
-export type SavedTable = ReadonlyMap<string, readonly string[]>;
+import { jumpLines, type Tolerates } from "./jumps.ts";
+import { ruleWords, type SavedTable, sameRule } from "./rule-text.ts";
 
 const BUILT_IN_CHAINS: ReadonlySet<string> = new Set(["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]);
 
@@ -27,24 +26,12 @@ export function parseSave(text: string, table: string): SavedTable {
   return chains;
 }
 
-/** The words of a rule without its quotes, so that `"a"` and `a` are the same. */
-export function ruleWords(rule: string): readonly string[] {
-  const words = rule.match(/"(?:\\.|[^"\\])*"|[^\s"]+/g) ?? [];
-  return words.map((word) => (word.startsWith('"') ? word.slice(1, -1).replace(/\\(.)/g, "$1") : word));
-}
-
-/** Whether the two say the same. */
-export function sameRule(a: string, b: string): boolean {
-  const left = ruleWords(a);
-  const right = ruleWords(b);
-  return left.length === right.length && left.every((word, index) => word === right[index]);
-}
-
 /**
  * What iptables-restore --noflush is to be given so that `saved` becomes what is wanted; undefined if it already is.
- * To declare a chain empties it, and all of a table is committed at once: no packet meets half of our rules.
+ * To declare a chain empties it, and all of a table is committed at once: no packet meets half of our rules. Rules of
+ * others that are tolerated may stand where our jumps belong.
  */
-export function restoreText(saved: SavedTable, wanted: RuleTable): string | undefined {
+export function restoreText(saved: SavedTable, wanted: RuleTable, tolerates: Tolerates): string | undefined {
   const chainsRight = wanted.chains.every(({ name, rules }) => sameRules(saved.get(name), rules));
   const chains = chainsRight
     ? []
@@ -52,14 +39,7 @@ export function restoreText(saved: SavedTable, wanted: RuleTable): string | unde
         ...wanted.chains.map(({ name }) => `:${name} - [0:0]`),
         ...wanted.chains.flatMap(({ name, rules }) => rules.map((rule) => `-A ${name} ${rule}`)),
       ];
-  return asTable(wanted.name, [...chains, ...wanted.jumps.flatMap((jump) => jumpLines(saved, jump))]);
-}
-
-/** Exactly one of each jump. Where others have put their rules above it since, it stays. */
-function jumpLines(saved: SavedTable, { from, rule }: RuleTable["jumps"][number]): readonly string[] {
-  const present = (saved.get(from) ?? []).filter((other) => sameRule(other, rule)).length;
-  if (present === 0) return [`-I ${from} 1 ${rule}`];
-  return Array.from({ length: present - 1 }, () => `-D ${from} ${rule}`);
+  return asTable(wanted.name, [...chains, ...jumpLines(saved, wanted.jumps, tolerates)]);
 }
 
 function sameRules(saved: readonly string[] | undefined, wanted: readonly string[]): boolean {

@@ -43,13 +43,40 @@ test("what others changed of ours is written again, and what is theirs stays", a
   const { fake, client } = await setup();
   await client.apply(RULES);
   const nat = fake.table("iptables", "nat");
-  nat.set("KUBE-SERVICES", []).set("OTHERS", ["-j DROP"]).get("OUTPUT")?.unshift("-j OTHERS");
+  nat.set("KUBE-SERVICES", []).set("OTHERS", ["-j DROP"]).get("OUTPUT")?.push("-j OTHERS");
   expect((await client.apply(RULES)).changed).toEqual(['wrote table "nat" of IPv4']);
   expect(Object.fromEntries(nat)).toMatchObject({
     "KUBE-SERVICES": NAT.chains[0]?.rules,
     OTHERS: ["-j DROP"],
-    OUTPUT: ["-j OTHERS", JUMP],
+    OUTPUT: [JUMP, "-j OTHERS"],
   });
+});
+
+test("a rule of others above our jump is overtaken once, and has its way when it comes back", async () => {
+  const { fake, client } = await setup();
+  await client.apply(RULES);
+  const output = () => fake.table("iptables", "nat").get("OUTPUT") ?? [];
+  output().unshift("-j STRONG");
+  expect((await client.apply(RULES)).changed).toEqual(['wrote table "nat" of IPv4']);
+  expect(output()).toEqual([JUMP, "-j STRONG"]);
+  output().reverse();
+  expect(await client.apply(RULES)).toEqual(NOTHING);
+  output().unshift("-j NEW");
+  expect((await client.apply(RULES)).changed).toHaveLength(1);
+  expect(output()).toEqual([JUMP, "-j NEW", "-j STRONG"]);
+  output().reverse();
+  expect(output()).toEqual(["-j STRONG", "-j NEW", JUMP]);
+  expect(await client.apply(RULES)).toEqual(NOTHING);
+});
+
+test("to be overtaken is no difference to tell", async () => {
+  const { fake, client } = await setup();
+  await client.apply(RULES);
+  const output = fake.table("iptables", "nat").get("OUTPUT");
+  output?.unshift("-j STRONG");
+  expect(await client.differences(RULES)).toEqual(NOTHING);
+  output?.pop();
+  expect((await client.differences(RULES)).changed).toHaveLength(1);
 });
 
 test("a program that prints our rules in other words is not written to for ever", async () => {
