@@ -157,5 +157,7 @@ export class DesiredState {
 
 function sameState(a: ServerState | undefined, b: ServerState | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return sameVirtualServer(a.server, b.server) && a.reals.equals(b.reals);
+  // How long it drains is nothing to the kernel, but whoever removes it later must know the last word.
+  const drainsAlike = a.server.drainTimeoutMs === b.server.drainTimeoutMs;
+  return drainsAlike && sameVirtualServer(a.server, b.server) && a.reals.equals(b.reals);
 }

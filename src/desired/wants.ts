@@ -38,6 +38,7 @@ export function wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly
   for (const frontend of found) {
     const server = virtualServer(frontend.protocol, frontend.address, frontend.port, {
       ...schedulingOf(service, frontend.protocol, facts),
+      drainTimeoutMs: service.choices.drainTimeoutMs,
       persistenceSeconds: service.affinitySeconds,
     });
     if (seen.has(server.key)) continue;

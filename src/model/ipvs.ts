@@ -43,6 +43,11 @@ export interface VirtualServer {
   readonly persistenceSeconds: number;
   /** Prefix length of what counts as one client: 32 or 128 in all that we make. */
   readonly persistencePrefix: number;
+  /**
+   * How long removed real servers may keep their connections, in ms, where its Service says so. The kernel does not keep
+   * it: no part of what makes two virtual servers the same.
+   */
+  readonly drainTimeoutMs?: number;
 }
 
 /** An IPVS destination: what the kernel calls `dest` and ipvsadm a real server. */
@@ -102,6 +107,7 @@ export interface VirtualServerOptions {
   readonly scheduler: Scheduler;
   readonly flags?: readonly SchedulerFlag[];
   readonly persistenceSeconds?: number;
+  readonly drainTimeoutMs?: number | undefined;
 }
 
 /** A virtual server by address as we make them. */
@@ -136,6 +142,7 @@ function withOptions(key: VirtualServerKey, name: VirtualServerName, options: Vi
     flags: [...(options.flags ?? [])].sort(),
     persistenceSeconds: options.persistenceSeconds ?? 0,
     persistencePrefix: hostPrefix(familyOf(name.address)),
+    ...(options.drainTimeoutMs === undefined ? {} : { drainTimeoutMs: options.drainTimeoutMs }),
   };
 }
 

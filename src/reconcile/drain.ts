@@ -1,11 +1,6 @@
 import type { Connections, ServerState } from "../kernel/kernel.ts";
-import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
+import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Protocol } from "../model/service.ts";
-
-/** Whether real servers of the protocol wait for their connections before they go. UDP and SCTP have none to wait for. */
-export function drains(protocol: Protocol, timeoutMs: number): boolean {
-  return protocol === "TCP" && timeoutMs > 0;
-}
 
 /** The real servers that are held at weight 0 and not wanted. */
 export function* quiescent(want: ServerState | undefined, have: ServerState): Generator<RealServerKey> {
@@ -15,15 +10,19 @@ export function* quiescent(want: ServerState | undefined, have: ServerState): Ge
 
 /**
  * The real servers at weight 0 that wait for their connections to end. That they do is written in the kernel (not wanted,
- * weight 0); here is only since when this process has known, so that a restart begins the time anew.
+ * weight 0); here is only since when this process has known, and what limit a Service has set that may be gone. A restart
+ * begins the time anew, with the limit of those that are there.
  */
 export class Draining {
   readonly #timeoutMs: number;
+  /** Where it is not that of all. */
+  readonly #limits = new Map<VirtualServerKey, number>();
   readonly #since = new Map<VirtualServerKey, Map<RealServerKey, number>>();
   /** Virtual servers with a member whose connections were never asked for. */
   readonly #fresh = new Set<VirtualServerKey>();
   #size = 0;
 
+  /** `timeoutMs` is for virtual servers that have no limit of their own. */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
@@ -31,6 +30,16 @@ export class Draining {
   /** How many real servers wait. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether real servers wait for their connections before they go. Those of UDP and SCTP have none to wait for. */
+  drains(protocol: Protocol, limitMs: number | undefined): boolean {
+    return protocol === "TCP" && (limitMs ?? this.#timeoutMs) > 0;
+  }
+
+  /** The limit last set, in ms: while real servers wait the virtual server may have been seen anew, without it. */
+  limitOf({ key, drainTimeoutMs }: VirtualServer): number | undefined {
+    return this.#limits.get(key) ?? drainTimeoutMs;
   }
 
   /** Virtual servers with a real server that waits. */
@@ -49,11 +58,14 @@ export class Draining {
   forget(key: VirtualServerKey): void {
     this.#size -= this.#since.get(key)?.size ?? 0;
     this.#since.delete(key);
+    this.#limits.delete(key);
     this.#fresh.delete(key);
   }
 
   /** Says which real servers of a virtual server wait, at least one; one that did already keeps its time. */
-  set(key: VirtualServerKey, waiting: readonly RealServerKey[], nowMs: number): void {
+  set(key: VirtualServerKey, waiting: readonly RealServerKey[], limitMs: number | undefined, nowMs: number): void {
+    if (limitMs === undefined) this.#limits.delete(key);
+    else this.#limits.set(key, limitMs);
     const before = this.#since.get(key);
     this.#size += waiting.length - (before?.size ?? 0);
     if (waiting.some((real) => before?.has(real) !== true)) this.#fresh.add(key);
@@ -63,11 +75,12 @@ export class Draining {
   /** Those that may go: no connection is left, or the time is up. */
   due(key: VirtualServerKey, counted: ReadonlyMap<RealServerKey, Connections>, nowMs: number): Set<RealServerKey> {
     const due = new Set<RealServerKey>();
+    const timeoutMs = this.#limits.get(key) ?? this.#timeoutMs;
     for (const [real, sinceMs] of this.#since.get(key) ?? []) {
       const connections = counted.get(real);
       if (connections === undefined) continue;
       const idle = connections.active + connections.inactive === 0;
-      if (idle || nowMs - sinceMs >= this.#timeoutMs) due.add(real);
+      if (idle || nowMs - sinceMs >= timeoutMs) due.add(real);
     }
     return due;
   }

@@ -1,14 +1,14 @@
 import { type Keys, NO_KEYS } from "../desired/keys.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
-import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
+import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
 import { Belief } from "./belief.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import { Claims } from "./claims.ts";
 import { type Compared, Comparison } from "./comparison.ts";
 import type { Desired } from "./desired.ts";
-import { Draining, drains, quiescent } from "./drain.ts";
+import { Draining, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";
 import { KernelUnavailable } from "./kernel-unavailable.ts";
 import { KeySet, namesOf, type ObjectName } from "./key-set.ts";
@@ -281,6 +281,7 @@ export class Reconciler {
   async #apply({ keys, planned, atMs }: Batch, flush: Flush): Promise<readonly Operation[]> {
     const ordered = inSafeOrder(planned.operations);
     if (ordered.length === 0) {
+      this.#belief.held.fold([], planned.reached);
       this.#settle(keys, planned.reached, flush.refused);
       await this.#nextTurn();
       return [];
@@ -364,29 +365,33 @@ export class Reconciler {
   }
 
   #view(due?: Due): PlanView {
-    const { drainTimeoutMs } = this.#options;
     const { held } = this.#belief;
     return {
       desired: this.#desired,
       held,
-      mayGo: (server, real) => !drains(server.protocol, drainTimeoutMs) || due?.get(server.key)?.has(real.key) === true,
+      mayGo: (server, real) => !this.#drains(server) || due?.get(server.key)?.has(real.key) === true,
       isOurs: (server) => this.#claims.isOurs(server, held),
       isExcluded: (address) => this.#claims.isExcluded(address),
     };
   }
 
+  #drains(server: VirtualServer): boolean {
+    return this.#draining.drains(server.protocol, this.#draining.limitOf(server));
+  }
+
   /** Notes whose a virtual server is and which of its real servers drain. */
   #classify(key: VirtualServerKey): void {
     const have = this.#belief.held.server(key);
-    const waiting: RealServerKey[] = [];
     if (have === undefined) {
       this.#claims.forget(key);
-    } else {
-      const want = this.#desired.server(key);
-      const ours = this.#claims.settle(have.server, want !== undefined, this.#belief.held);
-      if (ours && drains(have.server.protocol, this.#options.drainTimeoutMs)) waiting.push(...quiescent(want, have));
+      this.#draining.forget(key);
+      return;
     }
+    const want = this.#desired.server(key);
+    const ours = this.#claims.settle(have.server, want !== undefined, this.#belief.held);
+    const limitMs = want === undefined ? this.#draining.limitOf(have.server) : want.server.drainTimeoutMs;
+    const waiting = ours && this.#draining.drains(have.server.protocol, limitMs) ? [...quiescent(want, have)] : [];
     if (waiting.length === 0) this.#draining.forget(key);
-    else this.#draining.set(key, waiting, this.#clock.now());
+    else this.#draining.set(key, waiting, limitMs, this.#clock.now());
   }
 }
