@@ -24,7 +24,7 @@ import { cluster, slice } from "./workload.ts";
 
 const CHANGES = 300;
 /** As the agent does it. */
-const SERVICES_PER_TURN = 200;
+const SERVICES_PER_TURN = 50;
 
 const [services = 0, endpoints = 0] = process.argv.slice(2, 4).map(Number);
 const folder = process.argv[4] ?? ".";

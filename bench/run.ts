@@ -47,7 +47,7 @@ function measure(services: number): Result {
   const folder = mkdtempSync(join(tmpdir(), "kube-ipvs-bench-"));
   try {
     const program = join(import.meta.dirname, "real-kernel.ts");
-    const options = ["--expose-gc", "--max-semi-space-size=2"];
+    const options = ["--expose-gc", "--max-semi-space-size=2", "--no-allocation-site-pretenuring"];
     const ours = JSON.parse(
       lastLine(inFreshNamespace(process.execPath, ...options, program, `${services}`, `${ENDPOINTS}`, folder)),
     );

@@ -35,8 +35,8 @@ const DRAIN_CHECK_MS = 5_000;
  * connections made to far endpoints; but a list that is never allowed must not cost the node its Services.
  */
 const NODE_PATIENCE_MS = 10_000;
-/** Services computed in one turn of the event loop: some 3 ms with ten endpoints each. */
-const SERVICES_PER_TURN = 200;
+/** Services computed in one turn of the event loop: about a millisecond with ten endpoints each. */
+const SERVICES_PER_TURN = 50;
 
 export interface AgentParts {
   readonly kernel: Kernel;

@@ -115,7 +115,9 @@ export class ServiceTable {
     if (known !== undefined && sameSlice(known, slice)) return NONE;
     const left = known !== undefined && known.service !== slice.service ? this.#deleteSlice(known.name) : NONE;
     this.#slices.set(slice.name, slice);
-    this.#slicesOf.set(slice.service, [...this.#otherSlices(slice), slice]);
+    const others = this.#otherSlices(slice);
+    // Most Services have one slice; an array that was pushed to would keep room for 17.
+    this.#slicesOf.set(slice.service, others.length === 0 ? [slice] : [...others, slice]);
     return [...left, ...this.#touched(slice.service)];
   }
 
