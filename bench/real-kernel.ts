@@ -2,9 +2,10 @@
  * One size on the real kernel, in a process and network namespace of its own: programs a cluster of so many Services,
  * starts again on what the first left, changes one endpoint at a time, and prints one JSON line.
  *
- *   node bench/real-kernel.ts SERVICES ENDPOINTS FOLDER
+ *   node bench/real-kernel.ts SERVICES ENDPOINTS [FOLDER]
  *
- * Every acknowledged datagram is recorded in FOLDER as setup.bin, cold.bin and change.bin for `replay.pl`.
+ * With a FOLDER every acknowledged datagram is recorded there as setup.bin, cold.bin and change.bin for `replay.pl`. Times
+ * then are those of a run that writes files besides.
  */
 import { availableParallelism, release } from "node:os";
 import { join } from "node:path";
@@ -27,7 +28,7 @@ const CHANGES = 300;
 const SERVICES_PER_TURN = 50;
 
 const [services = 0, endpoints = 0] = process.argv.slice(2, 4).map(Number);
-const folder = process.argv[4] ?? ".";
+const folder = process.argv[4];
 
 const invocation = readCommandLine(
   ["--node-name=bench", "--manifests=none", "--conntrack-max-per-core=0"],
@@ -97,21 +98,25 @@ function advance(target: Reconciler): void {
   for (const keys of state.advance(Number.POSITIVE_INFINITY)) target.mark(keys, nowMs);
 }
 
+function record(name: string): Recorder | undefined {
+  return folder === undefined ? undefined : new Recorder(join(folder, name));
+}
+
 // The node made ready, an empty table adopted.
-recorder = new Recorder(join(folder, "setup.bin"));
+recorder = record("setup.bin");
 const first = reconciler(kernel);
 await first.look();
-recorder.close();
+recorder?.close();
 
 // Cold start: objects in memory to the last acknowledgement.
 const events = [...cluster(services, endpoints)];
-recorder = new Recorder(join(folder, "cold.bin"));
+recorder = record("cold.bin");
 const cold = await measured(first, () => {
   for (const event of events) state.apply(event);
   while (state.stale > 0) state.advance(SERVICES_PER_TURN);
   first.open();
 });
-recorder.close();
+recorder?.close();
 recorder = undefined;
 
 // Warm restart: another process would begin with just this.
@@ -122,7 +127,7 @@ const warm = await measured(second, async () => {
 });
 
 // One endpoint replaced by another, of a Service picked in no order; the old one drains, as nothing is connected it goes.
-recorder = new Recorder(join(folder, "change.bin"));
+recorder = record("change.bin");
 const changes: Cost[] = [];
 for (let change = 0; change < CHANGES; change += 1) {
   const index = (change * 7919) % services;
@@ -133,7 +138,7 @@ for (let change = 0; change < CHANGES; change += 1) {
     }),
   );
 }
-recorder.close();
+recorder?.close();
 await kernel.close();
 
 globalThis.gc?.();
