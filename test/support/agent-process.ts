@@ -7,14 +7,21 @@ import { ended, type Finished } from "./namespace.ts";
 import type { TestNode } from "./netns.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
+const BUNDLE = join(import.meta.dirname, "../../dist/kube-ipvs.mjs");
 const METRICS_PORT = 10_249;
 const HEALTH_PORT = 10_256;
 
 /** Pods of every TestNode. */
 export const CLUSTER_CIDR = "10.244.0.0/16,fd00:244::/32";
 
+/** Where an agent gets its Services from. */
+export interface AgentSource {
+  /** The flags that say so. */
+  readonly flags: readonly string[];
+}
+
 /** A folder of manifests for an agent, on the tmpfs that is ours. */
-export class ManifestFolder implements AsyncDisposable {
+export class ManifestFolder implements AgentSource, AsyncDisposable {
   readonly path: string;
 
   private constructor(path: string) {
@@ -23,6 +30,10 @@ export class ManifestFolder implements AsyncDisposable {
 
   static async create(): Promise<ManifestFolder> {
     return new ManifestFolder(await mkdtemp("/run/kube-ipvs-test-"));
+  }
+
+  get flags(): readonly string[] {
+    return ["--manifests", this.path];
   }
 
   /** Writes a file at once, so that it is never read half. */
@@ -43,7 +54,7 @@ export class ManifestFolder implements AsyncDisposable {
 
 /** Runs a command of kube-ipvs on the node to its end. */
 export function kubeIpvs(node: TestNode, ...argv: readonly string[]): Promise<Finished> {
-  return node.node.namespace.finished(command(node, argv));
+  return node.node.namespace.finished(command(node, [MAIN, ...argv]));
 }
 
 /**
@@ -52,13 +63,14 @@ export function kubeIpvs(node: TestNode, ...argv: readonly string[]): Promise<Fi
  */
 function command({ name }: TestNode, argv: readonly string[]): readonly string[] {
   const environment = ["NODE_COMPILE_CACHE=/run/kube-ipvs-compiled", `XTABLES_LOCKFILE=/run/xtables-${name}.lock`];
-  return ["env", ...environment, process.execPath, MAIN, ...argv];
+  return ["env", ...environment, process.execPath, ...argv];
 }
 
 /** The flags by which every command here knows the node and what it is to hold. */
-export function flagsFor(node: TestNode, manifests: ManifestFolder): readonly string[] {
+export function flagsFor(node: TestNode, source: AgentSource): readonly string[] {
   return [
-    ...["--manifests", manifests.path, "--hostname-override", node.name, "--cluster-cidr", CLUSTER_CIDR],
+    ...source.flags,
+    ...["--hostname-override", node.name, "--cluster-cidr", CLUSTER_CIDR],
     // The conntrack limit is the machine's, not a namespace's.
     ...["--conntrack-max-per-core", "0"],
   ];
@@ -77,9 +89,17 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** Starts it; it may be anywhere in its start when this returns. */
-  static start(node: TestNode, manifests: ManifestFolder, ...more: readonly string[]): AgentProcess {
-    const flags = [...flagsFor(node, manifests), ...more];
-    return new AgentProcess(node, node.node.namespace.start(command(node, ["run", ...flags])));
+  static start(node: TestNode, source: AgentSource, ...more: readonly string[]): AgentProcess {
+    return AgentProcess.#start(node, [MAIN, "run", ...flagsFor(node, source), ...more]);
+  }
+
+  /** Starts it from the bundle that ships. */
+  static startBundle(node: TestNode, source: AgentSource, ...more: readonly string[]): AgentProcess {
+    return AgentProcess.#start(node, ["--max-semi-space-size=2", BUNDLE, "run", ...flagsFor(node, source), ...more]);
+  }
+
+  static #start(node: TestNode, argv: readonly string[]): AgentProcess {
+    return new AgentProcess(node, node.node.namespace.start(command(node, argv)));
   }
 
   /** What it has logged. */
@@ -110,7 +130,12 @@ export class AgentProcess implements AsyncDisposable {
 
   async #readiness(): Promise<number> {
     if (this.#child.exitCode !== null) throw new Error(`It ended with ${this.#child.exitCode}`);
-    return (await this.#get(HEALTH_PORT, "/readyz")).status;
+    return (await this.readyz()).status;
+  }
+
+  /** The answer of /readyz. */
+  readyz(): Promise<HttpAnswer> {
+    return this.#get(HEALTH_PORT, "/readyz");
   }
 
   /** The text of /metrics. */

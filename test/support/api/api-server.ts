@@ -24,6 +24,8 @@ export interface ApiServerOptions {
   /** Whether HTTP/2 is offered, by default yes; "plain" is HTTP/1.1 without TLS. */
   readonly protocol?: "h2" | "http/1.1" | "plain";
   readonly port?: number;
+  /** By default 127.0.0.1. */
+  readonly host?: string;
 }
 
 type Request = IncomingMessage | Http2ServerRequest;
@@ -41,12 +43,14 @@ export class ApiServer {
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<Http2Session>();
   readonly #scheme: string;
+  readonly #host: string;
   #refuseStreams = 0;
   /** Connections accepted so far. */
   connections = 0;
 
   private constructor(handler: RequestHandler, options: ApiServerOptions) {
     this.#handler = handler;
+    this.#host = options.host ?? "127.0.0.1";
     this.#scheme = options.protocol === "plain" ? "http" : "https";
     this.#server = options.protocol === "plain" ? createPlainServer() : secureServer(options);
     this.#server.on("request", (request: Request, response: Response) => this.#serve(request, response));
@@ -66,7 +70,7 @@ export class ApiServer {
 
   static async start(handler: RequestHandler, options: ApiServerOptions = {}): Promise<ApiServer> {
     const server = new ApiServer(handler, options);
-    await new Promise<void>((resolve) => server.#server.listen(options.port ?? 0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => server.#server.listen(options.port ?? 0, server.#host, resolve));
     return server;
   }
 
@@ -76,7 +80,7 @@ export class ApiServer {
   }
 
   get url(): string {
-    return `${this.#scheme}://127.0.0.1:${this.port}`;
+    return `${this.#scheme}://${this.#host}:${this.port}`;
   }
 
   /** Cuts all connections with a reset. */

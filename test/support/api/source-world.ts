@@ -1,4 +1,5 @@
 import type { Rejection } from "../../../src/model/service.ts";
+import type { ClusterEvent } from "../../../src/services/events.ts";
 import { type ApiSource, watchApiServer } from "../../../src/watch/api-source.ts";
 import { EventWriter } from "../../../src/watch/events/event-writer.ts";
 import { ApiModel } from "./api-model.ts";
@@ -18,7 +19,7 @@ export class SourceWorld {
   readonly writer = new EventWriter("node-1", { clock: this.clock, random: () => 0, logger: SILENT_LOGGER });
   readonly rejections: { readonly all: readonly Rejection[]; readonly fresh: readonly Rejection[] }[] = [];
   /** Called after each event has been noted. */
-  onEvent: () => void = () => {};
+  onEvent: (event: ClusterEvent) => void = () => {};
   readonly #stop = new AbortController();
   #options: ApiServerOptions = {};
   #server: ApiServer | undefined;
@@ -64,7 +65,7 @@ export class SourceWorld {
         signal: this.#stop.signal,
         onEvent: (event) => {
           this.told.onEvent(event);
-          this.onEvent();
+          this.onEvent(event);
         },
         onRejections: (all, fresh) => void this.rejections.push({ all, fresh }),
       },
@@ -75,11 +76,17 @@ export class SourceWorld {
   async until(what: string, isDone: () => boolean): Promise<void> {
     await until(what, async () => {
       if (isDone()) return true;
-      const states = new Set(this.source.stats().map(({ state }) => state));
-      if (states.has("waiting") && states.size === 1) await this.clock.advanceToNext();
-      else if (!states.has("listing")) await this.clock.advance(50);
+      await this.pass();
       return isDone();
     });
+  }
+
+  /** Lets some time pass, or as much as all resources wait for; true when none waits for anything but changes. */
+  async pass(): Promise<boolean> {
+    const states = new Set(this.source.stats().map(({ state }) => state));
+    if (states.has("waiting") && states.size === 1) await this.clock.advanceToNext();
+    else if (!states.has("listing")) await this.clock.advance(50);
+    return states.has("watching") && states.size === 1;
   }
 
   /** Ends the source, then the server. */
