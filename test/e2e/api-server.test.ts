@@ -197,6 +197,7 @@ describe("at its start the agent", () => {
     await before.ready();
     await before.kill();
 
+    await one.credentials({ ca: "a", token: "outdated" });
     one.model.behaviour.tokens = new Map();
     one.delete("Service", "shop/web");
     const agent = agentOf(one, "--ipvs-sync-period", "1s");
