@@ -47,7 +47,12 @@ const kernel = new NetlinkKernel({
 const state = new ProxyState(nodeFacts(config, ["IPv4"], NO_SURROUNDINGS));
 
 function reconciler(on: Kernel): Reconciler {
-  const options = { excludeCIDRs: [], drainTimeoutMs: config.drainTimeoutMs, drainCheckMs: 1e9 };
+  const options = {
+    nodeName: config.nodeName,
+    excludeCIDRs: [],
+    drainTimeoutMs: config.drainTimeoutMs,
+    drainCheckMs: 1e9,
+  };
   return new Reconciler(options, {
     kernel: on,
     desired: state.desired,

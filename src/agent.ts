@@ -95,6 +95,7 @@ export class Agent {
     });
     this.#reconciler = new Reconciler(
       {
+        nodeName: config.nodeName,
         excludeCIDRs: config.excludeCidrs,
         drainTimeoutMs: config.drainTimeoutMs,
         drainCheckMs: DRAIN_CHECK_MS,

@@ -1,9 +1,16 @@
 import type { ServerState } from "../kernel/kernel.ts";
 import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
+import { additionOrder } from "./rotation.ts";
 
 /** Whether an unwanted real server may be deleted now; else it is kept at weight 0. */
 export type MayGo = (server: VirtualServer, real: RealServer) => boolean;
+
+/** How a plan is made for this node. */
+export interface DiffRules {
+  readonly mayGo: MayGo;
+  readonly nodeName: string;
+}
 
 /**
  * Adds what makes a wanted virtual server of what is held. Returns whether it is then just as wanted: no real server stays
@@ -13,7 +20,7 @@ export type MayGo = (server: VirtualServer, real: RealServer) => boolean;
 export function diffServer(
   want: ServerState,
   have: ServerState | undefined,
-  mayGo: MayGo,
+  { mayGo, nodeName }: DiffRules,
   operations: Operation[],
 ): boolean {
   const { server } = want;
@@ -21,7 +28,7 @@ export function diffServer(
   if (isSame && want.reals.equals(have.reals)) return true;
   if (!isSame) operations.push({ kind: have === undefined ? "add-virtual-server" : "update-virtual-server", server });
   const unwanted = have?.reals.toMap();
-  for (const real of want.reals) {
+  for (const real of additionOrder(want, nodeName)) {
     const held = unwanted?.get(real.key);
     unwanted?.delete(real.key);
     if (held === undefined) operations.push({ kind: "add-real-server", server, real });

@@ -5,16 +5,15 @@ import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import type { VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Desired } from "./desired.ts";
-import { diffServer, diffUnwantedServer, isReadyToGo, type MayGo } from "./diff.ts";
+import { type DiffRules, diffServer, diffUnwantedServer, isReadyToGo } from "./diff.ts";
 import type { HeldState } from "./held-state.ts";
 import { KeySet } from "./key-set.ts";
 import { entriesNaming, entryOfAddress, serverOfMark } from "./ownership.ts";
 
 /** All that a plan is made from. */
-export interface PlanView {
+export interface PlanView extends DiffRules {
   readonly desired: Desired;
   readonly held: HeldState;
-  readonly mayGo: MayGo;
   /** Whether an unwanted virtual server that is held may be deleted by us. */
   readonly isOurs: (server: VirtualServer) => boolean;
   /** Whether the address is to be left to others while we do not want it. */
@@ -82,7 +81,7 @@ function planServer(key: VirtualServerKey, view: PlanView, { operations, reached
   const want = view.desired.server(key);
   const have = view.held.server(key);
   if (want !== undefined) {
-    if (diffServer(want, have, view.mayGo, operations)) reached.set(key, want);
+    if (diffServer(want, have, view, operations)) reached.set(key, want);
   } else if (have !== undefined && view.isOurs(have.server)) {
     operations.push(...diffUnwantedServer(have, view.mayGo, !isLeaving(have.server.address, view)));
   }

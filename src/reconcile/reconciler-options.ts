@@ -4,6 +4,7 @@ import type { Clock } from "../model/clock.ts";
 import type { Desired } from "./desired.ts";
 
 export interface ReconcilerOptions {
+  readonly nodeName: string;
   /** Virtual servers and addresses in these networks are never removed. */
   readonly excludeCIDRs: readonly Cidr[];
   /** How long an unwanted TCP real server may wait for its connections to end; 0 waits not at all. */

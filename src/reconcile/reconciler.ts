@@ -369,6 +369,7 @@ export class Reconciler {
     return {
       desired: this.#desired,
       held,
+      nodeName: this.#options.nodeName,
       mayGo: (server, real) => !this.#drains(server) || due?.get(server.key)?.has(real.key) === true,
       isOurs: (server) => this.#claims.isOurs(server, held),
       isExcluded: (address) => this.#claims.isExcluded(address),

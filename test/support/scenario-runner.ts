@@ -190,6 +190,7 @@ class Agent {
     this.#clock = clock;
     this.#reconciler = new Reconciler(
       {
+        nodeName: facts.nodeName,
         excludeCIDRs: options.excludeCIDRs.map(network),
         drainTimeoutMs: options.drainTimeoutSeconds * 1000,
         drainCheckMs: 10_000,

@@ -112,7 +112,7 @@ export class SyncWorld {
 
   #start(): Reconciler {
     const reconciler = new Reconciler(
-      { excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000 },
+      { nodeName: "n1", excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000 },
       {
         kernel: this.kernel,
         desired: this.desired,

@@ -536,7 +536,7 @@ describe("found by the properties", () => {
 
 function make(kernel: MemoryKernel, desired: DesiredState, options: Partial<ReconcilerOptions> = {}): Reconciler {
   return new Reconciler(
-    { excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000, ...options },
+    { nodeName: "n1", excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000, ...options },
     {
       kernel,
       desired,
