@@ -45,7 +45,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   );
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   const families = await kernelFamilies();
-  const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
+  const kernel = thisKernel();
   const registry = new Registry();
   const metrics = new Metrics({ registry, families, netlink: () => kernel.counters });
   const source = new ClusterSource(config, logger);
@@ -173,10 +173,14 @@ function evidenceOf({ addresses, entries }: Observed): Evidence {
   return { hasAddress: (address) => addresses.has(address), hasEntry: (key) => entries.has(key) };
 }
 
-/** Compares what this node should hold with what its kernel holds. Reads only. */
-export async function diff(config: Config, output: Output): Promise<number> {
+/** The kernel that this process runs on. */
+function thisKernel(): NetlinkKernel {
+  return new NetlinkKernel({ chains: PROXY_CHAINS });
+}
+
+/** Compares what this node should hold with what its kernel holds, and closes that. Reads only. */
+export async function diff(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
   const families = await kernelFamilies();
-  const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
   try {
     const cluster = await readCluster(config, quietLogger(output));
     const planned = planOf(config, cluster, families, await kernel.nodeAddresses());
@@ -205,9 +209,8 @@ export async function diff(config: Config, output: Output): Promise<number> {
   }
 }
 
-/** Removes what is ours from this node's kernel and nothing else: addresses, virtual servers, sets, chains. */
-export async function cleanup(config: Config, output: Output): Promise<number> {
-  const kernel = new NetlinkKernel({ chains: PROXY_CHAINS });
+/** Removes what is ours from this node's kernel, and closes that: addresses, virtual servers, sets, chains, nothing else. */
+export async function cleanup(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
   try {
     const observed = await kernel.observe("all");
     const evidence = evidenceOf(observed);

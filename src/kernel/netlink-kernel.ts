@@ -1,4 +1,4 @@
-import { FAMILIES, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../model/address.ts";
+import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import { ipsets } from "../model/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
@@ -29,6 +29,7 @@ export interface NetlinkKernelOptions {
   /** Shown every datagram before it is sent, as a view. */
   readonly onSend?: (bytes: Uint8Array, protocol: number) => void;
   readonly open?: OpenRawSocket;
+  readonly iptables?: IptablesClient;
 }
 
 type Client = "ipvs" | "link" | "sets" | "conntrack";
@@ -61,7 +62,7 @@ export class NetlinkKernel implements Kernel {
   readonly #link: LinkClient;
   readonly #sets: IPSetClient;
   readonly #conntrack: ConntrackClient;
-  readonly #iptables = new IptablesClient();
+  readonly #iptables: IptablesClient;
   readonly #sysctls = new SysctlClient();
   /** The last time all rules could be written, and so the programs found are the right ones. */
   #iptablesFound = false;
@@ -71,6 +72,7 @@ export class NetlinkKernel implements Kernel {
 
   constructor(options: NetlinkKernelOptions) {
     this.#options = options;
+    this.#iptables = options.iptables ?? new IptablesClient();
     this.#ipvs = new IpvsClient({
       commands: this.#socket(NETLINK_GENERIC, COMMAND_BYTES),
       dumps: this.#socket(NETLINK_GENERIC, DUMP_BYTES),
@@ -103,14 +105,14 @@ export class NetlinkKernel implements Kernel {
   /** What `prepare` would change. Reads only; a part that cannot be read is a warning. */
   async inspect(setup: NodeSetup): Promise<SetupReport> {
     await this.#ipvs.probe();
-    const link = (await this.#link.find()) === undefined ? [`no interface "${DUMMY_NAME}"`] : [];
+    const link = await this.#link.differences();
     const sysctls = await this.#sysctls.differences(setup.sysctls);
     const sets = await this.#sets.differences(setup.families.flatMap(ipsets));
-    await this.#iptables.find(setup.families);
+    await this.#findIptables(ruledFamilies(setup));
     const rules = await this.#iptables.differences(setup.rules);
     return {
       changed: [...link, ...sysctls, ...sets, ...rules.changed],
-      warnings: rules.failures.map(({ message }) => message),
+      warnings: [...this.#iptablesWarnings, ...rules.failures.map(({ message }) => message)],
     };
   }
 
@@ -121,7 +123,7 @@ export class NetlinkKernel implements Kernel {
     }
     const [{ servers, unnamed }, addresses, entries] = await Promise.all([
       this.#ipvs.all(),
-      this.#boundAddresses(),
+      this.#link.bound(),
       this.#sets.list(FAMILIES.flatMap(ipsets)),
     ]);
     return { servers, unnamedServers: unnamed, addresses, entries };
@@ -142,18 +144,15 @@ export class NetlinkKernel implements Kernel {
     return this.#ipvs.connections(servers);
   }
 
-  async nodeAddresses(): Promise<readonly IPAddress[]> {
-    const [dummy, addresses] = await Promise.all([this.#link.find(), this.#link.addresses()]);
-    return addresses.filter(({ index }) => index !== dummy?.index).map(({ address }) => address);
+  nodeAddresses(): Promise<readonly IPAddress[]> {
+    return this.#link.others();
   }
 
   async remove(families: readonly IPFamily[]): Promise<SetupReport> {
     // Rules first: a set that a rule names cannot be destroyed.
     const rules = await this.#removeRules(families);
     const sets = await this.#sets.destroy(families.flatMap(ipsets));
-    const removed = await this.#link.remove();
-    const link = { changed: removed ? [`deleted interface "${DUMMY_NAME}"`] : [], warnings: [] };
-    return merge([rules, sets, link]);
+    return merge([rules, sets, await this.#link.remove()]);
   }
 
   async close(): Promise<void> {
@@ -187,11 +186,11 @@ export class NetlinkKernel implements Kernel {
   }
 
   /** Which programs to use is looked up again only if not all was well: each look starts some eight processes. */
-  async #writeRules({ families, rules }: NodeSetup): Promise<SetupReport> {
-    const ruled = families.filter((family) => rules[family] !== undefined);
+  async #writeRules(setup: NodeSetup): Promise<SetupReport> {
+    const ruled = ruledFamilies(setup);
     if (ruled.length === 0) return { changed: [], warnings: [] };
     if (!this.#iptablesFound) await this.#findIptables(ruled);
-    const { changed, failures } = await this.#iptables.apply(rules);
+    const { changed, failures } = await this.#iptables.apply(setup.rules);
     const warnings = [...this.#iptablesWarnings, ...failures.map(({ message }) => message)];
     this.#iptablesFound = warnings.length === 0;
     return { changed, warnings, failedRules: failures.map(({ family }) => family) };
@@ -210,14 +209,6 @@ export class NetlinkKernel implements Kernel {
     this.#iptablesWarnings = [...unusable].map(([family, text]) => `Cannot use iptables for ${family}: ${text}`);
   }
 
-  async #boundAddresses(): Promise<ReadonlySet<IPAddress>> {
-    const dummy = await this.#link.find();
-    if (dummy === undefined) return new Set();
-    const addresses = await this.#link.addresses();
-    const ours = addresses.filter(({ index, address }) => index === dummy.index && !isIPv6LinkLocal(address));
-    return new Set(ours.map(({ address }) => address));
-  }
-
   #socket(protocol: number, messageBytes: number): NetlinkSocket {
     const { onSend, open = openRawSocket } = this.#options;
     const socket = new NetlinkSocket({
@@ -231,6 +222,10 @@ export class NetlinkKernel implements Kernel {
     this.#sockets.push(socket);
     return socket;
   }
+}
+
+function ruledFamilies({ families, rules }: NodeSetup): readonly IPFamily[] {
+  return families.filter((family) => rules[family] !== undefined);
 }
 
 const DONE: Outcome = { ok: true };

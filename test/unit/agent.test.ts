@@ -3,9 +3,9 @@ import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { Agent } from "../../src/agent.ts";
 import { readConfig } from "../../src/config.ts";
-import type { Outcome } from "../../src/kernel/kernel.ts";
+import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
-import { FAMILIES } from "../../src/model/address.ts";
+import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { nodeSetup } from "../../src/node-setup.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
@@ -15,9 +15,15 @@ import { SILENT_LOGGER } from "../support/api/silent-logger.ts";
 import { clusterNode, type ServiceSpec, type SliceSpec, service, slice } from "../support/builders.ts";
 import { address } from "../support/desired.ts";
 
-/** A kernel that remembers what it was asked to do. */
+/** A kernel that remembers what it was asked to do, of a node that may refuse rules. */
 class RememberingKernel extends MemoryKernel {
   readonly asked: Operation[] = [];
+  /** Families whose rules cannot be written. */
+  failedRules: readonly IPFamily[] = [];
+
+  override async prepare(setup: NodeSetup): Promise<SetupReport> {
+    return { ...(await super.prepare(setup)), failedRules: this.failedRules };
+  }
 
   override apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     this.asked.push(...operations);
@@ -29,18 +35,20 @@ class RememberingKernel extends MemoryKernel {
 class RunningAgent implements AsyncDisposable {
   readonly kernel = new RememberingKernel();
   readonly clock = new HandClock();
+  readonly registry = new Registry();
   readonly #agent: Agent;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
   /** The first `unreadable` attempts to read the kernel fail. */
-  constructor({ nodeAddresses = ["192.168.1.10"], unreadable = 0 } = {}) {
+  constructor({ nodeAddresses = ["192.168.1.10"], unreadable = 0, failedRules = [] as readonly IPFamily[] } = {}) {
+    this.kernel.failedRules = failedRules;
     this.kernel.setNodeAddresses(nodeAddresses.map(address));
     this.kernel.failReads(unreadable);
     const { config } = readConfig({ nodeName: { source: "--node-name", text: "n1" } });
     const setup = nodeSetup(config, { families: FAMILIES, cpus: 1, kernelRelease: "6.1.0" });
     const metrics = new Metrics({
-      registry: new Registry(),
+      registry: this.registry,
       families: FAMILIES,
       netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
     });
@@ -117,6 +125,21 @@ test("Services wait for the Node, so that no connection is made out of its zone 
   await agent.rest();
   expect(agent.kernel.ipvsadm().trim()).toBe(NEAR);
   expect(JSON.stringify(agent.kernel.asked)).not.toContain("10.244.2.5");
+  expect(agent.isReady()).toBe(true);
+});
+
+test("rules that could not be written are counted for their family at every look", async () => {
+  await using agent = new RunningAgent({ failedRules: ["IPv6"] });
+  const failures = async () => {
+    const name = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total";
+    const values = (await agent.registry.getSingleMetric(name)?.get())?.values ?? [];
+    return Object.fromEntries(values.map(({ labels: { ip_family }, value }) => [ip_family, value]));
+  };
+  expect(await failures()).toEqual({ IPv4: 0, IPv6: 0 });
+  agent.listed("nodes");
+  told(agent);
+  await agent.rest();
+  expect(await failures()).toEqual({ IPv4: 0, IPv6: 1 });
   expect(agent.isReady()).toBe(true);
 });
 

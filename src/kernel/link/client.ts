@@ -1,5 +1,6 @@
 import { setImmediate as yieldToEventLoop } from "node:timers/promises";
-import { familyOf, type IPAddress } from "../../model/address.ts";
+import { familyOf, type IPAddress, isIPv6LinkLocal } from "../../model/address.ts";
+import type { SetupReport } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
 import { runsBy } from "../runs.ts";
@@ -49,29 +50,12 @@ export class LinkClient {
     this.#dumps = options.dumps;
   }
 
-  /** The dummy interface; undefined without one. Rejects if the name is another kind of interface's. */
-  async find(): Promise<Link | undefined> {
-    const operation = `find interface "${DUMMY_NAME}"`;
-    const [answer] = await this.#commands.request(operation, [DUMMY_NAME], encodeGetLink);
-    if (answer?.ok !== true) {
-      if (answer?.errno === "ENODEV") return undefined;
-      throw new NetlinkError(operation, answer?.errno ?? "EBADMSG", answer?.text);
-    }
-    const link = answer.replies[0] && decodeLink(answer.replies[0]);
-    if (link === undefined) throw new NetlinkError(operation, "EBADMSG", "the interface cannot be read");
-    if (link.kind !== "dummy") {
-      const kind = link.kind === "" ? "not a dummy" : `of kind "${link.kind}", not "dummy"`;
-      throw new NetlinkError(operation, "EEXIST", `there is one, but it is ${kind}; rename or remove it`);
-    }
-    return link;
-  }
-
   /**
    * Makes the dummy interface unless it is there; true if it was made. It stays down: addresses of both families
-   * answer all the same, and nobody announces them.
+   * answer all the same, and nobody announces them. Rejects if the name is another kind of interface's.
    */
   async ensure(): Promise<boolean> {
-    if ((await this.find()) !== undefined) return false;
+    if ((await this.#dummy()) !== undefined) return false;
     const operation = `create interface "${DUMMY_NAME}"`;
     const [answer] = await this.#commands.request(operation, [DUMMY_NAME], encodeNewDummy);
     if (answer?.ok === false) {
@@ -81,21 +65,31 @@ export class LinkClient {
     return true;
   }
 
-  /** Removes the dummy interface with all its addresses; false without one. */
-  async remove(): Promise<boolean> {
-    const link = await this.find();
-    if (link === undefined) return false;
+  /** What keeps `ensure` from having nothing to do. Reads only. */
+  async differences(): Promise<readonly string[]> {
+    const link = await this.#find();
+    if (link === undefined) return [`no interface "${DUMMY_NAME}"`];
+    return isDummy(link) ? [] : [`interface "${DUMMY_NAME}" is ${describeKind(link)}`];
+  }
+
+  /** Removes the dummy interface with all its addresses. One of another kind is not ours and stays, with a warning. */
+  async remove(): Promise<SetupReport> {
+    const link = await this.#find();
+    if (link === undefined) return { changed: [], warnings: [] };
+    if (!isDummy(link)) {
+      return { changed: [], warnings: [`Left interface "${DUMMY_NAME}" alone: it is ${describeKind(link)}`] };
+    }
     const operation = `delete interface "${DUMMY_NAME}"`;
     const [answer] = await this.#commands.request(operation, [link.index], encodeDeleteLink);
     if (answer?.ok === false && answer.errno !== "ENODEV") {
       throw new NetlinkError(operation, answer.errno, answer.text);
     }
-    return true;
+    return { changed: [`deleted interface "${DUMMY_NAME}"`], warnings: [] };
   }
 
   /** In order, one answer each; ENODEV for all if there is no dummy interface. */
   async apply(operations: readonly AddressOperation[]): Promise<readonly Answer[]> {
-    const link = await this.find();
+    const link = await this.#dummy();
     if (link === undefined) return operations.map(() => NO_DEVICE);
     const answers: Answer[] = [];
     for (const run of runsBy(operations, isSlow)) {
@@ -114,8 +108,46 @@ export class LinkClient {
     return answers;
   }
 
+  /** Addresses on the dummy interface, without IPv6 link-local ones; none if there is no such interface. */
+  async bound(): Promise<ReadonlySet<IPAddress>> {
+    const link = await this.#find();
+    if (link === undefined || !isDummy(link)) return new Set();
+    const ours = (await this.#addresses()).filter(
+      ({ index, address }) => index === link.index && !isIPv6LinkLocal(address),
+    );
+    return new Set(ours.map(({ address }) => address));
+  }
+
+  /** Addresses of every interface but the dummy, as often as interfaces have them. */
+  async others(): Promise<readonly IPAddress[]> {
+    const [link, addresses] = await Promise.all([this.#find(), this.#addresses()]);
+    const ours = link !== undefined && isDummy(link) ? link.index : undefined;
+    return addresses.filter(({ index }) => index !== ours).map(({ address }) => address);
+  }
+
+  /** The interface that has the name, of whatever kind. */
+  async #find(): Promise<Link | undefined> {
+    const operation = `find interface "${DUMMY_NAME}"`;
+    const [answer] = await this.#commands.request(operation, [DUMMY_NAME], encodeGetLink);
+    if (answer?.ok !== true) {
+      if (answer?.errno === "ENODEV") return undefined;
+      throw new NetlinkError(operation, answer?.errno ?? "EBADMSG", answer?.text);
+    }
+    const link = answer.replies[0] && decodeLink(answer.replies[0]);
+    if (link === undefined) throw new NetlinkError(operation, "EBADMSG", "the interface cannot be read");
+    return link;
+  }
+
+  /** The one that is ours to use; rejects if the name is another kind's. */
+  async #dummy(): Promise<Link | undefined> {
+    const link = await this.#find();
+    if (link === undefined || isDummy(link)) return link;
+    const operation = `use interface "${DUMMY_NAME}"`;
+    throw new NetlinkError(operation, "EEXIST", `there is one, but it is ${describeKind(link)}; rename or remove it`);
+  }
+
   /** Addresses of every interface, in one dump. */
-  async addresses(): Promise<readonly LinkAddress[]> {
+  async #addresses(): Promise<readonly LinkAddress[]> {
     const operation = "list addresses";
     const messages = await this.#dumps.dump(operation, encodeGetAddresses);
     const addresses: LinkAddress[] = [];
@@ -127,6 +159,14 @@ export class LinkClient {
     }
     return addresses;
   }
+}
+
+function isDummy({ kind }: Link): boolean {
+  return kind === "dummy";
+}
+
+function describeKind({ kind }: Link): string {
+  return kind === "" ? "not a dummy" : `of kind "${kind}", not "dummy"`;
 }
 
 const NO_DEVICE: Answer = { ok: false, errno: "ENODEV", number: 19, text: "", request: new Uint8Array(0) };

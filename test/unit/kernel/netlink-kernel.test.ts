@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import type { NodeSetup } from "../../../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../../../src/kernel/netlink-kernel.ts";
 import { type IPAddress, parseAddress } from "../../../src/model/address.ts";
 import { addressEntry, ipset } from "../../../src/model/ipset.ts";
@@ -6,6 +7,7 @@ import { realServer, type Scheduler, virtualServer } from "../../../src/model/ip
 import type { Operation } from "../../../src/model/operation.ts";
 import * as naive from "../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer } from "../../support/netlink-peer.ts";
+import { FakeNode } from "./fake-node.ts";
 
 const { attribute, i32, nested, text, u16, u32 } = naive;
 
@@ -78,4 +80,128 @@ test("after a lost socket the next call goes over a new one", async () => {
   expect(await kernel.apply([operation])).toEqual([{ ok: true }]);
   expect(peer.opened).toBe(2);
   await kernel.close();
+});
+
+const CHAINS = { filter: ["KUBE-FORWARD"] };
+const JUMP = "-j KUBE-FORWARD";
+/** Rules that lead into a chain; `rule` is its only one. */
+const setup = (rule = "-j ACCEPT"): NodeSetup => {
+  const table = { name: "filter", chains: [{ name: "KUBE-FORWARD", rules: [rule] }], jumps: [] } as const;
+  const jumps = [{ from: "FORWARD", rule: JUMP }];
+  return {
+    families: ["IPv4", "IPv6"],
+    rules: { IPv4: { tables: [{ ...table, jumps }] }, IPv6: { tables: [{ ...table, jumps }] } },
+    sysctls: [],
+  };
+};
+
+describe("rules", () => {
+  test("that cannot be written are told by family, and the rest of the node is made ready", async () => {
+    const node = new FakeNode();
+    node.link = undefined;
+    const kernel = node.kernel(CHAINS);
+    const report = await kernel.prepare(setup("-m nosuch -j ACCEPT"));
+    expect(report.failedRules).toEqual(["IPv4", "IPv6"]);
+    expect(report.warnings).toEqual(
+      ["IPv4", "IPv6"].map((family) => expect.stringContaining(`Cannot write iptables table "filter" of ${family}`)),
+    );
+    expect(report.changed).toContain('created interface "kube-ipvs0"');
+    expect(report.changed).toContain('created set "KUBE-6-CLUSTER-IP"');
+    expect(await kernel.prepare(setup())).toMatchObject({
+      changed: ['wrote table "filter" of IPv4', 'wrote table "filter" of IPv6'],
+      warnings: [],
+    });
+    expect((await kernel.prepare(setup())).failedRules).toBeUndefined();
+    await kernel.close();
+  });
+
+  test("of a family without a program that works are a warning each time, until it works", async () => {
+    const node = new FakeNode();
+    const programs = [...node.iptables.working].filter((program) => program.startsWith("ip6"));
+    for (const program of programs) node.iptables.working.delete(program);
+    const kernel = node.kernel(CHAINS);
+    const warning = expect.stringContaining("Cannot use iptables for IPv6");
+    expect((await kernel.inspect(setup())).warnings).toEqual([warning]);
+    expect((await kernel.prepare(setup())).warnings).toEqual([warning]);
+    expect((await kernel.prepare(setup())).warnings).toEqual([warning]);
+    for (const program of programs) node.iptables.working.add(program);
+    expect(await kernel.prepare(setup())).toMatchObject({ changed: ['wrote table "filter" of IPv6'], warnings: [] });
+    await kernel.close();
+  });
+
+  test("of ours make way for a set of another type once, and are written again", async () => {
+    const node = new FakeNode();
+    const kernel = node.kernel(CHAINS);
+    await kernel.prepare(setup());
+    const set = node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip" });
+    // The rules of our chain are what refers to the set.
+    Object.defineProperty(set, "references", {
+      get: () => (node.iptables.table("iptables", "filter").has("KUBE-FORWARD") ? 1 : 0),
+    });
+    const report = await kernel.prepare(setup());
+    expect(report.warnings).toEqual([]);
+    expect(report.changed).toEqual([
+      'removed our chains from table "filter" of IPv4',
+      'removed our chains from table "filter" of IPv6',
+      'created set "KUBE-CLUSTER-IP"',
+      'wrote table "filter" of IPv4',
+      'wrote table "filter" of IPv6',
+    ]);
+    expect(node.iptables.table("iptables", "filter").get("FORWARD")).toEqual([JUMP]);
+    await kernel.close();
+  });
+
+  test("of others that hold a set of another type do not make ours go again and again", async () => {
+    const node = new FakeNode();
+    const kernel = node.kernel(CHAINS);
+    await kernel.prepare(setup());
+    node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip", references: 1 });
+    const warning = expect.stringContaining('Cannot replace set "KUBE-CLUSTER-IP"');
+    const first = await kernel.prepare(setup());
+    expect([first.changed.length, first.warnings]).toEqual([4, [warning]]);
+    expect(await kernel.prepare(setup())).toMatchObject({ changed: [], warnings: [warning] });
+    await kernel.close();
+  });
+});
+
+describe("an interface kube-ipvs0 that is no dummy", () => {
+  const bridge = () => {
+    const node = new FakeNode();
+    node.link = "bridge";
+    return node;
+  };
+
+  test("is not used", async () => {
+    const kernel = bridge().kernel();
+    await expect(kernel.prepare({ families: [], rules: {}, sysctls: [] })).rejects.toThrow(
+      'Cannot use interface "kube-ipvs0": EEXIST (there is one, but it is of kind "bridge", not "dummy"; rename or remove it)',
+    );
+    await kernel.close();
+  });
+
+  test("is somebody else's: its addresses are the node's, and it stays when all of ours goes", async () => {
+    const node = bridge();
+    const kernel = node.kernel();
+    expect((await kernel.observe("all")).addresses.size).toBe(0);
+    expect(await kernel.nodeAddresses()).toEqual(["192.168.1.10", "10.96.0.1"]);
+    expect((await kernel.inspect({ families: [], rules: {}, sysctls: [] })).changed).toEqual([
+      'interface "kube-ipvs0" is of kind "bridge", not "dummy"',
+    ]);
+    expect(await kernel.remove([])).toMatchObject({
+      changed: [],
+      warnings: ['Left interface "kube-ipvs0" alone: it is of kind "bridge", not "dummy"'],
+    });
+    expect(node.link).toBe("bridge");
+    await kernel.close();
+  });
+
+  test("is not what a dummy is: that has our addresses, and goes", async () => {
+    const node = new FakeNode();
+    const kernel = node.kernel();
+    expect([...(await kernel.observe("all")).addresses]).toEqual(["10.96.0.1"]);
+    expect(await kernel.nodeAddresses()).toEqual(["192.168.1.10"]);
+    expect(await kernel.remove([])).toMatchObject({ changed: ['deleted interface "kube-ipvs0"'], warnings: [] });
+    expect(node.link).toBeUndefined();
+    await kernel.close();
+  });
 });

@@ -1,5 +1,11 @@
 import type { RunProcess } from "../../../../src/kernel/iptables/process.ts";
 
+const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
+  nat: ["PREROUTING", "OUTPUT", "POSTROUTING"],
+  filter: ["INPUT", "FORWARD", "OUTPUT"],
+  mangle: ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+};
+
 type Tables = Map<string, Map<string, string[]>>;
 
 /** The iptables programs of one node: what each variant and family holds, and what is installed and works. */
@@ -27,8 +33,7 @@ export class FakeIptables {
     const kind = program.includes("-") ? program : `${program}-${this.default}`;
     const tables = this.#tables.get(kind) ?? new Map();
     this.#tables.set(kind, tables);
-    const builtIn = name === "nat" ? ["PREROUTING", "OUTPUT", "POSTROUTING"] : ["INPUT", "FORWARD", "OUTPUT"];
-    const table = tables.get(name) ?? new Map(builtIn.map((chain) => [chain, []]));
+    const table = tables.get(name) ?? new Map(BUILT_IN[name]?.map((chain) => [chain, []]));
     tables.set(name, table);
     return table;
   }
