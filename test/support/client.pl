@@ -130,7 +130,7 @@ sub dial {
 sub exchange {
     my ($socket, $timeout, $bytes) = @_;
     $bytes //= 0;
-    defined syswrite $socket, 'who' . '?' x ($bytes > 4 ? $bytes - 4 : 0)  "\n" or return (undef, word($!));
+    defined syswrite $socket, 'who' . '?' x ($bytes > 4 ? $bytes - 4 : 0) . "\n" or return (undef, word($!));
     my $text  = '';
     my $until = now() + $timeout;
     while ($text !~ /\n$/) {
