@@ -11,9 +11,9 @@ import { availableParallelism, release } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { readCommandLine } from "../src/cli.ts";
-import { PROXY_CHAINS } from "../src/desired/masquerade.ts";
 import { NO_SURROUNDINGS, nodeFacts } from "../src/desired/node-facts.ts";
 import { ProxyState } from "../src/desired/proxy-state.ts";
+import { PROXY_CHAINS } from "../src/desired/rules/proxy-rules.ts";
 import type { Kernel } from "../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../src/kernel/netlink-kernel.ts";
 import { nodeSetup } from "../src/node-setup.ts";
@@ -37,7 +37,11 @@ const invocation = readCommandLine(
 );
 if (invocation.kind !== "command") throw new Error(JSON.stringify(invocation));
 const { config } = invocation;
-const setup = nodeSetup(config, { families: ["IPv4"], cpus: availableParallelism(), kernelRelease: release() });
+const setup = nodeSetup(
+  config,
+  { families: ["IPv4"], cpus: availableParallelism(), kernelRelease: release(), liberalConntrack: false },
+  [],
+);
 
 let recorder: Recorder | undefined;
 const kernel = new NetlinkKernel({

@@ -5,7 +5,7 @@ import { ProxyState } from "./desired/proxy-state.ts";
 import { apiServerAddresses } from "./desired/vip-guard.ts";
 import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
-import type { IPAddress, IPFamily } from "./model/address.ts";
+import type { Cidr, IPAddress, IPFamily } from "./model/address.ts";
 import type { Clock } from "./model/clock.ts";
 import type { Notice } from "./model/notice.ts";
 import { KUBERNETES, type Rejection } from "./model/service.ts";
@@ -38,6 +38,9 @@ const NODE_PATIENCE_MS = 10_000;
 /** Services computed in one turn of the event loop: about a millisecond with ten endpoints each. */
 const SERVICES_PER_TURN = 50;
 
+/** What the node must be, where its Node object says that its pods live in these networks. */
+export type SetupFor = (podCIDRs: readonly Cidr[]) => NodeSetup;
+
 export interface AgentParts {
   readonly kernel: Kernel;
   readonly clock: Clock;
@@ -61,7 +64,8 @@ export interface AgentParts {
  */
 export class Agent {
   readonly #config: Config;
-  readonly #setup: NodeSetup;
+  readonly #families: readonly IPFamily[];
+  readonly #setupFor: SetupFor;
   readonly #parts: AgentParts;
   readonly #state: ProxyState;
   readonly #reconciler: Reconciler;
@@ -81,14 +85,15 @@ export class Agent {
   /** When the first lists of Services and EndpointSlices were in. */
   #listedAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(config: Config, setup: NodeSetup, parts: AgentParts) {
+  constructor(config: Config, setupFor: SetupFor, parts: AgentParts) {
     this.#config = config;
-    this.#setup = setup;
+    this.#setupFor = setupFor;
+    this.#families = setupFor([]).families;
     this.#parts = parts;
     this.#startedAtMs = parts.clock.now();
-    this.#state = new ProxyState(nodeFacts(config, setup.families, NO_SURROUNDINGS));
+    this.#state = new ProxyState(nodeFacts(config, this.#families, NO_SURROUNDINGS));
     this.#health = healthAtStart({
-      families: setup.families,
+      families: this.#families,
       syncPeriodMs: config.syncPeriodMs,
       startedAtMs: this.#startedAtMs,
       node: undefined,
@@ -224,8 +229,9 @@ export class Agent {
 
   /** Makes the node ready and learns its addresses; part of every look. */
   async #prepare(): Promise<void> {
+    const node = this.#state.table.node(this.#config.nodeName);
     const { kernel, logger, metrics, tell } = this.#parts;
-    const { changed, warnings, failedRules = [] } = await kernel.prepare(this.#setup);
+    const { changed, warnings, failedRules = [] } = await kernel.prepare(this.#setupFor(node?.podCIDRs ?? []));
     if (changed.length > 0) logger.info({ changed }, "node prepared");
     for (const warning of warnings) {
       logger.warn({ warning }, "node not as wanted");
@@ -243,7 +249,7 @@ export class Agent {
     this.#health = { ...this.#health, node: node ?? { leaving: false } };
     const apiServers = apiServerAddresses(this.#state.table, this.#parts.apiServers());
     const surroundings = { node, addresses: this.#nodeAddresses, apiServers };
-    const facts = nodeFacts(this.#config, this.#setup.families, surroundings);
+    const facts = nodeFacts(this.#config, this.#families, surroundings);
     if (sameNodeFacts(facts, this.#state.facts)) return;
     this.#parts.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "facts of this node");
     this.#state.setFacts(facts);

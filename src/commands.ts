@@ -5,20 +5,20 @@ import { Agent } from "./agent.ts";
 import { ClusterSource, readCluster, serverAddresses } from "./cluster-source.ts";
 import type { Config } from "./config.ts";
 import { conflictRejections } from "./desired/conflicts.ts";
-import { PROXY_CHAINS } from "./desired/masquerade.ts";
 import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
+import { PROXY_CHAINS } from "./desired/rules/proxy-rules.ts";
 import { apiServerAddresses } from "./desired/vip-guard.ts";
 import { kernelFamilies } from "./kernel/families.ts";
 import { runProcess } from "./kernel/iptables/process.ts";
-import type { NodeSetup, Observed } from "./kernel/kernel.ts";
+import type { Observed } from "./kernel/kernel.ts";
 import { KERNEL_MODULES, loadModules } from "./kernel/modules.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { SysctlClient } from "./kernel/sysctl.ts";
 import { createLogger, type Logger, levelOf } from "./log.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
-import { nodeSetup, staticRules } from "./node-setup.ts";
+import { type Machine, nodeSetup, staticRules } from "./node-setup.ts";
 import { type Evidence, isExcluded, isOurs } from "./reconcile/ownership.ts";
 import { registerEventMetrics } from "./serve/event-metrics.ts";
 import { Metrics } from "./serve/metrics.ts";
@@ -51,8 +51,8 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   const source = new ClusterSource(config, logger);
   registerWatchMetrics(registry, () => source.watches());
   registerEventMetrics(registry, () => source.eventCounts);
-  const setup = setupHere(config, families);
-  const agent = new Agent(config, setup, {
+  const machine = await machineHere(families);
+  const agent = new Agent(config, (podCIDRs) => nodeSetup(config, machine, podCIDRs), {
     kernel,
     clock: systemClock,
     logger,
@@ -122,7 +122,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 export async function init(config: Config, output: Output): Promise<number> {
   const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
   for (const warning of warnings) output.err(`${warning}\n`);
-  const setup = setupHere(config, await kernelFamilies());
+  const setup = nodeSetup(config, await machineHere(await kernelFamilies()), []);
   const sysctls = await new SysctlClient().apply(setup.sysctls);
   for (const line of sysctls.changed) output.out(`${line}\n`);
   for (const warning of sysctls.warnings) output.err(`${warning}\n`);
@@ -131,7 +131,9 @@ export async function init(config: Config, output: Output): Promise<number> {
 
 /** Prints what this node would hold. Touches nothing and needs no privilege. */
 export async function plan(config: Config, output: Output): Promise<number> {
-  const planned = await planOf(config, await readCluster(config, quietLogger(output)), FAMILIES);
+  // As on a machine where nothing was set otherwise.
+  const machine = { families: FAMILIES, liberalConntrack: false };
+  const planned = planOf(config, await readCluster(config, quietLogger(output)), machine);
   output.out(config.output === "json" ? renderPlanJson(planned) : renderPlanText(planned));
   return EXIT_OK;
 }
@@ -145,9 +147,10 @@ function quietLogger(output: Output): Logger {
 function planOf(
   config: Config,
   { events, rejections }: ClusterState,
-  families: readonly IPFamily[],
+  machine: Pick<Machine, "families" | "liberalConntrack">,
   addresses?: readonly IPAddress[],
 ): Plan {
+  const { families } = machine;
   const state = new ProxyState(nodeFacts(config, families, NO_SURROUNDINGS));
   for (const event of events) state.apply(event);
   const node = state.table.node(config.nodeName);
@@ -158,14 +161,17 @@ function planOf(
     node: config.nodeName,
     families,
     desired: state.desired,
-    rules: staticRules(config, families),
+    rules: staticRules(config, machine, node?.podCIDRs ?? []),
     rejected: [...rejections, ...state.refused(), ...conflictRejections(state.desired.conflicts())],
   };
 }
 
-/** What this machine is to be before the first sync. */
-function setupHere(config: Config, families: readonly IPFamily[]): NodeSetup {
-  return nodeSetup(config, { families, cpus: availableParallelism(), kernelRelease: release() });
+const LIBERAL_CONNTRACK = "net/netfilter/nf_conntrack_tcp_be_liberal";
+
+/** What the rules and sysctls depend on here. */
+async function machineHere(families: readonly IPFamily[]): Promise<Machine> {
+  const liberalConntrack = (await new SysctlClient().value(LIBERAL_CONNTRACK)) === "1";
+  return { families, cpus: availableParallelism(), kernelRelease: release(), liberalConntrack };
 }
 
 /** What the kernel itself tells of whose a virtual server is. */
@@ -180,11 +186,11 @@ function thisKernel(): NetlinkKernel {
 
 /** Compares what this node should hold with what its kernel holds, and closes that. Reads only. */
 export async function diff(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
-  const families = await kernelFamilies();
+  const machine = await machineHere(await kernelFamilies());
   try {
     const cluster = await readCluster(config, quietLogger(output));
-    const planned = planOf(config, cluster, families, await kernel.nodeAddresses());
-    const { changed, warnings } = await kernel.inspect(setupHere(config, families));
+    const planned = planOf(config, cluster, machine, await kernel.nodeAddresses());
+    const { changed, warnings } = await kernel.inspect({ ...nodeSetup(config, machine, []), rules: planned.rules });
     const observed = await kernel.observe("all");
     const evidence = evidenceOf(observed);
     const lines = [

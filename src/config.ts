@@ -8,6 +8,8 @@ import {
   parseBoolean,
   parseCidrs,
   parseClusterCidrs,
+  parseInterface,
+  parseMarkMask,
   parseNodeName,
   parseNodePortAddresses,
   parsePeriodMs,
@@ -34,6 +36,14 @@ export interface Config {
   readonly nodeIPs: readonly IPAddress[];
   /** Empty, one network, or one of each family. */
   readonly clusterCidrs: readonly Cidr[];
+  /** How packets of pods are told from others. */
+  readonly localMode: "ClusterCIDR" | "NodeCIDR" | "BridgeInterface" | "InterfaceNamePrefix";
+  /** The bridge of the pods, for BridgeInterface; "" else. */
+  readonly podBridge: string;
+  /** How the names of the interfaces of pods begin, for InterfaceNamePrefix; "" else. */
+  readonly podInterfacePrefix: string;
+  /** Bits of the packet mark for local traffic: some of the low 16. */
+  readonly localMarkMask: number;
   /** Empty: NodePorts answer on every address of the node. */
   readonly nodePortAddresses: readonly Cidr[] | "primary";
   readonly masqueradeAll: boolean;
@@ -143,6 +153,38 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     help: "Network of the pods, or one of each family: traffic to ClusterIPs from elsewhere is masqueraded",
     commands: WANTING,
     parse: parseClusterCidrs,
+  },
+  localMode: {
+    flag: "detect-local-mode",
+    placeholder: "MODE",
+    fallback: "ClusterCIDR",
+    help: "How pods are known: ClusterCIDR, NodeCIDR (the Node's podCIDRs), BridgeInterface or InterfaceNamePrefix",
+    commands: WANTING,
+    parse: oneOf("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
+  },
+  podBridge: {
+    flag: "pod-bridge-interface",
+    placeholder: "NAME",
+    fallback: "",
+    help: "The bridge on which packets of pods arrive, for BridgeInterface",
+    commands: WANTING,
+    parse: parseInterface,
+  },
+  podInterfacePrefix: {
+    flag: "pod-interface-name-prefix",
+    placeholder: "PREFIX",
+    fallback: "",
+    help: "How the names of interfaces begin on which packets of pods arrive, for InterfaceNamePrefix",
+    commands: WANTING,
+    parse: parseInterface,
+  },
+  localMarkMask: {
+    flag: "local-traffic-mark-mask",
+    placeholder: "MASK",
+    fallback: "0x107f",
+    help: "Bits of the packet mark that nobody else uses, for this node's own traffic under the external policy Local",
+    commands: WANTING,
+    parse: parseMarkMask,
   },
   nodePortAddresses: {
     flag: "nodeport-addresses",
@@ -309,13 +351,31 @@ export function readConfig(given: GivenTexts): ConfigReading {
   });
   // The type of SETTINGS demands an entry for each field, whose parse returns that field's type.
   const config = Object.fromEntries(fields) as Config;
-  if (problems.length === 0 && config.minSyncPeriodMs > config.syncPeriodMs)
-    problems.push(
-      `Invalid --ipvs-min-sync-period "${textOf("minSyncPeriodMs", given)}": must not be longer than --ipvs-sync-period "${textOf("syncPeriodMs", given)}"`,
-    );
-  return { config, problems };
+  return { config, problems: problems.length > 0 ? problems : contradictions(config, given) };
 }
 
-function textOf(key: keyof Config, given: GivenTexts): string {
-  return given[key]?.text ?? SETTINGS[key].fallback;
+/** What is wrong with values that are good by themselves. */
+function contradictions(config: Config, given: GivenTexts): readonly string[] {
+  const problems: string[] = [];
+  if (config.minSyncPeriodMs > config.syncPeriodMs)
+    problems.push(
+      `${invalid("minSyncPeriodMs", given)}: must not be longer than ${flagAndText("syncPeriodMs", given)}`,
+    );
+  if (Math.floor(config.localMarkMask / 2 ** config.masqueradeBit) % 2 === 1)
+    problems.push(
+      `${invalid("localMarkMask", given)}: must not hold the bit of ${flagAndText("masqueradeBit", given)}`,
+    );
+  if (config.localMode === "BridgeInterface" && config.podBridge === "")
+    problems.push(`${invalid("localMode", given)}: needs --${SETTINGS.podBridge.flag}`);
+  if (config.localMode === "InterfaceNamePrefix" && config.podInterfacePrefix === "")
+    problems.push(`${invalid("localMode", given)}: needs --${SETTINGS.podInterfacePrefix.flag}`);
+  return problems;
+}
+
+function invalid(key: keyof Config, given: GivenTexts): string {
+  return `Invalid ${flagAndText(key, given)}`;
+}
+
+function flagAndText(key: keyof Config, given: GivenTexts): string {
+  return `--${SETTINGS[key].flag} "${given[key]?.text ?? SETTINGS[key].fallback}"`;
 }

@@ -57,6 +57,27 @@ export function oneOf<Word extends string>(...words: readonly [Word, ...Word[]])
 /** A text that must say something. */
 export const parseText: Parse<string> = (text) => text;
 
+const INTERFACE = /^[\w.:@-]{0,14}$/;
+
+/** The name of a network interface, or how it begins; "" for none. Linux takes 15 characters, and iptables a `+` for the rest. */
+export const parseInterface: Parse<string> = (text, refuse) => {
+  if (!INTERFACE.test(text)) refuse("must be at most 14 letters, digits, and any of . _ - : @");
+  return text;
+};
+
+const MASK = /^(?:0x[0-9a-f]{1,8}|\d{1,10})$/i;
+
+/**
+ * Bits of the packet mark, at least two. They lie in the low half: the high one is Calico's by default, and the numbers
+ * are kept in a set of ports. Bit 15 is the kubelet's, for packets to drop.
+ */
+export const parseMarkMask: Parse<number> = (text, refuse) => {
+  const mask = MASK.test(text) ? Number(text) : Number.NaN;
+  if (mask >= 3 && mask < 0x8000 && (mask & (mask - 1)) !== 0) return mask;
+  refuse("must be at least two bits of 0x7fff");
+  return 0;
+};
+
 const NODE_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 /** The name of a Node object: trimmed and in lower case, as the kubelet registers itself. */

@@ -1,8 +1,9 @@
 import type { Config } from "./config.ts";
-import { masqueradeRules } from "./desired/masquerade.ts";
+import { podMatch } from "./desired/rules/pod-match.ts";
+import { proxyRules } from "./desired/rules/proxy-rules.ts";
 import { wantedSysctls } from "./desired/sysctls.ts";
 import type { NodeSetup } from "./kernel/kernel.ts";
-import type { IPFamily } from "./model/address.ts";
+import type { Cidr, IPFamily } from "./model/address.ts";
 
 /** What the rules and sysctls depend on besides the configuration. */
 export interface Machine {
@@ -10,13 +11,15 @@ export interface Machine {
   readonly cpus: number;
   /** As /proc/sys/kernel/osrelease has it. */
   readonly kernelRelease: string;
+  /** Whether conntrack takes TCP packets out of the window for valid (nf_conntrack_tcp_be_liberal). */
+  readonly liberalConntrack: boolean;
 }
 
-/** What this configuration wants a machine to be before the first sync. */
-export function nodeSetup(config: Config, machine: Machine): NodeSetup {
+/** What this configuration wants a machine to be before the first sync. `podCIDRs` are those of its Node object. */
+export function nodeSetup(config: Config, machine: Machine, podCIDRs: readonly Cidr[]): NodeSetup {
   return {
     families: machine.families,
-    rules: staticRules(config, machine.families),
+    rules: staticRules(config, machine, podCIDRs),
     sysctls: wantedSysctls({
       families: machine.families,
       strictARP: config.strictArp,
@@ -29,15 +32,28 @@ export function nodeSetup(config: Config, machine: Machine): NodeSetup {
 }
 
 /** The static iptables chains of each family. */
-export function staticRules(config: Config, families: readonly IPFamily[]): NodeSetup["rules"] {
+export function staticRules(
+  config: Config,
+  { families, liberalConntrack }: Pick<Machine, "families" | "liberalConntrack">,
+  podCIDRs: readonly Cidr[],
+): NodeSetup["rules"] {
+  const pods = {
+    mode: config.localMode,
+    clusterCIDRs: config.clusterCidrs,
+    podCIDRs,
+    bridge: config.podBridge,
+    interfacePrefix: config.podInterfacePrefix,
+  };
   return Object.fromEntries(
     families.map((family) => [
       family,
-      masqueradeRules({
+      proxyRules({
         family,
         masqueradeBit: config.masqueradeBit,
         masqueradeAll: config.masqueradeAll,
-        clusterCIDRs: config.clusterCidrs,
+        pods: podMatch(pods, family),
+        localMarkMask: config.localMarkMask,
+        dropInvalid: !liberalConntrack,
         randomFully: true,
       }),
     ]),

@@ -3,6 +3,7 @@ import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import type { ServiceName } from "../model/service.ts";
+import { heldEntries } from "./held-entries.ts";
 import type { KeyLists } from "./keys.ts";
 import { References } from "./references.ts";
 import type { Wants } from "./wants.ts";
@@ -18,7 +19,8 @@ const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
 
 /**
  * What all Services together want of this node. Addresses and set members may be shared: they are wanted as long as one
- * Service wants them. A virtual server is not: who holds it follows from the names alone, never from the order of events.
+ * Service wants them. A virtual server is not: who holds it follows from the names alone, never from the order of events,
+ * and the members that speak of it are the holder's.
  */
 export class DesiredState {
   readonly #wants = new Map<ServiceName, Wants>();
@@ -36,13 +38,20 @@ export class DesiredState {
   replace(name: ServiceName, wants: Wants | undefined): KeyLists {
     const before = this.#wants.get(name) ?? NOTHING;
     const after = wants ?? NOTHING;
+    const concerned = [name, ...this.#rivals(name, before), ...this.#rivals(name, after)];
+    const heldBefore = new Map(concerned.map((one) => [one, this.#entriesOf(one)]));
     const servers = this.#replaceServers(name, before.servers, after.servers);
     if (wants === undefined) this.#wants.delete(name);
     else this.#wants.set(name, wants);
+    const entries = new Set<SetEntryKey>();
+    for (const [one, held] of heldBefore) {
+      // What one loses and another gets has changed twice, and so not at all.
+      for (const key of this.#entries.replace(held, this.#entriesOf(one))) if (!entries.delete(key)) entries.add(key);
+    }
     return {
       servers,
       addresses: this.#addresses.replace(before.addresses, after.addresses),
-      entries: this.#entries.replace(before.entries, after.entries),
+      entries: [...entries],
     };
   }
 
@@ -101,6 +110,19 @@ export class DesiredState {
       addresses: this.#addresses.size,
       entries: this.#entries.size,
     };
+  }
+
+  /** The others that want some of these virtual servers. */
+  #rivals(name: ServiceName, { servers }: Wants): readonly ServiceName[] {
+    const claimants = servers.flatMap(({ server: { key } }) => {
+      const holder = this.#holders.get(key);
+      return this.#contested.get(key) ?? (holder === undefined ? [] : [holder]);
+    });
+    return claimants.filter((claimant) => claimant !== name);
+  }
+
+  #entriesOf(name: ServiceName): readonly SetEntry[] {
+    return heldEntries(this.#wants.get(name) ?? NOTHING, (key) => this.#holders.get(key) === name);
   }
 
   #stateOf(key: VirtualServerKey, holder: ServiceName): ServerState | undefined {

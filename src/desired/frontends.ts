@@ -8,13 +8,13 @@ import {
   isIPv6LinkLocal,
   isLoopback,
 } from "../model/address.ts";
-import type { PortKey, Protocol, Service } from "../model/service.ts";
+import type { PortKey, Protocol, Service, ServicePort } from "../model/service.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { allowedVips } from "./vip-guard.ts";
 
 /** One address and port of this node on which one port of a Service answers. */
 export interface Frontend {
-  readonly kind: "cluster-ip" | "node-port";
+  readonly kind: "cluster-ip" | "external-ip" | "load-balancer" | "node-port";
   readonly protocol: Protocol;
   readonly address: IPAddress;
   readonly port: number;
@@ -23,16 +23,35 @@ export interface Frontend {
 
 /** All frontends of a Service on this node, in the order of its ports and addresses. One refused here costs no other. */
 export function frontends(service: Service, facts: NodeFacts): readonly Frontend[] {
-  const served = service.clusterIPs.filter((address) => facts.families.includes(familyOf(address)));
-  const clusterIPs = allowedVips(served, facts.reserved);
-  const families = new Set(served.map(familyOf));
+  const served = (addresses: readonly IPAddress[]) =>
+    addresses.filter((address) => facts.families.includes(familyOf(address)));
+  const vips = (addresses: readonly IPAddress[]) => allowedVips(served(addresses), facts.reserved);
+  const clusterIPs = vips(service.clusterIPs);
+  const externalIPs = vips(service.externalIPs);
+  const loadBalancerIPs = vips(service.loadBalancerIPs);
+  const families = new Set(served(service.clusterIPs).map(familyOf));
   const nodeIPs = facts.nodePortAddresses.filter((address) => families.has(familyOf(address)));
-  return service.ports.flatMap(({ key: portKey, protocol, port, nodePort }) => [
-    ...clusterIPs.map((address): Frontend => ({ kind: "cluster-ip", protocol, address, port, portKey })),
-    ...(nodePort === 0 ? [] : nodeIPs).map(
-      (address): Frontend => ({ kind: "node-port", protocol, address, port: nodePort, portKey }),
-    ),
-  ]);
+  return service.ports.flatMap(({ key: portKey, protocol, port, nodePort }) => {
+    const of = (kind: Frontend["kind"], addresses: readonly IPAddress[], at: number) =>
+      addresses.map((address): Frontend => ({ kind, protocol, address, port: at, portKey }));
+    return [
+      ...of("cluster-ip", clusterIPs, port),
+      ...of("external-ip", externalIPs, port),
+      ...of("load-balancer", loadBalancerIPs, port),
+      ...of("node-port", nodePort === 0 ? [] : nodeIPs, nodePort),
+    ];
+  });
+}
+
+/** Whether it is for clients outside the cluster, and so under the external traffic policy. */
+export function isOutside({ kind }: Frontend): boolean {
+  return kind !== "cluster-ip";
+}
+
+/** The ports of a Service that clients outside the cluster can reach. */
+export function exposedPorts({ ports, externalIPs, loadBalancerIPs }: Service): readonly ServicePort[] {
+  if (externalIPs.length > 0 || loadBalancerIPs.length > 0) return ports;
+  return ports.filter(({ nodePort }) => nodePort !== 0);
 }
 
 /** How `--nodeport-addresses` chooses: networks, the node's own IPs, or (undefined) everything. */

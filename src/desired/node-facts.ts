@@ -1,6 +1,7 @@
 import { type Cidr, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import type { Scheduler } from "../model/ipvs.ts";
 import type { ClusterNode } from "../model/service.ts";
+import { specialPurpose } from "../services/special-address.ts";
 import { type NodePortSelection, resolveNodePortAddresses } from "./frontends.ts";
 import { type ReservedAddresses, reservedAddresses, type Surroundings } from "./vip-guard.ts";
 
@@ -13,6 +14,10 @@ export interface NodeFacts {
   /** On which NodePorts answer; resolved, sorted, without loopback. */
   readonly nodePortAddresses: readonly IPAddress[];
   readonly reserved: ReservedAddresses;
+  /** Of all interfaces but kube-ipvs0, sorted, without those of a special purpose (loopback, link-local). */
+  readonly ownAddresses: readonly IPAddress[];
+  /** The bits of the packet mark for local traffic. */
+  readonly localMarkMask: number;
   readonly scheduler: Scheduler;
 }
 
@@ -25,6 +30,7 @@ export interface NodeChoices {
   readonly nodePortAddresses: NodePortSelection;
   /** Networks of addresses that Services may have though an interface of this node has them. */
   readonly sharedVips: readonly Cidr[];
+  readonly localMarkMask: number;
   readonly scheduler: Scheduler;
 }
 
@@ -41,6 +47,8 @@ export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], s
     families,
     nodePortAddresses: resolveNodePortAddresses(choices.nodePortAddresses, addresses, nodeIPs),
     reserved: reservedAddresses(surroundings, choices.sharedVips),
+    ownAddresses: [...new Set(addresses)].filter((address) => specialPurpose(address) === undefined).sort(),
+    localMarkMask: choices.localMarkMask,
     scheduler: choices.scheduler,
   };
 }
@@ -60,6 +68,8 @@ export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
     a.scheduler === b.scheduler &&
     a.families.join() === b.families.join() &&
     a.nodePortAddresses.join() === b.nodePortAddresses.join() &&
+    a.localMarkMask === b.localMarkMask &&
+    a.ownAddresses.join() === b.ownAddresses.join() &&
     [...a.reserved].join() === [...b.reserved].join()
   );
 }

@@ -1,12 +1,19 @@
-import type { Rejection, ServiceName } from "../model/service.ts";
+import { type PortKey, type Rejection, type Service, type ServiceName, serviceName } from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
+import { exposedPorts } from "./frontends.ts";
 import type { Keys } from "./keys.ts";
+import { LocalMarks } from "./local-marks.ts";
 import type { NodeFacts } from "./node-facts.ts";
+import { nodeWants } from "./node-wants.ts";
+import { localMark, localMarkCount } from "./rules/local-mark.ts";
 import { StartOrder } from "./start-order.ts";
 import { vipRejections } from "./vip-guard.ts";
-import { wants } from "./wants.ts";
+import { type Wants, wants } from "./wants.ts";
+
+/** Who wants what no Service wants: no Service can have this name. */
+const THE_NODE = serviceName("", "");
 
 /**
  * The pure half of the line: events go in, names of kernel objects whose desired value changed come out.
@@ -19,29 +26,33 @@ export class ProxyState {
   readonly #stale = new StartOrder();
   /** Of the few Services that want what this node cannot give. */
   readonly #refused = new Map<ServiceName, readonly Rejection[]>();
+  readonly #marks: LocalMarks;
   #facts: NodeFacts;
+  #nodeIsStale = true;
 
   constructor(facts: NodeFacts) {
     this.#facts = facts;
+    this.#marks = new LocalMarks(localMarkCount(facts.localMarkMask));
   }
 
   get facts(): NodeFacts {
     return this.#facts;
   }
 
-  /** Services waiting for `advance`. */
+  /** Services waiting for `advance`, and the node itself. */
   get stale(): number {
-    return this.#stale.size;
+    return this.#stale.size + (this.#nodeIsStale ? 1 : 0);
   }
 
   /** What Services want of this node, well said, and do not get. As far as `advance` has come. */
   refused(): readonly Rejection[] {
-    return [...this.#refused.values()].flat();
+    return [...[...this.#refused.values()].flat(), ...this.#marks.without().map(markRejection)];
   }
 
   /** Takes an event in; returns how many Services it made stale. */
   apply(event: ClusterEvent): number {
     const touched = this.table.apply(event);
+    if (event.kind === "servicecidr-upserted" || event.kind === "servicecidr-deleted") this.#nodeIsStale = true;
     for (const name of touched) this.#stale.add(name, this.table.service(name));
     return touched.length;
   }
@@ -49,6 +60,7 @@ export class ProxyState {
   /** Takes in new facts of this node. Every Service is computed anew, because any may depend on them. */
   setFacts(facts: NodeFacts): void {
     this.#facts = facts;
+    this.#nodeIsStale = true;
     for (const name of this.table.serviceNames()) this.#stale.add(name, this.table.service(name));
   }
 
@@ -59,6 +71,8 @@ export class ProxyState {
   advance(limit: number): readonly Keys[] {
     const changes: Keys[] = [];
     let left = limit;
+    // First of all: which packets are for NodePorts.
+    if (this.#nodeIsStale) this.#computeNode(changes);
     for (const name of this.#stale.take((one) => this.table.hasEndpointOn(one, this.#facts.nodeName))) {
       if (name !== undefined) this.#compute(name, changes);
       left -= 1;
@@ -67,10 +81,21 @@ export class ProxyState {
     return changes;
   }
 
+  #computeNode(changes: Keys[]): void {
+    this.#nodeIsStale = false;
+    this.#replace(THE_NODE, nodeWants(this.#facts, this.table.serviceNetworks()), changes);
+  }
+
   #compute(name: ServiceName, changes: Keys[]): void {
     const service = this.table.service(name);
     this.#refuse(name, service === undefined ? [] : vipRejections(service, this.#facts.reserved));
-    const keys = this.desired.replace(name, this.#wants(name));
+    for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
+      this.#stale.add(other, this.table.service(other));
+    this.#replace(name, this.#wants(name), changes);
+  }
+
+  #replace(name: ServiceName, wanted: Wants | undefined, changes: Keys[]): void {
+    const keys = this.desired.replace(name, wanted);
     if (keys.servers.length + keys.addresses.length + keys.entries.length > 0) changes.push(keys);
   }
 
@@ -79,8 +104,28 @@ export class ProxyState {
     else this.#refused.delete(name);
   }
 
-  #wants(name: ServiceName): ReturnType<typeof wants> | undefined {
+  #wants(name: ServiceName): Wants | undefined {
     const service = this.table.service(name);
-    return service === undefined ? undefined : wants(service, this.table.endpoints(name), this.#facts);
+    if (service === undefined) return undefined;
+    return wants(service, this.table.endpoints(name), this.#facts, (port) => this.#markOf(name, port));
   }
+
+  #markOf(name: ServiceName, port: PortKey): number | undefined {
+    const index = this.#marks.indexOf(name, port);
+    return index === undefined ? undefined : localMark(index, this.#facts.localMarkMask);
+  }
+}
+
+/** Under the external policy Local, clients of this node are not for the local endpoints alone. */
+function markedPorts(service: Service): readonly PortKey[] {
+  return service.externalTrafficPolicy === "Local" ? exposedPorts(service).map(({ key }) => key) : [];
+}
+
+function markRejection({ service, port }: { readonly service: ServiceName; readonly port: PortKey }): Rejection {
+  return {
+    object: `Service ${service}`,
+    field: "spec.externalTrafficPolicy",
+    value: "Local",
+    reason: `finds all marks of local traffic taken: clients of this node get only its own endpoints of port "${port}"`,
+  };
 }

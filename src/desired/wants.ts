@@ -1,20 +1,13 @@
 import type { ServerState } from "../kernel/kernel.ts";
 import { familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
-import {
-  addressEntry,
-  addressPortAddressEntry,
-  addressPortEntry,
-  ipset,
-  portEntry,
-  type SetBase,
-  type SetEntry,
-} from "../model/ipset.ts";
-import { type VirtualServerKey, virtualServer } from "../model/ipvs.ts";
-import { RealServers } from "../model/real-servers.ts";
+import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../model/ipset.ts";
+import { markedServer, type Scheduler, virtualServer } from "../model/ipvs.ts";
 import { type Scheduling, usualScheduling } from "../model/scheduler.ts";
-import type { Endpoint, PortKey, Protocol, Service, ServicePort, TrafficPolicy } from "../model/service.ts";
-import { isLocal, selectEndpoints } from "../services/topology.ts";
-import { type Frontend, frontends } from "./frontends.ts";
+import type { Endpoint, PortKey, Protocol, Service, ServicePort } from "../model/service.ts";
+import { isLocal } from "../services/topology.ts";
+import { EndpointChoices } from "./endpoint-choice.ts";
+import { frontendEntries } from "./frontend-entries.ts";
+import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
 
 /** What one Service wants of this node's kernel. */
@@ -26,37 +19,69 @@ export interface Wants {
   readonly entries: readonly SetEntry[];
 }
 
-/**
- * What the Service wants: a virtual server for each frontend, on the endpoints its traffic policy allows. One without
- * such endpoints has no real servers, and the kernel refuses its clients.
- */
-export function wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>, facts: NodeFacts): Wants {
-  const found = frontends(service, facts);
-  const realsOf = realServers(service, endpoints, facts);
-  const servers: ServerState[] = [];
-  const seen = new Set<VirtualServerKey>();
-  for (const frontend of found) {
-    const server = virtualServer(frontend.protocol, frontend.address, frontend.port, {
-      ...schedulingOf(service, frontend.protocol, facts),
-      drainTimeoutMs: service.choices.drainTimeoutMs,
-      persistenceSeconds: service.affinitySeconds,
-    });
-    if (seen.has(server.key)) continue;
-    seen.add(server.key);
-    servers.push({ server, reals: realsOf(frontend) });
-  }
-  const clusterIPs = found.filter(({ kind }) => kind === "cluster-ip").map(({ address }) => address);
-  const addresses = [...new Set(clusterIPs)];
-  const entries = [
-    ...found.map(frontendEntry),
-    ...addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address)),
-    ...loopBackEntries(service.ports, new Set(found.map(({ address }) => familyOf(address))), endpoints, facts),
-  ];
-  return { servers, addresses, entries: distinct(entries) };
+interface MarkedPort {
+  readonly family: IPFamily;
+  readonly protocol: Protocol;
+  readonly portKey: PortKey;
+  readonly mark: number;
 }
 
-function distinct(entries: readonly SetEntry[]): readonly SetEntry[] {
-  return [...new Map(entries.map((entry) => [entry.key, entry])).values()];
+// A word that Linux knows.
+const HASH_OF_CLIENT = "sh" as string as Scheduler;
+
+/** The packet mark of this node's own clients of a port; undefined where it has none. */
+export type MarkOf = (port: PortKey) => number | undefined;
+
+/**
+ * What the Service wants: a virtual server for each frontend, on the endpoints its traffic policy allows. One without
+ * such endpoints has no real servers, and the kernel refuses its clients. Under the external policy Local another one,
+ * selected by packet mark, has the endpoints of the whole cluster for the clients of this node.
+ */
+export function wants(
+  service: Service,
+  endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>,
+  facts: NodeFacts,
+  markOf: MarkOf,
+): Wants {
+  const found = frontends(service, facts);
+  const choices = new EndpointChoices(service, endpoints, facts);
+  const { drainTimeoutMs } = service.choices;
+  const servers: ServerState[] = [];
+  const entries: SetEntry[] = [];
+  for (const frontend of found) {
+    const { reals, drops } = choices.of(frontend);
+    const { protocol, address, port, portKey } = frontend;
+    const persistenceSeconds = service.affinitySeconds;
+    const options = { ...schedulingOf(service, protocol, facts), drainTimeoutMs, persistenceSeconds };
+    servers.push({ server: virtualServer(protocol, address, port, options), reals });
+    const mark = isOutside(frontend) ? markOf(portKey) : undefined;
+    entries.push(...frontendEntries({ frontend, service, drops, mark }, facts));
+  }
+  for (const { family, protocol, portKey, mark } of markedPorts(found, markOf)) {
+    const options = { ...hashedIfSticky(service, protocol, facts), drainTimeoutMs };
+    const server = markedServer(family, mark, protocol, options);
+    servers.push({ server, reals: choices.forThisNode(portKey, family) });
+    entries.push(portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark));
+  }
+  const addresses = boundAddresses(found, facts);
+  const families = new Set(found.map(({ address }) => familyOf(address)));
+  entries.push(
+    ...addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address)),
+    ...loopBackEntries(service.ports, families, endpoints, facts),
+    ...healthCheckEntries(service, families),
+  );
+  return {
+    servers: distinct(servers, ({ server }) => server.key),
+    addresses,
+    entries: distinct(entries, ({ key }) => key),
+  };
+}
+
+/** Of several with one key the first. */
+function distinct<Value, Key>(values: readonly Value[], keyOf: (value: Value) => Key): readonly Value[] {
+  const seen = new Map<Key, Value>();
+  for (const value of values) if (!seen.has(keyOf(value))) seen.set(keyOf(value), value);
+  return [...seen.values()];
 }
 
 /** The Service's own choice, else the node's. One-packet mode exists for UDP alone. */
@@ -65,64 +90,28 @@ function schedulingOf({ choices }: Service, protocol: Protocol, facts: NodeFacts
   return { scheduler, flags: choices.onePacket && protocol === "UDP" ? [...flags, "one-packet"] : flags };
 }
 
-/** The real servers of a frontend. Frontends of one port, family and policy share them: computed once, held once. */
-function realServers(
-  service: Service,
-  endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>,
-  facts: NodeFacts,
-): (frontend: Frontend) => RealServers {
-  const known = new Map<string, RealServers>();
-  return ({ kind, address, portKey }) => {
-    const family = familyOf(address);
-    const policy = policyOf(service, kind);
-    const memo = `${policy} ${family} ${portKey}`;
-    const reals = known.get(memo) ?? select(ofFamily(endpoints.get(portKey) ?? [], family), policy, facts);
-    known.set(memo, reals);
-    return reals;
-  };
+/**
+ * By packet mark IPVS knows no session affinity that also translates ports, so a hash of the client's address stands in.
+ * It gives what its place has no endpoint for, one that drains, to another.
+ */
+function hashedIfSticky(service: Service, protocol: Protocol, facts: NodeFacts): Scheduling {
+  if (service.affinitySeconds === 0) return schedulingOf(service, protocol, facts);
+  return { scheduler: HASH_OF_CLIENT, flags: ["sh-fallback"] };
 }
 
-function policyOf(service: Service, kind: Frontend["kind"]): TrafficPolicy {
-  switch (kind) {
-    case "cluster-ip":
-      return service.internalTrafficPolicy;
-    case "node-port":
-      return service.externalTrafficPolicy;
-  }
+/** The ports of a Service whose clients on this node have a virtual server of their own, for each family. */
+function markedPorts(found: readonly Frontend[], markOf: MarkOf): readonly MarkedPort[] {
+  const ports = found.filter(isOutside).flatMap(({ address, protocol, portKey }) => {
+    const mark = markOf(portKey);
+    return mark === undefined ? [] : [{ family: familyOf(address), protocol, portKey, mark }];
+  });
+  return distinct(ports, ({ family, portKey }) => `${family} ${portKey}`);
 }
 
-/** Local is strict: without local endpoints there are none, never remote ones in their place. */
-function select(endpoints: readonly Endpoint[], policy: TrafficPolicy, facts: NodeFacts): RealServers {
-  const { cluster, local } = selectEndpoints(
-    endpoints,
-    { cluster: policy === "Cluster", local: policy === "Local" },
-    facts,
-  );
-  const chosen = (policy === "Local" ? local : cluster) ?? [];
-  return RealServers.of(chosen);
-}
-
-function ofFamily(endpoints: readonly Endpoint[], family: IPFamily): readonly Endpoint[] {
-  return endpoints.filter(({ address }) => familyOf(address) === family);
-}
-
-const NODE_PORT_SETS: Readonly<Record<Protocol, SetBase>> = {
-  TCP: "KUBE-NODE-PORT-TCP",
-  UDP: "KUBE-NODE-PORT-UDP",
-  SCTP: "KUBE-NODE-PORT-SCTP-HASH",
-};
-
-/** The member by which the rules know the frontend. The sets of TCP and UDP NodePorts hold no addresses. */
-function frontendEntry({ kind, protocol, address, port }: Frontend): SetEntry {
-  const family = familyOf(address);
-  switch (kind) {
-    case "cluster-ip":
-      return addressPortEntry(ipset("KUBE-CLUSTER-IP", family), address, protocol, port);
-    case "node-port": {
-      const set = ipset(NODE_PORT_SETS[protocol], family);
-      return protocol === "SCTP" ? addressPortEntry(set, address, protocol, port) : portEntry(set, port);
-    }
-  }
+/** Addresses for kube-ipvs0. One that another interface of this node has is local already, and stays there. */
+function boundAddresses(found: readonly Frontend[], { ownAddresses }: NodeFacts): readonly IPAddress[] {
+  const vips = new Set(found.filter(({ kind }) => kind !== "node-port").map(({ address }) => address));
+  return [...vips].filter((address) => !ownAddresses.includes(address));
 }
 
 /**
@@ -142,4 +131,10 @@ function loopBackEntries(
         addressPortAddressEntry(ipset("KUBE-LOOP-BACK", familyOf(address)), address, protocol, port, address),
       ),
   );
+}
+
+/** Load balancers ask there whether to send traffic, whatever the host's firewall says. */
+function healthCheckEntries({ healthCheckNodePort }: Service, families: ReadonlySet<IPFamily>): readonly SetEntry[] {
+  if (healthCheckNodePort === 0) return [];
+  return [...families].map((family) => portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", family), healthCheckNodePort));
 }

@@ -28,7 +28,7 @@ export const KERNEL_MODULES: readonly string[] = [
     "ip_set_hash_ipportip",
     "ip_set_hash_ipportnet",
   ],
-  ...["ip_set_bitmap_port", "xt_set", "xt_ipvs", "xt_mark", "xt_comment", "xt_addrtype", "xt_physdev", "xt_conntrack"],
+  ...["ip_set_bitmap_port", "xt_set", "xt_mark", "xt_comment", "xt_addrtype", "xt_conntrack"],
   ...["xt_MASQUERADE", "ipt_REJECT", "ip6t_REJECT"],
 ];
 

@@ -36,6 +36,11 @@ export class SysctlClient {
     return { changed, warnings };
   }
 
+  /** What stands there; undefined when this kernel has no such setting. */
+  value(path: string): Promise<string | undefined> {
+    return this.#read(path).catch(() => undefined);
+  }
+
   /** What differs from the wanted, as "net/ipv4/ip_forward is 0, not 1". Reads only. */
   async differences(wanted: readonly Sysctl[]): Promise<readonly string[]> {
     const lines: string[] = [];

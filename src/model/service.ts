@@ -111,7 +111,7 @@ export interface ClusterNode {
   readonly zone: string;
   /** InternalIPs, then ExternalIPs, in listed order. */
   readonly addresses: readonly IPAddress[];
-  readonly podCIDRs: readonly string[];
+  readonly podCIDRs: readonly Cidr[];
   /** Being deleted, or tainted by the cluster autoscaler for deletion. */
   readonly leaving: boolean;
 }

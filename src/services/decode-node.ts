@@ -1,4 +1,4 @@
-import { type IPAddress, parseAddress, parseCidr } from "../model/address.ts";
+import { type Cidr, type IPAddress, parseAddress, parseCidr } from "../model/address.ts";
 import type { ClusterNode } from "../model/service.ts";
 import type { Decoded } from "./events.ts";
 import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
@@ -42,16 +42,16 @@ function readAddresses(reader: ObjectReader, status: JsonObject): readonly IPAdd
   return [...internal, ...external];
 }
 
-function readPodCIDRs(reader: ObjectReader, spec: JsonObject): readonly string[] {
+function readPodCIDRs(reader: ObjectReader, spec: JsonObject): readonly Cidr[] {
   const listed = reader.list(spec, "podCIDRs", "spec");
   const single = reader.text(spec, "podCIDR", "spec") ?? "";
   if (listed.length === 0) return single === "" ? [] : readCidr(reader, single, "spec.podCIDR");
   return listed.flatMap((text, index) => readCidr(reader, text, `spec.podCIDRs[${index}]`));
 }
 
-function readCidr(reader: ObjectReader, text: unknown, path: string): readonly string[] {
+function readCidr(reader: ObjectReader, text: unknown, path: string): readonly Cidr[] {
   const network = typeof text === "string" ? parseCidr(text) : undefined;
-  if (network !== undefined) return [network.text];
+  if (network !== undefined) return [network];
   reader.reject(path, text, 'must be a network, as "10.244.1.0/24"');
   return [];
 }

@@ -1,3 +1,4 @@
+import type { Cidr } from "../model/address.ts";
 import type {
   ClusterNode,
   EndpointSlice,
@@ -37,13 +38,17 @@ export function sameNode(a: ClusterNode, b: ClusterNode): boolean {
     a.zone === b.zone &&
     a.leaving === b.leaving &&
     sameList(a.addresses, b.addresses) &&
-    sameList(a.podCIDRs, b.podCIDRs)
+    sameNetworks(a.podCIDRs, b.podCIDRs)
   );
 }
 
 /** No restriction is another thing than one that lets nobody in. */
 function sameSourceRanges(a: Service["sourceRanges"], b: Service["sourceRanges"]): boolean {
   if (a === undefined || b === undefined) return a === b;
+  return sameNetworks(a, b);
+}
+
+function sameNetworks(a: readonly Cidr[], b: readonly Cidr[]): boolean {
   return sameList(a, b, (one, other) => one.text === other.text);
 }
 

@@ -28,21 +28,17 @@ async function agentBefore(world: SourceWorld) {
   const { config } = readConfig({ nodeName: { source: "test", text: "node-1" } });
   const kernel = new NetlinkKernel({ chains: {} });
   const metrics = new Metrics({ registry: new Registry(), families: ["IPv4"], netlink: () => kernel.counters });
-  const agent = new Agent(
-    config,
-    { families: ["IPv4"], rules: {}, sysctls: [] },
-    {
-      kernel,
-      clock: world.clock,
-      logger: SILENT_LOGGER,
-      metrics,
-      nextTurn: () => setImmediate(),
-      missing: () => "",
-      apiServers: () => [],
-      tell: () => {},
-      random: () => 0.5,
-    },
-  );
+  const agent = new Agent(config, () => ({ families: ["IPv4"], rules: {}, sysctls: [] }), {
+    kernel,
+    clock: world.clock,
+    logger: SILENT_LOGGER,
+    metrics,
+    nextTurn: () => setImmediate(),
+    missing: () => "",
+    apiServers: () => [],
+    tell: () => {},
+    random: () => 0.5,
+  });
   world.onEvent = (event) => agent.accept(event);
   const stop = new AbortController();
   const running = agent.run(stop.signal);

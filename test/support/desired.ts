@@ -1,6 +1,6 @@
 import type { NodeFacts } from "../../src/desired/node-facts.ts";
 import { reservedAddresses } from "../../src/desired/vip-guard.ts";
-import { type Wants, wants } from "../../src/desired/wants.ts";
+import { type MarkOf, type Wants, wants } from "../../src/desired/wants.ts";
 import { type Cidr, type IPAddress, type IPFamily, parseAddress, parseCidr } from "../../src/model/address.ts";
 import type { Scheduler } from "../../src/model/ipvs.ts";
 import { mergeSlices } from "../../src/services/endpoints.ts";
@@ -25,6 +25,8 @@ export interface FactsSpec {
   readonly zone?: string;
   readonly families?: readonly IPFamily[];
   readonly nodePorts?: readonly string[];
+  /** Addresses of the node's interfaces that Services may have, beside those for NodePorts. */
+  readonly own?: readonly string[];
   readonly apiServers?: readonly string[];
   readonly scheduler?: string;
 }
@@ -39,6 +41,8 @@ export function facts(said: FactsSpec = {}): NodeFacts {
     families: said.families ?? ["IPv4", "IPv6"],
     nodePortAddresses: addresses,
     reserved: reservedAddresses({ node: undefined, addresses, apiServers }, []),
+    ownAddresses: [...addresses, ...(said.own ?? []).map(address)],
+    localMarkMask: 0x107f,
     scheduler: (said.scheduler ?? "rr") as Scheduler, // any word is one: the kernel alone knows them
   };
 }
@@ -49,7 +53,8 @@ export function built(
   said: ServiceSpec = {},
   slices: Readonly<Record<string, SliceSpec>> = {},
   node: FactsSpec = {},
+  markOf: MarkOf = () => undefined,
 ): Wants {
   const merged = mergeSlices(Object.entries(slices).map(([sliceName, spec]) => slice(sliceName, spec)));
-  return wants(service(name, said), merged, facts(node));
+  return wants(service(name, said), merged, facts(node), markOf);
 }

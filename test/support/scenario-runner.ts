@@ -57,6 +57,8 @@ class Run {
       families: scenario.options.families,
       nodePortAddresses: [],
       reserved: new Map(),
+      ownAddresses: [],
+      localMarkMask: 0x107f,
       scheduler: scenario.options.scheduler as Scheduler, // any word is one: the kernel alone knows them
     };
   }
@@ -70,6 +72,7 @@ class Run {
           zone: step.zone,
           nodePortAddresses: [...step.ips].sort(),
           reserved: reservedAddresses({ node: undefined, addresses: step.ips, apiServers: [] }, []),
+          ownAddresses: [...step.ips].sort(),
         };
         return this.#agent?.setFacts(this.#facts);
       case "apply":
@@ -246,11 +249,14 @@ class Agent {
   }
 }
 
-type Kind = "server" | "address" | "entry";
-const KINDS: readonly Kind[] = ["server", "address", "entry"];
+type Kind = "server" | "address" | "entry" | "node entry";
+const KINDS: readonly Kind[] = ["server", "address", "entry", "node entry"];
+/** Members that are the node's own, wanted by no Service. */
+const OF_NODE = /^entry KUBE-(6-)?(NODE-PORT-IPS|SERVICE-CIDR) /;
 
 function kindOf(line: string): Kind | undefined {
   if (/^-[Aa] /.test(line)) return "server";
+  if (OF_NODE.test(line)) return "node entry";
   return KINDS.find((kind) => kind !== "server" && (line.startsWith(`${kind} `) || line === kind));
 }
 

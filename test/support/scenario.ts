@@ -10,7 +10,8 @@ import type { OperationKind } from "../../src/model/operation.ts";
  *   apply web.yaml                                 as `kubectl apply -f`; then the agent syncs
  *   delete web.yaml                                as `kubectl delete -f`; then the agent syncs
  *   expect up.txt                                  what must be so now; `expect nothing` is an empty kernel and plan
- *   wrote 2                                        so many operations were asked of the kernel since the last step of this kind
+ *   wrote 2                                        so many operations were asked of the kernel since the last step of this kind, the
+ *                                                  first time those of the node itself among them (one for each of its addresses)
  *   connect TCP/10.96.0.1:80 10.244.1.5:80 3       so many connections the real server has from now on
  *   refuse ENOMEM add-real-server 10.244.1.5:80    the kernel refuses operations of the kind on what has that text in it
  *   allow                                          and no longer
@@ -24,7 +25,8 @@ import type { OperationKind } from "../../src/model/operation.ts";
  *   -A -t 10.96.0.1:80 -s rr                       virtual and real servers, as `ipvsadm -Sn` prints them: always all
  *   -a -t 10.96.0.1:80 -r 10.244.1.5:80 -m -w 1
  *   address 10.96.0.1                              addresses on kube-ipvs0: all, or none is mentioned
- *   entry KUBE-CLUSTER-IP 10.96.0.1,tcp:80         set members: all, or none is mentioned
+ *   entry KUBE-CLUSTER-IP 10.96.0.1,tcp:80         set members: all, or none is mentioned; those of the node itself
+ *                                                  (KUBE-NODE-PORT-IPS, KUBE-SERVICE-CIDR) apart
  *   kernel -A -t 192.0.2.1:80 -s wlc               only in the kernel, not in the plan: it drains, or is somebody else's
  *   plan -a -t 10.96.0.1:80 -r 10.244.1.6:80 -m -w 1   only in the plan, not in the kernel: it was refused
  *   conflict TCP/10.96.0.1:80 a/one a/two          Services that want one virtual server, the holder first: always all

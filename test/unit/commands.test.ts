@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { cleanup, diff, EXIT_DIFFERENT, EXIT_FAILURE, EXIT_OK } from "../../src/commands.ts";
 import { readConfig } from "../../src/config.ts";
-import { PROXY_CHAINS } from "../../src/desired/masquerade.ts";
+import { PROXY_CHAINS } from "../../src/desired/rules/proxy-rules.ts";
 import { FakeNode } from "./kernel/fake-node.ts";
 
 let manifests: string;

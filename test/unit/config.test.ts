@@ -31,6 +31,10 @@ test("nothing given is kube-proxy's defaults", () => {
       nodeName: "n",
       nodeIPs: [],
       clusterCidrs: [],
+      localMode: "ClusterCIDR",
+      podBridge: "",
+      podInterfacePrefix: "",
+      localMarkMask: 0x107f,
       nodePortAddresses: [],
       masqueradeAll: false,
       masqueradeBit: 14,
@@ -112,6 +116,12 @@ test.each<[keyof Config, string, string]>([
   ["metricsBindAddress", "127.0.0.1:65536", "must be IP:port with a port from 1 to 65535"],
   ["metricsBindAddress", "[127.0.0.1]:80", "must be IP:port with a port from 1 to 65535"],
   ["healthzBindAddress", ":10256", "must be IP:port with a port from 1 to 65535"],
+  ["localMode", "clustercidr", "must be one of ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix"],
+  ["podBridge", "a bridge", "must be at most 14 letters, digits, and any of . _ - : @"],
+  ["podInterfacePrefix", "x -j ACCEPT", "must be at most 14 letters, digits, and any of . _ - : @"],
+  ["localMarkMask", "0x1000", "must be at least two bits of 0x7fff"],
+  ["localMarkMask", "0x18000", "must be at least two bits of 0x7fff"],
+  ["localMarkMask", "all", "must be at least two bits of 0x7fff"],
   ["nodeName", "  ", "must not be blank"],
   ["nodeName", "$(NODE_NAME)", "must be a DNS name of lower case letters, digits, - and ."],
 ])("%s refuses %s: %s", (key, text, problem) => {
@@ -122,11 +132,15 @@ test.each<[keyof Config, string, unknown]>([
   ["nodeName", " Node-A.example ", "node-a.example"],
   ["scheduler", "", "rr"],
   ["scheduler", "lblcr", "lblcr"],
-  ["masqueradeBit", "0", 0],
+  ["masqueradeBit", "7", 7],
   ["masqueradeBit", "31", 31],
   ["masqueradeAll", "T", true],
   ["masqueradeAll", "0", false],
   ["nodePortAddresses", "primary", "primary"],
+  ["localMode", "NodeCIDR", "NodeCIDR"],
+  ["podInterfacePrefix", "cali", "cali"],
+  ["localMarkMask", "0x3F", 0x3f],
+  ["localMarkMask", "4128", 0x1020],
   ["nodeIPs", "10.0.0.1, FD00::0:1", ["10.0.0.1", "fd00::1"]],
   ["servers", "https://10.0.0.1:6443, http://[fd00::1]:8080/a", ["https://10.0.0.1:6443", "http://[fd00::1]:8080/a"]],
   ["metricsBindAddress", "", undefined],
@@ -165,6 +179,22 @@ test.each([
   ["31s", "30s", ['Invalid --ipvs-min-sync-period "31s": must not be longer than --ipvs-sync-period "30s"']],
 ])("a rest of %s in a period of %s", (rest, period, expected) => {
   expect(read({ minSyncPeriodMs: rest, syncPeriodMs: period }).problems).toEqual(expected);
+});
+
+test.each<[Partial<Record<keyof Config, string>>, readonly string[]]>([
+  [
+    { masqueradeBit: "12" },
+    ['Invalid --local-traffic-mark-mask "0x107f": must not hold the bit of --iptables-masquerade-bit "12"'],
+  ],
+  [{ masqueradeBit: "12", localMarkMask: "0x207f" }, []],
+  [{ localMode: "BridgeInterface" }, ['Invalid --detect-local-mode "BridgeInterface": needs --pod-bridge-interface']],
+  [{ localMode: "BridgeInterface", podBridge: "cni0" }, []],
+  [
+    { localMode: "InterfaceNamePrefix", podBridge: "cni0" },
+    ['Invalid --detect-local-mode "InterfaceNamePrefix": needs --pod-interface-name-prefix'],
+  ],
+])("values that do not go together: %j", (texts, expected) => {
+  expect(read(texts).problems).toEqual(expected);
 });
 
 test("a value from elsewhere is named by where it came from", () => {

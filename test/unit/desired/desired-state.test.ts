@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DesiredState } from "../../../src/desired/desired-state.ts";
 import type { Keys } from "../../../src/desired/keys.ts";
-import { virtualServerKey } from "../../../src/model/ipvs.ts";
+import { markedServerKey, virtualServerKey } from "../../../src/model/ipvs.ts";
 import { type ServiceName, serviceName } from "../../../src/model/service.ts";
 import type { ServiceSpec } from "../../support/builders.ts";
 import { address, built } from "../../support/desired.ts";
@@ -174,4 +174,62 @@ test("an address and its members stay until the last Service that wants them goe
   }
   expect(keys(desired.replace(C, undefined))).toEqual(expect.arrayContaining(["10.96.0.10", entry]));
   expect(desired.hasAddress(address("10.96.0.10"))).toBe(false);
+});
+
+describe("members that speak of a frontend are those of its holder", () => {
+  const MARK = 0x1001;
+  const balanced = (said: ServiceSpec) =>
+    built("shop/any", { loadBalancerIPs: ["203.0.113.1"], external: "Local", ...said }, {}, {}, () => MARK);
+  const open = built("shop/any", { ip: "10.96.0.11", loadBalancerIPs: ["203.0.113.1"] });
+  const restricted = balanced({ sourceRanges: ["192.0.2.0/24"] });
+  const speaking = (desired: DesiredState) =>
+    [...desired.entries()]
+      .map(({ key }) => key as string)
+      .filter((key) => key.includes("203.0.113.1,"))
+      .sort();
+  const OPEN = ["KUBE-LOAD-BALANCER 203.0.113.1,tcp:80"];
+  const RESTRICTED = [
+    "KUBE-LOAD-BALANCER 203.0.113.1,tcp:80",
+    "KUBE-LOAD-BALANCER-FW 203.0.113.1,tcp:80",
+    "KUBE-LOAD-BALANCER-LOCAL 203.0.113.1,tcp:80",
+    "KUBE-LOAD-BALANCER-SOURCE-CIDR 203.0.113.1,tcp:80,192.0.2.0/24",
+    "KUBE-LOCAL-MARK 203.0.113.1,tcp:80 skbmark 0x1001/0x107f",
+  ];
+
+  test.each([
+    [[A, B], OPEN],
+    [[B, A], OPEN],
+  ])("of %j the first decides, whoever came first", (order, expected) => {
+    const desired = new DesiredState();
+    for (const name of order) desired.replace(name, name === A ? open : restricted);
+    expect(speaking(desired)).toEqual(expected);
+    expect(desired.counts()).toEqual(counted(desired));
+  });
+
+  test("who inherits the frontend brings his own, and takes them back when the first returns", () => {
+    const desired = new DesiredState();
+    desired.replace(A, open);
+    desired.replace(B, restricted);
+    const gained = keys(desired.replace(A, undefined));
+    expect(speaking(desired)).toEqual(RESTRICTED);
+    expect(gained).toEqual(expect.arrayContaining(RESTRICTED.slice(1)));
+    expect(gained).not.toContain(RESTRICTED[0]);
+    expect(keys(desired.replace(A, open))).toEqual(expect.arrayContaining(RESTRICTED.slice(1)));
+    expect(speaking(desired)).toEqual(OPEN);
+  });
+
+  test("a mark that another Service holds by now leads nobody there", () => {
+    const desired = new DesiredState();
+    const other = built(
+      "shop/any",
+      { ip: "10.96.0.12", externalIPs: ["198.51.100.1"], external: "Local" },
+      {},
+      {},
+      () => MARK,
+    );
+    desired.replace(B, restricted);
+    expect(keys(desired.replace(A, other))).toContain("KUBE-LOCAL-MARK 203.0.113.1,tcp:80 skbmark 0x1001/0x107f");
+    expect(speaking(desired)).toEqual(RESTRICTED.slice(0, -1));
+    expect(desired.owner(markedServerKey("IPv4", MARK))).toBe(A);
+  });
 });

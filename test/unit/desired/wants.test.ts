@@ -46,10 +46,10 @@ describe("virtual servers", () => {
       ["TCP/10.96.0.10:80 -> 10.244.1.5:8080 10.244.2.5:8080", "TCP/192.168.1.10:30080 -> 10.244.1.5:8080"],
     ],
     [
-      "Local without local endpoints never uses remote ones",
+      "Local without local endpoints: none for a cluster IP; for a node port remote ones, which only this node's clients reach",
       { ports: [NODE_PORT], internal: "Local", external: "Local" },
       slices(REMOTE),
-      ["TCP/10.96.0.10:80 ->", "TCP/192.168.1.10:30080 ->"],
+      ["TCP/10.96.0.10:80 ->", "TCP/192.168.1.10:30080 -> 10.244.2.5:8080"],
     ],
     [
       "zone hints choose",

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { decodeNode } from "../../../src/services/decode-node.ts";
 import { clusterNode, nodeObject } from "../../support/builders.ts";
+import { network } from "../../support/desired.ts";
 
 test("a Node is reduced to zone, addresses and pod networks; InternalIPs come first", () => {
   const said = {
@@ -13,7 +14,7 @@ test("a Node is reduced to zone, addresses and pod networks; InternalIPs come fi
     name: "node-a",
     zone: "z1",
     addresses: ["192.168.0.1", "fd00::1", "203.0.113.1"],
-    podCIDRs: ["10.244.1.0/24", "fd01::/64"],
+    podCIDRs: [network("10.244.1.0/24"), network("fd01::/64")],
     leaving: false,
   });
 });
@@ -40,13 +41,13 @@ test("host names are no addresses, and wrong addresses and networks are told", (
     spec: { podCIDRs: ["10.244.1.0", "10.244.2.0/24"] },
   };
   const result = decodeNode(object);
-  expect(result).toMatchObject({ value: { addresses: ["192.168.0.1"], podCIDRs: ["10.244.2.0/24"] } });
+  expect(result).toMatchObject({ value: { addresses: ["192.168.0.1"], podCIDRs: [network("10.244.2.0/24")] } });
   expect(result.rejections.map((fault) => fault.field)).toEqual(["status.addresses[1].address", "spec.podCIDRs[0]"]);
 });
 
 test("podCIDR stands in for absent podCIDRs", () => {
   const result = decodeNode({ metadata: { name: "node-a" }, spec: { podCIDR: "10.244.1.0/24" } });
-  expect(result).toMatchObject({ value: { podCIDRs: ["10.244.1.0/24"] }, rejections: [] });
+  expect(result).toMatchObject({ value: { podCIDRs: [network("10.244.1.0/24")] }, rejections: [] });
 });
 
 test.each([

@@ -1,0 +1,89 @@
+import { type Cidr, cidrContains, familyOf } from "../model/address.ts";
+import {
+  addressPortAddressEntry,
+  addressPortEntry,
+  addressPortNetworkEntry,
+  ipset,
+  markEntry,
+  portEntry,
+  type SetBase,
+  type SetEntry,
+} from "../model/ipset.ts";
+import type { Protocol, Service, TrafficPolicy } from "../model/service.ts";
+import type { Choice } from "./endpoint-choice.ts";
+import type { Frontend } from "./frontends.ts";
+import type { NodeFacts } from "./node-facts.ts";
+
+/** All that the rules must know of a frontend. */
+export interface FrontendRecord {
+  readonly frontend: Frontend;
+  readonly service: Pick<Service, "externalTrafficPolicy" | "sourceRanges">;
+  readonly drops: Choice["drops"];
+  /** The mark of this node's own clients, for a frontend under the external policy Local that has one. */
+  readonly mark: number | undefined;
+}
+
+/** The members by which the rules know the frontend. */
+export function frontendEntries(record: FrontendRecord, facts: NodeFacts): readonly SetEntry[] {
+  const { frontend, service, drops, mark } = record;
+  const { address, protocol, port } = frontend;
+  const entries = kindSets(frontend, service.externalTrafficPolicy).map((base) => member(base, frontend));
+  if (frontend.kind === "load-balancer") entries.push(...sourceRangeEntries(frontend, service.sourceRanges, facts));
+  if (drops !== undefined) entries.push(member(drops, frontend));
+  if (mark !== undefined) {
+    const set = ipset("KUBE-LOCAL-MARK", familyOf(address));
+    entries.push(markEntry(set, address, protocol, port, mark, facts.localMarkMask));
+  }
+  return entries;
+}
+
+const NODE_PORT_SETS: Readonly<Record<Protocol, { readonly all: SetBase; readonly local: SetBase }>> = {
+  TCP: { all: "KUBE-NODE-PORT-TCP", local: "KUBE-NODE-PORT-LOCAL-TCP" },
+  UDP: { all: "KUBE-NODE-PORT-UDP", local: "KUBE-NODE-PORT-LOCAL-UDP" },
+  SCTP: { all: "KUBE-NODE-PORT-SCTP-HASH", local: "KUBE-NODE-PORT-LOCAL-SCTP-HASH" },
+};
+
+function kindSets({ kind, protocol }: Frontend, external: TrafficPolicy): readonly SetBase[] {
+  const isLocal = external === "Local";
+  switch (kind) {
+    case "cluster-ip":
+      return ["KUBE-CLUSTER-IP"];
+    case "external-ip":
+      return [isLocal ? "KUBE-EXTERNAL-IP-LOCAL" : "KUBE-EXTERNAL-IP"];
+    case "load-balancer":
+      return isLocal ? ["KUBE-LOAD-BALANCER", "KUBE-LOAD-BALANCER-LOCAL"] : ["KUBE-LOAD-BALANCER"];
+    case "node-port": {
+      const { all, local } = NODE_PORT_SETS[protocol];
+      return isLocal ? [all, local] : [all];
+    }
+  }
+}
+
+/** The sets of TCP and UDP NodePorts hold no addresses. */
+function member(base: SetBase, { address, protocol, port }: Frontend): SetEntry {
+  const set = ipset(base, familyOf(address));
+  return set.type === "bitmap:port" ? portEntry(set, port) : addressPortEntry(set, address, protocol, port);
+}
+
+/**
+ * Who may use a load balancer's address, when a restriction was asked for: clients in one of the ranges of its family. Ranges
+ * of the other family alone let nobody in, and one that holds all addresses is no restriction. The node itself comes
+ * with the load balancer's own address as source, and may if any of its addresses may.
+ */
+function sourceRangeEntries(
+  { address, protocol, port }: Frontend,
+  asked: readonly Cidr[] | undefined,
+  { ownAddresses }: NodeFacts,
+): readonly SetEntry[] {
+  const family = familyOf(address);
+  const ranges = asked?.filter((range) => range.family === family);
+  if (ranges === undefined || ranges.some(({ prefix }) => prefix === 0)) return [];
+  const isNodeIn = ranges.some((range) => ownAddresses.some((own) => cidrContains(range, own)));
+  const nodeSet = ipset("KUBE-LOAD-BALANCER-SOURCE-IP", family);
+  const rangeSet = ipset("KUBE-LOAD-BALANCER-SOURCE-CIDR", family);
+  return [
+    addressPortEntry(ipset("KUBE-LOAD-BALANCER-FW", family), address, protocol, port),
+    ...ranges.map((range) => addressPortNetworkEntry(rangeSet, address, protocol, port, range)),
+    ...(isNodeIn ? [addressPortAddressEntry(nodeSet, address, protocol, port, address)] : []),
+  ];
+}

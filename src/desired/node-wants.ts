@@ -1,0 +1,20 @@
+import { type Cidr, familyOf } from "../model/address.ts";
+import { addressEntry, ipset, networkEntry } from "../model/ipset.ts";
+import type { NodeFacts } from "./node-facts.ts";
+import type { Wants } from "./wants.ts";
+
+/**
+ * What this node wants of its kernel for no Service in particular: to know on which addresses NodePorts are asked for, and
+ * in which networks ClusterIPs lie. A network of everything is none.
+ */
+export function nodeWants({ families, nodePortAddresses }: NodeFacts, serviceNetworks: readonly Cidr[]): Wants {
+  const networks = serviceNetworks.filter(({ family, prefix }) => families.includes(family) && prefix > 0);
+  return {
+    servers: [],
+    addresses: [],
+    entries: [
+      ...nodePortAddresses.map((address) => addressEntry(ipset("KUBE-NODE-PORT-IPS", familyOf(address)), address)),
+      ...networks.map((network) => networkEntry(ipset("KUBE-SERVICE-CIDR", network.family), network)),
+    ],
+  };
+}

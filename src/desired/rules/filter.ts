@@ -1,0 +1,103 @@
+import type { RuleTable } from "../../kernel/kernel.ts";
+import type { IPFamily } from "../../model/address.ts";
+import type { SetBase } from "../../model/ipset.ts";
+import { comment, echoRequest, inSet, masqueradeMark, type RuleOptions, rejectPort } from "./match.ts";
+
+/** Every set whose members are frontends of ours on VIPs. */
+const VIP_SETS: readonly SetBase[] = [
+  "KUBE-CLUSTER-IP",
+  "KUBE-EXTERNAL-IP",
+  "KUBE-EXTERNAL-IP-LOCAL",
+  "KUBE-LOAD-BALANCER",
+];
+
+/** Who is served. What arrives meets INPUT before IPVS takes it; FORWARD sees the answers alone. */
+export function filterTable(options: RuleOptions): RuleTable {
+  const { family } = options;
+  return {
+    name: "filter",
+    chains: [
+      { name: "KUBE-FORWARD", rules: forwardRules(options) },
+      { name: "KUBE-NODE-PORT", rules: [`-p tcp ${inSet("KUBE-HEALTH-CHECK-NODE-PORT", "dst", family)} -j ACCEPT`] },
+      { name: "KUBE-PROXY-FIREWALL", rules: firewallRules(options) },
+      { name: "KUBE-SOURCE-RANGES-FIREWALL", rules: sourceRangeRules(family) },
+      { name: "KUBE-IPVS-FILTER", rules: ipvsFilterRules(family) },
+      { name: "KUBE-IPVS-OUT-FILTER", rules: [unallocatedRule(family)] },
+      { name: "KUBE-IPVS-ACCEPT", rules: acceptRules(family) },
+    ],
+    jumps: [
+      { from: "FORWARD", rule: `${comment("kubernetes forwarding rules")} -j KUBE-FORWARD` },
+      { from: "INPUT", rule: `${comment("kubernetes health check rules")} -j KUBE-NODE-PORT` },
+      { from: "INPUT", rule: `${comment("kube-proxy firewall rules")} -j KUBE-PROXY-FIREWALL` },
+      { from: "FORWARD", rule: `${comment("kube-proxy firewall rules")} -j KUBE-PROXY-FIREWALL` },
+      { from: "INPUT", rule: `${comment("kubernetes ipvs access filter")} -j KUBE-IPVS-FILTER` },
+      { from: "OUTPUT", rule: `${comment("kubernetes ipvs access filter")} -j KUBE-IPVS-OUT-FILTER` },
+      { from: "INPUT", rule: `${comment("kubernetes ipvs traffic")} -j KUBE-IPVS-ACCEPT`, place: "last" },
+    ],
+  };
+}
+
+function forwardRules(options: RuleOptions): readonly string[] {
+  return [
+    // Conntrack does not undo the masquerading of an answer it calls invalid, and the client resets the connection.
+    ...(options.dropInvalid ? ["-m conntrack --ctstate INVALID -j DROP"] : []),
+    unallocatedRule(options.family),
+    // For nodes whose FORWARD chain drops by policy: what we masquerade passes, and so do the replies.
+    `${comment("kubernetes forwarding rules")} -m mark --mark ${masqueradeMark(options)} -j ACCEPT`,
+    `${comment("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+  ];
+}
+
+/** A ClusterIP that no Service has is no address of this node, and would travel along the default route for nothing. */
+function unallocatedRule(family: IPFamily): string {
+  return `${inSet("KUBE-SERVICE-CIDR", "dst", family)} -m addrtype ! --dst-type LOCAL ${rejectPort(family)}`;
+}
+
+/**
+ * Source ranges hold for every packet, so that narrower ones end connections too. The drops of traffic policies are for new
+ * connections: one whose endpoint is about to leave may end in peace. UDP has no such end, and its next packet would be
+ * given to an endpoint of another node.
+ */
+function firewallRules({ family, pods }: RuleOptions): readonly string[] {
+  return [
+    `${inSet("KUBE-LOAD-BALANCER-FW", "dst,dst", family)} -j KUBE-SOURCE-RANGES-FIREWALL`,
+    "-p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+    `${inSet("KUBE-DROP", "dst,dst", family)} -j DROP`,
+    ...(pods === undefined ? [] : [`${pods} -j RETURN`]),
+    `${inSet("KUBE-DROP-EXTERNAL", "dst,dst", family)} -j DROP`,
+  ];
+}
+
+function sourceRangeRules(family: IPFamily): readonly string[] {
+  return [
+    `${inSet("KUBE-LOAD-BALANCER-SOURCE-CIDR", "dst,dst,src", family)} -j RETURN`,
+    `${inSet("KUBE-LOAD-BALANCER-SOURCE-IP", "dst,dst,src", family)} -j RETURN`,
+    "-j DROP",
+  ];
+}
+
+/** VIPs are addresses of this node: without this a client could reach any daemon of the node through them. */
+function ipvsFilterRules(family: IPFamily): readonly string[] {
+  return [
+    ...VIP_SETS.map((base) => `${inSet(base, "dst,dst", family)} -j RETURN`),
+    `-p tcp ${inSet("KUBE-HEALTH-CHECK-NODE-PORT", "dst", family)} -j RETURN`,
+    `${echoRequest(family)} -j RETURN`,
+    `-m conntrack --ctstate NEW ${inSet("KUBE-IPVS-IPS", "dst", family)} ${rejectPort(family)}`,
+  ];
+}
+
+/**
+ * For hosts whose INPUT chain drops by policy. The jump stands last, so that the host's own rules judge before: what they
+ * drop stays dropped, and a network policy that works in INPUT is not passed by.
+ */
+function acceptRules(family: IPFamily): readonly string[] {
+  const nodePort = (protocol: string, base: SetBase) =>
+    `-p ${protocol} ${inSet("KUBE-NODE-PORT-IPS", "dst", family)} ${inSet(base, "dst", family)} -j ACCEPT`;
+  return [
+    ...VIP_SETS.map((base) => `${inSet(base, "dst,dst", family)} -j ACCEPT`),
+    nodePort("tcp", "KUBE-NODE-PORT-TCP"),
+    nodePort("udp", "KUBE-NODE-PORT-UDP"),
+    `${inSet("KUBE-NODE-PORT-SCTP-HASH", "dst,dst", family)} -j ACCEPT`,
+    `${echoRequest(family)} ${inSet("KUBE-IPVS-IPS", "dst", family)} -j ACCEPT`,
+  ];
+}
