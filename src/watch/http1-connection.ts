@@ -1,5 +1,6 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from "node:http";
 import { Agent, type RequestOptions, request } from "node:https";
+import { finished } from "node:stream";
 import { type Connection, type Headers, hostOf, retryAfterMs, tlsOptions } from "./connection.ts";
 import type { TlsMaterial } from "./kubeconfig.ts";
 import { type ApiRequest, type ApiResponse, TransportError } from "./transport.ts";
@@ -31,7 +32,7 @@ export class Http1Connection implements Connection {
         resolve({
           status: incoming.statusCode ?? 0,
           retryAfterMs: retryAfterMs(incoming.headers["retry-after"]),
-          body: this.#body(incoming),
+          body: { read: (onChunk) => this.#read(incoming, onChunk) },
         });
         // Without a listener an error that nobody reads any more would end the process.
         incoming.on("error", () => {});
@@ -46,12 +47,14 @@ export class Http1Connection implements Connection {
     });
   }
 
-  async *#body(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
-    try {
-      yield* incoming;
-    } catch (error) {
-      throw this.#failure(error);
-    }
+  #read(incoming: IncomingMessage, onChunk: (chunk: Uint8Array) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      incoming.on("data", onChunk);
+      finished(incoming, (error) => {
+        if (error) reject(this.#failure(error));
+        else resolve();
+      });
+    });
   }
 
   #failure(cause: unknown): TransportError {

@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
+import { finished } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../model/clock.ts";
 import { type Connection, type Headers, retryAfterMs } from "./connection.ts";
@@ -52,7 +53,11 @@ export class Http2Connection implements Connection {
       stream.once("response", (answer) => {
         this.#heardAtMs = this.#clock.now();
         const retry = retryAfterMs(String(answer["retry-after"] ?? ""));
-        resolve({ status: Number(answer[":status"]), retryAfterMs: retry, body: this.#body(stream) });
+        resolve({
+          status: Number(answer[":status"]),
+          retryAfterMs: retry,
+          body: { read: (onChunk) => this.#read(stream, onChunk) },
+        });
       });
       // Without a listener an error after the headers would end the process; the body tells it.
       stream.on("error", () => {});
@@ -71,18 +76,19 @@ export class Http2Connection implements Connection {
     this.#session.destroy(why);
   }
 
-  async *#body(stream: ClientHttp2Stream): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const chunk of stream) {
+  #read(stream: ClientHttp2Stream, onChunk: (chunk: Uint8Array) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      stream.on("data", (chunk: Uint8Array) => {
         this.#heardAtMs = this.#clock.now();
-        yield chunk;
-      }
-    } catch (error) {
-      throw this.#failure(stream, error);
-    }
-    // A stream that was cut may end like one that is complete: only its code tells, or that its session is gone.
-    const isCut = stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted || this.#session.destroyed;
-    if (isCut) throw this.#failure(stream);
+        onChunk(chunk);
+      });
+      finished(stream, { writable: false }, (error) => {
+        // A stream that was cut may end like one that is complete: only its code tells, or that its session is gone.
+        const isCut = error || stream.rstCode !== constants.NGHTTP2_NO_ERROR || this.#session.destroyed;
+        if (isCut) reject(this.#failure(stream, error ?? undefined));
+        else resolve();
+      });
+    });
   }
 
   #failure(stream: ClientHttp2Stream, cause: unknown = undefined): TransportError {

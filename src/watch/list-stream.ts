@@ -1,6 +1,7 @@
 import { field } from "../services/object-reader.ts";
 import { ItemSplitter, type ListPart } from "./item-splitter.ts";
 import { pump } from "./pump.ts";
+import type { Body } from "./transport.ts";
 import { type ApiObject, apiObject } from "./watch-event.ts";
 
 /** How reading one page of a LIST ended. */
@@ -15,7 +16,7 @@ export const MAX_OBJECT_BYTES = 32 * 1024 * 1024;
 
 /** Reads one page, object by object as it arrives. A body that does not end as JSON is cut, whatever came before. */
 export async function readPage(
-  body: AsyncIterable<Uint8Array>,
+  body: Body,
   signal: AbortSignal,
   onObject: (object: ApiObject) => void,
   onProgress: (bytes: number) => void,

@@ -1,7 +1,4 @@
-import { setImmediate } from "node:timers/promises";
-
-/** After so many bytes the event loop has its turn: decoding 64 KiB takes 1-3 ms, and three lists may run at once. */
-const SLICE_BYTES = 65_536;
+import type { Body } from "./transport.ts";
 
 export type Pumped<Result> =
   | { readonly kind: "stopped"; readonly result: Result }
@@ -10,32 +7,32 @@ export type Pumped<Result> =
   | { readonly kind: "failed"; readonly error: unknown };
 
 /**
- * Hands the chunks of a body to `handle` until it gives a result. Only what the body throws is caught: an exception of
- * `handle` is a bug and goes up. Whoever opened the body closes it. One reader pulls, so nothing of an older stream can
- * ever be handled after its end, and nothing at all once the signal is aborted.
+ * Hands the chunks of a body to `handle` until it gives a result. Only what the body fails with is an ending: an
+ * exception of `handle` is a bug and goes up. Whoever opened the body closes it; what still arrives until then, and all
+ * that arrives once the signal is aborted, is not handled.
  */
-export async function pump<Result>(
-  body: AsyncIterable<Uint8Array>,
+export function pump<Result>(
+  body: Body,
   signal: AbortSignal,
   handle: (chunk: Uint8Array) => Result | undefined,
 ): Promise<Pumped<Result>> {
-  const chunks = body[Symbol.asyncIterator]();
-  let bytes = 0;
-  for (;;) {
-    let next: IteratorResult<Uint8Array>;
+  const { promise, resolve, reject } = Promise.withResolvers<Pumped<Result>>();
+  let isOver = false;
+  const onChunk = (chunk: Uint8Array) => {
+    if (isOver) return;
+    if (signal.aborted) return;
     try {
-      next = await chunks.next();
+      const result = handle(chunk);
+      if (result === undefined) return;
+      resolve({ kind: "stopped", result });
     } catch (error) {
-      return { kind: "failed", error };
+      reject(error);
     }
-    if (signal.aborted) return { kind: "failed", error: signal.reason };
-    if (next.done === true) return { kind: "ended" };
-    const result = handle(next.value);
-    if (result !== undefined) return { kind: "stopped", result };
-    bytes += next.value.length;
-    if (bytes >= SLICE_BYTES) {
-      bytes = 0;
-      await setImmediate();
-    }
-  }
+    isOver = true;
+  };
+  body.read(onChunk).then(
+    () => resolve(signal.aborted ? { kind: "failed", error: signal.reason } : { kind: "ended" }),
+    (error: unknown) => resolve({ kind: "failed", error }),
+  );
+  return promise;
 }

@@ -3,11 +3,18 @@ export interface ApiResponse {
   readonly status: number;
   /** Of the Retry-After header, in ms; 0 without one. */
   readonly retryAfterMs: number;
+  readonly body: Body;
+}
+
+/** The bytes of an answer while they arrive. */
+export interface Body {
   /**
-   * Ends when the server said that the body is complete, else throws: a body cut short is never a shorter body.
-   * To be read once.
+   * Hands on every piece in the turn in which it arrives: what nobody waits for stays with the kernel and the server,
+   * instead of in our memory. `onChunk` must not throw. To be called once.
+   *
+   * Resolves when the server said that the body is complete, else rejects: a body cut short is never a shorter body.
    */
-  readonly body: AsyncIterable<Uint8Array>;
+  read(onChunk: (chunk: Uint8Array) => void): Promise<void>;
 }
 
 /** A request, by its path with the query. A GET has neither content type nor body: "". */

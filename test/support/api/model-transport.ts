@@ -1,5 +1,6 @@
 import {
   type ApiResponse,
+  type Body,
   TransportError,
   type WritingTransport,
   type ApiRequest as WrittenRequest,
@@ -87,7 +88,7 @@ const UNHEARD: Reply = {
 };
 
 /** A body between a writer and one reader. */
-class BytePipe implements AsyncIterable<Uint8Array> {
+class BytePipe implements Body {
   readonly #signal: AbortSignal;
   readonly #pieceBytes: number;
   readonly #chunks: Uint8Array[] = [];
@@ -126,11 +127,11 @@ class BytePipe implements AsyncIterable<Uint8Array> {
     this.#closeListeners.push(listener);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+  async read(onChunk: (chunk: Uint8Array) => void): Promise<void> {
     for (;;) {
       this.#signal.throwIfAborted();
       const chunk = this.#chunks.shift();
-      if (chunk !== undefined) yield chunk;
+      if (chunk !== undefined) onChunk(chunk);
       else if (this.#state === "ended") return;
       else if (this.#state === "reset") throw new TransportError("lost", "ECONNRESET");
       else

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { ApiResponse } from "../../../../src/watch/transport.ts";
 import { ApiModel } from "../../../support/api/api-model.ts";
+import { bodyText } from "../../../support/api/body-text.ts";
 import { HandClock } from "../../../support/api/hand-clock.ts";
 import { ModelTransport } from "../../../support/api/model-transport.ts";
 
@@ -19,9 +20,7 @@ function recorded(name: string) {
 }
 
 async function answered({ status, body }: ApiResponse) {
-  let text = "";
-  for await (const chunk of body) text += Buffer.from(chunk).toString();
-  return { status, body: text };
+  return { status, body: await bodyText(body) };
 }
 
 function server(authorization: string) {

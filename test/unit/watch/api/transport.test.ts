@@ -3,6 +3,7 @@ import { ApiTransport } from "../../../../src/watch/api-transport.ts";
 import { type ApiResponse, TransportError } from "../../../../src/watch/transport.ts";
 import { ApiModel } from "../../../support/api/api-model.ts";
 import { ApiServer, type ApiServerOptions, testTls } from "../../../support/api/api-server.ts";
+import { bodyText } from "../../../support/api/body-text.ts";
 import { HandClock } from "../../../support/api/hand-clock.ts";
 import { SILENT_LOGGER } from "../../../support/api/silent-logger.ts";
 import { TcpRelay } from "../../../support/api/tcp-relay.ts";
@@ -29,18 +30,14 @@ function transportTo(access: TestAccess, clock: HandClock) {
   return { transport, stop };
 }
 
-async function textOf(response: ApiResponse): Promise<string> {
-  let text = "";
-  for await (const chunk of response.body) text += Buffer.from(chunk).toString();
-  return text;
-}
-
 /** Reads an open body behind the test's back; what came, and how it ended. */
 function listen(response: ApiResponse) {
   const heard = { text: "", end: undefined as string | undefined };
   const read = async () => {
     try {
-      for await (const chunk of response.body) heard.text += Buffer.from(chunk).toString();
+      await response.body.read((chunk) => {
+        heard.text += Buffer.from(chunk).toString();
+      });
       heard.end = "complete";
     } catch (error) {
       heard.end = error instanceof TransportError ? error.kind : "aborted";
@@ -59,7 +56,7 @@ describe.each(ALL)("over %s", (protocol) => {
     const { transport } = transportTo(access, clock);
     const list = await transport.get(SERVICES, never);
     expect([list.status, list.retryAfterMs]).toEqual([200, 0]);
-    expect(JSON.parse(await textOf(list)).items[0].metadata.name).toBe("é🦊");
+    expect(JSON.parse(await bodyText(list.body)).items[0].metadata.name).toBe("é🦊");
     const tooNew = await transport.get(`${SERVICES}?resourceVersion=9999`, never);
     expect([tooNew.status, tooNew.retryAfterMs]).toEqual([504, 1000]);
     expect((await transport.get("/nothing", never)).status).toBe(404);
