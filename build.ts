@@ -34,6 +34,22 @@ const kubeConfigAlone: Plugin = {
   },
 };
 
+/**
+ * An `import` of node:http reads all its exports, of which one, WebSocket, loads a whole HTTP client: 7 MB of memory and
+ * 15 ms that a `require` does not cost.
+ */
+const httpRequired: Plugin = {
+  name: "http-required",
+  setup(setup) {
+    setup.onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
+      kind === "require-call" ? undefined : { path: "http", namespace: "required" },
+    );
+    setup.onLoad({ filter: /^http$/, namespace: "required" }, () => ({
+      contents: `module.exports = require("node:http");`,
+    }));
+  },
+};
+
 const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"));
 
 /** How a program becomes the one file that ships, or is measured in its place. */
@@ -61,7 +77,7 @@ export function bundling(entry: string, outfile: string): BuildOptions {
         "const __dirname = __dirnameOf(__filename);",
       ].join("\n"),
     },
-    plugins: [bindingBesideBundle, kubeConfigAlone],
+    plugins: [bindingBesideBundle, kubeConfigAlone, httpRequired],
   };
 }
 
