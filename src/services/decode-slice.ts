@@ -90,7 +90,8 @@ function readPort(
 /** What is the same for all endpoints of a slice. */
 interface SliceFacts {
   readonly family: IPFamily;
-  readonly weights: ReadonlyMap<IPAddress, number>;
+  /** Undefined for none. */
+  readonly weights: ReadonlyMap<IPAddress, number> | undefined;
   readonly pool: StringPool;
 }
 
@@ -130,7 +131,7 @@ function readBackend(
     nodeName: pool.share(reader.text(object, "nodeName", path) ?? ""),
     zoneHints: readHints(reader, hints, "forZones", path, pool),
     nodeHints: readHints(reader, hints, "forNodes", path, pool),
-    weight: weights.get(address) ?? USUAL_WEIGHT,
+    weight: weights?.get(address) ?? USUAL_WEIGHT,
   };
 }
 
