@@ -7,6 +7,7 @@ import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
 import type { Cidr, IPAddress, IPFamily } from "./model/address.ts";
 import type { Clock } from "./model/clock.ts";
+import type { HealthCheck } from "./model/health-check.ts";
 import type { Notice } from "./model/notice.ts";
 import { KUBERNETES, type Rejection } from "./model/service.ts";
 import { Pacer } from "./reconcile/pacer.ts";
@@ -52,6 +53,8 @@ export interface AgentParts {
   readonly missing: () => string;
   /** Addresses of API servers that are known beside what the cluster tells. */
   readonly apiServers: () => readonly IPAddress[];
+  /** Is given all health checks whenever they have changed, but not before the first sync is complete. */
+  readonly onHealthChecks: (checks: Iterable<HealthCheck>) => void;
   /** Tells the cluster, at once and whatever comes of it. */
   readonly tell: (notice: Notice) => void;
   /** From 0 to 1. */
@@ -150,11 +153,20 @@ export class Agent {
 
   /** The answer of a health endpoint. */
   probe(probe: Probe): HealthAnswer {
-    const { clock, metrics, missing } = this.#parts;
-    const facts = { ...this.#health, missing: this.#areListsIn() ? "" : missing() || "unknown" };
-    const answer = answerProbe(probe, facts, clock.now(), -new Date(clock.now()).getTimezoneOffset());
-    metrics.recordProbe(probe, answer);
+    const answer = this.#answer(probe);
+    this.#parts.metrics.recordProbe(probe, answer);
     return answer;
+  }
+
+  /** Whether it does its work, by the rule of /livez. */
+  isAlive(): boolean {
+    return this.#answer("livez").status === 200;
+  }
+
+  #answer(probe: Probe): HealthAnswer {
+    const { clock, missing } = this.#parts;
+    const facts = { ...this.#health, missing: this.#areListsIn() ? "" : missing() || "unknown" };
+    return answerProbe(probe, facts, clock.now(), -new Date(clock.now()).getTimezoneOffset());
   }
 
   #count(event: ClusterEvent, touched: number): void {
@@ -211,6 +223,14 @@ export class Agent {
     this.#isAdvancing = false;
     if (!this.#isOpen) this.#open();
     this.#reportRefused();
+    this.#publishHealthChecks();
+  }
+
+  /** A load balancer that asks may send clients at once, so the kernel comes first when all is new. */
+  #publishHealthChecks(): void {
+    if (!this.#health.synced) return;
+    const checks = this.#state.healthChecks.takeChanged();
+    if (checks !== undefined) this.#parts.onHealthChecks(checks.values());
   }
 
   #open(): void {
@@ -262,8 +282,10 @@ export class Agent {
     metrics.record(report);
     const { durationMs, operations, pending, state } = report;
     logger.debug({ durationMs, operations, pending }, "synced");
-    if (isFirst && this.#health.synced)
+    if (isFirst && this.#health.synced) {
       logger.info({ sinceStartMs: clock.now() - this.#startedAtMs, ...state.held }, "first sync complete");
+      this.#publishHealthChecks();
+    }
     if (pending === 0 && this.#state.stale === 0) this.#recordProgrammed();
   }
 

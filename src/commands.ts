@@ -21,11 +21,14 @@ import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
 import { type Machine, nodeSetup, staticRules } from "./node-setup.ts";
 import { type Evidence, isExcluded, isOurs } from "./reconcile/ownership.ts";
 import { registerEventMetrics } from "./serve/event-metrics.ts";
+import { registerHealthCheckMetrics } from "./serve/health-check-metrics.ts";
+import { HealthCheckPorts } from "./serve/health-check-ports.ts";
 import { Metrics } from "./serve/metrics.ts";
 import { healthServer, listen, metricsServer } from "./serve/server.ts";
 import { registerWatchMetrics } from "./serve/watch-metrics.ts";
 import { systemClock } from "./system-clock.ts";
 import type { ClusterState } from "./watch/api-source.ts";
+import { refusedPortNotice } from "./watch/events/notices.ts";
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
@@ -60,9 +63,17 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     nextTurn: () => nextTurn(),
     missing: () => source.missing(),
     apiServers: () => serverAddresses(source.servers()),
+    onHealthChecks: (checks) => healthCheckPorts.update(checks),
     tell: (notice) => source.tell(notice),
     random: Math.random,
   });
+  const healthCheckPorts = new HealthCheckPorts({
+    clock: systemClock,
+    logger,
+    isHealthy: () => agent.isAlive(),
+    onRefused: (refused) => source.tell(refusedPortNotice(refused)),
+  });
+  registerHealthCheckMetrics(registry, () => healthCheckPorts.counts());
   const ended = new AbortController();
   const either = AbortSignal.any([signal, ended.signal]);
   try {
@@ -81,6 +92,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
       ].map((part) => part.finally(() => ended.abort())),
     );
   } finally {
+    healthCheckPorts.close();
     await kernel.close();
   }
   logger.info({ node: config.nodeName }, "kube-ipvs ends; the kernel goes on serving");

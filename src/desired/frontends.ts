@@ -83,8 +83,13 @@ function selector(
   nodeIPs: readonly IPAddress[],
 ): (address: IPAddress) => boolean {
   if (selection === "primary") return (address) => nodeIPs.includes(address);
+  if (selectsAll(selection, family)) return (address) => !isIPv6LinkLocal(address);
+  return (address) => (selection ?? []).some((network) => cidrContains(network, address));
+}
+
+/** Whether NodePorts of the family answer on every address, whatever addresses there will be. */
+export function selectsAll(selection: NodePortSelection, family: IPFamily): boolean {
+  if (selection === "primary") return false;
   const networks = (selection ?? []).filter((network) => network.family === family);
-  const all = networks.length === 0 || networks.some((network) => network.prefix === 0);
-  if (all) return (address) => !isIPv6LinkLocal(address);
-  return (address) => networks.some((network) => cidrContains(network, address));
+  return networks.length === 0 || networks.some((network) => network.prefix === 0);
 }

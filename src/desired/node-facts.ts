@@ -1,8 +1,8 @@
-import { type Cidr, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
+import { type Cidr, familyOf, type IPAddress, type IPFamily, UNSPECIFIED } from "../model/address.ts";
 import type { Scheduler } from "../model/ipvs.ts";
 import type { ClusterNode } from "../model/service.ts";
 import { specialPurpose } from "../services/special-address.ts";
-import { type NodePortSelection, resolveNodePortAddresses } from "./frontends.ts";
+import { type NodePortSelection, resolveNodePortAddresses, selectsAll } from "./frontends.ts";
 import { type ReservedAddresses, reservedAddresses, type Surroundings } from "./vip-guard.ts";
 
 /** Where we are and how we were told to work: the second argument of everything a Service can want. */
@@ -13,6 +13,8 @@ export interface NodeFacts {
   readonly families: readonly IPFamily[];
   /** On which NodePorts answer; resolved, sorted, without loopback. */
   readonly nodePortAddresses: readonly IPAddress[];
+  /** On which health check node ports answer: as above, but an unspecified address where NodePorts answer on all of a family. */
+  readonly healthCheckAddresses: readonly IPAddress[];
   readonly reserved: ReservedAddresses;
   /** Of all interfaces but kube-ipvs0, sorted, without those of a special purpose (loopback, link-local). */
   readonly ownAddresses: readonly IPAddress[];
@@ -41,11 +43,17 @@ export const NO_SURROUNDINGS: Surroundings = { node: undefined, addresses: [], a
 export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], surroundings: Surroundings): NodeFacts {
   const { node, addresses } = surroundings;
   const nodeIPs = nodeIPsOf(choices, node);
+  const nodePortAddresses = resolveNodePortAddresses(choices.nodePortAddresses, addresses, nodeIPs);
   return {
     nodeName: choices.nodeName,
     zone: node?.zone ?? "",
     families,
-    nodePortAddresses: resolveNodePortAddresses(choices.nodePortAddresses, addresses, nodeIPs),
+    nodePortAddresses,
+    healthCheckAddresses: families.flatMap((family) =>
+      selectsAll(choices.nodePortAddresses, family)
+        ? [UNSPECIFIED[family]]
+        : nodePortAddresses.filter((address) => familyOf(address) === family),
+    ),
     reserved: reservedAddresses(surroundings, choices.sharedVips),
     ownAddresses: [...new Set(addresses)].filter((address) => specialPurpose(address) === undefined).sort(),
     localMarkMask: choices.localMarkMask,
@@ -70,6 +78,7 @@ export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
     a.nodePortAddresses.join() === b.nodePortAddresses.join() &&
     a.localMarkMask === b.localMarkMask &&
     a.ownAddresses.join() === b.ownAddresses.join() &&
+    a.healthCheckAddresses.join() === b.healthCheckAddresses.join() &&
     [...a.reserved].join() === [...b.reserved].join()
   );
 }

@@ -3,6 +3,7 @@ import type { ClusterEvent } from "../services/events.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
 import { exposedPorts } from "./frontends.ts";
+import { HealthChecks, healthCheck } from "./health-checks.ts";
 import type { Keys } from "./keys.ts";
 import { LocalMarks } from "./local-marks.ts";
 import type { NodeFacts } from "./node-facts.ts";
@@ -23,6 +24,7 @@ const THE_NODE = serviceName("", "");
 export class ProxyState {
   readonly table = new ServiceTable();
   readonly desired = new DesiredState();
+  readonly healthChecks = new HealthChecks();
   readonly #stale = new StartOrder();
   /** Of the few Services that want what this node cannot give. */
   readonly #refused = new Map<ServiceName, readonly Rejection[]>();
@@ -91,7 +93,10 @@ export class ProxyState {
     this.#refuse(name, service === undefined ? [] : vipRejections(service, this.#facts.reserved));
     for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
       this.#stale.add(other, this.table.service(other));
-    this.#replace(name, this.#wants(name), changes);
+    const endpoints = this.table.endpoints(name);
+    this.healthChecks.replace(name, service && healthCheck(service, endpoints, this.#facts));
+    const wanted = service && wants(service, endpoints, this.#facts, (port) => this.#markOf(name, port));
+    this.#replace(name, wanted, changes);
   }
 
   #replace(name: ServiceName, wanted: Wants | undefined, changes: Keys[]): void {
@@ -102,12 +107,6 @@ export class ProxyState {
   #refuse(name: ServiceName, rejections: readonly Rejection[]): void {
     if (rejections.length > 0) this.#refused.set(name, rejections);
     else this.#refused.delete(name);
-  }
-
-  #wants(name: ServiceName): Wants | undefined {
-    const service = this.table.service(name);
-    if (service === undefined) return undefined;
-    return wants(service, this.table.endpoints(name), this.#facts, (port) => this.#markOf(name, port));
   }
 
   #markOf(name: ServiceName, port: PortKey): number | undefined {

@@ -94,6 +94,12 @@ export function cidrContains(network: Cidr, address: IPAddress): boolean {
   return network.family === familyOf(address) && cidr(address, network.prefix).address === network.address;
 }
 
+/** The address that means none, or all, of its family. */
+export const UNSPECIFIED: Readonly<Record<IPFamily, IPAddress>> = {
+  IPv4: "0.0.0.0" as IPAddress, // canonical as written
+  IPv6: "::" as IPAddress,
+};
+
 /** 32 or 128: the prefix length of a single address. */
 export function hostPrefix(family: IPFamily): number {
   return family === "IPv4" ? 32 : 128;

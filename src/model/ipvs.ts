@@ -1,4 +1,4 @@
-import { addressPort, familyOf, hostPrefix, type IPAddress, type IPFamily } from "./address.ts";
+import { addressPort, familyOf, hostPrefix, type IPAddress, type IPFamily, UNSPECIFIED } from "./address.ts";
 import type { Brand } from "./brand.ts";
 import type { Protocol } from "./service.ts";
 
@@ -69,8 +69,6 @@ export function markedServerKey(family: IPFamily, mark: number): VirtualServerKe
 }
 
 const BY_MARK = "FWM/";
-/** Constants that need no parsing. */
-const UNSPECIFIED: Readonly<Record<IPFamily, IPAddress>> = { IPv4: "0.0.0.0" as IPAddress, IPv6: "::" as IPAddress };
 
 /** What a virtual server is asked for by: all it takes to name it. */
 export type VirtualServerName = Pick<VirtualServer, "protocol" | "address" | "port" | "mark">;

@@ -12,7 +12,7 @@ const RETRY_MS = 5_000;
  * The virtual servers to which there may be flows that go elsewhere than to their real servers. A client that goes on
  * sending from one port, as UDP clients do, keeps its flow alive in conntrack, and IPVS rewrites no flow that conntrack
  * knows already. So flows are forgotten
- * - when a real server has gone, or the whole virtual server: before, IPVS would drop the client's next packet
+ * - when a real server has gone, or the whole virtual server: IPVS itself sees to these only from Linux 5.9 on
  * - when a virtual server is new, or its address: what clients sent before was not for IPVS, and its flow is not masqueraded
  *
  * TCP needs none of this: a connection to a real server that is gone is over, and a refused one leaves no flow.

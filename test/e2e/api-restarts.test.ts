@@ -36,6 +36,7 @@ async function agentBefore(world: SourceWorld) {
     nextTurn: () => setImmediate(),
     missing: () => "",
     apiServers: () => [],
+    onHealthChecks: () => {},
     tell: () => {},
     random: () => 0.5,
   });

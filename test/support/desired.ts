@@ -40,6 +40,7 @@ export function facts(said: FactsSpec = {}): NodeFacts {
     zone: said.zone ?? "a",
     families: said.families ?? ["IPv4", "IPv6"],
     nodePortAddresses: addresses,
+    healthCheckAddresses: addresses,
     reserved: reservedAddresses({ node: undefined, addresses, apiServers }, []),
     ownAddresses: [...addresses, ...(said.own ?? []).map(address)],
     localMarkMask: 0x107f,

@@ -56,6 +56,7 @@ class Run {
       zone: "",
       families: scenario.options.families,
       nodePortAddresses: [],
+      healthCheckAddresses: [],
       reserved: new Map(),
       ownAddresses: [],
       localMarkMask: 0x107f,

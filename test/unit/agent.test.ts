@@ -6,6 +6,7 @@ import { readConfig } from "../../src/config.ts";
 import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
+import type { HealthCheck } from "../../src/model/health-check.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
 import type { Resource } from "../../src/services/events.ts";
@@ -35,6 +36,8 @@ class RunningAgent implements AsyncDisposable {
   readonly kernel = new RememberingKernel();
   readonly clock = new HandClock();
   readonly registry = new Registry();
+  /** What load balancers may ask, as it was handed out, each time all. */
+  readonly checks: HealthCheck[][] = [];
   readonly #agent: Agent;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -58,6 +61,7 @@ class RunningAgent implements AsyncDisposable {
       nextTurn: () => setImmediate(),
       missing: () => "what the source waits for",
       apiServers: () => [],
+      onHealthChecks: (checks) => this.checks.push([...checks]),
       tell: () => {},
       random: () => 0.5,
     });
@@ -165,4 +169,29 @@ test("nothing is programmed before the node's own addresses are read", async () 
   expect(agent.kernel.ipvsadm().trim()).toBe(ALL);
   const taken = agent.kernel.asked.filter((one) => !("entry" in one && one.entry.set.base === "KUBE-NODE-PORT-IPS"));
   expect(JSON.stringify(taken)).not.toContain("192.168.1.10");
+});
+
+test("load balancers may ask about a Service when it is programmed, and hear of every change, but not of none", async () => {
+  await using agent = new RunningAgent();
+  const checked = (pods: readonly string[]) =>
+    agent.slice("shop/web-1", { endpoints: pods.map((ip) => ({ ip, node: "n1" })) });
+  agent.service("shop/web", {
+    ip: "10.96.0.10",
+    type: "LoadBalancer",
+    external: "Local",
+    healthCheckNodePort: 32_000,
+  });
+  checked(["10.244.1.5"]);
+  agent.listed("nodes", "services");
+  await agent.rest();
+  expect(agent.checks).toEqual([]);
+  agent.listed("endpointslices");
+  await agent.rest();
+  const counts = () => agent.checks.map((all) => all.map(({ localEndpoints }) => [...localEndpoints]));
+  expect(counts()).toEqual([[[["0.0.0.0", 1]]]]);
+  expect(agent.kernel.ipvsadm()).toContain("10.244.1.5:8080");
+  checked([]);
+  agent.service("shop/other", { ip: "10.96.0.11" });
+  await agent.rest();
+  expect(counts()).toEqual([[[["0.0.0.0", 1]]], [[["0.0.0.0", 0]]]]);
 });

@@ -1,3 +1,4 @@
+import type { RefusedPort } from "../../model/health-check.ts";
 import type { Notice, ObjectReference } from "../../model/notice.ts";
 import type { Rejection } from "../../model/service.ts";
 
@@ -44,6 +45,18 @@ export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
     action: "Program",
     regarding: nodeReference(nodeName),
     note: error instanceof Error ? error.message : String(error),
+  };
+}
+
+/** Load balancers cannot ask about the Service on this node. Reason and action are kube-proxy's. */
+export function refusedPortNotice({ service, port, reason }: RefusedPort): Notice {
+  const [namespace = "", name = ""] = service.split("/");
+  return {
+    type: "Warning",
+    reason: "FailedToStartServiceHealthcheck",
+    action: "Listen",
+    regarding: { kind: "Service", namespace, name },
+    note: `spec.healthCheckNodePort "${port}" cannot be listened on: ${reason}`,
   };
 }
 

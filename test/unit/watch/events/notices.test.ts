@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import type { Rejection } from "../../../../src/model/service.ts";
+import { type Rejection, serviceName } from "../../../../src/model/service.ts";
 import {
   kernelFailureNotice,
   nodeWarningNotice,
+  refusedPortNotice,
   rejectionNotice,
   startNotice,
 } from "../../../../src/watch/events/notices.ts";
@@ -49,4 +50,14 @@ test("what concerns the node is told about it", () => {
     note: "no iptables",
   });
   expect(kernelFailureNotice("node-1", new Error("no IPVS"))).toMatchObject({ regarding: NODE, note: "no IPVS" });
+});
+
+test("a health check port that is refused is told about its Service", () => {
+  const refused = { service: serviceName("shop", "web"), port: 32_000, reason: "EADDRINUSE" };
+  expect(refusedPortNotice(refused)).toMatchObject({
+    type: "Warning",
+    reason: "FailedToStartServiceHealthcheck",
+    regarding: { kind: "Service", namespace: "shop", name: "web" },
+    note: 'spec.healthCheckNodePort "32000" cannot be listened on: EADDRINUSE',
+  });
 });

@@ -1,0 +1,187 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { afterEach, expect, test, vi } from "vitest";
+import type { HealthCheck, RefusedPort } from "../../../src/model/health-check.ts";
+import { serviceName } from "../../../src/model/service.ts";
+import { HealthCheckPorts } from "../../../src/serve/health-check-ports.ts";
+import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
+import { address } from "../../support/desired.ts";
+
+const LOCAL = "127.0.0.1";
+const toClose: { close(): unknown }[] = [];
+afterEach(() => {
+  for (const one of toClose.splice(0)) one.close();
+});
+
+/** Ports, a healthy proxy unless told otherwise, and sleeps that end when the test says so. */
+function setUp() {
+  const world = { healthy: true, refused: [] as RefusedPort[], wake: () => {} };
+  const ports = new HealthCheckPorts({
+    clock: {
+      sleep: (_ms, signal) =>
+        new Promise((resolve) => {
+          world.wake = resolve;
+          signal.addEventListener("abort", () => resolve());
+        }),
+    },
+    logger: SILENT_LOGGER,
+    isHealthy: () => world.healthy,
+    onRefused: (refused) => world.refused.push(refused),
+  });
+  toClose.push(ports);
+  const listening = (count: number) => vi.waitFor(() => expect(ports.counts().listening).toBe(count));
+  return { world, ports, listening };
+}
+
+/** A check of a Service that is asked at these addresses, with so many local endpoints. */
+function check(name: string, port: number, counts: Readonly<Record<string, number>>): HealthCheck {
+  const localEndpoints = new Map(Object.entries(counts).map(([ip, count]) => [address(ip), count]));
+  return { service: serviceName("shop", name), port, localEndpoints };
+}
+
+/** A port that nobody has. */
+async function freePort(): Promise<number> {
+  const server = await occupy(0);
+  const { port } = server.address() as AddressInfo; // of a TCP server
+  server.close();
+  return port;
+}
+
+async function occupy(port: number): Promise<Server> {
+  const server = createServer().listen(port, LOCAL);
+  toClose.push(server);
+  await once(server, "listening");
+  return server;
+}
+
+async function ask(port: number, { host = LOCAL, method = "GET", path = "/" } = {}) {
+  const sent = request({ host, port, method, path, agent: false });
+  sent.end();
+  const [response] = await once(sent, "response");
+  let body = "";
+  for await (const chunk of response) body += chunk;
+  return { status: response.statusCode as number, headers: response.headers, body };
+}
+
+test("a Service with local endpoints gets 200, and the answer has kube-proxy's headers and bytes", async () => {
+  const { ports, listening } = setUp();
+  const port = await freePort();
+  ports.update([check("web", port, { [LOCAL]: 2 })]);
+  await listening(1);
+  const { status, headers, body } = await ask(port);
+  expect(status).toBe(200);
+  expect(headers).toMatchObject({
+    "content-type": "application/json",
+    "x-content-type-options": "nosniff",
+    "x-load-balancing-endpoint-weight": "2",
+  });
+  expect(body).toBe(
+    '{\n\t"service": {\n\t\t"namespace": "shop",\n\t\t"name": "web"\n\t},\n\t"localEndpoints": 2,\n\t"serviceProxyHealthy": true\n}',
+  );
+});
+
+test.each(["GET", "POST", "DELETE", "HEAD"])("%s is answered on any path", async (method) => {
+  const { ports, listening } = setUp();
+  const port = await freePort();
+  ports.update([check("web", port, { [LOCAL]: 1 })]);
+  await listening(1);
+  expect((await ask(port, { method, path: "/any/path?at=all" })).status).toBe(200);
+});
+
+test("without local endpoints, or while the proxy is unhealthy, it gets 503; what changes is answered at once", async () => {
+  const { world, ports, listening } = setUp();
+  const port = await freePort();
+  ports.update([check("web", port, { [LOCAL]: 0 })]);
+  await listening(1);
+  expect(await ask(port)).toMatchObject({ status: 503, headers: { "x-load-balancing-endpoint-weight": "0" } });
+  ports.update([check("web", port, { [LOCAL]: 1 })]);
+  expect((await ask(port)).status).toBe(200);
+  world.healthy = false;
+  const { status, body } = await ask(port);
+  expect([status, JSON.parse(body)]).toEqual([
+    503,
+    expect.objectContaining({ localEndpoints: 1, serviceProxyHealthy: false }),
+  ]);
+});
+
+test("each family listens by itself and answers with its own count", async () => {
+  const { ports, listening } = setUp();
+  const port = await freePort();
+  ports.update([check("web", port, { "0.0.0.0": 3, "::": 0 })]);
+  await listening(2);
+  expect((await ask(port)).status).toBe(200);
+  expect((await ask(port, { host: "::1" })).status).toBe(503);
+});
+
+test("a check that is gone is closed with its connections, and its port is free for another Service at once", async () => {
+  const { world, ports, listening } = setUp();
+  const port = await freePort();
+  ports.update([check("web", port, { [LOCAL]: 1 })]);
+  await listening(1);
+  const idle = connect(port, LOCAL);
+  await once(idle, "connect");
+  const closed = once(idle, "close");
+  ports.update([check("cart", port, { [LOCAL]: 1 })]);
+  await closed;
+  await listening(1);
+  expect(JSON.parse((await ask(port)).body).service.name).toBe("cart");
+  expect(world.refused).toEqual([]);
+  ports.update([]);
+  await expect(ask(port)).rejects.toThrow("ECONNREFUSED");
+});
+
+test("a port that is taken is told once, tried again and holds up no other", async () => {
+  const { world, ports, listening } = setUp();
+  const [taken, other] = [await freePort(), await freePort()];
+  const occupier = await occupy(taken);
+  ports.update([check("web", taken, { [LOCAL]: 1 }), check("cart", other, { [LOCAL]: 1 })]);
+  await listening(1);
+  expect((await ask(other)).status).toBe(200);
+  await vi.waitFor(() => expect(world.refused).toHaveLength(1));
+  expect(world.refused[0]).toMatchObject({
+    service: "shop/web",
+    port: taken,
+    reason: expect.stringContaining("EADDRINUSE"),
+  });
+  expect(ports.counts()).toEqual({ listening: 1, refused: 1 });
+  world.wake();
+  await new Promise(setImmediate);
+  occupier.close();
+  await vi.waitFor(() => {
+    world.wake();
+    expect(ports.counts()).toEqual({ listening: 2, refused: 0 });
+  });
+  expect((await ask(taken)).status).toBe(200);
+  expect(world.refused).toHaveLength(1);
+});
+
+test("one that is gone before it could listen is not tried again", async () => {
+  const { world, ports } = setUp();
+  const taken = await freePort();
+  const occupier = await occupy(taken);
+  ports.update([check("web", taken, { [LOCAL]: 1 })]);
+  await vi.waitFor(() => expect(world.refused).toHaveLength(1));
+  ports.update([]);
+  occupier.close();
+  world.wake();
+  const later = await freePort();
+  ports.update([check("late", later, { [LOCAL]: 1 })]);
+  ports.update([]);
+  await new Promise(setImmediate);
+  await expect(ask(taken)).rejects.toThrow("ECONNREFUSED");
+  await expect(ask(later)).rejects.toThrow("ECONNREFUSED");
+  expect(ports.counts()).toEqual({ listening: 0, refused: 0 });
+});
+
+test("a check without an address to be asked at is told once, until it has one", async () => {
+  const { world, ports, listening } = setUp();
+  const port = await freePort();
+  ports.update([check("web", port, {})]);
+  ports.update([check("web", port, {})]);
+  expect(world.refused.map(({ reason }) => reason)).toEqual(["this node has no address on which NodePorts answer"]);
+  expect(ports.counts()).toEqual({ listening: 0, refused: 1 });
+  ports.update([check("web", port, { [LOCAL]: 1 })]);
+  await listening(1);
+  expect(ports.counts()).toEqual({ listening: 1, refused: 0 });
+});
