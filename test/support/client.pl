@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # A client of pod-server.pl, and of anything that speaks HTTP. Many requests, one process. Needs perl-base only.
-#   client.pl tcp|udp ADDRESS PORT COUNT [--timeout S] [--bytes N]     a new connection, or source port, for each, asking
-#                                                          with N bytes for as many; prints a summary
+#   client.pl tcp|udp ADDRESS PORT COUNT [--timeout S] [--bytes N] [--from PORT]   a new connection, or source port unless
+#                                                          one is given, for each, asking with N bytes for as many; prints a summary
 #   client.pl get ADDRESS PORT PATH [--timeout S]          one HTTP request; prints {"status": ..., "body": ...}
 #   client.pl hold ADDRESS PORT [--timeout S]              one connection, a request every 50 ms, until SIGTERM
 #   client.pl loop ADDRESS PORT [--rate N] [--timeout S]   N new connections a second, until SIGTERM
@@ -14,7 +14,7 @@ use warnings;
 use Errno qw(ECONNREFUSED ECONNRESET EINPROGRESS EHOSTUNREACH ENETUNREACH EAGAIN EINTR);
 use IO::Handle;
 use POSIX ();
-use Socket qw(:DEFAULT SOCK_NONBLOCK IPPROTO_IPV6 inet_pton pack_sockaddr_in6);
+use Socket qw(:DEFAULT SOCK_NONBLOCK IPPROTO_IPV6 inet_pton pack_sockaddr_in6 IN6ADDR_ANY);
 
 $| = 1;
 $SIG{PIPE} = 'IGNORE';
@@ -32,7 +32,7 @@ else {
 
 sub carry_out {
     my @words = @_;
-    my %options = (timeout => 2, rate => 20, bytes => 4);
+    my %options = (timeout => 2, rate => 20, bytes => 4, from => 0);
     for my $name (keys %options) {
         for (my $i = 0; $i < @words; $i++) {
             next unless $words[$i] eq "--$name";
@@ -49,7 +49,8 @@ sub carry_out {
 sub requests {
     my ($options, $protocol, $address, $port, $count) = @_;
     my $summary = summary();
-    note($summary, ask_once($protocol, $address, $port, $options->{timeout}, $options->{bytes})) for 1 .. $count;
+    my @how = @$options{qw(timeout bytes from)};
+    note($summary, ask_once($protocol, $address, $port, @how)) for 1 .. $count;
     return json($summary);
 }
 
@@ -101,16 +102,16 @@ sub get {
 }
 
 sub ask_once {
-    my ($protocol, $address, $port, $timeout, $bytes) = @_;
+    my ($protocol, $address, $port, $timeout, $bytes, $from) = @_;
     $asked = now();
-    my ($socket, $error) = dial($protocol, $address, $port, $timeout);
+    my ($socket, $error) = dial($protocol, $address, $port, $timeout, $from);
     return (undef, $error) if $error;
     return exchange($socket, $timeout, $bytes);
 }
 
 # A connected socket, or undef and a word for why not.
 sub dial {
-    my ($protocol, $address, $port, $timeout) = @_;
+    my ($protocol, $address, $port, $timeout, $from) = @_;
     my $is6  = $address =~ /:/;
     my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address) or return (undef, 'address');
     my $to    = $is6 ? pack_sockaddr_in6($port, $bytes) : pack_sockaddr_in($port, $bytes);
@@ -119,6 +120,8 @@ sub dial {
     # With one CPU the refusal arrives while connect still holds the socket. IPv6 then keeps it for the next attempt, a
     # second later, unless the socket asks for errors (25 is IPV6_RECVERR).
     setsockopt($socket, IPPROTO_IPV6, 25, 1) if $is6;
+    my $own = $is6 ? pack_sockaddr_in6($from // 0, IN6ADDR_ANY) : pack_sockaddr_in($from // 0, INADDR_ANY);
+    bind($socket, $own) or return (undef, word($!)) if $from;
     return $socket if connect($socket, $to);
     return (undef, word($!)) unless $! == EINPROGRESS;
     return (undef, 'timeout') unless ready($socket, 1, now() + $timeout);

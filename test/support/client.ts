@@ -32,6 +32,8 @@ export interface AskOptions {
   readonly timeoutSeconds?: number;
   /** How long each request is, and its answer at least; by default a few bytes. */
   readonly bytes?: number;
+  /** Source port of every request; by default another for each. */
+  readonly fromPort?: number;
 }
 
 /** A client process in a namespace: any number of requests, one after the other. */
@@ -61,9 +63,10 @@ export class Client {
     address: string,
     port: number,
     count = 1,
-    { timeoutSeconds = 2, bytes = 4 }: AskOptions = {},
+    { timeoutSeconds = 2, bytes = 4, fromPort = 0 }: AskOptions = {},
   ): Promise<Answers> {
-    return this.#ask(`${protocol} ${address} ${port} ${count} --timeout ${timeoutSeconds} --bytes ${bytes}`);
+    const how = `--timeout ${timeoutSeconds} --bytes ${bytes} --from ${fromPort}`;
+    return this.#ask(`${protocol} ${address} ${port} ${count} ${how}`);
   }
 
   get(address: string, port: number, path: string): Promise<HttpAnswer> {

@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { allAnswered, refused } from "../support/answers.ts";
+import { type PortSpec, serviceObject } from "../support/builders.ts";
+import { seenFlows } from "../support/conntrack.ts";
+import { FAMILY_CASES, vips } from "../support/families.ts";
+import type { Host } from "../support/netns.ts";
+import { Cluster, type PodEndpoint } from "../support/nodes.ts";
+
+/**
+ * UDP clients that send from one port all the time, so that their flow never ends, and what changes meanwhile. Pods a and
+ * b serve on either node; d, on the first, only asks.
+ */
+let cluster: Cluster;
+/** Another one for each test. */
+let fromPort = 12_345;
+
+beforeAll(async () => {
+  cluster = await Cluster.create({
+    nodes: [{ pods: ["a", "d"] }, { pods: ["b"] }],
+    ports: ["udp:5353", "udp:5354", "udp:30999"],
+  });
+  await cluster.start();
+});
+
+afterAll(() => cluster?.[Symbol.asyncDispose]());
+
+beforeEach(() => {
+  fromPort++;
+});
+
+const DNS = { name: "dns", port: 53, protocol: "UDP" };
+
+/** Makes Service number n have this port, on these pods. */
+function put(n: number, port: PortSpec, pods: readonly PodEndpoint[], target = 5353): Promise<void> {
+  return cluster.apply(`flows-${n}`, [
+    serviceObject(`shop/f${n}`, { ip: vips(n), ports: [port] }),
+    ...cluster.slices(`shop/f${n}`, pods, { ports: [{ name: "dns", port: target, protocol: "UDP" }] }),
+  ]);
+}
+
+/** So many requests from the test's own source port. */
+function ask(from: string | Host, address: string, port: number, count = 2, timeoutSeconds = 1) {
+  return cluster.client(from).udp(address, port, count, { timeoutSeconds, fromPort });
+}
+
+/** What conntrack on the first node knows of the test's own source port. */
+async function flows(): Promise<readonly string[]> {
+  const seen = await seenFlows(cluster.node(1).shell);
+  return seen.filter(({ clientPort }) => clientPort === fromPort).map(({ to, from }) => `${to} by ${from}`);
+}
+
+describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
+  const base = family === "IPv4" ? 100 : 150;
+  const node = () => cluster.node(1).node;
+  const outside = () => cluster.node(1).outside;
+
+  test("a client of a ClusterIP follows when its endpoint is replaced, without losing a request", async () => {
+    const n = base + 1;
+    await put(n, DNS, ["a"]);
+    expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ a: 2 }, ip(cluster.pod("d"))));
+    await put(n, DNS, ["b"]);
+    expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }, ip(cluster.pod("d"))));
+    await put(n, DNS, ["a"]);
+    expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ a: 2 }, ip(cluster.pod("d"))));
+  });
+
+  test("a client of a NodePort follows when its endpoint is replaced, and a process of the node that asks a ClusterIP", async () => {
+    const n = base + 2;
+    const nodePort = 30_000 + n;
+    for (const pods of [["a"], ["b"], ["a"]]) {
+      await put(n, { ...DNS, nodePort }, pods);
+      const all = allAnswered(Object.fromEntries(pods.map((pod) => [pod, 2])));
+      expect(await ask(outside(), ip(node()), nodePort)).toEqual(all);
+      expect(await ask(node(), vip(n), 53)).toEqual(all);
+    }
+  });
+
+  test("without endpoints a client is refused, and answered as soon as there is one that is ready", async () => {
+    const n = base + 3;
+    await put(n, DNS, [{ pod: "a", ready: false, serving: false }]);
+    expect(await ask("d", vip(n), 53)).toEqual(refused(2));
+    await put(n, DNS, ["a"]);
+    expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ a: 2 }));
+    await put(n, DNS, []);
+    expect(await flows()).toEqual([]);
+    expect(await ask("d", vip(n), 53)).toEqual(refused(2));
+    await put(n, DNS, ["b"]);
+    expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }));
+  });
+
+  test("a client of a NodePort goes to another port of the same pod when the target port changes", async () => {
+    const n = base + 4;
+    const nodePort = 30_000 + n;
+    for (const target of [5353, 5354]) {
+      await put(n, { ...DNS, nodePort }, ["a"], target);
+      expect(await ask(outside(), ip(node()), nodePort)).toEqual(allAnswered({ a: 2 }));
+      expect(await flows()).toEqual([expect.stringMatching(new RegExp(`^UDP/.*:${nodePort} by .*:${target}$`))]);
+    }
+  });
+
+  test("a client that has begun before there was a NodePort is answered once there is one, and masqueraded", async () => {
+    const n = base + 5;
+    const nodePort = 30_000 + n;
+    await put(n, DNS, ["b"]);
+    expect(await ask(outside(), ip(node()), nodePort)).toEqual(refused(2));
+    expect(await flows()).toHaveLength(1);
+    await put(n, { ...DNS, nodePort }, ["b"]);
+    expect(await ask(outside(), ip(node()), nodePort)).toEqual(allAnswered({ b: 2 }, ip(node())));
+  });
+
+  test("a client that has begun before there was a Service is answered once there is one", async () => {
+    const n = base + 6;
+    // The node sends what it does not know to the outside, where nobody answers.
+    expect(await ask("d", vip(n), 53, 2, 0.3)).toMatchObject({ answers: {} });
+    await put(n, DNS, ["b"]);
+    expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }, ip(cluster.pod("d"))));
+  });
+
+  test("flows of others to the same port number and to other Services keep their entries", async () => {
+    const [n, other] = [base + 7, base + 8];
+    const nodePort = 30_999;
+    await put(n, { ...DNS, nodePort }, ["a"]);
+    await put(other, DNS, ["a"], 5354);
+    expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ a: 2 }));
+    // Straight to pods: on the number of the NodePort, and where the Service will send.
+    expect(await ask("d", ip(cluster.pod("b")), nodePort)).toEqual(allAnswered({ b: 2 }));
+    expect(await ask("d", ip(cluster.pod("b")), 5353)).toEqual(allAnswered({ b: 2 }));
+    expect(await ask("d", vip(other), 53)).toEqual(allAnswered({ a: 2 }));
+    const before = await flows();
+    expect(before).toHaveLength(4);
+    await put(n, { ...DNS, nodePort }, ["b"]);
+    await cluster.apply(`flows-${n}`, []);
+    const left = before.filter((flow) => !flow.includes(vip(n)));
+    expect((await flows()).toSorted()).toEqual(left.toSorted());
+    expect(left).toHaveLength(3);
+  });
+});
