@@ -195,3 +195,29 @@ test("load balancers may ask about a Service when it is programmed, and hear of 
   await agent.rest();
   expect(counts()).toEqual([[[["0.0.0.0", 1]]], [[["0.0.0.0", 0]]]]);
 });
+
+test("a booting node gets the API server, names and its own pods' Services before all others", async () => {
+  await using agent = new RunningAgent();
+  for (let number = 0; number < 600; number++) {
+    const name = `shop/s${number}`;
+    agent.service(name, { ip: `10.97.${number >> 8}.${number & 255}` });
+    agent.slice(`${name}-1`, { endpoints: [{ ip: "10.244.2.5", node: "n2" }] });
+  }
+  agent.service("shop/here", { ip: "10.96.0.3" });
+  agent.slice("shop/here-1", { endpoints: [{ ip: "10.244.1.5", node: "n1" }] });
+  agent.service("kube-system/kube-dns", { ip: "10.96.0.2", ports: [{ port: 53, protocol: "UDP" }] });
+  agent.service("default/kubernetes", { ip: "10.96.0.1", ports: [443] });
+  agent.listed("nodes", "endpointslices", "services");
+  await agent.rest();
+  const { asked } = agent.kernel;
+  const made = asked.flatMap((operation) => (operation.kind === "add-virtual-server" ? [operation.server.key] : []));
+  expect(made.slice(0, 3)).toEqual(["TCP/10.96.0.1:443", "UDP/10.96.0.2:53", "TCP/10.96.0.3:80"]);
+  expect(made).toHaveLength(603);
+  // Whole, address and all, while most others have not been begun.
+  const bound = asked.findIndex((operation) => operation.kind === "bind-address" && operation.address === "10.96.0.3");
+  const later = asked.findIndex(
+    (operation) => operation.kind === "add-virtual-server" && operation.server.key === "TCP/10.97.1.0:80",
+  );
+  expect(bound).toBeGreaterThan(0);
+  expect(bound).toBeLessThan(later);
+});
