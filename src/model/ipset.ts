@@ -127,22 +127,25 @@ export interface SetEntry {
 
 /** A member of a hash:ip set. */
 export function addressEntry(set: IPSet, address: IPAddress): SetEntry {
-  return { ...named(set, address), address };
+  return { key: entryKey(set, address), set, text: address, address };
 }
 
 /** A member of a hash:net set. The kernel knows none of prefix length 0. */
 export function networkEntry(set: IPSet, network: Cidr): SetEntry {
-  return { ...named(set, networkText(network)), address: network.address, prefix: network.prefix };
+  const text = networkText(network);
+  return { key: entryKey(set, text), set, text, address: network.address, prefix: network.prefix };
 }
 
 /** A member of a bitmap:port set. */
 export function portEntry(set: IPSet, port: number): SetEntry {
-  return { ...named(set, String(port)), port };
+  const text = String(port);
+  return { key: entryKey(set, text), set, text, port };
 }
 
 /** A member of a hash:ip,port set. */
 export function addressPortEntry(set: IPSet, address: IPAddress, protocol: Protocol, port: number): SetEntry {
-  return { ...named(set, `${address},${protocol.toLowerCase()}:${port}`), address, protocol, port };
+  const text = addressPortText(address, protocol, port);
+  return { key: entryKey(set, text), set, text, address, protocol, port };
 }
 
 /**
@@ -157,8 +160,8 @@ export function markEntry(
   mark: number,
   markMask: number,
 ): SetEntry {
-  const text = `${address},${protocol.toLowerCase()}:${port} skbmark 0x${mark.toString(16)}/0x${markMask.toString(16)}`;
-  return { ...named(set, text), address, protocol, port, mark, markMask };
+  const text = `${addressPortText(address, protocol, port)} skbmark 0x${mark.toString(16)}/0x${markMask.toString(16)}`;
+  return { key: entryKey(set, text), set, text, address, protocol, port, mark, markMask };
 }
 
 /** A member of a hash:ip,port,ip set. */
@@ -169,8 +172,8 @@ export function addressPortAddressEntry(
   port: number,
   second: IPAddress,
 ): SetEntry {
-  const text = `${address},${protocol.toLowerCase()}:${port},${second}`;
-  return { ...named(set, text), address, protocol, port, second };
+  const text = `${addressPortText(address, protocol, port)},${second}`;
+  return { key: entryKey(set, text), set, text, address, protocol, port, second };
 }
 
 /** A member of a hash:ip,port,net set. The kernel knows none of prefix length 0. */
@@ -181,8 +184,17 @@ export function addressPortNetworkEntry(
   port: number,
   network: Cidr,
 ): SetEntry {
-  const text = `${address},${protocol.toLowerCase()}:${port},${networkText(network)}`;
-  return { ...named(set, text), address, protocol, port, second: network.address, secondPrefix: network.prefix };
+  const text = `${addressPortText(address, protocol, port)},${networkText(network)}`;
+  return {
+    key: entryKey(set, text),
+    set,
+    text,
+    address,
+    protocol,
+    port,
+    second: network.address,
+    secondPrefix: network.prefix,
+  };
 }
 
 /** A whole address is printed without its prefix length. */
@@ -190,6 +202,12 @@ function networkText({ address, prefix, family, text }: Cidr): string {
   return prefix === hostPrefix(family) ? address : text;
 }
 
-function named(set: IPSet, text: string): Pick<SetEntry, "key" | "set" | "text"> {
-  return { key: `${set.name} ${text}` as SetEntryKey, set, text };
+const PROTOCOL_WORDS: Readonly<Record<Protocol, string>> = { TCP: "tcp", UDP: "udp", SCTP: "sctp" };
+
+function addressPortText(address: IPAddress, protocol: Protocol, port: number): string {
+  return `${address},${PROTOCOL_WORDS[protocol]}:${port}`;
+}
+
+function entryKey(set: IPSet, text: string): SetEntryKey {
+  return `${set.name} ${text}` as SetEntryKey;
 }

@@ -132,16 +132,23 @@ export function markedServer(
   return withOptions(markedServerKey(family, mark), markedName(family, mark, protocol), options);
 }
 
+const NO_FLAGS: readonly SchedulerFlag[] = [];
+
 function withOptions(key: VirtualServerKey, name: VirtualServerName, options: VirtualServerOptions): VirtualServer {
-  return {
+  const { scheduler, flags = NO_FLAGS, persistenceSeconds = 0, drainTimeoutMs } = options;
+  // Spelled out: an object made by spreading takes half as much memory again, and there is one for each virtual server.
+  const server: VirtualServer = {
     key,
-    ...name,
-    scheduler: options.scheduler,
-    flags: [...(options.flags ?? [])].sort(),
-    persistenceSeconds: options.persistenceSeconds ?? 0,
+    protocol: name.protocol,
+    address: name.address,
+    port: name.port,
+    mark: name.mark,
+    scheduler,
+    flags: flags.length === 0 ? NO_FLAGS : flags.toSorted(),
+    persistenceSeconds,
     persistencePrefix: hostPrefix(familyOf(name.address)),
-    ...(options.drainTimeoutMs === undefined ? {} : { drainTimeoutMs: options.drainTimeoutMs }),
   };
+  return drainTimeoutMs === undefined ? server : { ...server, drainTimeoutMs };
 }
 
 /** A real server as we make them: masqueraded (NAT). */
