@@ -22,12 +22,8 @@ import { StaleFlows } from "./stale-flows.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
 import { Tally } from "./tally.ts";
 
-/**
- * A flush takes whole change sets until it has so many operations, some 10 ms of work; then others have their turn. Larger
- * ones send a little less, but what they are made of outlives the young generation of the heap: 10,000 Services touched
- * 4,000 pages more at 2,000 operations a flush than at 500, and a page costs 2 us (User Mode Linux: 50 us and more).
- */
-const OPERATION_LIMIT = 500;
+/** A flush takes whole change sets until it has so many operations, some 20 ms of work; then others have their turn. */
+const OPERATION_LIMIT = 1_000;
 /** Or has looked at so many objects, however little they differed: planning must not hold the event loop for 10 ms. */
 const LOOK_LIMIT = 1_000;
 /** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
