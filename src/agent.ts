@@ -8,6 +8,7 @@ import type { Logger } from "./log.ts";
 import type { Cidr, IPAddress, IPFamily } from "./model/address.ts";
 import type { Clock } from "./model/clock.ts";
 import type { HealthCheck } from "./model/health-check.ts";
+import type { Scheduler } from "./model/ipvs.ts";
 import type { Notice } from "./model/notice.ts";
 import { KUBERNETES, type Rejection } from "./model/service.ts";
 import { Pacer } from "./reconcile/pacer.ts";
@@ -82,6 +83,8 @@ export class Agent {
   /** When the changes were made that the kernel is not yet programmed for. */
   #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
   #rejected: readonly Rejection[] = [];
+  /** A module that is loaded later is found after a restart: to try again and again would disturb Services that work. */
+  readonly #missingSchedulers = new Set<Scheduler>();
   /** What the node refuses to Services, as it was last told. */
   #refused: ReadonlySet<string> = new Set();
   readonly #startedAtMs: number;
@@ -268,8 +271,12 @@ export class Agent {
     const node = this.#state.table.node(this.#config.nodeName);
     this.#health = { ...this.#health, node: node ?? { leaving: false } };
     const apiServers = apiServerAddresses(this.#state.table, this.#parts.apiServers());
-    const surroundings = { node, addresses: this.#nodeAddresses, apiServers };
-    const facts = nodeFacts(this.#config, this.#families, surroundings);
+    const facts = nodeFacts(this.#config, this.#families, {
+      nodes: this.#state.table.nodes(),
+      addresses: this.#nodeAddresses,
+      apiServers,
+      missingSchedulers: [...this.#missingSchedulers],
+    });
     if (sameNodeFacts(facts, this.#state.facts)) return;
     this.#parts.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "facts of this node");
     this.#state.setFacts(facts);
@@ -287,6 +294,18 @@ export class Agent {
       this.#publishHealthChecks();
     }
     if (pending === 0 && this.#state.stale === 0) this.#recordProgrammed();
+    this.#learn(report.missingSchedulers);
+  }
+
+  /** What the kernel lacks is replaced at once. */
+  #learn(missing: readonly Scheduler[]): void {
+    const fresh = missing.filter((scheduler) => !this.#missingSchedulers.has(scheduler));
+    if (fresh.length === 0) return;
+    for (const scheduler of fresh) this.#missingSchedulers.add(scheduler);
+    if (fresh.includes(this.#config.scheduler))
+      this.#parts.logger.error({ scheduler: this.#config.scheduler }, "this kernel has not the scheduler of the node");
+    this.#refreshFacts();
+    this.#advance();
   }
 
   #recordProgrammed(): void {

@@ -167,7 +167,14 @@ function planOf(
   for (const event of events) state.apply(event);
   const node = state.table.node(config.nodeName);
   const apiServers = apiServerAddresses(state.table, serverAddresses(config.servers));
-  state.setFacts(nodeFacts(config, families, { node, addresses: addresses ?? nodeIPsOf(config, node), apiServers }));
+  state.setFacts(
+    nodeFacts(config, families, {
+      ...NO_SURROUNDINGS,
+      nodes: state.table.nodes(),
+      addresses: addresses ?? nodeIPsOf(config, node),
+      apiServers,
+    }),
+  );
   state.advance(Number.POSITIVE_INFINITY);
   return {
     node: config.nodeName,

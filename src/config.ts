@@ -55,7 +55,7 @@ export interface Config {
   readonly minSyncPeriodMs: number;
   readonly drainTimeoutMs: number;
   readonly excludeCidrs: readonly Cidr[];
-  /** Networks of addresses that Services may have though an interface of this node has them. */
+  /** Networks of addresses that Services may have though they are this node's. */
   readonly sharedVips: readonly Cidr[];
   readonly strictArp: boolean;
   /** 0 leaves nf_conntrack_max alone. */
@@ -256,7 +256,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     placeholder: "CIDR,...",
     list: true,
     fallback: "",
-    help: "Networks of addresses that are moved between nodes, as by keepalived: Services may have them in place",
+    help: "Networks whose addresses Services may have though they are the node's own, as with keepalived",
     commands: WANTING,
     parse: parseCidrs,
   },

@@ -3,7 +3,7 @@ import type { Scheduler } from "../model/ipvs.ts";
 import type { ClusterNode } from "../model/service.ts";
 import { specialPurpose } from "../services/special-address.ts";
 import { type NodePortSelection, resolveNodePortAddresses, selectsAll } from "./frontends.ts";
-import { type ReservedAddresses, reservedAddresses, type Surroundings } from "./vip-guard.ts";
+import { type KnownAddresses, type ReservedAddresses, reservedAddresses } from "./vip-guard.ts";
 
 /** Where we are and how we were told to work: the second argument of everything a Service can want. */
 export interface NodeFacts {
@@ -21,6 +21,13 @@ export interface NodeFacts {
   /** The bits of the packet mark for local traffic. */
   readonly localMarkMask: number;
   readonly scheduler: Scheduler;
+  /** Those that this kernel was asked for in vain, sorted. */
+  readonly missingSchedulers: readonly Scheduler[];
+}
+
+/** What was found out around this node. */
+export interface Surroundings extends KnownAddresses {
+  readonly missingSchedulers: readonly Scheduler[];
 }
 
 /** The part of the configuration that facts depend on. */
@@ -30,18 +37,19 @@ export interface NodeChoices {
   readonly nodeIPs: readonly IPAddress[];
   /** Empty: every address. */
   readonly nodePortAddresses: NodePortSelection;
-  /** Networks of addresses that Services may have though an interface of this node has them. */
+  /** Networks of addresses that Services may have though they are this node's. */
   readonly sharedVips: readonly Cidr[];
   readonly localMarkMask: number;
   readonly scheduler: Scheduler;
 }
 
 /** Of a node about which nothing was found out yet. */
-export const NO_SURROUNDINGS: Surroundings = { node: undefined, addresses: [], apiServers: [] };
+export const NO_SURROUNDINGS: Surroundings = { nodes: [], addresses: [], apiServers: [], missingSchedulers: [] };
 
 /** What is so on this node: how it was configured, and what was found out around it. */
 export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], surroundings: Surroundings): NodeFacts {
-  const { node, addresses } = surroundings;
+  const { nodes, addresses, missingSchedulers } = surroundings;
+  const node = nodes.find(({ name }) => name === choices.nodeName);
   const nodeIPs = nodeIPsOf(choices, node);
   const nodePortAddresses = resolveNodePortAddresses(choices.nodePortAddresses, addresses, nodeIPs);
   return {
@@ -54,10 +62,11 @@ export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], s
         ? [UNSPECIFIED[family]]
         : nodePortAddresses.filter((address) => familyOf(address) === family),
     ),
-    reserved: reservedAddresses(surroundings, choices.sharedVips),
+    reserved: reservedAddresses(surroundings, choices.nodeName, choices.sharedVips),
     ownAddresses: [...new Set(addresses)].filter((address) => specialPurpose(address) === undefined).sort(),
     localMarkMask: choices.localMarkMask,
     scheduler: choices.scheduler,
+    missingSchedulers: missingSchedulers.toSorted(),
   };
 }
 
@@ -74,6 +83,7 @@ export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
     a.nodeName === b.nodeName &&
     a.zone === b.zone &&
     a.scheduler === b.scheduler &&
+    a.missingSchedulers.join() === b.missingSchedulers.join() &&
     a.families.join() === b.families.join() &&
     a.nodePortAddresses.join() === b.nodePortAddresses.join() &&
     a.localMarkMask === b.localMarkMask &&

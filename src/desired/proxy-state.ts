@@ -9,6 +9,7 @@ import { LocalMarks } from "./local-marks.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { nodeWants } from "./node-wants.ts";
 import { localMark, localMarkCount } from "./rules/local-mark.ts";
+import { schedulerRejections } from "./scheduling.ts";
 import { StartOrder } from "./start-order.ts";
 import { vipRejections } from "./vip-guard.ts";
 import { type Wants, wants } from "./wants.ts";
@@ -90,7 +91,7 @@ export class ProxyState {
 
   #compute(name: ServiceName, changes: Keys[]): void {
     const service = this.table.service(name);
-    this.#refuse(name, service === undefined ? [] : vipRejections(service, this.#facts.reserved));
+    this.#refuse(name, service === undefined ? [] : refusals(service, this.#facts));
     for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
       this.#stale.add(other, this.table.service(other));
     const endpoints = this.table.endpoints(name);
@@ -127,4 +128,8 @@ function markRejection({ service, port }: { readonly service: ServiceName; reado
     value: "Local",
     reason: `finds all marks of local traffic taken: clients of this node get only its own endpoints of port "${port}"`,
   };
+}
+
+function refusals(service: Service, facts: NodeFacts): readonly Rejection[] {
+  return [...vipRejections(service, facts.reserved), ...schedulerRejections(service, facts)];
 }

@@ -7,29 +7,36 @@ import { specialPurpose } from "../services/special-address.ts";
 export type ReservedAddresses = ReadonlyMap<IPAddress, string>;
 
 /** What is known of the addresses around us. */
-export interface Surroundings {
-  readonly node: ClusterNode | undefined;
+export interface KnownAddresses {
+  /** All that the source tells of: an API server is asked for ours alone. */
+  readonly nodes: readonly ClusterNode[];
   /** Of all interfaces of this node but kube-ipvs0. */
   readonly addresses: readonly IPAddress[];
   readonly apiServers: readonly IPAddress[];
 }
 
 /**
- * What a Service would take from this node if it got it: packets for one of these addresses must go on reaching whoever
- * has them now, the host's sshd and the API server among them. Addresses on an interface that lie in `shared` are moved
- * between nodes by somebody (keepalived) for the very purpose of being a Service's.
+ * What a Service would take away from somebody if it got it: packets for one of these addresses must go on reaching whoever
+ * has them now, the host's sshd, another node and the API server among them. This node's own that lie in `shared` are
+ * meant for Services by whoever runs the node: they are moved between nodes by keepalived, say.
  */
 export function reservedAddresses(
-  { node, addresses, apiServers }: Surroundings,
+  { nodes, addresses, apiServers }: KnownAddresses,
+  nodeName: string,
   shared: readonly Cidr[],
 ): ReservedAddresses {
   const reserved = new Map<IPAddress, string>();
+  const isShared = (address: IPAddress) => shared.some((network) => cidrContains(network, address));
   for (const address of addresses) {
     // Each pod brings a link-local address, and no Service may have any: the map must not change for one.
-    if (specialPurpose(address) !== undefined) continue;
-    if (!shared.some((network) => cidrContains(network, address))) reserved.set(address, "is an address of this node");
+    if (specialPurpose(address) === undefined && !isShared(address))
+      reserved.set(address, "is an address of this node");
   }
-  for (const address of node?.addresses ?? []) reserved.set(address, `is an address of Node ${node?.name}`);
+  for (const { name, addresses: listed } of nodes) {
+    for (const address of listed) {
+      if (name !== nodeName || !isShared(address)) reserved.set(address, `is an address of Node ${name}`);
+    }
+  }
   for (const address of apiServers) reserved.set(address, "is the address of an API server");
   // Sorted, so that maps of the same addresses are the same text.
   return new Map([...reserved].sort());

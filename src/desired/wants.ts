@@ -1,14 +1,14 @@
 import type { ServerState } from "../kernel/kernel.ts";
 import { familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../model/ipset.ts";
-import { markedServer, type Scheduler, virtualServer } from "../model/ipvs.ts";
-import { type Scheduling, usualScheduling } from "../model/scheduler.ts";
+import { markedServer, virtualServer } from "../model/ipvs.ts";
 import type { Endpoint, PortKey, Protocol, Service, ServicePort } from "../model/service.ts";
 import { isLocal } from "../services/topology.ts";
 import { EndpointChoices } from "./endpoint-choice.ts";
 import { frontendEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
+import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
 
 /** What one Service wants of this node's kernel. */
 export interface Wants {
@@ -25,9 +25,6 @@ interface MarkedPort {
   readonly portKey: PortKey;
   readonly mark: number;
 }
-
-// A word that Linux knows.
-const HASH_OF_CLIENT = "sh" as string as Scheduler;
 
 /** The packet mark of this node's own clients of a port; undefined where it has none. */
 export type MarkOf = (port: PortKey) => number | undefined;
@@ -82,21 +79,6 @@ function distinct<Value, Key>(values: readonly Value[], keyOf: (value: Value) =>
   const seen = new Map<Key, Value>();
   for (const value of values) if (!seen.has(keyOf(value))) seen.set(keyOf(value), value);
   return [...seen.values()];
-}
-
-/** The Service's own choice, else the node's. One-packet mode exists for UDP alone. */
-function schedulingOf({ choices }: Service, protocol: Protocol, facts: NodeFacts): Scheduling {
-  const { scheduler, flags } = choices.scheduling ?? usualScheduling(facts.scheduler);
-  return { scheduler, flags: choices.onePacket && protocol === "UDP" ? [...flags, "one-packet"] : flags };
-}
-
-/**
- * By packet mark IPVS knows no session affinity that also translates ports, so a hash of the client's address stands in.
- * It gives what its place has no endpoint for, one that drains, to another.
- */
-function hashedIfSticky(service: Service, protocol: Protocol, facts: NodeFacts): Scheduling {
-  if (service.affinitySeconds === 0) return schedulingOf(service, protocol, facts);
-  return { scheduler: HASH_OF_CLIENT, flags: ["sh-fallback"] };
 }
 
 /** The ports of a Service whose clients on this node have a virtual server of their own, for each family. */

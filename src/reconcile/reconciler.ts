@@ -149,6 +149,7 @@ export class Reconciler {
         durationMs: this.#clock.now() - startedAtMs,
         clean: flush.tally.clean,
         operations: flush.tally.list(),
+        missingSchedulers: flush.tally.missingSchedulers,
         pending: this.#pending(),
         cut,
         drift: flush.drift.list(),

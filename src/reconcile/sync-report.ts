@@ -1,4 +1,5 @@
 import type { Errno } from "../kernel/kernel.ts";
+import type { Scheduler } from "../model/ipvs.ts";
 import type { OperationKind } from "../model/operation.ts";
 
 export type DriftKind = "missing" | "different" | "unwanted";
@@ -18,6 +19,8 @@ export interface SyncReport {
   /** Everything asked for was done: nothing was refused in this flush. */
   readonly clean: boolean;
   readonly operations: readonly { readonly kind: OperationKind; readonly errno: Errno | ""; readonly count: number }[];
+  /** Schedulers that a virtual server was refused for. */
+  readonly missingSchedulers: readonly Scheduler[];
   /** Dirty work left for the next flush; 0 when all is programmed but refused keys. */
   readonly pending: number;
   /** It ended at the limit of operations of one flush with more work known: the next one need not wait. */

@@ -86,6 +86,11 @@ export class ServiceTable {
     return this.#nodes.get(name);
   }
 
+  /** All that were told of, in no particular order. */
+  nodes(): readonly ClusterNode[] {
+    return [...this.#nodes.values()];
+  }
+
   /** Networks out of which cluster IPs are given, sorted by their text, none twice. Empty where nobody tells them. */
   serviceNetworks(): readonly Cidr[] {
     const all = [...this.#serviceCIDRs.values()].flatMap(({ networks }) => networks);

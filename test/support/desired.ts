@@ -29,6 +29,7 @@ export interface FactsSpec {
   readonly own?: readonly string[];
   readonly apiServers?: readonly string[];
   readonly scheduler?: string;
+  readonly missingSchedulers?: readonly string[];
 }
 
 /** Node n1 in zone a with both families, at 192.168.1.10 where NodePorts answer, scheduler rr. */
@@ -41,9 +42,10 @@ export function facts(said: FactsSpec = {}): NodeFacts {
     families: said.families ?? ["IPv4", "IPv6"],
     nodePortAddresses: addresses,
     healthCheckAddresses: addresses,
-    reserved: reservedAddresses({ node: undefined, addresses, apiServers }, []),
+    reserved: reservedAddresses({ nodes: [], addresses, apiServers }, said.node ?? "n1", []),
     ownAddresses: [...addresses, ...(said.own ?? []).map(address)],
     localMarkMask: 0x107f,
+    missingSchedulers: (said.missingSchedulers ?? []) as readonly string[] as readonly Scheduler[], // as below
     scheduler: (said.scheduler ?? "rr") as Scheduler, // any word is one: the kernel alone knows them
   };
 }

@@ -60,6 +60,7 @@ class Run {
       reserved: new Map(),
       ownAddresses: [],
       localMarkMask: 0x107f,
+      missingSchedulers: [],
       scheduler: scenario.options.scheduler as Scheduler, // any word is one: the kernel alone knows them
     };
   }
@@ -72,7 +73,7 @@ class Run {
           nodeName: step.name,
           zone: step.zone,
           nodePortAddresses: [...step.ips].sort(),
-          reserved: reservedAddresses({ node: undefined, addresses: step.ips, apiServers: [] }, []),
+          reserved: reservedAddresses({ nodes: [], addresses: step.ips, apiServers: [] }, step.name, []),
           ownAddresses: [...step.ips].sort(),
         };
         return this.#agent?.setFacts(this.#facts);

@@ -38,12 +38,21 @@ class RunningAgent implements AsyncDisposable {
   readonly registry = new Registry();
   /** What load balancers may ask, as it was handed out, each time all. */
   readonly checks: HealthCheck[][] = [];
+  /** What it told the cluster. */
+  readonly notices: string[] = [];
   readonly #agent: Agent;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
   /** The first `unreadable` attempts to read the kernel fail. */
-  constructor({ nodeAddresses = ["192.168.1.10"], unreadable = 0, failedRules = [] as readonly IPFamily[] } = {}) {
+  constructor({
+    nodeAddresses = ["192.168.1.10"],
+    unreadable = 0,
+    failedRules = [] as readonly IPFamily[],
+    lacks = "",
+  } = {}) {
+    const asksFor = (operation: Operation) => "server" in operation && operation.server.scheduler === lacks;
+    this.kernel.refuse((operation) => operation.kind.endsWith("-virtual-server") && asksFor(operation), "ENOENT");
     this.kernel.failedRules = failedRules;
     this.kernel.setNodeAddresses(nodeAddresses.map(address));
     this.kernel.failReads(unreadable);
@@ -62,7 +71,10 @@ class RunningAgent implements AsyncDisposable {
       missing: () => "what the source waits for",
       apiServers: () => [],
       onHealthChecks: (checks) => this.checks.push([...checks]),
-      tell: () => {},
+      tell: ({ regarding, note, reason }) => {
+        if (reason !== "Starting")
+          this.notices.push(`${regarding.kind} ${regarding.namespace}/${regarding.name}: ${note}`);
+      },
       random: () => 0.5,
     });
     this.#running = this.#agent.run(this.#stop.signal);
@@ -220,4 +232,22 @@ test("a booting node gets the API server, names and its own pods' Services befor
   );
   expect(bound).toBeGreaterThan(0);
   expect(bound).toBeLessThan(later);
+});
+
+test("a scheduler that the kernel lacks is replaced at once, and the Service told", async () => {
+  await using agent = new RunningAgent({ lacks: "lc" });
+  const annotations = { "kube-ipvs.io/scheduler": "lc" };
+  agent.listed("nodes");
+  agent.service("shop/other", { ip: "10.96.0.11", annotations });
+  told(agent);
+  await agent.rest();
+  expect(agent.kernel.ipvsadm().trim()).toBe(`${ALL}\n-A -t 10.96.0.11:80 -s rr`);
+  expect(agent.notices).toEqual([
+    expect.stringMatching(/^Service shop\/other: .*"lc" is no scheduler of this node's kernel; rr stands in/),
+  ]);
+  agent.service("shop/third", { ip: "10.96.0.12", annotations });
+  const asked = agent.kernel.asked.length;
+  await agent.rest(600_000);
+  expect(JSON.stringify(agent.kernel.asked.slice(asked))).not.toContain('"lc"');
+  expect(agent.isReady()).toBe(true);
 });

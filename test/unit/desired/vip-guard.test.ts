@@ -12,10 +12,14 @@ import { address, built, network } from "../../support/desired.ts";
 
 const RESERVED = reservedAddresses(
   {
-    node: clusterNode("n1", { ips: ["192.168.1.10"], externalIPs: ["198.51.100.7"] }),
+    nodes: [
+      clusterNode("n1", { ips: ["192.168.1.10"], externalIPs: ["198.51.100.7"] }),
+      clusterNode("n2", { ips: ["172.16.0.20"] }),
+    ],
     addresses: ["192.168.1.10", "10.244.1.1", "127.0.0.1", "fe80::1", "172.16.0.9"].map(address),
     apiServers: ["192.168.1.2"].map(address),
   },
+  "n1",
   [network("172.16.0.0/24")],
 );
 
@@ -23,6 +27,7 @@ test.each<[string, string, string | undefined]>([
   ["an address of an interface", "10.244.1.1", "is an address of this node"],
   ["the node's IP", "192.168.1.10", "is an address of Node n1"],
   ["an IP of the node that no interface has", "198.51.100.7", "is an address of Node n1"],
+  ["another node's IP, though such are shared", "172.16.0.20", "is an address of Node n2"],
   ["an API server", "192.168.1.2", "is the address of an API server"],
   ["loopback", "127.0.0.1", "is a loopback address"],
   ["unspecified", "::", "is the unspecified address"],
@@ -34,21 +39,22 @@ test.each<[string, string, string | undefined]>([
   expect(vipFault(address(text), RESERVED)).toBe(fault);
 });
 
-test("no sharing opens the node's own IP or the API server", () => {
+test("sharing opens the node's own addresses, and never those of other nodes and of API servers", () => {
   const everything = [network("0.0.0.0/0")];
-  const node = clusterNode("n1", { ips: ["192.168.1.10"] });
+  const nodes = [clusterNode("n1", { ips: ["192.168.1.10"] }), clusterNode("n2", { ips: ["192.168.1.20"] })];
   const addresses = [address("192.168.1.10"), address("172.16.0.9")];
-  const reserved = reservedAddresses({ node, addresses, apiServers: [address("192.168.1.2")] }, everything);
-  expect([...reserved.keys()]).toEqual(["192.168.1.10", "192.168.1.2"]);
+  const reserved = reservedAddresses({ nodes, addresses, apiServers: [address("192.168.1.2")] }, "n1", everything);
+  expect([...reserved.keys()]).toEqual(["192.168.1.2", "192.168.1.20"]);
 });
 
 test("the order in which addresses are found, and link-local ones that pods bring, change nothing", () => {
   const one = reservedAddresses(
-    { node: undefined, addresses: ["10.0.0.1", "10.0.0.2"].map(address), apiServers: [] },
+    { nodes: [], addresses: ["10.0.0.1", "10.0.0.2"].map(address), apiServers: [] },
+    "n1",
     [],
   );
   const addresses = ["fe80::5", "10.0.0.2", "10.0.0.1", "10.0.0.2"].map(address);
-  const other = reservedAddresses({ node: undefined, addresses, apiServers: [] }, []);
+  const other = reservedAddresses({ nodes: [], addresses, apiServers: [] }, "n1", []);
   expect([...other]).toEqual([...one]);
 });
 

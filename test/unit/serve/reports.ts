@@ -11,6 +11,7 @@ export function syncReport(
     durationMs: 2,
     clean: true,
     operations: [],
+    missingSchedulers: [],
     pending: 0,
     cut: false,
     drift: [],
