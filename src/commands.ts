@@ -18,6 +18,7 @@ import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { SysctlClient } from "./kernel/sysctl.ts";
 import { createLogger, type Logger, levelOf } from "./log.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
+import type { Notice } from "./model/notice.ts";
 import { type Machine, nodeSetup, staticRules } from "./node-setup.ts";
 import { type Evidence, isExcluded, isOurs } from "./reconcile/ownership.ts";
 import { registerEventMetrics } from "./serve/event-metrics.ts";
@@ -28,7 +29,7 @@ import { healthServer, listen, metricsServer } from "./serve/server.ts";
 import { registerWatchMetrics } from "./serve/watch-metrics.ts";
 import { systemClock } from "./system-clock.ts";
 import type { ClusterState } from "./watch/api-source.ts";
-import { refusedPortNotice } from "./watch/events/notices.ts";
+import { listenFailureNotice, refusedPortNotice } from "./watch/events/notices.ts";
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
@@ -79,7 +80,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   try {
     await Promise.all(
       [
-        serve(config, { registry, agent, logger, signal: either }),
+        serve(config, { registry, agent, tell: (notice) => source.tell(notice), logger, signal: either }),
         source.run({
           onEvent: (event) => agent.accept(event),
           onRejections: (all, fresh) => agent.reject(all, fresh),
@@ -102,19 +103,22 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
 interface Served {
   readonly registry: Registry;
   readonly agent: Agent;
+  readonly tell: (notice: Notice) => void;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
 /** Serves metrics and health until the signal aborts. */
-async function serve(config: Config, { registry, agent, logger, signal }: Served): Promise<void> {
+async function serve(config: Config, { registry, agent, tell, logger, signal }: Served): Promise<void> {
   const servers = [
-    { name: "metrics", bind: config.metricsBindAddress, server: metricsServer(registry) },
-    { name: "healthz", bind: config.healthzBindAddress, server: healthServer((probe) => agent.probe(probe)) },
+    { name: "metrics" as const, bind: config.metricsBindAddress, server: metricsServer(registry) },
+    { name: "healthz" as const, bind: config.healthzBindAddress, server: healthServer((probe) => agent.probe(probe)) },
   ];
-  const listening = servers.map(({ name, bind, server }) =>
-    bind === undefined ? undefined : listen(server, bind, { name, logger, sleep: systemClock.sleep, signal }),
-  );
+  const listening = servers.map(({ name, bind, server }) => {
+    const onFailure = (error: unknown) => tell(listenFailureNotice(config.nodeName, name, error));
+    const options = { name, logger, onFailure, sleep: systemClock.sleep, signal };
+    return bind === undefined ? undefined : listen(server, bind, options);
+  });
   await Promise.all(listening);
   await aborted(signal);
   await Promise.all(servers.map(({ server }) => server.close()));

@@ -68,6 +68,8 @@ export interface ListenOptions {
   /** For the log, as "metrics". */
   readonly name: string;
   readonly logger: Logger;
+  /** Called for each attempt that failed. */
+  readonly onFailure: (error: unknown) => void;
   /** Rejects when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
@@ -78,13 +80,14 @@ export interface ListenOptions {
  * predecessor may still hold the port. An unspecified address means both families. The caller closes the server.
  */
 export async function listen(server: Listener, bind: BindAddress, options: ListenOptions): Promise<void> {
-  const { name, logger, sleep, signal } = options;
+  const { name, logger, onFailure, sleep, signal } = options;
   while (!signal.aborted) {
     try {
       logger.info({ server: name, address: await listenOnce(server, bind) }, "listening");
       return;
     } catch (error) {
       logger.error({ server: name, ...bind, err: error, retryMs: RETRY_MS }, "cannot listen");
+      onFailure(error);
     }
     await sleep(RETRY_MS, signal).catch(() => undefined);
   }

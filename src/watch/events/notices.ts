@@ -37,6 +37,17 @@ export function nodeWarningNotice(nodeName: string, warning: string): Notice {
   };
 }
 
+/** The server of the metrics or of the health probes has no address to listen on yet. Reasons are kube-proxy's. */
+export function listenFailureNotice(nodeName: string, server: "metrics" | "healthz", error: unknown): Notice {
+  return {
+    type: "Warning",
+    reason: server === "metrics" ? "FailedToStartMetricServer" : "FailedToStartProxierHealthcheck",
+    action: "Listen",
+    regarding: nodeReference(nodeName),
+    note: explanation(error),
+  };
+}
+
 /** The kernel could not be asked, or did not answer. */
 export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
   return {
@@ -44,7 +55,7 @@ export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
     reason: "KernelNotAnswering",
     action: "Program",
     regarding: nodeReference(nodeName),
-    note: error instanceof Error ? error.message : String(error),
+    note: explanation(error),
   };
 }
 
@@ -58,6 +69,12 @@ export function refusedPortNotice({ service, port, reason }: RefusedPort): Notic
     regarding: { kind: "Service", namespace, name },
     note: `spec.healthCheckNodePort "${port}" cannot be listened on: ${reason}`,
   };
+}
+
+/** What is told of an error, with what it was caused by. */
+function explanation(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${explanation(error.cause)}`;
 }
 
 function nodeReference(name: string): ObjectReference {

@@ -108,7 +108,10 @@ function surroundings() {
       slept.dispatchEvent(new Event("sleep"));
     });
   const controller = new AbortController();
-  return { lines, sleeps, slept, controller, options: { name: "health", logger, sleep, signal: controller.signal } };
+  const failures: unknown[] = [];
+  const onFailure = (error: unknown) => void failures.push(error);
+  const options = { name: "health", logger, onFailure, sleep, signal: controller.signal };
+  return { lines, sleeps, slept, failures, controller, options };
 }
 
 function address(text: string) {
@@ -170,7 +173,7 @@ describe("listening", () => {
     const predecessor = opening(createServer()).listen(0, "127.0.0.1");
     await once(predecessor, "listening");
     const { port } = predecessor.address() as AddressInfo;
-    const { lines, sleeps, slept, options } = surroundings();
+    const { lines, sleeps, slept, failures, options } = surroundings();
     const { server } = health();
 
     const sleeping = () => once(slept, "sleep");
@@ -187,6 +190,7 @@ describe("listening", () => {
 
     expect(sleeps.map(({ ms }) => ms)).toEqual([5000, 5000]);
     expect(lines).toEqual(["error cannot listen", "error cannot listen", "info listening"]);
+    expect(failures).toMatchObject([{ code: "EADDRINUSE" }, { code: "EADDRINUSE" }]);
     expect(await status("127.0.0.1", port)).toBe(200);
   });
 

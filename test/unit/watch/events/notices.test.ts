@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type Rejection, serviceName } from "../../../../src/model/service.ts";
 import {
   kernelFailureNotice,
+  listenFailureNotice,
   nodeWarningNotice,
   refusedPortNotice,
   rejectionNotice,
@@ -41,6 +42,14 @@ test("what is wrong with a whole object is told without a field", () => {
   expect(rejectionNotice("node-1", rejection("Service shop/web", "")).note).toBe('"99999" must be smaller');
 });
 
+test.each([
+  ["metrics", "FailedToStartMetricServer"],
+  ["healthz", "FailedToStartProxierHealthcheck"],
+] as const)("that %s cannot be listened on is told in kube-proxy's words", (server, reason) => {
+  const notice = listenFailureNotice("node-1", server, new Error("listen EADDRINUSE: address already in use"));
+  expect(notice).toMatchObject({ reason, regarding: NODE, note: "listen EADDRINUSE: address already in use" });
+});
+
 test("what concerns the node is told about it", () => {
   expect(startNotice("node-1", "1.2.3")).toMatchObject({ type: "Normal", reason: "Starting", regarding: NODE });
   expect(startNotice("node-1", "1.2.3").note).toContain("1.2.3");
@@ -49,7 +58,11 @@ test("what concerns the node is told about it", () => {
     regarding: NODE,
     note: "no iptables",
   });
-  expect(kernelFailureNotice("node-1", new Error("no IPVS"))).toMatchObject({ regarding: NODE, note: "no IPVS" });
+  const error = new Error("Cannot ask the kernel", { cause: new Error("Cannot set a: EROFS", { cause: "b" }) });
+  expect(kernelFailureNotice("node-1", error)).toMatchObject({
+    regarding: NODE,
+    note: "Cannot ask the kernel: Cannot set a: EROFS: b",
+  });
 });
 
 test("a health check port that is refused is told about its Service", () => {
