@@ -8,7 +8,7 @@ export function conflictRejections(conflicts: readonly Conflict[]): readonly Rej
       object: `Service ${loser}`,
       field: "",
       value: key,
-      reason: `is held by Service ${holder}, the first by name of those that want it`,
+      reason: `is held by Service ${holder}, whose title is better or whose name comes first`,
     })),
   );
 }

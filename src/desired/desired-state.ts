@@ -3,12 +3,13 @@ import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import type { ServiceName } from "../model/service.ts";
+import { type Claim, compareClaims } from "./claim.ts";
 import { heldEntries } from "./held-entries.ts";
 import type { KeyLists } from "./keys.ts";
 import { References } from "./references.ts";
-import type { Wants } from "./wants.ts";
+import type { WantedServer, Wants } from "./wants.ts";
 
-/** Several Services want one virtual server. The first by name has it, the others wait in order of name. */
+/** Several Services want one virtual server. The best title has it, of equal ones the first by name. */
 export interface Conflict {
   readonly key: VirtualServerKey;
   readonly holder: ServiceName;
@@ -19,14 +20,14 @@ const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
 
 /**
  * What all Services together want of this node. Addresses and set members may be shared: they are wanted as long as one
- * Service wants them. A virtual server is not: who holds it follows from the names alone, never from the order of events,
+ * Service wants them. A virtual server is not: who holds it follows from titles and names, never from the order of events,
  * and the members that speak of it are the holder's.
  */
 export class DesiredState {
   readonly #wants = new Map<ServiceName, Wants>();
   readonly #holders = new Map<VirtualServerKey, ServiceName>();
   /** All claimants, sorted, of the few keys with more than one: at 50,000 Services a list for every key would weigh. */
-  readonly #contested = new Map<VirtualServerKey, readonly ServiceName[]>();
+  readonly #contested = new Map<VirtualServerKey, readonly Claim[]>();
   readonly #addresses = new References<IPAddress, IPAddress>((address) => address);
   readonly #entries = new References<SetEntryKey, SetEntry>(({ key }) => key);
   #realServers = 0;
@@ -98,7 +99,9 @@ export class DesiredState {
   /** Every virtual server that several Services want, sorted by key. */
   conflicts(): readonly Conflict[] {
     return [...this.#contested]
-      .flatMap(([key, [holder, ...losers]]) => (holder === undefined ? [] : [{ key, holder, losers }]))
+      .flatMap(([key, [holder, ...losers]]) =>
+        holder === undefined ? [] : [{ key, holder: holder.name, losers: losers.map(({ name }) => name) }],
+      )
       .sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
@@ -116,7 +119,7 @@ export class DesiredState {
   #rivals(name: ServiceName, { servers }: Wants): readonly ServiceName[] {
     const claimants = servers.flatMap(({ server: { key } }) => {
       const holder = this.#holders.get(key);
-      return this.#contested.get(key) ?? (holder === undefined ? [] : [holder]);
+      return this.#contested.get(key)?.map((claim) => claim.name) ?? (holder === undefined ? [] : [holder]);
     });
     return claimants.filter((claimant) => claimant !== name);
   }
@@ -125,47 +128,63 @@ export class DesiredState {
     return heldEntries(this.#wants.get(name) ?? NOTHING, (key) => this.#holders.get(key) === name);
   }
 
-  #stateOf(key: VirtualServerKey, holder: ServiceName): ServerState | undefined {
+  #stateOf(key: VirtualServerKey, holder: ServiceName): WantedServer | undefined {
     return this.#wants.get(holder)?.servers.find(({ server }) => server.key === key);
   }
 
   /** Returns the keys whose desired value is now another. */
   #replaceServers(
     name: ServiceName,
-    before: readonly ServerState[],
-    after: readonly ServerState[],
+    before: readonly WantedServer[],
+    after: readonly WantedServer[],
   ): readonly VirtualServerKey[] {
     const changed: VirtualServerKey[] = [];
     const left = before.length === 0 ? undefined : new Map(before.map((state) => [state.server.key, state]));
     for (const state of after) {
       const { key } = state.server;
-      const held = this.server(key);
-      if (left?.delete(key) !== true) this.#claim(key, name);
-      if (this.#holders.get(key) === name && this.#counts(held, state)) changed.push(key);
+      if (this.#put(name, left?.get(key), state)) changed.push(key);
+      left?.delete(key);
     }
-    for (const [key, state] of left ?? []) {
-      const held = this.#holders.get(key) === name;
-      this.#release(key, name);
-      if (held && this.#counts(state, this.server(key))) changed.push(key);
-    }
+    for (const [key, state] of left ?? []) if (this.#withdraw(name, state)) changed.push(key);
     return changed;
   }
 
-  #claim(key: VirtualServerKey, name: ServiceName): void {
+  /** Returns whether the desired value of the key is now another. `known` is what the Service wanted of it before. */
+  #put(name: ServiceName, known: WantedServer | undefined, state: WantedServer): boolean {
+    const { key } = state.server;
+    const held = this.server(key);
+    if (known?.title !== state.title) {
+      if (known !== undefined) this.#release(key, name);
+      this.#claim(key, { name, title: state.title });
+    }
+    return this.#counts(held, this.#holders.get(key) === name ? state : this.server(key));
+  }
+
+  /** As above. */
+  #withdraw(name: ServiceName, known: WantedServer): boolean {
+    const { key } = known.server;
+    const held = this.#holders.get(key) === name;
+    this.#release(key, name);
+    return held && this.#counts(known, this.server(key));
+  }
+
+  #claim(key: VirtualServerKey, claim: Claim): void {
     const holder = this.#holders.get(key);
-    if (holder === undefined) {
-      this.#holders.set(key, name);
+    const held = holder === undefined ? undefined : this.#stateOf(key, holder);
+    if (holder === undefined || held === undefined) {
+      this.#holders.set(key, claim.name);
       return;
     }
-    this.#contested.set(key, [...(this.#contested.get(key) ?? [holder]), name].sort());
-    if (name < holder) this.#holders.set(key, name);
+    const claims = this.#contested.get(key) ?? [{ name: holder, title: held.title }];
+    this.#contested.set(key, [...claims, claim].sort(compareClaims));
+    if (compareClaims(claim, { name: holder, title: held.title }) < 0) this.#holders.set(key, claim.name);
   }
 
   #release(key: VirtualServerKey, name: ServiceName): void {
-    const left = (this.#contested.get(key) ?? []).filter((claimant) => claimant !== name);
+    const left = (this.#contested.get(key) ?? []).filter((claim) => claim.name !== name);
     const [heir] = left;
     if (heir === undefined) this.#holders.delete(key);
-    else this.#holders.set(key, heir);
+    else this.#holders.set(key, heir.name);
     if (left.length > 1) this.#contested.set(key, left);
     else this.#contested.delete(key);
   }

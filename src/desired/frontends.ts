@@ -36,8 +36,8 @@ export function frontends(service: Service, facts: NodeFacts): readonly Frontend
       addresses.map((address): Frontend => ({ kind, protocol, address, port: at, portKey }));
     return [
       ...of("cluster-ip", clusterIPs, port),
-      ...of("external-ip", externalIPs, port),
       ...of("load-balancer", loadBalancerIPs, port),
+      ...of("external-ip", externalIPs, port),
       ...of("node-port", nodePort === 0 ? [] : nodeIPs, nodePort),
     ];
   });

@@ -4,16 +4,22 @@ import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry 
 import { markedServer, virtualServer } from "../model/ipvs.ts";
 import type { Endpoint, PortKey, Protocol, Service, ServicePort } from "../model/service.ts";
 import { isLocal } from "../services/topology.ts";
+import { TITLES, type Title } from "./claim.ts";
 import { EndpointChoices } from "./endpoint-choice.ts";
 import { frontendEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
 
+/** A virtual server that a Service wants, and how good its title is where others want it too. */
+export interface WantedServer extends ServerState {
+  readonly title: Title;
+}
+
 /** What one Service wants of this node's kernel. */
 export interface Wants {
   /** Each key once, as in the other two. */
-  readonly servers: readonly ServerState[];
+  readonly servers: readonly WantedServer[];
   /** To bind to kube-ipvs0. */
   readonly addresses: readonly IPAddress[];
   readonly entries: readonly SetEntry[];
@@ -43,21 +49,21 @@ export function wants(
   const found = frontends(service, facts);
   const choices = new EndpointChoices(service, endpoints, facts);
   const { drainTimeoutMs } = service.choices;
-  const servers: ServerState[] = [];
+  const servers: WantedServer[] = [];
   const entries: SetEntry[] = [];
   for (const frontend of found) {
     const { reals, drops } = choices.of(frontend);
     const { protocol, address, port, portKey } = frontend;
     const persistenceSeconds = service.affinitySeconds;
     const options = { ...schedulingOf(service, protocol, facts), drainTimeoutMs, persistenceSeconds };
-    servers.push({ server: virtualServer(protocol, address, port, options), reals });
+    servers.push({ server: virtualServer(protocol, address, port, options), reals, title: TITLES[frontend.kind] });
     const mark = isOutside(frontend) ? markOf(portKey) : undefined;
     entries.push(...frontendEntries({ frontend, service, drops, mark }, facts));
   }
   for (const { family, protocol, portKey, mark } of markedPorts(found, markOf)) {
     const options = { ...hashedIfSticky(service, protocol, facts), drainTimeoutMs };
     const server = markedServer(family, mark, protocol, options);
-    servers.push({ server, reals: choices.forThisNode(portKey, family) });
+    servers.push({ server, reals: choices.forThisNode(portKey, family), title: TITLES["cluster-ip"] });
     entries.push(portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark));
   }
   const addresses = boundAddresses(found, facts);

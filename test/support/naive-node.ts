@@ -1,5 +1,4 @@
-import type { Wants } from "../../src/desired/wants.ts";
-import type { ServerState } from "../../src/kernel/kernel.ts";
+import type { WantedServer, Wants } from "../../src/desired/wants.ts";
 import { parseAddress } from "../../src/model/address.ts";
 import {
   addressEntry,
@@ -83,10 +82,10 @@ export function smallWants(service: SmallService): Wants {
   const family = service.ip === 2 ? "IPv6" : "IPv4";
   const reals = RealServers.of(service.pods.map((index) => ({ address: parsed(pod(service.ip, index)), port: 8080 })));
   const options = { scheduler: "rr" as Scheduler, persistenceSeconds: service.affinity ? 10_800 : 0 };
-  const servers = new Map<VirtualServer["key"], ServerState>();
+  const servers = new Map<VirtualServer["key"], WantedServer>();
   const entries = new Map<SetEntryKey, SetEntry>();
   const want = (server: VirtualServer, entry: SetEntry): void => {
-    servers.set(server.key, { server, reals });
+    servers.set(server.key, { server, reals, title: 0 });
     entries.set(entry.key, entry);
   };
   for (const { protocol, port, nodePort } of service.ports) {

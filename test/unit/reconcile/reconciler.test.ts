@@ -83,7 +83,7 @@ describe("programming", () => {
     for (const index of names) {
       const server = virtualServer("TCP", address("10.96.0.1"), 1_000 + index, { scheduler: "rr" as Scheduler });
       const reals = RealServers.of([0, 1, 2].map((pod) => ({ address: address(`10.244.1.${pod}`), port: 80 })));
-      const wants = { servers: [{ server, reals }], addresses: [], entries: [] };
+      const wants = { servers: [{ server, reals, title: 0 as const }], addresses: [], entries: [] };
       world.reconciler.mark(world.desired.replace(serviceName("a", `s${index}`), wants));
     }
     expect((await world.flush()).length).toBe(1_000);
