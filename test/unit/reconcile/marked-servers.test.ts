@@ -1,0 +1,112 @@
+import { beforeEach, expect, test } from "vitest";
+import type { Wants } from "../../../src/desired/wants.ts";
+import { addressPortEntry, ipset, markEntry, portEntry, type SetEntry } from "../../../src/model/ipset.ts";
+import { markedServer, type RealServerKey, type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
+import { describeOperation } from "../../../src/model/operation.ts";
+import { RealServers } from "../../../src/model/real-servers.ts";
+import { serviceName } from "../../../src/model/service.ts";
+import { address } from "../../support/desired.ts";
+import { DRAIN_TIMEOUT_MS, SyncWorld } from "../../support/sync-world.ts";
+
+const RR = { scheduler: "rr" as Scheduler }; // any word will do
+const WEB = serviceName("a", "web");
+const VIP = address("192.0.2.10");
+const MARKED = markedServer("IPv4", 5, "TCP", RR).key;
+const POD1 = "10.244.0.1:80" as RealServerKey; // as realServerKey spells it
+const pods = (...hosts: readonly number[]) =>
+  RealServers.of(hosts.map((host) => ({ address: address(`10.244.0.${host}`), port: 80 })));
+
+/** A frontend with pod 1, whose clients here are led to pods 1 and 2 by their mark; `mark` 0: they are not. */
+function exposed(mark: number): Wants {
+  const external = addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "TCP", 80);
+  const byAddress = { server: virtualServer("TCP", VIP, 80, RR), reals: pods(1), title: 0 } as const;
+  if (mark === 0) return { servers: [byAddress], addresses: [], entries: [external] };
+  const byMark = { server: markedServer("IPv4", mark, "TCP", RR), reals: pods(1, 2), title: 0 } as const;
+  return {
+    servers: [byAddress, byMark],
+    addresses: [],
+    entries: [external, leading(mark), portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), mark)],
+  };
+}
+
+function leading(mark: number): SetEntry {
+  return markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), VIP, "TCP", 80, mark, 0x107f);
+}
+
+let world: SyncWorld;
+beforeEach(async () => {
+  world = await SyncWorld.create();
+});
+
+/** What a flush did about marks, in short. */
+async function flushed(wants: Wants | undefined): Promise<readonly string[]> {
+  world.reconciler.mark(world.desired.replace(WEB, wants));
+  const done = (await world.flush()).map((operation) => `${operation.kind} ${describeOperation(operation)}`);
+  return (
+    done
+      .filter((line) => /FWM|MARK/.test(line))
+      .map((line) => line.replace(/(member|set|virtual server|real server|of) /g, "").replaceAll('"', ""))
+      // In whatever order.
+      .map((line) => line.replace(/^add-real-server \S+/, "add-real-server any"))
+  );
+}
+
+const ADDED = (mark: number) => [
+  `add-entry ${mark} KUBE-LOCAL-MARK-SERVERS`,
+  `add-virtual-server FWM/IPv4/${mark}`,
+  `add-real-server any FWM/IPv4/${mark}`,
+  `add-real-server any FWM/IPv4/${mark}`,
+  `add-entry 192.0.2.10,tcp:80 skbmark 0x${mark}/0x107f KUBE-LOCAL-MARK`,
+];
+
+test("a mark leads to a virtual server only when that has its real servers", async () => {
+  expect(await flushed(exposed(5))).toEqual(ADDED(5));
+});
+
+test("a mark goes at once, so that new clients are served by address, and what it led to drains, known as ours", async () => {
+  await flushed(exposed(5));
+  world.memory.setConnections(MARKED, POD1, { active: 1, inactive: 0 });
+  expect(await flushed(exposed(0))).toEqual([
+    "delete-entry 192.0.2.10,tcp:80 skbmark 0x5/0x107f KUBE-LOCAL-MARK",
+    "update-real-server 10.244.0.1:80 FWM/IPv4/5",
+    "update-real-server 10.244.0.2:80 FWM/IPv4/5",
+    "delete-real-server 10.244.0.2:80 FWM/IPv4/5",
+  ]);
+  expect(world.memory.members()).toContain("KUBE-LOCAL-MARK-SERVERS 5");
+  world.nowMs += DRAIN_TIMEOUT_MS;
+  expect(await flushed(exposed(0))).toEqual([
+    "delete-real-server 10.244.0.1:80 FWM/IPv4/5",
+    "delete-virtual-server FWM/IPv4/5",
+    "delete-entry 5 KUBE-LOCAL-MARK-SERVERS",
+  ]);
+});
+
+test("another mark of a frontend comes when the old one is gone and its own virtual server is ready", async () => {
+  await flushed(exposed(5));
+  const done = await flushed(exposed(6));
+  expect(done[0]).toBe("delete-entry 192.0.2.10,tcp:80 skbmark 0x5/0x107f KUBE-LOCAL-MARK");
+  expect(done.filter((line) => line.includes("6"))).toEqual(ADDED(6));
+  expect(world.reconciler.state().refusedKeys).toBe(0);
+});
+
+test("a mark that others gave the frontend is found by a look and mended", async () => {
+  await flushed(exposed(5));
+  world.memory.meddle({ kind: "delete-entry", entry: leading(5) });
+  world.memory.meddle({ kind: "add-entry", entry: leading(9) });
+  await world.look();
+  await world.flush();
+  expect(world.memory.members().filter((member) => member.includes("skbmark"))).toEqual([
+    "KUBE-LOCAL-MARK 192.0.2.10,tcp:80 skbmark 0x5/0x107f",
+  ]);
+});
+
+test("after a restart one that nobody wants goes, and one of others by mark stays", async () => {
+  await flushed(exposed(5));
+  const others = markedServer("IPv4", 7, "TCP", RR);
+  world.memory.meddle({ kind: "add-virtual-server", server: others });
+  world.restart();
+  await flushed(exposed(0));
+  await world.settle();
+  expect([...world.memory.servers().keys()].filter((key) => key.startsWith("FWM"))).toEqual([others.key]);
+  expect(world.memory.members()).toEqual(["KUBE-EXTERNAL-IP-LOCAL 192.0.2.10,tcp:80"]);
+});
