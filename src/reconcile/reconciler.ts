@@ -22,8 +22,8 @@ import { StaleFlows } from "./stale-flows.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
 import { Tally } from "./tally.ts";
 
-/** A flush takes whole change sets until it has so many operations, some 20 ms of work; then others have their turn. */
-const OPERATION_LIMIT = 1_000;
+/** A flush takes whole change sets until it has so many operations, some 40 ms of work; then others have their turn. */
+const OPERATION_LIMIT = 2_000;
 /** Or has looked at so many objects, however little they differed: planning must not hold the event loop for 10 ms. */
 const LOOK_LIMIT = 1_000;
 /** Retries of refused objects come besides, at most so many, so that they never hold up new work. */

@@ -266,7 +266,8 @@ export class NetlinkSocket {
       // Resumed from the check phase: never within a callback of the addon, and after the event loop had its turn.
       const settle = (failure: NetlinkError | undefined) =>
         setImmediate(() => (failure === undefined ? resolve() : reject(failure)));
-      this.#exchange = { operation, first, last: first + count - 1, take, settle };
+      const exchange: Exchange = { operation, first, last: first + count - 1, take, settle };
+      this.#exchange = exchange;
       const bytes = this.#writer.written();
       this.#options.counters.sends += 1;
       this.#options.counters.messages += count;
@@ -276,8 +277,10 @@ export class NetlinkSocket {
       } catch (cause) {
         this.#fail(codeOf(cause), "sending failed", cause);
       }
-      // Only now: the kernel works within send, for seconds at times.
-      if (this.#exchange !== undefined) this.#startTimer();
+      // The kernel works within send, for seconds at times, and its answer is there by now: mostly no timer is needed.
+      setImmediate(() => {
+        if (this.#exchange === exchange) this.#startTimer();
+      });
     });
   }
 

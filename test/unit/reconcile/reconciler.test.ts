@@ -77,20 +77,20 @@ describe("programming", () => {
     world.expectRight();
   });
 
-  test("a flush takes whole Services in their order until it has some 1,000 operations, and says that it was cut", async () => {
+  test("a flush takes whole Services in their order until it has some 2,000 operations, and says that it was cut", async () => {
     await world.flush();
-    const names = Array.from({ length: 350 }, (_, index) => index);
+    const names = Array.from({ length: 700 }, (_, index) => index);
     for (const index of names) {
       const server = virtualServer("TCP", address("10.96.0.1"), 1_000 + index, { scheduler: "rr" as Scheduler });
       const reals = RealServers.of([0, 1, 2].map((pod) => ({ address: address(`10.244.1.${pod}`), port: 80 })));
       const wants = { servers: [{ server, reals, title: 0 as const }], addresses: [], entries: [] };
       world.reconciler.mark(world.desired.replace(serviceName("a", `s${index}`), wants));
     }
-    expect((await world.flush()).length).toBe(1_000);
-    expect(world.lastSync).toMatchObject({ cut: true, pending: 100, clean: true });
+    expect((await world.flush()).length).toBe(2_000);
+    expect(world.lastSync).toMatchObject({ cut: true, pending: 200, clean: true });
     const programmed = [...world.memory.servers().values()].slice(1);
     expect(programmed.map(({ server, reals }) => [server.port, reals.size])).toEqual(
-      names.slice(0, 250).map((index) => [1_000 + index, 3]),
+      names.slice(0, 500).map((index) => [1_000 + index, 3]),
     );
     await world.flush();
     expect(world.lastSync).toMatchObject({ cut: false, pending: 0 });
