@@ -16,6 +16,7 @@ export interface Conflict {
   readonly losers: readonly ServiceName[];
 }
 
+const NOBODY: readonly ServiceName[] = [];
 const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
 
 /**
@@ -39,20 +40,16 @@ export class DesiredState {
   replace(name: ServiceName, wants: Wants | undefined): KeyLists {
     const before = this.#wants.get(name) ?? NOTHING;
     const after = wants ?? NOTHING;
-    const concerned = [name, ...this.#rivals(name, before), ...this.#rivals(name, after)];
-    const heldBefore = new Map(concerned.map((one) => [one, this.#entriesOf(one)]));
+    const concerned = new Set([name, ...this.#rivals(name, before), ...this.#rivals(name, after)]);
+    const held = Array.from(concerned, (one) => ({ name: one, entries: this.#entriesOf(one) }));
     const servers = this.#replaceServers(name, before.servers, after.servers);
     if (wants === undefined) this.#wants.delete(name);
     else this.#wants.set(name, wants);
-    const entries = new Set<SetEntryKey>();
-    for (const [one, held] of heldBefore) {
-      // What one loses and another gets has changed twice, and so not at all.
-      for (const key of this.#entries.replace(held, this.#entriesOf(one))) if (!entries.delete(key)) entries.add(key);
-    }
+    const entries = held.map((one) => this.#entries.replace(one.entries, this.#entriesOf(one.name)));
     return {
       servers,
       addresses: this.#addresses.replace(before.addresses, after.addresses),
-      entries: [...entries],
+      entries: entries.length === 1 ? (entries[0] ?? []) : changedOnce(entries.flat()),
     };
   }
 
@@ -117,11 +114,16 @@ export class DesiredState {
 
   /** The others that want some of these virtual servers. */
   #rivals(name: ServiceName, { servers }: Wants): readonly ServiceName[] {
+    if (servers.every(({ server: { key } }) => this.#isUncontested(key, name))) return NOBODY;
     const claimants = servers.flatMap(({ server: { key } }) => {
       const holder = this.#holders.get(key);
       return this.#contested.get(key)?.map((claim) => claim.name) ?? (holder === undefined ? [] : [holder]);
     });
     return claimants.filter((claimant) => claimant !== name);
+  }
+
+  #isUncontested(key: VirtualServerKey, name: ServiceName): boolean {
+    return (this.#holders.get(key) ?? name) === name && !this.#contested.has(key);
   }
 
   #entriesOf(name: ServiceName): readonly SetEntry[] {
@@ -194,6 +196,13 @@ export class DesiredState {
     this.#realServers += (now?.reals.size ?? 0) - (old?.reals.size ?? 0);
     return !sameState(old, now);
   }
+}
+
+/** What one Service loses and another gets has changed twice, and so not at all. */
+function changedOnce(keys: readonly SetEntryKey[]): readonly SetEntryKey[] {
+  const once = new Set<SetEntryKey>();
+  for (const key of keys) if (!once.delete(key)) once.add(key);
+  return [...once];
 }
 
 function sameState(a: ServerState | undefined, b: ServerState | undefined): boolean {

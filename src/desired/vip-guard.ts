@@ -49,21 +49,23 @@ export function vipFault(address: IPAddress, reserved: ReservedAddresses): strin
 
 /** The addresses that a Service may have here. */
 export function allowedVips(addresses: readonly IPAddress[], reserved: ReservedAddresses): readonly IPAddress[] {
-  return addresses.filter((address) => vipFault(address, reserved) === undefined);
+  const isAllowed = (address: IPAddress) => vipFault(address, reserved) === undefined;
+  return addresses.every(isAllowed) ? addresses : addresses.filter(isAllowed);
 }
 
 /** One for each address of the Service that it may not have here. */
 export function vipRejections(service: Service, reserved: ReservedAddresses): readonly Rejection[] {
-  const told = (field: string, addresses: readonly IPAddress[]): readonly Rejection[] =>
-    addresses.flatMap((value) => {
+  const rejections: Rejection[] = [];
+  const tell = (field: string, addresses: readonly IPAddress[]): void => {
+    for (const value of addresses) {
       const reason = vipFault(value, reserved);
-      return reason === undefined ? [] : [{ object: `Service ${service.name}`, field, value, reason }];
-    });
-  return [
-    ...told("spec.clusterIPs", service.clusterIPs),
-    ...told("spec.externalIPs", service.externalIPs),
-    ...told("status.loadBalancer.ingress", service.loadBalancerIPs),
-  ];
+      if (reason !== undefined) rejections.push({ object: `Service ${service.name}`, field, value, reason });
+    }
+  };
+  tell("spec.clusterIPs", service.clusterIPs);
+  tell("spec.externalIPs", service.externalIPs);
+  tell("status.loadBalancer.ingress", service.loadBalancerIPs);
+  return rejections;
 }
 
 /**

@@ -82,9 +82,10 @@ export function wants(
 
 /** Of several with one key the first. */
 function distinct<Value, Key>(values: readonly Value[], keyOf: (value: Value) => Key): readonly Value[] {
+  if (values.length <= 1) return values.slice();
   const seen = new Map<Key, Value>();
   for (const value of values) if (!seen.has(keyOf(value))) seen.set(keyOf(value), value);
-  return [...seen.values()];
+  return Array.from(seen.values());
 }
 
 /** The ports of a Service whose clients on this node have a virtual server of their own, for each family. */
@@ -99,7 +100,8 @@ function markedPorts(found: readonly Frontend[], markOf: MarkOf): readonly Marke
 /** Addresses for kube-ipvs0. One that another interface of this node has is local already, and stays there. */
 function boundAddresses(found: readonly Frontend[], { ownAddresses }: NodeFacts): readonly IPAddress[] {
   const vips = new Set(found.filter(({ kind }) => kind !== "node-port").map(({ address }) => address));
-  return [...vips].filter((address) => !ownAddresses.includes(address));
+  for (const own of ownAddresses) vips.delete(own);
+  return [...vips];
 }
 
 /**
