@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as kubernetes from "@kubernetes/client-node";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { readCommandLine } from "../../src/cli.ts";
 import type { Config } from "../../src/config.ts";
@@ -10,6 +9,7 @@ import { ApiModel, type ApiRequest } from "../support/api/api-model.ts";
 import { HandClock } from "../support/api/hand-clock.ts";
 import { ModelTransport } from "../support/api/model-transport.ts";
 import { routeOf } from "../support/api/routes.ts";
+import { unknownFields } from "../support/api/schema.ts";
 import { SILENT_LOGGER } from "../support/api/silent-logger.ts";
 import { SourceWorld } from "../support/api/source-world.ts";
 import {
@@ -26,34 +26,10 @@ import {
 } from "../support/deployment.ts";
 import { aboutNode, aboutService } from "../support/notices.ts";
 
-interface Attribute {
-  readonly name: string;
-  readonly type: string;
-}
-
-/** Fields of an object that its kind does not have, as paths. */
-function unknownFields(value: unknown, type: string, path: string): readonly string[] {
-  const item = /^Array<(.+)>$/.exec(type)?.[1] ?? /^\{ \[key: string\]: (.+); \}$/.exec(type)?.[1];
-  if (item !== undefined)
-    return children(value).flatMap(([key, child]) => unknownFields(child, item, `${path}.${key}`));
-  const model: unknown = Reflect.get(kubernetes, type);
-  if (typeof model !== "function") return [];
-  const attributes: readonly Attribute[] = Reflect.get(model, "attributeTypeMap");
-  return children(value).flatMap(([key, child]) => {
-    const attribute = attributes.find(({ name }) => name === key);
-    return attribute === undefined ? [`${path}.${key}`] : unknownFields(child, attribute.type, `${path}.${key}`);
-  });
-}
-
-function children(value: unknown): readonly (readonly [string, unknown])[] {
-  return typeof value === "object" && value !== null ? Object.entries(value) : [];
-}
-
 test.each(deployedObjects().map((object) => [object.kind, object] as const))(
   "%s has only fields that there are",
   (kind, object) => {
-    expect(Reflect.get(kubernetes, `V1${kind}`)).toBeDefined();
-    expect(unknownFields(object, `V1${kind}`, "")).toEqual([]);
+    expect(unknownFields(object, `V1${kind}`)).toEqual([]);
     expect(object.metadata?.name).toBe("kube-ipvs");
   },
 );
@@ -62,7 +38,7 @@ test("the walk through the fields finds a misspelt one at any depth", () => {
   const spec = {
     template: { spec: { containers: [{ name: "a", securityContext: { readOnlyRootFileSystem: true } }] } },
   };
-  expect(unknownFields({ kind: "DaemonSet", spec }, "V1DaemonSet", "")).toEqual([
+  expect(unknownFields({ kind: "DaemonSet", spec }, "V1DaemonSet")).toEqual([
     ".spec.template.spec.containers.0.securityContext.readOnlyRootFileSystem",
   ]);
 });

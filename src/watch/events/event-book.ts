@@ -28,7 +28,7 @@ export const EVENT_LIMITS: EventLimits = {
   notices: 200,
   seriesMs: 600_000,
   forgetMs: 1_800_000,
-  spreadMs: 30_000,
+  spreadMs: 10_000,
   attempts: 10,
 };
 

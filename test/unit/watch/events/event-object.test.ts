@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Notice } from "../../../../src/model/notice.ts";
 import type { EventWrite } from "../../../../src/watch/events/event-book.ts";
 import { eventName, eventObject, eventsPath, seriesPatch } from "../../../../src/watch/events/event-object.ts";
+import { unknownFields } from "../../../support/api/schema.ts";
 import { aboutNode, aboutService } from "../../../support/notices.ts";
 
 const AT_MS = Date.parse("2026-11-21T07:00:00.5Z");
@@ -41,6 +42,11 @@ test("what was noticed several times carries its series from the start", () => {
   const one = write(aboutNode("n"), { count: 3, lastMs: AT_MS + 1000 });
   expect(eventObject(one, "n", "")).toMatchObject(seriesPatch(one));
   expect(seriesPatch(one)).toEqual({ series: { count: 3, lastObservedTime: "2026-11-21T07:00:01.500000Z" } });
+});
+
+test("an Event has only fields that the API knows", () => {
+  const one = write(aboutService("shop/web"), { count: 2 });
+  expect(unknownFields(eventObject(one, "node-1", "12-34"), "EventsV1Event")).toEqual([]);
 });
 
 describe("the name", () => {
