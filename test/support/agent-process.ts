@@ -98,6 +98,11 @@ export class AgentProcess implements AsyncDisposable {
     return AgentProcess.#start(node, ["--max-semi-space-size=2", BUNDLE, "run", ...flagsFor(node, source), ...more]);
   }
 
+  /** The agent as this process, which was started on the node. */
+  static of(node: TestNode, child: ChildProcess): AgentProcess {
+    return new AgentProcess(node, child);
+  }
+
   static #start(node: TestNode, argv: readonly string[]): AgentProcess {
     return new AgentProcess(node, node.node.namespace.start(command(node, argv)));
   }

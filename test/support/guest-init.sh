@@ -20,8 +20,10 @@ done
 PATH=/run/bin:$PATH
 mkdir -p /run/modules/lib/modules
 ln -s "/usr/lib/uml/modules/$(uname -r)" /run/modules/lib/modules/
+printf '#!/bin/sh\nexec /sbin/modprobe -d /run/modules "$@"\n' >/run/bin/modprobe
+chmod +x /run/bin/modprobe
 for module in $(grep -v '^#' "$ROOT/test/support/modules.txt"); do
-  modprobe -d /run/modules "$module" || echo "guest: no module $module"
+  modprobe "$module" || echo "guest: no module $module"
 done
 ip link set lo up
 cd "$ROOT" || exit

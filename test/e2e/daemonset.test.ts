@@ -1,0 +1,222 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { AgentProcess, sumOf } from "../support/agent-process.ts";
+import { testTls } from "../support/api/api-server.ts";
+import { ControlPlane } from "../support/api/control-plane.ts";
+import type { ApiEvent } from "../support/api/event-registry.ts";
+import { routeOf } from "../support/api/routes.ts";
+import { nodeObject, serviceObject, sliceObject } from "../support/builders.ts";
+import { containerCommand } from "../support/container.ts";
+import { deployedContainer, deployedRules, deployedUser, startedAs } from "../support/deployment.ts";
+import type { Finished } from "../support/namespace.ts";
+import { TestNode } from "../support/netns.ts";
+import { ACCOUNT_PATH, AccountFolder } from "../support/service-account.ts";
+
+/**
+ * The agent as its DaemonSet runs it: the bundle, the arguments and variables of the manifest, the files of a service account,
+ * two capabilities, nothing to write to; before an API server that allows what the ClusterRole allows.
+ */
+let node: TestNode;
+let plane: ControlPlane;
+let account: AccountFolder;
+let image: string;
+
+const BUNDLE = join(import.meta.dirname, "../../dist/kube-ipvs.mjs");
+const NAMESPACE = "kube-system";
+/** A container starts with its code uncompiled, which takes a guest seconds. */
+vi.setConfig({ testTimeout: 120_000 });
+const REQUIRED = ["net/ipv4/vs/conntrack", "net/ipv4/ip_forward"];
+
+beforeAll(async () => {
+  execFileSync(process.execPath, ["build.ts"], { cwd: join(import.meta.dirname, "../..") });
+  image = await mkdtemp("/run/kube-ipvs-image-");
+  await symlink(BUNDLE, join(image, "kube-ipvs"));
+  node = await TestNode.create({ pods: ["a", "b", "c"] });
+  plane = await ControlPlane.create(node);
+  plane.model.behaviour.rules = deployedRules();
+  account = await AccountFolder.create({ token: "first", authority: testTls("a").cert, namespace: NAMESPACE });
+  allow("first");
+  await mkdir(ACCOUNT_PATH, { recursive: true });
+  // Of which every machine has one.
+  await writeFile("/run/xtables.lock", "");
+  await writeFile(lock(), "");
+  plane.put(nodeObject(node.name, { ips: [node.node.ip] }));
+});
+
+afterAll(async () => {
+  await plane?.[Symbol.asyncDispose]();
+  await node?.[Symbol.asyncDispose]();
+  await account?.[Symbol.asyncDispose]();
+  await rm(image, { recursive: true });
+  await rm(ACCOUNT_PATH, { recursive: true });
+});
+
+const lock = () => `/run/xtables-${node.name}.lock`;
+
+/** Tokens that the server knows from now on, all of the agent's user. */
+function allow(...tokens: readonly string[]): void {
+  plane.model.behaviour.tokens = new Map(tokens.map((token) => [token, deployedUser()]));
+}
+
+/** What the container is started with on this node; the kubelet's own variables name a Service that nobody serves yet. */
+function command(which: "containers" | "initContainers"): readonly string[] {
+  const container = deployedContainer(which);
+  const { argv, env } = startedAs(container, node.name, {
+    apiServers: plane.server.url,
+    clusterCIDR: "10.244.0.0/16,fd00:244::/32",
+  });
+  const kubelet = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
+  const { PATH: path = "" } = process.env;
+  const PATH = `${image}:${path}`;
+  return containerCommand(container, { argv, env: { PATH, ...kubelet, ...env } }, [
+    { source: account.path, target: ACCOUNT_PATH },
+    { source: lock(), target: "/run/xtables.lock" },
+  ]);
+}
+
+function init(): Promise<Finished> {
+  return node.node.namespace.finished(command("initContainers"));
+}
+
+function startAgent(): AgentProcess {
+  return AgentProcess.of(node, node.node.namespace.start(command("containers")));
+}
+
+/** The Events that the server keeps with this reason. */
+function events(reason: string): readonly ApiEvent[] {
+  return [...plane.model.events.events.values()].filter((event) => event.reason === reason);
+}
+
+const eventually = (claim: () => void | Promise<void>) => vi.waitFor(claim, { timeout: 40_000, interval: 100 });
+
+async function sysctls(): Promise<readonly string[]> {
+  const text = await node.prints("cat", ...REQUIRED.map((path) => `/proc/sys/${path}`));
+  return text.trim().split("\n");
+}
+
+/** The real servers of a virtual server that take new connections, as ipvsadm tells them. */
+async function backends(server: string): Promise<readonly string[]> {
+  const text = await node.prints("ipvsadm -Sn");
+  return [...text.matchAll(new RegExp(`-a -t ${server} -r (\\S+) -m -w [1-9]`, "g"))]
+    .map(([, real]) => real ?? "")
+    .toSorted();
+}
+
+function putService(name: string, ip: string, ...pods: readonly string[]): void {
+  plane.put(
+    serviceObject(`shop/${name}`, { ip }),
+    sliceObject(`shop/${name}-1`, { endpoints: pods.map((pod) => node.pod(pod).ip) }),
+  );
+}
+
+describe("a node that nobody prepared", () => {
+  test("is left alone by the agent, which says why, and is served as soon as init has run", async () => {
+    await node.prints(...REQUIRED.map((path) => `echo 0 >/proc/sys/${path};`));
+    putService("web", "10.96.4.1", "a");
+    await using agent = startAgent();
+    await eventually(() => {
+      expect(events("KernelNotAnswering")).toMatchObject([
+        { regarding: { kind: "Node", name: node.name }, note: expect.stringContaining("net/ipv4/vs/conntrack") },
+      ]);
+    });
+    expect(await sysctls()).toEqual(["0", "0"]);
+    expect(await node.prints("ipvsadm -Sn")).not.toContain("10.96.4.1");
+
+    const { code, out, err } = await init();
+    expect([code, err]).toEqual([0, expect.not.stringContaining("required")]);
+    expect(out).toContain("set net/ipv4/vs/conntrack from 0 to 1");
+    expect(await sysctls()).toEqual(["1", "1"]);
+    await agent.ready();
+    expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("a").ip}:8080`]);
+  });
+
+  test("is changed by init once: a second time there is nothing to do", async () => {
+    await init();
+    expect(await init()).toMatchObject({ code: 0, out: "" });
+  });
+});
+
+describe("the agent in its container", () => {
+  test("serves, asks for nothing that its role does not allow, and ends when it is told to", async () => {
+    putService("web", "10.96.4.1", "a", "b");
+    plane.model.requests.length = 0;
+    const agent = startAgent();
+    onTestFinished(() => agent[Symbol.asyncDispose]());
+    await agent.ready();
+    const { answers, errors } = await node.client(node.pod("c")).tcp("10.96.4.1", 80, 6);
+    expect([answers, errors]).toEqual([{ a: 3, b: 3 }, {}]);
+    putService("web", "10.96.4.1", "b");
+    await eventually(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]));
+
+    await eventually(() => expect(events("Starting").length).toBeGreaterThan(0));
+    expect(events("Starting").at(-1)).toMatchObject({
+      metadata: { namespace: "default" },
+      reportingController: "kube-ipvs",
+      reportingInstance: `kube-ipvs-${node.name}`,
+      regarding: { kind: "Node", name: node.name },
+    });
+    // The limit of conntrack is the machine's, and this is a namespace of it.
+    expect(events("NodeNotAsWanted").filter(({ note }) => !note.includes("nf_conntrack"))).toEqual([]);
+    expect(await node.prints("iptables-save -t nat")).toContain("-A PREROUTING -m comment");
+    expect(sumOf(await agent.metrics(), /^kube_ipvs_watch_endings_total\{.*reason="40[13]"/)).toBe(0);
+    // All of it with the token, and nothing by any other way in.
+    expect(new Set(plane.model.requests.map(({ authorization }) => authorization))).toEqual(new Set(["Bearer first"]));
+    expect(plane.model.requests.map((request) => routeOf(request))).not.toContain(undefined);
+
+    const startedMs = performance.now();
+    await agent[Symbol.asyncDispose]();
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    expect(agent.log).toContain("kube-ipvs ends");
+    expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]);
+  });
+
+  test("tells the owner of a Service what it does not get", async () => {
+    putService("first", "10.96.4.2", "a");
+    plane.model.store.put("/api/v1/services", {
+      ...serviceObject("shop/second", { ip: "10.96.4.2" }),
+      metadata: { namespace: "shop", name: "second", uid: "uid-of-second" },
+    });
+    await using agent = startAgent();
+    await agent.ready();
+    await eventually(() => {
+      expect(events("NotProxied")).toMatchObject([
+        {
+          type: "Warning",
+          metadata: { namespace: "shop" },
+          regarding: { kind: "Service", namespace: "shop", name: "second", uid: "uid-of-second" },
+          note: expect.stringContaining("Service shop/first"),
+        },
+      ]);
+    });
+    expect(sumOf(await agent.metrics(), /^kube_ipvs_events_total\{result="failed"/)).toBe(0);
+  });
+
+  test("goes on with the token that takes the place of its own", async () => {
+    putService("web", "10.96.4.1", "a");
+    await using agent = startAgent();
+    await agent.ready();
+    await account.replace({ token: "second", authority: testTls("a").cert, namespace: NAMESPACE });
+    allow("second");
+    plane.model.requests.length = 0;
+    plane.server.resetConnections();
+    putService("web", "10.96.4.1", "b", "c");
+    const reals = [node.pod("b").ip, node.pod("c").ip].map((ip) => `${ip}:8080`);
+    await eventually(async () => expect(await backends("10.96.4.1:80")).toEqual(reals));
+    const tokens = plane.model.requests.map(({ authorization }) => authorization);
+    expect(tokens).toContain("Bearer second");
+    // Once the new one is known the old one is not tried again.
+    expect(tokens.lastIndexOf("Bearer first")).toBeLessThan(tokens.lastIndexOf("Bearer second"));
+  });
+
+  test("waits for its role without touching anything, and then goes on by itself", async () => {
+    plane.model.behaviour.rules = [];
+    const before = await node.prints("ipvsadm -Sn");
+    await using agent = startAgent();
+    await agent.logged("watch interrupted", 3);
+    expect(await node.prints("ipvsadm -Sn")).toBe(before);
+    plane.model.behaviour.rules = deployedRules();
+    await agent.ready();
+  });
+});
