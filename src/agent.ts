@@ -10,7 +10,7 @@ import type { Clock } from "./model/clock.ts";
 import type { HealthCheck } from "./model/health-check.ts";
 import type { Scheduler } from "./model/ipvs.ts";
 import type { Notice } from "./model/notice.ts";
-import { KUBERNETES, type Rejection } from "./model/service.ts";
+import { type ClusterNode, KUBERNETES, type Rejection } from "./model/service.ts";
 import { Pacer } from "./reconcile/pacer.ts";
 import { Reconciler } from "./reconcile/reconciler.ts";
 import type { LookReport, SyncReport } from "./reconcile/sync-report.ts";
@@ -75,6 +75,9 @@ export class Agent {
   readonly #reconciler: Reconciler;
   readonly #pacer: Pacer;
   #nodeAddresses: readonly IPAddress[] = [];
+  /** Where the pods of this node live, as its Node object said last, and with which the node was made ready. */
+  #podCIDRs: readonly Cidr[] = [];
+  #preparedWith = "";
   #health: HealthFacts;
   /** The addresses of this node were read once. */
   #isPrepared = false;
@@ -252,9 +255,9 @@ export class Agent {
 
   /** Makes the node ready and learns its addresses; part of every look. */
   async #prepare(): Promise<void> {
-    const node = this.#state.table.node(this.#config.nodeName);
+    this.#preparedWith = textOf(this.#podCIDRs);
     const { kernel, logger, metrics, tell } = this.#parts;
-    const { changed, warnings, failedRules = [] } = await kernel.prepare(this.#setupFor(node?.podCIDRs ?? []));
+    const { changed, warnings, failedRules = [] } = await kernel.prepare(this.#setupFor(this.#podCIDRs));
     if (changed.length > 0) logger.info({ changed }, "node prepared");
     for (const warning of warnings) {
       logger.warn({ warning }, "node not as wanted");
@@ -270,6 +273,7 @@ export class Agent {
   #refreshFacts(): void {
     const node = this.#state.table.node(this.#config.nodeName);
     this.#health = { ...this.#health, node: node ?? { leaving: false } };
+    if (node !== undefined && this.#config.localMode === "NodeCIDR") this.#followPods(node);
     const apiServers = apiServerAddresses(this.#state.table, this.#parts.apiServers());
     const facts = nodeFacts(this.#config, this.#families, {
       nodes: this.#state.table.nodes(),
@@ -280,6 +284,12 @@ export class Agent {
     if (sameNodeFacts(facts, this.#state.facts)) return;
     this.#parts.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "facts of this node");
     this.#state.setFacts(facts);
+  }
+
+  /** The rules know pods by these networks, so they come before any Service that does. */
+  #followPods({ podCIDRs }: ClusterNode): void {
+    this.#podCIDRs = podCIDRs;
+    if (textOf(podCIDRs) !== this.#preparedWith) this.#pacer.lookSoon();
   }
 
   #onSync(report: SyncReport): void {
@@ -369,4 +379,8 @@ function isAboutNode(event: ClusterEvent): boolean {
     case "servicecidr-deleted":
       return false;
   }
+}
+
+function textOf(networks: readonly Cidr[]): string {
+  return networks.map(({ text }) => text).join();
 }

@@ -31,6 +31,8 @@ export class Pacer {
   readonly #dependencies: PacerDependencies;
   #wakeUp: () => void = () => {};
   #lookAtMs = 0;
+  /** Since the last look began. */
+  #isLookAsked = false;
   #flushFromMs = 0;
   /** After failures nothing begins before. */
   #pauseUntilMs = 0;
@@ -43,6 +45,13 @@ export class Pacer {
 
   /** Work was marked: whoever sleeps looks at the time again. */
   wake(): void {
+    this.#wakeUp();
+  }
+
+  /** Looks before anything else is done: what the look before was made with is no longer so. */
+  lookSoon(): void {
+    this.#isLookAsked = true;
+    this.#lookAtMs = 0;
     this.#wakeUp();
   }
 
@@ -64,8 +73,9 @@ export class Pacer {
 
   async #look(): Promise<void> {
     const { clock, onLook, random, reconciler } = this.#dependencies;
+    this.#isLookAsked = false;
     const report = await reconciler.look();
-    this.#lookAtMs = clock.now() + this.#options.syncPeriodMs * (0.9 + 0.2 * random());
+    if (!this.#isLookAsked) this.#lookAtMs = clock.now() + this.#options.syncPeriodMs * (0.9 + 0.2 * random());
     onLook(report);
   }
 

@@ -8,6 +8,7 @@ import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import type { HealthCheck } from "../../src/model/health-check.ts";
 import type { Operation } from "../../src/model/operation.ts";
+import { nodeSetup } from "../../src/node-setup.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
 import type { Resource } from "../../src/services/events.ts";
 import { HandClock } from "../support/api/hand-clock.ts";
@@ -21,12 +22,17 @@ class RememberingKernel extends MemoryKernel {
   /** Families whose rules cannot be written. */
   failedRules: readonly IPFamily[] = [];
 
+  /** What was done, in order: the texts of rules, and whether anything was written for Services. */
+  readonly steps: string[] = [];
+
   override async prepare(setup: NodeSetup): Promise<SetupReport> {
+    this.steps.push(JSON.stringify(setup.rules));
     return { ...(await super.prepare(setup)), failedRules: this.failedRules };
   }
 
   override apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     this.asked.push(...operations);
+    this.steps.push("Services");
     return super.apply(operations);
   }
 }
@@ -50,19 +56,25 @@ class RunningAgent implements AsyncDisposable {
     unreadable = 0,
     failedRules = [] as readonly IPFamily[],
     lacks = "",
+    localMode = "ClusterCIDR",
   } = {}) {
     const asksFor = (operation: Operation) => "server" in operation && operation.server.scheduler === lacks;
     this.kernel.refuse((operation) => operation.kind.endsWith("-virtual-server") && asksFor(operation), "ENOENT");
     this.kernel.failedRules = failedRules;
     this.kernel.setNodeAddresses(nodeAddresses.map(address));
     this.kernel.failReads(unreadable);
-    const { config } = readConfig({ nodeName: { source: "--node-name", text: "n1" } });
+    const given = (flag: string, text: string) => ({ source: flag, text });
+    const { config } = readConfig({
+      nodeName: given("--node-name", "n1"),
+      localMode: given("--detect-local-mode", localMode),
+    });
+    const machine = { families: FAMILIES, cpus: 1, kernelRelease: "6.1.0", liberalConntrack: false };
     const metrics = new Metrics({
       registry: this.registry,
       families: FAMILIES,
       netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
     });
-    this.#agent = new Agent(config, () => ({ families: FAMILIES, rules: {}, sysctls: [] }), {
+    this.#agent = new Agent(config, (podCIDRs) => nodeSetup(config, machine, podCIDRs), {
       kernel: this.kernel,
       clock: this.clock,
       logger: SILENT_LOGGER,
@@ -88,8 +100,12 @@ class RunningAgent implements AsyncDisposable {
     this.#agent.accept({ kind: "slice-upserted", slice: slice(name, said) });
   }
 
-  node(zone: string): void {
-    this.#agent.accept({ kind: "node-upserted", node: clusterNode("n1", { zone }) });
+  node(zone: string, podCIDRs: readonly string[] = []): void {
+    this.#agent.accept({ kind: "node-upserted", node: clusterNode("n1", { zone, podCIDRs }) });
+  }
+
+  nodeGone(): void {
+    this.#agent.accept({ kind: "node-deleted", name: "n1" });
   }
 
   listed(...resources: readonly Resource[]): void {
@@ -250,4 +266,33 @@ test("a scheduler that the kernel lacks is replaced at once, and the Service tol
   await agent.rest(600_000);
   expect(JSON.stringify(agent.kernel.asked.slice(asked))).not.toContain('"lc"');
   expect(agent.isReady()).toBe(true);
+});
+
+test("in the mode NodeCIDR the rules know the Node's pods before any Service comes, and follow them", async () => {
+  await using agent = new RunningAgent({ localMode: "NodeCIDR" });
+  await agent.rest();
+  told(agent);
+  agent.node("a", ["10.244.1.0/24"]);
+  agent.listed("nodes");
+  await agent.rest();
+  const { steps } = agent.kernel;
+  const [last = ""] = steps.slice(0, steps.indexOf("Services")).slice(-1);
+  expect(last).toContain("-s 10.244.1.0/24 -j SET");
+  agent.node("a", ["10.244.7.0/24"]);
+  await agent.rest();
+  expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -j SET");
+  // A Node that is gone says nothing of where pods are.
+  agent.nodeGone();
+  await agent.rest(60_000);
+  expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -j SET");
+});
+
+test("in other modes what the Node says of its pods asks for no look", async () => {
+  await using agent = new RunningAgent();
+  await agent.rest();
+  told(agent);
+  agent.node("a", ["10.244.1.0/24"]);
+  agent.listed("nodes");
+  await agent.rest();
+  expect(agent.kernel.steps.filter((step) => step !== "Services")).toHaveLength(1);
 });

@@ -10,6 +10,7 @@ class TimedReconciler {
   readonly log: string[] = [];
   workMs = Number.POSITIVE_INFINITY;
   flushTakesMs = 0;
+  lookTakesMs = 0;
   cuts = 0;
   failures = 0;
   bug: Error | undefined;
@@ -27,7 +28,7 @@ class TimedReconciler {
   }
 
   async look() {
-    await this.#begin("look", 0);
+    await this.#begin("look", this.lookTakesMs);
     return { durationMs: 0, first: false, drift: [] };
   }
 
@@ -53,10 +54,11 @@ class TimedReconciler {
   }
 }
 
-function start({ random = 0.5, failures: failing = 0 } = {}) {
+function start({ random = 0.5, failures: failing = 0, lookTakesMs = 0 } = {}) {
   const clock = new HandClock();
   const reconciler = new TimedReconciler(clock);
   reconciler.failures = failing;
+  reconciler.lookTakesMs = lookTakesMs;
   const stop = new AbortController();
   const failures: unknown[] = [];
   const reports: unknown[] = [];
@@ -76,7 +78,7 @@ function start({ random = 0.5, failures: failing = 0 } = {}) {
     reconciler.workMs = 0;
     pacer.wake();
   };
-  return { clock, reconciler, stop, failures, reports, ended, request };
+  return { clock, reconciler, stop, failures, reports, ended, request, pacer };
 }
 
 describe("Pacer", () => {
@@ -89,6 +91,23 @@ describe("Pacer", () => {
     await clock.advance(60_000);
     expect(reconciler.log).toEqual(log);
     expect(reports).toHaveLength(log.length);
+  });
+
+  test("looks soon when asked to, before it flushes, and then in its rhythm", async () => {
+    const { clock, reconciler, request, pacer } = start();
+    await clock.advance(5_000);
+    request();
+    pacer.lookSoon();
+    await clock.advance(40_000);
+    expect(reconciler.log).toEqual(["look 0", "look 5000", "flush 5000", "look 35000"]);
+  });
+
+  test("looks once more when asked to during a look", async () => {
+    const { clock, reconciler, pacer } = start({ lookTakesMs: 2_000 });
+    await clock.advance(1_000);
+    pacer.lookSoon();
+    await clock.advance(20_000);
+    expect(reconciler.log).toEqual(["look 0", "look 2000"]);
   });
 
   test("flushes at once when idle, and all that comes meanwhile together after the minimum period", async () => {
