@@ -42,6 +42,7 @@ interface ServiceManifest {
   readonly metadata: { readonly namespace: string; readonly name: string };
   readonly spec: {
     readonly clusterIPs?: readonly string[];
+    readonly externalIPs?: readonly string[];
     readonly ports?: readonly {
       readonly name?: string;
       readonly port: number;
@@ -49,6 +50,7 @@ interface ServiceManifest {
       readonly nodePort?: number;
     }[];
   };
+  readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip: string }[] } };
 }
 
 /** Which Service port answers on a protocol, address and port: by `TCP 10.96.0.1:80`, and for NodePorts by `TCP 30080`. */
@@ -56,11 +58,13 @@ export async function servicePortNames(folder: string): Promise<ReadonlyMap<stri
   const names = new Map<string, string>();
   for (const file of await readdir(folder)) {
     for (const document of parseAllDocuments(await readFile(join(folder, file), "utf8"))) {
-      const { kind, metadata, spec } = document.toJS() as ServiceManifest; // our own files
+      const { kind, metadata, spec, status } = document.toJS() as ServiceManifest; // our own files
       if (kind !== "Service") continue;
+      const balanced = (status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+      const ips = [...(spec.clusterIPs ?? []), ...(spec.externalIPs ?? []), ...balanced];
       for (const { name, port, protocol = "TCP", nodePort } of spec.ports ?? []) {
         const full = `${metadata.namespace}/${metadata.name}${name === undefined ? "" : `:${name}`}`;
-        for (const ip of spec.clusterIPs ?? []) names.set(`${protocol} ${hostPort(ip, port)}`, full);
+        for (const ip of ips) names.set(`${protocol} ${hostPort(ip, port)}`, full);
         if (nodePort !== undefined) names.set(`${protocol} ${nodePort}`, full);
       }
     }
@@ -81,12 +85,16 @@ export function serverRows(
   for (const line of saved.split("\n")) {
     const [command, flag, server = "", ...rest] = line.trim().split(" ");
     if (command === "-A") {
+      if (flag === "-f") {
+        rows.push({ cells: ["clients of this node", `mark ${server}`, affinityText(rest)], reals: [] });
+        continue;
+      }
       const protocol = flag === "-u" ? "UDP" : "TCP";
       const port = server.slice(server.lastIndexOf(":") + 1);
       const service = services.get(`${protocol} ${server}`) ?? services.get(`${protocol} ${port}`) ?? "?";
       rows.push({ cells: [service, `${protocol} ${server}`, affinityText(rest)], reals: [] });
     } else if (command === "-a") {
-      const real = rest[1] ?? "";
+      const real = rest[rest.indexOf("-r") + 1] ?? "";
       const colon = real.lastIndexOf(":");
       const ip = real.slice(0, colon).replace(/[[\]]/g, "");
       const weight = rest.at(-1) === "0" ? " draining" : "";

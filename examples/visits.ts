@@ -24,6 +24,7 @@ export function visits(node: TestNode): readonly Visit[] {
     { from: node.outside, seenAs: "10.244.1.1" },
   ];
   const both = (name: string) => [`${name}-1`, `${name}-2`];
+  const storefront = { by: both("storefront") };
   const catalog = { address: "10.96.0.30", by: both("catalog") };
   return [
     { ...fromPod, claim: "pod to cart", address: "10.96.0.20", port: 80, by: both("cart") },
@@ -65,7 +66,16 @@ export function visits(node: TestNode): readonly Visit[] {
       by: ["recommendations-1"],
     },
     {
-      ...{ from: node.outside, claim: "outside to orders, NodePort, Local: our pod alone" },
+      ...fromOutside,
+      claim: "outside to storefront, load balancer",
+      address: "203.0.113.10",
+      port: 443,
+      ...storefront,
+    },
+    { ...fromOutside, claim: "outside to storefront, external IP", address: "198.51.100.10", port: 80, ...storefront },
+    {
+      ...{ from: node.outside, seenAs: node.outside.ip },
+      claim: "outside to orders, NodePort, Local: our pod alone, which sees the client",
       ...{ address: node.node.ip, port: 30081, by: ["orders-1"] },
     },
   ];
