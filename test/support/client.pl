@@ -2,6 +2,7 @@
 # A client of pod-server.pl, and of anything that speaks HTTP. Many requests, one process. Needs perl-base only.
 #   client.pl tcp|udp ADDRESS PORT COUNT [--timeout S] [--bytes N] [--from PORT]   a new connection, or source port unless
 #                                                          one is given, for each, asking with N bytes for as many; prints a summary
+#   client.pl ping ADDRESS [--timeout S]                   one ICMP echo request; prints a summary
 #   client.pl get ADDRESS PORT PATH [--timeout S]          one HTTP request; prints {"status": ..., "body": ...}
 #   client.pl hold ADDRESS PORT [--timeout S]              one connection, a request every 50 ms, until SIGTERM
 #   client.pl loop ADDRESS PORT [--rate N] [--timeout S]   N new connections a second, until SIGTERM
@@ -41,7 +42,7 @@ sub carry_out {
         }
     }
     my ($command, @rest) = @words;
-    my %commands = (tcp => \&requests, udp => \&requests, get => \&get, hold => \&hold, loop => \&loop_);
+    my %commands = (tcp => \&requests, udp => \&requests, ping => \&ping, get => \&get, hold => \&hold, loop => \&loop_);
     my $run = $commands{ $command // '' } or die "client.pl: unknown command \"" . ($command // '') . "\"\n";
     return $run->(\%options, $command, @rest);
 }
@@ -52,6 +53,37 @@ sub requests {
     my @how = @$options{qw(timeout bytes from)};
     note($summary, ask_once($protocol, $address, $port, @how)) for 1 .. $count;
     return json($summary);
+}
+
+# One ping; who answers is the pod.
+sub ping {
+    my ($options, undef, $address) = @_;
+    my $summary = summary();
+    $asked = now();
+    note($summary, echo($address, $options->{timeout}));
+    return json($summary);
+}
+
+sub echo {
+    my ($address, $timeout) = @_;
+    my $is6   = $address =~ /:/;
+    my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address) or return (undef, 'address');
+    my $to    = $is6 ? pack_sockaddr_in6(0, $bytes) : pack_sockaddr_in(0, $bytes);
+    socket(my $socket, $is6 ? AF_INET6 : AF_INET, SOCK_RAW, $is6 ? 58 : 1) or return (undef, word($!));
+    my ($request, $reply) = $is6 ? (128, 129) : (8, 0);
+    my $id = $$ & 0xffff;
+    # The kernel sums up ICMPv6 itself. Here code, sequence and data are 0.
+    my $sum = $request * 256 + $id;
+    $sum = ($sum & 0xffff) + ($sum >> 16);
+    send($socket, pack('CCnnn', $request, 0, ~$sum & 0xffff, $id, 0), 0, $to) or return (undef, word($!));
+    my $until = now() + $timeout;
+    while (ready($socket, 0, $until)) {
+        defined recv($socket, my $packet, 2048, 0) or return (undef, word($!));
+        my $at = $is6 ? 0 : (ord($packet) & 0xf) * 4;
+        my ($type, undef, undef, $whose) = unpack 'CCnn', substr $packet, $at;
+        return "pong $address" if $type == $reply && $whose == $id;
+    }
+    return (undef, 'timeout');
 }
 
 sub loop_ {

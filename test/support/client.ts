@@ -69,6 +69,11 @@ export class Client {
     return this.#ask(`${protocol} ${address} ${port} ${count} ${how}`);
   }
 
+  /** One ICMP echo request. */
+  ping(address: string): Promise<Answers> {
+    return this.#ask(`ping ${address}`);
+  }
+
   get(address: string, port: number, path: string): Promise<HttpAnswer> {
     return this.#ask(`get ${address} ${port} ${path}`);
   }
