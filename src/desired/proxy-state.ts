@@ -1,4 +1,11 @@
-import { type PortKey, type Rejection, type Service, type ServiceName, serviceName } from "../model/service.ts";
+import {
+  type Endpoint,
+  type PortKey,
+  type Rejection,
+  type Service,
+  type ServiceName,
+  serviceName,
+} from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
@@ -92,12 +99,21 @@ export class ProxyState {
   #compute(name: ServiceName, changes: Keys[]): void {
     const service = this.table.service(name);
     this.#refuse(name, service === undefined ? [] : refusals(service, this.#facts));
-    for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
-      this.#stale.add(other, this.table.service(other));
+    const remarked = this.#marks.replace(name, service === undefined ? [] : markedPorts(service));
     const endpoints = this.table.endpoints(name);
     this.healthChecks.replace(name, service && healthCheck(service, endpoints, this.#facts));
-    const wanted = service && wants(service, endpoints, this.#facts, (port) => this.#markOf(name, port));
-    this.#replace(name, wanted, changes);
+    this.#replace(name, service && this.#wants(service, endpoints), changes);
+    // At once: until then they would have marks that are another's by now.
+    for (const other of remarked) this.#remark(other, changes);
+  }
+
+  #remark(name: ServiceName, changes: Keys[]): void {
+    const service = this.table.service(name);
+    this.#replace(name, service && this.#wants(service, this.table.endpoints(name)), changes);
+  }
+
+  #wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>): Wants {
+    return wants(service, endpoints, this.#facts, (port) => this.#markOf(service.name, port));
   }
 
   #replace(name: ServiceName, wanted: Wants | undefined, changes: Keys[]): void {

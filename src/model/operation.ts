@@ -37,9 +37,9 @@ export const OPERATION_ORDER: Readonly<Record<OperationKind, number>> = {
   "update-virtual-server": 4,
   "add-real-server": 5,
   "update-real-server": 6,
-  "bind-address": 8,
-  "unbind-address": 9,
-  "delete-real-server": 10,
+  "bind-address": 7,
+  "unbind-address": 8,
+  "delete-real-server": 9,
   "delete-virtual-server": 11,
   "delete-entry": 13,
   "forget-flows": 14,
@@ -47,14 +47,14 @@ export const OPERATION_ORDER: Readonly<Record<OperationKind, number>> = {
 
 /** Where the members of some sets have their place besides. */
 const RESTRICTING: EntryOrder = { "add-entry": 2, "delete-entry": 12 };
-const MARKING: EntryOrder = { "add-entry": 7, "delete-entry": 0 };
+const MARKING: EntryOrder = { "add-entry": 10, "delete-entry": 0 };
 
 type EntryOrder = Readonly<Record<"add-entry" | "delete-entry", number>>;
 
 /**
  * The place of an operation among others, lower first. Whom a restricted frontend admits is said before the restriction
- * and unsaid after it. A mark leads packets to a virtual server only while that has its real servers: without a mark
- * they are served by address meanwhile, while a mark that has changed hands would lead them to the pods of another Service.
+ * and unsaid after it. A mark leads packets to a virtual server only while that has its real servers and no others: without
+ * a mark they are served by address meanwhile, while one that has changed hands would lead them to the pods of another Service.
  */
 export function rankOf(operation: Operation): number {
   if (!("entry" in operation)) return OPERATION_ORDER[operation.kind];

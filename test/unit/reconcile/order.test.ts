@@ -10,10 +10,10 @@ entry add KUBE-LOAD-BALANCER-FW 192.0.2.1,tcp:80
 -E -t 192.0.2.1:81
 -a -f 6 -r 10.244.0.5:80
 -e -f 5 -r 10.244.0.6:80 -w 0
-entry add KUBE-LOCAL-MARK 192.0.2.1,tcp:80 skbmark 0x6/0x1fff
 address add 192.0.2.1
 address del 192.0.2.2
 -d -t 192.0.2.1:81 -r 10.244.0.6:80
+entry add KUBE-LOCAL-MARK 192.0.2.1,tcp:80 skbmark 0x6/0x1fff
 -D -t 192.0.2.2:80
 entry del KUBE-LOAD-BALANCER-FW 192.0.2.2,tcp:80
 entry del KUBE-LOAD-BALANCER-SOURCE-CIDR 192.0.2.2,tcp:80,198.51.100.0/24
