@@ -176,7 +176,8 @@ describe.each(FAMILIES)("over $name", (family) => {
 
     test("policy Local, no endpoint anywhere: everybody is refused (G-13)", async () => {
       const to = frontend(kind, 4, family);
-      for (const host of [node.outside, node.pod("c"), node.node]) expect(await ask(host, to, 2)).toEqual(REFUSED);
+      for (const host of [node.outside, node.pod("c")]) expect(await ask(host, to, 2)).toEqual(REFUSED);
+      expect((await node.client(node.node).tcp(to.at, to.http, 2)).errors).toEqual({ refused: 2 });
     });
   });
 
@@ -225,8 +226,9 @@ describe.each(FAMILIES)("over $name", (family) => {
     expect((await node.client(node.pod("c")).ping(family.clusterIP(1))).errors).toEqual({});
   });
 
-  test("a ClusterIP that no Service has is refused at once (G-37)", async () => {
+  test("a ClusterIP that no Service has is refused at once, and does not leave by the default route (G-37)", async () => {
     const at = family.clusterIP(99);
+    await node.prints(`ip route add default via ${family.of(node.outside)}`);
     expect((await node.client(node.pod("c")).tcp(at, 80)).errors).toEqual({ refused: 1 });
     expect((await node.client(node.node).tcp(at, 80)).errors).toEqual({ refused: 1 });
   });
