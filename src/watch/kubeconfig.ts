@@ -145,13 +145,22 @@ function serverUrl(server: string | undefined, access: ClusterAccess): URL {
 
 /** The document with what KubeConfig does not understand said in its words. */
 async function readKubeconfig(path: string): Promise<unknown> {
-  const document: unknown = parse(await readFile(path, "utf8"));
+  const text = await readFile(path, "utf8").catch((error: unknown) => unreadable(path, error));
+  const document = parsed(path, text);
   if (!isJsonObject(document)) throw new Error(`Cannot use "${path}": no kubeconfig`);
   return {
     ...document,
     clusters: entries(document, "clusters").map((entry) => mapped(entry, "cluster", withPlainServer)),
     users: entries(document, "users").map((entry) => mapped(entry, "user", (user) => withTokenFile(user, path))),
   };
+}
+
+function parsed(path: string, text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    return unreadable(path, error);
+  }
 }
 
 function entries(document: JsonObject, key: string): readonly unknown[] {
@@ -192,7 +201,12 @@ function isPlain(server: string): boolean {
 }
 
 async function changeTime(path: string): Promise<number> {
-  return path === "" ? 0 : (await stat(path)).mtimeMs;
+  return path === "" ? 0 : (await stat(path).catch((error: unknown) => unreadable(path, error))).mtimeMs;
+}
+
+function unreadable(path: string, error: unknown): never {
+  const reason = error instanceof Error ? error.message : String(error);
+  throw new Error(`Cannot read kubeconfig "${path}": ${reason}`, { cause: error });
 }
 
 /** KubeConfig gives one PEM text or buffer each. */

@@ -32,8 +32,17 @@ export interface ReflectorStats {
   readonly lastContactAtMs: number;
 }
 
-/** Which first lists have not come yet and what last went wrong, for people; "" when all have come. */
+/**
+ * Which first lists have not come yet and what last went wrong, for people: "services, nodes (403 …); endpointslices".
+ * "" when all have come.
+ */
 export function missingLists(stats: readonly ReflectorStats[]): string {
   const missing = stats.filter(({ listed }) => !listed);
-  return missing.map(({ resource, trouble }) => (trouble === "" ? resource : `${resource} (${trouble})`)).join(", ");
+  const byTrouble = Map.groupBy(missing, ({ trouble }) => trouble);
+  return [...byTrouble]
+    .map(([trouble, all]) => {
+      const names = all.map(({ resource }) => resource).join(", ");
+      return trouble === "" ? names : `${names} (${trouble})`;
+    })
+    .join("; ");
 }

@@ -173,15 +173,13 @@ test("what is wrong with objects is told together, with what of it is new, and w
 describe("read once", () => {
   const parts = { clock: systemClock, random: () => 0, logger: SILENT_LOGGER };
 
-  async function once(one: SourceWorld, patienceMs: number) {
-    const kubeconfig = await kubeconfigOf(one);
-    return await readApiServer({ kubeconfig, servers: [], root: "", nodeName: "node-1" }, parts, patienceMs);
-  }
+  const once = (kubeconfig: string, patienceMs: number) =>
+    readApiServer({ kubeconfig, servers: [], root: "", nodeName: "node-1" }, parts, patienceMs);
 
   test("a server tells all there is and what is wrong with it, and is left alone then", async () => {
     const one = await world();
     one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
-    const { events, rejections } = await once(one, 10_000);
+    const { events, rejections } = await once(await kubeconfigOf(one), 10_000);
     expect(events.map(({ kind }) => kind).toSorted()).toEqual([
       ...["listed", "listed", "listed", "listed", "node-upserted", "service-upserted"],
     ]);
@@ -192,8 +190,17 @@ describe("read once", () => {
   test("a server that does not let us is named as the reason", async () => {
     const one = await world();
     one.model.behaviour.tokens = new Map([["other", "somebody"]]);
-    await expect(once(one, 300)).rejects.toThrow(
+    await expect(once(await kubeconfigOf(one), 300)).rejects.toThrow(
       /^Cannot list all .* within 0.3 s: nodes \(403 nodes is forbidden: User "system:anonymous".*services \(403/,
+    );
+  });
+
+  test("a server that cannot be reached is told once for all that is missing", async () => {
+    const one = await world();
+    const kubeconfig = await kubeconfigOf(one);
+    await one.server.close();
+    await expect(once(kubeconfig, 300)).rejects.toThrow(
+      /0.3 s: nodes, endpointslices, services, servicecidrs \(Cannot connect to "https:[^;]*ECONNREFUSED [\d.:]+\)$/,
     );
   });
 });

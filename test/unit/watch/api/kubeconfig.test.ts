@@ -93,7 +93,8 @@ describe("a kubeconfig", () => {
   });
 
   test.each([
-    ["that is not there", "", "ENOENT"],
+    ["that is not there", "", /^Cannot read kubeconfig ".*config": ENOENT/],
+    ["that is no YAML", "a: [", /^Cannot read kubeconfig ".*config": .* at line 1/],
     ["that is none", "- 1\n", "no kubeconfig"],
     ["without a cluster", "apiVersion: v1\n", "no current cluster"],
     ["with a proxy", kubeconfig({ cluster: { "proxy-url": "http://proxy:3128" } }), "proxy-url is not supported"],
