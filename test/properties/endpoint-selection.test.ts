@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Endpoint } from "../../src/model/service.ts";
+import { type Wants, wants } from "../../src/desired/wants.ts";
+import { type Endpoint, portKey } from "../../src/model/service.ts";
 import { selectEndpoints } from "../../src/services/topology.ts";
+import { service } from "../support/builders.ts";
+import { facts } from "../support/desired.ts";
 import { endpoint } from "../support/endpoints.ts";
 
 const { STRESS = "1" } = process.env;
@@ -25,6 +28,7 @@ const state = fc.record({
   nodeName,
   zoneHints: hints("z"),
   nodeHints: hints("n"),
+  weight: fc.constantFrom(0, 1, 1, 1, 7),
 });
 const endpoints = fc
   .array(state, { maxLength: 6 })
@@ -104,6 +108,64 @@ test("a usable endpoint anywhere is never answered with an empty cluster set", (
     fc.property(endpoints, place, (all, at) => {
       const { cluster, hasAny } = selectEndpoints(all, { cluster: true, local: true }, at);
       expect((cluster ?? []).length > 0).toBe(hasAny);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+const policy = fc.constantFrom("Cluster", "Local");
+const MARK = 0x1001;
+const CLUSTER_IP = "10.96.0.10,tcp:80";
+const NODE_PORT = "192.168.1.10,tcp:30080";
+
+type Verdict = readonly string[] | "dropped" | "refused";
+
+/** What the kernel does with a client that asks at the member's address and port: by which virtual server, after which sets. */
+function verdict(found: Wants, at: { member: string; server: string; drops: readonly string[] }): Verdict {
+  const members = found.entries.map(({ set, text }) => `${set.name} ${text}`);
+  if (at.drops.some((set) => members.includes(`${set} ${at.member}`))) return "dropped";
+  const state = found.servers.find(({ server }) => server.key === at.server);
+  if (state === undefined) return expect.fail(`There is no ${at.server}`);
+  const reals = state.reals.list().map(({ address, weight }) => `${address} ${weight}`);
+  return reals.length === 0 ? "refused" : reals;
+}
+
+test("whoever asks wherever is sent, dropped or refused as the traffic policies say", () => {
+  fc.assert(
+    fc.property(endpoints, policy, policy, place, fc.boolean(), (all, internal, external, at, isExposed) => {
+      const ports = isExposed ? [{ port: 80, nodePort: 30080 }] : [80];
+      const found = wants(
+        service("shop/web", { ports, internal, external }),
+        new Map([[portKey("", "TCP"), all]]),
+        facts({ node: at.nodeName, zone: at.zone }),
+        () => (isExposed && external === "Local" ? MARK : undefined),
+      );
+      const { cluster, local, hasAny } = oracle({
+        all,
+        wantsCluster: true,
+        wantsLocal: true,
+        node: at.nodeName,
+        zone: at.zone,
+      });
+      const weighed = (chosen: readonly string[] = []) =>
+        all.filter((one) => chosen.includes(one.address)).map((one) => `${one.address} ${one.weight}`);
+      const anywhere: Verdict = hasAny ? weighed(cluster) : "refused";
+      const here: Verdict = (local ?? []).length > 0 ? weighed(local) : hasAny ? "dropped" : "refused";
+
+      const inside = { member: CLUSTER_IP, server: "TCP/10.96.0.10:80", drops: ["KUBE-DROP"] };
+      expect(verdict(found, inside), "at the cluster IP").toEqual(internal === "Local" ? here : anywhere);
+      if (!isExposed) return;
+      const outside = {
+        member: NODE_PORT,
+        server: "TCP/192.168.1.10:30080",
+        drops: ["KUBE-DROP", "KUBE-DROP-EXTERNAL"],
+      };
+      expect(verdict(found, outside), "from outside at the node port").toEqual(external === "Local" ? here : anywhere);
+      const isMarked = found.entries.some(({ set, text }) =>
+        `${set.name} ${text}`.startsWith(`KUBE-LOCAL-MARK ${NODE_PORT}`),
+      );
+      const near = { member: NODE_PORT, server: isMarked ? `FWM/IPv4/${MARK}` : outside.server, drops: ["KUBE-DROP"] };
+      expect(verdict(found, near), "from this node at the node port").toEqual(anywhere);
     }),
     { numRuns: RUNS },
   );
