@@ -124,6 +124,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
       ...cluster.slices("shop/s25", ["a"]),
     ]);
     expect(await cluster.client("b").tcp(vip(25), 80, 2)).toEqual(allAnswered({ a: 2 }));
+    await cluster.apply("s25", []);
   });
 
   test("an external IP that is the node's own leaves the node its ports (G-46)", async () => {
