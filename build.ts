@@ -68,7 +68,7 @@ export function bundling(entry: string, outfile: string): BuildOptions {
     banner: {
       // A small young generation costs nothing measurable here and saves tens of MB of resident memory.
       js: [
-        "#!/usr/bin/env -S node --max-semi-space-size=2",
+        "#!/usr/bin/env -S node --max-semi-space-size=4",
         `import { createRequire as __createRequire } from "node:module";`,
         `import { dirname as __dirnameOf } from "node:path";`,
         `import { fileURLToPath as __toPath } from "node:url";`,

@@ -14,6 +14,7 @@ import { readCommandLine } from "../src/cli.ts";
 import { NO_SURROUNDINGS, nodeFacts } from "../src/desired/node-facts.ts";
 import { ProxyState } from "../src/desired/proxy-state.ts";
 import { PROXY_CHAINS } from "../src/desired/rules/proxy-rules.ts";
+import { tuneHeap } from "../src/heap.ts";
 import type { Kernel } from "../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../src/kernel/netlink-kernel.ts";
 import { nodeSetup } from "../src/node-setup.ts";
@@ -22,6 +23,8 @@ import { systemClock } from "../src/system-clock.ts";
 import { Recorder } from "./recorder.ts";
 import { distribution } from "./statistics.ts";
 import { cluster, slice } from "./workload.ts";
+
+tuneHeap();
 
 const CHANGES = 300;
 /** As the agent does it. */

@@ -47,7 +47,7 @@ function measure(services: number): Result {
   const folder = mkdtempSync(join(tmpdir(), "kube-ipvs-bench-"));
   try {
     const program = join(import.meta.dirname, "real-kernel.ts");
-    const options = ["--expose-gc", "--max-semi-space-size=2", "--no-allocation-site-pretenuring"];
+    const options = ["--expose-gc", "--max-semi-space-size=4"];
     const ask = [...options, program, `${services}`, `${ENDPOINTS}`];
     const ours = JSON.parse(lastLine(inFreshNamespace(process.execPath, ...ask)));
     // Another run for the recording: what it writes would count as ours.

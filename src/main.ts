@@ -2,7 +2,10 @@ import { hostname } from "node:os";
 import { readCommandLine } from "./cli.ts";
 import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, type Output, plan, run } from "./commands.ts";
 import type { Command, Config } from "./config.ts";
+import { tuneHeap } from "./heap.ts";
 import { version } from "./version.ts";
+
+tuneHeap();
 
 /** EX_USAGE of sysexits.h. */
 const EXIT_USAGE = 64;
