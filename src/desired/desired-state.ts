@@ -7,6 +7,7 @@ import { type Claim, compareClaims } from "./claim.ts";
 import { heldEntries } from "./held-entries.ts";
 import type { KeyLists } from "./keys.ts";
 import { References } from "./references.ts";
+import { twinsOf } from "./twins.ts";
 import type { WantedServer, Wants } from "./wants.ts";
 
 /** Several Services want one virtual server. The best title has it, of equal ones the first by name. */
@@ -62,6 +63,13 @@ export class DesiredState {
   /** The Service that holds the virtual server. */
   owner(key: VirtualServerKey): ServiceName | undefined {
     return this.#holders.get(key);
+  }
+
+  /** The virtual servers that serve the same frontends to other clients. */
+  twins(key: VirtualServerKey): readonly VirtualServerKey[] {
+    const holder = this.#holders.get(key);
+    const wants = holder === undefined ? undefined : this.#wants.get(holder);
+    return wants === undefined ? [] : twinsOf(key, wants);
   }
 
   *servers(): Generator<ServerState> {

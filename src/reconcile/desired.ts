@@ -11,6 +11,8 @@ import type { ObjectCounts } from "./sync-report.ts";
  */
 export interface Desired {
   server(key: VirtualServerKey): ServerState | undefined;
+  /** The virtual servers that serve the same frontends to other clients, by mark or by address. */
+  twins(key: VirtualServerKey): readonly VirtualServerKey[];
   servers(): Iterable<ServerState>;
   /** The names of all that each Service wants, in the order in which to program them. */
   byService(): Iterable<KeyLists>;

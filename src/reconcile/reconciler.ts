@@ -288,7 +288,7 @@ export class Reconciler {
       const { done, refused } = judge(ordered, outcomes);
       for (const { name } of refused.values()) if (name.kind === "server") planned.reached.delete(name.key);
       this.#belief.held.fold(done, planned.reached);
-      this.#flows.note(ordered, this.#belief.held);
+      this.#flows.note(ordered, this.#belief.held, this.#desired);
       for (const { name, contradicted } of refused.values()) this.#refuse(name, contradicted, flush.refused);
       flush.tally.add(ordered, outcomes);
       // What we have written to is ours, though nobody may want it by now and the member that names it may be refused.

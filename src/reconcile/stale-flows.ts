@@ -1,5 +1,5 @@
 import type { Outcome } from "../kernel/kernel.ts";
-import type { VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import { parseVirtualServerKey, type VirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import type { ForgetFlows, Operation } from "../model/operation.ts";
 import { RealServers } from "../model/real-servers.ts";
 import type { Desired } from "./desired.ts";
@@ -37,21 +37,21 @@ export class StaleFlows {
     if (!this.#isUnsure) return;
     for (const key of keys) {
       const want = desired.server(key);
-      if (want !== undefined) this.#suspect(want.server);
+      if (want !== undefined) this.#suspect(want.server, desired);
     }
   }
 
   /** Takes in what was asked of the kernel, its answers folded into `held`. A refusal may mean that it was so already. */
-  note(operations: Iterable<Operation>, held: HeldState): void {
+  note(operations: Iterable<Operation>, held: HeldState, desired: Desired): void {
     for (const operation of operations) {
       switch (operation.kind) {
         case "add-virtual-server":
         case "delete-virtual-server":
         case "delete-real-server":
-          this.#suspect(operation.server);
+          this.#suspect(operation.server, desired);
           break;
         case "bind-address":
-          for (const key of held.serversAt(operation.address)) this.#suspectHeld(key, held);
+          for (const key of held.serversAt(operation.address)) this.#suspectHeld(key, held, desired);
           break;
         case "update-virtual-server":
         case "add-real-server":
@@ -77,7 +77,7 @@ export class StaleFlows {
     for (const to of this.#servers) {
       const have = held.server(to);
       if (have === undefined && desired.server(to) !== undefined) this.#servers.delete(to);
-      else operations.push({ kind: "forget-flows", to, keep: have?.reals ?? RealServers.NONE });
+      else operations.push({ kind: "forget-flows", to, keep: together([to, ...desired.twins(to)], held) });
     }
     return operations;
   }
@@ -90,13 +90,24 @@ export class StaleFlows {
     }
   }
 
-  #suspect({ key, protocol, port }: VirtualServer): void {
-    // Port 0: it is asked for by firewall mark, and no flow names it.
-    if (protocol !== "TCP" && port !== 0) this.#servers.add(key);
+  /** No flow names a mark: those by mark stand for the frontends that have it. */
+  #suspect({ key, protocol, mark }: VirtualServer, desired: Desired): void {
+    if (mark !== 0) for (const twin of desired.twins(key)) this.#add(twin);
+    else if (protocol !== "TCP") this.#servers.add(key);
   }
 
-  #suspectHeld(key: VirtualServerKey, held: HeldState): void {
-    const have = held.server(key);
-    if (have !== undefined) this.#suspect(have.server);
+  #add(key: VirtualServerKey): void {
+    if (parseVirtualServerKey(key).protocol !== "TCP") this.#servers.add(key);
   }
+
+  #suspectHeld(key: VirtualServerKey, held: HeldState, desired: Desired): void {
+    const have = held.server(key);
+    if (have !== undefined) this.#suspect(have.server, desired);
+  }
+}
+
+/** The real servers of all of them. */
+function together(keys: readonly VirtualServerKey[], held: HeldState): RealServers {
+  const reals = keys.flatMap((key) => held.server(key)?.reals.list() ?? []);
+  return RealServers.of([...new Map(reals.map((real) => [real.key, real])).values()]);
 }

@@ -110,3 +110,33 @@ test("after a restart one that nobody wants goes, and one of others by mark stay
   expect([...world.memory.servers().keys()].filter((key) => key.startsWith("FWM"))).toEqual([others.key]);
   expect(world.memory.members()).toEqual(["KUBE-EXTERNAL-IP-LOCAL 192.0.2.10,tcp:80"]);
 });
+
+/** A UDP frontend: these pods by address, those by mark. */
+function exposedUDP(byAddress: readonly number[], byMark: readonly number[]): Wants {
+  const set = ipset("KUBE-LOCAL-MARK", "IPv4");
+  return {
+    servers: [
+      { server: virtualServer("UDP", VIP, 53, RR), reals: pods(...byAddress), title: 0 },
+      { server: markedServer("IPv4", 5, "UDP", RR), reals: pods(...byMark), title: 0 },
+    ],
+    addresses: [],
+    entries: [
+      addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "UDP", 53),
+      portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), 5),
+      markEntry(set, VIP, "UDP", 53, 5, 0x107f),
+    ],
+  };
+}
+
+test.each([
+  ["an endpoint by mark goes", [1, 3], [1], ["10.244.0.1:80", "10.244.0.3:80"]],
+  ["an endpoint by address goes", [1], [1, 2], ["10.244.0.1:80", "10.244.0.2:80"]],
+  ["an endpoint of both goes", [3], [2], ["10.244.0.2:80", "10.244.0.3:80"]],
+])("when %s, flows to the frontend stay that go to one of either", async (_, byAddress, byMark, left) => {
+  const to = virtualServer("UDP", VIP, 53, RR).key;
+  const all = pods(1, 2, 3).list();
+  await flushed(exposedUDP([1, 3], [1, 2]));
+  for (const { key: from } of all) world.memory.addFlow({ to, from });
+  await flushed(exposedUDP(byAddress, byMark));
+  expect(world.memory.flows().map(({ from }) => from)).toEqual(left);
+});
