@@ -79,6 +79,7 @@ export class Agent {
   #podCIDRs: readonly Cidr[] = [];
   #preparedWith = "";
   #health: HealthFacts;
+  #hadNode = false;
   /** The addresses of this node were read once. */
   #isPrepared = false;
   #isAdvancing = false;
@@ -272,7 +273,9 @@ export class Agent {
 
   #refreshFacts(): void {
     const node = this.#state.table.node(this.#config.nodeName);
-    this.#health = { ...this.#health, node: node ?? { leaving: false } };
+    this.#hadNode ||= node !== undefined;
+    // A node whose Node was never there may be one without an API server. One whose Node is gone is leaving.
+    this.#health = { ...this.#health, node: node ?? { leaving: this.#hadNode } };
     if (node !== undefined && this.#config.localMode === "NodeCIDR") this.#followPods(node);
     const apiServers = apiServerAddresses(this.#state.table, this.#parts.apiServers());
     const facts = nodeFacts(this.#config, this.#families, {

@@ -116,6 +116,10 @@ class RunningAgent implements AsyncDisposable {
     return this.#agent.probe("readyz").status === 200;
   }
 
+  isHealthy(): boolean {
+    return this.#agent.probe("healthz").status === 200;
+  }
+
   /** Lets so much time pass, and all be done that can be done by then. */
   async rest(ms = 0): Promise<void> {
     await this.clock.advance(ms);
@@ -295,4 +299,18 @@ test("in other modes what the Node says of its pods asks for no look", async () 
   agent.listed("nodes");
   await agent.rest();
   expect(agent.kernel.steps.filter((step) => step !== "Services")).toHaveLength(1);
+});
+
+test("load balancers are told to leave a node whose Node is gone, and not one that never had any (G-45)", async () => {
+  await using agent = new RunningAgent();
+  agent.listed("nodes");
+  told(agent);
+  await agent.rest();
+  expect(agent.isHealthy()).toBe(true);
+  agent.node("a");
+  expect(agent.isHealthy()).toBe(true);
+  agent.nodeGone();
+  expect(agent.isHealthy()).toBe(false);
+  agent.node("a");
+  expect(agent.isHealthy()).toBe(true);
 });
