@@ -20,6 +20,7 @@ import {
   type HealthFacts,
   healthAfterFailure,
   healthAfterLook,
+  healthAfterPrepare,
   healthAfterRequest,
   healthAfterSync,
   healthAtStart,
@@ -265,6 +266,7 @@ export class Agent {
       tell(nodeWarningNotice(this.#config.nodeName, warning));
     }
     for (const family of failedRules) metrics.recordRestoreFailure(family);
+    this.#health = healthAfterPrepare(this.#health, failedRules);
     this.#nodeAddresses = await kernel.nodeAddresses();
     this.#isPrepared = true;
     this.#refreshFacts();

@@ -8,6 +8,7 @@ import type { SyncReport } from "../reconcile/sync-report.ts";
  * - `failingSinceMs`: since when the kernel could not be asked; 0 while it answers.
  * - `synced`: a sync has once left nothing to be programmed but what the kernel refused.
  * - `node`: our Node object; undefined while unknown.
+ * - `unruled`: families whose iptables rules could not be written the last time.
  * - `missing`: first lists that have not come, for people; "" when all have.
  */
 export interface HealthFacts {
@@ -16,6 +17,7 @@ export interface HealthFacts {
   readonly startedAtMs: number;
   readonly node: Pick<ClusterNode, "leaving"> | undefined;
   readonly missing: string;
+  readonly unruled: readonly IPFamily[];
   readonly synced: boolean;
   readonly lastSyncMs: number;
   readonly lastSuccessMs: number;
@@ -30,6 +32,7 @@ export function healthAtStart(
   return {
     ...start,
     missing: "",
+    unruled: [],
     synced: false,
     lastSyncMs: 0,
     lastSuccessMs: 0,
@@ -71,6 +74,11 @@ export function healthAfterLook(facts: HealthFacts): HealthFacts {
   return facts.failingSinceMs === 0 ? facts : { ...facts, failingSinceMs: 0 };
 }
 
+/** The facts after the node was made ready, but for the rules of these families. */
+export function healthAfterPrepare(facts: HealthFacts, failedRules: readonly IPFamily[]): HealthFacts {
+  return { ...facts, unruled: [...new Set(failedRules)] };
+}
+
 export interface HealthAnswer {
   readonly status: 200 | 503;
   /** JSON, keys in kube-proxy's order, no newline at the end. */
@@ -84,8 +92,9 @@ export type Probe = "healthz" | "livez" | "readyz";
  *   periods. A refused key alone does not count: a restart would ask the same again.
  * - healthz: livez, and the node is known and stays. Load balancers ask this, and one Service that the kernel refuses
  *   must not take every node from all Services.
- * - readyz: livez, the first lists have come, the first sync is complete, and nothing, refused keys included, has waited for two sync periods. So a
- *   rollout stops at the first node on which something cannot be programmed.
+ * - readyz: livez, the first lists have come, the first sync is complete, the iptables rules are written, and nothing, refused
+ *   keys included, has waited for two sync periods. So a rollout stops at the first node on which something cannot be
+ *   programmed.
  *
  * `utcOffsetMinutes` is of the time zone in which times are shown.
  */
@@ -130,9 +139,10 @@ interface Verdict {
 }
 
 /** What a living agent is not ready for; "" when it is. */
-function unreadiness({ missing, synced }: HealthFacts, isRefused: boolean): string {
+function unreadiness({ missing, synced, unruled }: HealthFacts, isRefused: boolean): string {
   if (missing !== "") return `first lists are missing: ${missing}`;
   if (!synced) return "the first sync is not complete";
+  if (unruled.length > 0) return `the iptables rules of ${unruled.join(" and ")} could not be written: see the log`;
   return isRefused ? "the kernel refuses something: see kube_ipvs_refused_keys and the log" : "";
 }
 

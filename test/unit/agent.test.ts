@@ -162,7 +162,7 @@ test("Services wait for the Node, so that no connection is made out of its zone 
   expect(agent.isReady()).toBe(true);
 });
 
-test("rules that could not be written are counted for their family at every look", async () => {
+test("rules that could not be written are counted for their family at every look, and keep it from being ready", async () => {
   await using agent = new RunningAgent({ failedRules: ["IPv6"] });
   const failures = async () => {
     const name = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total";
@@ -174,7 +174,7 @@ test("rules that could not be written are counted for their family at every look
   told(agent);
   await agent.rest();
   expect(await failures()).toEqual({ IPv4: 0, IPv6: 1 });
-  expect(agent.isReady()).toBe(true);
+  expect(agent.isReady()).toBe(false);
 });
 
 test("a list of Nodes without this one holds up nobody", async () => {

@@ -5,6 +5,7 @@ import {
   type HealthFacts,
   healthAfterFailure,
   healthAfterLook,
+  healthAfterPrepare,
   healthAfterRequest,
   healthAfterSync,
   healthAtStart,
@@ -70,6 +71,8 @@ test.each<[string, HealthFacts, number, object]>([
   ["the first failure counts", healthAfterFailure(healthAfterFailure(good, START + 2000), START + 9000), 62_000, DEAD],
   ["a sync ends the failure", healthAfterSync(healthAfterFailure(good, START + 2000), syncReport()), 62_000, OK],
   ["a look ends the failure", healthAfterLook(healthAfterFailure(good, START + 2000)), 62_000, OK],
+  ["the rules of a family could not be written", healthAfterPrepare(good, ["IPv6", "IPv6"]), 2000, NOT_READY],
+  ["the rules were written after all", healthAfterPrepare(healthAfterPrepare(good, ["IPv6"]), []), 2000, OK],
   ["the node is leaving", { ...good, node: { leaving: true } }, 2000, NODE_GONE],
   ["the node is unknown", { ...good, node: undefined }, 2000, NODE_GONE],
 ])("%s", (_name, facts, afterMs, expected) => {
@@ -131,6 +134,12 @@ describe("payload", () => {
       healthAfterFailure(good, START + 2000),
       62_000,
       "the kernel is not being programmed",
+    ],
+    [
+      "the rules could not be written",
+      healthAfterPrepare(good, ["IPv4", "IPv4", "IPv6"]),
+      2000,
+      "the iptables rules of IPv4 and IPv6 could not be written: see the log",
     ],
     ["all is well", good, 2000, undefined],
   ])("readyz says why when %s", (_name, facts, afterMs, reason) => {
