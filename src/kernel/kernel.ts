@@ -54,7 +54,7 @@ export interface Sysctl {
 export interface SetupReport {
   readonly changed: readonly string[];
   readonly warnings: readonly string[];
-  /** Of which a table of rules could not be read or written, once for each table; absent: none. */
+  /** Whose rules could not be read, or a table of them not written, once for each failure; absent: none. */
   readonly failedRules?: readonly IPFamily[];
 }
 

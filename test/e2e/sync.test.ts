@@ -39,7 +39,7 @@ const hold = (ip: string) => LongClient.hold(node.pod("d").namespace, ip, 80);
 const servers = () => node.prints("ipvsadm -Sn");
 
 /** Tries again until it holds. */
-const eventually = (claim: () => Promise<void>) => vi.waitFor(claim, { timeout: 15_000, interval: 100 });
+const eventually = (claim: () => Promise<void>) => vi.waitFor(claim, { timeout: 40_000, interval: 100 });
 
 /** Who answers new connections. */
 async function answering(ip: string): Promise<readonly string[]> {

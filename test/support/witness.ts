@@ -25,8 +25,7 @@ export async function heldLines(shell: Shell): Promise<readonly string[]> {
 /** Rules of KUBE- chains and jumps into them, as iptables-save prints them, sorted. */
 export async function heldRules(shell: Shell, family: "IPv4" | "IPv6"): Promise<readonly string[]> {
   const save = family === "IPv4" ? "iptables-save" : "ip6tables-save";
-  const text = await shell.run(["mangle", "nat", "filter"].map((table) => `${save} -t ${table}`).join("; "));
-  return linesOf(text)
+  return linesOf(await shell.run(save))
     .filter((line) => /^-A .*KUBE-/.test(line))
     .toSorted();
 }

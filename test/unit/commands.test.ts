@@ -37,14 +37,12 @@ test("diff fails, and says why, when it could not read all: that is neither equa
   const { run } = node.iptables;
   Object.assign(node.iptables, {
     run: async (file: string, args: readonly string[], input?: string) =>
-      file === "iptables-save" && args[1] === "filter"
-        ? { code: 1, stdout: "", stderr: "no filter" }
-        : run(file, args, input),
+      file === "iptables-save" ? { code: 1, stdout: "", stderr: "no rules" } : run(file, args, input),
   });
   const { status, out, err } = await carryOut(diff, node);
   expect(status).toBe(EXIT_FAILURE);
-  expect(err).toContain('Cannot read iptables table "filter" of IPv4: no filter\n');
-  expect(out).toContain('~ our rules in table "nat" of IPv4\n');
+  expect(err).toContain("Cannot read iptables rules of IPv4: no rules\n");
+  expect(out).toContain('~ our rules in table "nat" of IPv6\n');
 });
 
 test("cleanup leaves an interface of our name alone that is no dummy, removes the rest and says so", async () => {

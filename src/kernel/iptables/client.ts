@@ -6,22 +6,19 @@ import { type RunProcess, runProcess } from "./process.ts";
 import type { SavedTable } from "./rule-text.ts";
 import { ownPart, parseSave, removalText, restoreText } from "./save-format.ts";
 
-/** One table of one family could not be read or written. The others are not concerned. */
+/** The rules of one family could not be read, or one table of it not written. The others are not concerned. */
 export class IptablesError extends Error {
   override readonly name = "IptablesError";
   readonly family: IPFamily;
-  readonly table: RuleTable["name"];
   /** What the program said. */
   readonly stderr: string;
   /** The line of ours that it complained about; "" if it named none. */
   readonly line: string;
 
-  constructor(act: "read" | "write", family: IPFamily, table: RuleTable["name"], stderr: string, line = "") {
-    super(
-      `Cannot ${act} iptables table "${table}" of ${family}: ${stderr.trim()}${line === "" ? "" : ` (line "${line}")`}`,
-    );
+  /** `task` is what could not be done: `write iptables table "nat"`. */
+  constructor(task: string, family: IPFamily, stderr: string, line = "") {
+    super(`Cannot ${task} of ${family}: ${stderr.trim()}${line === "" ? "" : ` (line "${line}")`}`);
     this.family = family;
-    this.table = table;
     this.stderr = stderr;
     this.line = line;
   }
@@ -70,14 +67,15 @@ export class IptablesClient {
    * Families without a working program are passed over: `find` has told.
    */
   apply(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachTable(rules, (tools, family, table) => this.#applyTable(tools, family, table));
+    return this.#eachTable(rules, ({ tools, family, saved }, table) =>
+      this.#applyTable(tools, family, parseSave(saved, table.name), table),
+    );
   }
 
   /** Which tables `apply` would have to write, were it not for the place of our jumps among rules of others. Reads only. */
   differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachTable(rules, async (tools, family, table) => {
-      const saved = await this.#save(tools, family, table.name);
-      const isRight = restoreText(saved, table, () => true) === undefined;
+    return this.#eachTable(rules, async ({ family, saved }, table) => {
+      const isRight = restoreText(parseSave(saved, table.name), table, () => true) === undefined;
       return isRight ? undefined : `our rules in table "${table.name}" of ${family}`;
     });
   }
@@ -87,42 +85,49 @@ export class IptablesClient {
     families: readonly IPFamily[],
     chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>,
   ): Promise<RulesReport> {
-    return this.#eachFamily(async (family, tools) => {
+    return this.#eachFamily(families, async ({ tools, family, saved }) => {
       const reports: RulesReport[] = [];
       for (const table of Object.keys(chains).filter(isTable)) {
-        reports.push(await reportOf(() => this.#removeChains(tools, family, table, chains[table] ?? [])));
+        const present = parseSave(saved, table);
+        reports.push(await reportOf(() => this.#removeChains(tools, family, present, table, chains[table] ?? [])));
       }
       return merge(reports);
-    }, families);
+    });
   }
 
   #eachTable(
     rules: NodeSetup["rules"],
-    work: (tools: IptablesTools, family: IPFamily, table: RuleTable) => Promise<string | undefined>,
+    work: (seen: SeenFamily, table: RuleTable) => Promise<string | undefined>,
   ): Promise<RulesReport> {
-    return this.#eachFamily(async (family, tools) => {
+    return this.#eachFamily(Object.keys(rules).filter(isFamily), async (seen) => {
       const reports: RulesReport[] = [];
-      for (const table of rules[family]?.tables ?? []) {
-        reports.push(await reportOf(() => work(tools, family, table)));
-      }
+      for (const table of rules[seen.family]?.tables ?? []) reports.push(await reportOf(() => work(seen, table)));
       return merge(reports);
-    }, Object.keys(rules).filter(isFamily));
+    });
   }
 
+  /** All tables of a family are read at once: to start a program costs more than what it prints. */
   async #eachFamily(
-    work: (family: IPFamily, tools: IptablesTools) => Promise<RulesReport>,
     families: readonly IPFamily[],
+    work: (seen: SeenFamily) => Promise<RulesReport>,
   ): Promise<RulesReport> {
     const tools = this.#tools ?? (await this.find(families));
-    return merge(
-      await Promise.all(
-        families.filter((family) => tools.families.includes(family)).map((family) => work(family, tools)),
-      ),
-    );
+    const readAndWork = async (family: IPFamily) => {
+      try {
+        return await work({ tools, family, saved: await this.#save(tools, family, []) });
+      } catch (error) {
+        return { changed: [], failures: [failureOf(error)] };
+      }
+    };
+    return merge(await Promise.all(families.filter((family) => tools.families.includes(family)).map(readAndWork)));
   }
 
-  async #applyTable(tools: IptablesTools, family: IPFamily, table: RuleTable): Promise<string | undefined> {
-    const saved = await this.#save(tools, family, table.name);
+  async #applyTable(
+    tools: IptablesTools,
+    family: IPFamily,
+    saved: SavedTable,
+    table: RuleTable,
+  ): Promise<string | undefined> {
     const key = `${family} ${table.name}`;
     const tolerates: Tolerates = (from, rule) => this.#overtaken.get(key)?.has(`${from} ${rule}`) === true;
     const text = restoreText(saved, table, tolerates);
@@ -131,7 +136,7 @@ export class IptablesClient {
     const before = this.#printed.get(key);
     if (before?.wanted === wanted && before.printed === ownPart(saved, table)) return undefined;
     await this.#restore(tools, family, table.name, text);
-    const written = await this.#save(tools, family, table.name);
+    const written = parseSave(await this.#save(tools, family, ["-t", table.name]), table.name);
     this.#overtaken.set(key, new Set(overtakers(saved, table.jumps).map(({ from, rule }) => `${from} ${rule}`)));
     if (restoreText(written, table, tolerates) === undefined) this.#printed.delete(key);
     else this.#printed.set(key, { wanted, printed: ownPart(written, table) });
@@ -141,19 +146,20 @@ export class IptablesClient {
   async #removeChains(
     tools: IptablesTools,
     family: IPFamily,
+    saved: SavedTable,
     table: RuleTable["name"],
     chains: readonly string[],
   ): Promise<string | undefined> {
-    const text = removalText(await this.#save(tools, family, table), table, chains);
+    const text = removalText(saved, table, chains);
     if (text === undefined) return undefined;
     await this.#restore(tools, family, table, text);
     return `removed our chains from table "${table}" of ${family}`;
   }
 
-  async #save(tools: IptablesTools, family: IPFamily, table: RuleTable["name"]): Promise<SavedTable> {
-    const { code, stdout, stderr } = await this.#run(programName(tools.infix, family, "-save"), ["-t", table]);
-    if (code !== 0) throw new IptablesError("read", family, table, stderr);
-    return parseSave(stdout, table);
+  async #save(tools: IptablesTools, family: IPFamily, args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.#run(programName(tools.infix, family, "-save"), args);
+    if (code !== 0) throw new IptablesError("read iptables rules", family, stderr);
+    return stdout;
   }
 
   async #restore(tools: IptablesTools, family: IPFamily, table: RuleTable["name"], text: string): Promise<void> {
@@ -163,8 +169,15 @@ export class IptablesClient {
     if (code === 0) return;
     // Both variants name the line of their input: "Error occurred at line: 7", "line 7: ...", "line 7 failed".
     const line = Number(/\bline:? (\d+)/.exec(stderr)?.[1] ?? 0);
-    throw new IptablesError("write", family, table, stderr, text.split("\n")[line - 1]);
+    throw new IptablesError(`write iptables table "${table}"`, family, stderr, text.split("\n")[line - 1]);
   }
+}
+
+/** A family with what its program printed of all its tables. */
+interface SeenFamily {
+  readonly tools: IptablesTools;
+  readonly family: IPFamily;
+  readonly saved: string;
 }
 
 async function reportOf(work: () => Promise<string | undefined>): Promise<RulesReport> {
@@ -172,9 +185,14 @@ async function reportOf(work: () => Promise<string | undefined>): Promise<RulesR
     const changed = await work();
     return { changed: changed === undefined ? [] : [changed], failures: [] };
   } catch (error) {
-    if (error instanceof IptablesError) return { changed: [], failures: [error] };
-    throw error;
+    return { changed: [], failures: [failureOf(error)] };
   }
+}
+
+/** Throws what is none. */
+function failureOf(error: unknown): IptablesError {
+  if (error instanceof IptablesError) return error;
+  throw error;
 }
 
 function merge(reports: readonly RulesReport[]): RulesReport {

@@ -39,6 +39,25 @@ test("tables are written once, one restore each, and a warm restart starts none"
   expect(restarted.restores()).toEqual([]);
 });
 
+test("what is right costs one program for each family, whatever the number of tables", async () => {
+  const { client, ran } = await setup();
+  await client.apply(RULES);
+  ran();
+  await client.apply(RULES);
+  expect(ran().toSorted()).toEqual(["ip6tables-save", "iptables-save"]);
+});
+
+test("a family that cannot be read is told, and nothing of it is written", async () => {
+  const { fake, client, restores } = await setup();
+  fake.working.delete("iptables");
+  const { changed, failures } = await client.apply(RULES);
+  expect(changed).toEqual(['wrote table "nat" of IPv6']);
+  expect(failures.map(({ message }) => message)).toEqual([
+    "Cannot read iptables rules of IPv4: iptables-save: not found",
+  ]);
+  expect(restores()).toEqual(["ip6tables-restore --noflush -w 5"]);
+});
+
 test("what others changed of ours is written again, and what is theirs stays", async () => {
   const { fake, client } = await setup();
   await client.apply(RULES);
@@ -100,7 +119,6 @@ test("a table that is refused is told with its line, and the others are written"
   expect(failures).toMatchObject([
     {
       family: "IPv4",
-      table: "nat",
       line: "-A KUBE-SERVICES -m nosuch -j DROP",
       stderr: expect.stringContaining("no such thing"),
     },
