@@ -1,16 +1,19 @@
 import type { Config } from "./config.ts";
 import { conflictRejections } from "./desired/conflicts.ts";
-import { NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
+import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { apiServerAddresses } from "./desired/vip-guard.ts";
 import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
 import type { Cidr, IPAddress, IPFamily } from "./model/address.ts";
+import type { AddressChange } from "./model/address-change.ts";
 import type { Clock } from "./model/clock.ts";
 import type { HealthCheck } from "./model/health-check.ts";
 import type { Scheduler } from "./model/ipvs.ts";
 import type { Notice } from "./model/notice.ts";
-import { type ClusterNode, KUBERNETES, type Rejection } from "./model/service.ts";
+import type { ClusterNode, Rejection } from "./model/service.ts";
+import { NodeAddresses } from "./node-addresses.ts";
+import { isExcluded } from "./reconcile/ownership.ts";
 import { Pacer } from "./reconcile/pacer.ts";
 import { Reconciler } from "./reconcile/reconciler.ts";
 import type { LookReport, SyncReport } from "./reconcile/sync-report.ts";
@@ -75,10 +78,10 @@ export class Agent {
   readonly #state: ProxyState;
   readonly #reconciler: Reconciler;
   readonly #pacer: Pacer;
-  #nodeAddresses: readonly IPAddress[] = [];
   /** Where the pods of this node live, as its Node object said last, and with which the node was made ready. */
   #podCIDRs: readonly Cidr[] = [];
   #preparedWith = "";
+  readonly #addresses: NodeAddresses;
   #health: HealthFacts;
   #hadNode = false;
   /** The addresses of this node were read once. */
@@ -108,6 +111,15 @@ export class Agent {
       syncPeriodMs: config.syncPeriodMs,
       startedAtMs: this.#startedAtMs,
       node: undefined,
+    });
+    this.#addresses = new NodeAddresses(parts, {
+      isWanted: (address) => this.#state.desired.hasAddress(address),
+      isOthers: (address) => isExcluded(address, config.excludeCidrs),
+      onRead: () => {
+        this.#refreshFacts();
+        this.#advance();
+      },
+      onMeddling: () => this.#pacer.lookWhenRested(),
     });
     this.#reconciler = new Reconciler(
       {
@@ -150,6 +162,11 @@ export class Agent {
     if (this.#state.table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#parts.clock.now());
     if (isAboutNode(event)) this.#refreshFacts();
     this.#advance();
+  }
+
+  /** Takes in what the kernel tells of the node's addresses; undefined: something may have been missed. */
+  hear(change: AddressChange | undefined): void {
+    this.#addresses.hear(change);
   }
 
   /** Takes in everything that is wrong at the source now, and of that what is new. */
@@ -267,7 +284,7 @@ export class Agent {
     }
     for (const family of failedRules) metrics.recordRestoreFailure(family);
     this.#health = healthAfterPrepare(this.#health, failedRules);
-    this.#nodeAddresses = await kernel.nodeAddresses();
+    await this.#addresses.read();
     this.#isPrepared = true;
     this.#refreshFacts();
     this.#advance();
@@ -282,7 +299,7 @@ export class Agent {
     const apiServers = apiServerAddresses(this.#state.table, this.#parts.apiServers());
     const facts = nodeFacts(this.#config, this.#families, {
       nodes: this.#state.table.nodes(),
-      addresses: this.#nodeAddresses,
+      addresses: this.#addresses.current,
       apiServers,
       missingSchedulers: [...this.#missingSchedulers],
     });
@@ -364,25 +381,6 @@ export class Agent {
 
   #recordRejected(): void {
     this.#parts.metrics.recordRejected(this.#rejected.length + this.#refused.size);
-  }
-}
-
-/** Whether the facts of this node may come out differently after the event: its Node, and who the API servers are. */
-function isAboutNode(event: ClusterEvent): boolean {
-  switch (event.kind) {
-    case "node-upserted":
-    case "node-deleted":
-    case "listed":
-      return true;
-    case "service-upserted":
-      return event.service.name === KUBERNETES;
-    case "slice-upserted":
-      return event.slice.service === KUBERNETES;
-    case "service-deleted":
-    case "slice-deleted":
-    case "servicecidr-upserted":
-    case "servicecidr-deleted":
-      return false;
   }
 }
 

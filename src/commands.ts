@@ -13,6 +13,7 @@ import { apiServerAddresses } from "./desired/vip-guard.ts";
 import { kernelFamilies } from "./kernel/families.ts";
 import { runProcess } from "./kernel/iptables/process.ts";
 import type { Observed } from "./kernel/kernel.ts";
+import { monitorAddresses } from "./kernel/link/monitor.ts";
 import { KERNEL_MODULES, loadModules } from "./kernel/modules.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { SysctlClient } from "./kernel/sysctl.ts";
@@ -90,6 +91,15 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
           signal: either,
         }),
         agent.run(either),
+        monitorAddresses(
+          {
+            clock: systemClock,
+            logger,
+            onChange: (change) => agent.hear(change),
+            onGap: () => agent.hear(undefined),
+          },
+          either,
+        ),
       ].map((part) => part.finally(() => ended.abort())),
     );
   } finally {

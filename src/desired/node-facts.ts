@@ -1,6 +1,7 @@
 import { type Cidr, familyOf, type IPAddress, type IPFamily, UNSPECIFIED } from "../model/address.ts";
 import type { Scheduler } from "../model/ipvs.ts";
-import type { ClusterNode } from "../model/service.ts";
+import { type ClusterNode, KUBERNETES } from "../model/service.ts";
+import type { ClusterEvent } from "../services/events.ts";
 import { specialPurpose } from "../services/special-address.ts";
 import { type NodePortSelection, resolveNodePortAddresses, selectsAll } from "./frontends.ts";
 import { type KnownAddresses, type ReservedAddresses, reservedAddresses } from "./vip-guard.ts";
@@ -91,4 +92,23 @@ export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
     a.healthCheckAddresses.join() === b.healthCheckAddresses.join() &&
     [...a.reserved].join() === [...b.reserved].join()
   );
+}
+
+/** Whether the facts of this node may come out differently after the event: its Node, and who the API servers are. */
+export function isAboutNode(event: ClusterEvent): boolean {
+  switch (event.kind) {
+    case "node-upserted":
+    case "node-deleted":
+    case "listed":
+      return true;
+    case "service-upserted":
+      return event.service.name === KUBERNETES;
+    case "slice-upserted":
+      return event.slice.service === KUBERNETES;
+    case "service-deleted":
+    case "slice-deleted":
+    case "servicecidr-upserted":
+    case "servicecidr-deleted":
+      return false;
+  }
 }

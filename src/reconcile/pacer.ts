@@ -4,6 +4,11 @@ import type { Reconciler } from "./reconciler.ts";
 import { backoffMs } from "./refusals.ts";
 import type { LookReport, SyncReport } from "./sync-report.ts";
 
+/** A look because of others comes this long after the last one at the earliest, */
+const LOOK_REST_MS = 1_000;
+/** and after so many times as long as that took: someone who keeps changing our objects must not keep us looking. */
+const LOOK_REST_FACTOR = 3;
+
 export interface PacerOptions {
   /** From the end of one flush to the begin of the next, unless the first was cut short. */
   readonly minSyncPeriodMs: number;
@@ -23,7 +28,7 @@ export interface PacerDependencies {
 }
 
 /**
- * Says when: one thing at a time. It looks at once and then every sync period, flushes as soon as there is work and
+ * Says when: one thing at a time. It looks at once, then every sync period and when asked, flushes as soon as there is work and
  * the minimum period allows, and sleeps otherwise, until the time or `wake`.
  */
 export class Pacer {
@@ -33,6 +38,8 @@ export class Pacer {
   #lookAtMs = 0;
   /** Since the last look began. */
   #isLookAsked = false;
+  #isLookHinted = false;
+  #restedAtMs = 0;
   #flushFromMs = 0;
   /** After failures nothing begins before. */
   #pauseUntilMs = 0;
@@ -55,6 +62,13 @@ export class Pacer {
     this.#wakeUp();
   }
 
+  /** Something tells that others have changed the kernel: looks as soon as the last look is far enough. */
+  lookWhenRested(): void {
+    this.#isLookHinted = true;
+    this.#lookAtMs = Math.min(this.#lookAtMs, this.#restedAtMs);
+    this.#wakeUp();
+  }
+
   /** Runs until the signal aborts; what was begun is finished. Rejects on bugs only. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#dependencies;
@@ -74,8 +88,13 @@ export class Pacer {
   async #look(): Promise<void> {
     const { clock, onLook, random, reconciler } = this.#dependencies;
     this.#isLookAsked = false;
+    this.#isLookHinted = false;
     const report = await reconciler.look();
     if (!this.#isLookAsked) this.#lookAtMs = clock.now() + this.#options.syncPeriodMs * (0.9 + 0.2 * random());
+    // Most of the first is making the node ready.
+    const restMs = report.first ? 0 : LOOK_REST_FACTOR * report.durationMs;
+    this.#restedAtMs = clock.now() + Math.max(LOOK_REST_MS, restMs);
+    if (this.#isLookHinted) this.lookWhenRested();
     onLook(report);
   }
 

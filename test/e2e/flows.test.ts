@@ -75,7 +75,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     }
   });
 
-  test("without endpoints a client is refused, and answered as soon as there is one that is ready", async () => {
+  test("without endpoints a client is refused, and answered as soon as there is one that is ready (G-72)", async () => {
     const n = base + 3;
     await put(n, DNS, [{ pod: "a", ready: false, serving: false }]);
     expect(await ask("d", vip(n), 53)).toEqual(refused(2));
@@ -98,7 +98,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     }
   });
 
-  test("a client that has begun before there was a NodePort is answered once there is one, and masqueraded", async () => {
+  test("a client that has begun before there was a NodePort is answered once there is one, and masqueraded (G-36)", async () => {
     const n = base + 5;
     const nodePort = 30_000 + n;
     await put(n, DNS, ["b"]);
@@ -108,7 +108,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask(outside(), ip(node()), nodePort)).toEqual(allAnswered({ b: 2 }, ip(node())));
   });
 
-  test("a client that has begun before there was a Service is answered once there is one", async () => {
+  test("a client that has begun before there was a Service is answered once there is one (G-36)", async () => {
     const n = base + 6;
     // The node sends what it does not know to the outside, where nobody answers.
     expect(await ask("d", vip(n), 53, 2, 0.3)).toMatchObject({ answers: {} });
@@ -116,7 +116,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }, ip(cluster.pod("d"))));
   });
 
-  test("flows of others to the same port number and to other Services keep their entries", async () => {
+  test("flows of others to the same port number and to other Services keep their entries (G-71)", async () => {
     const [n, other] = [base + 7, base + 8];
     const nodePort = 30_999;
     await put(n, { ...DNS, nodePort }, ["a"]);

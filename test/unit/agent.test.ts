@@ -6,6 +6,7 @@ import { readConfig } from "../../src/config.ts";
 import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
+import type { AddressChange } from "../../src/model/address-change.ts";
 import type { HealthCheck } from "../../src/model/health-check.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { nodeSetup } from "../../src/node-setup.ts";
@@ -106,6 +107,16 @@ class RunningAgent implements AsyncDisposable {
 
   nodeGone(): void {
     this.#agent.accept({ kind: "node-deleted", name: "n1" });
+  }
+
+  /** What the interfaces of the node have from now on. */
+  addresses(...ips: readonly string[]): void {
+    this.kernel.setNodeAddresses(ips.map(address));
+  }
+
+  /** The kernel tells of an address; without words: something was missed. */
+  hear(kind?: AddressChange["kind"], link = "", ip = ""): void {
+    this.#agent.hear(kind && { kind, link, address: address(ip) });
   }
 
   listed(...resources: readonly Resource[]): void {
@@ -313,4 +324,47 @@ test("load balancers are told to leave a node whose Node is gone, and not one th
   expect(agent.isHealthy()).toBe(false);
   agent.node("a");
   expect(agent.isHealthy()).toBe(true);
+});
+
+test("a new address of the node has the NodePorts at once, and one that is gone has none", async () => {
+  await using agent = new RunningAgent();
+  agent.service("shop/web", { ip: "10.96.0.10", ports: [{ port: 80, nodePort: 30_080 }] });
+  agent.listed("nodes", "services", "endpointslices");
+  await agent.rest();
+  agent.addresses("192.168.1.10", "192.168.1.11");
+  agent.hear("appeared", "eth0", "192.168.1.11");
+  await agent.rest(20);
+  expect(agent.kernel.ipvsadm()).toContain("-t 192.168.1.11:30080");
+  agent.addresses("192.168.1.11");
+  agent.hear("vanished", "eth0", "192.168.1.10");
+  agent.hear("vanished", "eth0", "192.168.1.99");
+  await agent.rest(20);
+  expect(agent.kernel.ipvsadm()).not.toContain("192.168.1.10");
+});
+
+test("news of addresses that cannot be followed are left to the next look", async () => {
+  await using agent = new RunningAgent();
+  agent.service("shop/web", { ip: "10.96.0.10", ports: [{ port: 80, nodePort: 30_080 }] });
+  agent.listed("nodes", "services", "endpointslices");
+  await agent.rest();
+  agent.addresses("192.168.1.11");
+  agent.kernel.failReads(1);
+  agent.hear();
+  await agent.rest(20);
+  expect(agent.kernel.ipvsadm()).toContain("-t 192.168.1.10:30080");
+  await agent.rest(60_000);
+  expect(agent.kernel.ipvsadm()).toContain("-t 192.168.1.11:30080");
+});
+
+test("a virtual address that somebody takes away is given back within a second", async () => {
+  await using agent = new RunningAgent();
+  agent.service("shop/web", { ip: "10.96.0.10" });
+  agent.listed("nodes", "services", "endpointslices");
+  await agent.rest(1_000);
+  agent.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.10") });
+  await agent.rest(20);
+  expect(agent.kernel.addresses()).toEqual([]);
+  agent.hear("vanished", "kube-ipvs0", "10.96.0.10");
+  await agent.rest(20);
+  expect(agent.kernel.addresses()).toEqual(["10.96.0.10"]);
 });

@@ -29,7 +29,7 @@ class TimedReconciler {
 
   async look() {
     await this.#begin("look", this.lookTakesMs);
-    return { durationMs: 0, first: false, drift: [] };
+    return { durationMs: this.lookTakesMs, first: this.log.length === 1, drift: [] };
   }
 
   async flush(): Promise<SyncReport> {
@@ -108,6 +108,35 @@ describe("Pacer", () => {
     pacer.lookSoon();
     await clock.advance(20_000);
     expect(reconciler.log).toEqual(["look 0", "look 2000"]);
+  });
+
+  test("looks when others meddle, but a second after the last look at the earliest", async () => {
+    const { clock, reconciler, pacer } = start();
+    await clock.advance(5_000);
+    pacer.lookWhenRested();
+    await clock.advance(300);
+    pacer.lookWhenRested();
+    pacer.lookWhenRested();
+    await clock.advance(40_000);
+    expect(reconciler.log).toEqual(["look 0", "look 5000", "look 6000", "look 36000"]);
+  });
+
+  test("rests three times as long as a look took before it looks because others meddle, but for the first", async () => {
+    const { clock, reconciler, pacer } = start({ lookTakesMs: 2_000 });
+    await clock.advance(2_500);
+    pacer.lookWhenRested();
+    await clock.advance(3_000);
+    pacer.lookWhenRested();
+    await clock.advance(20_000);
+    expect(reconciler.log).toEqual(["look 0", "look 3000", "look 11000"]);
+  });
+
+  test("looks once more when others meddle during a look", async () => {
+    const { clock, reconciler, pacer } = start({ lookTakesMs: 2_000 });
+    await clock.advance(1_000);
+    pacer.lookWhenRested();
+    await clock.advance(20_000);
+    expect(reconciler.log).toEqual(["look 0", "look 3000"]);
   });
 
   test("flushes at once when idle, and all that comes meanwhile together after the minimum period", async () => {

@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Logger } from "../../log.ts";
+import type { AddressChange } from "../../model/address-change.ts";
+import type { Clock } from "../../model/clock.ts";
+import { parseMonitorLine } from "./monitor-line.ts";
+
+const COMMAND = ["ip", "-o", "monitor", "address"] as const;
+/** By then a program that was started listens, on the slowest machine: it starts in 50 ms in a User Mode Linux guest. */
+const LISTENS_AFTER_MS = 1_000;
+const FIRST_RESTART_MS = 1_000;
+const LONGEST_RESTART_MS = 60_000;
+
+export interface AddressMonitorOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onChange: (change: AddressChange) => void;
+  /** Changes may have been missed: whoever needs to know reads the addresses. */
+  readonly onGap: () => void;
+  /** Starts the program with its output piped; by default `ip` of the PATH. */
+  readonly start?: () => ChildProcess;
+}
+
+/**
+ * Tells of addresses that come and go on the interfaces of this network namespace, for as long as the signal lets it; never
+ * rejects. A listener that ends is started again after a wait that doubles from a second to a minute.
+ *
+ * The listener is `ip monitor`, a process of 2.5 MB, and not a socket of ours: when the kernel has more to tell than a
+ * socket's buffer holds, which a few hundred addresses at once bring about, the netlink addon ends our process, while `ip`
+ * says so on stderr and goes on. Should we be killed, it ends at the next change, when nobody reads what it writes.
+ */
+export async function monitorAddresses(options: AddressMonitorOptions, signal: AbortSignal): Promise<void> {
+  const { clock, logger } = options;
+  let waitMs = FIRST_RESTART_MS;
+  while (!signal.aborted) {
+    const startedAtMs = clock.now();
+    const reason = await listenOnce(options, signal);
+    if (signal.aborted) return;
+    if (clock.now() - startedAtMs >= LONGEST_RESTART_MS) waitMs = FIRST_RESTART_MS;
+    logger.warn({ command: COMMAND.join(" "), reason, restartMs: waitMs }, "does not listen for changes of addresses");
+    await clock.sleep(waitMs, signal);
+    waitMs = Math.min(waitMs * 2, LONGEST_RESTART_MS);
+  }
+}
+
+/** Runs one listener to its end; resolves with why it ended. */
+async function listenOnce(options: AddressMonitorOptions, signal: AbortSignal): Promise<string> {
+  const { clock, onChange, onGap, start = startIp } = options;
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>();
+  const child = start();
+  child.once("error", (error) => end(error.message));
+  child.once("close", (code, killedBy) => end(`it ended with ${killedBy ?? code}`));
+  const over = new AbortController();
+  const stop = () => child.kill();
+  signal.addEventListener("abort", stop, { once: true });
+  if (child.stdout !== null) {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const change = parseMonitorLine(line);
+      if (change === undefined) onGap();
+      else onChange(change);
+    });
+  }
+  // Whatever it complains of, it may have lost something.
+  child.stderr?.on("data", onGap);
+  void clock.sleep(LISTENS_AFTER_MS, over.signal).then(() => over.signal.aborted || onGap());
+  const reason = await ended;
+  over.abort();
+  signal.removeEventListener("abort", stop);
+  return reason;
+}
+
+function startIp(): ChildProcess {
+  const [program, ...args] = COMMAND;
+  return spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+}
