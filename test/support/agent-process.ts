@@ -127,7 +127,7 @@ export class AgentProcess implements AsyncDisposable {
   /** Resolves when it has done its first sync; rejects with its log when it does not. */
   async ready(): Promise<void> {
     try {
-      await vi.waitFor(async () => expect(await this.#readiness()).toBe(200), { timeout: 30_000, interval: 50 });
+      await vi.waitFor(async () => expect(await this.#readiness()).toBe(200), { timeout: 60_000, interval: 100 });
     } catch (error) {
       throw new Error(`The agent is not ready: ${this.log}`, { cause: error });
     }

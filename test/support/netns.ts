@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { Client, firstLine } from "./client.ts";
-import { Namespace, output } from "./namespace.ts";
+import { ended, Namespace, output } from "./namespace.ts";
 import { Shell } from "./shell.ts";
 
 const POD_SERVER = join(import.meta.dirname, "pod-server.pl");
@@ -53,6 +53,7 @@ export class TestNode implements AsyncDisposable {
   readonly pods: readonly Pod[];
   readonly #ports: readonly string[];
   readonly #own: readonly Namespace[];
+  readonly #servers = new Map<Namespace, ChildProcess>();
   readonly #clients = new Map<Namespace, Client>();
   #shell: Shell | undefined;
 
@@ -103,10 +104,16 @@ export class TestNode implements AsyncDisposable {
   }
 
   /** Starts a server in a pod, or on the node as a pod of its network; it serves when this resolves. */
-  async serve({ namespace, ip, ip6 }: Host, name: string): Promise<ChildProcess> {
+  async serve({ namespace, ip, ip6 }: Host, name: string): Promise<void> {
     const server = namespace.start(["perl", POD_SERVER, "--at", `${ip},${ip6}`, name, ...this.#ports]);
+    this.#servers.set(namespace, server);
     await firstLine(server);
-    return server;
+  }
+
+  /** Kills the server of a pod: its connections end, and new ones are refused. */
+  async silence({ namespace }: Host): Promise<void> {
+    const server = this.#servers.get(namespace);
+    if (server !== undefined) await ended(server, "SIGKILL");
   }
 
   /** The client process of the node, the outside or a pod; started when first asked for. */

@@ -98,6 +98,12 @@ export class Cluster implements AsyncDisposable {
     return this.node(1).client(typeof from === "string" ? this.pod(from) : from);
   }
 
+  /** Makes the host outside send what is for this address to the node. */
+  async route(address: string, { node }: TestNode): Promise<void> {
+    const via = address.includes(":") ? node.ip6 : node.ip;
+    await this.#outside.output(["ip", "route", "replace", address, "via", via]);
+  }
+
   /** EndpointSlices of both families for these pods; of the Service of that name, unless `more` says another. */
   slices(name: string, endpoints: readonly PodEndpoint[], more: SliceMore = {}): Objects {
     return [4, 6].map((family) =>

@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { allAnswered, dropped, refused } from "../support/answers.ts";
+import { type ServiceSpec, serviceObject } from "../support/builders.ts";
+import { FAMILY_CASES, vips } from "../support/families.ts";
+import type { Host } from "../support/netns.ts";
+import { Cluster, type PodEndpoint } from "../support/nodes.ts";
+
+/**
+ * Addresses that come from outside the cluster: those of load balancers, whose packets the host outside hands to a node
+ * as they are, and externalIPs. Pods a and b are on the first node, c on the second, d on the third.
+ */
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await Cluster.create({
+    nodes: [{ pods: ["a", "b"] }, { pods: ["c"] }, { pods: ["d"] }],
+    ports: ["tcp:8080", "udp:8080"],
+  });
+  await cluster.start();
+});
+
+afterAll(() => cluster?.[Symbol.asyncDispose]());
+
+const TCP = { name: "tcp", port: 80 };
+const UDP = { name: "udp", port: 80, protocol: "UDP" };
+const TARGETS = [
+  { name: "tcp", port: 8080 },
+  { name: "udp", port: 8080, protocol: "UDP" },
+];
+const PROTOCOLS = ["tcp", "udp"] as const;
+const BRIEFLY = { timeoutSeconds: 0.5 };
+
+/** The addresses that load balancer number n has for a Service. */
+const ingress = (n: number) => [`172.16.0.${n}`, `fd00:172::${n}`];
+
+describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
+  const node = (number: number) => cluster.node(number).node;
+  const outside = (number: number) => cluster.node(number).outside;
+  const balanced = (n: number) => ingress(n)[family === "IPv4" ? 0 : 1] ?? "";
+
+  /** Makes Service number n, by default of type LoadBalancer with an address and without NodePorts. */
+  const put = (n: number, said: ServiceSpec, endpoints: readonly PodEndpoint[]) =>
+    cluster.apply(`s${n}`, [
+      serviceObject(`shop/s${n}`, {
+        ip: vips(n),
+        type: "LoadBalancer",
+        loadBalancerIPs: ingress(n),
+        ports: [TCP, UDP],
+        ...said,
+      }),
+      ...cluster.slices(`shop/s${n}`, endpoints, { ports: TARGETS }),
+    ]);
+
+  const via = (number: number, n: number) => cluster.route(balanced(n), cluster.node(number));
+  const ask = (from: string | Host, to: string, port = 80, count = 2) =>
+    Promise.all(PROTOCOLS.map((protocol) => cluster.client(from).request(protocol, to, port, count, BRIEFLY)));
+  const both = (expected: unknown) => [expected, expected];
+
+  test("a Service changes from ClusterIP to NodePort to LoadBalancer, changes its ports, and back", async () => {
+    const plain = { type: "ClusterIP", loadBalancerIPs: [] };
+    const nodePorts = (nodePort: number, port = 80) => ({
+      ports: [TCP, UDP].map((one) => ({ ...one, port, nodePort })),
+    });
+    const steps: readonly [
+      ServiceSpec,
+      alive: readonly (readonly [string, number])[],
+      dead: readonly (readonly [string, number])[],
+    ][] = [
+      [plain, [[vip(1), 80]], [[ip(node(2)), 30_001]]],
+      [
+        { ...plain, type: "NodePort", ...nodePorts(30_001) },
+        [
+          [vip(1), 80],
+          [ip(node(2)), 30_001],
+        ],
+        [],
+      ],
+      [
+        nodePorts(30_001),
+        [
+          [vip(1), 80],
+          [ip(node(2)), 30_001],
+          [balanced(1), 80],
+        ],
+        [],
+      ],
+      [
+        nodePorts(30_101),
+        [
+          [ip(node(2)), 30_101],
+          [balanced(1), 80],
+        ],
+        [[ip(node(2)), 30_001]],
+      ],
+      [
+        nodePorts(30_101, 81),
+        [
+          [vip(1), 81],
+          [ip(node(2)), 30_101],
+          [balanced(1), 81],
+        ],
+        [
+          [balanced(1), 80],
+          [vip(1), 80],
+        ],
+      ],
+      [
+        plain,
+        [[vip(1), 80]],
+        [
+          [ip(node(2)), 30_101],
+          [vip(1), 81],
+        ],
+      ],
+    ];
+    await via(2, 1);
+    await cluster.route(vip(1), cluster.node(2));
+    for (const [said, alive, dead] of steps) {
+      await put(1, said, ["a", "c"]);
+      for (const [to, port] of alive)
+        expect(await ask(outside(2), to, port)).toEqual(both(allAnswered({ a: 1, c: 1 })));
+      for (const [to, port] of dead) expect(await ask(outside(2), to, port)).toEqual(both(refused(2)));
+    }
+  });
+
+  test("an address of the policy Cluster answers everybody at every node, and masquerades", async () => {
+    await put(2, {}, ["a", "c"]);
+    for (const from of ["b", "c", "d", node(1), node(3)])
+      expect(await ask(from, balanced(2))).toEqual(both(allAnswered({ a: 1, c: 1 })));
+    for (const number of [1, 3]) {
+      await via(number, 2);
+      for (const { answers, clients } of await ask(outside(number), balanced(2))) {
+        expect(answers).toEqual({ a: 1, c: 1 });
+        const seen = ["a", "c"].map((pod) => ip(cluster.addressTowards(pod, cluster.node(number))));
+        expect(Object.keys(clients).sort()).toEqual([...new Set(seen)].sort());
+      }
+    }
+  });
+
+  test("an address of the policy Local keeps the client's address, and is served where endpoints are", async () => {
+    await put(3, { external: "Local" }, ["a", "c"]);
+    for (const [number, answers] of [
+      [1, { a: 2 }],
+      [2, { c: 2 }],
+    ] as const) {
+      await via(number, 3);
+      expect(await ask(outside(number), balanced(3))).toEqual(both(allAnswered(answers, ip(outside(number)))));
+    }
+    await via(3, 3);
+    expect(await ask(outside(3), balanced(3), 80, 1)).toEqual(both(dropped(1)));
+  });
+
+  test("pods reach an address of the policy Local from any node, with their own addresses", async () => {
+    await put(4, { external: "Local" }, ["a"]);
+    for (const pod of ["b", "c", "d"])
+      expect(await ask(pod, balanced(4))).toEqual(both(allAnswered({ a: 2 }, ip(cluster.pod(pod)))));
+    for (const number of [1, 2])
+      expect(await ask(node(number), balanced(4))).toEqual(
+        both(allAnswered({ a: 2 }, ip(cluster.addressTowards("a", cluster.node(number))))),
+      );
+  });
+
+  test("an address works without NodePorts, and one that is added later works too", async () => {
+    await via(1, 5);
+    await put(5, {}, ["a"]);
+    expect(await ask(outside(1), balanced(5))).toEqual(both(allAnswered({ a: 2 })));
+    await put(5, { ports: [TCP, UDP].map((port) => ({ ...port, nodePort: 30_005 })) }, ["a"]);
+    expect(await ask(outside(1), ip(node(2)), 30_005)).toEqual(both(allAnswered({ a: 2 })));
+    expect(await ask(outside(1), balanced(5))).toEqual(both(allAnswered({ a: 2 })));
+  });
+
+  test.each(["Cluster", "Local"])(
+    "session affinity holds at an address of the policy %s and is switched in place",
+    async (external) => {
+      await via(1, 6);
+      for (const [affinity, pods] of [
+        [{ affinity: 600 }, 1],
+        [{}, 2],
+        [{ affinity: 600 }, 1],
+      ] as const) {
+        await put(6, { external, ...affinity }, ["a", "b"]);
+        for (const { answers, errors } of await ask(outside(1), balanced(6), 80, 8))
+          expect({ pods: Object.keys(answers).length, errors }).toEqual({ pods, errors: {} });
+      }
+    },
+  );
+
+  test("source ranges let in whom they name, as they change (G-6, G-17)", async () => {
+    const own = (host: { ip: string; ip6: string }) => [`${host.ip}/32`, `${host.ip6}/128`];
+    const halves = ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"];
+    const nobody = ["192.0.2.1/32", "2001:db8::1/128"];
+    await via(1, 7);
+    const froms = ["b", "c", outside(1)] as const;
+    for (const [sourceRanges, expected] of [
+      [undefined, [true, true, true]],
+      [own(cluster.pod("b")), [true, false, false]],
+      [own(outside(1)), [false, false, true]],
+      [halves, [true, true, true]],
+      [nobody, [false, false, false]],
+      [[], [true, true, true]],
+    ] as const) {
+      await put(7, sourceRanges === undefined ? {} : { sourceRanges }, ["a"]);
+      const asked = await Promise.all(froms.map((from) => cluster.client(from).tcp(balanced(7), 80, 1, BRIEFLY)));
+      expect(asked).toEqual(expected.map((open) => (open ? allAnswered({ a: 1 }) : dropped(1))));
+      expect(await cluster.client("c").tcp(vip(7), 80)).toEqual(allAnswered({ a: 1 }));
+    }
+  });
+
+  test("an externalIP that no node has answers pods, nodes and outside", async () => {
+    const externalIPs = ["203.0.113.250", "2001:db8::cb00:71fa"];
+    const address = externalIPs[family === "IPv4" ? 0 : 1] ?? "";
+    await put(8, { type: "ClusterIP", loadBalancerIPs: [], externalIPs }, ["a", "c"]);
+    await cluster.route(address, cluster.node(3));
+    for (const from of ["b", "d", node(1), outside(3)])
+      expect(await ask(from, address)).toEqual(both(allAnswered({ a: 1, c: 1 })));
+    await put(8, { type: "ClusterIP", loadBalancerIPs: [], externalIPs, external: "Local" }, ["a", "c"]);
+    expect(await ask(outside(3), address, 80, 1)).toEqual(both(dropped(1)));
+    await cluster.route(address, cluster.node(2));
+    expect(await ask(outside(2), address)).toEqual(both(allAnswered({ c: 2 }, ip(outside(2)))));
+  });
+
+  test("one port number with two protocols of a load balancer serves both at the ClusterIP", async () => {
+    await put(9, { loadBalancerIPs: [] }, ["a", "c"]);
+    for (const from of ["b", node(2)]) expect(await ask(from, vip(9))).toEqual(both(allAnswered({ a: 1, c: 1 })));
+  });
+
+  test("a ClusterIP of another range works, with its NodePort", async () => {
+    const addresses = ["203.0.113.10", "2001:db8:113::10"];
+    const ports = [TCP, UDP].map((port) => ({ ...port, nodePort: 30_010 }));
+    await put(10, { ip: addresses, type: "NodePort", loadBalancerIPs: [], ports }, ["a", "c"]);
+    const address = addresses[family === "IPv4" ? 0 : 1] ?? "";
+    for (const from of ["b", "d", node(2)]) expect(await ask(from, address)).toEqual(both(allAnswered({ a: 1, c: 1 })));
+    expect(await ask(outside(3), ip(node(3)), 30_010)).toEqual(both(allAnswered({ a: 1, c: 1 })));
+  });
+});
