@@ -15,7 +15,7 @@ import { runProcess } from "./kernel/iptables/process.ts";
 import type { Observed } from "./kernel/kernel.ts";
 import { monitorAddresses } from "./kernel/link/monitor.ts";
 import { KERNEL_MODULES, loadModules } from "./kernel/modules.ts";
-import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
+import { NetlinkKernel, type NetlinkKernelOptions } from "./kernel/netlink-kernel.ts";
 import { SysctlClient } from "./kernel/sysctl.ts";
 import { createLogger, type Logger, levelOf } from "./log.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "./model/address.ts";
@@ -23,6 +23,7 @@ import type { Notice } from "./model/notice.ts";
 import { type Machine, nodeSetup, staticRules } from "./node-setup.ts";
 import { type Evidence, isExcluded, isOurs } from "./reconcile/ownership.ts";
 import { registerEventMetrics } from "./serve/event-metrics.ts";
+import { registerFlowMetrics } from "./serve/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "./serve/health-check-metrics.ts";
 import { HealthCheckPorts } from "./serve/health-check-ports.ts";
 import { Metrics } from "./serve/metrics.ts";
@@ -50,8 +51,8 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   );
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   const families = await kernelFamilies();
-  const kernel = thisKernel();
   const registry = new Registry();
+  const kernel = thisKernel({ onForgotten: registerFlowMetrics(registry) });
   const metrics = new Metrics({ registry, families, netlink: () => kernel.counters });
   const source = new ClusterSource(config, logger);
   registerWatchMetrics(registry, () => source.watches());
@@ -213,8 +214,8 @@ function evidenceOf({ addresses, entries }: Observed): Evidence {
 }
 
 /** The kernel that this process runs on. */
-function thisKernel(): NetlinkKernel {
-  return new NetlinkKernel({ chains: PROXY_CHAINS });
+function thisKernel(options: Pick<NetlinkKernelOptions, "onForgotten"> = {}): NetlinkKernel {
+  return new NetlinkKernel({ chains: PROXY_CHAINS, ...options });
 }
 
 /** Compares what this node should hold with what its kernel holds, and closes that. Reads only. */

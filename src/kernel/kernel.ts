@@ -79,6 +79,13 @@ export interface Connections {
   readonly inactive: number;
 }
 
+/** What came of forgetting stale flows of one family, for the metrics. */
+export interface ForgottenFlows {
+  readonly family: IPFamily;
+  readonly flows: number;
+  readonly durationMs: number;
+}
+
 /**
  * The node's kernel, as far as a service proxy needs it. Every method rejects only when the kernel could not be asked
  * or did not answer; a refusal is an Outcome. A read that fails rejects: it is never a smaller answer.

@@ -7,7 +7,16 @@ import { IPSetClient, ipsetErrno } from "./ipset/client.ts";
 import { IptablesClient } from "./iptables/client.ts";
 import { IpvsClient } from "./ipvs/client.ts";
 import type { ServerOperation } from "./ipvs/codec.ts";
-import type { Connections, Kernel, NodeSetup, Observed, Outcome, RuleTable, SetupReport } from "./kernel.ts";
+import type {
+  Connections,
+  ForgottenFlows,
+  Kernel,
+  NodeSetup,
+  Observed,
+  Outcome,
+  RuleTable,
+  SetupReport,
+} from "./kernel.ts";
 import { type AddressOperation, DUMMY_NAME, LinkClient } from "./link/client.ts";
 import { NetlinkCounters } from "./netlink/counters.ts";
 import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/message.ts";
@@ -28,6 +37,8 @@ export interface NetlinkKernelOptions {
   readonly chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>;
   /** Shown every datagram before it is sent, as a view. */
   readonly onSend?: (bytes: Uint8Array, protocol: number) => void;
+  /** Told after flows were looked for, once for each family. */
+  readonly onForgotten?: (forgotten: ForgottenFlows) => void;
   readonly open?: OpenRawSocket;
   readonly iptables?: IptablesClient;
 }
@@ -88,6 +99,7 @@ export class NetlinkKernel implements Kernel {
     this.#conntrack = new ConntrackClient({
       commands: this.#socket(NETLINK_NETFILTER, COMMAND_BYTES),
       dumps: this.#socket(NETLINK_NETFILTER, DUMP_BYTES),
+      ...(options.onForgotten !== undefined && { onForgotten: options.onForgotten }),
     });
   }
 

@@ -32,7 +32,7 @@ const OBJECTS: Readonly<Record<keyof ObjectCounts, DriftObject>> = {
 const DRIFT_KINDS: readonly DriftKind[] = ["missing", "different", "unwanted"];
 
 /** kube-proxy's: 1 ms doubled 14 times. */
-const SYNC_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power);
+export const SYNC_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power);
 
 /** kube-proxy's: up to 5 minutes, finest in the first one. */
 const PROGRAMMING_BUCKETS = [0.25, 0.5, ...steps(1, 59, 1), ...steps(60, 115, 5), ...steps(120, 300, 30)];

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { sumOf } from "../support/agent-process.ts";
 import { allAnswered, refused } from "../support/answers.ts";
 import { type PortSpec, serviceObject } from "../support/builders.ts";
 import { seenFlows } from "../support/conntrack.ts";
@@ -133,5 +134,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     const left = before.filter((flow) => !flow.includes(vip(n)));
     expect((await flows()).toSorted()).toEqual(left.toSorted());
     expect(left).toHaveLength(3);
+    const deleted = /^kubeproxy_conntrack_reconciler_deleted_entries_total/;
+    expect(sumOf(await cluster.agent(cluster.node(1)).metrics(), deleted)).toBeGreaterThan(0);
   });
 });

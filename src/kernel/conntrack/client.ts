@@ -2,7 +2,7 @@ import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { familyOf } from "../../model/address.ts";
 import { parseVirtualServerKey, type VirtualServerKey } from "../../model/ipvs.ts";
 import type { ForgetFlows } from "../../model/operation.ts";
-import type { Errno, Outcome } from "../kernel.ts";
+import type { Errno, ForgottenFlows, Outcome } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { decodeFlow, encodeDeleteFlow, encodeListFlows, type Flow, type FlowFilter } from "./codec.ts";
@@ -22,6 +22,7 @@ export interface ConntrackClientOptions {
   readonly commands: NetlinkSocket;
   /** Netfilter netlink, for dumps. */
   readonly dumps: NetlinkSocket;
+  readonly onForgotten?: (forgotten: ForgottenFlows) => void;
 }
 
 /** What to ask the kernel for, and what is to be done with the flows in its answer. */
@@ -34,10 +35,12 @@ interface List {
 export class ConntrackClient {
   readonly #commands: NetlinkSocket;
   readonly #dumps: NetlinkSocket;
+  readonly #onForgotten: (forgotten: ForgottenFlows) => void;
 
   constructor(options: ConntrackClientOptions) {
     this.#commands = options.commands;
     this.#dumps = options.dumps;
+    this.#onForgotten = options.onForgotten ?? (() => undefined);
   }
 
   /**
@@ -46,18 +49,31 @@ export class ConntrackClient {
    */
   async forget(operations: readonly ForgetFlows[]): Promise<readonly Outcome[]> {
     const refusals = new Map<VirtualServerKey, Errno>();
-    for (const list of listsFor(operations)) {
-      try {
-        for (const [key, errno] of await this.#delete(await this.#stale(list))) refusals.set(key, errno);
-      } catch (error) {
-        if (!(error instanceof NetlinkError)) throw error;
-        for (const { to } of list.operations) refusals.set(to, error.code);
-      }
+    const families = Map.groupBy(listsFor(operations), ({ filter }) => filter.family);
+    for (const [family, lists] of families) {
+      const startedAtMs = performance.now();
+      let flows = 0;
+      for (const list of lists) flows += await this.#forgetListed(list, refusals);
+      this.#onForgotten({ family, flows, durationMs: performance.now() - startedAtMs });
     }
     return operations.map(({ to }) => {
       const errno = refusals.get(to);
       return errno === undefined ? DONE : { ok: false, errno };
     });
+  }
+
+  /** How many flows went; what was refused is added to `refusals`. */
+  async #forgetListed(list: List, refusals: Map<VirtualServerKey, Errno>): Promise<number> {
+    try {
+      const stale = await this.#stale(list);
+      const kept = await this.#delete(stale);
+      for (const [flow, errno] of kept) refusals.set(flow.to, errno);
+      return stale.length - kept.size;
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      for (const { to } of list.operations) refusals.set(to, error.code);
+      return 0;
+    }
   }
 
   async #stale({ filter, operations }: List): Promise<readonly Flow[]> {
@@ -75,14 +91,14 @@ export class ConntrackClient {
   }
 
   /** Those that would not go, and why; one that is gone already is no matter. */
-  async #delete(flows: readonly Flow[]): Promise<ReadonlyMap<VirtualServerKey, Errno>> {
+  async #delete(flows: readonly Flow[]): Promise<ReadonlyMap<Flow, Errno>> {
     const answers = await this.#commands.request("forget flows", flows, encodeDeleteFlow);
-    const refusals = new Map<VirtualServerKey, Errno>();
+    const kept = new Map<Flow, Errno>();
     for (const [index, flow] of flows.entries()) {
       const answer = answers[index];
-      if (answer?.ok === false && answer.errno !== "ENOENT") refusals.set(flow.to, answer.errno);
+      if (answer?.ok === false && answer.errno !== "ENOENT") kept.set(flow, answer.errno);
     }
-    return refusals;
+    return kept;
   }
 }
 

@@ -30,13 +30,18 @@ const setUp = (flows: readonly FlowText[], refuse: (it: naive.NaiveMessage) => n
   );
   const counters = new NetlinkCounters();
   const socket = () => new NetlinkSocket({ protocol: 12, messageBytes: 4096, open: peer.open, counters });
-  const client = new ConntrackClient({ commands: socket(), dumps: socket() });
+  const forgotten: string[] = [];
+  const client = new ConntrackClient({
+    commands: socket(),
+    dumps: socket(),
+    onForgotten: ({ family, flows }) => forgotten.push(`${family} ${flows}`),
+  });
   const wasDeleted = (text: FlowText) => {
     const { to } = tuplesOf(text);
     const bytes = naive.nested(1, to).join();
     return deleted.some((body) => body.join().includes(bytes));
   };
-  return { client, peer, left: () => flows.filter((text) => !wasDeleted(text)) };
+  return { client, peer, forgotten, left: () => flows.filter((text) => !wasDeleted(text)) };
 };
 
 function tuplesOf(text: FlowText): { to: naive.Bytes; back: naive.Bytes } {
@@ -64,9 +69,10 @@ const OTHER_PORT = "10.0.0.9:4004 > 10.96.0.10:54 > 10.244.0.6:5353";
 const OTHER_ADDRESS = "10.0.0.9:4005 > 10.99.0.1:53 > 10.99.0.1:53";
 
 test("flows to the server go unless one of its real servers answers them, and no others go", async () => {
-  const { client, left } = setUp([KEPT, GONE, OTHER_TARGET, NOT_REWRITTEN, OTHER_PORT, OTHER_ADDRESS]);
+  const { client, forgotten, left } = setUp([KEPT, GONE, OTHER_TARGET, NOT_REWRITTEN, OTHER_PORT, OTHER_ADDRESS]);
   expect(await client.forget([forget("10.96.0.10", 53, pod("10.244.0.5"))])).toEqual([{ ok: true }]);
   expect(left()).toEqual([KEPT, OTHER_PORT, OTHER_ADDRESS]);
+  expect(forgotten).toEqual(["IPv4 3"]);
 });
 
 test("a list in which nothing is stale is all that is sent", async () => {
@@ -92,7 +98,7 @@ test("a few servers are asked for one by one, many of a protocol in one list", a
 test("a flow that has gone meanwhile is forgotten; one that the kernel keeps refuses its own server alone", async () => {
   const [busy, absent] = [16, 2];
   let next = absent;
-  const { client } = setUp([GONE, OTHER_PORT], (it) => {
+  const { client, forgotten } = setUp([GONE, OTHER_PORT], (it) => {
     if (it.type !== DELETE) return 0;
     const errno = next;
     next = busy;
@@ -102,6 +108,7 @@ test("a flow that has gone meanwhile is forgotten; one that the kernel keeps ref
     { ok: true },
     { ok: false, errno: "EBUSY" },
   ]);
+  expect(forgotten).toEqual(["IPv4 1"]);
 });
 
 test("a kernel that cannot list flows refuses what needs that list, and no call rejects", async () => {
