@@ -41,16 +41,17 @@ function forwardRules(options: RuleOptions): readonly string[] {
   return [
     // Conntrack does not undo the masquerading of an answer it calls invalid, and the client resets the connection.
     ...(options.dropInvalid ? ["-m conntrack --ctstate INVALID -j DROP"] : []),
-    unallocatedRule(options.family),
     // For nodes whose FORWARD chain drops by policy: what we masquerade passes, and so do the replies.
     `${comment("kubernetes forwarding rules")} -m mark --mark ${masqueradeMark(options)} -j ACCEPT`,
     `${comment("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+    unallocatedRule(options.family),
   ];
 }
 
 /** A ClusterIP that no Service has is no address of this node, and would travel along the default route for nothing. */
 function unallocatedRule(family: IPFamily): string {
-  return `${inSet("KUBE-SERVICE-CIDR", "dst", family)} -m addrtype ! --dst-type LOCAL ${rejectPort(family)}`;
+  const isNew = "-m conntrack --ctstate NEW";
+  return `${isNew} ${inSet("KUBE-SERVICE-CIDR", "dst", family)} -m addrtype ! --dst-type LOCAL ${rejectPort(family)}`;
 }
 
 /**

@@ -103,6 +103,12 @@ test("invalid packets are dropped unless conntrack is told to be liberal", () =>
   expect(invalid(false)).not.toContain("INVALID");
 });
 
+test("health checks are let in over TCP alone (G-69)", () => {
+  const rules = proxyRules(OPTIONS).tables.flatMap(({ chains }) => chains.flatMap((one) => one.rules));
+  const letIn = rules.filter((rule) => rule.includes("KUBE-HEALTH-CHECK-NODE-PORT"));
+  expect(letIn.map((rule) => rule.slice(0, 7))).toEqual(["-p tcp ", "-p tcp "]);
+});
+
 test("the host's own rules of INPUT judge before ours accept", () => {
   const jumps = proxyRules(OPTIONS).tables.flatMap((table) => table.jumps);
   const last = jumps.filter(({ place }) => place === "last");
