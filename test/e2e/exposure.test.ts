@@ -126,6 +126,10 @@ function frontend(kind: Kind, number: number, family: Family): { at: string; htt
 /** How long one waits for an answer that is not to come. */
 const BRIEFLY = { timeoutSeconds: 1 };
 
+function tcpOf({ at, http }: { at: string; http: number }): [string, number] {
+  return [at, http];
+}
+
 /** Pods that answer, and as whom they saw the client; or what went wrong. */
 interface Seen {
   readonly pods: readonly string[];
@@ -165,6 +169,12 @@ describe.each(FAMILIES)("over $name", (family) => {
       expect(await ask(node.pod("c"), frontend(kind, 2, family))).toEqual(
         answered(["a", "b"], family.of(node.pod("c"))),
       );
+    });
+
+    test("policy Local: a pod reaches itself, as a client that it can answer", async () => {
+      const { answers, clients, errors } = await node.client(node.pod("a")).tcp(...tcpOf(frontend(kind, 2, family)), 4);
+      expect({ answers, errors }).toEqual({ answers: { a: 2, b: 2 }, errors: {} });
+      expect(clients).toEqual({ [family.of(node.pod("a"))]: 2, [family.gateway]: 2 });
     });
 
     test("policy Local: the node itself reaches all endpoints, masqueraded (G-57)", async () => {
@@ -246,6 +256,25 @@ test("a node in the source ranges by any of its addresses may use the load balan
   // Ranges of IPv4 alone let nobody in over IPv6.
   expect((await node.client(node.node).tcp(ipv6.at, 80, 1, BRIEFLY)).errors).toEqual({ timeout: 1 });
   expect(await ask(node.outside, ipv6, 1)).toEqual(DROPPED);
+});
+
+describe("pods known by the names of their interfaces", () => {
+  beforeAll(async () => {
+    await agent[Symbol.asyncDispose]();
+    const mode = ["--detect-local-mode=InterfaceNamePrefix", "--pod-interface-name-prefix=pod"];
+    agent = AgentProcess.start(node, manifests, ...mode);
+    await agent.ready();
+  });
+
+  test.each(FAMILIES)("keep their address, and nobody else does, over $name", async (family) => {
+    const clusterIP = { at: family.clusterIP(1), http: 80, dns: 53 };
+    expect(await ask(node.pod("c"), clusterIP)).toEqual(answered(["a", "b"], family.of(node.pod("c"))));
+    expect(await ask(node.outside, clusterIP)).toEqual(answered(["a", "b"], family.gateway));
+    expect(await ask(node.pod("c"), frontend("load balancer", 3, family))).toEqual(
+      answered(["b"], family.of(node.pod("c"))),
+    );
+    expect(await ask(node.outside, frontend("load balancer", 3, family), 1)).toEqual(DROPPED);
+  });
 });
 
 describe("a host whose INPUT chain drops by policy", () => {

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # A client of pod-server.pl, and of anything that speaks HTTP. Many requests, one process. Needs perl-base only.
-#   client.pl tcp|udp ADDRESS PORT COUNT [--timeout S] [--bytes N] [--from PORT]   a new connection, or source port unless
+#   client.pl tcp|udp|sctp ADDRESS PORT COUNT [--timeout S] [--bytes N] [--from PORT]   a new connection, or source port unless
 #                                                          one is given, for each, asking with N bytes for as many; prints a summary
 #   client.pl ping ADDRESS [--timeout S]                   one ICMP echo request; prints a summary
 #   client.pl get ADDRESS PORT PATH [--timeout S]          one HTTP request; prints {"status": ..., "body": ...}
@@ -42,7 +42,7 @@ sub carry_out {
         }
     }
     my ($command, @rest) = @words;
-    my %commands = (tcp => \&requests, udp => \&requests, ping => \&ping, get => \&get, hold => \&hold, loop => \&loop_);
+    my %commands = (tcp => \&requests, udp => \&requests, sctp => \&requests, ping => \&ping, get => \&get, hold => \&hold, loop => \&loop_);
     my $run = $commands{ $command // '' } or die "client.pl: unknown command \"" . ($command // '') . "\"\n";
     return $run->(\%options, $command, @rest);
 }
@@ -147,8 +147,8 @@ sub dial {
     my $is6  = $address =~ /:/;
     my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address) or return (undef, 'address');
     my $to    = $is6 ? pack_sockaddr_in6($port, $bytes) : pack_sockaddr_in($port, $bytes);
-    my $type  = $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
-    socket(my $socket, $is6 ? AF_INET6 : AF_INET, $type | SOCK_NONBLOCK, 0) or return (undef, word($!));
+    my $type  = $protocol eq 'udp' ? SOCK_DGRAM : SOCK_STREAM;
+    socket(my $socket, $is6 ? AF_INET6 : AF_INET, $type | SOCK_NONBLOCK, $protocol eq 'sctp' ? 132 : 0) or return (undef, word($!));
     # With one CPU the refusal arrives while connect still holds the socket. IPv6 then keeps it for the next attempt, a
     # second later, unless the socket asks for errors (25 is IPV6_RECVERR).
     setsockopt($socket, IPPROTO_IPV6, 25, 1) if $is6;

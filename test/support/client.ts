@@ -52,14 +52,19 @@ export class Client {
     return this.request("tcp", address, port, count, options);
   }
 
+  /** Each request over an association of its own. */
+  sctp(address: string, port: number, count = 1, options: AskOptions = {}): Promise<Answers> {
+    return this.request("sctp", address, port, count, options);
+  }
+
   /** Each request from a source port of its own. */
   udp(address: string, port: number, count = 1, options: AskOptions = {}): Promise<Answers> {
     return this.request("udp", address, port, count, options);
   }
 
-  /** As `tcp` or `udp`. */
+  /** As `tcp`, `udp` or `sctp`. */
   request(
-    protocol: "tcp" | "udp",
+    protocol: "tcp" | "udp" | "sctp",
     address: string,
     port: number,
     count = 1,

@@ -2,7 +2,7 @@
 # A pod: one process that answers on several ports with its name and the client's address as it arrived here.
 #   pod-server.pl [--at ADDRESS,ADDRESS] NAME tcp:8080 tcp:8443 udp:5353 ...
 # at these addresses, else at all: UDP then answers from the one that the route back prefers, which on a node may be another.
-# TCP answers each line with "NAME CLIENT", an HTTP/1.1 GET or HEAD with JSON and keep-alive; UDP each datagram with
+# TCP, and SCTP as it, answers each line with "NAME CLIENT", an HTTP/1.1 GET or HEAD with JSON and keep-alive; UDP each datagram with
 # "NAME CLIENT"; filled up with blanks to what was asked with. Both families. Prints "ready" when all ports are open. Needs perl-base only.
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ if (($ARGV[0] // '') eq '--at') {
     splice @ARGV, 0, 2;
 }
 my ($name, @ports) = @ARGV;
-die "usage: pod-server.pl [--at ADDRESS,...] NAME (tcp|udp):PORT...\n" unless @ports;
+die "usage: pod-server.pl [--at ADDRESS,...] NAME (tcp|udp|sctp):PORT...\n" unless @ports;
 $| = 1;
 $SIG{PIPE} = 'IGNORE';
 
@@ -24,7 +24,7 @@ my %listeners;      # by file number: protocol and port
 my %connections;    # by file number: port, client, bytes not answered yet, whether we are in an HTTP head
 
 for my $spec (@ports) {
-    my ($protocol, $port) = $spec =~ /^(tcp|udp):(\d+)$/ or die "pod-server.pl: \"$spec\" is not tcp:PORT or udp:PORT\n";
+    my ($protocol, $port) = $spec =~ /^(tcp|udp|sctp):(\d+)$/ or die "pod-server.pl: \"$spec\" is not tcp:PORT, udp:PORT or sctp:PORT\n";
     open_port($protocol, $port, $_) for @addresses;
 }
 print "ready\n";
@@ -33,21 +33,29 @@ while (1) {
     for my $socket ($select->can_read) {
         my $listener = $listeners{ fileno $socket };
         if    (!$listener)                      { read_connection($socket) }
-        elsif ($listener->{protocol} eq 'tcp')  { accept_all($socket, $listener->{port}) }
+        elsif ($listener->{protocol} ne 'udp')  { accept_all($socket, $listener->{port}) }
         else                                    { answer_datagrams($socket) }
     }
 }
 
 sub open_port {
     my ($protocol, $port, $address) = @_;
-    my $type = $protocol eq 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
-    socket(my $socket, AF_INET6, $type | SOCK_NONBLOCK, 0) or die "pod-server.pl: socket: $!\n";
+    unsign_cookies() if $protocol eq 'sctp';
+    my $type = $protocol eq 'udp' ? SOCK_DGRAM : SOCK_STREAM;
+    socket(my $socket, AF_INET6, $type | SOCK_NONBLOCK, $protocol eq 'sctp' ? 132 : 0) or die "pod-server.pl: socket: $!\n";
     setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
     setsockopt($socket, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     bind($socket, pack_sockaddr_in6($port, inet_pton(AF_INET6, $address))) or die "pod-server.pl: $protocol:$port at $address: $!\n";
-    listen($socket, 128) if $protocol eq 'tcp';
+    $protocol eq 'udp' or listen($socket, 128) or die "pod-server.pl: listen: $!\n";
     $listeners{ fileno $socket } = { protocol => $protocol, port => $port };
     $select->add($socket);
+}
+
+# SCTP signs its cookies by a hash that a guest may not have loaded, and refuses to listen without.
+sub unsign_cookies {
+    open my $file, '>', '/proc/sys/net/sctp/cookie_hmac_alg' or return;
+    print $file "none\n";
+    close $file;
 }
 
 sub address_text {
