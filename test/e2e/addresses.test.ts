@@ -10,6 +10,7 @@ import { TestNode } from "../support/netns.ts";
 let node: TestNode;
 let manifests: ManifestFolder;
 let agent: AgentProcess;
+const CHECK_PORT = 32_100;
 
 beforeAll(async () => {
   manifests = await ManifestFolder.create();
@@ -18,8 +19,17 @@ beforeAll(async () => {
     serviceObject("shop/web", { ip: ["10.96.0.1", "fd00:96::1"], ports: [{ port: 80, nodePort: 30_080 }] }),
     sliceObject("shop/web-4", { endpoints: [node.pod("a").ip] }),
     sliceObject("shop/web-6", { endpoints: [node.pod("a").ip6] }),
+    serviceObject("shop/checked", {
+      ip: ["10.96.0.2", "fd00:96::2"],
+      type: "LoadBalancer",
+      external: "Local",
+      healthCheckNodePort: CHECK_PORT,
+    }),
+    sliceObject("shop/checked-4", { endpoints: [{ ip: node.pod("a").ip, node: node.name }] }),
+    sliceObject("shop/checked-6", { endpoints: [{ ip: node.pod("a").ip6, node: node.name }] }),
   ]);
-  agent = AgentProcess.start(node, manifests, "--ipvs-sync-period", "10m");
+  const selection = ["--nodeport-addresses", "192.168.1.0/24,fd00:192:1::/64"];
+  agent = AgentProcess.start(node, manifests, "--ipvs-sync-period", "10m", ...selection);
   await agent.ready();
 });
 
@@ -33,6 +43,10 @@ afterAll(async () => {
 const soon = (claim: () => Promise<void>) => vi.waitFor(claim, { timeout: 45_000, interval: 20 });
 /** Who answers one request from the host outside. */
 const answers = async (ip: string, port = 30_080) => (await node.client(node.outside).tcp(ip, port)).answers;
+/** What the health check node port answers there; 0: nothing. */
+const checked = async (ip: string) => (await node.client(node.outside).get(ip, CHECK_PORT, "/")).status;
+/** How many health check node ports are listened on: one on each of the node's own addresses. */
+const listening = async () => (await agent.metrics()).get('kube_ipvs_health_check_ports{state="listening"}');
 const servers = () => node.prints("ipvsadm -Sn");
 /** Of the real servers of a virtual server; 0 while the last connections end. */
 async function weights(key: string): Promise<readonly string[]> {
@@ -47,13 +61,15 @@ describe.each([
   const change = (verb: "add" | "del") =>
     node.prints(`ip addr ${verb} ${ip}/${prefix} dev eth0 ${verb === "add" && prefix === 64 ? "nodad" : ""}`);
 
-  test("that is new answers on NodePorts, and takes no new connections when it is gone", async () => {
+  test("that is new answers on NodePorts and health check node ports (G-38), and takes no new connections when it is gone", async () => {
     for (let round = 0; round < 2; round++) {
       await change("add");
       await soon(async () => expect(await weights(key)).toEqual(["1"]));
       expect(await answers(ip)).toEqual({ a: 1 });
+      await soon(async () => expect(await checked(ip)).toBe(200));
       await change("del");
       await soon(async () => expect(await weights(key)).not.toContain("1"));
+      await soon(async () => expect(await listening()).toBe(2));
     }
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { sumOf } from "../support/agent-process.ts";
 import { allAnswered, refused } from "../support/answers.ts";
-import { type PortSpec, serviceObject } from "../support/builders.ts";
+import { type PortSpec, type ServiceSpec, serviceObject } from "../support/builders.ts";
 import { seenFlows } from "../support/conntrack.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import type { Host } from "../support/netns.ts";
@@ -9,7 +9,7 @@ import { Cluster, type PodEndpoint } from "../support/nodes.ts";
 
 /**
  * UDP clients that send from one port all the time, so that their flow never ends, and what changes meanwhile. Pods a and
- * b serve on either node; d, on the first, only asks.
+ * c serve on the first node and b on the second; d, on the first, only asks.
  */
 let cluster: Cluster;
 /** Another one for each test. */
@@ -17,7 +17,7 @@ let fromPort = 12_345;
 
 beforeAll(async () => {
   cluster = await Cluster.create({
-    nodes: [{ pods: ["a", "d"] }, { pods: ["b"] }],
+    nodes: [{ pods: ["a", "c", "d"] }, { pods: ["b"] }],
     ports: ["udp:5353", "udp:5354", "udp:30999"],
   });
   await cluster.start();
@@ -32,9 +32,9 @@ beforeEach(() => {
 const DNS = { name: "dns", port: 53, protocol: "UDP" };
 
 /** Makes Service number n have this port, on these pods. */
-function put(n: number, port: PortSpec, pods: readonly PodEndpoint[], target = 5353): Promise<void> {
+function put(n: number, port: PortSpec, pods: readonly PodEndpoint[], target = 5353, said: ServiceSpec = {}) {
   return cluster.apply(`flows-${n}`, [
-    serviceObject(`shop/f${n}`, { ip: vips(n), ports: [port] }),
+    serviceObject(`shop/f${n}`, { ip: vips(n), ports: [port], ...said }),
     ...cluster.slices(`shop/f${n}`, pods, { ports: [{ name: "dns", port: target, protocol: "UDP" }] }),
   ]);
 }
@@ -75,6 +75,27 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
       expect(await ask(node(), vip(n), 53)).toEqual(all);
     }
   });
+
+  test.each(["Cluster", "Local"])(
+    "clients of a load balancer's address with policy %s follow, outside and in a pod",
+    async (external) => {
+      const n = base + (external === "Local" ? 9 : 10);
+      const loadBalancerIPs = [`172.16.1.${n}`, `fd00:172::1:${n}`];
+      const address = ip({ ip: loadBalancerIPs[0] ?? "", ip6: loadBalancerIPs[1] ?? "" });
+      const onPods = (...pods: readonly string[]) => put(n, DNS, pods, 5353, { loadBalancerIPs, external });
+      await cluster.route(address, cluster.node(1));
+      for (const pod of ["a", "c", "a"]) {
+        await onPods(pod);
+        for (const client of [outside(), "d"])
+          expect(await ask(client, address, 53)).toEqual(allAnswered({ [pod]: 2 }));
+      }
+      // Of another node: under the policy Local for the clients of this one alone.
+      await onPods("b");
+      expect(await ask("d", address, 53)).toEqual(allAnswered({ b: 2 }));
+      await onPods("c");
+      for (const client of [outside(), "d"]) expect(await ask(client, address, 53)).toEqual(allAnswered({ c: 2 }));
+    },
+  );
 
   test("without endpoints a client is refused, and answered as soon as there is one that is ready (G-72)", async () => {
     const n = base + 3;
