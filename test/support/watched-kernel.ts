@@ -149,8 +149,10 @@ export class WatchedKernel implements Kernel {
       }
       case "forget-flows": {
         const reals = this.#kernel.servers().get(operation.to)?.reals ?? new Map<RealServerKey, unknown>();
-        const forgets = [...reals.keys()].some((key) => !operation.keep.has(key));
-        mustNot("forgets the flows of a real server that stands", forgets);
+        // What others added since the last look is unknown, and will be deleted.
+        const wanted = this.#options.desired().server(operation.to)?.reals;
+        const forgets = [...reals.keys()].some((key) => wanted?.has(key) === true && !operation.keep.has(key));
+        mustNot("forgets the flows of a wanted real server that stands", forgets);
         break;
       }
       case "update-virtual-server":
