@@ -51,7 +51,7 @@ export class IpvsClient {
   readonly #dumps: NetlinkSocket;
   readonly #tablePath: string;
   #family: number | undefined;
-  /** How many virtual servers there were when all were listed last. */
+  /** How many virtual servers there are, as far as we know: listed once, and counted since. */
   #total = Number.POSITIVE_INFINITY;
 
   constructor(options: IpvsClientOptions) {
@@ -76,9 +76,15 @@ export class IpvsClient {
   /** In order, one answer each. */
   async apply(operations: readonly ServerOperation[]): Promise<readonly Answer[]> {
     const family = await this.#familyNumber();
-    return this.#commands.request("change virtual servers", operations, (writer, operation) =>
+    const answers = await this.#commands.request("change virtual servers", operations, (writer, operation) =>
       encodeServerOperation(writer, family, operation),
     );
+    operations.forEach(({ kind }, index) => {
+      if (answers[index]?.ok !== true) return;
+      if (kind === "add-virtual-server") this.#total++;
+      else if (kind === "delete-virtual-server") this.#total--;
+    });
+    return answers;
   }
 
   /** All virtual servers with their real servers, and how many others there are that no key can name. */

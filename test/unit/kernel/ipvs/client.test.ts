@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { IpvsClient } from "../../../../src/kernel/ipvs/client.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
-import { parseAddress } from "../../../../src/model/address.ts";
-import { type VirtualServerKey, virtualServerKey } from "../../../../src/model/ipvs.ts";
+import { type IPAddress, parseAddress } from "../../../../src/model/address.ts";
+import { type Scheduler, type VirtualServerKey, virtualServer, virtualServerKey } from "../../../../src/model/ipvs.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
 
@@ -58,15 +58,17 @@ const replies = (it: naive.NaiveMessage): readonly naive.Bytes[] => {
   const named = ADDRESSES.filter((address) => hasBytes(it.body, attribute(3, naive.ipv4(address))));
   if (it.body[0] === 8) return [...named.map(() => reply(dest("10.9.9.9", FROM_DUMP))), naive.done(it)];
   if (isDump) return [...ADDRESSES.map((address) => reply(service(address))), reply(STRANGE), naive.done(it)];
+  if (it.body[0] === 1) return accepting([it]);
   if (named.length === 0) return [naive.verdict(it, 3)];
   return [...named.map((address) => reply(service(address))), ...accepting([it])];
 };
 
-const key = (address: string): VirtualServerKey => {
-  const parsed = parseAddress(address);
-  if (parsed === undefined) throw new Error(address);
-  return virtualServerKey("TCP", parsed, 80);
+const at = (text: string): IPAddress => {
+  const address = parseAddress(text);
+  if (address === undefined) throw new Error(text);
+  return address;
 };
+const key = (address: string): VirtualServerKey => virtualServerKey("TCP", at(address), 80);
 
 let folder: string;
 beforeEach(async () => {
@@ -131,6 +133,15 @@ test("once their number is known, many are read from the table, and only those a
   expect([...(await client.connections(keys)).keys()]).toEqual(["TCP/10.0.0.2:80"]);
   expect(weights(await client.some(keys))).toEqual([["TCP/10.0.0.2:80", FROM_TABLE]]);
   expect(peer.sent.flat().filter(({ body }) => body[0] === 8).length).toBe(before);
+});
+
+test("one among many that were added since is not looked for in the table", async () => {
+  const { client } = await setUp(row("10.0.0.1"));
+  await client.all();
+  const options = { scheduler: "rr" as Scheduler };
+  const added = Array.from({ length: 20 }, (_, index) => virtualServer("TCP", at(`10.1.0.${index}`), 80, options));
+  await client.apply(added.map((server) => ({ kind: "add-virtual-server", server })));
+  expect(weights(await client.some(new Set([key("10.0.0.1")])))).toEqual([["TCP/10.0.0.1:80", FROM_DUMP]]);
 });
 
 test("without the module ip_vs the error says what to do", async () => {
