@@ -131,8 +131,8 @@ export class Reflector<Name extends string, Value> {
     const stream = { openedAtMs: this.#parts.clock.now(), events: this.#events, bookmarks: this.#bookmarks };
     const lifetimeMs = seconds * 1000;
     const allow = () => {
-      if (this.#isListing()) dog.allow(LIST_SILENCE_MS, { kind: "stalled" });
-      else dog.allow(stream.openedAtMs + lifetimeMs + OVERDUE_MS - this.#parts.clock.now(), { kind: "overdue" });
+      if (this.#isListing()) dog.allowUntil(this.#lastContactAtMs + LIST_SILENCE_MS, { kind: "stalled" });
+      else dog.allowUntil(stream.openedAtMs + lifetimeMs + OVERDUE_MS, { kind: "overdue" });
     };
     allow();
     const lines = new LineSplitter();
@@ -164,12 +164,12 @@ export class Reflector<Name extends string, Value> {
       case "delete":
         this.#inventory[event.kind](event.object);
         this.#events++;
-        this.#lastEventAtMs = this.#parts.clock.now();
+        this.#lastEventAtMs = this.#lastContactAtMs;
         if (!this.#isListing()) this.#version = event.object.resourceVersion;
         return undefined;
       case "bookmark":
         this.#bookmarks++;
-        this.#lastBookmarkAtMs = this.#parts.clock.now();
+        this.#lastBookmarkAtMs = this.#lastContactAtMs;
         if (!this.#isListing()) this.#version = event.resourceVersion;
         else if (event.endOfList) this.#completeList(event.resourceVersion);
         return undefined;
@@ -189,14 +189,14 @@ export class Reflector<Name extends string, Value> {
       if (!begun) this.#inventory.beginList();
       begun = true;
       const stalled: Ending = { kind: "stalled" };
-      dog.allow(LIST_SILENCE_MS, stalled);
+      dog.allowUntil(this.#lastContactAtMs + LIST_SILENCE_MS, stalled);
       const page = await readPage(
         response.body,
         dog.signal,
         (object) => this.#inventory.upsert(object),
         (bytes) => {
           this.#touch(bytes);
-          dog.allow(LIST_SILENCE_MS, stalled);
+          dog.allowUntil(this.#lastContactAtMs + LIST_SILENCE_MS, stalled);
         },
       );
       if (page.kind === "cut") return dog.expired ?? lost(page.error);

@@ -17,7 +17,7 @@ export class Watchdog<Reason> {
     this.#reason = reason;
     if (parent.aborted) this.#controller.abort();
     parent.addEventListener("abort", () => this.#controller.abort(), { signal: this.#controller.signal });
-    this.allow(ms, reason);
+    this.allowUntil(clock.now() + ms, reason);
     void this.#guard();
   }
 
@@ -30,9 +30,9 @@ export class Watchdog<Reason> {
     return this.#expired;
   }
 
-  /** From now on `ms` are left. Never less than was left before: the watchdog sleeps until then. */
-  allow(ms: number, reason: Reason): void {
-    this.#deadlineMs = Math.max(this.#deadlineMs, this.#clock.now() + ms);
+  /** Moves the end, never to an earlier time: the watchdog sleeps until then. */
+  allowUntil(deadlineMs: number, reason: Reason): void {
+    this.#deadlineMs = Math.max(this.#deadlineMs, deadlineMs);
     this.#reason = reason;
   }
 
