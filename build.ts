@@ -1,4 +1,5 @@
 import { chmod, copyFile, mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 
 /** The platforms whose native netlink binding ships beside the bundle. */
@@ -52,6 +53,9 @@ const httpRequired: Plugin = {
 
 const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"));
 
+/** With what Node runs the agent: its first line says so, so that it holds wherever it is started from. */
+export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=2"];
+
 /** How a program becomes the one file that ships, or is measured in its place. */
 export function bundling(entry: string, outfile: string): BuildOptions {
   return {
@@ -81,13 +85,20 @@ export function bundling(entry: string, outfile: string): BuildOptions {
   };
 }
 
-async function main(): Promise<void> {
-  await rm("dist", { recursive: true, force: true });
-  await mkdir("dist");
-  await build(bundling("src/main.ts", "dist/kube-ipvs.mjs"));
-  await chmod("dist/kube-ipvs.mjs", 0o755);
+/** Makes the agent, the bundle and what must lie beside it, in a folder that is there. */
+export async function buildAgent(folder: string): Promise<void> {
+  const outfile = join(folder, "kube-ipvs.mjs");
+  await build(bundling("src/main.ts", outfile));
+  await chmod(outfile, 0o755);
   for (const platform of PLATFORMS)
-    await copyFile(`node_modules/netlink/prebuilds/${platform}/node.napi.node`, `dist/netlink.${platform}.node`);
+    await copyFile(
+      `node_modules/netlink/prebuilds/${platform}/node.napi.node`,
+      join(folder, `netlink.${platform}.node`),
+    );
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  await rm("dist", { recursive: true, force: true });
+  await mkdir("dist");
+  await buildAgent("dist");
+}

@@ -3,11 +3,12 @@
  * process of its own: our watch layer with its table, and client-node's informers, each as a bundle in a process of its
  * own with the same flags. Prints a table and writes it, with the figures as JSON, to bench/results/.
  *
- *   node bench/watch.ts [SERVICESxENDPOINTS,...]
+ *   node bench/watch.ts [SERVICESxENDPOINTS,... [FLAG OF NODE...]]
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
+import { NODE_FLAGS } from "../build.ts";
 import { type ClusterSize, serveCluster } from "./api/cluster-process.ts";
 import { median, short } from "./statistics.ts";
 import { bundleLikeAgent, bundleWhole } from "./watch/bundle.ts";
@@ -16,8 +17,8 @@ import { writeResults } from "./write-results.ts";
 
 const SIZES = (process.argv[2] ?? "10000x15,50000x10").split(",").map(sizeOf);
 const ROUNDS = 3;
-/** As the agent is started. */
-const FLAGS = ["--max-semi-space-size=2"];
+/** As the agent is started, or others. */
+const FLAGS = process.argv.length > 3 ? process.argv.slice(3) : NODE_FLAGS;
 const SUBJECTS = {
   table: { title: "watch layer and table", bundle: bundleLikeAgent },
   informer: { title: "client-node informers", bundle: bundleWhole },

@@ -17,8 +17,7 @@ const MICROS = 1000;
 const MIB = 1 << 20;
 
 /**
- * Watches the process it runs in. A timer of 1 ms notes how late it comes: that much the event loop was kept from its
- * work, be it by our code or because other processes had the CPU; the second never counts in the CPU time.
+ * Watches the process it runs in. A timer notes how late it comes: that much the event loop was kept from its work, be it by our code or because other processes had the CPU; the second never counts in the CPU time.
  */
 export class Probe {
   #longestBlockMs = 0;
@@ -27,8 +26,9 @@ export class Probe {
   #tickedAtCpuMs = threadCpuMs();
   #cpuFrom: NodeJS.CpuUsage = { user: 0, system: 0 };
 
-  start(): void {
-    setInterval(() => this.#tick(), 1).unref();
+  /** Where system calls are slow a timer of 1 ms would be part of the cost. */
+  start(everyMs: number): void {
+    setInterval(() => this.#tick(), everyMs).unref();
   }
 
   /** Counts CPU and blocks from here on; before, CPU counts from the start of the process. */

@@ -23,7 +23,7 @@ export async function runSubject(
 ): Promise<void> {
   const probe = new Probe();
   const { promise: completed, resolve } = Promise.withResolvers<void>();
-  probe.start();
+  probe.start(1);
   const before = probe.sample();
   probe.reset();
   const startedAtMs = performance.now();

@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildAgent } from "../../build.ts";
+import { testKubeconfig } from "../api/kubeconfig.ts";
+import type { Question } from "./agent-probe.ts";
+import { bundleLikeAgent } from "./bundle.ts";
+import type { Sample } from "./probe.ts";
+
+const FLAGS = ["--conntrack-max-per-core=0", "--metrics-bind-address=", "--healthz-bind-address="];
+
+export interface MeasuredAgentOptions {
+  /** Of the API server. */
+  readonly url: string;
+  readonly nodeName: string;
+  /** Of the agent. */
+  readonly flags: readonly string[];
+}
+
+/** The agent as it ships, as a process on this machine; disposing of it ends it. */
+export class MeasuredAgent implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  #log = "";
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#log += text;
+    });
+  }
+
+  /** Starts it with these flags of Node. The bundles are made anew, in the folder. */
+  static async start(
+    folder: string,
+    nodeFlags: readonly string[],
+    { url, nodeName, flags }: MeasuredAgentOptions,
+  ): Promise<MeasuredAgent> {
+    await buildAgent(folder);
+    const probe = await bundleLikeAgent(join(import.meta.dirname, "agent-probe.ts"), folder);
+    const kubeconfig = join(folder, "kubeconfig");
+    writeFileSync(kubeconfig, testKubeconfig(url));
+    const program = [...nodeFlags, "--import", probe, join(folder, "kube-ipvs.mjs"), "run"];
+    const child = spawn(
+      process.execPath,
+      [...program, ...FLAGS, ...flags, `--kubeconfig=${kubeconfig}`, `--hostname-override=${nodeName}`],
+      { stdio: ["ignore", "pipe", "inherit", "ipc"] },
+    );
+    return new MeasuredAgent(child);
+  }
+
+  /** Resolves when it has logged this; rejects with its log when it ends before. */
+  logged(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (this.#log.includes(text)) resolve();
+      };
+      this.#child.stdout?.on("data", look);
+      this.#child.once("close", () => reject(new Error(`the agent ended without saying "${text}": ${this.#log}`)));
+      look();
+    });
+  }
+
+  /** Lets its CPU and blocks count from here. */
+  reset(): void {
+    this.#ask("reset");
+  }
+
+  async sample(): Promise<Sample> {
+    const answer = once(this.#child, "message");
+    this.#ask("sample");
+    const [sample] = await answer;
+    return sample;
+  }
+
+  #ask(question: Question): void {
+    this.#child.send(question);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGTERM");
+    await exited;
+  }
+}
