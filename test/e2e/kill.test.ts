@@ -65,7 +65,8 @@ async function held(): Promise<readonly string[]> {
 
 async function planned(state: State): Promise<readonly string[]> {
   await manifests.put("cluster.json", cluster(state));
-  const { out } = await kubeIpvs(node, "plan", ...flagsFor(node, manifests));
+  const addresses = [node.node, node.gateway].flatMap(({ ip, ip6 }) => [ip, ip6]);
+  const { out } = await kubeIpvs(node, "plan", ...flagsFor(node, manifests), "--node-ip", addresses.join());
   return plannedLines(out).toSorted();
 }
 
