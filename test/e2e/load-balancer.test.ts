@@ -14,7 +14,7 @@ let cluster: Cluster;
 beforeAll(async () => {
   cluster = await Cluster.create({
     nodes: [{ pods: ["a", "b"] }, { pods: ["c"] }, { pods: ["d"] }],
-    ports: ["tcp:8080", "udp:8080"],
+    ports: ["tcp:8080", "udp:8080", "sctp:8080"],
   });
   await cluster.start();
 });
@@ -23,11 +23,14 @@ afterAll(() => cluster?.[Symbol.asyncDispose]());
 
 const TCP = { name: "tcp", port: 80 };
 const UDP = { name: "udp", port: 80, protocol: "UDP" };
+const SCTP = { name: "sctp", port: 80, protocol: "SCTP" };
+const PORTS = [TCP, UDP, SCTP];
 const TARGETS = [
   { name: "tcp", port: 8080 },
   { name: "udp", port: 8080, protocol: "UDP" },
+  { name: "sctp", port: 8080, protocol: "SCTP" },
 ];
-const PROTOCOLS = ["tcp", "udp"] as const;
+const PROTOCOLS = ["tcp", "udp", "sctp"] as const;
 const BRIEFLY = { timeoutSeconds: 0.5 };
 
 /** The addresses that load balancer number n has for a Service. */
@@ -45,7 +48,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
         ip: vips(n),
         type: "LoadBalancer",
         loadBalancerIPs: ingress(n),
-        ports: [TCP, UDP],
+        ports: PORTS,
         ...said,
       }),
       ...cluster.slices(`shop/s${n}`, endpoints, { ports: TARGETS }),
@@ -54,12 +57,12 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   const via = (number: number, n: number) => cluster.route(balanced(n), cluster.node(number));
   const ask = (from: string | Host, to: string, port = 80, count = 2) =>
     Promise.all(PROTOCOLS.map((protocol) => cluster.client(from).request(protocol, to, port, count, BRIEFLY)));
-  const both = (expected: unknown) => [expected, expected];
+  const all = (expected: unknown) => PROTOCOLS.map(() => expected);
 
   test("a Service changes from ClusterIP to NodePort to LoadBalancer, changes its ports, and back", async () => {
     const plain = { type: "ClusterIP", loadBalancerIPs: [] };
     const nodePorts = (nodePort: number, port = 80) => ({
-      ports: [TCP, UDP].map((one) => ({ ...one, port, nodePort })),
+      ports: PORTS.map((one) => ({ ...one, port, nodePort })),
     });
     const steps: readonly [
       ServiceSpec,
@@ -117,16 +120,15 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     await cluster.route(vip(1), cluster.node(2));
     for (const [said, alive, dead] of steps) {
       await put(1, said, ["a", "c"]);
-      for (const [to, port] of alive)
-        expect(await ask(outside(2), to, port)).toEqual(both(allAnswered({ a: 1, c: 1 })));
-      for (const [to, port] of dead) expect(await ask(outside(2), to, port)).toEqual(both(refused(2)));
+      for (const [to, port] of alive) expect(await ask(outside(2), to, port)).toEqual(all(allAnswered({ a: 1, c: 1 })));
+      for (const [to, port] of dead) expect(await ask(outside(2), to, port)).toEqual(all(refused(2)));
     }
   });
 
   test("an address of the policy Cluster answers everybody at every node, and masquerades", async () => {
     await put(2, {}, ["a", "c"]);
     for (const from of ["b", "c", "d", node(1), node(3)])
-      expect(await ask(from, balanced(2))).toEqual(both(allAnswered({ a: 1, c: 1 })));
+      expect(await ask(from, balanced(2))).toEqual(all(allAnswered({ a: 1, c: 1 })));
     for (const number of [1, 3]) {
       await via(number, 2);
       for (const { answers, clients } of await ask(outside(number), balanced(2))) {
@@ -144,29 +146,29 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
       [2, { c: 2 }],
     ] as const) {
       await via(number, 3);
-      expect(await ask(outside(number), balanced(3))).toEqual(both(allAnswered(answers, ip(outside(number)))));
+      expect(await ask(outside(number), balanced(3))).toEqual(all(allAnswered(answers, ip(outside(number)))));
     }
     await via(3, 3);
-    expect(await ask(outside(3), balanced(3), 80, 1)).toEqual(both(dropped(1)));
+    expect(await ask(outside(3), balanced(3), 80, 1)).toEqual(all(dropped(1)));
   });
 
   test("pods reach an address of the policy Local from any node, with their own addresses", async () => {
     await put(4, { external: "Local" }, ["a"]);
     for (const pod of ["b", "c", "d"])
-      expect(await ask(pod, balanced(4))).toEqual(both(allAnswered({ a: 2 }, ip(cluster.pod(pod)))));
+      expect(await ask(pod, balanced(4))).toEqual(all(allAnswered({ a: 2 }, ip(cluster.pod(pod)))));
     for (const number of [1, 2])
       expect(await ask(node(number), balanced(4))).toEqual(
-        both(allAnswered({ a: 2 }, ip(cluster.addressTowards("a", cluster.node(number))))),
+        all(allAnswered({ a: 2 }, ip(cluster.addressTowards("a", cluster.node(number))))),
       );
   });
 
   test("an address works without NodePorts, and one that is added later works too", async () => {
     await via(1, 5);
     await put(5, {}, ["a"]);
-    expect(await ask(outside(1), balanced(5))).toEqual(both(allAnswered({ a: 2 })));
-    await put(5, { ports: [TCP, UDP].map((port) => ({ ...port, nodePort: 30_005 })) }, ["a"]);
-    expect(await ask(outside(1), ip(node(2)), 30_005)).toEqual(both(allAnswered({ a: 2 })));
-    expect(await ask(outside(1), balanced(5))).toEqual(both(allAnswered({ a: 2 })));
+    expect(await ask(outside(1), balanced(5))).toEqual(all(allAnswered({ a: 2 })));
+    await put(5, { ports: PORTS.map((port) => ({ ...port, nodePort: 30_005 })) }, ["a"]);
+    expect(await ask(outside(1), ip(node(2)), 30_005)).toEqual(all(allAnswered({ a: 2 })));
+    expect(await ask(outside(1), balanced(5))).toEqual(all(allAnswered({ a: 2 })));
   });
 
   test.each(["Cluster", "Local"])(
@@ -206,30 +208,40 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     }
   });
 
+  test("a UDP client that sends from one port follows when its pod is replaced, on its node or another", async () => {
+    await via(1, 11);
+    for (const [index, pod] of ["a", "b", "c"].entries()) {
+      await put(11, {}, [pod]);
+      const own = { ...BRIEFLY, fromPort: 12_345 };
+      const asked = await cluster.client(outside(1)).udp(balanced(11), 80, 2, own);
+      expect({ index, asked }).toEqual({ index, asked: allAnswered({ [pod]: 2 }) });
+    }
+  });
+
   test("an externalIP that no node has answers pods, nodes and outside", async () => {
     const externalIPs = ["203.0.113.250", "2001:db8::cb00:71fa"];
     const address = externalIPs[family === "IPv4" ? 0 : 1] ?? "";
     await put(8, { type: "ClusterIP", loadBalancerIPs: [], externalIPs }, ["a", "c"]);
     await cluster.route(address, cluster.node(3));
     for (const from of ["b", "d", node(1), outside(3)])
-      expect(await ask(from, address)).toEqual(both(allAnswered({ a: 1, c: 1 })));
+      expect(await ask(from, address)).toEqual(all(allAnswered({ a: 1, c: 1 })));
     await put(8, { type: "ClusterIP", loadBalancerIPs: [], externalIPs, external: "Local" }, ["a", "c"]);
-    expect(await ask(outside(3), address, 80, 1)).toEqual(both(dropped(1)));
+    expect(await ask(outside(3), address, 80, 1)).toEqual(all(dropped(1)));
     await cluster.route(address, cluster.node(2));
-    expect(await ask(outside(2), address)).toEqual(both(allAnswered({ c: 2 }, ip(outside(2)))));
+    expect(await ask(outside(2), address)).toEqual(all(allAnswered({ c: 2 }, ip(outside(2)))));
   });
 
-  test("one port number with two protocols of a load balancer serves both at the ClusterIP", async () => {
+  test("one port number with several protocols of a load balancer serves all at the ClusterIP", async () => {
     await put(9, { loadBalancerIPs: [] }, ["a", "c"]);
-    for (const from of ["b", node(2)]) expect(await ask(from, vip(9))).toEqual(both(allAnswered({ a: 1, c: 1 })));
+    for (const from of ["b", node(2)]) expect(await ask(from, vip(9))).toEqual(all(allAnswered({ a: 1, c: 1 })));
   });
 
   test("a ClusterIP of another range works, with its NodePort", async () => {
     const addresses = ["203.0.113.10", "2001:db8:113::10"];
-    const ports = [TCP, UDP].map((port) => ({ ...port, nodePort: 30_010 }));
+    const ports = PORTS.map((port) => ({ ...port, nodePort: 30_010 }));
     await put(10, { ip: addresses, type: "NodePort", loadBalancerIPs: [], ports }, ["a", "c"]);
     const address = addresses[family === "IPv4" ? 0 : 1] ?? "";
-    for (const from of ["b", "d", node(2)]) expect(await ask(from, address)).toEqual(both(allAnswered({ a: 1, c: 1 })));
-    expect(await ask(outside(3), ip(node(3)), 30_010)).toEqual(both(allAnswered({ a: 1, c: 1 })));
+    for (const from of ["b", "d", node(2)]) expect(await ask(from, address)).toEqual(all(allAnswered({ a: 1, c: 1 })));
+    expect(await ask(outside(3), ip(node(3)), 30_010)).toEqual(all(allAnswered({ a: 1, c: 1 })));
   });
 });

@@ -226,3 +226,34 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     );
   });
 });
+
+test.each<[string, readonly string[], readonly string[]]>([
+  ["IPv4 alone", ["10.96.1.1"], ["fd00:96::1:1"]],
+  ["IPv6 alone", ["fd00:96::1:2"], ["10.96.1.2"]],
+  ["IPv4 and IPv6", ["10.96.1.3", "fd00:96::1:3"], []],
+  ["IPv6 and IPv4", ["fd00:96::1:4", "10.96.1.4"], []],
+])("a Service of %s answers at its addresses and no others", async (name, addresses, others) => {
+  const service = `shop/${name.toLowerCase().replaceAll(" ", "-")}`;
+  await cluster.apply("families", [
+    serviceObject(service, { ip: addresses, ports: [{ ...TCP, nodePort: 30_020 }] }),
+    ...cluster.slices(service, ["a", "c"], { ports: [TCP_TARGET] }),
+  ]);
+  for (const address of addresses)
+    expect(await cluster.client("d").tcp(address, 80, 2)).toEqual(allAnswered({ a: 1, c: 1 }));
+  for (const address of others)
+    expect((await cluster.client("d").tcp(address, 80, 1, { timeoutSeconds: 0.5 })).answers).toEqual({});
+  const { node, outside } = cluster.node(2);
+  for (const [, { ip }] of FAMILY_CASES) {
+    const hasFamily = addresses.some((address) => address.includes(":") === ip(node).includes(":"));
+    const expected = hasFamily ? allAnswered({ a: 1, c: 1 }) : refused(2);
+    expect(await cluster.client(outside).tcp(ip(node), 30_020, 2)).toEqual(expected);
+  }
+});
+
+test("from pod to pod nothing is masqueraded, on one node or from one to another", async () => {
+  for (const [, { ip }] of FAMILY_CASES)
+    for (const to of ["a", "c"])
+      expect(await cluster.client("b").tcp(ip(cluster.pod(to)), 8080, 2)).toEqual(
+        allAnswered({ [to]: 2 }, ip(cluster.pod("b"))),
+      );
+});

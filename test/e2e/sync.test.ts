@@ -249,4 +249,24 @@ describe("what others do", () => {
     });
     await eventually(async () => expect(await ruleLines()).toEqual(before));
   });
+
+  test("all our chains are removed: the next look brings them back, and NodePorts are masqueraded again", async () => {
+    await manifests.put("front.json", [
+      serviceObject("shop/front", { ip: "10.96.1.9", ports: [{ port: 80, nodePort: 30_019 }] }),
+      sliceObject("shop/front-1", { endpoints: [node.pod("a").ip] }),
+    ]);
+    const seenAs = async () => Object.keys((await node.client(node.outside).tcp(node.node.ip, 30_019, 2)).clients);
+    await eventually(async () => expect(await seenAs()).toEqual([node.gateway.ip]));
+    const before = await ruleLines();
+    await agent.whilePaused(async () => {
+      const without = ["nat", "filter", "mangle"].flatMap((table) =>
+        ["iptables", "ip6tables"].map((tool) => `${tool}-save -t ${table} | grep -v KUBE | ${tool}-restore`),
+      );
+      await node.prints(without.join("\n"));
+      expect(await ruleLines()).toEqual([]);
+      expect(await seenAs()).toEqual([node.outside.ip]);
+    });
+    await eventually(async () => expect(await ruleLines()).toEqual(before));
+    expect(await seenAs()).toEqual([node.gateway.ip]);
+  });
 });

@@ -25,6 +25,9 @@ type EndpointState = Exclude<EndpointSpec, string>;
 /** A pod as an endpoint: by its name ready, or with more said. The name of a node is for a pod of the node's network. */
 export type PodEndpoint = string | ({ readonly pod: string } & Omit<EndpointState, "ip" | "node">);
 
+/** Looking at what nobody meddles with takes several agents on one CPU seconds, in which changes wait. */
+const CALM = ["--ipvs-sync-period", "10m"];
+
 export type SliceMore = Pick<SliceSpec, "service" | "ports" | "labels">;
 type Objects = readonly Record<string, unknown>[];
 
@@ -52,7 +55,7 @@ export class Cluster implements AsyncDisposable {
     parts: { readonly outside: Namespace; readonly nodes: readonly TestNode[]; readonly manifests: ManifestFolder },
   ) {
     this.#specs = specs;
-    this.#flags = flags;
+    this.#flags = [...CALM, ...flags];
     this.#outside = parts.outside;
     this.nodes = parts.nodes;
     this.#manifests = parts.manifests;
