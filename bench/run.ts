@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
+import { NODE_FLAGS } from "../build.ts";
 import { type Distribution, distribution, short } from "./statistics.ts";
 
 const SIZES = (process.argv[2] ?? "100,1000,10000").split(",").map(Number);
@@ -47,7 +48,7 @@ function measure(services: number): Result {
   const folder = mkdtempSync(join(tmpdir(), "kube-ipvs-bench-"));
   try {
     const program = join(import.meta.dirname, "real-kernel.ts");
-    const options = ["--expose-gc", "--max-semi-space-size=4"];
+    const options = ["--expose-gc", ...NODE_FLAGS];
     const ask = [...options, program, `${services}`, `${ENDPOINTS}`];
     const ours = JSON.parse(lastLine(inFreshNamespace(process.execPath, ...ask)));
     // Another run for the recording: what it writes would count as ours.

@@ -1,4 +1,5 @@
 /** Our watch layer and the table alone, before the API server of a kubeconfig: `node table-subject.mjs KUBECONFIG`. */
+import { tuneHeap } from "../../src/heap.ts";
 import { ServiceTable } from "../../src/services/service-table.ts";
 import { systemClock } from "../../src/system-clock.ts";
 import { watchApiServer } from "../../src/watch/api-source.ts";
@@ -6,6 +7,7 @@ import { EventWriter } from "../../src/watch/events/event-writer.ts";
 import { SILENT_LOGGER } from "../../test/support/api/silent-logger.ts";
 import { runSubject } from "./subject.ts";
 
+tuneHeap();
 await runSubject(async (kubeconfig, complete) => {
   const table = new ServiceTable();
   await watchApiServer(
