@@ -4,6 +4,7 @@ import { allAnswered } from "../support/answers.ts";
 import { serviceObject } from "../support/builders.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import { Cluster } from "../support/nodes.ts";
+import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
 
 /**
  * Every way to a Service in a cluster of two nodes: from pods, nodes, endpoints and outside, to ClusterIPs and NodePorts,
@@ -11,7 +12,7 @@ import { Cluster } from "../support/nodes.ts";
  */
 let cluster: Cluster;
 
-const PROTOCOLS = ["tcp", "udp", "sctp"] as const;
+const PROTOCOLS = (["tcp", "udp", "sctp"] as const).filter((protocol) => protocol !== "sctp" || loadSCTP());
 const PORTS = [
   { name: "tcp", port: 80 },
   { name: "udp", port: 80, protocol: "UDP" },
@@ -38,7 +39,7 @@ function service(n: number, pods: readonly string[], affinity: { readonly affini
 beforeAll(async () => {
   cluster = await Cluster.create({
     nodes: [{ pods: ["a", "b"] }, { pods: ["c", "d"] }],
-    ports: ["tcp:8080", "udp:8080", "sctp:8080"],
+    ports: PROTOCOLS.map((protocol) => `${protocol}:8080`),
   });
   await Promise.all(cluster.nodes.map((node) => node.serve(node.node, node.name)));
   await cluster.start();
@@ -49,7 +50,10 @@ beforeAll(async () => {
   ]);
 });
 
-afterAll(() => cluster?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+  unloadSCTP();
+});
 
 describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const node = (number: number) => cluster.node(number).node;

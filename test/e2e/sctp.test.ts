@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentProcess, ManifestFolder } from "../support/agent-process.ts";
 import { type ServiceSpec, serviceObject, sliceObject } from "../support/builders.ts";
 import type { Answers } from "../support/client.ts";
 import { type Host, TestNode } from "../support/netns.ts";
+import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
 
 /**
  * Associations through Services, from outside, from a pod that serves nothing (c) and from the node. Of pod b the slices
@@ -12,17 +12,6 @@ import { type Host, TestNode } from "../support/netns.ts";
 let node: TestNode;
 let manifests: ManifestFolder;
 let agent: AgentProcess;
-
-/** Some kernels have no SCTP to be loaded. */
-function loadSCTP(): boolean {
-  try {
-    // In a guest the modules are elsewhere.
-    execFileSync("sh", ["-c", "modprobe -d /run/modules sctp 2>/dev/null || modprobe sctp"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const FAMILIES = [
   ["IPv4", ({ ip }: Host) => ip, "10.96.0.", "203.0.113.", "10.244.1.1"],
@@ -60,7 +49,7 @@ describe.runIf(loadSCTP())("SCTP", () => {
     await agent?.[Symbol.asyncDispose]();
     await node?.[Symbol.asyncDispose]();
     await manifests?.[Symbol.asyncDispose]();
-    execFileSync("sh", ["-c", "rmmod sctp || true"], { stdio: "ignore" });
+    unloadSCTP();
   });
 
   const seen = ({ answers, clients, errors }: Answers) => ({

@@ -5,6 +5,7 @@ import type { Answers } from "../support/client.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import type { Host } from "../support/netns.ts";
 import { Cluster, type PodEndpoint } from "../support/nodes.ts";
+import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
 
 /**
  * internalTrafficPolicy and externalTrafficPolicy, as the clients of three nodes see them: pods a and b are on the first,
@@ -15,18 +16,23 @@ let cluster: Cluster;
 beforeAll(async () => {
   cluster = await Cluster.create({
     nodes: [{ pods: ["a", "b"] }, { pods: ["c"] }, { pods: ["d"] }],
-    ports: ["tcp:8080", "udp:8080", "sctp:8080"],
+    ports: PROTOCOLS.map((protocol) => `${protocol}:8080`),
   });
   await Promise.all(cluster.nodes.map((node) => node.serve(node.node, node.name)));
   await cluster.start();
 });
 
-afterAll(() => cluster?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+  unloadSCTP();
+});
 
 const LEAVING = { ready: false, serving: true, terminating: true };
 const BRIEFLY = { timeoutSeconds: 0.5 };
 type Protocol = "tcp" | "udp" | "sctp";
-const PROTOCOLS: readonly Protocol[] = ["tcp", "udp", "sctp"];
+const PROTOCOLS: readonly Protocol[] = (["tcp", "udp", "sctp"] as const).filter(
+  (protocol) => protocol !== "sctp" || loadSCTP(),
+);
 
 describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const node = (number: number) => cluster.node(number).node;
