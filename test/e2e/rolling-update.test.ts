@@ -85,7 +85,6 @@ test("100 new connections a second through five rolling updates lose none, for b
   }
   const seen = await Promise.all(loops.map((client) => client.stop()));
   const seconds = (performance.now() - startedAtMs) / 1_000;
-  console.log(seconds, seen);
 
   for (const { errors, failures, answers } of seen) {
     expect({ errors, failures }).toEqual({ errors: {}, failures: [] });
