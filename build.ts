@@ -54,7 +54,7 @@ const httpRequired: Plugin = {
 const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"));
 
 /** With what Node runs the agent: its first line says so, so that it holds wherever it is started from. */
-export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=4"];
+export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=2"];
 
 /** How a program becomes the one file that ships, or is measured in its place. */
 export function bundling(entry: string, outfile: string): BuildOptions {

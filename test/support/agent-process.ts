@@ -95,7 +95,7 @@ export class AgentProcess implements AsyncDisposable {
 
   /** Starts it from the bundle that ships. */
   static startBundle(node: TestNode, source: AgentSource, ...more: readonly string[]): AgentProcess {
-    return AgentProcess.#start(node, ["--max-semi-space-size=4", BUNDLE, "run", ...flagsFor(node, source), ...more]);
+    return AgentProcess.#start(node, ["--max-semi-space-size=2", BUNDLE, "run", ...flagsFor(node, source), ...more]);
   }
 
   /** The agent as this process, which was started on the node. */
