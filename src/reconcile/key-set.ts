@@ -37,10 +37,6 @@ export class KeySet implements Keys {
     }
   }
 
-  addAll(keys: Keys): void {
-    for (const name of namesOf(keys)) this.add(name);
-  }
-
   has(name: ObjectName): boolean {
     switch (name.kind) {
       case "server":

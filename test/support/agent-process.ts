@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
+import { NODE_FLAGS } from "../../build.ts";
 import type { HttpAnswer } from "./client.ts";
 import { ended, type Finished } from "./namespace.ts";
 import type { TestNode } from "./netns.ts";
@@ -95,7 +96,7 @@ export class AgentProcess implements AsyncDisposable {
 
   /** Starts it from the bundle that ships. */
   static startBundle(node: TestNode, source: AgentSource, ...more: readonly string[]): AgentProcess {
-    return AgentProcess.#start(node, ["--max-semi-space-size=2", BUNDLE, "run", ...flagsFor(node, source), ...more]);
+    return AgentProcess.#start(node, [...NODE_FLAGS, BUNDLE, "run", ...flagsFor(node, source), ...more]);
   }
 
   /** The agent as this process, which was started on the node. */
