@@ -41,16 +41,18 @@ export class DesiredState {
   replace(name: ServiceName, wants: Wants | undefined): KeyLists {
     const before = this.#wants.get(name) ?? NOTHING;
     const after = wants ?? NOTHING;
-    const concerned = new Set([name, ...this.#rivals(name, before), ...this.#rivals(name, after)]);
-    const held = Array.from(concerned, (one) => ({ name: one, entries: this.#entriesOf(one) }));
+    const rivals = this.#rivals(name, before, after);
+    const theirs = rivals.map((rival) => this.#entriesOf(rival));
+    const own = this.#entriesOf(name);
     const servers = this.#replaceServers(name, before.servers, after.servers);
     if (wants === undefined) this.#wants.delete(name);
     else this.#wants.set(name, wants);
-    const entries = held.map((one) => this.#entries.replace(one.entries, this.#entriesOf(one.name)));
+    const changed = this.#entries.replace(own, this.#entriesOf(name));
+    const others = rivals.flatMap((rival, at) => this.#entries.replace(theirs[at] ?? [], this.#entriesOf(rival)));
     return {
       servers,
       addresses: this.#addresses.replace(before.addresses, after.addresses),
-      entries: entries.length === 1 ? (entries[0] ?? []) : changedOnce(entries.flat()),
+      entries: others.length === 0 ? changed : changedOnce([...changed, ...others]),
     };
   }
 
@@ -120,18 +122,24 @@ export class DesiredState {
     };
   }
 
-  /** The others that want some of these virtual servers. */
-  #rivals(name: ServiceName, { servers }: Wants): readonly ServiceName[] {
-    if (servers.every(({ server: { key } }) => this.#isUncontested(key, name))) return NOBODY;
-    const claimants = servers.flatMap(({ server: { key } }) => {
-      const holder = this.#holders.get(key);
-      return this.#contested.get(key)?.map((claim) => claim.name) ?? (holder === undefined ? [] : [holder]);
-    });
-    return claimants.filter((claimant) => claimant !== name);
+  /** The others that want some of the virtual servers that the Service wanted or wants, each once. */
+  #rivals(name: ServiceName, before: Wants, after: Wants): readonly ServiceName[] {
+    if (this.#isAlone(name, before) && this.#isAlone(name, after)) return NOBODY;
+    const claimants = new Set<ServiceName>();
+    for (const { server } of [...before.servers, ...after.servers]) {
+      const holder = this.#holders.get(server.key);
+      if (holder !== undefined) claimants.add(holder);
+      for (const claim of this.#contested.get(server.key) ?? []) claimants.add(claim.name);
+    }
+    claimants.delete(name);
+    return [...claimants];
   }
 
-  #isUncontested(key: VirtualServerKey, name: ServiceName): boolean {
-    return (this.#holders.get(key) ?? name) === name && !this.#contested.has(key);
+  /** No other Service wants any of its virtual servers. */
+  #isAlone(name: ServiceName, { servers }: Wants): boolean {
+    return servers.every(
+      ({ server: { key } }) => (this.#holders.get(key) ?? name) === name && !this.#contested.has(key),
+    );
   }
 
   #entriesOf(name: ServiceName): readonly SetEntry[] {

@@ -1,4 +1,5 @@
 import { familyOf, type IPFamily } from "../model/address.ts";
+import { only } from "../model/only.ts";
 import { RealServers } from "../model/real-servers.ts";
 import type { Endpoint, PortKey, Service } from "../model/service.ts";
 import { type EndpointNeeds, selectEndpoints } from "../services/topology.ts";
@@ -14,6 +15,8 @@ export interface Choice {
 
 /** What one port of a Service may use in one family. */
 interface Usable {
+  readonly portKey: PortKey;
+  readonly family: IPFamily;
   readonly cluster: RealServers;
   readonly local: RealServers;
   readonly hasAny: boolean;
@@ -28,7 +31,7 @@ export class EndpointChoices {
   readonly #endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>;
   readonly #facts: NodeFacts;
   readonly #needs: EndpointNeeds;
-  readonly #known = new Map<string, Usable>();
+  readonly #known: Usable[] = [];
 
   constructor(service: Service, endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>, facts: NodeFacts) {
     this.#service = service;
@@ -65,15 +68,16 @@ export class EndpointChoices {
   }
 
   #usable(portKey: PortKey, family: IPFamily): Usable {
-    const memo = `${family} ${portKey}`;
-    const known = this.#known.get(memo) ?? this.#select(portKey, family);
-    this.#known.set(memo, known);
-    return known;
+    const known = this.#known.find((one) => one.portKey === portKey && one.family === family);
+    if (known !== undefined) return known;
+    const selected = this.#select(portKey, family);
+    this.#known.push(selected);
+    return selected;
   }
 
   #select(portKey: PortKey, family: IPFamily): Usable {
-    const endpoints = (this.#endpoints.get(portKey) ?? []).filter(({ address }) => familyOf(address) === family);
+    const endpoints = only(this.#endpoints.get(portKey) ?? [], ({ address }) => familyOf(address) === family);
     const { cluster = [], local = [], hasAny } = selectEndpoints(endpoints, this.#needs, this.#facts);
-    return { cluster: RealServers.of(cluster), local: RealServers.of(local), hasAny };
+    return { portKey, family, cluster: RealServers.of(cluster), local: RealServers.of(local), hasAny };
   }
 }

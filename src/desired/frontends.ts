@@ -8,6 +8,7 @@ import {
   isIPv6LinkLocal,
   isLoopback,
 } from "../model/address.ts";
+import { only } from "../model/only.ts";
 import type { PortKey, Protocol, Service, ServicePort } from "../model/service.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { allowedVips } from "./vip-guard.ts";
@@ -23,24 +24,34 @@ export interface Frontend {
 
 /** All frontends of a Service on this node, in the order of its ports and addresses. One refused here costs no other. */
 export function frontends(service: Service, facts: NodeFacts): readonly Frontend[] {
-  const served = (addresses: readonly IPAddress[]) =>
-    addresses.filter((address) => facts.families.includes(familyOf(address)));
-  const vips = (addresses: readonly IPAddress[]) => allowedVips(served(addresses), facts.reserved);
-  const clusterIPs = vips(service.clusterIPs);
-  const externalIPs = vips(service.externalIPs);
-  const loadBalancerIPs = vips(service.loadBalancerIPs);
-  const families = new Set(served(service.clusterIPs).map(familyOf));
-  const nodeIPs = facts.nodePortAddresses.filter((address) => families.has(familyOf(address)));
-  return service.ports.flatMap(({ key: portKey, protocol, port, nodePort }) => {
-    const of = (kind: Frontend["kind"], addresses: readonly IPAddress[], at: number) =>
-      addresses.map((address): Frontend => ({ kind, protocol, address, port: at, portKey }));
-    return [
-      ...of("cluster-ip", clusterIPs, port),
-      ...of("load-balancer", loadBalancerIPs, port),
-      ...of("external-ip", externalIPs, port),
-      ...of("node-port", nodePort === 0 ? [] : nodeIPs, nodePort),
-    ];
-  });
+  const clusterIPs = vips(service.clusterIPs, facts);
+  const externalIPs = vips(service.externalIPs, facts);
+  const loadBalancerIPs = vips(service.loadBalancerIPs, facts);
+  const nodeIPs = service.ports.some(({ nodePort }) => nodePort !== 0) ? nodeIPsFor(service, facts) : [];
+  const found: Frontend[] = [];
+  for (const { key: portKey, protocol, port, nodePort } of service.ports) {
+    for (const address of clusterIPs) found.push({ kind: "cluster-ip", protocol, address, port, portKey });
+    for (const address of loadBalancerIPs) found.push({ kind: "load-balancer", protocol, address, port, portKey });
+    for (const address of externalIPs) found.push({ kind: "external-ip", protocol, address, port, portKey });
+    if (nodePort === 0) continue;
+    for (const address of nodeIPs) found.push({ kind: "node-port", protocol, address, port: nodePort, portKey });
+  }
+  return found;
+}
+
+/** Those of the addresses that the Service may have here. */
+function vips(addresses: readonly IPAddress[], { families, reserved }: NodeFacts): readonly IPAddress[] {
+  if (addresses.length === 0) return addresses;
+  return allowedVips(
+    only(addresses, (address) => families.includes(familyOf(address))),
+    reserved,
+  );
+}
+
+/** A NodePort answers in the families of the Service. */
+function nodeIPsFor({ clusterIPs }: Service, { families, nodePortAddresses }: NodeFacts): readonly IPAddress[] {
+  const served = families.filter((family) => clusterIPs.some((address) => familyOf(address) === family));
+  return only(nodePortAddresses, (address) => served.includes(familyOf(address)));
 }
 
 /** Whether it is for clients outside the cluster, and so under the external traffic policy. */
@@ -51,7 +62,7 @@ export function isOutside({ kind }: Frontend): boolean {
 /** The ports of a Service that clients outside the cluster can reach. */
 export function exposedPorts({ ports, externalIPs, loadBalancerIPs }: Service): readonly ServicePort[] {
   if (externalIPs.length > 0 || loadBalancerIPs.length > 0) return ports;
-  return ports.filter(({ nodePort }) => nodePort !== 0);
+  return only(ports, ({ nodePort }) => nodePort !== 0);
 }
 
 /** How `--nodeport-addresses` chooses: networks, the node's own IPs, or (undefined) everything. */

@@ -11,8 +11,8 @@ export function heldEntries(
   { servers, entries }: Wants,
   holds: (key: VirtualServerKey) => boolean,
 ): readonly SetEntry[] {
+  if (servers.every(({ server }) => holds(server.key))) return entries;
   const lost = servers.filter(({ server }) => !holds(server.key));
-  if (lost.length === 0) return entries;
   const held = servers.filter(({ server }) => holds(server.key));
   return entries.filter((entry) => {
     if (!lost.some(({ server }) => speaksOf(entry, server))) return true;

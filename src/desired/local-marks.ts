@@ -9,6 +9,9 @@ interface Claimant {
   readonly home: number;
 }
 
+const NOBODY: readonly Claimant[] = [];
+const UNCHANGED: ReadonlySet<ServiceName> = new Set();
+
 /**
  * Which port of which Service has which mark of local traffic, as an index from 0. It follows from the names alone: a
  * port looks at places from the one its name hashes to, and takes the first that no port earlier by name has. So every
@@ -38,7 +41,8 @@ export class LocalMarks {
 
   /** From now on these ports of the Service want marks, and no others. Returns the other Services whose marks have changed. */
   replace(service: ServiceName, ports: readonly PortKey[]): ReadonlySet<ServiceName> {
-    const before = this.#claimants.get(service) ?? [];
+    const before = this.#claimants.get(service) ?? NOBODY;
+    if (before.length === 0 && ports.length === 0) return UNCHANGED;
     const after = ports.map((port) => before.find((one) => one.port === port) ?? this.#claimant(service, port));
     const changed = new Set<ServiceName>();
     for (const claimant of before) if (!after.includes(claimant)) this.#remove(claimant, changed);

@@ -22,7 +22,9 @@ export class StartOrder {
 
   /** Lets a Service wait, undefined when it is gone. One that waits already keeps its place. */
   add(name: ServiceName, service: Service | undefined): void {
-    if (!this.#lines.some((line) => line.has(name))) this.#lineOf(name, service).add(name);
+    const waits =
+      this.#unseen.has(name) || this.#others.has(name) || this.#names.has(name) || this.#kubernetes.has(name);
+    if (!waits) this.#lineOf(name, service).add(name);
   }
 
   /**

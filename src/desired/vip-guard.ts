@@ -1,4 +1,5 @@
 import { type Cidr, cidrContains, type IPAddress } from "../model/address.ts";
+import { only } from "../model/only.ts";
 import { type ClusterNode, KUBERNETES, type Rejection, type Service } from "../model/service.ts";
 import type { ServiceTable } from "../services/service-table.ts";
 import { specialPurpose } from "../services/special-address.ts";
@@ -49,8 +50,7 @@ export function vipFault(address: IPAddress, reserved: ReservedAddresses): strin
 
 /** The addresses that a Service may have here. */
 export function allowedVips(addresses: readonly IPAddress[], reserved: ReservedAddresses): readonly IPAddress[] {
-  const isAllowed = (address: IPAddress) => vipFault(address, reserved) === undefined;
-  return addresses.every(isAllowed) ? addresses : addresses.filter(isAllowed);
+  return only(addresses, (address) => vipFault(address, reserved) === undefined);
 }
 
 /** One for each address of the Service that it may not have here. */

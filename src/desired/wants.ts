@@ -1,5 +1,5 @@
 import type { ServerState } from "../kernel/kernel.ts";
-import { familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
+import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../model/ipset.ts";
 import { markedServer, virtualServer } from "../model/ipvs.ts";
 import type { Endpoint, PortKey, Protocol, Service, ServicePort } from "../model/service.ts";
@@ -55,10 +55,11 @@ export function wants(
     const { reals, drops } = choices.of(frontend);
     const { protocol, address, port, portKey } = frontend;
     const persistenceSeconds = service.affinitySeconds;
-    const options = { ...schedulingOf(service, protocol, facts), drainTimeoutMs, persistenceSeconds };
+    const { scheduler, flags } = schedulingOf(service, protocol, facts);
+    const options = { scheduler, flags, drainTimeoutMs, persistenceSeconds };
     servers.push({ server: virtualServer(protocol, address, port, options), reals, title: TITLES[frontend.kind] });
     const mark = isOutside(frontend) ? markOf(portKey) : undefined;
-    entries.push(...frontendEntries({ frontend, service, drops, mark }, facts));
+    for (const entry of frontendEntries({ frontend, service, drops, mark }, facts)) entries.push(entry);
   }
   for (const { family, protocol, portKey, mark } of markedPorts(found, markOf)) {
     const options = { ...hashedIfSticky(service, protocol, facts), drainTimeoutMs };
@@ -67,12 +68,10 @@ export function wants(
     entries.push(portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark));
   }
   const addresses = boundAddresses(found, facts);
-  const families = new Set(found.map(({ address }) => familyOf(address)));
-  entries.push(
-    ...addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address)),
-    ...loopBackEntries(service.ports, families, endpoints, facts),
-    ...healthCheckEntries(service, families),
-  );
+  for (const address of addresses) entries.push(addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address));
+  const isServed = (family: IPFamily) => found.some(({ address }) => familyOf(address) === family);
+  addLoopBackEntries(entries, service.ports, isServed, endpoints, facts);
+  addHealthCheckEntries(entries, service, isServed);
   return {
     servers: distinct(servers, ({ server }) => server.key),
     addresses,
@@ -82,49 +81,73 @@ export function wants(
 
 /** Of several with one key the first. */
 function distinct<Value, Key>(values: readonly Value[], keyOf: (value: Value) => Key): readonly Value[] {
-  if (values.length <= 1) return values.slice();
+  if (values.length < 4 && values.every((value, at) => isFirst(value, at, values, keyOf))) return values.slice();
   const seen = new Map<Key, Value>();
   for (const value of values) if (!seen.has(keyOf(value))) seen.set(keyOf(value), value);
   return Array.from(seen.values());
 }
 
+function isFirst<Value, Key>(
+  value: Value,
+  at: number,
+  values: readonly Value[],
+  keyOf: (value: Value) => Key,
+): boolean {
+  const key = keyOf(value);
+  for (let before = 0; before < at; before++) {
+    const other = values[before];
+    if (other !== undefined && keyOf(other) === key) return false;
+  }
+  return true;
+}
+
 /** The ports of a Service whose clients on this node have a virtual server of their own, for each family. */
 function markedPorts(found: readonly Frontend[], markOf: MarkOf): readonly MarkedPort[] {
-  const ports = found.filter(isOutside).flatMap(({ address, protocol, portKey }) => {
-    const mark = markOf(portKey);
-    return mark === undefined ? [] : [{ family: familyOf(address), protocol, portKey, mark }];
-  });
+  const ports: MarkedPort[] = [];
+  for (const frontend of found) {
+    const { address, protocol, portKey } = frontend;
+    const mark = isOutside(frontend) ? markOf(portKey) : undefined;
+    if (mark !== undefined) ports.push({ family: familyOf(address), protocol, portKey, mark });
+  }
   return distinct(ports, ({ family, portKey }) => `${family} ${portKey}`);
 }
 
 /** Addresses for kube-ipvs0. One that another interface of this node has is local already, and stays there. */
 function boundAddresses(found: readonly Frontend[], { ownAddresses }: NodeFacts): readonly IPAddress[] {
-  const vips = new Set(found.filter(({ kind }) => kind !== "node-port").map(({ address }) => address));
-  for (const own of ownAddresses) vips.delete(own);
-  return [...vips];
+  const vips: IPAddress[] = [];
+  for (const { kind, address } of found)
+    if (kind !== "node-port" && !vips.includes(address) && !ownAddresses.includes(address)) vips.push(address);
+  return vips.slice();
 }
 
 /**
  * A pod that reaches itself through a Service must be masqueraded, or it would see its own address as the client's and
  * answer past us. Any state counts: a connection outlives the readiness of its endpoint.
  */
-function loopBackEntries(
+function addLoopBackEntries(
+  entries: SetEntry[],
   ports: readonly ServicePort[],
-  families: ReadonlySet<IPFamily>,
+  isServed: (family: IPFamily) => boolean,
   endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>,
   facts: NodeFacts,
-): readonly SetEntry[] {
-  return ports.flatMap(({ key, protocol }) =>
-    (endpoints.get(key) ?? [])
-      .filter((endpoint) => isLocal(endpoint, facts) && families.has(familyOf(endpoint.address)))
-      .map(({ address, port }) =>
-        addressPortAddressEntry(ipset("KUBE-LOOP-BACK", familyOf(address)), address, protocol, port, address),
-      ),
-  );
+): void {
+  for (const { key, protocol } of ports) {
+    for (const endpoint of endpoints.get(key) ?? []) {
+      const { address, port } = endpoint;
+      const family = familyOf(address);
+      if (isLocal(endpoint, facts) && isServed(family))
+        entries.push(addressPortAddressEntry(ipset("KUBE-LOOP-BACK", family), address, protocol, port, address));
+    }
+  }
 }
 
 /** Load balancers ask there whether to send traffic, whatever the host's firewall says. */
-function healthCheckEntries({ healthCheckNodePort }: Service, families: ReadonlySet<IPFamily>): readonly SetEntry[] {
-  if (healthCheckNodePort === 0) return [];
-  return [...families].map((family) => portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", family), healthCheckNodePort));
+function addHealthCheckEntries(
+  entries: SetEntry[],
+  { healthCheckNodePort }: Service,
+  isServed: (family: IPFamily) => boolean,
+): void {
+  if (healthCheckNodePort === 0) return;
+  for (const family of FAMILIES.filter(isServed))
+    entries.push(portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", family), healthCheckNodePort));
 }

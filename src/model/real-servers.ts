@@ -1,4 +1,4 @@
-import { addressPort, type IPAddress } from "./address.ts";
+import type { IPAddress } from "./address.ts";
 import type { Forwarding, RealServer, RealServerKey } from "./ipvs.ts";
 
 /** What makes a real server: an Endpoint is one, too. */
@@ -32,7 +32,7 @@ export class RealServers implements Iterable<RealServer> {
   static of(reals: readonly RealServerParts[]): RealServers {
     if (reals.length === 0) return RealServers.NONE;
     const sorted = isSorted(reals) ? reals : reals.toSorted(compareParts);
-    return new RealServers(sorted.map(lineOf).join("\n"), reals.length);
+    return new RealServers(linesOf(sorted).join("\n"), reals.length);
   }
 
   /** Sorted by address as text, then port. */
@@ -84,15 +84,32 @@ function compareParts(a: RealServerParts, b: RealServerParts): number {
 }
 
 function isSorted(reals: readonly RealServerParts[]): boolean {
-  return reals.every((real, index) => {
-    const before = reals[index - 1];
-    return before === undefined || compareParts(before, real) < 0;
+  let before: RealServerParts | undefined;
+  for (const real of reals) {
+    if (before !== undefined && compareParts(before, real) >= 0) return false;
+    before = real;
+  }
+  return true;
+}
+
+/** Mostly they differ in their addresses alone, and what comes behind those is put together once. */
+function linesOf(reals: readonly RealServerParts[]): readonly string[] {
+  let last: RealServerParts | undefined;
+  let rest = "";
+  return reals.map((real) => {
+    if (last === undefined || !isAlike(last, real)) rest = restOf(real);
+    last = real;
+    return real.address.includes(":") ? `[${real.address}]${rest}` : real.address + rest;
   });
 }
 
-function lineOf({ address, port, weight = 1, forwarding = "masquerade" }: RealServerParts): string {
-  const line = `${addressPort(address, port)} ${weight}`;
-  return forwarding === "masquerade" ? line : `${line} ${forwarding}`;
+function isAlike(a: RealServerParts, b: RealServerParts): boolean {
+  return a.port === b.port && a.weight === b.weight && a.forwarding === b.forwarding;
+}
+
+/** What stands behind the address. */
+function restOf({ port, weight = 1, forwarding = "masquerade" }: RealServerParts): string {
+  return forwarding === "masquerade" ? `:${port} ${weight}` : `:${port} ${weight} ${forwarding}`;
 }
 
 function endOfLine(lines: string, start: number): number {
@@ -100,7 +117,7 @@ function endOfLine(lines: string, start: number): number {
   return end < 0 ? lines.length : end;
 }
 
-/** Reads what `lineOf` wrote. By hand, as a cold start does it for all real servers there are. */
+/** Reads what `linesOf` wrote. By hand, as a cold start does it for all real servers there are. */
 function parseLine(lines: string, start: number, end: number): RealServer {
   const space = lines.indexOf(" ", start);
   const colon = lines.lastIndexOf(":", space);

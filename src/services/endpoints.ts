@@ -6,22 +6,22 @@ import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/servi
  * the slice that comes first by name, within one slice the one listed first. A pod that moves between slices is in both
  * for a moment, so the better state is the truer one. The result does not depend on the order of the slices.
  */
-export function mergeSlices(slices: Iterable<EndpointSlice>): ReadonlyMap<PortKey, readonly Endpoint[]> {
-  const merged = new Map<PortKey, Endpoint[]>();
-  for (const slice of [...slices].sort(bySliceName)) {
+export function mergeSlices(slices: readonly EndpointSlice[]): ReadonlyMap<PortKey, readonly Endpoint[]> {
+  const merged = new Map<PortKey, readonly Endpoint[]>();
+  for (const slice of slices.length < 2 ? slices : slices.toSorted(bySliceName)) {
     for (const [key, endpoints] of slice.endpoints) {
-      const list = merged.get(key);
-      if (list === undefined) merged.set(key, [...endpoints]);
-      else for (const endpoint of endpoints) list.push(endpoint);
+      const before = merged.get(key);
+      merged.set(key, before === undefined ? endpoints : before.concat(endpoints));
     }
   }
-  return new Map(Array.from(merged, ([key, endpoints]) => [key, distinct(endpoints)]));
+  for (const [key, endpoints] of merged) if (!isStrictlySorted(endpoints)) merged.set(key, distinct(endpoints));
+  return merged;
 }
 
 /** Sorting is stable, so among equals the first by slice name comes first. */
-function distinct(endpoints: Endpoint[]): readonly Endpoint[] {
+function distinct(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const best: Endpoint[] = [];
-  for (const endpoint of isSorted(endpoints) ? endpoints : endpoints.sort(byAddressAndPort)) {
+  for (const endpoint of endpoints.toSorted(byAddressAndPort)) {
     const last = best.at(-1);
     if (last === undefined || byAddressAndPort(last, endpoint) !== 0) best.push(endpoint);
     else if (rank(endpoint) > rank(last)) best[best.length - 1] = endpoint;
@@ -29,12 +29,12 @@ function distinct(endpoints: Endpoint[]): readonly Endpoint[] {
   return best;
 }
 
-/** As most slices are. */
-function isSorted(endpoints: readonly Endpoint[]): boolean {
-  for (let index = 1; index < endpoints.length; index++) {
-    const before = endpoints[index - 1];
-    const here = endpoints[index];
-    if (before !== undefined && here !== undefined && byAddressAndPort(before, here) > 0) return false;
+/** And so without duplicates: then nothing is to be done. */
+function isStrictlySorted(endpoints: readonly Endpoint[]): boolean {
+  let before: Endpoint | undefined;
+  for (const endpoint of endpoints) {
+    if (before !== undefined && byAddressAndPort(before, endpoint) >= 0) return false;
+    before = endpoint;
   }
   return true;
 }

@@ -1,3 +1,4 @@
+import { only } from "../model/only.ts";
 import type { Endpoint } from "../model/service.ts";
 
 /** Which sets the frontends of a port use, by its traffic policies. */
@@ -32,15 +33,15 @@ const NOTHING: EndpointSelection = { cluster: undefined, local: undefined, hasAn
 export function selectEndpoints(endpoints: readonly Endpoint[], needs: EndpointNeeds, place: Place): EndpointSelection {
   if (endpoints.length === 0) return NOTHING;
   const cluster = needs.cluster ? selectCluster(endpoints, place) : undefined;
-  const local = needs.local ? usable(endpoints.filter((endpoint) => isLocal(endpoint, place))) : undefined;
+  const local = needs.local ? usable(only(endpoints, (endpoint) => isLocal(endpoint, place))) : undefined;
   const usedByCluster = cluster !== undefined && cluster.length > 0;
   return { cluster, local, hasAny: usedByCluster || (needs.local && endpoints.some(mayServe)) };
 }
 
 /** Ready endpoints; without any, those that still serve while they terminate. */
 function usable(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  const ready = endpoints.filter(isReady);
-  return ready.length > 0 ? ready : endpoints.filter(isLastResort);
+  const ready = only(endpoints, isReady);
+  return ready.length > 0 ? ready : only(endpoints, isLastResort);
 }
 
 /** As `usable`, but of ready endpoints those near us when the hints allow. */
@@ -64,7 +65,7 @@ function hinted(
   here: string,
 ): readonly Endpoint[] | undefined {
   if (here === "" || ready.some((endpoint) => hintsOf(endpoint).length === 0)) return undefined;
-  const found = ready.filter((endpoint) => hintsOf(endpoint).includes(here));
+  const found = only(ready, (endpoint) => hintsOf(endpoint).includes(here));
   return found.length > 0 ? found : undefined;
 }
 
