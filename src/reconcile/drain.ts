@@ -2,6 +2,9 @@ import type { Connections, ServerState } from "../kernel/kernel.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Protocol } from "../model/service.ts";
 
+/** Draining real servers that may go now. */
+export type Due = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
+
 /** The real servers that are held at weight 0 and not wanted. */
 export function* quiescent(want: ServerState | undefined, have: ServerState): Generator<RealServerKey> {
   if (want?.reals.equals(have.reals) === true) return;

@@ -1,3 +1,4 @@
+import type { Keys } from "../desired/keys.ts";
 import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
@@ -92,6 +93,20 @@ export class HeldState implements Evidence {
 
   believeEntry(entry: SetEntry): void {
     this.#entries.set(entry.key, entry);
+  }
+
+  /** Takes over what another holds of these objects, and that it does not hold them. */
+  adopt(other: HeldState, keys: Keys): void {
+    for (const key of keys.servers) this.believeServer(key, other.server(key));
+    for (const key of keys.addresses) {
+      if (other.hasAddress(key)) this.#addresses.add(key);
+      else this.#addresses.delete(key);
+    }
+    for (const key of keys.entries) {
+      const entry = other.entry(key);
+      if (entry !== undefined) this.#entries.set(key, entry);
+      else this.#entries.delete(key);
+    }
   }
 
   /**

@@ -17,7 +17,7 @@ export interface PacerOptions {
 }
 
 export interface PacerDependencies {
-  readonly reconciler: Pick<Reconciler, "workAtMs" | "look" | "flush">;
+  readonly reconciler: Pick<Reconciler, "isInformed" | "workAtMs" | "look" | "flush">;
   readonly clock: Clock;
   /** From 0 to 1. */
   readonly random: () => number;
@@ -28,8 +28,9 @@ export interface PacerDependencies {
 }
 
 /**
- * Says when: one thing at a time. It looks at once, then every sync period and when asked, flushes as soon as there is work and
- * the minimum period allows, and sleeps otherwise, until the time or `wake`.
+ * Says when. It looks at once, then every sync period and when asked, flushes as soon as there is work and the minimum period
+ * allows, and sleeps otherwise, until the time or `wake`. One flush and one look at a time; flushes go on during a look, for
+ * that takes seconds where there are many objects, unless it was asked for.
  */
 export class Pacer {
   readonly #options: PacerOptions;
@@ -44,6 +45,10 @@ export class Pacer {
   /** After failures nothing begins before. */
   #pauseUntilMs = 0;
   #failures = 0;
+  /** The look that is running; never rejects. */
+  #looking: Promise<void> | undefined;
+  /** What a look threw that is no failure of the kernel. */
+  #bug: { readonly error: unknown } | undefined;
 
   constructor(options: PacerOptions, dependencies: PacerDependencies) {
     this.#options = options;
@@ -71,18 +76,37 @@ export class Pacer {
 
   /** Runs until the signal aborts; what was begun is finished. Rejects on bugs only. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#dependencies;
+    const { clock, reconciler } = this.#dependencies;
     const wake = (): void => this.wake();
     signal.addEventListener("abort", wake);
-    while (!signal.aborted) {
+    while (!signal.aborted && this.#bug === undefined) {
       const nowMs = clock.now();
-      const lookAtMs = Math.max(this.#lookAtMs, this.#pauseUntilMs);
-      const flushAtMs = Math.max(this.#dependencies.reconciler.workAtMs(), this.#flushFromMs, this.#pauseUntilMs);
-      if (nowMs >= lookAtMs) await this.#attempt(() => this.#look());
+      const isLooking = this.#looking !== undefined;
+      const lookAtMs = isLooking ? Number.POSITIVE_INFINITY : Math.max(this.#lookAtMs, this.#pauseUntilMs);
+      const mustLook = this.#isLookAsked || (isLooking && !reconciler.isInformed);
+      const workAtMs = mustLook ? Number.POSITIVE_INFINITY : reconciler.workAtMs();
+      const flushAtMs = Math.max(workAtMs, this.#flushFromMs, this.#pauseUntilMs);
+      if (nowMs >= lookAtMs) await this.#beginLook();
       else if (nowMs >= flushAtMs) await this.#attempt(() => this.#flush());
-      else await this.#sleep(Math.min(lookAtMs, flushAtMs) - nowMs);
+      else await this.#sleep(Math.min(lookAtMs, flushAtMs, nowMs + this.#options.syncPeriodMs) - nowMs);
     }
     signal.removeEventListener("abort", wake);
+    await this.#looking;
+    if (this.#bug !== undefined) throw this.#bug.error;
+  }
+
+  /** One that was asked for is waited for. */
+  async #beginLook(): Promise<void> {
+    const isAsked = this.#isLookAsked;
+    this.#looking = this.#attempt(() => this.#look())
+      .catch((error: unknown) => {
+        this.#bug = { error };
+      })
+      .finally(() => {
+        this.#looking = undefined;
+        this.#wakeUp();
+      });
+    if (isAsked) await this.#looking;
   }
 
   async #look(): Promise<void> {

@@ -3,15 +3,15 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
-import { Belief } from "./belief.ts";
+import { Belief, type Reading } from "./belief.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import { Claims } from "./claims.ts";
 import { type Compared, Comparison } from "./comparison.ts";
 import type { Desired } from "./desired.ts";
-import { Draining, quiescent } from "./drain.ts";
+import { Draining, type Due, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";
 import { KernelUnavailable } from "./kernel-unavailable.ts";
-import { KeySet, namesOf, type ObjectName } from "./key-set.ts";
+import { KeySet, namesOf, type ObjectName, subjectOf } from "./key-set.ts";
 import { inSafeOrder } from "./order.ts";
 import { judge } from "./outcomes.ts";
 import { addWaiting, nothingPlanned, type Planned, type PlanView, plan, unlockedBy } from "./plan.ts";
@@ -21,6 +21,7 @@ import { SLICE } from "./slices.ts";
 import { StaleFlows } from "./stale-flows.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
 import { Tally } from "./tally.ts";
+import { Turns } from "./turns.ts";
 
 /** A flush takes whole change sets until it has so many operations, some 40 ms of work; then others have their turn. */
 const OPERATION_LIMIT = 2_000;
@@ -28,9 +29,6 @@ const OPERATION_LIMIT = 2_000;
 const LOOK_LIMIT = 1_000;
 /** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
 const RETRY_LIMIT = 100;
-
-/** Draining real servers that may go now. */
-type Due = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
 
 /** What one flush gathers on its way. */
 interface Flush {
@@ -48,7 +46,8 @@ interface Batch {
 }
 
 /**
- * Makes the kernel hold what is desired. One flush or look at a time; changes may be marked at any moment.
+ * Makes the kernel hold what is desired. One flush and one look at a time; changes may be marked at any moment. A look reads
+ * for seconds where there are many objects, and flushes go on meanwhile; what it has read counts from a moment between two.
  *
  * Adopting at start, mending drift and recovering are the same act: look, believe what was seen, mark what differs, flush.
  *
@@ -67,7 +66,7 @@ export class Reconciler {
   readonly #belief: Belief;
   readonly #flows = new StaleFlows();
   #open = false;
-  #busy = false;
+  readonly #turns = new Turns(() => this.isInformed);
   /** Since the last look desired and held were compared, or are being compared. */
   #compared = false;
   /** What is left of that. */
@@ -96,6 +95,11 @@ export class Reconciler {
     if (this.#open) this.#queue.push(keys, atMs);
   }
 
+  /** Whether a flush can do without a look. */
+  get isInformed(): boolean {
+    return this.#belief.isKnown;
+  }
+
   /** When there is something to flush: in the past when now, Infinity when nothing waits. */
   workAtMs(): number {
     if (!this.#open) return Number.POSITIVE_INFINITY;
@@ -120,11 +124,13 @@ export class Reconciler {
 
   /** Reads the whole kernel and believes it; what differs from what is desired is flushed next. Rejects with KernelUnavailable. */
   look(): Promise<LookReport> {
-    return this.#alone(async () => {
+    return this.#turns.look(async () => {
       const startedAtMs = this.#clock.now();
       const first = this.#belief.isBlank;
       const drift = new DriftCounts();
-      await this.#see(drift);
+      const reading = await this.#read(drift);
+      await this.#turns.betweenFlushes();
+      this.#believe(reading);
       return { durationMs: this.#clock.now() - startedAtMs, first, drift: drift.list() };
     });
   }
@@ -135,7 +141,7 @@ export class Reconciler {
    */
   flush(): Promise<SyncReport> {
     if (!this.#open) throw new Error("Cannot flush before open: not all that is desired is known yet");
-    return this.#alone(async () => {
+    return this.#turns.flush(async () => {
       const startedAtMs = this.#clock.now();
       const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet() };
       await this.#catchUp(flush.drift);
@@ -158,16 +164,6 @@ export class Reconciler {
     });
   }
 
-  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#busy) throw new Error("Cannot flush or look: another flush or look is running");
-    this.#busy = true;
-    try {
-      return await work();
-    } finally {
-      this.#busy = false;
-    }
-  }
-
   /** Asks the kernel; when it does not answer, nothing of it is known for certain any longer. */
   async #ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
     try {
@@ -180,7 +176,7 @@ export class Reconciler {
   }
 
   async #catchUp(drift: DriftCounts): Promise<void> {
-    if (!this.#belief.isKnown) await this.#see(drift);
+    if (!this.#belief.isKnown) this.#believe(await this.#read(drift));
     if (!this.#compared) this.#compare();
     if (this.#belief.doubted.size > 0) await this.#observeDoubted(drift);
   }
@@ -195,8 +191,13 @@ export class Reconciler {
     this.mark(waiting);
   }
 
-  async #see(drift: DriftCounts): Promise<void> {
-    await this.#ask(() => this.#belief.see(drift, (key) => this.#queue.has(key)));
+  #read(drift: DriftCounts): Promise<Reading> {
+    return this.#ask(() => this.#belief.read(drift, (key) => this.#queue.has(key)));
+  }
+
+  /** While nothing is being written. */
+  #believe(reading: Reading): void {
+    if (!this.#belief.believe(reading)) return;
     const { held } = this.#belief;
     this.#claims.retain((key) => held.server(key) !== undefined);
     for (const key of [...this.#draining.servers()]) this.#classify(key);
@@ -283,6 +284,7 @@ export class Reconciler {
       await this.#nextTurn();
       return [];
     }
+    this.#belief.touch(ordered.map(subjectOf));
     try {
       const outcomes = await this.#ask(() => this.#kernel.apply(ordered));
       const { done, refused } = judge(ordered, outcomes);

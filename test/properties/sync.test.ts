@@ -61,8 +61,14 @@ const lose = fc.record({ kind: fc.constant("lose"), after: fc.nat(8), restart: f
 const failReads = fc.record({ kind: fc.constant("failReads") });
 const meddle = fc.record({ kind: fc.constant("meddle"), how: fc.nat(7), pick });
 const look = fc.record({ kind: fc.constant("look") });
+const beginLook = fc.record({ kind: fc.constant("beginLook") });
+const endLook = fc.record({ kind: fc.constant("endLook") });
+const endLookDuring = fc.record({ kind: fc.constant("endLookDuring"), after: fc.nat(8) });
 const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(20) });
 const restart = fc.record({ kind: fc.constant("restart") });
+
+/** A virtual server whose member was refused is known as ours by nobody but the process that made it. */
+const refuseButMembers = refuse.filter(({ operation }) => operation !== "add-entry");
 
 const anything = fc.oneof(
   { arbitrary: change, weight: 6 },
@@ -74,9 +80,11 @@ const anything = fc.oneof(
   failReads,
   { arbitrary: meddle, weight: 2 },
   look,
+  { arbitrary: beginLook, weight: 2 },
+  endLook,
+  endLookDuring,
   restart,
-  // A virtual server whose member was refused is known as ours by nobody but the process that made it.
-  refuse.filter(({ operation }) => operation !== "add-entry"),
+  refuseButMembers,
 );
 
 type CommandOf<Commands> = Commands extends fc.Arbitrary<infer One> ? One : never;
@@ -150,6 +158,17 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
     case "look":
       await world.look();
       return;
+    case "beginLook":
+      await world.beginLook();
+      return;
+    case "endLook":
+      await world.endLook();
+      return;
+    case "endLookDuring":
+      world.kernel.onOperation = (count) => {
+        if (count === command.after) void world.endLook();
+      };
+      return;
     case "restart":
       world.restart();
       return;
@@ -209,7 +228,7 @@ test("in the end every flow goes where its virtual server would send it now, tho
     { arbitrary: flush, weight: 4 },
     { arbitrary: send, weight: 4 },
     { arbitrary: lose, weight: 2 },
-    refuse,
+    refuseButMembers,
     failReads,
     restart,
     wait,
@@ -250,6 +269,36 @@ test("refused operations come right by themselves, without a look", async () => 
       await world.settle();
       world.expectRight();
       expect(world.kernel.wholeLooks).toBe(1);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("what is written while a look reads is neither taken back nor called drift", async () => {
+  const command = fc.oneof(
+    { arbitrary: change, weight: 4 },
+    { arbitrary: flush, weight: 4 },
+    { arbitrary: beginLook, weight: 2 },
+    { arbitrary: endLook, weight: 2 },
+    { arbitrary: endLookDuring, weight: 2 },
+    { arbitrary: refuseButMembers, weight: 2 },
+    lose,
+    connect,
+    changeDuring,
+    wait,
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (script) => {
+      const world = await SyncWorld.create();
+      for (const step of script) {
+        if (step.kind === "endLook") expect((await world.endLook())?.drift ?? []).toEqual([]);
+        else await play(world, step);
+      }
+      world.memory.heal();
+      world.quiet();
+      expect((await world.endLook())?.drift ?? []).toEqual([]);
+      await world.settle();
+      world.expectRight();
     }),
     { numRuns: RUNS },
   );

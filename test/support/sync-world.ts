@@ -27,6 +27,8 @@ export class SyncWorld {
   desired = new DesiredState();
   nowMs = 1_000_000;
   reconciler: Reconciler;
+  #slowLook: { readonly arrive: () => void; readonly ended: Promise<LookReport | undefined> } | undefined;
+  #lookEnded: Promise<LookReport | undefined> | undefined;
   /** Of the last flush; undefined: the kernel did not answer. */
   lastSync: SyncReport | undefined;
 
@@ -52,6 +54,7 @@ export class SyncWorld {
 
   /** A new process: it knows nothing, and is told all Services. */
   restart(): void {
+    void this.endLook();
     this.desired = new DesiredState();
     this.reconciler = this.#start();
     for (const [name, service] of this.services) this.#replace(name, service);
@@ -65,6 +68,8 @@ export class SyncWorld {
 
   /** Returns what was done. */
   async flush(): Promise<readonly Operation[]> {
+    // As the pacer, which waits for the look.
+    if (!this.reconciler.isInformed) await this.endLook();
     this.kernel.forget();
     this.lastSync = await this.#tolerate(() => this.reconciler.flush());
     this.kernel.onOperation = () => {};
@@ -72,8 +77,30 @@ export class SyncWorld {
   }
 
   /** Undefined: the kernel did not answer. */
-  look(): Promise<LookReport | undefined> {
+  async look(): Promise<LookReport | undefined> {
+    await this.endLook();
     return this.#tolerate(() => this.reconciler.look());
+  }
+
+  /** A look that has read the kernel and says so only at `endLook`; meanwhile all else may go on. */
+  async beginLook(): Promise<void> {
+    if (this.#slowLook !== undefined) return;
+    await this.#lookEnded;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.kernel.reading = promise;
+    this.#slowLook = { arrive: resolve, ended: this.#tolerate(() => this.reconciler.look()) };
+    // It reads in a few turns of the microtask queue.
+    await new Promise(setImmediate);
+  }
+
+  /** What was read arrives, if a look is under way. */
+  async endLook(): Promise<LookReport | undefined> {
+    this.kernel.reading = Promise.resolve();
+    const look = this.#slowLook;
+    this.#slowLook = undefined;
+    if (look !== undefined) this.#lookEnded = look.ended;
+    look?.arrive();
+    return await this.#lookEnded;
   }
 
   /** Waits for all that is due, as the pacer would, up to an hour. */

@@ -20,6 +20,8 @@ export class WatchedKernel implements Kernel {
   /** All that was done since the last `forget`. */
   done: Operation[] = [];
   wholeLooks = 0;
+  /** While this is not resolved, what was read of the whole kernel does not arrive. */
+  reading: Promise<void> = Promise.resolve();
   /** Called before every operation, with how many came before it since the last `forget`. */
   onOperation: (count: number) => void = () => {};
   readonly #kernel: MemoryKernel;
@@ -64,9 +66,11 @@ export class WatchedKernel implements Kernel {
     return this.#kernel.prepare(setup);
   }
 
-  observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
+  async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
     if (scope === "all") this.wholeLooks++;
-    return this.#kernel.observe(scope);
+    const observed = await this.#kernel.observe(scope);
+    if (scope === "all") await this.reading;
+    return observed;
   }
 
   connections(servers: ReadonlySet<VirtualServerKey>) {

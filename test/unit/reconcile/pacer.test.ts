@@ -14,7 +14,9 @@ class TimedReconciler {
   cuts = 0;
   failures = 0;
   bug: Error | undefined;
-  running = 0;
+  readonly running = new Set<string>();
+  /** Whether a look was answered since the last failure. */
+  isInformed = false;
   readonly #clock: HandClock;
   readonly #startMs: number;
 
@@ -29,6 +31,7 @@ class TimedReconciler {
 
   async look() {
     await this.#begin("look", this.lookTakesMs);
+    this.isInformed = true;
     return { durationMs: this.lookTakesMs, first: this.log.length === 1, drift: [] };
   }
 
@@ -43,13 +46,14 @@ class TimedReconciler {
 
   async #begin(what: string, ms: number): Promise<void> {
     this.log.push(`${what} ${this.#clock.now() - this.#startMs}`);
-    this.running++;
-    expect(this.running, "one at a time").toBe(1);
+    expect(this.running.has(what), "one at a time").toBe(false);
+    this.running.add(what);
     if (ms > 0) await this.#clock.sleep(ms, new AbortController().signal);
-    this.running--;
+    this.running.delete(what);
     if (this.bug !== undefined) throw this.bug;
     if (this.failures === 0) return;
     this.failures--;
+    this.isInformed = false;
     throw new KernelUnavailable("Cannot ask the kernel");
   }
 }
@@ -108,6 +112,27 @@ describe("Pacer", () => {
     pacer.lookSoon();
     await clock.advance(20_000);
     expect(reconciler.log).toEqual(["look 0", "look 2000"]);
+  });
+
+  test("flushes during a look, but not during the first", async () => {
+    const { clock, reconciler, request } = start({ lookTakesMs: 4_000 });
+    await clock.advance(1_000);
+    request();
+    await clock.advance(30_000 + 4_000);
+    request();
+    await clock.advance(1_000);
+    request();
+    await clock.advance(500);
+    expect(reconciler.log).toEqual(["look 0", "flush 4000", "look 34000", "flush 35000", "flush 36000"]);
+  });
+
+  test("does not flush during a look that was asked for, nor before it", async () => {
+    const { clock, reconciler, request, pacer } = start({ lookTakesMs: 4_000 });
+    await clock.advance(34_000);
+    pacer.lookSoon();
+    request();
+    await clock.advance(20_000);
+    expect(reconciler.log).toEqual(["look 0", "look 34000", "look 38000", "flush 42000"]);
   });
 
   test("looks when others meddle, but a second after the last look at the earliest", async () => {
@@ -225,6 +250,12 @@ describe("Pacer", () => {
     await busy.clock.advance(500);
     await busy.ended;
     expect(busy.reports).toHaveLength(2);
+    const looking = start({ lookTakesMs: 500 });
+    await settle();
+    looking.stop.abort();
+    await looking.clock.advance(500);
+    await looking.ended;
+    expect(looking.reports).toHaveLength(1);
   });
 
   test("a bug ends it", async () => {
@@ -234,5 +265,13 @@ describe("Pacer", () => {
     request();
     await expect(ended).rejects.toThrow("bug");
     expect(failures).toEqual([]);
+  });
+
+  test("a bug in a look ends it", async () => {
+    const { clock, reconciler, ended } = start();
+    await settle();
+    reconciler.bug = new TypeError("bug");
+    void clock.advance(30_000);
+    await expect(ended).rejects.toThrow("bug");
   });
 });

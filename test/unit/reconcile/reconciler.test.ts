@@ -114,7 +114,13 @@ describe("programming", () => {
 
   test("a flush during a flush is a bug that is told", async () => {
     const first = world.reconciler.flush();
-    await expect(world.reconciler.flush()).rejects.toThrow("another flush or look is running");
+    await expect(world.reconciler.flush()).rejects.toThrow("another flush is running");
+    await first;
+  });
+
+  test("a look during a look is a bug that is told", async () => {
+    const first = world.reconciler.look();
+    await expect(world.reconciler.look()).rejects.toThrow("another look is running");
     await first;
   });
 });
