@@ -66,7 +66,7 @@ export class Reconciler {
   readonly #belief: Belief;
   readonly #flows = new StaleFlows();
   #open = false;
-  readonly #turns = new Turns(() => this.isInformed);
+  readonly #turns = new Turns();
   /** Since the last look desired and held were compared, or are being compared. */
   #compared = false;
   /** What is left of that. */
@@ -128,9 +128,7 @@ export class Reconciler {
       const startedAtMs = this.#clock.now();
       const first = this.#belief.isBlank;
       const drift = new DriftCounts();
-      const reading = await this.#read(drift);
-      await this.#turns.betweenFlushes();
-      this.#believe(reading);
+      await this.#see(drift);
       return { durationMs: this.#clock.now() - startedAtMs, first, drift: drift.list() };
     });
   }
@@ -141,10 +139,11 @@ export class Reconciler {
    */
   flush(): Promise<SyncReport> {
     if (!this.#open) throw new Error("Cannot flush before open: not all that is desired is known yet");
-    return this.#turns.flush(async () => {
-      const startedAtMs = this.#clock.now();
-      const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet() };
-      await this.#catchUp(flush.drift);
+    const startedAtMs = this.#clock.now();
+    const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet() };
+    return this.#informed(flush.drift, async () => {
+      if (!this.#compared) this.#compare();
+      if (this.#belief.doubted.size > 0) await this.#observeDoubted(flush.drift);
       const batch = this.#takeBatch();
       const cut = this.#pending() > 0;
       await this.#carryOut(batch, this.#view(), flush);
@@ -164,6 +163,15 @@ export class Reconciler {
     });
   }
 
+  /** A flush that needs a look waits for the one that is running, or else begins with one. */
+  async #informed(drift: DriftCounts, flush: () => Promise<SyncReport>): Promise<SyncReport> {
+    while (!this.isInformed) {
+      await this.#turns.afterLook();
+      if (!this.isInformed) await this.#turns.look(() => this.#see(drift));
+    }
+    return this.#turns.flush(flush);
+  }
+
   /** Asks the kernel; when it does not answer, nothing of it is known for certain any longer. */
   async #ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
     try {
@@ -173,12 +181,6 @@ export class Reconciler {
       this.#flows.doubt();
       throw new KernelUnavailable("Cannot ask the kernel", { cause: error });
     }
-  }
-
-  async #catchUp(drift: DriftCounts): Promise<void> {
-    if (!this.#belief.isKnown) this.#believe(await this.#read(drift));
-    if (!this.#compared) this.#compare();
-    if (this.#belief.doubted.size > 0) await this.#observeDoubted(drift);
   }
 
   async #observeDoubted(drift: DriftCounts): Promise<void> {
@@ -191,11 +193,11 @@ export class Reconciler {
     this.mark(waiting);
   }
 
-  #read(drift: DriftCounts): Promise<Reading> {
-    return this.#ask(() => this.#belief.read(drift, (key) => this.#queue.has(key)));
+  async #see(drift: DriftCounts): Promise<void> {
+    const reading = await this.#ask(() => this.#belief.read(drift, (key) => this.#queue.has(key)));
+    await this.#turns.betweenFlushes(() => this.#believe(reading));
   }
 
-  /** While nothing is being written. */
   #believe(reading: Reading): void {
     if (!this.#belief.believe(reading)) return;
     const { held } = this.#belief;

@@ -1,21 +1,13 @@
 /**
- * Who may run when: one flush and one look at a time, and a flush during a look only if it does not need what the look is
- * about to find out.
+ * Who may run when: one flush and one look at a time, and a look acts on what it has read only while no flush is running.
  */
 export class Turns {
-  readonly #mayFlush: () => boolean;
   /** Neither ever rejects. */
   #flushing: Promise<unknown> | undefined;
   #looking: Promise<unknown> | undefined;
 
-  /** `mayFlush` says during a look whether a flush can do without its result. */
-  constructor(mayFlush: () => boolean) {
-    this.#mayFlush = mayFlush;
-  }
-
   /** Runs a flush. Rejects when another flush is running: that is a bug. */
   async flush<Result>(work: () => Promise<Result>): Promise<Result> {
-    while (this.#looking !== undefined && !this.#mayFlush()) await this.#looking;
     if (this.#flushing !== undefined) throw new Error("Cannot flush: another flush is running");
     const flush = work();
     this.#flushing = flush.catch(() => {});
@@ -38,8 +30,14 @@ export class Turns {
     }
   }
 
-  /** Resolves while no flush is running. Whoever acts without waiting for anything is alone. */
-  async betweenFlushes(): Promise<void> {
+  /** Resolves when no look is running, whatever became of it. */
+  async afterLook(): Promise<void> {
+    while (this.#looking !== undefined) await this.#looking;
+  }
+
+  /** Acts as soon as no flush is running: none can begin before it has returned, for it does not wait for anything. */
+  async betweenFlushes<Result>(act: () => Result): Promise<Result> {
     while (this.#flushing !== undefined) await this.#flushing;
+    return act();
   }
 }

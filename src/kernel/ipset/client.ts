@@ -49,6 +49,9 @@ export interface IPSetClientOptions {
   readonly sleep?: (ms: number) => Promise<unknown>;
 }
 
+/** `blocked`: a set that others hold stays as it is. */
+export type EnsureReport = SetupReport & { readonly blocked: boolean };
+
 /** Name of an error number in the answers of ipset: those above 4096 are its own. For the sockets and for us. */
 export function ipsetErrno(number: number): Errno {
   return IPSET_ERRORS.get(number) ?? errnoName(number);
@@ -59,6 +62,8 @@ export class IPSetClient {
   readonly #commands: NetlinkSocket;
   readonly #dumps: NetlinkSocket;
   readonly #sleep: (ms: number) => Promise<unknown>;
+  /** Who uses the spare is alone: a flush may grow a set while a look makes sets be there. */
+  #spareTail: Promise<unknown> = Promise.resolve();
   #protocol: number | undefined;
   /** Sets that cannot take our entries, and why. */
   #unusable: ReadonlyMap<SetName, Errno> = new Map();
@@ -74,7 +79,11 @@ export class IPSetClient {
    * replaced: under the rules that refer to it if the kernel allows that, which it does within one type. What stays is
    * blocked: a warning says so, and its entries are refused with IPSET_ERR_TYPE_MISMATCH from then on.
    */
-  async ensure(sets: readonly IPSet[]): Promise<SetupReport & { readonly blocked: boolean }> {
+  ensure(sets: readonly IPSet[]): Promise<EnsureReport> {
+    return this.#withSpare(() => this.#ensure(sets));
+  }
+
+  async #ensure(sets: readonly IPSet[]): Promise<EnsureReport> {
     const found = await this.#headers();
     if (found.has(SPARE)) await this.#destroy([SPARE]);
     const missing = sets.filter((set) => !matches(found.get(set.name), set));
@@ -183,7 +192,8 @@ export class IPSetClient {
   /** Grows the sets that these batches found full, each once; returns the batches that may be tried again. */
   async #makeRoom(full: readonly EntryBatch[], outcomes: Outcome[]): Promise<readonly EntryBatch[]> {
     const grown = new Map<SetName, boolean>();
-    for (const { set } of full) if (!grown.has(set.name)) grown.set(set.name, await this.#grow(set));
+    for (const { set } of full)
+      if (!grown.has(set.name)) grown.set(set.name, await this.#withSpare(() => this.#grow(set)));
     return full.filter((batch) => {
       if (grown.get(batch.set.name) === true) return true;
       refuse(outcomes, batch.indexes, entryErrno(batch, IPSET_ERR_HASH_FULL));
@@ -206,10 +216,25 @@ export class IPSetClient {
   async #swapIn(set: IPSet, size: SetSize, entries: readonly SetEntry[]): Promise<boolean> {
     await this.#destroy([SPARE]);
     const filled = accepted(await this.#create([{ name: SPARE, set, size }])) && (await this.#fill(SPARE, entries));
-    const swapped =
-      filled && accepted(await this.#request(`swap set "${set.name}"`, [[SPARE, set.name] as const], encodeSwap));
+    const swapped = filled && (await this.#swap(SPARE, set.name));
     await this.#destroy([SPARE]);
     return swapped;
+  }
+
+  /** Over the socket of dumps, where it waits for its turn: the kernel swaps no set that is being listed. */
+  async #swap(from: string, to: string): Promise<boolean> {
+    const protocol = await this.#version();
+    return accepted(
+      await this.#dumps.request(`swap set "${to}"`, [[from, to] as const], (writer, names) =>
+        encodeSwap(writer, protocol, names),
+      ),
+    );
+  }
+
+  #withSpare<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#spareTail.then(work);
+    this.#spareTail = result.catch(() => undefined);
+    return result;
   }
 
   async #fill(name: string, entries: readonly SetEntry[]): Promise<boolean> {

@@ -113,6 +113,7 @@ describe("programming", () => {
   });
 
   test("a flush during a flush is a bug that is told", async () => {
+    await world.reconciler.look();
     const first = world.reconciler.flush();
     await expect(world.reconciler.flush()).rejects.toThrow("another flush is running");
     await first;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { IPSetClient, ipsetErrno } from "../../../../src/kernel/ipset/client.ts";
 import type { Outcome } from "../../../../src/kernel/kernel.ts";
@@ -221,6 +222,34 @@ describe("a full set", () => {
     expect(errnos(await client.apply(vips(9).map(add)))).toEqual(["EEXIST", "", "", "", "", "", "", "", ""]);
     expect(await texts()).toEqual(vips(9).map(({ text }) => text));
     expect([...kernel.sets]).toMatchObject([["KUBE-IPVS-IPS", { maxElements: 16, references: 3 }]]);
+  });
+
+  test("grows while it is listed again and again", async () => {
+    const { kernel, client, texts } = setup();
+    kernel.set("KUBE-IPVS-IPS", { maxElements: 2 });
+    await client.ensure([IPS]);
+    let isApplied = false;
+    const looks = (async () => {
+      while (!isApplied) await client.list([IPS]);
+    })();
+    const outcomes = await client.apply(vips(9).map(add));
+    isApplied = true;
+    await looks;
+    expect(errnos(outcomes)).toEqual(vips(9).map(() => ""));
+    expect(await texts()).toHaveLength(9);
+  });
+
+  test("is grown to the end before sets are made ready, which would take its spare for a leftover", async () => {
+    const { kernel, client } = setup();
+    kernel.set("KUBE-IPVS-IPS", { maxElements: 2 });
+    await client.ensure([IPS]);
+    const applied = client.apply(vips(3).map(add));
+    const [LIST, CREATE, SWAP] = [7, 2, 6];
+    while (!kernel.commands.includes(CREATE)) await nextTurn();
+    await Promise.all([applied, client.ensure([IPS])]);
+    const growth = kernel.commands.slice(kernel.commands.indexOf(CREATE), kernel.commands.indexOf(SWAP));
+    expect(growth).not.toContain(LIST);
+    expect(kernel.commands.lastIndexOf(LIST)).toBeGreaterThan(kernel.commands.indexOf(SWAP));
   });
 
   test.each([

@@ -45,6 +45,8 @@ export class FakeIPSetKernel {
   readonly refuse = new Map<number, number>();
   /** The commands of the messages sent, in order. */
   readonly commands: number[] = [];
+  /** Sets whose listing was asked for and has not arrived: they are not swapped. */
+  readonly #listing = new Set<string>();
 
   set(name: string, set: Partial<FakeSet>): FakeSet {
     const made = {
@@ -67,12 +69,16 @@ export class FakeIPSetKernel {
     receiveBufferBytes: 425_984,
     send: (bytes) => {
       const answers = naive.split(bytes).flatMap((request) => this.#answer(request));
-      setImmediate(() => {
-        for (const answer of answers) {
-          const datagram = Uint8Array.from(answer);
-          listener.message(datagram.subarray(0, messageBytes), datagram.length > messageBytes ? datagram.length : 0);
-        }
-      });
+      // A turn of the event loop for each.
+      const deliver = (): void => {
+        const answer = answers.shift();
+        if (answer === undefined) return;
+        if (naive.split(answer).some(({ type }) => type === 3)) this.#listing.clear();
+        const datagram = Uint8Array.from(answer);
+        listener.message(datagram.subarray(0, messageBytes), datagram.length > messageBytes ? datagram.length : 0);
+        setImmediate(deliver);
+      };
+      setImmediate(deliver);
     },
     close: () => undefined,
   });
@@ -104,6 +110,7 @@ export class FakeIPSetKernel {
         return verdict(this.#swap(name, text(one(3))));
       case 7:
         if (name !== "" && !this.sets.has(name)) return [naive.verdict(request, 2)];
+        this.#listing.add(name);
         return [...this.#list(name, (bigEndian(one(6)) & 4) !== 0, reply), naive.done(request)];
       case 9:
       case 10:
@@ -131,6 +138,7 @@ export class FakeIPSetKernel {
   #swap(a: string, b: string): number {
     const [one, other] = [this.sets.get(a), this.sets.get(b)];
     if (one === undefined || other === undefined) return 2;
+    if (this.#listing.has(a) || this.#listing.has(b)) return 16;
     if (one.type !== other.type || one.family !== other.family) return 4102;
     [one.references, other.references] = [other.references, one.references];
     this.sets.set(a, other).set(b, one);
