@@ -1,0 +1,55 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { withoutManagedFields } from "../../src/watch/managed-fields.ts";
+
+const { STRESS = "1" } = process.env;
+
+/** Texts that look like what is searched for, or like its end. */
+const text = fc.oneof(
+  fc.constantFrom('"managedFields":[', '\\"managedFields":[', "managedFields", "\\", '"', "]", "[", '}],"', "ü\u2028"),
+  fc.string(),
+);
+const { json } = fc.letrec<{ json: unknown }>((tie) => ({
+  json: fc.oneof(
+    { depthSize: "small" },
+    text,
+    fc.constantFrom(null, true, 1.5),
+    fc.array(tie("json"), { maxLength: 3 }),
+    fc.dictionary(text, tie("json"), { maxKeys: 4 }),
+  ),
+}));
+
+/** The value with every list of that name emptied. */
+function emptied(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(emptied);
+  if (typeof value !== "object" || value === null) return value;
+  const isList = (key: string, inner: unknown) => key === "managedFields" && Array.isArray(inner);
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, isList(key, inner) ? [] : emptied(inner)]),
+  );
+}
+
+test("nothing but lists of managedFields is lost", () => {
+  fc.assert(
+    fc.property(json, (value) => {
+      const written = JSON.stringify(value);
+      expect(emptied(JSON.parse(withoutManagedFields(written)))).toEqual(emptied(JSON.parse(written)));
+    }),
+    { numRuns: 2_000 * Number(STRESS) },
+  );
+});
+
+test("they are gone before anything is parsed", () => {
+  const metadata = { name: "]\\", managedFields: [{ manager: 'a"]b', fieldsV1: { "f:x": [[], "\\"] } }], uid: "7" };
+  expect(withoutManagedFields(JSON.stringify({ metadata }))).toBe(
+    JSON.stringify({ metadata: { ...metadata, managedFields: [] } }),
+  );
+});
+
+test.each([
+  ['{"managedFields":[', "no end"],
+  ['{"managedFields":["]', "an open string"],
+  ['{"managedFields":[[]', "an open list"],
+])("%s stays as it is: %s", (broken) => {
+  expect(withoutManagedFields(broken)).toBe(broken);
+});
