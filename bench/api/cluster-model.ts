@@ -4,8 +4,8 @@ import { HEADERS, NOT_FOUND } from "../../test/support/api/answers.ts";
 import type { ApiRequest, Reply } from "../../test/support/api/api-model.ts";
 import { type ClusterSize, nodeJson, serviceJson, sliceJson } from "./cluster-objects.ts";
 
-/** The version of every object that has not been changed. */
-const BORN = 1000;
+/** The version of the first object. Each has one of its own, of as many digits as in a cluster of some age. */
+const BORN = 734_000_000;
 
 interface Resource {
   readonly listHead: string;
@@ -22,13 +22,14 @@ export class ClusterModel {
   readonly #resources: ReadonlyMap<string, Resource>;
   readonly #size: ClusterSize;
   readonly #changed = new Map<number, { readonly version: number; readonly generation: number }>();
-  #version = BORN;
+  #version: number;
 
   constructor(size: ClusterSize, node: { readonly name: string; readonly address: string }) {
     this.#size = size;
+    this.#version = BORN + size.services;
     const slices = (index: number) => this.#slice(index, "");
     this.#resources = new Map([
-      ["/api/v1/services", resource("Service", "v1", size.services, (index) => serviceJson(index, BORN))],
+      ["/api/v1/services", resource("Service", "v1", size.services, (index) => serviceJson(index, BORN + index))],
       [
         "/apis/discovery.k8s.io/v1/endpointslices",
         resource("EndpointSlice", "discovery.k8s.io/v1", size.services, slices),
@@ -60,7 +61,7 @@ export class ClusterModel {
   }
 
   #slice(index: number, changedAt: string): string {
-    const { version, generation } = this.#changed.get(index) ?? { version: BORN, generation: 0 };
+    const { version, generation } = this.#changed.get(index) ?? { version: BORN + index, generation: 0 };
     return sliceJson(index, this.#size.endpoints, version, generation, changedAt);
   }
 

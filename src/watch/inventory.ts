@@ -3,6 +3,14 @@ import type { ClusterEvent } from "../services/events.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiObject, isOlderVersion } from "./watch-event.ts";
 
+/** A number where that says the same: it has its place in the Map, while a text of 9 digits takes 32 bytes besides. */
+type KeptVersion = string | number;
+
+function keptVersion(version: string): KeptVersion {
+  const number = Number(version);
+  return String(number) === version ? number : version;
+}
+
 /** Where the events of a source go. What either throws is a bug: it ends the source, and with it the process. */
 export interface EventSink {
   onEvent(event: ClusterEvent): void;
@@ -17,7 +25,7 @@ export interface EventSink {
 export class Inventory<Name extends string, Value> {
   readonly #resource: WatchedResource<Name, Value>;
   readonly #sink: EventSink;
-  readonly #versions = new Map<Name, string>();
+  readonly #versions = new Map<Name, KeptVersion>();
   readonly #rejected = new Set<Name>();
   /** While a list is read: what was there before it and has not come again. */
   #missing: Set<Name> | undefined;
@@ -70,15 +78,16 @@ export class Inventory<Name extends string, Value> {
 
   /** The object is there in this version. What cannot be decoded leaves the version before it in force. */
   upsert(object: ApiObject): void {
-    const name = this.#resource.nameOf(object.namespace, object.name);
+    const decoded = this.#resource.decode(object.object);
+    // Made once: two texts that say the same are two for a Map until it has looked at both.
+    const name = decoded.kind === "broken" ? this.#nameOf(object) : decoded.name;
     if (this.#isOutdated(name, object.resourceVersion)) return;
     this.#missing?.delete(name);
-    const decoded = this.#resource.decode(object.object);
     if (decoded.rejections.length > 0) this.#decodeErrors++;
     this.#tellRejections(name, decoded.rejections);
     switch (decoded.kind) {
       case "wanted":
-        this.#versions.set(decoded.name, object.resourceVersion);
+        this.#versions.set(name, keptVersion(object.resourceVersion));
         this.#sink.onEvent(this.#resource.upserted(decoded.value));
         return;
       case "unwanted":
@@ -91,16 +100,20 @@ export class Inventory<Name extends string, Value> {
 
   /** The object is gone, or left the selector, whatever it looked like last. */
   delete(object: ApiObject): void {
-    const name = this.#resource.nameOf(object.namespace, object.name);
+    const name = this.#nameOf(object);
     if (this.#isOutdated(name, object.resourceVersion)) return;
     this.#missing?.delete(name);
     this.#remove(name);
   }
 
+  #nameOf({ namespace, name }: ApiObject): Name {
+    return this.#resource.nameOf(namespace, name);
+  }
+
   /** What a list says first of an object is the truth even if it is older: the server may be restored from a backup. */
   #isOutdated(name: Name, version: string): boolean {
     const known = this.#versions.get(name);
-    const outdated = known !== undefined && !this.#missing?.has(name) && isOlderVersion(version, known);
+    const outdated = known !== undefined && !this.#missing?.has(name) && isOlderVersion(version, String(known));
     if (outdated) this.#outdated++;
     return outdated;
   }
