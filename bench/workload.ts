@@ -1,9 +1,12 @@
 import type { IPAddress } from "../src/model/address.ts";
 import { type EndpointSlice, NO_CHOICES, portKey, type Service, serviceName, sliceName } from "../src/model/service.ts";
 import { type Backend, SliceEndpoints } from "../src/model/slice-endpoints.ts";
+import { TextTable } from "../src/model/text-table.ts";
 import type { ClusterEvent } from "../src/services/events.ts";
 
 const HTTP = portKey("http", "TCP");
+/** One for all slices, as a source has it. */
+const NAMES = new TextTable();
 
 /** Service number `index` of a cluster of ordinary Services: one TCP port, no NodePort. */
 export function service(index: number): Service {
@@ -31,7 +34,7 @@ export function slice(index: number, endpoints: number, generation = 0): Endpoin
     name: sliceName(name.split("/")[0] ?? "", `service-${index}-1`),
     service: name,
     family: "IPv4",
-    endpoints: new SliceEndpoints(new Map([[HTTP, 8080]]), list),
+    endpoints: new SliceEndpoints(new Map([[HTTP, 8080]]), list, NAMES),
     changedAtMs: 0,
   };
 }

@@ -11,6 +11,7 @@ import { readChoices } from "./decode-choices.ts";
 import { readExposure, SERVICE_TYPES, type ServiceType } from "./decode-exposure.ts";
 import type { Decoded } from "./events.ts";
 import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
+import { PortLists } from "./port-lists.ts";
 import { specialPurpose } from "./special-address.ts";
 
 /** Whoever sets this label, with any value, has another proxy serve the Service. */
@@ -22,9 +23,10 @@ const MAX_AFFINITY_SECONDS = 86_400;
 
 /**
  * Decodes a v1 Service. Unwanted are ExternalName, headless ("None") and those of another proxy; one that has no usable
- * cluster IP is unwanted too, with a rejection. A wrong port, address or setting is left out and told; the rest goes on.
+ * cluster IP is unwanted too, with a rejection. A wrong port, address or setting is left out and told; the rest goes on. A
+ * source of many Services hands in one `lists` for all.
  */
-export function decodeService(object: unknown): Decoded<ServiceName, Service> {
+export function decodeService(object: unknown, lists = new PortLists()): Decoded<ServiceName, Service> {
   const identity = identityOf(object);
   if (identity === undefined || !isJsonObject(object)) return broken("Service", object);
   const name = serviceName(identity.namespace, identity.name);
@@ -46,7 +48,7 @@ export function decodeService(object: unknown): Decoded<ServiceName, Service> {
   const value: Service = {
     name,
     clusterIPs: kept(clusterIPs),
-    ports: kept(readPorts(reader, spec, type)),
+    ports: lists.share(kept(readPorts(reader, spec, type))),
     affinitySeconds: readAffinity(reader, spec),
     internalTrafficPolicy,
     externalTrafficPolicy,

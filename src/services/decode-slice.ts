@@ -1,6 +1,7 @@
 import { familyOf, type IPAddress, type IPFamily, parseAddress } from "../model/address.ts";
 import { type EndpointSlice, type PortKey, portKey, type SliceName, serviceName, sliceName } from "../model/service.ts";
 import { type Backend, SliceEndpoints, USUAL_WEIGHT } from "../model/slice-endpoints.ts";
+import { TextTable } from "../model/text-table.ts";
 import { readWeights } from "./decode-weights.ts";
 import type { Decoded } from "./events.ts";
 import {
@@ -15,7 +16,6 @@ import {
   ObjectReader,
 } from "./object-reader.ts";
 import { specialPurpose } from "./special-address.ts";
-import { StringPool } from "./string-pool.ts";
 
 const SERVICE_LABEL = "kubernetes.io/service-name";
 const HEADLESS_LABEL = "service.kubernetes.io/headless";
@@ -27,9 +27,9 @@ const NO_HINTS: readonly string[] = [];
 /**
  * Decodes a discovery.k8s.io/v1 EndpointSlice. Unwanted are slices of no Service, of a headless Service, and of host
  * names (FQDN). A wrong endpoint or port is left out and told; hints that are wrong count as none. A source of many
- * slices hands in one pool for all, so that they share their strings.
+ * slices hands in one table for all, so that they share their names.
  */
-export function decodeEndpointSlice(object: unknown, pool = new StringPool()): Decoded<SliceName, EndpointSlice> {
+export function decodeEndpointSlice(object: unknown, texts = new TextTable()): Decoded<SliceName, EndpointSlice> {
   const identity = identityOf(object);
   if (identity === undefined || !isJsonObject(object)) return broken("EndpointSlice", object);
   const name = sliceName(identity.namespace, identity.name);
@@ -45,12 +45,12 @@ export function decodeEndpointSlice(object: unknown, pool = new StringPool()): D
   }
   const value: EndpointSlice = {
     name,
-    service: pool.share(serviceName(identity.namespace, service)),
+    service: serviceName(identity.namespace, service),
     family: addressType,
     endpoints: new SliceEndpoints(
-      readPorts(reader, object, pool),
-      readBackends(reader, object, { family: addressType, weights: readWeights(reader, object), pool }),
-      (text) => pool.share(text),
+      readPorts(reader, object),
+      readBackends(reader, object, { family: addressType, weights: readWeights(reader, object) }),
+      texts,
     ),
     changedAtMs: readChangeTime(reader, object),
   };
@@ -58,11 +58,11 @@ export function decodeEndpointSlice(object: unknown, pool = new StringPool()): D
 }
 
 /** A port without a name is the unnamed port: the API server writes "" where it is left out. */
-function readPorts(reader: ObjectReader, slice: JsonObject, pool: StringPool): ReadonlyMap<PortKey, number> {
+function readPorts(reader: ObjectReader, slice: JsonObject): ReadonlyMap<PortKey, number> {
   const ports = new Map<PortKey, number>();
   for (const [index, object] of reader.list(slice, "ports", "").entries()) {
     const path = `ports[${index}]`;
-    const [key, port] = readPort(reader, object, path, pool) ?? [];
+    const [key, port] = readPort(reader, object, path) ?? [];
     if (key === undefined || port === undefined) continue;
     if (ports.has(key)) reader.reject(path, object, "is a second port of that name and protocol");
     else ports.set(key, port);
@@ -70,12 +70,7 @@ function readPorts(reader: ObjectReader, slice: JsonObject, pool: StringPool): R
   return ports;
 }
 
-function readPort(
-  reader: ObjectReader,
-  object: unknown,
-  path: string,
-  pool: StringPool,
-): readonly [PortKey, number] | undefined {
+function readPort(reader: ObjectReader, object: unknown, path: string): readonly [PortKey, number] | undefined {
   if (!isJsonObject(object)) {
     reader.reject(path, object, "must be an object");
     return undefined;
@@ -84,7 +79,7 @@ function readPort(
   const protocol = reader.protocol(object, path);
   const port = reader.portNumber(object, path);
   if (name === undefined || protocol === undefined || port === undefined) return undefined;
-  return [pool.share(portKey(name, protocol)), port];
+  return [portKey(name, protocol), port];
 }
 
 /** What is the same for all endpoints of a slice. */
@@ -92,7 +87,6 @@ interface SliceFacts {
   readonly family: IPFamily;
   /** Undefined for none. */
   readonly weights: ReadonlyMap<IPAddress, number> | undefined;
-  readonly pool: StringPool;
 }
 
 function readBackends(reader: ObjectReader, slice: JsonObject, facts: SliceFacts): readonly Backend[] {
@@ -108,7 +102,7 @@ function readBackend(
   reader: ObjectReader,
   object: unknown,
   path: string,
-  { family, weights, pool }: SliceFacts,
+  { family, weights }: SliceFacts,
 ): Backend | undefined {
   if (!isJsonObject(object)) {
     reader.reject(path, object, "must be an object");
@@ -128,9 +122,9 @@ function readBackend(
     ready,
     serving,
     terminating,
-    nodeName: pool.share(reader.text(object, "nodeName", path) ?? ""),
-    zoneHints: readHints(reader, hints, "forZones", path, pool),
-    nodeHints: readHints(reader, hints, "forNodes", path, pool),
+    nodeName: reader.text(object, "nodeName", path) ?? "",
+    zoneHints: readHints(reader, hints, "forZones", path),
+    nodeHints: readHints(reader, hints, "forNodes", path),
     weight: weights?.get(address) ?? USUAL_WEIGHT,
   };
 }
@@ -160,14 +154,13 @@ function readHints(
   hints: JsonObject | undefined,
   key: "forZones" | "forNodes",
   path: string,
-  pool: StringPool,
 ): readonly string[] {
   const list = hints === undefined ? [] : reader.list(hints, key, `${path}.hints`);
   if (list.length === 0) return NO_HINTS;
   const names: string[] = [];
   for (const [index, hint] of list.entries()) {
     const name = field(hint, "name");
-    if (typeof name === "string" && name !== "") names.push(pool.share(name));
+    if (typeof name === "string" && name !== "") names.push(name);
     else reader.reject(`${path}.hints.${key}[${index}]`, hint, "must hold a name");
   }
   return names;

@@ -14,6 +14,7 @@ import type { ClusterEvent, Resource } from "./events.ts";
 import { sameService, sameSlice } from "./sameness.ts";
 
 const NONE: readonly ServiceName[] = [];
+const NO_SLICES: readonly EndpointSlice[] = [];
 
 /**
  * What Kubernetes says now: Services, their slices, and Nodes. It keeps the decoded objects as they came and merges
@@ -22,7 +23,8 @@ const NONE: readonly ServiceName[] = [];
 export class ServiceTable {
   readonly #services = new Map<ServiceName, Service>();
   readonly #slices = new Map<SliceName, EndpointSlice>();
-  readonly #slicesOf = new Map<ServiceName, readonly EndpointSlice[]>();
+  /** A list only where there are several: most Services have one slice, and one of 50,000 lists costs 56 bytes. */
+  readonly #slicesOf = new Map<ServiceName, EndpointSlice | readonly EndpointSlice[]>();
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #serviceCIDRs = new Map<string, ServiceCIDR>();
   readonly #listed = new Set<Resource>();
@@ -74,12 +76,12 @@ export class ServiceTable {
 
   /** Endpoints of the Service for each port, of both families, sorted and without duplicates. Costs O(its endpoints). */
   endpoints(name: ServiceName): ReadonlyMap<PortKey, readonly Endpoint[]> {
-    return mergeSlices(this.#slicesOf.get(name) ?? []);
+    return mergeSlices(this.#slicesFor(name));
   }
 
   /** Whether any endpoint of the Service runs on the node, ready or not. */
   hasEndpointOn(name: ServiceName, nodeName: string): boolean {
-    return (this.#slicesOf.get(name) ?? []).some(({ endpoints }) => endpoints.isOn(nodeName));
+    return this.#slicesFor(name).some(({ endpoints }) => endpoints.isOn(nodeName));
   }
 
   node(name: string): ClusterNode | undefined {
@@ -120,9 +122,7 @@ export class ServiceTable {
     if (known !== undefined && sameSlice(known, slice)) return NONE;
     const left = known !== undefined && known.service !== slice.service ? this.#deleteSlice(known.name) : NONE;
     this.#slices.set(slice.name, slice);
-    const others = this.#otherSlices(slice);
-    // Most Services have one slice; an array that was pushed to would keep room for 17.
-    this.#slicesOf.set(slice.service, others.length === 0 ? [slice] : [...others, slice]);
+    this.#keepSlices(slice.service, [...this.#otherSlices(slice), slice]);
     return [...left, ...this.#touched(slice.service)];
   }
 
@@ -130,15 +130,25 @@ export class ServiceTable {
     const slice = this.#slices.get(name);
     if (slice === undefined) return NONE;
     this.#slices.delete(name);
-    const others = this.#otherSlices(slice);
-    if (others.length === 0) this.#slicesOf.delete(slice.service);
-    else this.#slicesOf.set(slice.service, others);
+    this.#keepSlices(slice.service, this.#otherSlices(slice));
     return this.#touched(slice.service);
   }
 
   /** The other slices of the slice's Service. */
   #otherSlices(slice: EndpointSlice): readonly EndpointSlice[] {
-    return (this.#slicesOf.get(slice.service) ?? []).filter((other) => other.name !== slice.name);
+    return this.#slicesFor(slice.service).filter((other) => other.name !== slice.name);
+  }
+
+  #slicesFor(service: ServiceName): readonly EndpointSlice[] {
+    const kept = this.#slicesOf.get(service) ?? NO_SLICES;
+    return "name" in kept ? [kept] : kept;
+  }
+
+  #keepSlices(service: ServiceName, slices: readonly EndpointSlice[]): void {
+    const [first] = slices;
+    if (first === undefined) this.#slicesOf.delete(service);
+    // A copy has no room left over, as a list that was spread or filtered has.
+    else this.#slicesOf.set(service, slices.length === 1 ? first : slices.slice());
   }
 
   #touched(service: ServiceName): readonly ServiceName[] {

@@ -1,11 +1,11 @@
 import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../model/service.ts";
+import type { TextTable } from "../model/text-table.ts";
 import { decodeNode } from "../services/decode-node.ts";
 import { decodeService } from "../services/decode-service.ts";
 import { decodeServiceCIDR } from "../services/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../services/decode-slice.ts";
 import type { Decoded } from "../services/events.ts";
 import { field, identityOf } from "../services/object-reader.ts";
-import type { StringPool } from "../services/string-pool.ts";
 import type { ManifestDocument } from "./manifest-documents.ts";
 
 /** What a manifest can define. */
@@ -65,9 +65,9 @@ export function decodeFile(
   file: string,
   version: string,
   documents: readonly ManifestDocument[],
-  pool: StringPool,
+  texts: TextTable,
 ): ManifestFile {
-  const decoder = new FileDecoder(pool);
+  const decoder = new FileDecoder(texts);
   for (const document of documents) {
     if (document.kind === "unparsable") decoder.miss(document.rejection);
     else decoder.decode(document.value, `file ${file} document ${document.number}`);
@@ -81,10 +81,10 @@ class FileDecoder {
   readonly rejections: Rejection[] = [];
   readonly ignoredKinds = new Set<string>();
   complete = true;
-  readonly #pool: StringPool;
+  readonly #texts: TextTable;
 
-  constructor(pool: StringPool) {
-    this.#pool = pool;
+  constructor(texts: TextTable) {
+    this.#texts = texts;
   }
 
   /** Something that may have held objects cannot be read. */
@@ -121,7 +121,7 @@ class FileDecoder {
   }
 
   #decodeKnown(kind: Kind, json: unknown, at: string, apiVersion: unknown): void {
-    const { decoded, object } = decodeKind(kind, json, this.#pool);
+    const { decoded, object } = decodeKind(kind, json, this.#texts);
     const identity = identityOf(json);
     const found = decoded.rejections.map((rejection) => ({ ...rejection, object: `${rejection.object} in ${at}` }));
     if (identity === undefined) {
@@ -142,7 +142,7 @@ function isKnown(kind: string): kind is Kind {
 function decodeKind(
   kind: Kind,
   json: unknown,
-  pool: StringPool,
+  texts: TextTable,
 ): { decoded: Decoded<unknown, unknown>; object: ManifestEntry["object"] } {
   switch (kind) {
     case "Service": {
@@ -150,7 +150,7 @@ function decodeKind(
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "EndpointSlice": {
-      const decoded = decodeEndpointSlice(json, pool);
+      const decoded = decodeEndpointSlice(json, texts);
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "Node": {

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import type { Logger } from "../log.ts";
 import type { Rejection } from "../model/service.ts";
+import { TextTable } from "../model/text-table.ts";
 import type { ClusterEvent, Resource } from "../services/events.ts";
-import { StringPool } from "../services/string-pool.ts";
 import { FolderWatch, folderOf, type Waits } from "./folder-watch.ts";
 import { parseDocuments } from "./manifest-documents.ts";
 import { errorCode, type FileRead, readFiles } from "./manifest-files.ts";
@@ -28,7 +28,7 @@ const DEFAULT_WAITS: Waits = { settleMs: 200, pollMs: 10_000 };
 export class ManifestSource {
   readonly #path: string;
   readonly #listener: ManifestListener;
-  readonly #pool = new StringPool();
+  #texts = new TextTable();
   readonly #set = new ManifestSet();
   #files: readonly ManifestFile[] | undefined;
   #listed = false;
@@ -72,7 +72,8 @@ export class ManifestSource {
   }
 
   async #parse(read: FileRead): Promise<ManifestFile> {
-    const file = await parseFile(read, this.#pool);
+    this.#texts = this.#texts.orNext();
+    const file = await parseFile(read, this.#texts);
     const facts = { file: file.file, objects: file.entries.length, ignoredKinds: [...file.ignoredKinds] };
     this.#listener.logger.debug(facts, "manifest read");
     return file;
@@ -115,14 +116,14 @@ export async function readManifests(
   const reads = await readFiles(path).catch((error: unknown) => {
     throw new Error(`Cannot read manifests at "${path}": ${errorCode(error)}`, { cause: error });
   });
-  const pool = new StringPool();
-  const change = new ManifestSet().replace(await Promise.all(reads.map((read) => parseFile(read, pool))));
+  const texts = new TextTable();
+  const change = new ManifestSet().replace(await Promise.all(reads.map((read) => parseFile(read, texts))));
   return { events: inOrder(change, true), rejections: change.rejections };
 }
 
-async function parseFile(read: FileRead, pool: StringPool): Promise<ManifestFile> {
+async function parseFile(read: FileRead, texts: TextTable): Promise<ManifestFile> {
   if (read.kind === "read") {
-    return decodeFile(read.file, read.version, await parseDocuments(read.file, read.text), pool);
+    return decodeFile(read.file, read.version, await parseDocuments(read.file, read.text), texts);
   }
   const rejection = { object: `file ${read.file}`, field: "", value: "", reason: read.reason };
   return { ...read, entries: [], rejections: [rejection], ignoredKinds: new Set(), complete: false };

@@ -1,11 +1,12 @@
 import type { ClusterNode, EndpointSlice, Service, ServiceCIDR, ServiceName, SliceName } from "../model/service.ts";
 import { serviceName, sliceName } from "../model/service.ts";
+import { TextTable } from "../model/text-table.ts";
 import { decodeNode } from "../services/decode-node.ts";
 import { decodeService } from "../services/decode-service.ts";
 import { decodeServiceCIDR } from "../services/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../services/decode-slice.ts";
 import type { ClusterEvent, Decoded, Resource } from "../services/events.ts";
-import { StringPool } from "../services/string-pool.ts";
+import { PortLists } from "../services/port-lists.ts";
 
 /** One resource of the API as a reflector needs it. Selectors as kube-proxy 1.36 has them: the rest never comes here. */
 export interface WatchedResource<Name extends string, Value> {
@@ -27,6 +28,7 @@ export interface WatchedResource<Name extends string, Value> {
 
 /** All Services but headless ones and those of other proxies. */
 export function watchedServices(): WatchedResource<ServiceName, Service> {
+  const lists = new PortLists();
   return {
     resource: "services",
     path: "/api/v1/services",
@@ -35,7 +37,7 @@ export function watchedServices(): WatchedResource<ServiceName, Service> {
     fieldSelectorOptional: true,
     optional: false,
     nameOf: serviceName,
-    decode: decodeService,
+    decode: (object) => decodeService(object, lists),
     upserted: (service) => ({ kind: "service-upserted", service }),
     deleted: (name) => ({ kind: "service-deleted", name }),
   };
@@ -43,7 +45,7 @@ export function watchedServices(): WatchedResource<ServiceName, Service> {
 
 /** All EndpointSlices but those of headless Services. */
 export function watchedSlices(): WatchedResource<SliceName, EndpointSlice> {
-  const pool = new StringPool();
+  let texts = new TextTable();
   return {
     resource: "endpointslices",
     path: "/apis/discovery.k8s.io/v1/endpointslices",
@@ -52,7 +54,10 @@ export function watchedSlices(): WatchedResource<SliceName, EndpointSlice> {
     fieldSelectorOptional: false,
     optional: false,
     nameOf: sliceName,
-    decode: (object) => decodeEndpointSlice(object, pool),
+    decode: (object) => {
+      texts = texts.orNext();
+      return decodeEndpointSlice(object, texts);
+    },
     upserted: (slice) => ({ kind: "slice-upserted", slice }),
     deleted: (name) => ({ kind: "slice-deleted", name }),
   };

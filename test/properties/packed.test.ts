@@ -4,6 +4,7 @@ import { realServerKey } from "../../src/model/ipvs.ts";
 import { RealServers } from "../../src/model/real-servers.ts";
 import { portKey } from "../../src/model/service.ts";
 import { SliceEndpoints } from "../../src/model/slice-endpoints.ts";
+import { TextTable } from "../../src/model/text-table.ts";
 import { address } from "../support/desired.ts";
 
 const addresses = fc.constantFrom("10.244.0.1", "10.244.0.10", "10.244.1.1", "fd00::1", "fd00::1:1").map(address);
@@ -61,6 +62,14 @@ const backends = fc.array(
   }),
   { maxLength: 5 },
 );
+
+/** A table as a source has it: other slices came before, and the numbers have several digits. */
+function usedTable(): TextTable {
+  const table = new TextTable();
+  for (let index = 0; index < 120; index++) table.numberOf(`node-${index}`);
+  return table;
+}
+
 const ports = fc
   .uniqueArray(fc.constantFrom("http", "dns", "", "\n"), { maxLength: 3 })
   .map((list) => new Map(list.map((name, index) => [portKey(name, "TCP"), 8080 + index])));
@@ -69,7 +78,7 @@ test("the endpoints of a slice come out as they went in, at each port", () => {
   fc.assert(
     fc.property(ports, backends, (given, list) => {
       const expected = [...given].map(([key, port]) => [key, list.map((backend) => ({ ...backend, port }))]);
-      expect([...new SliceEndpoints(given, list)]).toEqual(expected);
+      expect([...new SliceEndpoints(given, list, usedTable())]).toEqual(expected);
     }),
   );
 });
@@ -78,9 +87,37 @@ test("endpoints of slices are equal when they say the same in the same order", (
   fc.assert(
     fc.property(ports, backends, ports, backends, (portsA, a, portsB, b) => {
       const text = (at: typeof portsA, list: typeof a) => JSON.stringify([[...at], list]);
-      const one = new SliceEndpoints(portsA, a);
-      expect(one.equals(new SliceEndpoints(new Map(portsA), structuredClone(a)))).toBe(true);
-      expect(one.equals(new SliceEndpoints(portsB, b))).toBe(text(portsA, a) === text(portsB, b));
+      const shared = usedTable();
+      const one = new SliceEndpoints(portsA, a, shared);
+      for (const table of [shared, new TextTable()]) {
+        expect(one.equals(new SliceEndpoints(new Map(portsA), structuredClone(a), table))).toBe(true);
+        expect(one.equals(new SliceEndpoints(portsB, b, table))).toBe(text(portsA, a) === text(portsB, b));
+      }
     }),
+  );
+});
+
+test("a slice is on the nodes of its endpoints, and on no others that it names", () => {
+  fc.assert(
+    fc.property(ports, backends, names, (given, list, name) => {
+      const slice = new SliceEndpoints(given, list, usedTable());
+      expect(slice.isOn(name)).toBe(list.some(({ nodeName }) => nodeName === name));
+    }),
+  );
+});
+
+test("texts are found again by their numbers, and equal ones have one", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ maxLength: 3 }), { maxLength: 200 }),
+      fc.string({ maxLength: 3 }),
+      (texts, other) => {
+        const table = new TextTable();
+        const numbers = texts.map((text) => table.numberOf(text));
+        expect(numbers.map((number) => table.at(number))).toEqual(texts);
+        expect(new Set(numbers).size).toBe(new Set(texts).size);
+        expect(table.find(other)).toBe(numbers[texts.indexOf(other)]);
+      },
+    ),
   );
 });

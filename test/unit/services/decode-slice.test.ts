@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { decodeEndpointSlice } from "../../../src/services/decode-slice.ts";
-import { StringPool } from "../../../src/services/string-pool.ts";
 import { type PortSpec, type SliceSpec, slice, sliceObject } from "../../support/builders.ts";
 
 /** What is left of the slice's endpoints as "key address:port", and its faults as "field=value: reason". */
@@ -202,10 +201,4 @@ describe("the time of the change", () => {
     const { value, faults } = at(time);
     expect([value.changedAtMs, faults.length]).toEqual([0, 1]);
   });
-});
-
-test("a pool maps every text to itself, even after it had to forget", () => {
-  const pool = new StringPool();
-  const texts = Array.from({ length: 140_000 }, (_, index) => `node-${index % 70_000}`);
-  expect(texts.every((text) => pool.share(text) === text)).toBe(true);
 });
