@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import { type Command, type Config, type Given, readConfig, SETTINGS } from "./config.ts";
+import { type Config, type Given, readConfig } from "./config.ts";
+import { type Command, SETTINGS } from "./settings.ts";
 
 /** What the arguments ask for. */
 export type Invocation =

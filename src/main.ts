@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
 import { readCommandLine } from "./cli.ts";
 import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, type Output, plan, run } from "./commands.ts";
-import type { Command, Config } from "./config.ts";
+import type { Config } from "./config.ts";
 import { tuneHeap } from "./heap.ts";
+import type { Command } from "./settings.ts";
 import { version } from "./version.ts";
 
 tuneHeap();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Config, type GivenTexts, readConfig, SETTINGS } from "../../src/config.ts";
+import { type Config, type GivenTexts, readConfig } from "../../src/config.ts";
+import { SETTINGS } from "../../src/settings.ts";
 
 const node = { nodeName: { source: "--node-name", text: "n" } };
 
