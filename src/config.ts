@@ -41,6 +41,16 @@ export interface Config {
   /** 0 leaves nf_conntrack_max alone. */
   readonly conntrackMaxPerCore: number;
   readonly conntrackMin: number;
+  /** 0 leaves it alone, as with all timeouts. */
+  readonly conntrackTcpEstablishedSeconds: number;
+  readonly conntrackTcpCloseWaitSeconds: number;
+  readonly conntrackUdpSeconds: number;
+  readonly conntrackUdpStreamSeconds: number;
+  /** False leaves it alone. */
+  readonly conntrackTcpBeLiberal: boolean;
+  readonly ipvsTcpSeconds: number;
+  readonly ipvsTcpFinSeconds: number;
+  readonly ipvsUdpSeconds: number;
   /** Undefined: not served. */
   readonly metricsBindAddress: BindAddress | undefined;
   /** Undefined: not served. */

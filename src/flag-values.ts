@@ -26,6 +26,13 @@ export const parsePeriodMs: Parse<number> = (text, refuse) => {
   return ms;
 };
 
+/** A duration in whole seconds, the rest cut off; 0 leaves what the kernel has, so that a lesser one must not become it. */
+export const parseTimeoutSeconds: Parse<number> = (text, refuse) => {
+  const ms = parseDurationMs(text, refuse);
+  if (ms > 0 && ms < 1000) refuse("must be at least 1s, or 0s to leave what the kernel has");
+  return Math.floor(ms / 1000);
+};
+
 /** A decimal integer from `min` to `max`. */
 export function integerFrom(min: number, max: number): Parse<number> {
   return (text, refuse) => {

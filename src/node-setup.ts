@@ -2,7 +2,7 @@ import type { Config } from "./config.ts";
 import { podMatch } from "./desired/rules/pod-match.ts";
 import { proxyRules } from "./desired/rules/proxy-rules.ts";
 import { wantedSysctls } from "./desired/sysctls.ts";
-import type { NodeSetup } from "./kernel/kernel.ts";
+import type { IpvsTimeout, NodeSetup } from "./kernel/kernel.ts";
 import type { Cidr, IPFamily } from "./model/address.ts";
 
 /** What the rules and sysctls depend on besides the configuration. */
@@ -25,10 +25,28 @@ export function nodeSetup(config: Config, machine: Machine, podCIDRs: readonly C
       strictARP: config.strictArp,
       conntrackMaxPerCore: config.conntrackMaxPerCore,
       conntrackMin: config.conntrackMin,
+      conntrackTimeouts: {
+        tcpEstablished: config.conntrackTcpEstablishedSeconds,
+        tcpCloseWait: config.conntrackTcpCloseWaitSeconds,
+        udp: config.conntrackUdpSeconds,
+        udpStream: config.conntrackUdpStreamSeconds,
+      },
+      conntrackTcpBeLiberal: config.conntrackTcpBeLiberal,
       cpus: machine.cpus,
       kernelRelease: machine.kernelRelease,
     }),
+    ipvsTimeouts: ipvsTimeouts(config),
   };
+}
+
+/** Those that the configuration asks for. */
+function ipvsTimeouts(config: Config): readonly IpvsTimeout[] {
+  const timeouts: readonly IpvsTimeout[] = [
+    { name: "tcp", seconds: config.ipvsTcpSeconds, flag: "ipvs-tcp-timeout" },
+    { name: "tcpfin", seconds: config.ipvsTcpFinSeconds, flag: "ipvs-tcpfin-timeout" },
+    { name: "udp", seconds: config.ipvsUdpSeconds, flag: "ipvs-udp-timeout" },
+  ];
+  return timeouts.filter(({ seconds }) => seconds > 0);
 }
 
 /** The static iptables chains of each family. */
@@ -53,7 +71,8 @@ export function staticRules(
         masqueradeAll: config.masqueradeAll,
         pods: podMatch(pods, family),
         localMarkMask: config.localMarkMask,
-        dropInvalid: !liberalConntrack,
+        // Who wants them taken for valid wants them forwarded, also where the kernel would not hear of it.
+        dropInvalid: !liberalConntrack && !config.conntrackTcpBeLiberal,
         randomFully: true,
       }),
     ]),

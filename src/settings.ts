@@ -16,6 +16,7 @@ import {
   parseScheduler,
   parseServers,
   parseText,
+  parseTimeoutSeconds,
 } from "./flag-values.ts";
 import { parseDurationMs } from "./model/duration.ts";
 
@@ -42,7 +43,8 @@ const ALL: readonly Command[] = ["run", "plan", "diff", "cleanup"];
 const WANTING: readonly Command[] = ["run", "plan", "diff"];
 const WRITING: readonly Command[] = ["run", "cleanup"];
 const AGENT: readonly Command[] = ["run"];
-const PREPARING: readonly Command[] = ["run", "init"];
+const PREPARING: readonly Command[] = ["run", "init", "diff"];
+const COMPARING: readonly Command[] = ["run", "diff"];
 const SHOWING: readonly Command[] = ["plan", "diff"];
 const COUNT = integerFrom(0, Number.MAX_SAFE_INTEGER);
 
@@ -232,6 +234,69 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     help: "Connections to track at least, however few the cores",
     commands: PREPARING,
     parse: COUNT,
+  },
+  conntrackTcpEstablishedSeconds: {
+    flag: "conntrack-tcp-timeout-established",
+    placeholder: "DURATION",
+    fallback: "24h",
+    help: "How long conntrack remembers an established TCP connection without packets; 0s leaves what the kernel has",
+    commands: PREPARING,
+    parse: parseTimeoutSeconds,
+  },
+  conntrackTcpCloseWaitSeconds: {
+    flag: "conntrack-tcp-timeout-close-wait",
+    placeholder: "DURATION",
+    fallback: "1h",
+    help: "How long conntrack remembers a TCP connection that only one side has closed; 0s leaves what the kernel has",
+    commands: PREPARING,
+    parse: parseTimeoutSeconds,
+  },
+  conntrackUdpSeconds: {
+    flag: "conntrack-udp-timeout",
+    placeholder: "DURATION",
+    fallback: "0s",
+    help: "How long conntrack remembers a UDP flow that was not answered; 0s leaves what the kernel has",
+    commands: PREPARING,
+    parse: parseTimeoutSeconds,
+  },
+  conntrackUdpStreamSeconds: {
+    flag: "conntrack-udp-timeout-stream",
+    placeholder: "DURATION",
+    fallback: "0s",
+    help: "How long conntrack remembers a UDP flow with packets both ways; 0s leaves what the kernel has",
+    commands: PREPARING,
+    parse: parseTimeoutSeconds,
+  },
+  conntrackTcpBeLiberal: {
+    flag: "conntrack-tcp-be-liberal",
+    fallback: "false",
+    help: "Conntrack takes TCP packets out of the window for valid ones, and invalid packets are not dropped",
+    commands: ["run", "init", "plan", "diff"],
+    parse: parseBoolean,
+  },
+  ipvsTcpSeconds: {
+    flag: "ipvs-tcp-timeout",
+    placeholder: "DURATION",
+    fallback: "0s",
+    help: "How long IPVS remembers a TCP connection without packets; 0s leaves what the kernel has",
+    commands: COMPARING,
+    parse: parseTimeoutSeconds,
+  },
+  ipvsTcpFinSeconds: {
+    flag: "ipvs-tcpfin-timeout",
+    placeholder: "DURATION",
+    fallback: "0s",
+    help: "How long IPVS remembers a TCP connection after a FIN; 0s leaves what the kernel has",
+    commands: COMPARING,
+    parse: parseTimeoutSeconds,
+  },
+  ipvsUdpSeconds: {
+    flag: "ipvs-udp-timeout",
+    placeholder: "DURATION",
+    fallback: "0s",
+    help: "How long IPVS remembers a UDP flow without packets; 0s leaves what the kernel has",
+    commands: COMPARING,
+    parse: parseTimeoutSeconds,
   },
   metricsBindAddress: {
     flag: "metrics-bind-address",

@@ -1,6 +1,19 @@
 import type { Sysctl } from "../kernel/kernel.ts";
 import type { IPFamily } from "../model/address.ts";
 
+/** What conntrack remembers for a time of its own: where that stands, and the flag that asks for it. */
+const CONNTRACK_TIMEOUTS = [
+  {
+    name: "tcpEstablished",
+    sysctl: "nf_conntrack_tcp_timeout_established",
+    flag: "conntrack-tcp-timeout-established",
+  },
+  { name: "tcpCloseWait", sysctl: "nf_conntrack_tcp_timeout_close_wait", flag: "conntrack-tcp-timeout-close-wait" },
+  { name: "udp", sysctl: "nf_conntrack_udp_timeout", flag: "conntrack-udp-timeout" },
+  { name: "udpStream", sysctl: "nf_conntrack_udp_timeout_stream", flag: "conntrack-udp-timeout-stream" },
+] as const;
+export type ConntrackTimeout = (typeof CONNTRACK_TIMEOUTS)[number]["name"];
+
 export interface SysctlOptions {
   readonly families: readonly IPFamily[];
   /** Answer ARP for an address only on the interface that has it. */
@@ -9,6 +22,10 @@ export interface SysctlOptions {
   readonly conntrackMaxPerCore: number;
   /** The least that is asked for, however few the CPUs. */
   readonly conntrackMin: number;
+  /** In seconds; 0 leaves it alone. */
+  readonly conntrackTimeouts: Readonly<Record<ConntrackTimeout, number>>;
+  /** Take TCP packets out of the window for valid; false leaves it alone. */
+  readonly conntrackTcpBeLiberal: boolean;
   readonly cpus: number;
   /** As /proc/sys/kernel/osrelease has it: "6.1.0-30-amd64". */
   readonly kernelRelease: string;
@@ -26,7 +43,8 @@ export function wantedSysctls(options: SysctlOptions): readonly Sysctl[] {
     ...ipvsSysctls(options.kernelRelease),
     ...forwarding(options.families),
     ...arp(options),
-    ...conntrack(options),
+    ...conntrackLimit(options),
+    ...conntrackHabits(options),
   ];
 }
 
@@ -63,19 +81,38 @@ function forwarding(families: readonly IPFamily[]): readonly Sysctl[] {
 function arp(options: SysctlOptions): readonly Sysctl[] {
   if (!options.strictARP || !options.families.includes("IPv4")) return [];
   // Asked for by whoever announces the addresses himself (MetalLB): a second answer would draw their traffic here.
-  return [exactly("net/ipv4/conf/all/arp_ignore", "1", true), exactly("net/ipv4/conf/all/arp_announce", "2", true)];
+  return [
+    { ...exactly("net/ipv4/conf/all/arp_ignore", "1", true), flag: "ipvs-strict-arp" },
+    { ...exactly("net/ipv4/conf/all/arp_announce", "2", true), flag: "ipvs-strict-arp" },
+  ];
 }
 
-function conntrack(options: SysctlOptions): readonly Sysctl[] {
+function conntrackLimit(options: SysctlOptions): readonly Sysctl[] {
   if (options.conntrackMaxPerCore <= 0) return [];
   const scaled = Math.min(options.conntrackMaxPerCore * options.cpus, SCALED_CONNTRACK_CAP);
   const max = Math.max(scaled, options.conntrackMin);
   // Not required: only the first network namespace may set them, and a node that keeps its own limit still serves.
   // Four connections a bucket is what the kernel itself reckons with (nf_conntrack_init_start).
+  const flag = scaled < options.conntrackMin ? "conntrack-min" : "conntrack-max-per-core";
   return [
-    atLeast("net/netfilter/nf_conntrack_max", max),
-    atLeast("net/netfilter/nf_conntrack_buckets", Math.floor(max / 4)),
+    { ...atLeast("net/netfilter/nf_conntrack_max", max), flag },
+    { ...atLeast("net/netfilter/nf_conntrack_buckets", Math.floor(max / 4)), flag },
   ];
+}
+
+/** How long conntrack remembers what, and how strict it is: of each network namespace. A node that keeps its own still serves. */
+function conntrackHabits({ conntrackTimeouts, conntrackTcpBeLiberal }: SysctlOptions): readonly Sysctl[] {
+  const timeouts = CONNTRACK_TIMEOUTS.filter(({ name }) => conntrackTimeouts[name] > 0).map(
+    ({ name, sysctl, flag }) => ({
+      ...exactly(`net/netfilter/${sysctl}`, String(conntrackTimeouts[name]), false),
+      flag,
+    }),
+  );
+  const liberal = {
+    ...exactly("net/netfilter/nf_conntrack_tcp_be_liberal", "1", false),
+    flag: "conntrack-tcp-be-liberal",
+  };
+  return [...timeouts, ...(conntrackTcpBeLiberal ? [liberal] : [])];
 }
 
 function exactly(path: string, value: string, required: boolean): Sysctl {

@@ -1,6 +1,6 @@
 import type { IPAddress, IPFamily } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
-import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import type { IpvsTimeoutName, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
 import type { RealServers } from "../model/real-servers.ts";
 
@@ -17,6 +17,8 @@ export interface NodeSetup {
   readonly rules: Readonly<Partial<Record<IPFamily, Rules>>>;
   /** Below /proc/sys, slashes; written only when different. */
   readonly sysctls: readonly Sysctl[];
+  /** Of those that are not here nothing is asked. */
+  readonly ipvsTimeouts?: readonly IpvsTimeout[];
 }
 
 export interface Rules {
@@ -48,6 +50,16 @@ export interface Sysctl {
   readonly compare: "equal" | "atLeast";
   /** Whether the agent cannot work without it; else a refusal is a warning. */
   readonly required: boolean;
+  /** By which it was asked for, without hyphens: named when it is refused. */
+  readonly flag?: string;
+}
+
+/** How long IPVS is to remember connections of one kind without packets. */
+export interface IpvsTimeout {
+  readonly name: IpvsTimeoutName;
+  readonly seconds: number;
+  /** As in Sysctl. */
+  readonly flag: string;
 }
 
 /** What prepare changed and what it could not: for the log and the metrics. */
@@ -91,7 +103,7 @@ export interface ForgottenFlows {
  * or did not answer; a refusal is an Outcome. A read that fails rejects: it is never a smaller answer.
  */
 export interface Kernel {
-  /** Makes the node ready: sysctls, kube-ipvs0, sets, static chains. Idempotent; writes nothing that is already right. */
+  /** Makes the node ready: sysctls, timeouts of IPVS, kube-ipvs0, sets, static chains. Idempotent; writes nothing that is already right. */
   prepare(setup: NodeSetup): Promise<SetupReport>;
   /** Everything, or of the virtual servers only the named ones (addresses and entries are then empty). */
   observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed>;

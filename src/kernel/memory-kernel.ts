@@ -1,15 +1,34 @@
 import { addressPort, familyOf, hostPrefix, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../model/address.ts";
 import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../model/ipset.ts";
-import type { Forwarding, RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import type {
+  Forwarding,
+  IpvsTimeoutName,
+  RealServer,
+  RealServerKey,
+  VirtualServer,
+  VirtualServerKey,
+} from "../model/ipvs.ts";
 import { describeOperation, type ForgetFlows, type Operation } from "../model/operation.ts";
 import { RealServers } from "../model/real-servers.ts";
 import type { Protocol } from "../model/service.ts";
-import type { Connections, Errno, Kernel, NodeSetup, Observed, Outcome, ServerState, SetupReport } from "./kernel.ts";
+import type {
+  Connections,
+  Errno,
+  IpvsTimeout,
+  Kernel,
+  NodeSetup,
+  Observed,
+  Outcome,
+  ServerState,
+  SetupReport,
+} from "./kernel.ts";
 
 /** The schedulers of a kernel with every module; the IPVS table refuses all others with ENOENT. */
 const SCHEDULERS: ReadonlySet<string> = new Set("rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split(" "));
 /** The name with its final zero must fit IP_VS_SCHEDNAME_MAXLEN. */
 const LONGEST_SCHEDULER = 15;
+/** In seconds: more, and the clock of the kernel cannot count it (INT_MAX / HZ, of the slowest one). */
+const LONGEST_TIMEOUT = 21_474_836;
 const NO_CONNECTIONS: Connections = { active: 0, inactive: 0 };
 const OK: Outcome = { ok: true };
 
@@ -44,14 +63,18 @@ export class MemoryKernel implements Kernel {
   readonly #servers = new Map<VirtualServerKey, KernelServer>();
   readonly #sets = new Map<SetName, { readonly members: Map<string, SetEntry>; max: number }>();
   readonly #flows: MemoryFlow[] = [];
+  /** As IPVS begins. */
+  readonly #timeouts: Record<IpvsTimeoutName, number> = { tcp: 900, tcpfin: 120, udp: 300 };
   #device: Set<IPAddress> | undefined;
   #nodeAddresses: readonly IPAddress[] = [];
   #faults: Fault[] = [];
   #operationsUntilLoss = Number.POSITIVE_INFINITY;
   #readsToFail = 0;
 
-  async prepare({ families }: NodeSetup): Promise<SetupReport> {
+  async prepare({ families, ipvsTimeouts = [] }: NodeSetup): Promise<SetupReport> {
     const changed: string[] = [];
+    const warnings: string[] = [];
+    for (const timeout of ipvsTimeouts) this.#setTimeout(timeout, { changed, warnings });
     if (this.#device === undefined) {
       this.#device = new Set();
       changed.push("link kube-ipvs0");
@@ -61,7 +84,7 @@ export class MemoryKernel implements Kernel {
       this.#sets.set(name, { members: new Map(), max: Number.POSITIVE_INFINITY });
       changed.push(`set ${name}`);
     }
-    return { changed, warnings: [] };
+    return { changed, warnings };
   }
 
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
@@ -210,6 +233,16 @@ export class MemoryKernel implements Kernel {
     if (this.#readsToFail === 0) return;
     this.#readsToFail--;
     throw new TransportLost("Transport lost in a read");
+  }
+
+  #setTimeout({ name, seconds, flag }: IpvsTimeout, report: { changed: string[]; warnings: string[] }): void {
+    const before = this.#timeouts[name];
+    const text = `IPVS timeout ${name}`;
+    if (seconds > LONGEST_TIMEOUT) report.warnings.push(`Cannot set ${text} to ${seconds} s for --${flag}: EINVAL`);
+    else if (before !== seconds) {
+      this.#timeouts[name] = seconds;
+      report.changed.push(`set ${text} from ${before} s to ${seconds} s`);
+    }
   }
 
   #fault(operation: Operation): Outcome | undefined {

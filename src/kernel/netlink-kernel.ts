@@ -7,6 +7,7 @@ import { IPSetClient, ipsetErrno } from "./ipset/client.ts";
 import { IptablesClient } from "./iptables/client.ts";
 import { IpvsClient } from "./ipvs/client.ts";
 import type { ServerOperation } from "./ipvs/codec.ts";
+import { TimeoutClient } from "./ipvs/timeout-client.ts";
 import type {
   Connections,
   ForgottenFlows,
@@ -70,6 +71,7 @@ export class NetlinkKernel implements Kernel {
   readonly #options: NetlinkKernelOptions;
   readonly #sockets: NetlinkSocket[] = [];
   readonly #ipvs: IpvsClient;
+  readonly #timeouts: TimeoutClient;
   readonly #link: LinkClient;
   readonly #sets: IPSetClient;
   readonly #conntrack: ConntrackClient;
@@ -84,10 +86,9 @@ export class NetlinkKernel implements Kernel {
   constructor(options: NetlinkKernelOptions) {
     this.#options = options;
     this.#iptables = options.iptables ?? new IptablesClient();
-    this.#ipvs = new IpvsClient({
-      commands: this.#socket(NETLINK_GENERIC, COMMAND_BYTES),
-      dumps: this.#socket(NETLINK_GENERIC, DUMP_BYTES),
-    });
+    const generic = this.#socket(NETLINK_GENERIC, COMMAND_BYTES);
+    this.#ipvs = new IpvsClient({ commands: generic, dumps: this.#socket(NETLINK_GENERIC, DUMP_BYTES) });
+    this.#timeouts = new TimeoutClient(generic);
     this.#link = new LinkClient({
       commands: this.#socket(NETLINK_ROUTE, LINK_BYTES),
       dumps: this.#socket(NETLINK_ROUTE, DUMP_BYTES),
@@ -105,25 +106,27 @@ export class NetlinkKernel implements Kernel {
 
   async prepare(setup: NodeSetup): Promise<SetupReport> {
     // First, for its clear error: without ip_vs its sysctls are missing too.
-    await this.#ipvs.probe();
+    const family = await this.#ipvs.probe();
     const made = await this.#link.ensure();
     const link = { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] };
     const sysctls = await this.#sysctls.apply(setup.sysctls);
+    const timeouts = await this.#timeouts.apply(family, setup.ipvsTimeouts ?? []);
     // Rules name sets, so these come first.
     const sets = await this.#ensureSets(setup.families);
-    return merge([link, sysctls, ...sets, await this.#writeRules(setup)]);
+    return merge([link, sysctls, timeouts, ...sets, await this.#writeRules(setup)]);
   }
 
   /** What `prepare` would change. Reads only; a part that cannot be read is a warning. */
   async inspect(setup: NodeSetup): Promise<SetupReport> {
-    await this.#ipvs.probe();
+    const family = await this.#ipvs.probe();
     const link = await this.#link.differences();
     const sysctls = await this.#sysctls.differences(setup.sysctls);
+    const timeouts = await this.#timeouts.differences(family, setup.ipvsTimeouts ?? []);
     const sets = await this.#sets.differences(setup.families.flatMap(ipsets));
     await this.#findIptables(ruledFamilies(setup));
     const rules = await this.#iptables.differences(setup.rules);
     return {
-      changed: [...link, ...sysctls, ...sets, ...rules.changed],
+      changed: [...link, ...sysctls, ...timeouts, ...sets, ...rules.changed],
       warnings: [...this.#iptablesWarnings, ...rules.failures.map(({ message }) => message)],
     };
   }

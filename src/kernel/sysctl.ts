@@ -29,7 +29,8 @@ export class SysctlClient {
         if (before !== sysctl.value) changed.push(`set ${sysctl.path} from ${before} to ${sysctl.value}`);
       } catch (error) {
         const because = error instanceof Error ? error.message : String(error);
-        (sysctl.required ? errors : warnings).push(`Cannot set ${sysctl.path} to ${sysctl.value}: ${because}`);
+        const asked = sysctl.flag === undefined ? "" : ` for --${sysctl.flag}`;
+        (sysctl.required ? errors : warnings).push(`Cannot set ${sysctl.path} to ${sysctl.value}${asked}: ${because}`);
       }
     }
     if (errors.length > 0) throw new SysctlError(errors.join("; "));

@@ -23,6 +23,10 @@ export type SchedulerFlag =
 
 export type Forwarding = "masquerade" | "local" | "tunnel" | "direct" | "bypass";
 
+/** What IPVS remembers for a time of its own: TCP connections, those after a FIN, and UDP flows. Words of kube-proxy's flags. */
+export const IPVS_TIMEOUTS = ["tcp", "tcpfin", "udp"] as const;
+export type IpvsTimeoutName = (typeof IPVS_TIMEOUTS)[number];
+
 /**
  * An IPVS service: what the kernel calls `service` and ipvsadm a virtual service. It is asked for by protocol, address
  * and port, or else by the firewall mark of a packet, which comes first. A marked one has the unspecified address of its

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Errno, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
+import type { Errno, IpvsTimeout, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
 import { cidr, FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import {
   addressEntry,
@@ -15,6 +15,7 @@ import {
   type SetEntry,
 } from "../../src/model/ipset.ts";
 import {
+  type IpvsTimeoutName,
   markedServer,
   type RealServer,
   realServer,
@@ -70,6 +71,8 @@ const bind = (ip: string): Operation => ({ kind: "bind-address", address: addres
 const unbind = (ip: string): Operation => ({ kind: "unbind-address", address: address(ip) });
 const addEntry = (entry: SetEntry): Operation => ({ kind: "add-entry", entry });
 const deleteEntry = (entry: SetEntry): Operation => ({ kind: "delete-entry", entry });
+
+const timeout = (name: IpvsTimeoutName, seconds: number): IpvsTimeout => ({ name, seconds, flag: `flag-of-${name}` });
 
 /** Members of every type of set, in both families. */
 function membersOf(family: IPFamily): SetEntry[] {
@@ -150,6 +153,19 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     await kernel.prepare(SETUP);
     const observed = await kernel.observe("all");
     expect(observed.addresses.size + observed.entries.size).toBe(0);
+  });
+
+  test("timeouts of IPVS become what is wanted, one that is refused holds up no other, and others stay", async () => {
+    const begun = [timeout("tcp", 900), timeout("tcpfin", 120), timeout("udp", 300)];
+    await kernel.prepare({ ...SETUP, ipvsTimeouts: begun });
+    const mixed = [timeout("tcpfin", 2 ** 31), timeout("udp", 60)];
+    expect(await kernel.prepare({ ...SETUP, ipvsTimeouts: mixed })).toMatchObject({
+      changed: ["set IPVS timeout udp from 300 s to 60 s"],
+      warnings: ["Cannot set IPVS timeout tcpfin to 2147483648 s for --flag-of-tcpfin: EINVAL"],
+    });
+    const now = [timeout("tcp", 900), timeout("tcpfin", 120), timeout("udp", 60)];
+    expect(await kernel.prepare({ ...SETUP, ipvsTimeouts: now })).toMatchObject({ changed: [], warnings: [] });
+    expect((await kernel.prepare({ ...SETUP, ipvsTimeouts: begun })).changed).toHaveLength(1);
   });
 
   test("nothing applied has no outcomes", async () => {

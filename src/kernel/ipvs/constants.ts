@@ -1,4 +1,4 @@
-import type { Forwarding, SchedulerFlag } from "../../model/ipvs.ts";
+import type { Forwarding, IpvsTimeoutName, SchedulerFlag } from "../../model/ipvs.ts";
 import type { Protocol } from "../../model/service.ts";
 
 /* Names and numbers of linux/ip_vs.h and linux/genetlink.h. The kernel calls a virtual server "service", a real server "dest". */
@@ -19,9 +19,14 @@ export const IPVS_CMD_NEW_DEST = 5;
 export const IPVS_CMD_SET_DEST = 6;
 export const IPVS_CMD_DEL_DEST = 7;
 export const IPVS_CMD_GET_DEST = 8;
+export const IPVS_CMD_SET_CONFIG = 12;
+export const IPVS_CMD_GET_CONFIG = 13;
 
 export const IPVS_CMD_ATTR_SERVICE = 1;
 export const IPVS_CMD_ATTR_DEST = 2;
+export const IPVS_CMD_ATTR_TIMEOUT_TCP = 4;
+export const IPVS_CMD_ATTR_TIMEOUT_TCP_FIN = 5;
+export const IPVS_CMD_ATTR_TIMEOUT_UDP = 6;
 
 export const IPVS_SVC_ATTR_AF = 1;
 export const IPVS_SVC_ATTR_PROTOCOL = 2;
@@ -55,6 +60,12 @@ export const IP_VS_SVC_F_SCHED3 = 0x20;
 export const IP_VS_CONN_F_FWD_MASK = 0x7;
 
 export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
+
+export const TIMEOUT_ATTRIBUTES: Readonly<Record<IpvsTimeoutName, number>> = {
+  tcp: IPVS_CMD_ATTR_TIMEOUT_TCP,
+  tcpfin: IPVS_CMD_ATTR_TIMEOUT_TCP_FIN,
+  udp: IPVS_CMD_ATTR_TIMEOUT_UDP,
+};
 
 export const FORWARDING_NUMBERS: Readonly<Record<Forwarding, number>> = {
   masquerade: 0,

@@ -6,6 +6,8 @@ const OPTIONS: SysctlOptions = {
   strictARP: false,
   conntrackMaxPerCore: 0,
   conntrackMin: 0,
+  conntrackTimeouts: { tcpEstablished: 0, tcpCloseWait: 0, udp: 0, udpStream: 0 },
+  conntrackTcpBeLiberal: false,
   cpus: 4,
   kernelRelease: "6.1.0-30-amd64",
 };
@@ -63,4 +65,35 @@ test.each([
   );
   const expected = [`net/netfilter/nf_conntrack_max>=${max}`, `net/netfilter/nf_conntrack_buckets>=${(max ?? 0) / 4}`];
   expect(sysctls).toEqual(max === undefined ? [] : expected);
+});
+
+test.each<[Partial<SysctlOptions>, readonly string[]]>([
+  [{}, []],
+  [{ conntrackTcpBeLiberal: true }, ["nf_conntrack_tcp_be_liberal=1 for --conntrack-tcp-be-liberal"]],
+  [
+    { conntrackTimeouts: { tcpEstablished: 86_400, tcpCloseWait: 3600, udp: 0, udpStream: 0 } },
+    [
+      "nf_conntrack_tcp_timeout_established=86400 for --conntrack-tcp-timeout-established",
+      "nf_conntrack_tcp_timeout_close_wait=3600 for --conntrack-tcp-timeout-close-wait",
+    ],
+  ],
+  [
+    { conntrackTimeouts: { tcpEstablished: 0, tcpCloseWait: 0, udp: 10, udpStream: 60 } },
+    [
+      "nf_conntrack_udp_timeout=10 for --conntrack-udp-timeout",
+      "nf_conntrack_udp_timeout_stream=60 for --conntrack-udp-timeout-stream",
+    ],
+  ],
+])("conntrack is told what was asked for and nothing else: %j", (options, lines) => {
+  const told = wantedSysctls({ ...OPTIONS, ...options }).filter(({ path }) => path.startsWith("net/netfilter/"));
+  expect(told.map(({ path, value, flag }) => `${path.slice(14)}=${value} for --${flag}`)).toEqual(lines);
+  expect(told.filter(({ required }) => required)).toEqual([]);
+});
+
+test.each([
+  ["by what is asked for each core", 32_768, 8, "conntrack-max-per-core"],
+  ["by the minimum", 32_768, 2, "conntrack-min"],
+])("a conntrack limit that is refused names the flag that decided it: %s", (_, conntrackMaxPerCore, cpus, flag) => {
+  const sysctls = wantedSysctls({ ...OPTIONS, conntrackMaxPerCore, conntrackMin: 131_072, cpus });
+  expect(sysctls.filter((sysctl) => sysctl.flag !== undefined).map((sysctl) => sysctl.flag)).toEqual([flag, flag]);
 });

@@ -57,6 +57,12 @@ test("a setting that this kernel does not have is a warning, and is not made up"
   expect(await readdir(root)).toEqual([]);
 });
 
+test("what a flag has asked for is refused with its name", async () => {
+  const asked = sysctl("absent", "60", { required: false, flag: "conntrack-udp-timeout" });
+  const { warnings } = await new SysctlClient(root).apply([asked]);
+  expect(warnings).toEqual([expect.stringMatching(/^Cannot set absent to 60 for --conntrack-udp-timeout: ENOENT/)]);
+});
+
 test("a required setting that cannot be had rejects and names it, after the others were set", async () => {
   await put("net/b", "0");
   const wanted = [sysctl("absent", "1"), sysctl("net/b", "1"), sysctl("gone", "1")];

@@ -1,0 +1,40 @@
+import { IPVS_TIMEOUTS, type IpvsTimeoutName } from "../../model/ipvs.ts";
+import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
+import { beginGenericMessage, endMessage, GENERIC_HEADER_BYTES, type Message } from "../netlink/message.ts";
+import { IPVS_CMD_GET_CONFIG, IPVS_CMD_SET_CONFIG, TIMEOUT_ATTRIBUTES } from "./constants.ts";
+
+/** In seconds; a kernel without TCP or UDP has none of theirs. */
+export type IpvsTimeouts = Readonly<Partial<Record<IpvsTimeoutName, number>>>;
+
+/** Asks for the timeouts. */
+export function encodeGetTimeouts(writer: AttributeWriter, family: number): void {
+  endMessage(writer, beginGenericMessage(writer, family, 0, IPVS_CMD_GET_CONFIG));
+}
+
+/**
+ * Sets one timeout and leaves the others. The kernel takes 0 for "as it is" and refuses what its clock cannot count
+ * (EINVAL), together with all else that the message has: hence one message for each.
+ *
+ *     nlmsghdr | genlmsghdr | TIMEOUT_TCP or TIMEOUT_TCP_FIN or TIMEOUT_UDP
+ */
+export function encodeSetTimeout(
+  writer: AttributeWriter,
+  family: number,
+  name: IpvsTimeoutName,
+  seconds: number,
+): void {
+  const message = beginGenericMessage(writer, family, 0, IPVS_CMD_SET_CONFIG);
+  writer.u32(TIMEOUT_ATTRIBUTES[name], seconds);
+  endMessage(writer, message);
+}
+
+/** Reads the answer to GET_CONFIG; undefined if malformed. */
+export function decodeTimeouts(message: Message): IpvsTimeouts | undefined {
+  const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
+  const timeouts: Partial<Record<IpvsTimeoutName, number>> = {};
+  while (reader.next()) {
+    const name = IPVS_TIMEOUTS.find((candidate) => TIMEOUT_ATTRIBUTES[candidate] === reader.type);
+    if (name !== undefined) timeouts[name] = reader.u32();
+  }
+  return reader.failed ? undefined : timeouts;
+}
