@@ -83,7 +83,7 @@ async function main(): Promise<void> {
 async function changeEndpoint(node: TestNode, manifests: string): Promise<void> {
   const shopper = node.pod("shopper");
   const held = await Promise.all([1, 2].map(() => LongClient.hold(shopper.namespace, "10.96.0.20", 80)));
-  const loop = await LongClient.loop(shopper.namespace, "10.96.0.20", 80, 50);
+  const loop = await LongClient.loop(shopper.namespace, "10.96.0.20", 80, { rate: 50 });
   const file = join(manifests, "cart.yaml");
   const text = (await readFile(file, "utf8")).replace(node.pod("cart-2").ip, node.pod("cart-3").ip);
   const before = await metrics(node);

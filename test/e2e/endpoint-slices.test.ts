@@ -111,16 +111,16 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     ];
     await put(6, colours(false));
     const clients = await Promise.all([
-      LongClient.loop(cluster.pod("d").namespace, vip(6), 80, 50),
-      LongClient.loop(cluster.node(1).outside.namespace, ip(node(1)), 30_006, 50),
+      LongClient.loop(cluster.pod("d").namespace, vip(6), 80, { rate: 50 }),
+      LongClient.loop(cluster.node(1).outside.namespace, ip(node(1)), 30_006, { rate: 50 }),
     ]);
     for (const isGreen of [true, false, true]) {
       await put(6, colours(isGreen));
       expect(await cluster.client("d").tcp(vip(6), 80, 2)).toEqual(allAnswered(isGreen ? { c: 2 } : { a: 1, b: 1 }));
     }
     for (const client of clients) {
-      const { errors, failures, answers } = await client.stop();
-      expect({ errors, failures }).toEqual({ errors: {}, failures: [] });
+      const { errors, failures, resent, answers } = await client.stop();
+      expect({ errors, failures, resent }).toEqual({ errors: {}, failures: [], resent: 0 });
       expect(Object.keys(answers).sort()).toEqual(["a", "b", "c"]);
     }
   });

@@ -140,12 +140,8 @@ test("a SIGKILL at any moment of a sync costs no connection, and the next start 
   await first.kill();
 
   const { namespace } = node.pod("d");
-  const clients = await Promise.all([
-    LongClient.hold(namespace, STEADY, 80),
-    LongClient.hold(namespace, MOVING, 80),
-    LongClient.loop(namespace, STEADY, 80),
-    LongClient.loop(namespace, MOVING, 80),
-  ]);
+  const holding = await Promise.all([STEADY, MOVING].map((ip) => LongClient.hold(namespace, ip, 80)));
+  const looping = await Promise.all([STEADY, MOVING].map((ip) => LongClient.loop(namespace, ip, 80)));
 
   let state: State = 0;
   let caught = 0;
@@ -173,9 +169,11 @@ test("a SIGKILL at any moment of a sync costs no connection, and the next start 
   expect(await held()).toEqual(wanted[state]);
   await last[Symbol.asyncDispose]();
 
-  const seen = await Promise.all(clients.map((client) => client.stop()));
-  for (const { count, errors, failures } of seen) {
+  const looped = await Promise.all(looping.map((client) => client.stop()));
+  const kept = await Promise.all(holding.map((client) => client.stop()));
+  for (const { count, errors, failures } of [...looped, ...kept]) {
     expect({ errors, failures }).toEqual({ errors: {}, failures: [] });
     expect(count).toBeGreaterThan(100);
   }
+  for (const { resent } of looped) expect(resent).toBe(0);
 }, 480_000);

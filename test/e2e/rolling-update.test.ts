@@ -2,11 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Balancer } from "../support/balancer.ts";
 import { serviceObject } from "../support/builders.ts";
-import { LongClient } from "../support/client.ts";
+import { LongClient, type LoopAnswers } from "../support/client.ts";
 import { vips } from "../support/families.ts";
+import type { Host } from "../support/netns.ts";
 import { Cluster, type PodEndpoint } from "../support/nodes.ts";
 
-/** Two nodes with two pods each, of which one is the old and one the new, in turns; pod x only asks. */
+/** Two nodes with two pods each, of which one is the old and one the new, in turns; pod x, on the first, only asks. */
 let cluster: Cluster;
 
 beforeAll(async () => {
@@ -17,14 +18,23 @@ beforeAll(async () => {
 afterAll(() => cluster?.[Symbol.asyncDispose]());
 
 const ROLLOUTS = 5;
+/** New connections a second of each client. A twentieth is for a machine that stands still as the loops end. */
 const RATE = 100;
+const LEAST_RATE = 95;
+/** A connection is idle for so long before it asks, so that some are always open when an endpoint goes. */
+const AGE_SECONDS = 0.1;
 const CLUSTER_VIP = "172.16.0.1";
 const LOCAL_VIP = "fd00:172::2";
 const CHECK_PORT = 32_002;
 /** As long as a load balancer may take to notice. */
 const LAG_MS = 200;
+/** How long a pod serves that has gone from the slices. */
+const GRACE_MS = 500;
 
 type Generation = readonly [onFirst: string, onSecond: string];
+const OLD: Generation = ["a1", "b1"];
+const NEW: Generation = ["a2", "b2"];
+const ALL = ["a1", "a2", "b1", "b2"];
 
 function put(endpoints: readonly PodEndpoint[]): Promise<void> {
   return cluster.apply("rolling", [
@@ -34,6 +44,7 @@ function put(endpoints: readonly PodEndpoint[]): Promise<void> {
       ip: vips(2),
       type: "LoadBalancer",
       external: "Local",
+      internal: "Local",
       loadBalancerIPs: [LOCAL_VIP],
       healthCheckNodePort: CHECK_PORT,
     }),
@@ -56,41 +67,54 @@ async function rollOut(from: Generation, to: Generation, balancer: Balancer): Pr
   await balancer.check();
   await put([to[0], leaving(from[1]), to[1]]);
   await put(to);
-  // Who was given an old pod before has his answer within milliseconds.
-  await sleep(100);
+  await sleep(GRACE_MS);
   for (const pod of from) {
     await cluster.nodeOf(pod).silence(cluster.pod(pod));
     await cluster.nodeOf(pod).serve(cluster.pod(pod), pod);
   }
 }
 
-test("100 new connections a second through five rolling updates lose none, for both external traffic policies", async () => {
-  const [old, next]: readonly [Generation, Generation] = [
-    ["a1", "b1"],
-    ["a2", "b2"],
-  ];
-  await put(old);
+/** What clients see that ask all through the rolling updates. */
+async function seenMeanwhile(ways: readonly (readonly [Host, string])[]): Promise<readonly LoopAnswers[]> {
+  await put(OLD);
   await using _clusterBalancer = await Balancer.create(cluster, { vip: CLUSTER_VIP, port: 80 });
   await using balancer = await Balancer.create(cluster, { vip: LOCAL_VIP, port: 80, checkPort: CHECK_PORT });
-  const { namespace } = cluster.node(1).outside;
-  const startedAtMs = performance.now();
-  const loops = await Promise.all([
-    LongClient.loop(namespace, CLUSTER_VIP, 80, RATE),
-    LongClient.loop(namespace, LOCAL_VIP, 80, RATE),
-    LongClient.loop(cluster.pod("x").namespace, vips(1)[1], 80, RATE / 5),
-  ]);
+  const options = { rate: RATE, ageSeconds: AGE_SECONDS };
+  const loops = await Promise.all(ways.map(([from, to]) => LongClient.loop(from.namespace, to, 80, options)));
   for (let count = 0; count < ROLLOUTS; count++) {
-    const generations = count % 2 === 0 ? ([old, next] as const) : ([next, old] as const);
+    const generations = count % 2 === 0 ? ([OLD, NEW] as const) : ([NEW, OLD] as const);
     await rollOut(...generations, balancer);
   }
-  const seen = await Promise.all(loops.map((client) => client.stop()));
-  const seconds = (performance.now() - startedAtMs) / 1_000;
+  return await Promise.all(loops.map((client) => client.stop()));
+}
 
-  for (const { errors, failures, answers } of seen) {
-    expect({ errors, failures }).toEqual({ errors: {}, failures: [] });
-    expect(Object.keys(answers).sort()).toEqual(["a1", "a2", "b1", "b2"]);
-  }
-  for (const { count } of seen.slice(0, 2)) expect(count / seconds).toBeGreaterThan(RATE / 2);
-  const local = seen[1]?.clients;
-  expect(Object.keys(local ?? {})).toEqual([cluster.node(1).outside.ip6]);
+/** All were begun in time and answered, by these pods, which saw the clients as these. */
+function expectWhole(seen: LoopAnswers | undefined, pods: readonly string[], clients: readonly string[]): void {
+  if (seen === undefined) throw new Error("There are two loops");
+  const { errors, failures, resent, answers } = seen;
+  expect({ errors, failures, resent }).toEqual({ errors: {}, failures: [], resent: 0 });
+  expect(Object.keys(answers).sort()).toEqual(pods);
+  expect(Object.keys(seen.clients).sort()).toEqual([...clients].sort());
+  expect(seen.count / seen.seconds).toBeGreaterThanOrEqual(LEAST_RATE);
+}
+
+test("100 new connections a second through five rolling updates lose none, under both external traffic policies", async () => {
+  const { outside } = cluster.node(1);
+  const [onCluster, onLocal] = await seenMeanwhile([
+    [outside, CLUSTER_VIP],
+    [outside, LOCAL_VIP],
+  ]);
+  const nodes = cluster.nodes.flatMap(({ node, gateway }) => [node.ip, gateway.ip]);
+  expectWhole(onCluster, ALL, nodes);
+  expectWhole(onLocal, ALL, [outside.ip6]);
+});
+
+test("100 new connections a second through five rolling updates lose none, under both internal traffic policies", async () => {
+  const pod = cluster.pod("x");
+  const [onCluster, onLocal] = await seenMeanwhile([
+    [pod, vips(1)[1]],
+    [pod, vips(2)[0]],
+  ]);
+  expectWhole(onCluster, ALL, [pod.ip6]);
+  expectWhole(onLocal, ["a1", "a2"], [pod.ip]);
 });

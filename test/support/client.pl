@@ -5,11 +5,13 @@
 #   client.pl ping ADDRESS [--timeout S]                   one ICMP echo request; prints a summary
 #   client.pl get ADDRESS PORT PATH [--timeout S]          one HTTP request; prints {"status": ..., "body": ...}
 #   client.pl hold ADDRESS PORT [--timeout S]              one connection, a request every 50 ms, until SIGTERM
-#   client.pl loop ADDRESS PORT [--rate N] [--timeout S]   N new connections a second, until SIGTERM
+#   client.pl loop ADDRESS PORT [--rate N] [--age S] [--timeout S]   N new connections a second, until SIGTERM, each begun
+#                                                          when it is due whatever became of others, and asked at that age
 #   client.pl                                              such commands from stdin, one a line, one line of JSON each
 # hold and loop print "begun" after their first answer, and at SIGTERM a summary:
 #   {"count": n, "answers": {POD: n}, "clients": {ADDRESS: n}, "errors": {"refused" | "timeout" | ...: n},
 #    "failures": ["12.3s refused"], "slowest": SECONDS}
+# loop also "seconds": from the start to SIGTERM, and "resent": how many first packets of connections were sent again here.
 use strict;
 use warnings;
 use Errno qw(ECONNREFUSED ECONNRESET EINPROGRESS EHOSTUNREACH ENETUNREACH EAGAIN EINTR);
@@ -21,7 +23,6 @@ $| = 1;
 $SIG{PIPE} = 'IGNORE';
 my $stopped = 0;
 my $begun   = now();
-my $asked   = $begun;    # when the last request began
 
 if (@ARGV) {
     $SIG{TERM} = sub { $stopped = 1 };
@@ -33,7 +34,7 @@ else {
 
 sub carry_out {
     my @words = @_;
-    my %options = (timeout => 2, rate => 20, bytes => 4, from => 0);
+    my %options = (timeout => 2, rate => 20, age => 0, bytes => 4, from => 0);
     for my $name (keys %options) {
         for (my $i = 0; $i < @words; $i++) {
             next unless $words[$i] eq "--$name";
@@ -51,7 +52,7 @@ sub requests {
     my ($options, $protocol, $address, $port, $count) = @_;
     my $summary = summary();
     my @how = @$options{qw(timeout bytes from)};
-    note($summary, ask_once($protocol, $address, $port, @how)) for 1 .. $count;
+    note($summary, now(), ask_once($protocol, $address, $port, @how)) for 1 .. $count;
     return json($summary);
 }
 
@@ -59,8 +60,7 @@ sub requests {
 sub ping {
     my ($options, undef, $address) = @_;
     my $summary = summary();
-    $asked = now();
-    note($summary, echo($address, $options->{timeout}));
+    note($summary, now(), echo($address, $options->{timeout}));
     return json($summary);
 }
 
@@ -88,27 +88,72 @@ sub echo {
 
 sub loop_ {
     my ($options, undef, $address, $port) = @_;
-    my $summary = summary();
-    my $next    = now();
-    until ($stopped) {
-        note($summary, ask_once('tcp', $address, $port, $options->{timeout}));
-        print "begun\n" if $summary->{count} == 1;
-        $next += 1 / $options->{rate};
-        my $wait = $next - now();
-        $wait > 0 ? rest($wait) : ($next = now());
-    }
+    my ($summary, $first, $started, $resent) = (summary(), now(), 0, syn_resent());
+    my %open;    # by file number: socket, when it was begun, whether it was asked, what it has answered
+    do {
+        until ($stopped || now() < $first + $started / $options->{rate}) {
+            $started++;
+            my ($socket, $error) = call('tcp', $address, $port);
+            if   ($error) { note($summary, now(), undef, $error) }
+            else          { $open{ fileno $socket } = { socket => $socket, begun => now(), asked => 0, text => '' } }
+        }
+        $summary->{seconds} //= sprintf '%.2f', now() - $first if $stopped;
+        my $news = any_news(\%open, $stopped ? 0.05 : $first + $started / $options->{rate} - now());
+        for my $number (keys %open) {
+            my $one = $open{$number};
+            my ($answer, $error) = step($one, vec($news, $number, 1), $options);
+            next unless defined $answer || $error;
+            delete $open{$number};
+            note($summary, $one->{begun}, $answer, $error);
+            print "begun\n" if $summary->{count} == 1;
+        }
+    } until $summary->{seconds} && !%open;
+    $summary->{resent} = syn_resent() - $resent;
     return json($summary);
+}
+
+# How many first packets of connections this network namespace has sent again, as no answer came within a second.
+sub syn_resent {
+    open my $file, '<', '/proc/net/netstat' or die "client.pl: /proc/net/netstat: $!\n";
+    my ($names, $values) = grep { /^TcpExt:/ } <$file>;
+    my %counters;
+    @counters{ split ' ', $names } = split ' ', $values;
+    return $counters{TCPSynRetrans};
+}
+
+# Waits so many seconds at most for one of the connections to say something, or to fail; their bits by file number.
+sub any_news {
+    my ($open, $seconds) = @_;
+    my $news = '';
+    vec($news, $_, 1) = 1 for keys %$open;
+    my $found = select $news, undef, undef, $seconds > 0 ? $seconds : 0;
+    return $found > 0 ? $news : '';
+}
+
+# Takes a connection of the loop one step on; its answer, or undef and a word for why there will be none, or nothing yet.
+sub step {
+    my ($one, $has_news, $options) = @_;
+    my $age = now() - $one->{begun};
+    if ($has_news) {
+        my $count = sysread $one->{socket}, $one->{text}, 4_096, length $one->{text};
+        return (undef, word($!)) unless defined $count || $! == EAGAIN;
+        return (undef, 'closed') if defined $count && !$count;
+        return $1 if $one->{text} =~ /^(.*)\n/;
+    }
+    # Not while it is being connected.
+    $one->{asked} = 1 if !$one->{asked} && $age >= $options->{age} && defined syswrite $one->{socket}, "who\n";
+    return $age > $options->{age} + $options->{timeout} ? (undef, 'timeout') : ();
 }
 
 sub hold {
     my ($options, undef, $address, $port) = @_;
     my $summary = summary();
     my ($socket, $error) = dial('tcp', $address, $port, $options->{timeout});
-    note($summary, undef, $error) if $error;
+    note($summary, now(), undef, $error) if $error;
     until ($stopped || $error) {
-        $asked = now();
+        my $asked = now();
         (my $answer, $error) = exchange($socket, $options->{timeout});
-        note($summary, $answer, $error);
+        note($summary, $asked, $answer, $error);
         print "begun\n" if $summary->{count} == 1;
         rest(0.05) unless $error;
     }
@@ -135,7 +180,6 @@ sub get {
 
 sub ask_once {
     my ($protocol, $address, $port, $timeout, $bytes, $from) = @_;
-    $asked = now();
     my ($socket, $error) = dial($protocol, $address, $port, $timeout, $from);
     return (undef, $error) if $error;
     return exchange($socket, $timeout, $bytes);
@@ -144,6 +188,16 @@ sub ask_once {
 # A connected socket, or undef and a word for why not.
 sub dial {
     my ($protocol, $address, $port, $timeout, $from) = @_;
+    my ($socket, $error) = call($protocol, $address, $port, $from);
+    return (undef, $error) if $error;
+    return (undef, 'timeout') unless ready($socket, 1, now() + $timeout);
+    $! = unpack 'i', getsockopt($socket, SOL_SOCKET, SO_ERROR);
+    return $! ? (undef, word($!)) : $socket;
+}
+
+# A socket that is connected or about to be, or undef and a word for why not.
+sub call {
+    my ($protocol, $address, $port, $from) = @_;
     my $is6  = $address =~ /:/;
     my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address) or return (undef, 'address');
     my $to    = $is6 ? pack_sockaddr_in6($port, $bytes) : pack_sockaddr_in($port, $bytes);
@@ -154,11 +208,8 @@ sub dial {
     setsockopt($socket, IPPROTO_IPV6, 25, 1) if $is6;
     my $own = $is6 ? pack_sockaddr_in6($from // 0, IN6ADDR_ANY) : pack_sockaddr_in($from // 0, INADDR_ANY);
     bind($socket, $own) or return (undef, word($!)) if $from;
-    return $socket if connect($socket, $to);
-    return (undef, word($!)) unless $! == EINPROGRESS;
-    return (undef, 'timeout') unless ready($socket, 1, now() + $timeout);
-    $! = unpack 'i', getsockopt($socket, SOL_SOCKET, SO_ERROR);
-    return $! ? (undef, word($!)) : $socket;
+    return $socket if connect($socket, $to) || $! == EINPROGRESS;
+    return (undef, word($!));
 }
 
 # One line there and one back, at least as long: the answer, or undef and a word for why not.
@@ -207,7 +258,7 @@ sub word {
 sub summary { return { count => 0, slowest => 0, answers => {}, clients => {}, errors => {}, failures => [] } }
 
 sub note {
-    my ($summary, $answer, $error) = @_;
+    my ($summary, $asked, $answer, $error) = @_;
     my $took = sprintf '%.2f', now() - $asked;
     $summary->{count}++;
     $summary->{slowest} = $took if $took > $summary->{slowest};

@@ -18,6 +18,21 @@ export interface Answers {
   readonly slowest: number;
 }
 
+/** What a loop has seen. */
+export interface LoopAnswers extends Answers {
+  /** How long connections were begun. */
+  readonly seconds: number;
+  /** How many first packets of connections were lost, by whoever is in the namespace: sent again, they hide an outage. */
+  readonly resent: number;
+}
+
+export interface LoopOptions {
+  /** New connections a second; by default 20. */
+  readonly rate?: number;
+  /** How old a connection is when it is asked; by default 0. */
+  readonly ageSeconds?: number;
+}
+
 /** Longer than a machine under load stands still, shorter than any outage worth the name. */
 const PATIENCE_SECONDS = 5;
 
@@ -97,7 +112,7 @@ export class Client {
 }
 
 /** A client that goes on until it is stopped: one connection held, or new connections at a rate. */
-export class LongClient {
+export class LongClient<Seen extends Answers = Answers> {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
@@ -111,23 +126,33 @@ export class LongClient {
     return LongClient.#begin(namespace, ["hold", address, String(port)]);
   }
 
-  /** New connections, so many a second. Resolves after the first answer, or failure. */
-  static loop(namespace: Namespace, address: string, port: number, rate = 20): Promise<LongClient> {
-    return LongClient.#begin(namespace, ["loop", address, String(port), "--rate", String(rate)]);
+  /**
+   * New connections, each begun when it is due, however long the ones before take; those that a machine under load was
+   * late for come at once. Resolves after the first answer, or failure.
+   */
+  static loop(
+    namespace: Namespace,
+    address: string,
+    port: number,
+    { rate = 20, ageSeconds = 0 }: LoopOptions = {},
+  ): Promise<LongClient<LoopAnswers>> {
+    return LongClient.#begin(namespace, ["loop", address, String(port), "--rate", `${rate}`, "--age", `${ageSeconds}`]);
   }
 
-  static async #begin(namespace: Namespace, words: readonly string[]): Promise<LongClient> {
-    const client = new LongClient(namespace.start(["perl", SCRIPT, ...words, "--timeout", String(PATIENCE_SECONDS)]));
+  static async #begin<Seen extends Answers>(namespace: Namespace, words: readonly string[]): Promise<LongClient<Seen>> {
+    const client = new LongClient<Seen>(
+      namespace.start(["perl", SCRIPT, ...words, "--timeout", String(PATIENCE_SECONDS)]),
+    );
     await client.#lines.next();
     return client;
   }
 
-  /** Ends it; what it has seen. */
-  async stop(): Promise<Answers> {
+  /** Ends it, connections that have begun with their answers; what it has seen. */
+  async stop(): Promise<Seen> {
     this.#child.kill("SIGTERM");
     const { value } = await this.#lines.next();
     await ended(this.#child);
-    return JSON.parse(value) as Answers; // what hold and loop print last
+    return JSON.parse(value) as Seen; // what hold and loop print last
   }
 }
 
