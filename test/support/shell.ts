@@ -30,7 +30,7 @@ export class Shell implements AsyncDisposable {
   }
 
   async #runNow(script: string): Promise<string> {
-    this.#child.stdin?.write(`( set -e\n${script}\n) 2>&1 </dev/null; echo; echo "${END} $?"\n`);
+    this.#child.stdin?.write(`( set -e\n${script}\n) 2>&1 </dev/null; status=$?; echo; echo "${END} $status"\n`);
     const lines: string[] = [];
     for (;;) {
       const { value, done } = await this.#lines.next();
