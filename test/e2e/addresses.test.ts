@@ -28,7 +28,8 @@ beforeAll(async () => {
     sliceObject("shop/checked-4", { endpoints: [{ ip: node.pod("a").ip, node: node.name }] }),
     sliceObject("shop/checked-6", { endpoints: [{ ip: node.pod("a").ip6, node: node.name }] }),
   ]);
-  const selection = ["--nodeport-addresses", "192.168.1.0/24,fd00:192:1::/64"];
+  const networks = ["192.168.1.0/24", "fd00:192:1::/64", "10.96.0.0/16", "fd00:96::/64"];
+  const selection = ["--nodeport-addresses", networks.join()];
   agent = AgentProcess.start(node, manifests, "--ipvs-sync-period", "10m", ...selection);
   await agent.ready();
 });
@@ -72,6 +73,18 @@ describe.each([
       await soon(async () => expect(await listening()).toBe(2));
     }
   });
+});
+
+test("virtual addresses have no NodePorts, though they lie in a network that is chosen for them (G-26)", async () => {
+  for (const ip of ["10.96.0.1", "fd00:96::1"]) {
+    const client = node.client(node.pod("a"));
+    expect((await client.tcp(ip, 30_080)).errors).toEqual({ refused: 1 });
+    expect((await client.tcp(ip, 80)).answers).toEqual({ a: 1 });
+  }
+  expect((await servers()).match(/^-A .*:30080 /gm)).toEqual([
+    "-A -t 192.168.1.10:30080 ",
+    "-A -t [fd00:192:1::10]:30080 ",
+  ]);
 });
 
 const listener = async () => (await node.prints("pgrep -x -f 'ip -o monitor address'")).trim();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentProcess, ManifestFolder } from "../support/agent-process.ts";
-import { type ServiceSpec, serviceObject, sliceObject } from "../support/builders.ts";
+import { nodeObject, type ServiceSpec, serviceObject, sliceObject } from "../support/builders.ts";
 import { type Host, TestNode } from "../support/netns.ts";
 
 /**
@@ -13,6 +13,9 @@ let agent: AgentProcess;
 
 const HTTP = { name: "http", port: 80 };
 const DNS = { name: "dns", port: 53, protocol: "UDP" };
+const CHECK_PORT = 32_002;
+/** Addresses that the node gets later. */
+const SHARED = ["192.168.1.77", "fd00:192:1::77"] as const;
 const ENDPOINT_PORTS = [
   { name: "http", port: 8080 },
   { name: "dns", port: 5353, protocol: "UDP" },
@@ -61,8 +64,9 @@ function exposed(name: string, number: number, on: readonly string[], said: Serv
 function services(): readonly object[] {
   const pod = node.pod("c");
   return [
+    nodeObject(node.name, { ips: [node.node.ip, node.node.ip6] }),
     ...exposed("everywhere", 1, ["a", "b"]),
-    ...exposed("local", 2, ["a", "b"], { external: "Local" }),
+    ...exposed("local", 2, ["a", "b"], { external: "Local", healthCheckNodePort: CHECK_PORT }),
     ...exposed("away", 3, ["b"], { external: "Local" }),
     ...exposed("nowhere", 4, [], { external: "Local", internal: "Local" }),
     ...exposed("inside", 5, ["b"], { internal: "Local" }),
@@ -71,6 +75,7 @@ function services(): readonly object[] {
     // Its port is the number of a NodePort of another Service.
     ...exposed("number", 8, ["a"], { external: "Local", ports: [{ ...HTTP, port: 30_180 }] }),
     ...exposed("sticky", 9, ["a", "b"], { external: "Local", affinity: 600 }),
+    ...exposed("shared", 10, ["a", "b"], { ports: [HTTP, DNS], externalIPs: SHARED, loadBalancerIPs: [] }),
     {
       kind: "ServiceCIDR",
       apiVersion: "networking.k8s.io/v1",
@@ -240,6 +245,28 @@ describe.each(FAMILIES)("over $name", (family) => {
     expect((await node.client(node.pod("c")).ping(family.clusterIP(1))).errors).toEqual({});
   });
 
+  test("a pod that is given port 80 of the node takes that of no Service", async () => {
+    // As the portmap plugin of CNI gives it.
+    const tool = family.name === "IPv4" ? "iptables" : "ip6tables";
+    const pod = family.of(node.pod("c"));
+    const to = family.name === "IPv4" ? `${pod}:8080` : `[${pod}]:8080`;
+    const rule = `-p tcp -m addrtype --dst-type LOCAL --dport 80 -j DNAT --to-destination ${to}`;
+    const both = (verb: string) =>
+      ["PREROUTING", "OUTPUT"].map((chain) => `${tool} -t nat ${verb} ${chain} ${rule}`).join("; ");
+    await node.prints(both("-A"));
+    try {
+      for (const at of [family.clusterIP(1), family.externalIP(1), family.externalIP(2), family.loadBalancer(1)]) {
+        const { answers } = await node.client(node.node).tcp(at, 80, 2);
+        expect({ at, answers }).toEqual({ at, answers: { a: 1, b: 1 } });
+      }
+      const { answers, clients } = await node.client(node.outside).tcp(family.of(node.node), 80, 2);
+      expect({ answers, clients }).toEqual({ answers: { c: 2 }, clients: { [family.of(node.outside)]: 2 } });
+      expect((await node.client(node.outside).tcp(family.loadBalancer(1), 80, 2)).answers).toEqual({ a: 1, b: 1 });
+    } finally {
+      await node.prints(both("-D"));
+    }
+  });
+
   test("a ClusterIP that no Service has is refused at once, and does not leave by the default route (G-37)", async () => {
     const at = family.clusterIP(99);
     await node.prints(`ip route add default via ${family.of(node.outside)}`);
@@ -258,12 +285,30 @@ test("a node in the source ranges by any of its addresses may use the load balan
   expect(await ask(node.outside, ipv6, 1)).toEqual(DROPPED);
 });
 
-describe("pods known by the names of their interfaces", () => {
+describe("pods known by the names of their interfaces, and NodePorts at the node's own IPs", () => {
   beforeAll(async () => {
     await agent[Symbol.asyncDispose]();
+    await node.prints(`ip addr add ${SHARED[0]}/24 dev eth0; ip addr add ${SHARED[1]}/64 dev eth0 nodad`);
     const mode = ["--detect-local-mode=InterfaceNamePrefix", "--pod-interface-name-prefix=pod"];
-    agent = AgentProcess.start(node, manifests, ...mode);
+    const addresses = ["--nodeport-addresses=primary", `--shared-vip-cidrs=${SHARED[0]}/32,${SHARED[1]}/128`];
+    agent = AgentProcess.start(node, manifests, ...mode, ...addresses);
     await agent.ready();
+  });
+
+  test.each(FAMILIES)(
+    "an address of the node that Services may share serves them in place, and the node its other ports, over $name",
+    async (family) => {
+      const at = family.of({ ...node.node, ip: SHARED[0], ip6: SHARED[1] });
+      expect(await ask(node.outside, { at, http: 80, dns: 53 })).toEqual(answered(["a", "b"], family.gateway));
+      expect((await node.client(node.outside).get(at, 10_256, "/livez")).status).not.toBe(0);
+      expect(await node.prints("ip -o address show dev kube-ipvs0")).not.toContain(` ${at}/`);
+    },
+  );
+
+  test.each(FAMILIES)("answer there and at no other address of the node, over $name", async (family) => {
+    const { at, http, dns } = frontend("node port", 1, family);
+    expect(await ask(node.pod("c"), { at, http, dns })).toEqual(answered(["a", "b"], family.gateway));
+    expect(await ask(node.pod("c"), { at: family.gateway, http, dns }, 2)).toEqual(REFUSED);
   });
 
   test.each(FAMILIES)("keep their address, and nobody else does, over $name", async (family) => {
@@ -277,7 +322,7 @@ describe("pods known by the names of their interfaces", () => {
   });
 });
 
-describe("a host whose INPUT chain drops by policy", () => {
+describe("a host whose chains INPUT and FORWARD drop by policy", () => {
   const REPLIES = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT";
   const both = (rule: string) => `iptables ${rule}; ip6tables ${rule}`;
 
@@ -287,11 +332,19 @@ describe("a host whose INPUT chain drops by policy", () => {
     await node.prints(
       "ip6tables -A INPUT -p icmpv6 --icmpv6-type 135 -j ACCEPT; ip6tables -A INPUT -p icmpv6 --icmpv6-type 136 -j ACCEPT",
     );
-    await node.prints(both("-P INPUT DROP"));
+    await node.prints(both("-P INPUT DROP"), ";", both("-P FORWARD DROP"));
   });
 
   afterAll(async () => {
-    await node.prints(both("-P INPUT ACCEPT"), ";", both(`-D INPUT ${REPLIES}`), ";", both("-D INPUT -i lo -j ACCEPT"));
+    await node.prints(
+      both("-P INPUT ACCEPT"),
+      ";",
+      both("-P FORWARD ACCEPT"),
+      ";",
+      both(`-D INPUT ${REPLIES}`),
+      ";",
+      both("-D INPUT -i lo -j ACCEPT"),
+    );
   });
 
   test.each(FAMILIES)("serves whatever Services have, and nothing else, over $name (G-31)", async (family) => {
@@ -305,9 +358,10 @@ describe("a host whose INPUT chain drops by policy", () => {
     expect(await ask(node.pod("c"), { at: family.clusterIP(1), http: 80, dns: 53 })).toEqual(
       answered(["a", "b"], family.of(node.pod("c"))),
     );
-    expect((await node.client(node.outside).tcp(family.of(node.node), 10_256, 1, BRIEFLY)).errors).toEqual({
-      timeout: 1,
-    });
+    const outside = node.client(node.outside);
+    expect((await outside.get(family.of(node.node), CHECK_PORT, "/")).status).toBe(200);
+    expect((await outside.ping(family.loadBalancer(1))).errors).toEqual({});
+    expect((await outside.tcp(family.of(node.node), 10_256, 1, BRIEFLY)).errors).toEqual({ timeout: 1 });
   });
 
   test("whom its own rules drop stays dropped", async () => {

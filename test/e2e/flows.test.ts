@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { realServerKey } from "../../src/model/ipvs.ts";
 import { sumOf } from "../support/agent-process.ts";
-import { allAnswered, refused } from "../support/answers.ts";
+import { allAnswered, dropped, refused } from "../support/answers.ts";
 import { type PortSpec, type ServiceSpec, serviceObject } from "../support/builders.ts";
 import { seenFlows } from "../support/conntrack.ts";
+import { address } from "../support/desired.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import type { Host } from "../support/netns.ts";
 import { Cluster, type PodEndpoint } from "../support/nodes.ts";
@@ -110,6 +112,25 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }));
   });
 
+  test("under the internal policy Local a client follows among the pods of its node, and is dropped without", async () => {
+    const n = base + 11;
+    const leaving = { pod: "a", ready: false, serving: true, terminating: true };
+    const steps: readonly [readonly PodEndpoint[], string][] = [
+      [["a", "b"], "a"],
+      [[leaving, "b"], "a"],
+      [[leaving, "c", "b"], "c"],
+      [["b"], ""],
+      [["a", "b"], "a"],
+    ];
+    for (const [pods, expected] of steps) {
+      await put(n, DNS, pods, 5353, { internal: "Local" });
+      const answers = [await ask("d", vip(n), 53), await ask(node(), vip(n), 53)];
+      // Linux tells a process of the node itself that its datagram was dropped.
+      const none = [dropped(2), expect.objectContaining({ answers: {} })];
+      expect(answers).toEqual(expected === "" ? none : answers.map(() => allAnswered({ [expected]: 2 })));
+    }
+  });
+
   test("a client of a NodePort goes to another port of the same pod when the target port changes", async () => {
     const n = base + 4;
     const nodePort = 30_000 + n;
@@ -136,6 +157,20 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask("d", vip(n), 53, 2, 0.3)).toMatchObject({ answers: {} });
     await put(n, DNS, ["b"]);
     expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }, ip(cluster.pod("d"))));
+  });
+
+  test("flows to endpoints that stay keep their entries when another goes", async () => {
+    const n = base + 12;
+    const stays = realServerKey(address(ip(cluster.pod("a"))), 5353);
+    await put(n, DNS, ["a", "c"]);
+    const asked = [await ask("d", vip(n), 53), await ask(node(), vip(n), 53)];
+    const before = await flows();
+    expect(before).toHaveLength(2);
+    const pods = asked.flatMap(({ answers }) => Object.keys(answers));
+    expect(pods.toSorted()).toEqual(["a", "c"]);
+    await put(n, DNS, ["a"]);
+    expect(await flows()).toEqual(before.filter((flow) => flow.endsWith(` by ${stays}`)));
+    expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ a: 2 }));
   });
 
   test("flows of others to the same port number and to other Services keep their entries (G-71)", async () => {

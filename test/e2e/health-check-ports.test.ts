@@ -68,4 +68,14 @@ describe.each(FAMILY_CASES)("over %s", (_, { ip }) => {
     await put("Local", ["a"]);
     expect(await statuses()).toEqual([200, 503]);
   });
+
+  test("nobody listens once the Service is of another type", async () => {
+    await put("Local", ["a"]);
+    expect(await statuses()).toEqual([200, 503]);
+    await cluster.apply("checked", [
+      serviceObject("shop/checked", { ip: vips(100), type: "ClusterIP" }),
+      ...cluster.slices("shop/checked", ["a"]),
+    ]);
+    expect(await statuses()).toEqual([0, 0]);
+  });
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allAnswered, dropped, refused } from "../support/answers.ts";
 import { type ServiceSpec, serviceObject } from "../support/builders.ts";
+import { LongClient } from "../support/client.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import type { Host } from "../support/netns.ts";
 import { Cluster, type PodEndpoint } from "../support/nodes.ts";
@@ -213,6 +214,39 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
       const asked = await Promise.all(froms.map((from) => cluster.client(from).tcp(balanced(7), 80, 1, BRIEFLY)));
       expect(asked).toEqual(expected.map((open) => (open ? allAnswered({ a: 1 }) : dropped(1))));
       expect(await cluster.client("c").tcp(vip(7), 80)).toEqual(allAnswered({ a: 1 }));
+    }
+  });
+
+  test("an address of a load balancer that is a proxy itself is not taken", async () => {
+    const status = (ipMode: string) => ({
+      status: { loadBalancer: { ingress: ingress(12).map((address) => ({ ip: address, ipMode })) } },
+    });
+    await via(1, 12);
+    const froms = ["b", node(1), outside(1)] as const;
+    const asked = () => Promise.all(froms.map((from) => cluster.client(from).tcp(balanced(12), 80, 1, BRIEFLY)));
+    await put(12, status("Proxy"), ["a"]);
+    for (const { answers } of await asked()) expect(answers).toEqual({});
+    expect(await cluster.client("b").tcp(vip(12), 80)).toEqual(allAnswered({ a: 1 }));
+    await put(12, status("VIP"), ["a"]);
+    for (const answers of await asked()) expect(answers).toEqual(allAnswered({ a: 1 }));
+  });
+
+  test("connections at every address of a Service outlive it, and no new ones come", async () => {
+    await via(1, 13);
+    await put(13, { ports: PORTS.map((port) => ({ ...port, nodePort: 30_013 })) }, ["a"]);
+    const ways = [
+      [outside(1), balanced(13), 80],
+      [outside(1), ip(node(1)), 30_013],
+      [node(1), vip(13), 80],
+      [cluster.pod("b"), vip(13), 80],
+    ] as const;
+    const held = await Promise.all(ways.map(([{ namespace }, to, port]) => LongClient.hold(namespace, to, port)));
+    await cluster.apply("s13", []);
+    for (const [from, to, port] of ways)
+      for (const { answers } of await ask(from, to, port, 1)) expect(answers).toEqual({});
+    for (const client of held) {
+      const { answers, errors, count } = await client.stop();
+      expect({ answers, errors }).toEqual({ answers: { a: count }, errors: {} });
     }
   });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allAnswered, dropped, refused } from "../support/answers.ts";
 import { type ServiceSpec, serviceObject } from "../support/builders.ts";
-import type { Answers } from "../support/client.ts";
+import { type Answers, LongClient } from "../support/client.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import type { Host } from "../support/netns.ts";
 import { Cluster, type PodEndpoint } from "../support/nodes.ts";
@@ -73,6 +73,20 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const all = (expected: unknown, answers: readonly Answers[]) => expect(answers).toEqual(answers.map(() => expected));
 
   const silent = async (ways: readonly Way[], protocols = PROTOCOLS) => all(dropped(1), await ask(ways, protocols, 1));
+  const hold = (ways: readonly Way[]) =>
+    Promise.all(
+      ways.map(([from, to, port]) => {
+        const { namespace } = typeof from === "string" ? cluster.pod(from) : from;
+        return LongClient.hold(namespace, to, port);
+      }),
+    );
+  /** Ends connections that have lived all the while, at this pod. */
+  const lived = async (clients: readonly LongClient[], pod: string) => {
+    for (const client of clients) {
+      const { answers, errors, count } = await client.stop();
+      expect({ answers, errors }).toEqual({ answers: { [pod]: count }, errors: {} });
+    }
+  };
 
   describe("the internal policy Local", () => {
     test("serves the pods and the node of an endpoint, with their addresses, and drops the clients of other nodes", async () => {
@@ -106,6 +120,15 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       all(allAnswered({ a: 2 }), await ask([clusterIP("b", 5)]));
       all(allAnswered({ c: 2 }), await ask([clusterIP("c", 5)]));
       await silent([clusterIP("d", 5)]);
+    });
+
+    test("lets connections live whose endpoint was the last of the node, and drops new ones", async () => {
+      await put(6, { internal: "Local" }, ["a"]);
+      const held = await hold([clusterIP("b", 6), clusterIP(node(1), 6)]);
+      await put(6, { internal: "Local" }, ["c"]);
+      await silent([clusterIP("b", 6)]);
+      await silent([clusterIP(node(1), 6)], ["tcp"]);
+      await lived(held, "a");
     });
   });
 
@@ -166,14 +189,33 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     });
 
     test("follows its switching to Cluster and back, on all nodes", async () => {
+      const checkPort = 32_017;
+      const checks = () =>
+        Promise.all(
+          [1, 2, 3].map(
+            async (number) => (await cluster.client(outside(number)).get(ip(node(number)), checkPort, "/")).status,
+          ),
+        );
       for (const external of ["Local", "Cluster", "Local"]) {
-        await put(17, { external }, ["a"]);
+        const check = external === "Local" ? { healthCheckNodePort: checkPort } : {};
+        await put(17, { external, type: "LoadBalancer", ...check }, ["a"]);
+        expect(await checks()).toEqual(external === "Local" ? [200, 503, 503] : [0, 0, 0]);
         const at = external === "Local" ? ip(outside(1)) : ip(cluster.node(1).gateway);
         all(allAnswered({ a: 2 }, at), await ask([nodePort(outside(1), 1, 17)]));
         if (external === "Local") await silent([nodePort(outside(2), 2, 17)]);
         else all(allAnswered({ a: 2 }, ip(node(2))), await ask([nodePort(outside(2), 2, 17)]));
         all(allAnswered({ a: 2 }), await ask([nodePort("c", 2, 17)]));
       }
+    });
+
+    test("lets connections live whose endpoint was the last of the node, from outside, a pod and the node", async () => {
+      await put(18, { external: "Local" }, ["a"]);
+      const froms = [outside(1), "b", node(1)];
+      const held = await hold(froms.map((from) => nodePort(from, 1, 18)));
+      await put(18, { external: "Local" }, ["c"]);
+      await silent([nodePort(outside(1), 1, 18)]);
+      all(allAnswered({ c: 2 }), await ask([nodePort("b", 1, 18), nodePort(node(1), 1, 18)]));
+      await lived(held, "a");
     });
   });
 

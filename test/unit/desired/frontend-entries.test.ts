@@ -55,6 +55,11 @@ test.each<[string, ServiceSpec, readonly string[]]>([
   expect(members(said)).toEqual(expected);
 });
 
+test("a node without an address for NodePorts lets the load balancer ask all the same (G-25)", () => {
+  const said: ServiceSpec = { ports: PORTS, type: "LoadBalancer", external: "Local", healthCheckNodePort: 32000 };
+  expect(members(said, { nodePorts: [] })).toEqual(["KUBE-HEALTH-CHECK-NODE-PORT 32000"]);
+});
+
 describe("source ranges of a load balancer", () => {
   const FRONTEND = "203.0.113.1,tcp:80";
   const BOTH: ServiceSpec = { ip: ["10.96.0.10", "fd00:10::a"], loadBalancerIPs: ["203.0.113.1", "2001:db8::1"] };
