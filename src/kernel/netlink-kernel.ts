@@ -1,8 +1,9 @@
 import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import { ipsets } from "../model/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
-import type { Operation } from "../model/operation.ts";
+import type { ForgetFlows, Operation } from "../model/operation.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
+import type { EntryOperation } from "./ipset/batches.ts";
 import { IPSetClient, ipsetErrno } from "./ipset/client.ts";
 import { IptablesClient } from "./iptables/client.ts";
 import { IpvsClient } from "./ipvs/client.ts";
@@ -146,11 +147,11 @@ export class NetlinkKernel implements Kernel {
 
   /** Neighbours of one client go out together; the next client's turn is when all of these were answered. */
   async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
-    const outcomes: Outcome[] = [];
-    for (const run of runsBy(operations, ({ kind }) => CLIENT_OF[kind])) {
-      for (const outcome of await this.#applyRun(run.name, run.items)) outcomes.push(outcome);
-    }
-    return outcomes;
+    const outcomes: (readonly Outcome[])[] = [];
+    for (const run of runsBy(operations, ({ kind }) => CLIENT_OF[kind]))
+      outcomes.push(await this.#applyRun(run.name, run.items));
+    const none: Outcome[] = [];
+    return none.concat(...outcomes);
   }
 
   connections(
@@ -175,15 +176,16 @@ export class NetlinkKernel implements Kernel {
   }
 
   async #applyRun(client: Client, operations: readonly Operation[]): Promise<readonly Outcome[]> {
+    // CLIENT_OF made the run, so all of its operations are for this client.
     switch (client) {
       case "ipvs":
-        return (await this.#ipvs.apply(operations.filter(isServerOperation))).map(outcomeOf);
+        return (await this.#ipvs.apply(operations as readonly ServerOperation[])).map(outcomeOf);
       case "link":
-        return (await this.#link.apply(operations.filter(isAddressOperation))).map(outcomeOf);
+        return (await this.#link.apply(operations as readonly AddressOperation[])).map(outcomeOf);
       case "sets":
-        return this.#sets.apply(operations.filter((operation) => "entry" in operation));
+        return this.#sets.apply(operations as readonly EntryOperation[]);
       case "conntrack":
-        return this.#conntrack.forget(operations.filter((operation) => operation.kind === "forget-flows"));
+        return this.#conntrack.forget(operations as readonly ForgetFlows[]);
     }
   }
 
@@ -248,14 +250,6 @@ const DONE: Outcome = { ok: true };
 function outcomeOf(answer: Answer): Outcome {
   if (answer.ok) return DONE;
   return { ok: false, errno: answer.errno, ...(answer.text !== "" && { text: answer.text }) };
-}
-
-function isServerOperation(operation: Operation): operation is ServerOperation {
-  return "server" in operation;
-}
-
-function isAddressOperation(operation: Operation): operation is AddressOperation {
-  return "address" in operation;
 }
 
 function merge(reports: readonly SetupReport[]): SetupReport {

@@ -2,14 +2,14 @@
 export function runsBy<Item, Name>(items: readonly Item[], nameOf: (item: Item) => Name): readonly Run<Item, Name>[] {
   const runs: { name: Name; items: Item[] }[] = [];
   let current: { name: Name; items: Item[] } | undefined;
-  for (const item of items) {
+  items.forEach((item) => {
     const name = nameOf(item);
     if (current === undefined || current.name !== name) {
       current = { name, items: [] };
       runs.push(current);
     }
     current.items.push(item);
-  }
+  });
   return runs;
 }
 

@@ -113,10 +113,11 @@ export class HeldState implements Evidence {
    * Folds in operations that the kernel has done. `reached` are the virtual servers that are now just so, all of whose
    * operations are among these: they are kept as they come, so that what is held and what is wanted share their memory.
    */
-  fold(operations: Iterable<Operation>, reached: ReadonlyMap<VirtualServerKey, ServerState> = new Map()): void {
+  fold(operations: readonly Operation[], reached: ReadonlyMap<VirtualServerKey, ServerState> = new Map()): void {
     const drafts = new Map<VirtualServerKey, Map<RealServerKey, RealServer>>();
-    for (const operation of operations)
+    operations.forEach((operation) => {
       if (!("server" in operation && reached.has(operation.server.key))) this.#foldOne(operation, drafts);
+    });
     for (const [key, draft] of drafts) this.#putReals(key, RealServers.of([...draft.values()]));
     for (const [key, state] of reached) this.believeServer(key, state);
   }

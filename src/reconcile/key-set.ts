@@ -2,6 +2,7 @@ import type { KeyLists, Keys } from "../desired/keys.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntryKey } from "../model/ipset.ts";
 import type { VirtualServerKey } from "../model/ipvs.ts";
+import { only } from "../model/only.ts";
 import type { Operation } from "../model/operation.ts";
 
 /** What is planned, refused and retried by itself. A real server is part of its virtual server. */
@@ -65,12 +66,8 @@ export class KeySet implements Keys {
 }
 
 function takeInto<Key>(taken: Set<Key>, keys: Iterable<Key>): readonly Key[] {
-  const fresh: Key[] = [];
-  for (const key of keys) {
-    if (taken.has(key)) continue;
-    taken.add(key);
-    fresh.push(key);
-  }
+  const fresh = only(Array.isArray(keys) ? keys : [...keys], (key) => !taken.has(key));
+  for (const key of fresh) taken.add(key);
   return fresh;
 }
 

@@ -44,12 +44,12 @@ export function plan(keys: Keys, view: PlanView, planned = nothingPlanned()): Pl
 }
 
 /** Unwanted objects that may go now that these operations are done. */
-export function unlockedBy(operations: Iterable<Operation>, view: PlanView): KeySet {
+export function unlockedBy(operations: readonly Operation[], view: PlanView): KeySet {
   const keys = new KeySet();
-  for (const operation of operations) {
+  operations.forEach((operation) => {
     if (operation.kind === "delete-virtual-server") addWaitingForServer(operation.server, view, keys);
     else if (operation.kind === "unbind-address") addWaitingForAddress(operation.address, view, keys);
-  }
+  });
   return keys;
 }
 

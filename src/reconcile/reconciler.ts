@@ -296,9 +296,10 @@ export class Reconciler {
       for (const { name, contradicted } of refused.values()) this.#refuse(name, contradicted, flush.refused);
       flush.tally.add(ordered, outcomes);
       // What we have written to is ours, though nobody may want it by now and the member that names it may be refused.
-      for (const operation of done)
+      done.forEach((operation) => {
         if ("server" in operation && !planned.reached.has(operation.server.key))
           this.#claims.claim(operation.server.key);
+      });
       this.#settle(keys, planned.reached, flush.refused);
       return done;
     } catch (error) {

@@ -42,26 +42,30 @@ export class StaleFlows {
   }
 
   /** Takes in what was asked of the kernel, its answers folded into `held`. A refusal may mean that it was so already. */
-  note(operations: Iterable<Operation>, held: HeldState, desired: Desired): void {
-    for (const operation of operations) {
-      switch (operation.kind) {
-        case "add-virtual-server":
-        case "delete-virtual-server":
-        case "delete-real-server":
-          this.#suspect(operation.server, desired);
-          break;
-        case "bind-address":
-          for (const key of held.serversAt(operation.address)) this.#suspectHeld(key, held, desired);
-          break;
-        case "update-virtual-server":
-        case "add-real-server":
-        case "update-real-server":
-        case "unbind-address":
-        case "add-entry":
-        case "delete-entry":
-        case "forget-flows":
-          break;
-      }
+  note(operations: readonly Operation[], held: HeldState, desired: Desired): void {
+    operations.forEach((operation) => {
+      this.#noteOne(operation, held, desired);
+    });
+  }
+
+  #noteOne(operation: Operation, held: HeldState, desired: Desired): void {
+    switch (operation.kind) {
+      case "add-virtual-server":
+      case "delete-virtual-server":
+      case "delete-real-server":
+        this.#suspect(operation.server, desired);
+        return;
+      case "bind-address":
+        for (const key of held.serversAt(operation.address)) this.#suspectHeld(key, held, desired);
+        return;
+      case "update-virtual-server":
+      case "add-real-server":
+      case "update-real-server":
+      case "unbind-address":
+      case "add-entry":
+      case "delete-entry":
+      case "forget-flows":
+        return;
     }
   }
 

@@ -170,9 +170,10 @@ export class NetlinkSocket {
     let awaited = 0;
     let last = 0;
     this.#writer.truncate(0);
-    for (const item of items.slice(start, end)) {
+    for (let at = start; at < end; at++) {
       const begun = this.#writer.length;
-      encode(this.#writer, item);
+      // Within bounds: `undefined` is an item like others.
+      encode(this.#writer, items[at] as Item);
       awaited += answerBytes(this.#writer.length - begun);
       if (begun > 0 && (this.#writer.length > BATCH_BYTES || awaited > room)) {
         this.#writer.truncate(begun);
