@@ -3,11 +3,17 @@
 #   client.pl tcp|udp|sctp ADDRESS PORT COUNT [--timeout S] [--bytes N] [--from PORT]   a new connection, or source port unless
 #                                                          one is given, for each, asking with N bytes for as many; prints a summary
 #   client.pl ping ADDRESS [--timeout S]                   one ICMP echo request; prints a summary
+#   client.pl leak ADDRESS PORT [--timeout S]              one request over a connection that the server then closes and this
+#                                                          client keeps for as long as it runs; prints a summary
+#   client.pl segment FROM PORT TO PORT NEXT EXPECTED      sends a TCP segment with these numbers past all sockets; prints {}
 #   client.pl get ADDRESS PORT PATH [--timeout S]          one HTTP request; prints {"status": ..., "body": ...}
 #   client.pl hold ADDRESS PORT [--timeout S]              one connection, a request every 50 ms, until SIGTERM
 #   client.pl loop ADDRESS PORT [--rate N] [--age S] [--timeout S]   N new connections a second, until SIGTERM, each begun
 #                                                          when it is due whatever became of others, and asked at that age
-#   client.pl                                              such commands from stdin, one a line, one line of JSON each
+#   client.pl                                              such commands from stdin, one a line, one line of JSON each; besides:
+#     open ADDRESS PORT [--timeout S]                      one request over a connection that is kept; prints a summary with its
+#                                                          {"connection": {"port", "next", "expected"}}
+#     again [--timeout S]                                  another request over it; prints a summary
 # hold and loop print "begun" after their first answer, and at SIGTERM a summary:
 #   {"count": n, "answers": {POD: n}, "clients": {ADDRESS: n}, "errors": {"refused" | "timeout" | ...: n},
 #    "failures": ["12.3s refused"], "slowest": SECONDS}
@@ -17,12 +23,14 @@ use warnings;
 use Errno qw(ECONNREFUSED ECONNRESET EINPROGRESS EHOSTUNREACH ENETUNREACH EAGAIN EINTR);
 use IO::Handle;
 use POSIX ();
-use Socket qw(:DEFAULT SOCK_NONBLOCK IPPROTO_IPV6 inet_pton pack_sockaddr_in6 IN6ADDR_ANY);
+use Socket qw(:DEFAULT SOCK_NONBLOCK IPPROTO_IPV6 IPPROTO_TCP inet_pton pack_sockaddr_in6 unpack_sockaddr_in6 IN6ADDR_ANY);
 
 $| = 1;
 $SIG{PIPE} = 'IGNORE';
 my $stopped = 0;
 my $begun   = now();
+my @leaked;
+my $kept;                 # the connection of "open"
 
 if (@ARGV) {
     $SIG{TERM} = sub { $stopped = 1 };
@@ -43,7 +51,7 @@ sub carry_out {
         }
     }
     my ($command, @rest) = @words;
-    my %commands = (tcp => \&requests, udp => \&requests, sctp => \&requests, ping => \&ping, get => \&get, hold => \&hold, loop => \&loop_);
+    my %commands = (tcp => \&requests, udp => \&requests, sctp => \&requests, ping => \&ping, leak => \&leak, open => \&open_one, again => \&again, segment => \&segment, get => \&get, hold => \&hold, loop => \&loop_);
     my $run = $commands{ $command // '' } or die "client.pl: unknown command \"" . ($command // '') . "\"\n";
     return $run->(\%options, $command, @rest);
 }
@@ -161,21 +169,96 @@ sub hold {
     return json($summary);
 }
 
+sub leak {
+    my ($options, undef, $address, $port) = @_;
+    my $summary = summary();
+    my $asked   = now();
+    my ($socket, $error) = dial('tcp', $address, $port, $options->{timeout});
+    (my $answer, $error) = exchange($socket, $options->{timeout}) unless $error;
+    note($summary, $asked, $answer, $error);
+    return json($summary) if $error;
+    syswrite $socket, "GET / HTTP/1.0\r\n\r\n";
+    read_all($socket, $options->{timeout});
+    push @leaked, $socket;
+    return json($summary);
+}
+
+# A connection that is kept, one at a time.
+sub open_one {
+    my ($options, undef, $address, $port) = @_;
+    my $summary = summary();
+    my $asked   = now();
+    (my $socket, my $error) = dial('tcp', $address, $port, $options->{timeout});
+    die "client.pl: no connection to $address: $error\n" if $error;
+    (my $answer, $error) = exchange($socket, $options->{timeout});
+    note($summary, $asked, $answer, $error);
+    $kept = $socket;
+    return json({ %$summary, connection => connection($socket) });
+}
+
+sub again {
+    my ($options) = @_;
+    my $summary = summary();
+    note($summary, now(), exchange($kept, $options->{timeout}));
+    return json($summary);
+}
+
+# The port it comes from, what it sends next and what it expects next. The kernel tells in the mode for moving sockets between
+# machines (TCP_REPAIR 19, TCP_REPAIR_QUEUE 20 with 2 for sent and 1 for received, TCP_QUEUE_SEQ 21; -1 ends it in silence).
+sub connection {
+    my ($socket) = @_;
+    my $own = getsockname $socket;
+    my ($port) = length $own > 16 ? unpack_sockaddr_in6($own) : unpack_sockaddr_in($own);
+    my $is_told = setsockopt $socket, IPPROTO_TCP, 19, 1;
+    my ($next, $expected) = map {
+        $is_told &&= setsockopt $socket, IPPROTO_TCP, 20, $_;
+        $is_told ? unpack 'I', getsockopt($socket, IPPROTO_TCP, 21) : 0;
+    } 2, 1;
+    $is_told &&= setsockopt $socket, IPPROTO_TCP, 19, -1;
+    die "client.pl: no sequence numbers: $!\n" unless $is_told;
+    return { port => $port, next => $next, expected => $expected };
+}
+
+# One TCP segment with an acknowledgement and no data, past all sockets. It leaves with an address of this host.
+sub segment {
+    my (undef, undef, $from, $from_port, $to, $to_port, $next, $expected) = @_;
+    my $is6 = $to =~ /:/;
+    my ($source, $destination) = map { inet_pton($is6 ? AF_INET6 : AF_INET, $_) } $from, $to;
+    my ($offset, $ack, $window) = (5 << 4, 0x10, 65_535);
+    my $segment = pack 'nnNNCCnnn', $from_port, $to_port, $next & 0xffff_ffff, $expected, $offset, $ack, $window, 0, 0;
+    my $sum = IPPROTO_TCP + length $segment;
+    $sum += $_ for unpack 'n*', $source . $destination . $segment;
+    $sum = ($sum & 0xffff) + ($sum >> 16) while $sum > 0xffff;
+    substr($segment, 16, 2) = pack 'n', ~$sum & 0xffff;
+    socket(my $raw, $is6 ? AF_INET6 : AF_INET, SOCK_RAW, IPPROTO_TCP) or die "client.pl: raw socket: $!\n";
+    send $raw, $segment, 0, $is6 ? pack_sockaddr_in6(0, $destination) : pack_sockaddr_in(0, $destination) or die "client.pl: $!\n";
+    # For whatever it is answered with.
+    rest(0.2);
+    return json({});
+}
+
 sub get {
     my ($options, undef, $address, $port, $path) = @_;
     my ($socket, $error) = dial('tcp', $address, $port, $options->{timeout});
     return json({ status => 0, body => $error }) if $error;
     my $host = $address =~ /:/ ? "[$address]" : $address;
     syswrite $socket, "GET $path HTTP/1.0\r\nHost: $host:$port\r\nConnection: close\r\n\r\n";
+    my $text = read_all($socket, $options->{timeout});
+    my ($head, $body) = split /\r\n\r\n/, $text, 2;
+    my ($status) = ($head // '') =~ m{^HTTP/1\.\d (\d+)};
+    return json({ status => ($status // 0) + 0, body => $body // '' });
+}
+
+# All that the other side sends until it hangs up.
+sub read_all {
+    my ($socket, $timeout) = @_;
     my $text  = '';
-    my $until = now() + $options->{timeout};
+    my $until = now() + $timeout;
     while (ready($socket, 0, $until)) {
         my $count = sysread $socket, $text, 65_536, length $text;
         last if defined $count ? !$count : !$!{EAGAIN};
     }
-    my ($head, $body) = split /\r\n\r\n/, $text, 2;
-    my ($status) = ($head // '') =~ m{^HTTP/1\.\d (\d+)};
-    return json({ status => ($status // 0) + 0, body => $body // '' });
+    return $text;
 }
 
 sub ask_once {

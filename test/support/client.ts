@@ -51,6 +51,25 @@ export interface AskOptions {
   readonly fromPort?: number;
 }
 
+/** An address and a port. */
+export type End = readonly [address: string, port: number];
+
+/** A TCP segment that acknowledges. */
+export interface Segment {
+  /** An address of the namespace. */
+  readonly from: End;
+  readonly to: End;
+  /** Its sequence number. */
+  readonly next: number;
+  /** What it acknowledges. */
+  readonly expected: number;
+}
+
+export interface Opened extends Answers {
+  /** The port it comes from, and its sequence numbers now. */
+  readonly connection: { readonly port: number; readonly next: number; readonly expected: number };
+}
+
 /** A client process in a namespace: any number of requests, one after the other. */
 export class Client {
   readonly #child: ChildProcess;
@@ -87,6 +106,26 @@ export class Client {
   ): Promise<Answers> {
     const how = `--timeout ${timeoutSeconds} --bytes ${bytes} --from ${fromPort}`;
     return this.#ask(`${protocol} ${address} ${port} ${count} ${how}`);
+  }
+
+  /** One request over a connection that the server then closes and this client never does. */
+  leak(address: string, port: number): Promise<Answers> {
+    return this.#ask(`leak ${address} ${port}`);
+  }
+
+  /** One request over a connection that is kept, for `again`, until there is another. */
+  open(address: string, port: number): Promise<Opened> {
+    return this.#ask(`open ${address} ${port}`);
+  }
+
+  /** One more request over the connection that is kept. */
+  again(): Promise<Answers> {
+    return this.#ask("again");
+  }
+
+  /** Sends a TCP segment without data past all sockets, and waits for what it is answered with. */
+  segment({ from, to, next, expected }: Segment): Promise<unknown> {
+    return this.#ask(`segment ${from.join(" ")} ${to.join(" ")} ${next} ${expected}`);
   }
 
   /** One ICMP echo request. */

@@ -21,7 +21,8 @@ export function filterTable(options: RuleOptions): RuleTable {
       { name: "KUBE-NODE-PORT", rules: [`-p tcp ${inSet("KUBE-HEALTH-CHECK-NODE-PORT", "dst", family)} -j ACCEPT`] },
       { name: "KUBE-PROXY-FIREWALL", rules: firewallRules(options) },
       { name: "KUBE-SOURCE-RANGES-FIREWALL", rules: sourceRangeRules(family) },
-      { name: "KUBE-IPVS-FILTER", rules: ipvsFilterRules(family) },
+      { name: "KUBE-IPVS-FILTER", rules: ipvsFilterRules(options) },
+      { name: "KUBE-IPVS-INVALID", rules: invalidRules(options) },
       { name: "KUBE-IPVS-OUT-FILTER", rules: [unallocatedRule(family)] },
       { name: "KUBE-IPVS-ACCEPT", rules: acceptRules(family) },
     ],
@@ -39,7 +40,7 @@ export function filterTable(options: RuleOptions): RuleTable {
 
 function forwardRules(options: RuleOptions): readonly string[] {
   return [
-    // Conntrack does not undo the masquerading of an answer it calls invalid, and the client resets the connection.
+    // Netfilter does not rewrite what belongs to no connection: it would arrive as somebody else's, and be answered with a reset.
     ...(options.dropInvalid ? ["-m conntrack --ctstate INVALID -j DROP"] : []),
     // For nodes whose FORWARD chain drops by policy: what we masquerade passes, and so do the replies.
     `${comment("kubernetes forwarding rules")} -m mark --mark ${masqueradeMark(options)} -j ACCEPT`,
@@ -77,13 +78,31 @@ function sourceRangeRules(family: IPFamily): readonly string[] {
   ];
 }
 
+const INVALID_TCP = "-p tcp -m conntrack --ctstate INVALID";
+
 /** VIPs are addresses of this node: without this a client could reach any daemon of the node through them. */
-function ipvsFilterRules(family: IPFamily): readonly string[] {
+function ipvsFilterRules({ family, dropInvalid }: RuleOptions): readonly string[] {
   return [
+    ...(dropInvalid ? [`${INVALID_TCP} -j KUBE-IPVS-INVALID`] : []),
     ...VIP_SETS.map((base) => `${inSet(base, "dst,dst", family)} -j RETURN`),
     `-p tcp ${inSet("KUBE-HEALTH-CHECK-NODE-PORT", "dst", family)} -j RETURN`,
     `${echoRequest(family)} -j RETURN`,
     `-m conntrack --ctstate NEW ${inSet("KUBE-IPVS-IPS", "dst", family)} ${rejectPort(family)}`,
+  ];
+}
+
+/**
+ * Only a packet that conntrack finds valid is masqueraded, or led back. IPVS knows its connections by itself and would send an
+ * invalid one on from a client whom the endpoint knows by the node's address: it resets that stranger's connection, and IPVS
+ * leads the reset to the client as if it came from the Service. Behind IPVS it is too late, for conntrack takes the packet as
+ * it is then for the first of a new connection. An endpoint's invalid answer to the node's address would be reset by the node.
+ */
+function invalidRules({ family, dropInvalid }: RuleOptions): readonly string[] {
+  if (!dropInvalid) return [];
+  return [
+    ...VIP_SETS.map((base) => `${inSet(base, "dst,dst", family)} -j DROP`),
+    `-p tcp ${inSet("KUBE-NODE-PORT-IPS", "dst", family)} ${inSet("KUBE-NODE-PORT-TCP", "dst", family)} -j DROP`,
+    `${inSet("KUBE-LOOP-BACK", "src,src,src", family)} -j DROP`,
   ];
 }
 

@@ -33,6 +33,7 @@ export const PROXY_CHAINS: Readonly<Record<"mangle" | "nat" | "filter", readonly
     "KUBE-PROXY-FIREWALL",
     "KUBE-SOURCE-RANGES-FIREWALL",
     "KUBE-IPVS-FILTER",
+    "KUBE-IPVS-INVALID",
     "KUBE-IPVS-OUT-FILTER",
     "KUBE-IPVS-ACCEPT",
   ],

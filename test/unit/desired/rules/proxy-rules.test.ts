@@ -98,9 +98,11 @@ test("where nothing tells pods, none is exempt from drops and none is marked", (
 });
 
 test("invalid packets are dropped unless conntrack is told to be liberal", () => {
-  const invalid = (dropInvalid: boolean) => chain({ dropInvalid }, "KUBE-FORWARD", "filter")[0];
-  expect(invalid(true)).toBe("-m conntrack --ctstate INVALID -j DROP");
-  expect(invalid(false)).not.toContain("INVALID");
+  const first = (dropInvalid: boolean, name: string) => chain({ dropInvalid }, name, "filter")[0];
+  expect(first(true, "KUBE-FORWARD")).toBe("-m conntrack --ctstate INVALID -j DROP");
+  expect(first(true, "KUBE-IPVS-FILTER")).toBe("-p tcp -m conntrack --ctstate INVALID -j KUBE-IPVS-INVALID");
+  const rules = proxyRules({ ...OPTIONS, dropInvalid: false }).tables.flatMap(({ chains }) => chains);
+  expect(rules.flatMap((one) => one.rules).filter((rule) => rule.includes("INVALID"))).toEqual([]);
 });
 
 test("health checks are let in over TCP alone (G-69)", () => {
