@@ -27,6 +27,8 @@ export interface NodeOptions {
   readonly pods: readonly string[];
   /** By default tcp:8080 and udp:5353. */
   readonly ports?: readonly string[];
+  /** A bridge of that name with all pods on it; by default each has a link of its own to the node. */
+  readonly bridge?: string;
   /** The host outside, which exists, routes and outlives the node; by default the node has one of its own. */
   readonly outside?: Namespace;
 }
@@ -40,9 +42,9 @@ export interface NodeOptions {
  *
  * With an outside that is given, that is the router to other nodes: the node sends there what it has no route for.
  *
- * Pods are routed one by one, as with the "ptp" plugin of CNI, not bridged: on a bridge the answer of one pod to another
- * goes past the node's IP layer unless br_netfilter catches it. The node has a pod subnet of its own, to which the outside
- * has a route.
+ * Pods are routed one by one, as with the "ptp" plugin of CNI. Even on a bridge they reach each other through the node:
+ * else the answer of one to another would go past its IP layer unless br_netfilter caught it. The node has a pod subnet of
+ * its own, to which the outside has a route.
  */
 export class TestNode implements AsyncDisposable {
   readonly name: string;
@@ -139,8 +141,9 @@ export class TestNode implements AsyncDisposable {
     await removeNamespaces(this.#own);
   }
 
-  async #connect({ number = 1, outside: router }: NodeOptions): Promise<void> {
+  async #connect({ number = 1, outside: router, bridge }: NodeOptions): Promise<void> {
     const { node, gateway, outside, pods } = this;
+    const podLinks = bridge === undefined ? pods.map((_, index) => `pod${index}`) : [bridge];
     // A router has one interface for each node.
     const device = router === undefined ? "eth0" : this.name;
     const pairs = [
@@ -154,17 +157,23 @@ export class TestNode implements AsyncDisposable {
     // nodad: an address that is still being checked for duplicates cannot be used.
     const up = (device: string) => [`link set lo up`, `link set ${device} up`];
     await Promise.all([
+      // The node would tell pods on a bridge that they have a shorter way to each other.
+      ...(bridge === undefined ? [] : pods.map(({ namespace }) => heedNoRedirect(namespace))),
       configure(node.namespace, [
         ...up("eth0"),
         `addr add ${node.ip}/24 dev eth0`,
         `addr add ${node.ip6}/64 dev eth0 nodad`,
         ...(router === undefined ? [] : defaultVia(outside)),
+        ...(bridge === undefined ? [] : [`link add ${bridge} type bridge`]),
+        ...podLinks.flatMap((link) => [
+          `link set ${link} up`,
+          `addr add ${gateway.ip}/32 dev ${link}`,
+          `addr add ${gateway.ip6}/128 dev ${link} nodad`,
+        ]),
         ...pods.flatMap(({ ip, ip6 }, index) => [
-          `link set pod${index} up`,
-          `addr add ${gateway.ip}/32 dev pod${index}`,
-          `addr add ${gateway.ip6}/128 dev pod${index} nodad`,
-          `route add ${ip}/32 dev pod${index} src ${gateway.ip}`,
-          `route add ${ip6}/128 dev pod${index} src ${gateway.ip6}`,
+          ...(bridge === undefined ? [] : [`link set pod${index} master ${bridge} up`]),
+          `route add ${ip}/32 dev ${bridge ?? `pod${index}`} src ${gateway.ip}`,
+          `route add ${ip6}/128 dev ${bridge ?? `pod${index}`} src ${gateway.ip6}`,
         ]),
       ]),
       // A refusal is an ICMP message, of which Linux sends one a second; tests want every one.
@@ -207,6 +216,13 @@ export async function removeNamespaces(namespaces: readonly Namespace[]): Promis
 
 function defaultVia({ ip, ip6 }: Host): readonly string[] {
   return [`route add default via ${ip}`, `route add default via ${ip6}`];
+}
+
+function heedNoRedirect(namespace: Namespace): Promise<string> {
+  const files = ["all", "eth0"].flatMap((name) =>
+    [4, 6].map((version) => `ipv${version}/conf/${name}/accept_redirects`),
+  );
+  return namespace.output(["tee", ...files.map((file) => `/proc/sys/net/${file}`)], "0");
 }
 
 function configure({ name }: Namespace, commands: readonly string[]): Promise<string> {

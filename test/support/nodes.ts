@@ -14,6 +14,8 @@ export interface MemberSpec {
 export interface ClusterOptions {
   /** They are numbered from 1, as are their names and addresses. */
   readonly nodes: readonly MemberSpec[];
+  /** Of all nodes, as in NodeOptions. */
+  readonly bridge?: string;
   /** Of all pods, as in NodeOptions. */
   readonly ports?: readonly string[];
   /** Of all agents, besides those that name the node. */
@@ -66,9 +68,10 @@ export class Cluster implements AsyncDisposable {
     const outside = new Namespace("outside");
     await makeNamespaces([outside]);
     await outside.output(["tee", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"], "1");
-    const ports = options.ports === undefined ? {} : { ports: options.ports };
+    const { nodes: specs, ports, bridge } = options;
+    const alike = { outside, ...(ports === undefined ? {} : { ports }), ...(bridge === undefined ? {} : { bridge }) };
     const nodes = await Promise.all(
-      options.nodes.map(({ pods }, index) => TestNode.create({ number: index + 1, pods, outside, ...ports })),
+      specs.map(({ pods }, index) => TestNode.create({ number: index + 1, pods, ...alike })),
     );
     return new Cluster(options, { outside, nodes, manifests: await ManifestFolder.create() });
   }
@@ -125,13 +128,13 @@ export class Cluster implements AsyncDisposable {
     return { ip: at.host[family], node: at.node.name, ready: true, ...state };
   }
 
-  /** Starts the agents of all nodes that have none; they have done their first sync when this resolves. */
-  async start(): Promise<void> {
+  /** Starts the agents of all nodes that have none, with these flags besides; they have done their first sync when this resolves. */
+  async start(...flags: readonly string[]): Promise<void> {
     await this.#write();
     const begun = this.nodes
       .filter((node) => !this.#agents.has(node))
       .map((node) => {
-        const agent = AgentProcess.start(node, this.#manifests, ...this.#flags);
+        const agent = AgentProcess.start(node, this.#manifests, ...this.#flags, ...flags);
         this.#agents.set(node, agent);
         return agent;
       });
@@ -181,7 +184,8 @@ export class Cluster implements AsyncDisposable {
     ];
     const nodes = this.nodes.map(({ name, node }, index) => {
       const { zone } = this.#specs[index] ?? {};
-      return nodeObject(name, { ips: [node.ip, node.ip6], ...(zone === undefined ? {} : { zone }) });
+      const podCIDRs = [`10.244.${index + 1}.0/24`, `fd00:244:${index + 1}::/64`];
+      return nodeObject(name, { ips: [node.ip, node.ip6], podCIDRs, ...(zone === undefined ? {} : { zone }) });
     });
     await this.#manifests.put("cluster.json", [...nodes, ...clock, ...[...this.#groups.values()].flat()]);
   }
