@@ -1,4 +1,3 @@
-import { textOf } from "./line-splitter.ts";
 import { pump } from "./pump.ts";
 import type { ApiResponse } from "./transport.ts";
 
@@ -11,5 +10,5 @@ export async function bodyText({ body }: ApiResponse, maxBytes: number, signal: 
     bytes += chunk.length;
     return bytes > maxBytes ? true : undefined;
   });
-  return textOf(parts);
+  return Buffer.concat(parts).toString("utf8");
 }

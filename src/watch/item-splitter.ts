@@ -1,4 +1,4 @@
-import { textOf } from "./line-splitter.ts";
+import { objectText } from "./object-text.ts";
 
 const QUOTE = 0x22;
 const COLON = 0x3a;
@@ -46,7 +46,7 @@ export class ItemSplitter {
     return this.#pendingBytes;
   }
 
-  /** The parts that end in this chunk. */
+  /** The parts that end in this chunk, which is used up. */
   *push(chunk: Uint8Array): Generator<ListPart> {
     let start = 0;
     for (let index = 0; index < chunk.length; index++) {
@@ -105,7 +105,7 @@ export class ItemSplitter {
 
   #take(last: Uint8Array): string {
     this.#parts.push(last);
-    const text = textOf(this.#parts);
+    const text = objectText(this.#parts);
     this.#capture = undefined;
     this.#parts = [];
     this.#pendingBytes = 0;

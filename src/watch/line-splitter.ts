@@ -1,7 +1,9 @@
+import { objectText } from "./object-text.ts";
+
 const NEWLINE = 0x0a;
 
 /**
- * Cuts a stream of bytes into lines at \n alone: JSON may hold a raw U+2028, which is no end of line here. Bytes, not
+ * Cuts a stream of bytes into lines, of one object each, at \n alone: JSON may hold a raw U+2028, which is no end of line here. Bytes, not
  * text, are cut, so a character may be split over chunks.
  */
 export class LineSplitter {
@@ -13,7 +15,7 @@ export class LineSplitter {
     return this.#pendingBytes;
   }
 
-  /** The lines that end in this chunk, without their ends. The chunk is kept until its last line ends. */
+  /** The objects of the lines that end in this chunk. It is used up, and kept until its last line ends. */
   *push(chunk: Uint8Array): Generator<string> {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
@@ -31,17 +33,9 @@ export class LineSplitter {
   }
 
   #take(): string {
-    const text = textOf(this.#parts);
+    const text = objectText(this.#parts);
     this.#parts = [];
     this.#pendingBytes = 0;
     return text;
   }
-}
-
-/** The UTF-8 text of consecutive pieces. */
-export function textOf(parts: readonly Uint8Array[]): string {
-  const [first] = parts;
-  if (first === undefined) return "";
-  if (parts.length > 1) return Buffer.concat(parts).toString("utf8");
-  return Buffer.from(first.buffer, first.byteOffset, first.byteLength).toString("utf8");
 }

@@ -1,6 +1,5 @@
 import { field } from "../services/object-reader.ts";
 import { ItemSplitter, type ListPart } from "./item-splitter.ts";
-import { withoutManagedFields } from "./managed-fields.ts";
 import { pump } from "./pump.ts";
 import type { Body } from "./transport.ts";
 import { type ApiObject, apiObject } from "./watch-event.ts";
@@ -55,7 +54,7 @@ function pageEnd(metadata: unknown): PageEnd {
 
 function parsed(part: ListPart): unknown {
   try {
-    return JSON.parse(withoutManagedFields(part.text));
+    return JSON.parse(part.text);
   } catch {
     return undefined;
   }

@@ -1,6 +1,5 @@
 import { field, isJsonObject } from "../services/object-reader.ts";
 import { type ApiStatus, statusOf } from "./api-status.ts";
-import { withoutManagedFields } from "./managed-fields.ts";
 
 /** An object with the identity and version that every object of the API has. */
 export interface ApiObject {
@@ -29,7 +28,7 @@ export type WatchEvent =
 export function parseWatchEvent(line: string): WatchEvent {
   let event: unknown;
   try {
-    event = JSON.parse(withoutManagedFields(line));
+    event = JSON.parse(line);
   } catch {
     return malformed("a line is no JSON");
   }
