@@ -32,9 +32,9 @@ export function readChoices(reader: ObjectReader, service: JsonObject): ServiceC
 
 /** Tells of annotations below our prefix that are not among the known ones. */
 export function rejectUnknown(reader: ObjectReader, annotations: JsonObject, known: readonly string[]): void {
-  for (const [name, text] of Object.entries(annotations)) {
+  for (const name of Object.keys(annotations)) {
     if (!name.startsWith(PREFIX) || known.includes(name)) continue;
-    reader.reject(annotationPath(name), text, `is none of ${known.join(", ")}`);
+    reader.reject(annotationPath(name), annotations[name], `is none of ${known.join(", ")}`);
   }
 }
 

@@ -45,7 +45,12 @@ function readExternalIPs(reader: ObjectReader, service: Exposable): readonly IPA
   const found = reader
     .list(service.spec, "externalIPs", "spec")
     .flatMap((text, index) => readAddress(reader, text, `spec.externalIPs[${index}]`, service));
-  return [...new Set(found)];
+  return withoutTwins(found);
+}
+
+/** Most Services have none at all, and a Set for each of them is 200 bytes. */
+function withoutTwins(found: readonly IPAddress[]): readonly IPAddress[] {
+  return found.length < 2 ? found : [...new Set(found)];
 }
 
 /** Host names are resolved by clients, and with ipMode Proxy packets never arrive for the address itself. */
@@ -60,7 +65,7 @@ function readLoadBalancerIPs(reader: ObjectReader, service: Exposable): readonly
     }
     return isVip(reader, ingress, path) ? readAddress(reader, field(ingress, "ip"), `${path}.ip`, service) : [];
   });
-  return [...new Set(found)];
+  return withoutTwins(found);
 }
 
 /** A mode that is not known may mean anything, so that its address is not taken. */

@@ -108,7 +108,7 @@ function readClusterIP(
 ): readonly IPAddress[] {
   const address = typeof text === "string" ? parseAddress(text) : undefined;
   const reason = address === undefined ? "must be an IP address" : clusterIPFault(address, family, found);
-  if (address !== undefined && reason === undefined) return [...found, address];
+  if (address !== undefined && reason === undefined) return found.concat(address);
   reader.reject(path, text, reason ?? "must be an IP address");
   return found;
 }

@@ -60,13 +60,13 @@ export function decodeEndpointSlice(object: unknown, texts = new TextTable()): D
 /** A port without a name is the unnamed port: the API server writes "" where it is left out. */
 function readPorts(reader: ObjectReader, slice: JsonObject): ReadonlyMap<PortKey, number> {
   const ports = new Map<PortKey, number>();
-  for (const [index, object] of reader.list(slice, "ports", "").entries()) {
+  reader.list(slice, "ports", "").forEach((object, index) => {
     const path = `ports[${index}]`;
     const [key, port] = readPort(reader, object, path) ?? [];
-    if (key === undefined || port === undefined) continue;
+    if (key === undefined || port === undefined) return;
     if (ports.has(key)) reader.reject(path, object, "is a second port of that name and protocol");
     else ports.set(key, port);
-  }
+  });
   return ports;
 }
 
@@ -111,9 +111,10 @@ function readBackend(
   const before = reader.rejections.length;
   const address = readAddress(reader, object, path, family);
   const conditions = reader.object(object, "conditions", path) ?? {};
-  const ready = reader.boolean(conditions, "ready", `${path}.conditions`) ?? true;
-  const serving = reader.boolean(conditions, "serving", `${path}.conditions`) ?? true;
-  const terminating = reader.boolean(conditions, "terminating", `${path}.conditions`) ?? false;
+  const below = `${path}.conditions`;
+  const ready = reader.boolean(conditions, "ready", below) ?? true;
+  const serving = reader.boolean(conditions, "serving", below) ?? true;
+  const terminating = reader.boolean(conditions, "terminating", below) ?? false;
   // An endpoint whose address or readiness cannot be read takes no traffic.
   if (address === undefined || reader.rejections.length > before) return undefined;
   const hints = reader.object(object, "hints", path);

@@ -122,7 +122,7 @@ export class ServiceTable {
     if (known !== undefined && sameSlice(known, slice)) return NONE;
     const left = known !== undefined && known.service !== slice.service ? this.#deleteSlice(known.name) : NONE;
     this.#slices.set(slice.name, slice);
-    this.#keepSlices(slice.service, [...this.#otherSlices(slice), slice]);
+    this.#keepSlices(slice.service, this.#otherSlices(slice).concat(slice));
     return [...left, ...this.#touched(slice.service)];
   }
 
@@ -147,7 +147,7 @@ export class ServiceTable {
   #keepSlices(service: ServiceName, slices: readonly EndpointSlice[]): void {
     const [first] = slices;
     if (first === undefined) this.#slicesOf.delete(service);
-    // A copy has no room left over, as a list that was spread or filtered has.
+    // A copy has no room left over, as a list that was filtered has.
     else this.#slicesOf.set(service, slices.length === 1 ? first : slices.slice());
   }
 
