@@ -11,7 +11,7 @@ let manifests: ManifestFolder;
 
 beforeAll(async () => {
   manifests = await ManifestFolder.create();
-  node = await TestNode.create({ pods: ["a", "b", "c", "d"] });
+  node = await TestNode.create({ pods: ["a", "b", "c", "d", "e"] });
 });
 
 afterAll(async () => {
@@ -139,9 +139,13 @@ test("a SIGKILL at any moment of a sync costs no connection, and the next start 
   expect(await held()).toEqual(wanted[0]);
   await first.kill();
 
-  const { namespace } = node.pod("d");
-  const holding = await Promise.all([STEADY, MOVING].map((ip) => LongClient.hold(namespace, ip, 80)));
-  const looping = await Promise.all([STEADY, MOVING].map((ip) => LongClient.loop(namespace, ip, 80)));
+  // One pod for each Service: IPVS mixes up what one client sends from one port to the same pods through two of them.
+  const clients = [
+    [node.pod("d").namespace, STEADY],
+    [node.pod("e").namespace, MOVING],
+  ] as const;
+  const holding = await Promise.all(clients.map(([from, to]) => LongClient.hold(from, to, 80)));
+  const looping = await Promise.all(clients.map(([from, to]) => LongClient.loop(from, to, 80)));
 
   let state: State = 0;
   let caught = 0;
