@@ -30,6 +30,8 @@ const CHECK_PORT = 32_002;
 const LAG_MS = 200;
 /** How long a pod serves that has gone from the slices. */
 const GRACE_MS = 500;
+/** They take 20 s in an idle guest. */
+const TIMEOUT_MS = 180_000;
 
 type Generation = readonly [onFirst: string, onSecond: string];
 const OLD: Generation = ["a1", "b1"];
@@ -98,7 +100,9 @@ function expectWhole(seen: LoopAnswers | undefined, pods: readonly string[], cli
   expect(seen.count / seen.seconds).toBeGreaterThanOrEqual(LEAST_RATE);
 }
 
-test("100 new connections a second through five rolling updates lose none, under both external traffic policies", async () => {
+test("100 new connections a second through five rolling updates lose none, under both external traffic policies", {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const { outside } = cluster.node(1);
   const [onCluster, onLocal] = await seenMeanwhile([
     [outside, CLUSTER_VIP],
@@ -109,7 +113,9 @@ test("100 new connections a second through five rolling updates lose none, under
   expectWhole(onLocal, ALL, [outside.ip6]);
 });
 
-test("100 new connections a second through five rolling updates lose none, under both internal traffic policies", async () => {
+test("100 new connections a second through five rolling updates lose none, under both internal traffic policies", {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const pod = cluster.pod("x");
   const [onCluster, onLocal] = await seenMeanwhile([
     [pod, vips(1)[1]],
