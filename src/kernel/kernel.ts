@@ -76,7 +76,7 @@ export interface ServerState {
   readonly reals: RealServers;
 }
 
-/** The kernel as it was seen, ours and others' alike. */
+/** The kernel as it was seen, ours and others' alike; or a part of that. */
 export interface Observed {
   readonly servers: ReadonlyMap<VirtualServerKey, ServerState>;
   /** Virtual servers that no key can name: of a protocol unknown to Kubernetes. */
@@ -107,6 +107,12 @@ export interface Kernel {
   prepare(setup: NodeSetup): Promise<SetupReport>;
   /** Everything, or of the virtual servers only the named ones (addresses and entries are then empty). */
   observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed>;
+  /**
+   * Everything, part by part. Each is read when it is asked for, and others have their turn in between; no part takes long.
+   * What was in the kernel all the time is shown, but for a virtual server: those that go meanwhile can hide another, so
+   * one that is missed must be asked for by name. When reading fails after some parts, the next is not there but rejects.
+   */
+  parts(): AsyncIterable<Observed>;
   /** In order, one outcome each, in the order given. */
   apply(operations: readonly Operation[]): Promise<readonly Outcome[]>;
   /** Live connections of the real servers of the named virtual servers; one that is gone is left out. */

@@ -1,16 +1,10 @@
-import { addressPort, familyOf, hostPrefix, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../model/address.ts";
+import { familyOf, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../model/address.ts";
 import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../model/ipset.ts";
-import type {
-  Forwarding,
-  IpvsTimeoutName,
-  RealServer,
-  RealServerKey,
-  VirtualServer,
-  VirtualServerKey,
-} from "../model/ipvs.ts";
+import type { IpvsTimeoutName, RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import { describeOperation, type ForgetFlows, type Operation } from "../model/operation.ts";
 import { RealServers } from "../model/real-servers.ts";
-import type { Protocol } from "../model/service.ts";
+import { gather, NOTHING } from "./gather.ts";
+import { ipvsadmLines } from "./ipvsadm-lines.ts";
 import type {
   Connections,
   Errno,
@@ -29,6 +23,8 @@ const SCHEDULERS: ReadonlySet<string> = new Set("rr wrr lc wlc lblc lblcr dh sh 
 const LONGEST_SCHEDULER = 15;
 /** In seconds: more, and the clock of the kernel cannot count it (INT_MAX / HZ, of the slowest one). */
 const LONGEST_TIMEOUT = 21_474_836;
+/** Virtual servers in one part of a reading. */
+const PART = 1;
 const NO_CONNECTIONS: Connections = { active: 0, inactive: 0 };
 const OK: Outcome = { ok: true };
 
@@ -88,12 +84,23 @@ export class MemoryKernel implements Kernel {
   }
 
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
+    if (scope === "all") return gather(this.parts());
     this.#read();
-    const servers = new Map<VirtualServerKey, ServerState>();
-    for (const [key, { server, reals }] of this.#servers)
-      if (scope === "all" || scope.has(key)) servers.set(key, { server, reals: RealServers.of([...reals.values()]) });
-    if (scope !== "all") return { servers, unnamedServers: 0, addresses: new Set(), entries: new Map() };
-    return { servers, unnamedServers: 0, addresses: new Set(this.addresses()), entries: new Map(this.#entries()) };
+    return { ...NOTHING, servers: new Map(statesOf([...this.#servers].filter(([key]) => scope.has(key)))) };
+  }
+
+  async *parts(): AsyncGenerator<Observed> {
+    // The kernel counts through its list, whatever has gone from it meanwhile.
+    for (let from = 0; from < this.#servers.size; from += PART) {
+      this.#read();
+      yield { ...NOTHING, servers: new Map(statesOf([...this.#servers].slice(from, from + PART))) };
+    }
+    this.#read();
+    yield { ...NOTHING, addresses: new Set(this.addresses()) };
+    for (const { members } of this.#sets.values()) {
+      this.#read();
+      yield { ...NOTHING, entries: new Map(Array.from(members.values(), (entry) => [entry.key, entry])) };
+    }
   }
 
   async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
@@ -211,7 +218,14 @@ export class MemoryKernel implements Kernel {
   /** The virtual servers as `ipvsadm -Sn` prints them, sorted. */
   ipvsadm(): string {
     const servers = [...this.#servers.values()].sort((a, b) => compare(a.server.key, b.server.key));
-    return servers.flatMap(serverLines).join("\n");
+    return servers
+      .flatMap(({ server, reals }) =>
+        ipvsadmLines(
+          server,
+          [...reals.values()].sort((a, b) => compare(a.key, b.key)),
+        ),
+      )
+      .join("\n");
   }
 
   /** Addresses on kube-ipvs0, sorted. */
@@ -324,6 +338,12 @@ export class MemoryKernel implements Kernel {
   }
 }
 
+function statesOf(
+  servers: readonly (readonly [VirtualServerKey, KernelServer])[],
+): readonly [VirtualServerKey, ServerState][] {
+  return servers.map(([key, { server, reals }]) => [key, { server, reals: RealServers.of([...reals.values()]) }]);
+}
+
 /** What the kernel knows a member by: not by its mark. */
 function identityOf({ text }: SetEntry): string {
   return text.replace(/ .*/, "");
@@ -346,46 +366,6 @@ function performOnReal(
   if (kind === "update-real-server" && !isThere) return "ENOENT";
   held.reals.set(real.key, real);
   return undefined;
-}
-
-const SERVICE_OPTION: Readonly<Record<Protocol, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
-const FORWARDING_OPTION: Readonly<Record<Forwarding, string>> = {
-  masquerade: "-m",
-  local: "",
-  tunnel: "-i",
-  direct: "-g",
-  bypass: "",
-};
-
-function serverLines({ server, reals }: KernelServer): string[] {
-  const service = serviceOption(server);
-  const sorted = [...reals.values()].sort((a, b) => compare(a.key, b.key));
-  return [
-    `-A ${service} -s ${server.scheduler}${persistence(server)}${flags(server)}`,
-    ...sorted.map((real) => `-a ${service} -r ${real.key} ${FORWARDING_OPTION[real.forwarding]} -w ${real.weight}`),
-  ];
-}
-
-function serviceOption({ protocol, address, port, mark }: VirtualServer): string {
-  if (mark !== 0) return `-f ${mark}${familyOf(address) === "IPv6" ? " -6" : ""}`;
-  return `${SERVICE_OPTION[protocol]} ${addressPort(address, port)}`;
-}
-
-function persistence({ address, persistenceSeconds, persistencePrefix }: VirtualServer): string {
-  if (persistenceSeconds === 0) return "";
-  const family = familyOf(address);
-  if (persistencePrefix === hostPrefix(family)) return ` -p ${persistenceSeconds}`;
-  const mask = family === "IPv6" ? String(persistencePrefix) : ipv4Mask(persistencePrefix);
-  return ` -p ${persistenceSeconds} -M ${mask}`;
-}
-
-function ipv4Mask(prefix: number): string {
-  return [0, 8, 16, 24].map((bits) => 256 - 2 ** (8 - Math.min(8, Math.max(0, prefix - bits)))).join(".");
-}
-
-function flags({ flags: names }: VirtualServer): string {
-  const scheduling = names.filter((name) => name !== "one-packet");
-  return (names.includes("one-packet") ? " -o" : "") + (scheduling.length === 0 ? "" : ` -b ${scheduling.join(",")}`);
 }
 
 function compare(a: string, b: string): number {

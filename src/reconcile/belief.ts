@@ -1,50 +1,55 @@
-import type { Kernel, Observed } from "../kernel/kernel.ts";
-import type { VirtualServerKey } from "../model/ipvs.ts";
+import type { Kernel, Observed, ServerState } from "../kernel/kernel.ts";
+import type { IPAddress } from "../model/address.ts";
+import type { SetEntry } from "../model/ipset.ts";
+import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import { countPresence, countServerDrift, type DriftCounts } from "./drift.ts";
 import { HeldState } from "./held-state.ts";
 import { KeySet, type ObjectKey, type ObjectName } from "./key-set.ts";
-import { eachInSlices, keysOfBoth } from "./slices.ts";
+import { inSlices } from "./slices.ts";
 
-/** What was read of the whole kernel, to be believed at a moment when nothing is being written. */
-export interface Reading {
-  readonly held: HeldState;
-  readonly unnamedServers: number;
-  /** What was touched since the reading began. */
-  readonly touched: KeySet;
+export interface BeliefDependencies {
+  readonly kernel: Kernel;
+  /** Makes the node ready; part of every reading. */
+  readonly prepare: () => Promise<void>;
+  readonly nextTurn: () => Promise<void>;
+  /** Acts, without waiting for anything, at a moment when nothing is being written. */
+  readonly quietly: <Result>(act: () => Result) => Promise<Result>;
+}
+
+/** One reading of the whole kernel, while it goes on. */
+interface Reading {
   /** As it was when the reading began. */
   readonly trust: number;
+  /** What was touched since the reading began. */
+  readonly touched: KeySet;
+  /** What it has shown. */
+  readonly seen: KeySet;
+  readonly drift: DriftCounts;
+  /** Whether a difference of this object is one that others have made. */
+  readonly isDrift: (key: ObjectKey) => boolean;
 }
 
 /**
  * What we believe the kernel holds, and how far. It is
  * - *unknown* at first, after the transport was lost (`lose`), and after an answer about an address or a set member
- *   contradicted us (`doubtAll`): only `read` and `believe` help;
+ *   contradicted us (`doubtAll`): only `read` helps;
  * - *doubted* in single virtual servers after an answer about them contradicted us (`doubt`): `observeDoubted` helps;
  * - *believed* otherwise.
  */
 export class Belief {
-  readonly #kernel: Kernel;
-  readonly #prepare: () => Promise<void>;
-  readonly #nextTurn: () => Promise<void>;
+  readonly held = new HeldState();
+  readonly #dependencies: BeliefDependencies;
   readonly #doubted = new Set<VirtualServerKey>();
-  #held = new HeldState();
   #unnamedServers = 0;
   #known = false;
   #seen = false;
   #lost = false;
   /** How often everything was doubted. */
   #trust = 0;
-  #reading: Pick<Reading, "touched"> | undefined;
+  #reading: Reading | undefined;
 
-  constructor(kernel: Kernel, prepare: () => Promise<void>, nextTurn: () => Promise<void>) {
-    this.#kernel = kernel;
-    this.#prepare = prepare;
-    this.#nextTurn = nextTurn;
-  }
-
-  /** Another object after every `believe`. */
-  get held(): HeldState {
-    return this.#held;
+  constructor(dependencies: BeliefDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** Virtual servers that no key can name. */
@@ -73,7 +78,6 @@ export class Belief {
   doubtAll(): void {
     this.#known = false;
     this.#trust++;
-    this.#reading = undefined;
   }
 
   /** Operations were on their way, and nobody can say which of them were done. */
@@ -82,89 +86,145 @@ export class Belief {
     this.#lost = true;
   }
 
-  /**
-   * Makes the node ready, reads the whole kernel and counts how it differs from what is believed. That takes a while, in
-   * which others may go on: what they `touch` is not counted, and after a loss neither is what `isPending`, since we may
-   * have changed it ourselves.
-   */
-  async read(drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Promise<Reading> {
-    const touched = new KeySet();
-    const reading = { trust: this.#trust, touched };
-    this.#reading = reading;
-    await this.#prepare();
-    const observed = await this.#kernel.observe("all");
-    const held = await this.#build(observed);
-    const isSure = this.#lost ? (key: ObjectKey) => !isPending(key) : () => true;
-    if (this.#seen) await this.#countDrift(held, drift, (name) => !touched.has(name) && isSure(name.key));
-    return { ...reading, held, unnamedServers: observed.unnamedServers };
-  }
-
-  /**
-   * From now on what was read is believed, but for what was touched meanwhile: of that we know better. False when
-   * something happened meanwhile after which nothing is known: then only another reading helps.
-   */
-  believe({ held, touched, trust, unnamedServers }: Reading): boolean {
-    this.#reading = undefined;
-    if (trust !== this.#trust) return false;
-    held.adopt(this.#held, touched);
-    this.#held = held;
-    this.#unnamedServers = unnamedServers;
-    for (const key of [...this.#doubted]) if (!touched.servers.has(key)) this.#doubted.delete(key);
-    this.#seen = true;
-    this.#known = true;
-    this.#lost = false;
-    return true;
-  }
-
   /** These objects are about to be written to, or were just looked at: what is being read of them may be older. */
   touch(names: Iterable<ObjectName>): void {
     for (const name of names) this.#reading?.touched.add(name);
   }
 
+  /**
+   * Makes the node ready, reads the whole kernel, believes each part as it comes and counts how it differs from what was
+   * believed. That takes a while, in which others may go on: what they `touch` is left out, for of that we know better. After a
+   * loss, objects that are `pending` are believed, but not counted: we may have changed them ourselves. One at a time.
+   *
+   * Afterwards all is known, unless something happened meanwhile after which nothing is: then only another reading helps.
+   */
+  async read(drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Promise<void> {
+    const { kernel, prepare, quietly } = this.#dependencies;
+    // What is being written already would not be known as touched.
+    const reading = await quietly(() => this.#begin(drift, isPending));
+    try {
+      await prepare();
+      let unnamedServers = 0;
+      for await (const part of kernel.parts()) {
+        unnamedServers += part.unnamedServers;
+        await quietly(() => this.#believe(part, reading));
+      }
+      await this.#disbelieve(reading);
+      await quietly(() => this.#conclude(reading, unnamedServers));
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
   /** Observes the doubted virtual servers, believes what is seen and counts the drift. */
   async observeDoubted(drift: DriftCounts): Promise<void> {
     this.touch(Array.from(this.#doubted, (key) => ({ kind: "server", key })));
-    const observed = await this.#kernel.observe(this.#doubted);
+    const observed = await this.#dependencies.kernel.observe(this.#doubted);
     for (const key of this.#doubted) {
       const seen = observed.servers.get(key);
-      countServerDrift(this.#held.server(key), seen, drift);
-      this.#held.believeServer(key, seen);
+      countServerDrift(this.held.server(key), seen, drift);
+      this.held.believeServer(key, seen);
     }
     this.#doubted.clear();
   }
 
-  async #build(observed: Observed): Promise<HeldState> {
-    const held = new HeldState();
-    await this.#each(observed.servers, ([key, state]) => held.believeServer(key, state));
-    await this.#each(observed.addresses, (address) => held.believeAddress(address));
-    await this.#each(observed.entries.values(), (entry) => held.believeEntry(entry));
-    return held;
+  #begin(drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Reading {
+    const [seen, lost] = [this.#seen, this.#lost];
+    const isDrift = (key: ObjectKey) => seen && !(lost && isPending(key));
+    this.#reading = { trust: this.#trust, touched: new KeySet(), seen: new KeySet(), drift, isDrift };
+    return this.#reading;
   }
 
-  async #countDrift(seen: HeldState, drift: DriftCounts, isSure: (name: ObjectName) => boolean): Promise<void> {
-    const believed = this.#held;
-    await this.#each(
-      keysOfBoth(believed.servers(), seen.servers(), ({ server }) => server.key),
-      (key) => {
-        if (isSure({ kind: "server", key })) countServerDrift(believed.server(key), seen.server(key), drift);
-      },
-    );
-    await this.#each(
-      keysOfBoth(believed.addresses(), seen.addresses(), (address) => address),
-      (key) => {
-        if (isSure({ kind: "address", key }))
-          countPresence("address", believed.hasAddress(key), seen.hasAddress(key), drift);
-      },
-    );
-    await this.#each(
-      keysOfBoth(believed.entries(), seen.entries(), (entry) => entry.key),
-      (key) => {
-        if (isSure({ kind: "entry", key })) countPresence("entry", believed.hasEntry(key), seen.hasEntry(key), drift);
-      },
-    );
+  #believe({ servers, addresses, entries }: Observed, reading: Reading): void {
+    for (const state of servers.values()) this.#believeServer(state, reading);
+    for (const address of addresses) this.#believeAddress(address, reading);
+    for (const entry of entries.values()) this.#believeEntry(entry, reading);
   }
 
-  #each<Item>(items: Iterable<Item>, visit: (item: Item) => void): Promise<void> {
-    return eachInSlices(items, this.#nextTurn, visit);
+  /** What is as it was believed stays the same object, whose memory is shared with what is wanted. */
+  #believeServer(state: ServerState, { touched, seen, drift, isDrift }: Reading): void {
+    const { key } = state.server;
+    const held = this.held.server(key);
+    seen.servers.add(held?.server.key ?? key);
+    if (touched.servers.has(key) || (held !== undefined && isSame(held, state))) return;
+    if (isDrift(key)) countServerDrift(held, state, drift);
+    this.held.believeServer(key, state);
   }
+
+  #believeAddress(address: IPAddress, { touched, seen, drift, isDrift }: Reading): void {
+    seen.addresses.add(address);
+    if (touched.addresses.has(address) || this.held.hasAddress(address)) return;
+    if (isDrift(address)) countPresence("address", false, true, drift);
+    this.held.believeAddress(address, true);
+  }
+
+  #believeEntry(entry: SetEntry, { touched, seen, drift, isDrift }: Reading): void {
+    const held = this.held.entry(entry.key);
+    seen.entries.add(held?.key ?? entry.key);
+    if (touched.entries.has(entry.key) || held !== undefined) return;
+    if (isDrift(entry.key)) countPresence("entry", false, true, drift);
+    this.held.believeEntry(entry, true);
+  }
+
+  /** What was believed and not shown is not there; a virtual server only if the kernel says so when asked for it by name. */
+  async #disbelieve(reading: Reading): Promise<void> {
+    const { kernel, nextTurn, quietly } = this.#dependencies;
+    for await (const slice of inSlices(this.held.servers(), nextTurn)) {
+      const keys = slice.map(({ server }) => server.key);
+      const missed = new Set(keys.filter((key) => isMissed({ kind: "server", key }, reading)));
+      if (missed.size === 0) continue;
+      const { servers } = await kernel.observe(missed);
+      await quietly(() => {
+        for (const key of missed) this.#disbelieveServer(key, servers.get(key), reading);
+      });
+    }
+    for await (const slice of inSlices(this.held.addresses(), nextTurn))
+      await quietly(() => {
+        for (const key of slice) this.#disbelieveAddress(key, reading);
+      });
+    for await (const slice of inSlices(this.held.entries(), nextTurn))
+      await quietly(() => {
+        for (const entry of slice) this.#disbelieveEntry(entry, reading);
+      });
+  }
+
+  #disbelieveServer(key: VirtualServerKey, found: ServerState | undefined, reading: Reading): void {
+    if (!isMissed({ kind: "server", key }, reading)) return;
+    if (found !== undefined) {
+      this.#believeServer(found, reading);
+      return;
+    }
+    if (reading.isDrift(key)) countPresence("virtual-server", true, false, reading.drift);
+    this.held.believeServer(key, undefined);
+  }
+
+  #disbelieveAddress(key: IPAddress, reading: Reading): void {
+    if (!isMissed({ kind: "address", key }, reading)) return;
+    if (reading.isDrift(key)) countPresence("address", true, false, reading.drift);
+    this.held.believeAddress(key, false);
+  }
+
+  #disbelieveEntry(entry: SetEntry, reading: Reading): void {
+    const { key } = entry;
+    if (!isMissed({ kind: "entry", key }, reading)) return;
+    if (reading.isDrift(key)) countPresence("entry", true, false, reading.drift);
+    this.held.believeEntry(entry, false);
+  }
+
+  #conclude({ trust, touched }: Reading, unnamedServers: number): void {
+    if (trust !== this.#trust) return;
+    this.#unnamedServers = unnamedServers;
+    for (const key of [...this.#doubted]) if (!touched.servers.has(key)) this.#doubted.delete(key);
+    this.#seen = true;
+    this.#known = true;
+    this.#lost = false;
+  }
+}
+
+function isMissed(name: ObjectName, { seen, touched }: Reading): boolean {
+  return !seen.has(name) && !touched.has(name);
+}
+
+function isSame(a: ServerState, b: ServerState): boolean {
+  return sameVirtualServer(a.server, b.server) && a.reals.equals(b.reals);
 }

@@ -1,4 +1,3 @@
-import type { Keys } from "../desired/keys.ts";
 import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
@@ -87,26 +86,16 @@ export class HeldState implements Evidence {
     this.#byPort[change](server.port, key);
   }
 
-  believeAddress(address: IPAddress): void {
-    this.#addresses.add(address);
+  /** Believes whether an address was seen. */
+  believeAddress(address: IPAddress, isThere: boolean): void {
+    if (isThere) this.#addresses.add(address);
+    else this.#addresses.delete(address);
   }
 
-  believeEntry(entry: SetEntry): void {
-    this.#entries.set(entry.key, entry);
-  }
-
-  /** Takes over what another holds of these objects, and that it does not hold them. */
-  adopt(other: HeldState, keys: Keys): void {
-    for (const key of keys.servers) this.believeServer(key, other.server(key));
-    for (const key of keys.addresses) {
-      if (other.hasAddress(key)) this.#addresses.add(key);
-      else this.#addresses.delete(key);
-    }
-    for (const key of keys.entries) {
-      const entry = other.entry(key);
-      if (entry !== undefined) this.#entries.set(key, entry);
-      else this.#entries.delete(key);
-    }
+  /** Believes whether a member was seen. */
+  believeEntry(entry: SetEntry, isThere: boolean): void {
+    if (isThere) this.#entries.set(entry.key, entry);
+    else this.#entries.delete(entry.key);
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
-import { Belief, type Reading } from "./belief.ts";
+import { Belief } from "./belief.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import { Claims } from "./claims.ts";
 import { type Compared, Comparison } from "./comparison.ts";
@@ -80,7 +80,7 @@ export class Reconciler {
     this.#desired = dependencies.desired;
     this.#clock = dependencies.clock;
     this.#nextTurn = dependencies.nextTurn;
-    this.#belief = new Belief(dependencies.kernel, dependencies.prepare, dependencies.nextTurn);
+    this.#belief = new Belief({ ...dependencies, quietly: (act) => this.#turns.betweenFlushes(act) });
     this.#claims = new Claims(options.excludeCIDRs);
     this.#draining = new Draining(options.drainTimeoutMs);
   }
@@ -194,12 +194,12 @@ export class Reconciler {
   }
 
   async #see(drift: DriftCounts): Promise<void> {
-    const reading = await this.#ask(() => this.#belief.read(drift, (key) => this.#queue.has(key)));
-    await this.#turns.betweenFlushes(() => this.#believe(reading));
+    await this.#ask(() => this.#belief.read(drift, (key) => this.#queue.has(key)));
+    await this.#turns.betweenFlushes(() => this.#reviseAll());
   }
 
-  #believe(reading: Reading): void {
-    if (!this.#belief.believe(reading)) return;
+  /** Much may be other than it was believed. */
+  #reviseAll(): void {
     const { held } = this.#belief;
     this.#claims.retain((key) => held.server(key) !== undefined);
     for (const key of [...this.#draining.servers()]) this.#classify(key);

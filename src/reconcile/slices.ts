@@ -1,33 +1,18 @@
 /** So many objects of ten parts each are compared in well under a millisecond. */
 export const SLICE = 256;
 
-/** Visits every item, giving the event loop a turn after each SLICE of them. */
-export async function eachInSlices<Item>(
+/** All items, SLICE of them at a time, with a turn of the event loop after each. */
+export async function* inSlices<Item>(
   items: Iterable<Item>,
   nextTurn: () => Promise<void>,
-  visit: (item: Item) => void,
-): Promise<void> {
-  let visited = 0;
+): AsyncGenerator<readonly Item[]> {
+  let slice: Item[] = [];
   for (const item of items) {
-    visit(item);
-    visited++;
-    if (visited % SLICE === 0) await nextTurn();
+    slice.push(item);
+    if (slice.length < SLICE) continue;
+    yield slice;
+    slice = [];
+    await nextTurn();
   }
-}
-
-/** The keys of both, each once. */
-export function* keysOfBoth<Item, Key>(
-  a: Iterable<Item>,
-  b: Iterable<Item>,
-  keyOf: (item: Item) => Key,
-): Generator<Key> {
-  const seen = new Set<Key>();
-  for (const items of [a, b]) {
-    for (const item of items) {
-      const key = keyOf(item);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      yield key;
-    }
-  }
+  yield slice;
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { gather } from "../../src/kernel/gather.ts";
 import type { Errno, IpvsTimeout, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
 import { cidr, FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import {
@@ -27,6 +28,7 @@ import {
 import type { Operation } from "../../src/model/operation.ts";
 import { RealServers } from "../../src/model/real-servers.ts";
 import { PROTOCOLS, type Protocol } from "../../src/model/service.ts";
+import { inSafeOrder } from "../../src/reconcile/order.ts";
 import { address } from "../support/desired.ts";
 
 const SETUP: NodeSetup = { families: FAMILIES, rules: {}, sysctls: [] };
@@ -408,6 +410,26 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       ...entries.map(deleteEntry),
     ];
     expect(await kernel.apply(removal)).toEqual(removal.map(() => OK));
+  });
+
+  test("a reading shows all that stays while other things come and go, virtual servers maybe only when asked by name", async () => {
+    const vips = (net: number) => Array.from({ length: 400 }, (_, n) => `10.${net}.${n >> 8}.${n & 255}`);
+    const frontend = (ip: string) => addressPortEntry(ipset("KUBE-CLUSTER-IP", "IPv4"), address(ip), "TCP", 80);
+    const come = (ips: readonly string[]) =>
+      ips.flatMap((ip) => [addEntry(frontend(ip)), onServer("add", server(ip)), bind(ip)]);
+    const go = (ips: readonly string[]) =>
+      ips.flatMap((ip) => [unbind(ip), onServer("delete", server(ip)), deleteEntry(frontend(ip))]);
+    const [passing, staying] = [vips(96), vips(97)];
+    await kernel.apply(inSafeOrder(come([...passing, ...staying])));
+    for (const change of [go, come, go, come]) {
+      const applied = kernel.apply(inSafeOrder(change(passing)));
+      const seen = await gather(kernel.parts());
+      expect((await applied).every(({ ok }) => ok)).toBe(true);
+      expect(staying.filter((ip) => !seen.addresses.has(address(ip)))).toEqual([]);
+      expect(staying.filter((ip) => !seen.entries.has(frontend(ip).key))).toEqual([]);
+      const missed = new Set(staying.map((ip) => server(ip).key).filter((key) => !seen.servers.has(key)));
+      expect(new Set((await kernel.observe(missed)).servers.keys())).toEqual(missed);
+    }
   });
 
   test("every set of both families is there once prepared", async () => {

@@ -61,7 +61,12 @@ const lose = fc.record({ kind: fc.constant("lose"), after: fc.nat(8), restart: f
 const failReads = fc.record({ kind: fc.constant("failReads") });
 const meddle = fc.record({ kind: fc.constant("meddle"), how: fc.nat(7), pick });
 const look = fc.record({ kind: fc.constant("look") });
-const beginLook = fc.record({ kind: fc.constant("beginLook") });
+const beginLook = fc.record({ kind: fc.constant("beginLook"), arrived: fc.nat(8) });
+const beginLookDuring = fc.record({
+  kind: fc.constant("beginLookDuring"),
+  after: fc.nat(8),
+  arrived: fc.nat(8),
+});
 const endLook = fc.record({ kind: fc.constant("endLook") });
 const endLookDuring = fc.record({ kind: fc.constant("endLookDuring"), after: fc.nat(8) });
 const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(20) });
@@ -81,6 +86,7 @@ const anything = fc.oneof(
   { arbitrary: meddle, weight: 2 },
   look,
   { arbitrary: beginLook, weight: 2 },
+  beginLookDuring,
   endLook,
   endLookDuring,
   restart,
@@ -159,7 +165,12 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
       await world.look();
       return;
     case "beginLook":
-      await world.beginLook();
+      await world.beginLook(command.arrived);
+      return;
+    case "beginLookDuring":
+      world.kernel.onOperation = (count) => {
+        if (count === command.after) void world.beginLook(command.arrived);
+      };
       return;
     case "endLook":
       await world.endLook();
@@ -279,6 +290,7 @@ test("what is written while a look reads is neither taken back nor called drift"
     { arbitrary: change, weight: 4 },
     { arbitrary: flush, weight: 4 },
     { arbitrary: beginLook, weight: 2 },
+    { arbitrary: beginLookDuring, weight: 2 },
     { arbitrary: endLook, weight: 2 },
     { arbitrary: endLookDuring, weight: 2 },
     { arbitrary: refuseButMembers, weight: 2 },

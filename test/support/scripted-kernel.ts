@@ -63,6 +63,10 @@ export class ScriptedKernel implements Kernel {
     return this.#inner.observe(...scope);
   }
 
+  parts(): ReturnType<Kernel["parts"]> {
+    return this.#inner.parts();
+  }
+
   nodeAddresses(): ReturnType<Kernel["nodeAddresses"]> {
     return this.#inner.nodeAddresses();
   }

@@ -82,12 +82,15 @@ export class SyncWorld {
     return this.#tolerate(() => this.reconciler.look());
   }
 
-  /** A look that has read the kernel and says so only at `endLook`; meanwhile all else may go on. */
-  async beginLook(): Promise<void> {
+  /** A look whose parts arrive up to one, which was read and comes only at `endLook`; meanwhile all else may go on. */
+  async beginLook(arrived: number): Promise<void> {
     if (this.#slowLook !== undefined) return;
     await this.#lookEnded;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.kernel.reading = promise;
+    let parts = 0;
+    this.kernel.onPart = async () => {
+      if (parts++ >= arrived) await promise;
+    };
     this.#slowLook = { arrive: resolve, ended: this.#tolerate(() => this.reconciler.look()) };
     // It reads in a few turns of the microtask queue.
     await new Promise(setImmediate);
@@ -95,7 +98,7 @@ export class SyncWorld {
 
   /** What was read arrives, if a look is under way. */
   async endLook(): Promise<LookReport | undefined> {
-    this.kernel.reading = Promise.resolve();
+    this.kernel.onPart = async () => {};
     const look = this.#slowLook;
     this.#slowLook = undefined;
     if (look !== undefined) this.#lookEnded = look.ended;

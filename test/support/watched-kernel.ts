@@ -20,8 +20,8 @@ export class WatchedKernel implements Kernel {
   /** All that was done since the last `forget`. */
   done: Operation[] = [];
   wholeLooks = 0;
-  /** While this is not resolved, what was read of the whole kernel does not arrive. */
-  reading: Promise<void> = Promise.resolve();
+  /** Called with each part of the kernel that was read; the part arrives when it resolves. */
+  onPart: () => Promise<void> = async () => {};
   /** Called before every operation, with how many came before it since the last `forget`. */
   onOperation: (count: number) => void = () => {};
   readonly #kernel: MemoryKernel;
@@ -66,11 +66,16 @@ export class WatchedKernel implements Kernel {
     return this.#kernel.prepare(setup);
   }
 
-  async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
-    if (scope === "all") this.wholeLooks++;
-    const observed = await this.#kernel.observe(scope);
-    if (scope === "all") await this.reading;
-    return observed;
+  observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
+    return this.#kernel.observe(scope);
+  }
+
+  async *parts(): AsyncGenerator<Observed> {
+    this.wholeLooks++;
+    for await (const part of this.#kernel.parts()) {
+      await this.onPart();
+      yield part;
+    }
   }
 
   connections(servers: ReadonlySet<VirtualServerKey>) {

@@ -17,6 +17,7 @@ import {
   encodeProtocol,
   encodeSwap,
   type SetHeader,
+  type SetPart,
   type SetSize,
 } from "./codec.ts";
 import { familyNumber, IPSET_ERR_EXIST, IPSET_ERR_HASH_FULL, IPSET_ERRORS } from "./constants.ts";
@@ -28,9 +29,6 @@ const MOST_ELEMENTS = 2 ** 24;
 
 /** Where a set is made that will take the place of another. If we die meanwhile it is left over, and the next `ensure` removes it. */
 const SPARE = "KUBE-IPVS-SPARE";
-
-/** Members decoded before the event loop has its turn. */
-const SLICE = 2_000;
 
 /**
  * nf_tables frees deleted rules in a work queue, some milliseconds after it said that they are gone; until then their
@@ -141,14 +139,15 @@ export class IPSetClient {
     return outcomes;
   }
 
-  /** The members of those of the sets that are there, in the type and family expected of them. */
-  async list(sets: readonly IPSet[]): Promise<ReadonlyMap<SetEntryKey, SetEntry>> {
-    const entries = new Map<SetEntryKey, SetEntry>();
+  /** The members of those of the sets that are there, in the type and family expected of them, some hundreds at a time. */
+  async *list(sets: readonly IPSet[]): AsyncGenerator<ReadonlyMap<SetEntryKey, SetEntry>> {
     for (const set of sets) {
-      const listed = await this.#list(set);
-      for (const entry of listed?.entries ?? []) entries.set(entry.key, entry);
+      for await (const { entries } of this.#parts(set)) {
+        if (entries.length === 0) continue;
+        yield new Map(entries.map((entry) => [entry.key, entry]));
+        await yieldToEventLoop();
+      }
     }
-    return entries;
   }
 
   /** Removes the sets and what they hold; absent ones are no matter. One that a rule refers to stays, with a warning. */
@@ -265,6 +264,20 @@ export class IPSetClient {
 
   /** The set as the kernel has it; undefined if there is none, or one of another type. */
   async #list(set: IPSet): Promise<{ readonly header: SetHeader; readonly entries: readonly SetEntry[] } | undefined> {
+    let header: SetHeader | undefined;
+    const entries: SetEntry[] = [];
+    for await (const part of this.#parts(set)) {
+      header ??= part.header;
+      for (const entry of part.entries) entries.push(entry);
+    }
+    return header === undefined ? undefined : { header, entries };
+  }
+
+  /**
+   * The set part by part, the header with the first; none if there is no such set, or one of another type. What waits to be
+   * decoded takes a tenth of what it becomes.
+   */
+  async *#parts(set: IPSet): AsyncGenerator<SetPart> {
     const operation = `list set "${set.name}"`;
     const protocol = await this.#version();
     const messages = await this.#dumps
@@ -275,20 +288,13 @@ export class IPSetClient {
       });
     const sets = new Map([[set.name, set]]);
     let header: SetHeader | undefined;
-    const entries: SetEntry[] = [];
-    let decoded = 0;
     for (const message of messages) {
       const part = decodePart(message.payload, sets);
       if (part === undefined) throw new NetlinkError(operation, "EBADMSG", "the answer cannot be read");
       header ??= part.header;
-      if (!matches(header, set)) return undefined;
-      entries.push(...part.entries);
-      if (entries.length - decoded >= SLICE) {
-        decoded = entries.length;
-        await yieldToEventLoop();
-      }
+      if (!matches(header, set)) return;
+      yield part;
     }
-    return header === undefined ? undefined : { header, entries };
   }
 
   /** All sets, ours and others', without their members. */

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { closeSync, openSync, readSync } from "node:fs";
 import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { familyOf } from "../../model/address.ts";
 import {
@@ -8,12 +8,13 @@ import {
   type VirtualServerKey,
 } from "../../model/ipvs.ts";
 import { RealServers } from "../../model/real-servers.ts";
-import type { Connections, ServerState } from "../kernel.ts";
+import type { Connections, Observed, ServerState } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Message } from "../netlink/message.ts";
 import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
 import {
   type DecodedReal,
+  type DecodedServer,
   decodeFamily,
   decodeReal,
   decodeServer,
@@ -24,10 +25,14 @@ import {
   encodeServerOperation,
   type ServerOperation,
 } from "./codec.ts";
-import { TableError, tableRows } from "./table.ts";
+import { TableError, type TableRow, tableRows } from "./table.ts";
 
-/** Virtual servers decoded before the event loop has its turn: with ten real servers each about 2 ms of work. */
+/** Virtual servers decoded before the event loop has its turn. */
 const SLICE = 200;
+/** Virtual and real servers of the table that are read before the event loop has its turn: half a millisecond. */
+const TABLE_SLICE = 250;
+/** The kernel gives a page of its table a read, for which it walks to where the last one ended. */
+const TABLE_BYTES = 16_384;
 
 /**
  * Real servers are read from /proc/net/ip_vs in one go if at least this share of all virtual servers is asked for, else
@@ -44,6 +49,9 @@ export interface IpvsClientOptions {
   /** The kernel's own listing. */
   readonly tablePath?: string;
 }
+
+/** Some of the virtual servers; of those that no key can name, how many are told with the first part. */
+export type ServersPart = Pick<Observed, "servers" | "unnamedServers">;
 
 /** Virtual and real servers of this network namespace. */
 export class IpvsClient {
@@ -87,14 +95,27 @@ export class IpvsClient {
     return answers;
   }
 
-  /** All virtual servers with their real servers, and how many others there are that no key can name. */
-  async all(): Promise<{ readonly servers: ReadonlyMap<VirtualServerKey, ServerState>; readonly unnamed: number }> {
-    const operation = "list virtual servers";
-    const family = await this.probe();
-    const messages = await this.#dumps.dump(operation, (writer) => encodeGetServers(writer, family));
-    const { servers, unnamed } = await decodeServers(operation, messages);
-    this.#total = servers.size + unnamed;
-    return { servers: await this.#withReals(servers), unnamed };
+  /**
+   * All virtual servers with their real servers, part by part, and how many others there are that no key can name. The
+   * kernel counts through its list, so that one that goes meanwhile may hide another.
+   */
+  async *all(): AsyncGenerator<ServersPart> {
+    const { servers, unnamedServers } = await this.#list();
+    yield { servers: new Map(), unnamedServers };
+    for await (const rows of this.#table()) {
+      const part = new Map<VirtualServerKey, ServerState>();
+      for (const { key, reals } of rows) {
+        const server = key && servers.get(key);
+        if (server === undefined) continue;
+        servers.delete(server.key);
+        part.set(server.key, stateOf(server, reals));
+      }
+      yield { servers: part, unnamedServers: 0 };
+    }
+    for (const [key, server] of servers) {
+      const state = stateOf(server, await this.#dumpReals(server));
+      yield { servers: new Map([[key, state]]), unnamedServers: 0 };
+    }
   }
 
   /** Of the virtual servers of these keys those that exist, with their real servers. */
@@ -114,6 +135,18 @@ export class IpvsClient {
     return result;
   }
 
+  async #list(): Promise<{ readonly servers: Map<VirtualServerKey, VirtualServer>; readonly unnamedServers: number }> {
+    const family = await this.probe();
+    const decoded = await this.#dumps.dumpAs(
+      "list virtual servers",
+      (writer) => encodeGetServers(writer, family),
+      decodeServer,
+    );
+    this.#total = decoded.length;
+    const servers = named(decoded);
+    return { servers, unnamedServers: decoded.length - servers.size };
+  }
+
   async #find(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, VirtualServer>> {
     const operation = "look up virtual servers";
     const family = await this.#familyNumber();
@@ -122,15 +155,16 @@ export class IpvsClient {
     );
     // ESRCH: there is none.
     const found = answers.filter((answer) => answer.ok || answer.errno !== "ESRCH");
-    const messages = found.flatMap((answer) => repliesTo(operation, answer));
-    return (await decodeServers(operation, messages)).servers;
+    const decoded = found.flatMap((answer) => repliesTo(operation, answer)).map(decodeServer);
+    if (decoded.includes(undefined)) throw new NetlinkError(operation, "EBADMSG", "a virtual server cannot be read");
+    return named(decoded);
   }
 
   async #withReals(servers: ReadonlyMap<VirtualServerKey, VirtualServer>): Promise<Map<VirtualServerKey, ServerState>> {
     const reals = await this.#reals(servers);
     const states = new Map<VirtualServerKey, ServerState>();
     for (const [key, server] of servers) {
-      states.set(key, { server, reals: RealServers.of((reals.get(key) ?? []).map(({ real }) => real)) });
+      states.set(key, stateOf(server, reals.get(key) ?? []));
       if (states.size % SLICE === 0) await yieldToEventLoop();
     }
     return states;
@@ -146,38 +180,48 @@ export class IpvsClient {
     return reals;
   }
 
-  /**
-   * A row is one virtual server at one moment, whole. But the file is read in parts, each starting at a row's number,
-   * so that a change by others in between can hide a row, which then is dumped, or show it twice, which does no harm.
-   * All are dumped that come behind a line that cannot be read, or if there is no file (an odd /proc mount).
-   */
   async #readTable(
     wanted: ReadonlyMap<VirtualServerKey, unknown>,
     reals: Map<VirtualServerKey, readonly DecodedReal[]>,
   ): Promise<void> {
-    const table = await readFile(this.#tablePath).catch(() => Buffer.alloc(0));
-    let rows = 0;
+    for await (const rows of this.#table())
+      for (const { key, reals: found } of rows) if (key !== undefined && wanted.has(key)) reals.set(key, found);
+  }
+
+  /**
+   * The table, part by part, of which each is read when it is asked for. A row is one virtual server at one moment, whole.
+   * But the kernel begins each part at a row's number, so that a change in between can hide a row, which then is to be
+   * dumped, or show it twice, which does no harm. It ends before a line that cannot be read, and at once if there is
+   * no file (an odd /proc mount).
+   */
+  async *#table(): AsyncGenerator<readonly TableRow[]> {
+    let part: TableRow[] = [];
+    let size = 0;
     try {
-      for (const { key, reals: found } of tableRows(table)) {
-        if (key !== undefined && wanted.has(key)) reals.set(key, found);
-        rows += 1;
-        if (rows % SLICE === 0) await yieldToEventLoop();
+      for (const row of tableRows(pieces(this.#tablePath))) {
+        part.push(row);
+        size += 1 + row.reals.length;
+        if (size < TABLE_SLICE) continue;
+        yield part;
+        part = [];
+        size = 0;
+        await yieldToEventLoop();
       }
     } catch (error) {
       if (!(error instanceof TableError)) throw error;
     }
+    yield part;
   }
 
   async #dumpReals(server: VirtualServer): Promise<readonly DecodedReal[]> {
     const operation = "list real servers";
     const family = await this.#familyNumber();
-    const messages = await this.#dumps.dump(operation, (writer) => encodeGetReals(writer, family, server));
     const addressFamily = familyOf(server.address);
-    return messages.map((message) => {
-      const real = decodeReal(message, addressFamily);
-      if (real === undefined) throw new NetlinkError(operation, "EBADMSG", "a real server cannot be read");
-      return real;
-    });
+    return this.#dumps.dumpAs(
+      operation,
+      (writer) => encodeGetReals(writer, family, server),
+      (message) => decodeReal(message, addressFamily),
+    );
   }
 
   async #familyNumber(): Promise<number> {
@@ -190,15 +234,27 @@ function repliesTo(operation: string, answer: Answer | undefined): readonly Mess
   throw new NetlinkError(operation, answer.errno, answer.text);
 }
 
-async function decodeServers(operation: string, messages: readonly Message[]) {
-  const servers = new Map<VirtualServerKey, VirtualServer>();
-  let unnamed = 0;
-  for (const [index, message] of messages.entries()) {
-    const decoded = decodeServer(message);
-    if (decoded.kind === "malformed") throw new NetlinkError(operation, "EBADMSG", "a virtual server cannot be read");
-    if (decoded.kind === "unnamed") unnamed += 1;
-    else servers.set(decoded.server.key, decoded.server);
-    if (index % SLICE === SLICE - 1) await yieldToEventLoop();
+/** A file piece by piece, in one buffer: a piece is gone when the next is asked for. It ends where it cannot be read. */
+function* pieces(path: string): Generator<Buffer> {
+  const buffer = Buffer.allocUnsafe(TABLE_BYTES);
+  let file: number | undefined;
+  try {
+    file = openSync(path, "r");
+    for (let length = readSync(file, buffer); length > 0; length = readSync(file, buffer))
+      yield buffer.subarray(0, length);
+  } catch {
+    // Nobody is missed: whatever the table does not show is dumped.
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
-  return { servers, unnamed };
+}
+
+function named(decoded: readonly (DecodedServer | undefined)[]): Map<VirtualServerKey, VirtualServer> {
+  const servers = new Map<VirtualServerKey, VirtualServer>();
+  for (const each of decoded) if (each?.kind === "server") servers.set(each.server.key, each.server);
+  return servers;
+}
+
+function stateOf(server: VirtualServer, reals: readonly DecodedReal[]): ServerState {
+  return { server, reals: RealServers.of(reals.map(({ real }) => real)) };
 }

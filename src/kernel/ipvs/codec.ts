@@ -194,14 +194,13 @@ function encodeNetmask(writer: AttributeWriter, server: VirtualServer): void {
 export type DecodedServer =
   | { readonly kind: "server"; readonly server: VirtualServer }
   /** Of a protocol that Kubernetes does not know: no key can name it. */
-  | { readonly kind: "unnamed" }
-  | { readonly kind: "malformed" };
+  | { readonly kind: "unnamed" };
 
-/** Reads an answer to GET_SERVICE. */
-export function decodeServer(message: Message): DecodedServer {
+/** Reads an answer to GET_SERVICE; undefined if malformed. */
+export function decodeServer(message: Message): DecodedServer | undefined {
   const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
   while (reader.next()) if (reader.type === IPVS_CMD_ATTR_SERVICE) return decodeService(reader.nested());
-  return { kind: "malformed" };
+  return undefined;
 }
 
 /** The attributes of a service; what is missing is 0. */
@@ -217,11 +216,12 @@ interface ServiceAttributes {
   netmask: number;
 }
 
-function decodeService(reader: AttributeReader): DecodedServer {
+function decodeService(reader: AttributeReader): DecodedServer | undefined {
   const service = readService(reader);
-  if (reader.failed) return { kind: "malformed" };
+  if (reader.failed) return undefined;
   const named = service.mark === 0 ? nameByAddress(service) : nameByMark(service);
-  if (typeof named === "string") return { kind: named };
+  if (named === undefined) return undefined;
+  if (named === "unnamed") return { kind: named };
   const server: VirtualServer = {
     ...named,
     // The kernel's own word; what it calls a scheduler is one.
@@ -239,13 +239,13 @@ function nameByAddress({ family, protocol: number, address: bytes, port }: Servi
   const protocol = PROTOCOLS_BY_NUMBER.get(number);
   if (protocol === undefined) return "unnamed";
   const address = decodeAddress(family, bytes);
-  if (address === undefined) return "malformed";
+  if (address === undefined) return undefined;
   return { key: virtualServerKey(protocol, address, port), protocol, address, port, mark: 0 } satisfies Named;
 }
 
 function nameByMark({ family: number, mark }: ServiceAttributes) {
   const family = FAMILIES.find((each) => addressFamily(each) === number);
-  if (family === undefined) return "malformed";
+  if (family === undefined) return undefined;
   const key = markedServerKey(family, mark);
   return { key, ...parseVirtualServerKey(key) } satisfies Named;
 }

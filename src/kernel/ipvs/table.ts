@@ -22,7 +22,7 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
 ]);
 
 /**
- * Reads /proc/net/ip_vs row by row:
+ * Reads /proc/net/ip_vs row by row, out of pieces of any length, each of which is asked for when the one before is read:
  *
  *     IP Virtual Server version 1.2.1 (size=4096)
  *     Prot LocalAddress:Port Scheduler Flags
@@ -35,9 +35,9 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
  * The kernel prints a virtual server and its real servers as one record, so that a row is whole in itself; between
  * rows the table may have changed. Throws a TableError at a line that is none of these.
  */
-export function* tableRows(table: Buffer): Generator<TableRow> {
+export function* tableRows(pieces: Iterable<Buffer>): Generator<TableRow> {
   let row: { readonly name: VirtualServerKey | number; readonly reals: DecodedReal[] } | undefined;
-  for (const line of linesAfterHeading(table)) {
+  for (const line of linesAfterHeading(pieces)) {
     if (line.startsWith(" ")) row?.reals.push(readReal(line));
     else {
       if (row !== undefined) yield finished(row.name, row.reals);
@@ -60,15 +60,23 @@ function finished(name: VirtualServerKey | number, reals: readonly DecodedReal[]
 const HEADING_LINES = 3;
 const NEWLINE = 10;
 
-/** Line by line, as the whole as one string would stop the event loop for as long as its 6 MB (10,000 servers) take. */
-function* linesAfterHeading(table: Buffer): Generator<string> {
-  let start = 0;
-  for (let number = 0; start < table.length; number++) {
-    const end = table.indexOf(NEWLINE, start);
-    if (end < 0) throw unreadable(table.toString("latin1", start));
-    if (number >= HEADING_LINES) yield table.toString("latin1", start, end);
-    start = end + 1;
+function* linesAfterHeading(pieces: Iterable<Buffer>): Generator<string> {
+  let number = 0;
+  for (const line of lines(pieces)) if (number++ >= HEADING_LINES) yield line;
+}
+
+function* lines(pieces: Iterable<Buffer>): Generator<string> {
+  let begun = "";
+  for (const piece of pieces) {
+    let start = 0;
+    for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, start)) {
+      yield begun + piece.toString("latin1", start, end);
+      begun = "";
+      start = end + 1;
+    }
+    begun += piece.toString("latin1", start);
   }
+  if (begun !== "") throw unreadable(begun);
 }
 
 const VIRTUAL = /^(TCP|UDP|SCTP|FWM) +(\S+)/;

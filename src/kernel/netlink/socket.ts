@@ -134,10 +134,22 @@ export class NetlinkSocket {
    * "EINTR" when others' changes interrupt it time and again, and as `request` does.
    */
   dump(operation: string, encode: (writer: AttributeWriter) => void): Promise<readonly Message[]> {
+    return this.dumpAs(operation, encode, (message) => message);
+  }
+
+  /**
+   * The same, each part decoded as it arrives: what a datagram takes is free again by the next. Where `decode` returns
+   * undefined a part cannot be read, and all of it rejects with "EBADMSG".
+   */
+  dumpAs<Item>(
+    operation: string,
+    encode: (writer: AttributeWriter) => void,
+    decode: (message: Message) => Item | undefined,
+  ): Promise<readonly Item[]> {
     return this.#inTurn(async () => {
       for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-        const messages = await this.#dumpOnce(operation, encode);
-        if (messages !== undefined) return messages;
+        const items = await this.#dumpOnce(operation, encode, decode);
+        if (items !== undefined) return items;
       }
       throw new NetlinkError(operation, "EINTR", `interrupted ${DUMP_ATTEMPTS} times by changes of others`);
     });
@@ -204,12 +216,14 @@ export class NetlinkSocket {
   }
 
   /** Undefined if the dump was interrupted. */
-  async #dumpOnce(
+  async #dumpOnce<Item>(
     operation: string,
     encode: (writer: AttributeWriter) => void,
-  ): Promise<readonly Message[] | undefined> {
+    decode: (message: Message) => Item | undefined,
+  ): Promise<readonly Item[] | undefined> {
     const raw = this.#opened(operation);
-    const messages: Message[] = [];
+    const items: Item[] = [];
+    let unreadable = 0;
     let interrupted = false;
     let refusal: NetlinkError | undefined;
     const first = this.#nextSequence();
@@ -218,14 +232,20 @@ export class NetlinkSocket {
     setSequence(this.#writer, 0, first);
     await this.#send(raw, operation, first, 1, (message) => {
       if ((message.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
-      if (message.type > NLMSG_DONE) messages.push(message);
+      if (message.type > NLMSG_DONE) {
+        const item = decode(message);
+        if (item === undefined) unreadable++;
+        else items.push(item);
+        return false;
+      }
       if (message.type !== NLMSG_DONE && message.type !== NLMSG_ERROR) return false;
       const { errno, text } = readVerdict(message);
       if (errno !== 0) refusal = new NetlinkError(operation, this.#nameOf(errno), text);
       return true;
     });
     if (interrupted) return undefined;
-    if (refusal === undefined) return messages;
+    if (unreadable > 0) refusal ??= new NetlinkError(operation, "EBADMSG", `${unreadable} parts cannot be read`);
+    if (refusal === undefined) return items;
     this.#options.counters.countError(refusal.code);
     throw refusal;
   }

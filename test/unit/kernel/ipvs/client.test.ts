@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { IpvsClient } from "../../../../src/kernel/ipvs/client.ts";
+import type { ServerState } from "../../../../src/kernel/kernel.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
 import { type IPAddress, parseAddress } from "../../../../src/model/address.ts";
@@ -85,6 +86,15 @@ const setUp = async (table?: string) => {
   const client = new IpvsClient({ commands: socket(), dumps: socket(), tablePath });
   return { client, peer };
 };
+async function all(client: IpvsClient) {
+  const servers = new Map<VirtualServerKey, ServerState>();
+  let unnamedServers = 0;
+  for await (const part of client.all()) {
+    for (const [name, state] of part.servers) servers.set(name, state);
+    unnamedServers += part.unnamedServers;
+  }
+  return { servers, unnamedServers };
+}
 const hex = (address: string) => Buffer.from(naive.ipv4(address)).toString("hex").toUpperCase();
 const row = (address: string) =>
   `TCP  ${hex(address)}:0050 rr  \n  -> 0A090909:1F90      Masq    1      5          6         \n`;
@@ -103,17 +113,17 @@ test.each<[string, string | undefined, [number, number]]>([
   ["there is no table of, all are dumped", undefined, [FROM_DUMP, FROM_DUMP]],
 ])("of all virtual servers that %s, the real servers are found", async (_, table, [first, second]) => {
   const { client } = await setUp(table);
-  const { servers, unnamed } = await client.all();
-  expect(weights(servers)).toEqual([
+  const { servers, unnamedServers } = await all(client);
+  expect(weights(servers).sort()).toEqual([
     ["TCP/10.0.0.1:80", first],
     ["TCP/10.0.0.2:80", second],
   ]);
-  expect(unnamed).toBe(1);
+  expect(unnamedServers).toBe(1);
 });
 
 test("a virtual server only the table has is not believed", async () => {
   const { client } = await setUp(row("10.0.0.1") + row("10.0.0.9") + row("10.0.0.2"));
-  expect([...(await client.all()).servers.keys()]).toEqual(["TCP/10.0.0.1:80", "TCP/10.0.0.2:80"]);
+  expect([...(await all(client)).servers.keys()]).toEqual(["TCP/10.0.0.1:80", "TCP/10.0.0.2:80"]);
 });
 
 test("of named virtual servers those that exist are found, with their connections", async () => {
@@ -127,7 +137,7 @@ test("of named virtual servers those that exist are found, with their connection
 
 test("once their number is known, many are read from the table, and only those asked for", async () => {
   const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
-  await client.all();
+  await all(client);
   const before = peer.sent.flat().filter(({ body }) => body[0] === 8).length;
   const keys = new Set([key("10.0.0.2")]);
   expect([...(await client.connections(keys)).keys()]).toEqual(["TCP/10.0.0.2:80"]);
@@ -137,7 +147,7 @@ test("once their number is known, many are read from the table, and only those a
 
 test("one among many that were added since is not looked for in the table", async () => {
   const { client } = await setUp(row("10.0.0.1"));
-  await client.all();
+  await all(client);
   const options = { scheduler: "rr" as Scheduler };
   const added = Array.from({ length: 20 }, (_, index) => virtualServer("TCP", at(`10.1.0.${index}`), 80, options));
   await client.apply(added.map((server) => ({ kind: "add-virtual-server", server })));
@@ -157,5 +167,5 @@ test("a virtual server that cannot be read rejects and is not left out", async (
     requests.flatMap((it) =>
       it.type === 16 ? replies(it) : [naive.message(FAMILY, 2, it.sequence, [1, 1, 0, 0]), naive.done(it)],
     );
-  await expect(client.all()).rejects.toMatchObject({ code: "EBADMSG" });
+  await expect(all(client)).rejects.toMatchObject({ code: "EBADMSG" });
 });

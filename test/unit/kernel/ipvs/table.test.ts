@@ -23,8 +23,14 @@ FWM  FFFFFFFF rr ops
 FWM  00000008 rr 
 `;
 
-const inShort = (text: string) =>
-  [...tableRows(Buffer.from(text))].map(({ key, reals }) => [
+/** In pieces of this length, all in one buffer that is written over. */
+function* inPieces(text: string, length: number): Generator<Buffer> {
+  const buffer = Buffer.alloc(length);
+  for (let at = 0; at < text.length; at += length) yield buffer.subarray(0, buffer.write(text.slice(at, at + length)));
+}
+
+const inShort = (text: string, pieceLength = 65_536) =>
+  [...tableRows(inPieces(text, pieceLength))].map(({ key, reals }) => [
     key,
     ...reals.map(
       ({ real, active, inactive }) =>
@@ -48,6 +54,10 @@ test("every virtual server comes with its real servers", () => {
     ["FWM/IPv6/4294967295", "[fd00:244::6]:8080 fd00:244::6 8080 masquerade 1 0 0"],
     [undefined],
   ]);
+});
+
+test.each([1, 7, 64, 100])("in pieces of %i bytes it reads the same", (length) => {
+  expect(inShort(TABLE, length)).toEqual(inShort(TABLE));
 });
 
 test.each([

@@ -28,7 +28,7 @@ const setUp = (kind: string | undefined) => {
   );
   const counters = new NetlinkCounters();
   const socket = () => new NetlinkSocket({ protocol: 0, messageBytes: 4096, open: peer.open, counters });
-  return { client: new LinkClient({ commands: socket(), dumps: socket() }), peer };
+  return { client: new LinkClient({ links: socket(), addresses: socket() }), peer };
 };
 /** Type and number of the messages of each datagram. */
 const sends = (peer: NetlinkPeer) => peer.sent.map((requests) => [requests[0]?.type, requests.length]);

@@ -192,6 +192,15 @@ test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
   expect(attempt).toBe(3);
 });
 
+test("a dump of which a part cannot be read rejects, and the socket goes on", async () => {
+  const { kernel, socket } = setUp(([it]) => (it ? [part(it, 1), part(it, 2), naive.done(it)] : []));
+  const decode = (readable: number) => (message: { payload: Uint8Array }) =>
+    (message.payload[0] ?? 0) <= readable ? message.payload[0] : undefined;
+  await expect(socket.dumpAs("list things", encodeDump, decode(1))).rejects.toMatchObject({ code: "EBADMSG" });
+  expect(await socket.dumpAs("list things", encodeDump, decode(2))).toEqual([1, 2]);
+  expect(kernel.closed).toBe(0);
+});
+
 test("a dump interrupted every time rejects", async () => {
   const { kernel, socket } = setUp(([it]) => (it ? [naive.done(it, 0, 0x12)] : []));
   await expect(socket.dump("x", encodeDump)).rejects.toMatchObject({ code: "EINTR" });

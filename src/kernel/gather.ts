@@ -1,0 +1,16 @@
+import type { Observed } from "./kernel.ts";
+
+/** Of a reading that has seen nothing. */
+export const NOTHING: Observed = { servers: new Map(), unnamedServers: 0, addresses: new Set(), entries: new Map() };
+
+/** All parts of a reading as one. */
+export async function gather(parts: AsyncIterable<Observed>): Promise<Observed> {
+  const all = { servers: new Map(), unnamedServers: 0, addresses: new Set(), entries: new Map() } satisfies Observed;
+  for await (const part of parts) {
+    for (const [key, state] of part.servers) all.servers.set(key, state);
+    for (const address of part.addresses) all.addresses.add(address);
+    for (const [key, entry] of part.entries) all.entries.set(key, entry);
+    all.unnamedServers += part.unnamedServers;
+  }
+  return all;
+}
