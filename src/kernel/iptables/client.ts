@@ -67,9 +67,20 @@ export class IptablesClient {
    * Families without a working program are passed over: `find` has told.
    */
   apply(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachTable(rules, ({ tools, family, saved }, table) =>
-      this.#applyTable(tools, family, parseSave(saved, table.name), table),
-    );
+    return this.#eachFamily(Object.keys(rules).filter(isFamily), async (seen) => {
+      const written: RuleTable[] = [];
+      const reports: RulesReport[] = [];
+      for (const table of rules[seen.family]?.tables ?? [])
+        reports.push(
+          await reportOf(async () => {
+            const change = await this.#write(seen, table);
+            if (change !== undefined) written.push(table);
+            return change;
+          }),
+        );
+      if (written.length > 0) reports.push(await reportOf(() => this.#readBack(seen, written)));
+      return merge(reports);
+    });
   }
 
   /** Which tables `apply` would have to write, were it not for the place of our jumps among rules of others. Reads only. */
@@ -114,7 +125,7 @@ export class IptablesClient {
     const tools = this.#tools ?? (await this.find(families));
     const readAndWork = async (family: IPFamily) => {
       try {
-        return await work({ tools, family, saved: await this.#save(tools, family, []) });
+        return await work({ tools, family, saved: await this.#save(tools, family) });
       } catch (error) {
         return { changed: [], failures: [failureOf(error)] };
       }
@@ -122,25 +133,32 @@ export class IptablesClient {
     return merge(await Promise.all(families.filter((family) => tools.families.includes(family)).map(readAndWork)));
   }
 
-  async #applyTable(
-    tools: IptablesTools,
-    family: IPFamily,
-    saved: SavedTable,
-    table: RuleTable,
-  ): Promise<string | undefined> {
-    const key = `${family} ${table.name}`;
-    const tolerates: Tolerates = (from, rule) => this.#overtaken.get(key)?.has(`${from} ${rule}`) === true;
-    const text = restoreText(saved, table, tolerates);
+  /** Makes one table right, if it is not. */
+  async #write({ tools, family, saved }: SeenFamily, table: RuleTable): Promise<string | undefined> {
+    const present = parseSave(saved, table.name);
+    const text = restoreText(present, table, this.#tolerates(family, table));
     if (text === undefined) return undefined;
-    const wanted = JSON.stringify(table);
-    const before = this.#printed.get(key);
-    if (before?.wanted === wanted && before.printed === ownPart(saved, table)) return undefined;
+    const before = this.#printed.get(keyOf(family, table));
+    if (before?.wanted === JSON.stringify(table) && before.printed === ownPart(present, table)) return undefined;
     await this.#restore(tools, family, table.name, text);
-    const written = parseSave(await this.#save(tools, family, ["-t", table.name]), table.name);
-    this.#overtaken.set(key, new Set(overtakers(saved, table.jumps).map(({ from, rule }) => `${from} ${rule}`)));
-    if (restoreText(written, table, tolerates) === undefined) this.#printed.delete(key);
-    else this.#printed.set(key, { wanted, printed: ownPart(written, table) });
     return `wrote table "${table.name}" of ${family}`;
+  }
+
+  /** Learns how the program prints what was written; `saved` is what it printed before. All tables are read at once. */
+  async #readBack({ tools, family, saved }: SeenFamily, tables: readonly RuleTable[]): Promise<undefined> {
+    const now = await this.#save(tools, family);
+    for (const table of tables) {
+      const key = keyOf(family, table);
+      const written = parseSave(now, table.name);
+      const overtaken = overtakers(parseSave(saved, table.name), table.jumps);
+      this.#overtaken.set(key, new Set(overtaken.map(({ from, rule }) => `${from} ${rule}`)));
+      if (restoreText(written, table, this.#tolerates(family, table)) === undefined) this.#printed.delete(key);
+      else this.#printed.set(key, { wanted: JSON.stringify(table), printed: ownPart(written, table) });
+    }
+  }
+
+  #tolerates(family: IPFamily, table: RuleTable): Tolerates {
+    return (from, rule) => this.#overtaken.get(keyOf(family, table))?.has(`${from} ${rule}`) === true;
   }
 
   async #removeChains(
@@ -156,8 +174,8 @@ export class IptablesClient {
     return `removed our chains from table "${table}" of ${family}`;
   }
 
-  async #save(tools: IptablesTools, family: IPFamily, args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.#run(programName(tools.infix, family, "-save"), args);
+  async #save(tools: IptablesTools, family: IPFamily): Promise<string> {
+    const { code, stdout, stderr } = await this.#run(programName(tools.infix, family, "-save"), []);
     if (code !== 0) throw new IptablesError("read iptables rules", family, stderr);
     return stdout;
   }
@@ -171,6 +189,10 @@ export class IptablesClient {
     const line = Number(/\bline:? (\d+)/.exec(stderr)?.[1] ?? 0);
     throw new IptablesError(`write iptables table "${table}"`, family, stderr, text.split("\n")[line - 1]);
   }
+}
+
+function keyOf(family: IPFamily, { name }: RuleTable): string {
+  return `${family} ${name}`;
 }
 
 /** A family with what its program printed of all its tables. */

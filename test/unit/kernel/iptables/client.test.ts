@@ -47,6 +47,16 @@ test("what is right costs one program for each family, whatever the number of ta
   expect(ran().toSorted()).toEqual(["ip6tables-save", "iptables-save"]);
 });
 
+test("a first start reads each family twice, whatever the number of tables", async () => {
+  const { client, ran } = await setup();
+  await client.apply(RULES);
+  expect(
+    ran()
+      .filter((line) => line.includes("-save"))
+      .toSorted(),
+  ).toEqual([...["ip6tables-save", "ip6tables-save", "iptables-save", "iptables-save"]]);
+});
+
 test("a family that cannot be read is told, and nothing of it is written", async () => {
   const { fake, client, restores } = await setup();
   fake.working.delete("iptables");
