@@ -116,7 +116,10 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     ]);
     for (const isGreen of [true, false, true]) {
       await put(6, colours(isGreen));
-      expect(await cluster.client("d").tcp(vip(6), 80, 2)).toEqual(allAnswered(isGreen ? { c: 2 } : { a: 1, b: 1 }));
+      // The clients above take their turns with this one: which of the pods answers it is open.
+      const { answers, errors } = await cluster.client("d").tcp(vip(6), 80, 4);
+      expect(errors).toEqual({});
+      expect(isGreen ? ["c"] : ["a", "b"]).toEqual(expect.arrayContaining(Object.keys(answers)));
     }
     for (const client of clients) {
       const { errors, failures, resent, answers } = await client.stop();

@@ -249,9 +249,12 @@ test.each<[string, readonly string[], readonly string[]]>([
 });
 
 test("from pod to pod nothing is masqueraded, on one node or from one to another", async () => {
+  // From ports of its own: IPVS takes the answer for that of a connection to a Service, of which it remembers the pod and
+  // both ports for two minutes after its end.
+  let fromPort = 20_000;
   for (const [, { ip }] of FAMILY_CASES)
     for (const to of ["a", "c"])
-      expect(await cluster.client("b").tcp(ip(cluster.pod(to)), 8080, 2)).toEqual(
-        allAnswered({ [to]: 2 }, ip(cluster.pod("b"))),
+      expect(await cluster.client("b").tcp(ip(cluster.pod(to)), 8080, 1, { fromPort: fromPort++ })).toEqual(
+        allAnswered({ [to]: 1 }, ip(cluster.pod("b"))),
       );
 });
