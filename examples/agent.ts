@@ -1,7 +1,7 @@
-import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestNode } from "../test/support/netns.ts";
+import type { Program } from "../test/support/program.ts";
 import { indent, seconds } from "./report.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
@@ -10,7 +10,7 @@ const METRICS_PORT = 10_249;
 const HEALTH_PORT = 10_256;
 
 /** Starts the agent on the node; what it logs is printed. */
-export function startAgent(node: TestNode, manifests: string): ChildProcess {
+export function startAgent(node: TestNode, manifests: string): Program {
   const flags = ["--manifests", manifests, "--hostname-override", node.name];
   const network = ["--cluster-cidr", "10.244.0.0/16,fd00:244::/32"];
   // The conntrack limit is the machine's, not a namespace's.
@@ -23,15 +23,15 @@ export function startAgent(node: TestNode, manifests: string): ChildProcess {
     "--conntrack-max-per-core",
     "0",
   ]);
-  agent.stdout?.setEncoding("utf8").on("data", (text: string) => process.stdout.write(indent(text)));
+  agent.stdout.setEncoding("utf8").on("data", (text: string) => process.stdout.write(indent(text)));
   return agent;
 }
 
 /** Resolves when the node is programmed. */
-export async function ready(node: TestNode, agent: ChildProcess): Promise<void> {
+export async function ready(node: TestNode, agent: Program): Promise<void> {
   const client = node.client(node.node);
   await until("the agent is ready", READY_WITHIN_MS, async () => {
-    if (agent.exitCode !== null) throw new Error(`The agent ended with ${agent.exitCode}`);
+    if (agent.exitCode !== undefined) throw new Error(`The agent ended with ${agent.exitCode}`);
     return (await client.get("127.0.0.1", HEALTH_PORT, "/readyz")).status === 200;
   });
 }

@@ -1,5 +1,3 @@
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { AgentProcess, flagsFor, kubeIpvs, sumOf } from "../support/agent-process.ts";
 import { ControlPlane } from "../support/api/control-plane.ts";
@@ -12,7 +10,6 @@ import { heldLines, plannedLines } from "../support/witness.ts";
 let node: TestNode;
 
 beforeAll(async () => {
-  execFileSync(process.execPath, ["build.ts"], { cwd: join(import.meta.dirname, "../..") });
   node = await TestNode.create({ pods: ["a", "b", "c"] });
 });
 
@@ -76,7 +73,7 @@ async function plane(
 
 /** The agent as it ships. */
 function agentOf(one: ControlPlane, ...more: readonly string[]): AgentProcess {
-  const agent = AgentProcess.startBundle(node, one, "-v", "4", ...AT_ONCE, ...more);
+  const agent = AgentProcess.start(node, one, "-v", "4", ...AT_ONCE, ...more);
   onTestFinished(() => agent[Symbol.asyncDispose]());
   return agent;
 }
@@ -85,8 +82,8 @@ const lists = async (agent: AgentProcess, resource: string) =>
   (await agent.metrics()).get(`kube_ipvs_watch_lists_total{resource="${resource}"}`);
 
 test.each([
-  ["from its sources", AgentProcess.start],
-  ["as it ships", AgentProcess.startBundle],
+  ["from its sources", AgentProcess.startSources],
+  ["as it ships", AgentProcess.start],
 ])("the agent %s follows what is created, changed and deleted, and so does traffic", async (_, start) => {
   const one = await plane();
   one.put(...web("a"));

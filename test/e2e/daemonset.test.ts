@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -8,6 +7,7 @@ import { ControlPlane } from "../support/api/control-plane.ts";
 import type { ApiEvent } from "../support/api/event-registry.ts";
 import { routeOf } from "../support/api/routes.ts";
 import { nodeObject, serviceObject, sliceObject } from "../support/builders.ts";
+import { BUNDLE } from "../support/bundle.ts";
 import { containerCommand } from "../support/container.ts";
 import { deployedContainer, deployedRules, deployedUser, startedAs } from "../support/deployment.ts";
 import type { Finished } from "../support/namespace.ts";
@@ -23,14 +23,12 @@ let plane: ControlPlane;
 let account: AccountFolder;
 let image: string;
 
-const BUNDLE = join(import.meta.dirname, "../../dist/kube-ipvs.mjs");
 const NAMESPACE = "kube-system";
 /** A container starts with its code uncompiled, which takes a guest seconds. */
 vi.setConfig({ testTimeout: 120_000 });
 const REQUIRED = ["net/ipv4/vs/conntrack", "net/ipv4/ip_forward"];
 
 beforeAll(async () => {
-  execFileSync(process.execPath, ["build.ts"], { cwd: join(import.meta.dirname, "../..") });
   image = await mkdtemp("/run/kube-ipvs-image-");
   await symlink(BUNDLE, join(image, "kube-ipvs"));
   node = await TestNode.create({ pods: ["a", "b", "c"] });

@@ -1,8 +1,8 @@
-import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { ended, type Namespace } from "./namespace.ts";
+import type { Program } from "./program.ts";
 
 const SCRIPT = join(import.meta.dirname, "client.pl");
 
@@ -72,13 +72,13 @@ export interface Opened extends Answers {
 
 /** A client process in a namespace: any number of requests, one after the other. */
 export class Client {
-  readonly #child: ChildProcess;
+  readonly #program: Program;
   readonly #lines: AsyncIterator<string>;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(namespace: Namespace) {
-    this.#child = namespace.start(["perl", SCRIPT]);
-    this.#lines = linesOf(this.#child)[Symbol.asyncIterator]();
+    this.#program = namespace.start(["perl", SCRIPT]);
+    this.#lines = linesOf(this.#program)[Symbol.asyncIterator]();
   }
 
   /** Each request over a connection of its own. */
@@ -140,7 +140,7 @@ export class Client {
   /** Answers come in the order of commands. */
   #ask<Answer>(command: string): Promise<Answer> {
     const answer = this.#turn.then(async () => {
-      this.#child.stdin?.write(`${command}\n`);
+      this.#program.stdin.write(`${command}\n`);
       const { value, done } = await this.#lines.next();
       if (done === true) throw new Error(`The client ended at "${command}"`);
       return JSON.parse(value) as Answer; // the command decides what client.pl prints
@@ -152,12 +152,12 @@ export class Client {
 
 /** A client that goes on until it is stopped: one connection held, or new connections at a rate. */
 export class LongClient<Seen extends Answers = Answers> {
-  readonly #child: ChildProcess;
+  readonly #program: Program;
   readonly #lines: AsyncIterator<string>;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    this.#lines = linesOf(child)[Symbol.asyncIterator]();
+  private constructor(program: Program) {
+    this.#program = program;
+    this.#lines = linesOf(program)[Symbol.asyncIterator]();
   }
 
   /** One connection, a request every 50 ms. Resolves after the first answer, or failure. */
@@ -188,23 +188,22 @@ export class LongClient<Seen extends Answers = Answers> {
 
   /** Ends it, connections that have begun with their answers; what it has seen. */
   async stop(): Promise<Seen> {
-    this.#child.kill("SIGTERM");
+    this.#program.kill("SIGTERM");
     const { value } = await this.#lines.next();
-    await ended(this.#child);
+    await ended(this.#program);
     return JSON.parse(value) as Seen; // what hold and loop print last
   }
 }
 
-function linesOf({ stdout }: ChildProcess): Interface {
-  if (stdout === null) throw new Error("The output of the client is not piped");
+function linesOf({ stdout }: Program): Interface {
   return createInterface({ input: stdout });
 }
 
 /** Resolves when the program has printed its first line; throws when it ends before. */
-export async function firstLine(child: ChildProcess): Promise<string> {
-  const lines = linesOf(child);
+export async function firstLine(program: Program): Promise<string> {
+  const lines = linesOf(program);
   const ending = once(lines, "close").then(() => {
-    throw new Error(`"${child.spawnargs.join(" ")}" ended before it said anything`);
+    throw new Error(`"${program.argv.join(" ")}" ended before it said anything`);
   });
   const [line] = (await Promise.race([once(lines, "line"), ending])) as [string]; // "line" comes with its text
   return line;

@@ -1,7 +1,7 @@
-import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { Client, firstLine } from "./client.ts";
 import { ended, Namespace, output } from "./namespace.ts";
+import type { Program } from "./program.ts";
 import { Shell } from "./shell.ts";
 
 const POD_SERVER = join(import.meta.dirname, "pod-server.pl");
@@ -55,7 +55,7 @@ export class TestNode implements AsyncDisposable {
   readonly pods: readonly Pod[];
   readonly #ports: readonly string[];
   readonly #own: readonly Namespace[];
-  readonly #servers = new Map<Namespace, ChildProcess>();
+  readonly #servers = new Map<Namespace, Program>();
   readonly #clients = new Map<Namespace, Client>();
   #shell: Shell | undefined;
 
@@ -153,57 +153,59 @@ export class TestNode implements AsyncDisposable {
           `link add pod${index} netns ${node.namespace.name} type veth peer name eth0 netns ${namespace.name}`,
       ),
     ];
-    await makeNamespaces(this.#own, pairs);
     // nodad: an address that is still being checked for duplicates cannot be used.
     const up = (device: string) => [`link set lo up`, `link set ${device} up`];
-    await Promise.all([
-      // The node would tell pods on a bridge that they have a shorter way to each other.
-      ...(bridge === undefined ? [] : pods.map(({ namespace }) => heedNoRedirect(namespace))),
-      configure(node.namespace, [
-        ...up("eth0"),
-        `addr add ${node.ip}/24 dev eth0`,
-        `addr add ${node.ip6}/64 dev eth0 nodad`,
-        ...(router === undefined ? [] : defaultVia(outside)),
-        ...(bridge === undefined ? [] : [`link add ${bridge} type bridge`]),
-        ...podLinks.flatMap((link) => [
-          `link set ${link} up`,
-          `addr add ${gateway.ip}/32 dev ${link}`,
-          `addr add ${gateway.ip6}/128 dev ${link} nodad`,
-        ]),
-        ...pods.flatMap(({ ip, ip6 }, index) => [
-          ...(bridge === undefined ? [] : [`link set pod${index} master ${bridge} up`]),
-          `route add ${ip}/32 dev ${bridge ?? `pod${index}`} src ${gateway.ip}`,
-          `route add ${ip6}/128 dev ${bridge ?? `pod${index}`} src ${gateway.ip6}`,
-        ]),
-      ]),
-      // A refusal is an ICMP message, of which Linux sends one a second; tests want every one.
-      node.namespace.output(["tee", "/proc/sys/net/ipv4/icmp_ratelimit", "/proc/sys/net/ipv6/icmp/ratelimit"], "0"),
-      configure(outside.namespace, [
-        ...up(device),
-        `addr add ${outside.ip}/24 dev ${device}`,
-        `addr add ${outside.ip6}/64 dev ${device} nodad`,
-        ...(router === undefined
-          ? defaultVia(node)
-          : [`route add 10.244.${number}.0/24 via ${node.ip}`, `route add fd00:244:${number}::/64 via ${node.ip6}`]),
-      ]),
-      ...pods.map(({ namespace, ip, ip6 }) =>
-        configure(namespace, [
+    await output(
+      ["sh", "-e"],
+      [
+        batch([], [...this.#own.map(({ name }) => `netns add ${name}`), ...pairs]),
+        // The node would tell pods on a bridge that they have a shorter way to each other.
+        ...(bridge === undefined ? [] : pods.map(({ namespace }) => zero(namespace, REDIRECTS))),
+        inside(node.namespace, [
           ...up("eth0"),
-          `addr add ${ip}/32 dev eth0`,
-          `addr add ${ip6}/128 dev eth0 nodad`,
-          `route add ${gateway.ip}/32 dev eth0`,
-          `route add ${gateway.ip6}/128 dev eth0`,
-          `route add default via ${gateway.ip} src ${ip}`,
-          `route add default via ${gateway.ip6} src ${ip6}`,
+          `addr add ${node.ip}/24 dev eth0`,
+          `addr add ${node.ip6}/64 dev eth0 nodad`,
+          ...(router === undefined ? [] : defaultVia(outside)),
+          ...(bridge === undefined ? [] : [`link add ${bridge} type bridge`]),
+          ...podLinks.flatMap((link) => [
+            `link set ${link} up`,
+            `addr add ${gateway.ip}/32 dev ${link}`,
+            `addr add ${gateway.ip6}/128 dev ${link} nodad`,
+          ]),
+          ...pods.flatMap(({ ip, ip6 }, index) => [
+            ...(bridge === undefined ? [] : [`link set pod${index} master ${bridge} up`]),
+            `route add ${ip}/32 dev ${bridge ?? `pod${index}`} src ${gateway.ip}`,
+            `route add ${ip6}/128 dev ${bridge ?? `pod${index}`} src ${gateway.ip6}`,
+          ]),
         ]),
-      ),
-    ]);
+        // A refusal is an ICMP message, of which Linux sends one a second; tests want every one.
+        zero(node.namespace, ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"]),
+        inside(outside.namespace, [
+          ...up(device),
+          `addr add ${outside.ip}/24 dev ${device}`,
+          `addr add ${outside.ip6}/64 dev ${device} nodad`,
+          ...(router === undefined
+            ? defaultVia(node)
+            : [`route add 10.244.${number}.0/24 via ${node.ip}`, `route add fd00:244:${number}::/64 via ${node.ip6}`]),
+        ]),
+        ...pods.map(({ namespace, ip, ip6 }) =>
+          inside(namespace, [
+            ...up("eth0"),
+            `addr add ${ip}/32 dev eth0`,
+            `addr add ${ip6}/128 dev eth0 nodad`,
+            `route add ${gateway.ip}/32 dev eth0`,
+            `route add ${gateway.ip6}/128 dev eth0`,
+            `route add default via ${gateway.ip} src ${ip}`,
+            `route add default via ${gateway.ip6} src ${ip6}`,
+          ]),
+        ),
+      ].join("\n"),
+    );
   }
 }
 
-/** Makes namespaces, and in the same process the links between them. */
-export async function makeNamespaces(namespaces: readonly Namespace[], links: readonly string[] = []): Promise<void> {
-  await output(["ip", "-batch", "-"], lines([...namespaces.map(({ name }) => `netns add ${name}`), ...links]));
+export async function makeNamespaces(namespaces: readonly Namespace[]): Promise<void> {
+  await output(["ip", "-batch", "-"], lines(namespaces.map(({ name }) => `netns add ${name}`)));
 }
 
 /** Ends all that was started inside and removes those of them that exist. */
@@ -218,15 +220,23 @@ function defaultVia({ ip, ip6 }: Host): readonly string[] {
   return [`route add default via ${ip}`, `route add default via ${ip6}`];
 }
 
-function heedNoRedirect(namespace: Namespace): Promise<string> {
-  const files = ["all", "eth0"].flatMap((name) =>
-    [4, 6].map((version) => `ipv${version}/conf/${name}/accept_redirects`),
-  );
-  return namespace.output(["tee", ...files.map((file) => `/proc/sys/net/${file}`)], "0");
+const REDIRECTS = ["all", "eth0"].flatMap((name) =>
+  [4, 6].map((version) => `ipv${version}/conf/${name}/accept_redirects`),
+);
+
+/** The line of a shell script that writes 0 to these files of /proc/sys/net. */
+function zero({ name }: Namespace, files: readonly string[]): string {
+  const paths = files.map((file) => `/proc/sys/net/${file}`);
+  return `echo 0 | nsenter --net=/run/netns/${name} tee ${paths.join(" ")}`;
 }
 
-function configure({ name }: Namespace, commands: readonly string[]): Promise<string> {
-  return output(["ip", "-n", name, "-batch", "-"], lines(commands));
+/** The lines of a shell script that have `ip` carry out commands in one go. */
+function batch(options: readonly string[], commands: readonly string[]): string {
+  return `${["ip", ...options].join(" ")} -batch - <<'END'\n${lines(commands)}END`;
+}
+
+function inside({ name }: Namespace, commands: readonly string[]): string {
+  return batch(["-n", name], commands);
 }
 
 function lines(texts: readonly string[]): string {

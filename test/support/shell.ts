@@ -1,25 +1,20 @@
-import type { ChildProcess } from "node:child_process";
-import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { ended, type Namespace } from "./namespace.ts";
+import { Program } from "./program.ts";
 
 /** Marks the end of a script's output; nothing prints it by chance. */
 const END = "--end-of-script--";
 
-/**
- * A shell that goes on: scripts run in it one after the other. Programs are started by it, which is small: for a process
- * as large as a test runner each start is slow, in a guest a third of a second.
- */
+/** A shell that goes on: scripts run in it one after the other. */
 export class Shell implements AsyncDisposable {
-  readonly #child: ChildProcess;
+  readonly #program: Program;
   readonly #lines: AsyncIterator<string>;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** In a namespace, else where this process is. */
   constructor(namespace?: Namespace) {
-    this.#child = namespace?.start(["sh"]) ?? spawn("sh", [], { stdio: ["pipe", "pipe", "inherit"] });
-    if (this.#child.stdout === null) throw new Error("The output of the shell is not piped");
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+    this.#program = namespace?.start(["sh"]) ?? Program.start(["sh"]);
+    this.#lines = createInterface({ input: this.#program.stdout })[Symbol.asyncIterator]();
   }
 
   /** What a script prints, stderr as well; throws when one of its commands fails. */
@@ -30,7 +25,7 @@ export class Shell implements AsyncDisposable {
   }
 
   async #runNow(script: string): Promise<string> {
-    this.#child.stdin?.write(`( set -e\n${script}\n) 2>&1 </dev/null; status=$?; echo; echo "${END} $status"\n`);
+    this.#program.stdin.write(`( set -e\n${script}\n) 2>&1 </dev/null; status=$?; echo; echo "${END} $status"\n`);
     const lines: string[] = [];
     for (;;) {
       const { value, done } = await this.#lines.next();
@@ -42,6 +37,6 @@ export class Shell implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await ended(this.#child, "SIGKILL");
+    await ended(this.#program, "SIGKILL");
   }
 }

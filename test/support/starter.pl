@@ -1,0 +1,81 @@
+#!/usr/bin/perl
+# Starts programs for a process that is too large to do it often: a fork copies the tables of all its memory.
+#   starter.pl SOCKET        an abstract Unix socket
+# Reads from stdin "start ID NAMESPACE WORD WORD ...", the words in hex and the namespace a file or "-", and "kill ID SIGNAL".
+# Its stdin, stdout and stderr are connections to the socket that begin with the lines "ID in", "ID out" and "ID err". Prints
+# "ID CODE SIGNAL" when it has ended. Ends with its stdin; what it has started goes on. Needs perl-base only.
+use strict;
+use warnings;
+use POSIX qw(:sys_wait_h);
+use Socket;
+
+my $address = pack_sockaddr_un("\0" . shift);
+my %setns   = (x86_64 => 308, aarch64 => 268);
+my $setns   = $setns{ (POSIX::uname())[4] } or die "starter.pl: unknown machine\n";
+my %ids;     # by process
+my %pids;    # by id
+
+# A signal that comes just before select would not wake it; a byte in a pipe does.
+pipe(my $woken, my $wake) or die "starter.pl: pipe: $!\n";
+$SIG{CHLD} = sub { syswrite $wake, '.' };
+$| = 1;
+
+my $lines = '';
+while (1) {
+    my $ready = '';
+    vec($ready, fileno $_, 1) = 1 for *STDIN, $woken;
+    next if select($ready, undef, undef, undef) < 0;
+    if (vec $ready, fileno $woken, 1) {
+        sysread $woken, my $dots, 4096;
+        reap();
+    }
+    next unless vec $ready, fileno STDIN, 1;
+    sysread STDIN, $lines, 65_536, length $lines or exit;
+    carry_out(split ' ', $1) while $lines =~ s/^([^\n]*)\n//;
+}
+
+sub carry_out {
+    my ($command, $id, @rest) = @_;
+    if ($command eq 'start') { start($id, @rest) }
+    elsif ($pids{$id})       { kill $rest[0], $pids{$id} }
+}
+
+sub start {
+    my ($id, $namespace, @words) = @_;
+    my $pid = fork // die "starter.pl: fork: $!\n";
+    become($id, $namespace, map { pack 'H*', $_ } @words) unless $pid;
+    $ids{$pid} = $id;
+    $pids{$id} = $pid;
+}
+
+sub reap {
+    while ((my $pid = waitpid -1, WNOHANG) > 0) {
+        my $id = delete $ids{$pid};
+        delete $pids{$id};
+        print "$id ", $? >> 8, ' ', $? & 127, "\n";
+    }
+}
+
+sub become {
+    my ($id, $namespace, @words) = @_;
+    $SIG{CHLD} = 'DEFAULT';
+    my @sockets = map { connection("$id $_\n") } qw(in out err);
+    POSIX::dup2(fileno $sockets[$_], $_) for 0 .. 2;
+    enter($namespace) unless $namespace eq '-';
+    no warnings 'exec';
+    exec { $words[0] } @words or print STDERR "$words[0]: $!\n";
+    POSIX::_exit(127);
+}
+
+sub connection {
+    my ($begin) = @_;
+    socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or POSIX::_exit(126);
+    connect($socket, $address) && syswrite($socket, $begin) or POSIX::_exit(126);
+    return $socket;
+}
+
+sub enter {
+    my ($path) = @_;
+    open my $file, '<', $path or print(STDERR "$path: $!\n"), POSIX::_exit(126);
+    syscall($setns, fileno $file, 0x40000000) == 0 or print(STDERR "setns: $!\n"), POSIX::_exit(126);
+}
