@@ -1,8 +1,10 @@
 import { defineConfig } from "vitest/config";
+import { EvenShards } from "./test/support/shards.ts";
 
 /** Folders by what they need: `kernel` and `e2e` want a real IPVS kernel and root, the others nothing. */
 export default defineConfig({
   test: {
+    sequence: { sequencer: EvenShards },
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       { test: { name: "properties", include: ["test/properties/**/*.test.ts"], testTimeout: 120_000 } },

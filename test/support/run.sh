@@ -12,6 +12,8 @@ readonly ROOT=$PWD
 readonly CACHE=$ROOT/.cache
 readonly DEBIAN_PACKAGES=(iproute2 ipset iptables ipvsadm conntrack kmod curl procps perl-base util-linux)
 readonly GUEST_PACKAGES=(user-mode-linux)
+# What a guest may grow to, in MB: benchmarks fill it.
+readonly GUEST_MEMORY=${GUEST_MEMORY:-$([ "${1:-}" = test ] && echo 1536 || echo 3072)}
 # Said here, for a guest cannot see what its output ends in.
 if [ -t 1 ]; then export FORCE_COLOR=1; else export NO_COLOR=1; fi
 export HOME=${HOME:-/tmp}
@@ -26,7 +28,7 @@ ensure_npm_packages() {
   stamp=$(sha256sum package-lock.json | cut -d' ' -f1)
   if [ "$(cat node_modules/.installed 2>/dev/null)" != "$stamp" ]; then
     say "installing npm packages"
-    npm ci --no-audit --no-fund >"$CACHE/npm-ci.log" 2>&1 || { cat "$CACHE/npm-ci.log" >&2; return 1; }
+    npm ci --no-audit --no-fund --loglevel=error >"$CACHE/npm-ci.log" 2>&1 || { cat "$CACHE/npm-ci.log" >&2; return 1; }
     # Where install scripts are switched off, the node package has not fetched its binary yet.
     [ -x node_modules/node/bin/node ] ||
       (cd node_modules/node && node installArchSpecificPackage.js) >>"$CACHE/npm-ci.log" 2>&1 ||
@@ -75,20 +77,29 @@ host_has_ipvs() {
   unshare -n -m sh -c 'ip link add kube-ipvs-try type dummy && ipvsadm -Ln && ipset list -n' >/dev/null 2>&1
 }
 
-# Runs a command on a real IPVS kernel: in fresh namespaces of the host, else in a User Mode Linux guest.
-in_kernel() {
+# Installs what is missing, and chooses: fresh namespaces of the host, else User Mode Linux guests.
+ensure_kernel() {
   ensure_debian_packages "${DEBIAN_PACKAGES[@]}" || return 1
   if host_has_ipvs; then
     say "real kernel: this host's, in a network namespace of its own"
-    unshare -n -m bash "$ROOT/test/support/namespace-init.sh" "$@"
+    run_in_kernel=in_namespace
   else
     ensure_debian_packages "${GUEST_PACKAGES[@]}" || return 1
-    in_guest "$@"
+    say "real kernel: User Mode Linux"
+    run_in_kernel=in_guest
   fi
 }
 
+# Runs a command on a real IPVS kernel.
+in_kernel() {
+  ensure_kernel && "$run_in_kernel" "$@"
+}
+
+in_namespace() {
+  unshare -n -m bash "$ROOT/test/support/namespace-init.sh" "$@"
+}
+
 in_guest() {
-  say "real kernel: User Mode Linux"
   local job status=0 limit=${GUEST_SECONDS:-1500}
   job=$(mktemp -d "$CACHE/guest.XXXXXX")
   # Its memory is a file: large guests need more mappings than Linux grants by default.
@@ -100,7 +111,8 @@ in_guest() {
     printf 'command=('; printf '%q ' "$@"; printf ')\n'
   } >"$job/job.sh"
   # One CPU: unpinned, every system call of the guest costs three to four times as much.
-  TMPDIR=$(guest_memory_folder) timeout --foreground --kill-after=10 "$limit" taskset -c "$(last_cpu)" linux.uml mem="${GUEST_MEMORY:-3G}" \
+  TMPDIR=$(guest_memory_folder) timeout --foreground --kill-after=10 "$limit" taskset -c "$(allowed_cpus | tail -1)" \
+    linux.uml mem="${GUEST_MEMORY}M" \
     root=/dev/root rootfstype=hostfs rootflags=/ rw init="$ROOT/test/support/guest-init.sh" \
     con=null con0=fd:0,fd:1 quiet GUEST_JOB="$job" </dev/null 2>"$job/console" | grep --line-buffered -avE '^(SELinux:|mmapper_init|Failed to initialize ubd|sysrq: |reboot: )' || true
   status=$(cat "$job/status" 2>/dev/null || echo 70)
@@ -114,15 +126,19 @@ in_guest() {
 
 # Its memory is mapped as code too, and containers often have a /dev/shm of 64 MB that allows none.
 guest_memory_folder() {
-  local free
-  free=$(df --output=avail -BM /dev/shm 2>/dev/null | tail -1 | tr -dc 0-9)
-  if [ "${free:-0}" -ge 3072 ] && ! findmnt -no OPTIONS -T /dev/shm | grep -qw noexec; then
+  if [ "$(free_megabytes /dev/shm)" -ge "$GUEST_MEMORY" ] && ! findmnt -no OPTIONS -T /dev/shm | grep -qw noexec; then
     echo /dev/shm
   else
     echo "${TMPDIR:-/tmp}"
   fi
 }
-last_cpu() { taskset -pc $$ | sed 's/.*[-,: ]//'; }
+free_megabytes() { df --output=avail -BM "$1" 2>/dev/null | tail -1 | tr -dc 0-9 | grep . || echo 0; }
+
+# One a line.
+allowed_cpus() {
+  local range
+  for range in $(taskset -pc "$BASHPID" | sed 's/.*: //; s/,/ /g'); do seq "${range%-*}" "${range#*-}"; done
+}
 
 # --- the commands ------------------------------------------------------------------------------------------------------
 
@@ -131,15 +147,56 @@ failed=0
 # Runs vitest projects and leaves their report in the cache: run_tests NAME RUNNER ARGUMENT...
 run_tests() {
   local name=$1; shift
-  local report=$CACHE/report-$name.json
-  rm -f "$report"
-  "$@" --reporter=default --reporter=json --outputFile.json="$report" || failed=1
+  "$@" --reporter=default --reporter=json --outputFile.json="$CACHE/report-$name.json"
 }
 
 check() {
   biome check --error-on-warnings . || failed=1
   tsc -p . || failed=1
-  run_tests check vitest run --project unit --project properties --project scenarios --project contract
+  run_tests check vitest run --project unit --project properties --project scenarios --project contract || failed=1
+}
+
+# How many guests may run suites side by side: for each a CPU and memory, at most four. The host's kernel serves one, since
+# suites load modules and see which are loaded.
+shard_count() {
+  [ "$run_in_kernel" = in_guest ] || { echo 1; return; }
+  local most room
+  most=$(node -p 'Math.min(4, os.availableParallelism())')
+  room=$(($(free_megabytes "$(guest_memory_folder)") / GUEST_MEMORY))
+  [ "$room" -lt "$most" ] && most=$room
+  echo $((most > 1 ? most : 1))
+}
+
+# The suites on a real kernel, dealt out to several. Each line of theirs is printed behind the number of its shard; what a
+# failed shard has said is said again, in one piece.
+kernel_suites() {
+  local count shard cpus pids=() broken=()
+  count=$(shard_count)
+  mapfile -t cpus < <(allowed_cpus)
+  # Each is a process group, so that its guest can be ended with it.
+  set -m
+  for ((shard = 1; shard <= count; shard++)); do
+    kernel_shard "$shard" "$count" "${cpus[-shard]}" </dev/null &
+    pids+=($!)
+  done
+  set +m
+  trap 'kill -- "${pids[@]/#/-}" 2>/dev/null; exit 130' INT TERM
+  for ((shard = 1; shard <= count; shard++)); do
+    wait "${pids[shard - 1]}" || broken+=("$shard")
+  done
+  trap - INT TERM
+  for shard in "${broken[@]}"; do
+    failed=1
+    say "shard $shard of $count on a real kernel failed:"
+    cat "$CACHE/kernel-$shard.log"
+  done
+}
+
+# kernel_shard INDEX COUNT CPU
+kernel_shard() {
+  taskset -pc "$3" "$BASHPID" >/dev/null
+  run_tests "kernel-$1" "$run_in_kernel" vitest run --project kernel --shard="$1/$2" 2>&1 |
+    tee "$CACHE/kernel-$1.log" | sed -u "s|^|[$1/$2] |"
 }
 
 case "${1:-}" in
@@ -151,9 +208,10 @@ case "${1:-}" in
   test)
     ensure_npm_packages || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
     ensure_promtool
+    rm -f "$CACHE"/report-*.json
     check
-    run_tests kernel in_kernel vitest run --project kernel
-    node test/support/sum-reports.ts "$failed" "$CACHE/report-check.json" "$CACHE/report-kernel.json"
+    if ensure_kernel; then kernel_suites; else failed=1; fi
+    node test/support/sum-reports.ts "$failed" "$CACHE"/report-*.json
     ;;
   demo)
     ensure_npm_packages
