@@ -146,7 +146,7 @@ interface Seen {
 async function ask(host: Host, { at, http, dns }: { at: string; http: number; dns: number }, count = 4): Promise<Seen> {
   const client = node.client(host);
   const options = count === 1 ? BRIEFLY : {};
-  const [tcp, udp] = [await client.tcp(at, http, count, options), await client.udp(at, dns, count, options)];
+  const [tcp, udp] = await Promise.all([client.tcp(at, http, count, options), client.udp(at, dns, count, options)]);
   const keys = (pick: "answers" | "clients" | "errors") =>
     [...new Set([...Object.keys(tcp[pick]), ...Object.keys(udp[pick])])].sort();
   return { pods: keys("answers"), clients: keys("clients"), errors: keys("errors") };

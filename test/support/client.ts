@@ -70,15 +70,15 @@ export interface Opened extends Answers {
   readonly connection: { readonly port: number; readonly next: number; readonly expected: number };
 }
 
-/** A client process in a namespace: any number of requests, one after the other. */
+/** A client in a namespace. What is asked of it at the same time it does at the same time, with a process for each. */
 export class Client {
-  readonly #program: Program;
-  readonly #lines: AsyncIterator<string>;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #namespace: Namespace;
+  readonly #idle: Asker[] = [];
+  /** Has the connection that is kept. */
+  #keeper: Asker | undefined;
 
   constructor(namespace: Namespace) {
-    this.#program = namespace.start(["perl", SCRIPT]);
-    this.#lines = linesOf(this.#program)[Symbol.asyncIterator]();
+    this.#namespace = namespace;
   }
 
   /** Each request over a connection of its own. */
@@ -115,12 +115,14 @@ export class Client {
 
   /** One request over a connection that is kept, for `again`, until there is another. */
   open(address: string, port: number): Promise<Opened> {
-    return this.#ask(`open ${address} ${port}`);
+    this.#keeper ??= new Asker(this.#namespace);
+    return this.#keeper.ask(`open ${address} ${port}`);
   }
 
   /** One more request over the connection that is kept. */
   again(): Promise<Answers> {
-    return this.#ask("again");
+    if (this.#keeper === undefined) throw new Error("No connection is kept");
+    return this.#keeper.ask("again");
   }
 
   /** Sends a TCP segment without data past all sockets, and waits for what it is answered with. */
@@ -137,16 +139,29 @@ export class Client {
     return this.#ask(`get ${address} ${port} ${path}`);
   }
 
-  /** Answers come in the order of commands. */
-  #ask<Answer>(command: string): Promise<Answer> {
-    const answer = this.#turn.then(async () => {
-      this.#program.stdin.write(`${command}\n`);
-      const { value, done } = await this.#lines.next();
-      if (done === true) throw new Error(`The client ended at "${command}"`);
-      return JSON.parse(value) as Answer; // the command decides what client.pl prints
-    });
-    this.#turn = answer.catch(() => undefined);
+  async #ask<Answer>(command: string): Promise<Answer> {
+    const asker = this.#idle.pop() ?? new Asker(this.#namespace);
+    const answer = await asker.ask<Answer>(command);
+    this.#idle.push(asker);
     return answer;
+  }
+}
+
+/** A process that carries out commands, one after the other. */
+class Asker {
+  readonly #program: Program;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(namespace: Namespace) {
+    this.#program = namespace.start(["perl", SCRIPT]);
+    this.#lines = linesOf(this.#program)[Symbol.asyncIterator]();
+  }
+
+  async ask<Answer>(command: string): Promise<Answer> {
+    this.#program.stdin.write(`${command}\n`);
+    const { value, done } = await this.#lines.next();
+    if (done === true) throw new Error(`The client ended at "${command}"`);
+    return JSON.parse(value) as Answer; // the command decides what client.pl prints
   }
 }
 

@@ -61,7 +61,7 @@ export class Namespace {
   /** Starts a program inside that runs until it ends or the namespace is left. */
   start(argv: readonly string[]): Program {
     const program = Program.start(argv, this.#file);
-    program.stderr.pipe(process.stderr, { end: false });
+    program.stderr.on("data", (chunk: Buffer) => process.stderr.write(chunk));
     this.#programs.add(program);
     program.once("close", () => this.#programs.delete(program));
     return program;
