@@ -53,8 +53,12 @@ const httpRequired: Plugin = {
 
 const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"));
 
-/** With what Node runs the agent: its first line says so, so that it holds wherever it is started from. */
-export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=2"];
+/**
+ * With what Node runs the agent: its first line says so, so that it holds wherever it is started from. A small young
+ * generation saves tens of MB of resident memory. One helper thread and no TurboFan save 10 MB more and a sixth of
+ * the CPU of a start: an agent works in bursts, and code that it optimized to the last is not run again soon enough.
+ */
+export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=4", "--v8-pool-size=1", "--no-turbofan"];
 
 /** How a program becomes the one file that ships, or is measured in its place. */
 export function bundling(entry: string, outfile: string): BuildOptions {
@@ -70,7 +74,6 @@ export function bundling(entry: string, outfile: string): BuildOptions {
     logLevel: "warning",
     define: { KUBE_IPVS_VERSION: JSON.stringify(version) },
     banner: {
-      // A small young generation costs nothing measurable here and saves tens of MB of resident memory.
       js: [
         `#!/usr/bin/env -S node ${NODE_FLAGS.join(" ")}`,
         `import { createRequire as __createRequire } from "node:module";`,
