@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allAnswered } from "../support/answers.ts";
 import { serviceObject } from "../support/builders.ts";
+import { LongClient } from "../support/client.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import { Cluster } from "../support/nodes.ts";
 import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
@@ -108,6 +109,37 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     ];
     for (const { answers, errors } of asked)
       expect({ errors, counts: Object.values(answers) }).toEqual({ errors: {}, counts: [15] });
+  });
+
+  test("session affinity lets go of an endpoint that leaves, though a connection is still there", async () => {
+    const ways = [
+      ["d", vip(5), 80],
+      [outside(1), ip(node(1)), 30_005],
+    ] as const;
+    const answering = (protocol: "tcp" | "udp") =>
+      Promise.all(
+        ways.map(async ([from, to, port]) => {
+          const { answers, errors } = await cluster.client(from).request(protocol, to, port, 6);
+          expect({ errors, counts: Object.values(answers) }).toEqual({ errors: {}, counts: [6] });
+          return Object.keys(answers)[0] ?? "";
+        }),
+      );
+    const pods = ["a", "b", "c"];
+    await cluster.apply("leaving", service(5, pods, { affinity: 600 }));
+    const first = { tcp: await answering("tcp"), udp: await answering("udp") };
+    const { namespace } = cluster.pod("d");
+    const held = await LongClient.hold(namespace, vip(5), 80);
+    const left = pods.filter((pod) => pod !== first.tcp[0]);
+    await cluster.apply("leaving", service(5, left, { affinity: 600 }));
+    for (const protocol of ["tcp", "udp"] as const) {
+      for (const [index, pod] of (await answering(protocol)).entries()) {
+        expect(left).toContain(pod);
+        // Who need not go stays.
+        const before = first[protocol][index] ?? "";
+        if (left.includes(before)) expect(pod).toBe(before);
+      }
+    }
+    expect(await held.stop()).toMatchObject({ errors: {}, answers: { [first.tcp[0] ?? ""]: expect.any(Number) } });
   });
 
   test("session affinity is switched on and off in place, at ClusterIPs and NodePorts", async () => {
