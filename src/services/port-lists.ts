@@ -12,9 +12,12 @@ export class PortLists {
 
   /** The first list equal to this one that was asked for. */
   share(ports: readonly ServicePort[]): readonly ServicePort[] {
-    if (ports.some(({ nodePort }) => nodePort > 0)) return ports;
     // A key holds the name and the protocol, and neither a space.
-    const text = ports.map(({ key, port }) => `${key} ${port}`).join();
+    let text = "";
+    for (const { key, port, nodePort } of ports) {
+      if (nodePort > 0) return ports;
+      text += `${key} ${port} `;
+    }
     const known = this.#lists.get(text);
     if (known !== undefined) return known;
     if (this.#lists.size >= LIMIT) this.#lists.clear();

@@ -123,7 +123,8 @@ export class ServiceTable {
     const left = known !== undefined && known.service !== slice.service ? this.#deleteSlice(known.name) : NONE;
     this.#slices.set(slice.name, slice);
     this.#keepSlices(slice.service, this.#otherSlices(slice).concat(slice));
-    return [...left, ...this.#touched(slice.service)];
+    const touched = this.#touched(slice.service);
+    return left.length === 0 ? touched : [...left, ...touched];
   }
 
   #deleteSlice(name: SliceName): readonly ServiceName[] {

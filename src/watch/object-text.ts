@@ -14,7 +14,7 @@ const CLOSE_LIST = 0x5d;
 export function objectText(parts: readonly Uint8Array[]): string {
   const [first] = parts;
   if (first === undefined) return "";
-  const bytes = parts.length > 1 ? Buffer.concat(parts) : Buffer.from(first.buffer, first.byteOffset, first.byteLength);
+  const bytes = parts.length > 1 ? Buffer.concat(parts) : bufferOf(first);
   const begin = bytes.indexOf(KEY) + KEY.length;
   // Within a string its quotes would be escaped: what follows a backslash is no key.
   const isKey = begin >= KEY.length && bytes[begin - KEY.length - 1] !== BACKSLASH;
@@ -22,6 +22,11 @@ export function objectText(parts: readonly Uint8Array[]): string {
   if (end === begin) return bytes.toString("utf8");
   bytes.copyWithin(begin, end);
   return bytes.toString("utf8", 0, bytes.length - (end - begin));
+}
+
+/** The same bytes: what arrives are Buffers already. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Where the list that has begun before `begin` is closed; `begin` when it is not. */
