@@ -22,7 +22,9 @@ import { MeasuredAgent } from "./watch/measured-agent.ts";
 import type { Sample } from "./watch/probe.ts";
 import { writeResults } from "./write-results.ts";
 
-const [services = 0, endpoints = 0] = (process.argv[2] ?? "10000x15").split("x").map(Number);
+const USUAL_SIZE = "10000x15";
+const SIZE = process.argv[2] ?? USUAL_SIZE;
+const [services = 0, endpoints = 0] = SIZE.split("x").map(Number);
 const CHANGES = 1000;
 const SETTLE_MS = 10_000;
 const FLAGS = process.argv.length > 3 ? process.argv.slice(3) : NODE_FLAGS;
@@ -36,7 +38,7 @@ interface Run {
   readonly programmed: Sample;
   readonly settled: Sample;
   readonly changes: Distribution;
-  /** After the changes. */
+  /** After the changes, its blocks those while they were made. */
   readonly changed: Sample;
 }
 
@@ -66,6 +68,7 @@ async function measure(syncPeriod: string, firstChange: number): Promise<Run> {
   const programmed = await agent.sample();
   await sleep(SETTLE_MS);
   const settled = await agent.sample();
+  agent.reset();
   const samples = await changeLatencies(model, kernel, { services, first: firstChange, count: CHANGES });
   return { listedMs, programmedMs, programmed, settled, changes: distribution(samples), changed: await agent.sample() };
 }
@@ -87,6 +90,8 @@ function rowsOf(runs: readonly Run[]): readonly (readonly string[])[] {
     ms("p90", ({ changes }) => changes.p90),
     ms("p99", ({ changes }) => changes.p99),
     ms("max", ({ changes }) => changes.max),
+    ms("longest block meanwhile", ({ changed }) => changed.longestBlockMs),
+    ms("of it CPU", ({ changed }) => changed.longestBlockCpuMs),
     mib("peak RSS after all", ({ changed }) => changed.peakRssMiB),
   ];
 }
@@ -104,7 +109,13 @@ try {
   const where = `${machine.isUserModeLinux ? "User Mode Linux" : "Linux"} ${machine.kernel}`;
   const text = `The whole agent with ${services} Services and ${services * endpoints} endpoints. Measured ${machine.date} by \`npm run bench -- latency\` on ${where}, Node ${machine.node} with ${FLAGS.join(" ")}.`;
   const head = ["", "from nothing, no looks", "started again, looks every 30 s"];
-  writeResults("latency", text, [head, ...rowsOf([cold, again])], { machine, services, endpoints, cold, again });
+  writeResults(SIZE === USUAL_SIZE ? "latency" : `latency-${SIZE}`, text, [head, ...rowsOf([cold, again])], {
+    machine,
+    services,
+    endpoints,
+    cold,
+    again,
+  });
 } finally {
   await kernel.close();
   await server.close();
