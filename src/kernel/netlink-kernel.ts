@@ -28,13 +28,12 @@ import { type Answer, NetlinkSocket } from "./netlink/socket.ts";
 import { runsBy } from "./runs.ts";
 import { SysctlClient } from "./sysctl.ts";
 
-/**
- * The kernel fills datagrams to this size, and the addon takes up to 32 of them in one turn of the event loop: 256 KB, some 500
- * virtual servers. With 64 KB, of which kernels use half, a turn took 130 ms in User Mode Linux.
- */
+/** The kernel fills datagrams to this size, and the addon takes up to 32 of them in one turn of the event loop. */
 const DUMP_BYTES = 8_192;
-/** A refusal carries its request back, a virtual server is 300 bytes. */
-const COMMAND_BYTES = 4096;
+/** As much as it fills: for each datagram it walks all addresses of an interface up to where the last one ended. */
+const ADDRESSES_BYTES = 32_768;
+/** A refusal carries its request back, a virtual server with its statistics is 450 bytes. */
+const COMMAND_BYTES = 2048;
 /** An interface with all that is told of it. */
 const LINK_BYTES = 16_384;
 
@@ -96,7 +95,7 @@ export class NetlinkKernel implements Kernel {
     this.#timeouts = new TimeoutClient(generic);
     this.#link = new LinkClient({
       links: this.#socket(NETLINK_ROUTE, LINK_BYTES),
-      addresses: this.#socket(NETLINK_ROUTE, DUMP_BYTES),
+      addresses: this.#socket(NETLINK_ROUTE, ADDRESSES_BYTES),
     });
     this.#sets = new IPSetClient({
       commands: this.#socket(NETLINK_NETFILTER, COMMAND_BYTES),

@@ -29,8 +29,8 @@ import { TableError, type TableRow, tableRows } from "./table.ts";
 
 /** Virtual servers decoded before the event loop has its turn. */
 const SLICE = 200;
-/** Virtual and real servers of the table that are read before the event loop has its turn: half a millisecond. */
-const TABLE_SLICE = 250;
+/** Virtual and real servers of the table that are read before the event loop has its turn: about a millisecond. */
+const TABLE_SLICE = 500;
 /** The kernel gives a page of its table a read, for which it walks to where the last one ended. */
 const TABLE_BYTES = 16_384;
 
@@ -96,25 +96,23 @@ export class IpvsClient {
   }
 
   /**
-   * All virtual servers with their real servers, part by part, and how many others there are that no key can name. The
-   * kernel counts through its list, so that one that goes meanwhile may hide another.
+   * All virtual servers with their real servers, part by part, and how many others there are that no key can name. Which there
+   * are the kernel's table says, and one is looked up by its name for what the table does not tell: a dump walks the
+   * kernel's list anew for each of its parts. As the table is counted through too, one that goes meanwhile may hide another.
+   * Some are shown twice where the table breaks off, or is not there at all (an odd /proc mount), and all are dumped.
    */
   async *all(): AsyncGenerator<ServersPart> {
-    const { servers, unnamedServers } = await this.#list();
-    yield { servers: new Map(), unnamedServers };
-    for await (const rows of this.#table()) {
-      const part = new Map<VirtualServerKey, ServerState>();
-      for (const { key, reals } of rows) {
-        const server = key && servers.get(key);
-        if (server === undefined) continue;
-        servers.delete(server.key);
-        part.set(server.key, stateOf(server, reals));
+    await this.probe();
+    let total = 0;
+    try {
+      for await (const rows of this.#table()) {
+        total += rows.length;
+        yield { servers: await this.#complete(rows), unnamedServers: 0 };
       }
-      yield { servers: part, unnamedServers: 0 };
-    }
-    for (const [key, server] of servers) {
-      const state = stateOf(server, await this.#dumpReals(server));
-      yield { servers: new Map([[key, state]]), unnamedServers: 0 };
+      this.#total = total;
+    } catch (error) {
+      if (!(error instanceof TableError)) throw error;
+      yield* this.#dumpAll();
     }
   }
 
@@ -135,16 +133,34 @@ export class IpvsClient {
     return result;
   }
 
-  async #list(): Promise<{ readonly servers: Map<VirtualServerKey, VirtualServer>; readonly unnamedServers: number }> {
-    const family = await this.probe();
+  /** Without those that are gone since. */
+  async #complete(rows: readonly TableRow[]): Promise<ReadonlyMap<VirtualServerKey, ServerState>> {
+    const servers = await this.#find(new Set(rows.flatMap(({ keys }) => keys)));
+    const states = new Map<VirtualServerKey, ServerState>();
+    for (const { keys, reals } of rows) {
+      for (const key of keys) {
+        const server = servers.get(key);
+        if (server !== undefined)
+          states.set(key, stateOf(server, keys.length === 1 ? reals : await this.#dumpReals(server)));
+      }
+    }
+    return states;
+  }
+
+  async *#dumpAll(): AsyncGenerator<ServersPart> {
+    const family = await this.#familyNumber();
     const decoded = await this.#dumps.dumpAs(
       "list virtual servers",
       (writer) => encodeGetServers(writer, family),
       decodeServer,
     );
-    this.#total = decoded.length;
     const servers = named(decoded);
-    return { servers, unnamedServers: decoded.length - servers.size };
+    this.#total = decoded.length;
+    yield { servers: new Map(), unnamedServers: decoded.length - servers.size };
+    for (const [key, server] of servers) {
+      const state = stateOf(server, await this.#dumpReals(server));
+      yield { servers: new Map([[key, state]]), unnamedServers: 0 };
+    }
   }
 
   async #find(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, VirtualServer>> {
@@ -180,35 +196,36 @@ export class IpvsClient {
     return reals;
   }
 
+  /** Those are not found that a change in between hides, or that come near to a line that cannot be read, or behind it. */
   async #readTable(
     wanted: ReadonlyMap<VirtualServerKey, unknown>,
-    reals: Map<VirtualServerKey, readonly DecodedReal[]>,
+    found: Map<VirtualServerKey, readonly DecodedReal[]>,
   ): Promise<void> {
-    for await (const rows of this.#table())
-      for (const { key, reals: found } of rows) if (key !== undefined && wanted.has(key)) reals.set(key, found);
+    try {
+      for await (const rows of this.#table())
+        for (const { keys, reals } of rows)
+          for (const key of keys) if (keys.length === 1 && wanted.has(key)) found.set(key, reals);
+    } catch (error) {
+      if (!(error instanceof TableError)) throw error;
+    }
   }
 
   /**
-   * The table, part by part, of which each is read when it is asked for. A row is one virtual server at one moment, whole.
-   * But the kernel begins each part at a row's number, so that a change in between can hide a row, which then is to be
-   * dumped, or show it twice, which does no harm. It ends before a line that cannot be read, and at once if there is
-   * no file (an odd /proc mount).
+   * The table, part by part, each read when it is asked for. A row is one virtual server at one moment, whole; but the kernel
+   * begins each page at a row's number, so that a change in between can hide a row, or show it twice. Rejects with a TableError
+   * at a line that cannot be read, and where there is no table.
    */
   async *#table(): AsyncGenerator<readonly TableRow[]> {
     let part: TableRow[] = [];
     let size = 0;
-    try {
-      for (const row of tableRows(pieces(this.#tablePath))) {
-        part.push(row);
-        size += 1 + row.reals.length;
-        if (size < TABLE_SLICE) continue;
-        yield part;
-        part = [];
-        size = 0;
-        await yieldToEventLoop();
-      }
-    } catch (error) {
-      if (!(error instanceof TableError)) throw error;
+    for (const row of tableRows(pieces(this.#tablePath))) {
+      part.push(row);
+      size += 1 + row.reals.length;
+      if (size < TABLE_SLICE) continue;
+      yield part;
+      part = [];
+      size = 0;
+      await yieldToEventLoop();
     }
     yield part;
   }
@@ -234,18 +251,26 @@ function repliesTo(operation: string, answer: Answer | undefined): readonly Mess
   throw new NetlinkError(operation, answer.errno, answer.text);
 }
 
-/** A file piece by piece, in one buffer: a piece is gone when the next is asked for. It ends where it cannot be read. */
+/** A file piece by piece, in one buffer: a piece is gone when the next is asked for. Throws a TableError if it cannot be read. */
 function* pieces(path: string): Generator<Buffer> {
   const buffer = Buffer.allocUnsafe(TABLE_BYTES);
-  let file: number | undefined;
+  const file = orTableError(path, () => openSync(path, "r"));
   try {
-    file = openSync(path, "r");
-    for (let length = readSync(file, buffer); length > 0; length = readSync(file, buffer))
+    for (;;) {
+      const length = orTableError(path, () => readSync(file, buffer));
+      if (length === 0) return;
       yield buffer.subarray(0, length);
-  } catch {
-    // Nobody is missed: whatever the table does not show is dumped.
+    }
   } finally {
-    if (file !== undefined) closeSync(file);
+    closeSync(file);
+  }
+}
+
+function orTableError<Result>(path: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (cause) {
+    throw new TableError(`Cannot read "${path}"`, { cause });
   }
 }
 

@@ -1,16 +1,17 @@
-import { familyOf, type IPAddress, parseAddress } from "../../model/address.ts";
+import { FAMILIES, familyOf, type IPAddress, parseAddress } from "../../model/address.ts";
 import { markedServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/ipvs.ts";
 import type { Protocol } from "../../model/service.ts";
 import type { DecodedReal } from "./codec.ts";
 import { FORWARDING_WORDS } from "./constants.ts";
 
-/** One virtual server of the table and all its real servers; without a key if the table does not tell which it is. */
+/** One virtual server of the table and all its real servers. */
 export interface TableRow {
-  readonly key: VirtualServerKey | undefined;
+  /** Its name; two where the table does not tell which of them it is. */
+  readonly keys: readonly VirtualServerKey[];
   readonly reals: readonly DecodedReal[];
 }
 
-/** A line is none that this kernel is known to print. */
+/** There is no table, or a line of it is none that kernels are known to print. */
 export class TableError extends Error {
   override readonly name = "TableError";
 }
@@ -52,9 +53,10 @@ export function* tableRows(pieces: Iterable<Buffer>): Generator<TableRow> {
  * tells: it is of its virtual server's family.
  */
 function finished(name: VirtualServerKey | number, reals: readonly DecodedReal[]): TableRow {
-  if (typeof name === "string") return { key: name, reals };
+  if (typeof name === "string") return { keys: [name], reals };
   const witness = reals.find(({ real }) => real.forwarding === "masquerade");
-  return { key: witness && markedServerKey(familyOf(witness.real.address), name), reals };
+  const families = witness === undefined ? FAMILIES : [familyOf(witness.real.address)];
+  return { keys: families.map((family) => markedServerKey(family, name)), reals };
 }
 
 const HEADING_LINES = 3;

@@ -101,22 +101,27 @@ const row = (address: string) =>
 const weights = (servers: ReadonlyMap<VirtualServerKey, { readonly reals: Iterable<{ weight: number }> }>) =>
   [...servers].map(([name, { reals }]) => [name, ...Array.from(reals, ({ weight }) => weight)]);
 
-test.each<[string, string | undefined, [number, number]]>([
-  ["the table has", row("10.0.0.1") + row("10.0.0.2"), [FROM_TABLE, FROM_TABLE]],
-  ["the table lacks one, which is dumped", row("10.0.0.2"), [FROM_DUMP, FROM_TABLE]],
-  ["the table breaks off behind, which are dumped", `${row("10.0.0.1")}TCP  0A0`, [FROM_DUMP, FROM_DUMP]],
-  [
-    "the table speaks of strangely, all behind are dumped",
-    `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`,
-    [FROM_TABLE, FROM_DUMP],
-  ],
-  ["there is no table of, all are dumped", undefined, [FROM_DUMP, FROM_DUMP]],
-])("of all virtual servers that %s, the real servers are found", async (_, table, [first, second]) => {
+test("all virtual servers of the table are found", async () => {
+  const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
+  const { servers, unnamedServers } = await all(client);
+  expect(weights(servers)).toEqual([
+    ["TCP/10.0.0.1:80", FROM_TABLE],
+    ["TCP/10.0.0.2:80", FROM_TABLE],
+  ]);
+  expect(unnamedServers).toBe(0);
+  expect(peer.sent.flat().filter(({ flags }) => (flags & 0x300) !== 0)).toEqual([]);
+});
+
+test.each<[string, string | undefined]>([
+  ["breaks off", `${row("10.0.0.1")}TCP  0A0`],
+  ["speaks strangely", `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`],
+  ["is not there", undefined],
+])("where the table %s all are dumped, and those told that no key can name", async (_, table) => {
   const { client } = await setUp(table);
   const { servers, unnamedServers } = await all(client);
   expect(weights(servers).sort()).toEqual([
-    ["TCP/10.0.0.1:80", first],
-    ["TCP/10.0.0.2:80", second],
+    ["TCP/10.0.0.1:80", FROM_DUMP],
+    ["TCP/10.0.0.2:80", FROM_DUMP],
   ]);
   expect(unnamedServers).toBe(1);
 });
@@ -132,6 +137,20 @@ test("of named virtual servers those that exist are found, with their connection
   expect(weights(await client.some(keys))).toEqual([["TCP/10.0.0.2:80", FROM_DUMP]]);
   expect([...(await client.connections(keys))]).toEqual([
     ["TCP/10.0.0.2:80", new Map([["10.9.9.9:8080", { active: 5, inactive: 6 }]])],
+  ]);
+});
+
+test.each<[string, string | undefined, [number, number]]>([
+  ["has", row("10.0.0.1") + row("10.0.0.2"), [FROM_TABLE, FROM_TABLE]],
+  ["lacks in part", row("10.0.0.2"), [FROM_DUMP, FROM_TABLE]],
+  ["tells in a form unknown from some line on", `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`, [FROM_DUMP, FROM_DUMP]],
+])("of many named ones, which the table %s, the real servers are found", async (_, table, [first, second]) => {
+  const { client } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
+  await all(client);
+  await writeFile(join(folder, "ip_vs"), `IP\nProt\n  ->\n${table}`);
+  expect(weights(await client.some(new Set(ADDRESSES.map(key))))).toEqual([
+    ["TCP/10.0.0.1:80", first],
+    ["TCP/10.0.0.2:80", second],
   ]);
 });
 

@@ -30,8 +30,8 @@ function* inPieces(text: string, length: number): Generator<Buffer> {
 }
 
 const inShort = (text: string, pieceLength = 65_536) =>
-  [...tableRows(inPieces(text, pieceLength))].map(({ key, reals }) => [
-    key,
+  [...tableRows(inPieces(text, pieceLength))].map(({ keys, reals }) => [
+    keys.join(),
     ...reals.map(
       ({ real, active, inactive }) =>
         `${real.key} ${real.address} ${real.port} ${real.forwarding} ${real.weight} ${active} ${inactive}`,
@@ -49,10 +49,10 @@ test("every virtual server comes with its real servers", () => {
     ["SCTP/10.96.0.10:53"],
     ["TCP/[fd00:96::a]:80", "[fd00:244::6]:8080 fd00:244::6 8080 direct 100 0 0"],
     // Which family it is of, only a masqueraded real server tells.
-    [undefined, "10.244.1.5:8443 10.244.1.5 8443 local 1 0 0"],
+    ["FWM/IPv4/7,FWM/IPv6/7", "10.244.1.5:8443 10.244.1.5 8443 local 1 0 0"],
     ["FWM/IPv4/7", "10.244.1.5:8443 10.244.1.5 8443 masquerade 1 0 0"],
     ["FWM/IPv6/4294967295", "[fd00:244::6]:8080 fd00:244::6 8080 masquerade 1 0 0"],
-    [undefined],
+    ["FWM/IPv4/8,FWM/IPv6/8"],
   ]);
 });
 
