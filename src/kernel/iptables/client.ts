@@ -117,7 +117,10 @@ export class IptablesClient {
     });
   }
 
-  /** All tables of a family are read at once: to start a program costs more than what it prints. */
+  /**
+   * All tables of a family are read at once: to start a program costs more than what it prints. One family after the
+   * other: each start holds up the event loop, and the program then wants the CPU.
+   */
   async #eachFamily(
     families: readonly IPFamily[],
     work: (seen: SeenFamily) => Promise<RulesReport>,
@@ -130,7 +133,9 @@ export class IptablesClient {
         return { changed: [], failures: [failureOf(error)] };
       }
     };
-    return merge(await Promise.all(families.filter((family) => tools.families.includes(family)).map(readAndWork)));
+    const reports: RulesReport[] = [];
+    for (const family of families) if (tools.families.includes(family)) reports.push(await readAndWork(family));
+    return merge(reports);
   }
 
   /** Makes one table right, if it is not. */
