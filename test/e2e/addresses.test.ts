@@ -81,10 +81,9 @@ test("virtual addresses have no NodePorts, though they lie in a network that is 
     expect((await client.tcp(ip, 30_080)).errors).toEqual({ refused: 1 });
     expect((await client.tcp(ip, 80)).answers).toEqual({ a: 1 });
   }
-  expect((await servers()).match(/^-A .*:30080 /gm)).toEqual([
-    "-A -t 192.168.1.10:30080 ",
-    "-A -t [fd00:192:1::10]:30080 ",
-  ]);
+  const said = await servers();
+  expect(said).toContain("-A -t 192.168.1.10:30080 ");
+  for (const at of ["10.96.0.1", "[fd00:96::1]"]) expect(said).not.toContain(`${at}:30080`);
 });
 
 const listener = async () => (await node.prints("pgrep -x -f 'ip -o monitor address'")).trim();
