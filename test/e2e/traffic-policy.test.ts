@@ -155,6 +155,17 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       expect(clients).toEqual({ [ip(cluster.pod("d"))]: 2 });
     });
 
+    // The network of all pods does not tell on which node one is; the README names the ways that do.
+    test("takes a pod of another node for its own, and the endpoints elsewhere answer it past the node it has asked", async () => {
+      await put(18, { external: "Local" }, ["a", "c"]);
+      for (const { answers, clients, errors } of await ask([nodePort("d", 1, 18)], ["tcp", "udp"], 6))
+        expect([answers, clients, errors].map((counts) => Object.keys(counts))).toEqual([
+          ["a"],
+          [ip(cluster.pod("d"))],
+          ["timeout"],
+        ]);
+    });
+
     test("gives a node itself all endpoints, masqueraded (G-57)", async () => {
       await put(13, { external: "Local" }, ["a", "c"]);
       for (const number of [1, 3]) {
