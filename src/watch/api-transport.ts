@@ -9,6 +9,8 @@ import { type ApiRequest, type ApiResponse, TransportError, type WritingTranspor
 /** How often certificates on disk are compared with those in use. */
 const RECHECK_MS = 60_000;
 const USER_AGENT = "kube-ipvs";
+/** So many answers in a row that a server is in trouble (5xx), and another is asked where there is one. */
+const TROUBLED_ANSWERS = 3;
 /** Connections tried in a row for one request that a server would not look at. */
 const ATTEMPTS = 3;
 
@@ -30,12 +32,13 @@ export interface TransportParts {
 
 /**
  * Requests over one connection, shared by all: the first server that can be reached, and the same for as long as it
- * lasts. New certificates mean a new connection, to which open watches are moved by ending them.
+ * lasts and is not in trouble. New certificates mean a new connection, to which open watches are moved by ending them.
  */
 export class ApiTransport implements WritingTransport {
   readonly #config: ServerAccess;
   readonly #parts: TransportParts;
   #server = 0;
+  #troubledAnswers = 0;
   #connection: Connection | undefined;
   /** What the connection was opened with. */
   #material = "";
@@ -87,12 +90,25 @@ export class ApiTransport implements WritingTransport {
       const content = request.contentType === "" ? {} : { "content-type": request.contentType };
       const headers = { "user-agent": USER_AGENT, accept: "application/json", ...content, ...secrets };
       try {
-        return await connection.request({ ...request, path: `${prefix}${request.path}` }, headers, signal);
+        const response = await connection.request({ ...request, path: `${prefix}${request.path}` }, headers, signal);
+        this.#heed(connection, response.status);
+        return response;
       } catch (error) {
         if (!isUnprocessed(error) || attempt === ATTEMPTS) throw error;
         if (this.#connection === connection) this.#connection = undefined;
       }
     }
+  }
+
+  /** A server that is overloaded (429) is not left: the others have its clients coming, too. */
+  #heed(connection: Connection, status: number): void {
+    if (connection !== this.#connection) return;
+    this.#troubledAnswers = status >= 500 ? this.#troubledAnswers + 1 : 0;
+    const { servers } = this.#config;
+    if (this.#troubledAnswers < TROUBLED_ANSWERS || servers.length === 1) return;
+    this.#troubledAnswers = 0;
+    this.#server = (this.#server + 1) % servers.length;
+    this.#close("moved", "the server is in trouble");
   }
 
   #connect(credentials: Credentials): Promise<Connection> {

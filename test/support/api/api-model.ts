@@ -58,6 +58,8 @@ export interface ApiBehaviour {
   unknownPaths: readonly string[];
   /** Consistent reads wait for ever. */
   etcdDown: boolean;
+  /** What every request is answered, whoever asks. */
+  trouble: Answer | undefined;
   bookmarkEveryMs: number;
 }
 
@@ -82,6 +84,7 @@ export class ApiModel {
     unknownFields: [],
     unknownPaths: [],
     etcdDown: false,
+    trouble: undefined,
     bookmarkEveryMs: 60_000,
   };
   readonly #clock: Clock;
@@ -102,7 +105,7 @@ export class ApiModel {
 
   handle(request: ApiRequest, reply: Reply): void {
     this.requests.push(request);
-    const answer = this.#refuse(request) ?? this.#answer(request, reply);
+    const answer = this.behaviour.trouble ?? this.#refuse(request) ?? this.#answer(request, reply);
     if (answer !== undefined) tellAnswer(reply, answer);
   }
 
