@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import { ipsets } from "../model/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
@@ -47,6 +48,9 @@ export interface NetlinkKernelOptions {
   readonly open?: OpenRawSocket;
   readonly iptables?: IptablesClient;
 }
+
+/** Addresses in one part of a reading. */
+const ADDRESSES_PER_PART = 500;
 
 type Client = "ipvs" | "link" | "sets" | "conntrack";
 
@@ -144,7 +148,7 @@ export class NetlinkKernel implements Kernel {
 
   async *parts(): AsyncGenerator<Observed> {
     for await (const part of this.#ipvs.all()) yield { ...NOTHING, ...part };
-    yield { ...NOTHING, addresses: await this.#link.bound() };
+    for await (const addresses of inParts(await this.#link.bound())) yield { ...NOTHING, addresses };
     for await (const entries of this.#sets.list(FAMILIES.flatMap(ipsets))) yield { ...NOTHING, entries };
   }
 
@@ -241,6 +245,14 @@ export class NetlinkKernel implements Kernel {
     });
     this.#sockets.push(socket);
     return socket;
+  }
+}
+
+async function* inParts(addresses: ReadonlySet<IPAddress>): AsyncGenerator<ReadonlySet<IPAddress>> {
+  const all = [...addresses];
+  for (let from = 0; from < all.length; from += ADDRESSES_PER_PART) {
+    yield new Set(all.slice(from, from + ADDRESSES_PER_PART));
+    await yieldToEventLoop();
   }
 }
 

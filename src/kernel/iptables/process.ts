@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { constants, setPriority } from "node:os";
 
 /** How a process ended. A program that is not there ends with 127, as in a shell, one that took too long with 124. */
 export interface ProcessResult {
@@ -22,10 +23,20 @@ export const runProcess: RunProcess = (file, args, input = "") =>
       if (error === null) resolve({ code: 0, stdout, stderr });
       else resolve({ code: codeOf(error), stdout, stderr: stderr === "" ? error.message : stderr });
     });
+    if (input === "") giveWay(child.pid);
     // A program that ends without reading its input is told apart by its exit code, not by the broken pipe.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);
   });
+
+/** Who is given nothing only reads and may wait for the CPU. It holds no lock that others wait for. */
+function giveWay(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It has ended already, or the container allows no such thing: it works all the same.
+  }
+}
 
 function codeOf(error: { readonly code?: unknown; readonly killed?: boolean }): number {
   if (error.code === "ENOENT") return 127;
