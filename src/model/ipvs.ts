@@ -155,11 +155,6 @@ function withOptions(key: VirtualServerKey, name: VirtualServerName, options: Vi
   return drainTimeoutMs === undefined ? server : { ...server, drainTimeoutMs };
 }
 
-/** A real server as we make them: masqueraded (NAT). */
-export function realServer(address: IPAddress, port: number, weight = 1): RealServer {
-  return { key: realServerKey(address, port), address, port, weight, forwarding: "masquerade" };
-}
-
 /** Same key and nothing for an update to change. */
 export function sameVirtualServer(a: VirtualServer, b: VirtualServer): boolean {
   return (

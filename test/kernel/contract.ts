@@ -19,7 +19,6 @@ import {
   type IpvsTimeoutName,
   markedServer,
   type RealServer,
-  realServer,
   type Scheduler,
   type SchedulerFlag,
   type VirtualServer,
@@ -29,7 +28,7 @@ import type { Operation } from "../../src/model/operation.ts";
 import { RealServers } from "../../src/model/real-servers.ts";
 import { PROTOCOLS, type Protocol } from "../../src/model/service.ts";
 import { inSafeOrder } from "../../src/reconcile/order.ts";
-import { address } from "../support/desired.ts";
+import { address, realServer } from "../support/desired.ts";
 
 const SETUP: NodeSetup = { families: FAMILIES, rules: {}, sysctls: [] };
 const OK: Outcome = { ok: true };

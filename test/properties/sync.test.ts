@@ -1,15 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { addressEntry, ipset } from "../../src/model/ipset.ts";
-import {
-  parseVirtualServerKey,
-  realServer,
-  realServerKey,
-  type Scheduler,
-  virtualServerKey,
-} from "../../src/model/ipvs.ts";
+import { parseVirtualServerKey, realServerKey, type Scheduler, virtualServerKey } from "../../src/model/ipvs.ts";
 import type { Operation, OperationKind } from "../../src/model/operation.ts";
-import { address } from "../support/desired.ts";
+import { address, realServer } from "../support/desired.ts";
 import { ADDRESSES, naiveNode, type SmallPort, type SmallService } from "../support/naive-node.ts";
 import { FOREIGN, SyncWorld } from "../support/sync-world.ts";
 

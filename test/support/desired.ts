@@ -2,7 +2,7 @@ import type { NodeFacts } from "../../src/desired/node-facts.ts";
 import { reservedAddresses } from "../../src/desired/vip-guard.ts";
 import { type MarkOf, type Wants, wants } from "../../src/desired/wants.ts";
 import { type Cidr, type IPAddress, type IPFamily, parseAddress, parseCidr } from "../../src/model/address.ts";
-import type { Scheduler } from "../../src/model/ipvs.ts";
+import { type RealServer, realServerKey, type Scheduler } from "../../src/model/ipvs.ts";
 import { mergeSlices } from "../../src/services/endpoints.ts";
 import { type ServiceSpec, type SliceSpec, service, slice } from "./builders.ts";
 
@@ -11,6 +11,11 @@ export function address(text: string): IPAddress {
   const parsed = parseAddress(text);
   if (parsed === undefined) throw new Error(`"${text}" is not an address`);
   return parsed;
+}
+
+/** A real server as the agent makes them. */
+export function realServer(address: IPAddress, port: number, weight = 1): RealServer {
+  return { key: realServerKey(address, port), address, port, weight, forwarding: "masquerade" };
 }
 
 /** The parsed network; throws on what is none. */

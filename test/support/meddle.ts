@@ -15,7 +15,6 @@ import {
   type Forwarding,
   markedServer,
   type RealServer,
-  realServer,
   type Scheduler,
   type SchedulerFlag,
   type VirtualServer,
@@ -23,6 +22,7 @@ import {
 } from "../../src/model/ipvs.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { PROTOCOLS, type Protocol } from "../../src/model/service.ts";
+import { realServer } from "./desired.ts";
 
 /**
  * Reads lines as `ipvsadm` takes them (-A -E -D -a -e -d), `address add|del IP` and `entry add|del SET MEMBER`.

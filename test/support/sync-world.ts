@@ -2,13 +2,13 @@ import { expect } from "vitest";
 import { DesiredState } from "../../src/desired/desired-state.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES } from "../../src/model/address.ts";
-import { realServer, type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
+import { type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { serviceName } from "../../src/model/service.ts";
 import { KernelUnavailable } from "../../src/reconcile/kernel-unavailable.ts";
 import { Reconciler } from "../../src/reconcile/reconciler.ts";
 import type { LookReport, SyncReport } from "../../src/reconcile/sync-report.ts";
-import { address } from "./desired.ts";
+import { address, realServer } from "./desired.ts";
 import { naiveNode, type SmallService, smallWants } from "./naive-node.ts";
 import { WatchedKernel } from "./watched-kernel.ts";
 

@@ -4,17 +4,11 @@ import { diffPlan, type Plan, renderPlanJson, renderPlanText, renderRules } from
 import { createLine, realLine, serverLine, stateLines } from "../../../src/desired/plan-lines.ts";
 import type { Observed, Rules, ServerState } from "../../../src/kernel/kernel.ts";
 import { ipset, ipsets } from "../../../src/model/ipset.ts";
-import {
-  markedServer,
-  type RealServer,
-  realServer,
-  type VirtualServer,
-  virtualServer,
-} from "../../../src/model/ipvs.ts";
+import { markedServer, type RealServer, type VirtualServer, virtualServer } from "../../../src/model/ipvs.ts";
 import { RealServers } from "../../../src/model/real-servers.ts";
 import { serviceName } from "../../../src/model/service.ts";
 import type { ServiceSpec, SliceSpec } from "../../support/builders.ts";
-import { address, built, facts } from "../../support/desired.ts";
+import { address, built, facts, realServer } from "../../support/desired.ts";
 
 type Given = Readonly<Record<string, readonly [ServiceSpec, Record<string, SliceSpec>?]>>;
 

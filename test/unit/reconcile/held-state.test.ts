@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { ipset, portEntry } from "../../../src/model/ipset.ts";
-import { realServer, type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
+import { type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
 import { RealServers } from "../../../src/model/real-servers.ts";
 import { HeldState } from "../../../src/reconcile/held-state.ts";
-import { address } from "../../support/desired.ts";
+import { address, realServer } from "../../support/desired.ts";
 
 const vip = address("10.96.0.1");
 const server = virtualServer("TCP", vip, 80, { scheduler: "rr" as Scheduler }); // any word will do

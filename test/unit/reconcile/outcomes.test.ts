@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { ipset, portEntry } from "../../../src/model/ipset.ts";
-import { realServer, type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
+import { type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
 import type { Operation, OperationKind } from "../../../src/model/operation.ts";
 import { RealServers } from "../../../src/model/real-servers.ts";
 import { inSafeOrder } from "../../../src/reconcile/order.ts";
 import { judge } from "../../../src/reconcile/outcomes.ts";
 import { backoffMs, Refusals } from "../../../src/reconcile/refusals.ts";
-import { address } from "../../support/desired.ts";
+import { address, realServer } from "../../support/desired.ts";
 
 const server = virtualServer("TCP", address("10.96.0.1"), 80, { scheduler: "rr" as Scheduler }); // any word will do
 const real = realServer(address("10.244.0.1"), 8080);

@@ -5,7 +5,6 @@ import { MemoryKernel } from "../../../src/kernel/memory-kernel.ts";
 import { FAMILIES } from "../../../src/model/address.ts";
 import {
   type RealServerKey,
-  realServer,
   type Scheduler,
   type VirtualServer,
   type VirtualServerKey,
@@ -17,7 +16,7 @@ import { serviceName } from "../../../src/model/service.ts";
 import { Reconciler } from "../../../src/reconcile/reconciler.ts";
 import type { ReconcilerOptions } from "../../../src/reconcile/reconciler-options.ts";
 import type { DriftCount } from "../../../src/reconcile/sync-report.ts";
-import { address, network } from "../../support/desired.ts";
+import { address, network, realServer } from "../../support/desired.ts";
 import { type SmallPort, type SmallService, smallWants } from "../../support/naive-node.ts";
 import { DRAIN_TIMEOUT_MS, SyncWorld } from "../../support/sync-world.ts";
 

@@ -17,13 +17,13 @@ import {
   markedServer,
   parseVirtualServerKey,
   type RealServer,
-  realServer,
   type Scheduler,
   type SchedulerFlag,
   type VirtualServer,
   virtualServer,
 } from "../../../../src/model/ipvs.ts";
 import type { Protocol } from "../../../../src/model/service.ts";
+import { realServer } from "../../../support/desired.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 
 const FAMILY = 31;
