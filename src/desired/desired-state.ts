@@ -138,7 +138,8 @@ export class DesiredState {
   /** No other Service wants any of its virtual servers. */
   #isAlone(name: ServiceName, { servers }: Wants): boolean {
     return servers.every(
-      ({ server: { key } }) => (this.#holders.get(key) ?? name) === name && !this.#contested.has(key),
+      ({ server: { key } }) =>
+        (this.#holders.get(key) ?? name) === name && (this.#contested.size === 0 || !this.#contested.has(key)),
     );
   }
 

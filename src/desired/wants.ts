@@ -132,12 +132,12 @@ function addLoopBackEntries(
   facts: NodeFacts,
 ): void {
   for (const { key, protocol } of ports) {
-    for (const endpoint of endpoints.get(key) ?? []) {
+    endpoints.get(key)?.forEach((endpoint) => {
+      if (!isLocal(endpoint, facts) || !isServed(familyOf(endpoint.address))) return;
       const { address, port } = endpoint;
-      const family = familyOf(address);
-      if (isLocal(endpoint, facts) && isServed(family))
-        entries.push(addressPortAddressEntry(ipset("KUBE-LOOP-BACK", family), address, protocol, port, address));
-    }
+      const set = ipset("KUBE-LOOP-BACK", familyOf(address));
+      entries.push(addressPortAddressEntry(set, address, protocol, port, address));
+    });
   }
 }
 

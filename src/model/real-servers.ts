@@ -84,12 +84,10 @@ function compareParts(a: RealServerParts, b: RealServerParts): number {
 }
 
 function isSorted(reals: readonly RealServerParts[]): boolean {
-  let before: RealServerParts | undefined;
-  for (const real of reals) {
-    if (before !== undefined && compareParts(before, real) >= 0) return false;
-    before = real;
-  }
-  return true;
+  return reals.every((real, index) => {
+    const before = reals[index - 1];
+    return before === undefined || compareParts(before, real) < 0;
+  });
 }
 
 /** Mostly they differ in their addresses alone, and what comes behind those is put together once. */

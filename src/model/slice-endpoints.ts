@@ -92,7 +92,7 @@ function parseLine(line: string, port: number, texts: TextTable): Endpoint {
   const node = line.indexOf(" ") + 1;
   const nodeEnd = line.indexOf(" ", node);
   const state = line.charCodeAt(nodeEnd + 1) - DIGIT_ZERO;
-  const [, zones = "", nodes = "", weight = USUAL_WEIGHT] = line.length > nodeEnd + 2 ? line.split(";") : [];
+  const more = line.length > nodeEnd + 2 ? line.split(";") : NO_HINTS;
   return {
     address: line.slice(0, node - 1) as IPAddress, // as `lineOf` wrote it
     port,
@@ -100,14 +100,16 @@ function parseLine(line: string, port: number, texts: TextTable): Endpoint {
     serving: (state & SERVING) !== 0,
     terminating: (state & TERMINATING) !== 0,
     nodeName: texts.at(Number(line.slice(node, nodeEnd))),
-    zoneHints: textsOf(zones, texts),
-    nodeHints: textsOf(nodes, texts),
-    weight: Number(weight),
+    zoneHints: textsOf(more[1], texts),
+    nodeHints: textsOf(more[2], texts),
+    weight: Number(more[3] ?? USUAL_WEIGHT),
   };
 }
 
 const DIGIT_ZERO = 48;
 
-function textsOf(numbers: string, texts: TextTable): readonly string[] {
-  return numbers === "" ? NO_HINTS : numbers.split(",").map((number) => texts.at(Number(number)));
+function textsOf(numbers: string | undefined, texts: TextTable): readonly string[] {
+  return numbers === undefined || numbers === ""
+    ? NO_HINTS
+    : numbers.split(",").map((number) => texts.at(Number(number)));
 }

@@ -69,6 +69,8 @@ function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: Key
 
 function addWaitingForAddress(address: IPAddress, view: PlanView, waiting: KeySet): void {
   for (const key of view.held.serversAt(address)) if (view.desired.server(key) === undefined) waiting.servers.add(key);
+  // The member comes and goes with the address: one that is wanted has its own wanted, too.
+  if (view.desired.hasAddress(address)) return;
   const { key } = entryOfAddress(address);
   if (isSpareEntry(key, view)) waiting.entries.add(key);
 }

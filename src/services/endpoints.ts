@@ -31,12 +31,10 @@ function distinct(endpoints: readonly Endpoint[]): readonly Endpoint[] {
 
 /** And so without duplicates: then nothing is to be done. */
 function isStrictlySorted(endpoints: readonly Endpoint[]): boolean {
-  let before: Endpoint | undefined;
-  for (const endpoint of endpoints) {
-    if (before !== undefined && byAddressAndPort(before, endpoint) >= 0) return false;
-    before = endpoint;
-  }
-  return true;
+  return endpoints.every((endpoint, index) => {
+    const before = endpoints[index - 1];
+    return before === undefined || byAddressAndPort(before, endpoint) < 0;
+  });
 }
 
 function rank(endpoint: Endpoint): number {
