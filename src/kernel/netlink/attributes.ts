@@ -17,15 +17,19 @@ const DIGIT_ZERO = 48;
  *     +--------+--------+-----------------+---------+
  *
  * Integers are little-endian (x64 and arm64, the machines we ship for), but for the `be` ones: network order.
- * Bytes are stored one by one and not through a DataView: 100k NEW_DEST take 33 ms this way, against 215-238 ms with
- * an object per attribute (the `encode` bench).
+ * Attributes begin at multiples of 4, so their numbers are stored as whole words and not through a DataView: 100k NEW_DEST
+ * take 33 ms with bytes alone, against 215-238 ms with an object per attribute, and words are fewer.
  */
 export class AttributeWriter {
   #bytes: Uint8Array;
+  /** The same memory, in words of this machine. */
+  #words: Uint32Array;
   #length = 0;
 
+  /** `initialBytes`: a multiple of 4. */
   constructor(initialBytes = 16_384) {
     this.#bytes = new Uint8Array(initialBytes);
+    this.#words = new Uint32Array(this.#bytes.buffer);
   }
 
   /** Bytes written so far; always a multiple of 4 between attributes. */
@@ -49,9 +53,7 @@ export class AttributeWriter {
   }
 
   u16(type: number, value: number): void {
-    const at = this.#attribute(type, 2);
-    this.#bytes[at] = value;
-    this.#bytes[at + 1] = value >>> 8;
+    this.setU32(this.#attribute(type, 2), value & 0xffff);
   }
 
   u32(type: number, value: number): void {
@@ -66,9 +68,7 @@ export class AttributeWriter {
   }
 
   be16(type: number, value: number): void {
-    const at = this.#attribute(type, 2);
-    this.#bytes[at] = value >>> 8;
-    this.#bytes[at + 1] = value;
+    this.setU32(this.#attribute(type, 2), ((value & 0xff) << 8) | ((value >>> 8) & 0xff));
   }
 
   be32(type: number, value: number): void {
@@ -139,11 +139,9 @@ export class AttributeWriter {
     this.#bytes[at + 1] = value >>> 8;
   }
 
+  /** `at`: a multiple of 4. */
   setU32(at: number, value: number): void {
-    this.#bytes[at] = value;
-    this.#bytes[at + 1] = value >>> 8;
-    this.#bytes[at + 2] = value >>> 16;
-    this.#bytes[at + 3] = value >>> 24;
+    this.#words[at >>> 2] = value;
   }
 
   #attribute(type: number, length: number): number {
@@ -152,17 +150,17 @@ export class AttributeWriter {
     this.#grow(padded);
     // The last word first: what the value leaves of it is padding, and the buffer holds older bytes.
     this.setU32(at + padded - 4, 0);
-    this.setU16(at, HEADER_BYTES + length);
-    this.setU16(at + 2, type);
+    this.setU32(at, (HEADER_BYTES + length) | (type << 16));
     return at + HEADER_BYTES;
   }
 
   #grow(by: number): void {
     const needed = this.#length + by;
     if (needed > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      const larger = new Uint8Array(Math.max((needed + 3) & ~3, this.#bytes.length * 2));
       larger.set(this.#bytes);
       this.#bytes = larger;
+      this.#words = new Uint32Array(larger.buffer);
     }
     this.#length = needed;
   }
