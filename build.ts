@@ -55,10 +55,16 @@ const { version } = JSON.parse(await readFile(new URL("package.json", import.met
 
 /**
  * With what Node runs the agent: its first line says so, so that it holds wherever it is started from. A small young
- * generation saves tens of MB of resident memory. One helper thread and no TurboFan save 10 MB more and a sixth of
- * the CPU of a start: an agent works in bursts, and code that it optimized to the last is not run again soon enough.
+ * generation saves tens of MB of resident memory. One helper thread, no TurboFan and no compiling beside the main thread save
+ * 15 MB more and a quarter of the CPU of a start: an agent works in bursts, and code that it optimized to the last
+ * is not run again soon enough.
  */
-export const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=4", "--v8-pool-size=1", "--no-turbofan"];
+export const NODE_FLAGS: readonly string[] = [
+  "--max-semi-space-size=4",
+  "--v8-pool-size=1",
+  "--no-turbofan",
+  "--no-concurrent-recompilation",
+];
 
 /** How a program becomes the one file that ships, or is measured in its place. */
 export function bundling(entry: string, outfile: string): BuildOptions {

@@ -12,6 +12,8 @@ import { type Distribution, distribution, short } from "./statistics.ts";
 
 const SIZES = (process.argv[2] ?? "100,1000,10000").split(",").map(Number);
 const ENDPOINTS = 10;
+/** Turn and turn about with the floor: machines are noisy. */
+const ROUNDS = 3;
 
 interface Cost {
   readonly ms: number;
@@ -44,28 +46,58 @@ function lastLine(text: string): string {
   return text.trimEnd().split("\n").at(-1) ?? "";
 }
 
+interface Replayed {
+  readonly ms: number;
+  readonly errors: number;
+  readonly micros: readonly number[];
+  readonly records: number;
+}
+
+/** The recorded datagrams sent once more, in a fresh namespace. */
+function replay(folder: string): { readonly cold: Replayed; readonly change: Replayed } {
+  const files = ["setup.bin", "cold.bin", "change.bin"].map((name) => join(folder, name));
+  const [, cold, change] = inFreshNamespace("perl", join(import.meta.dirname, "replay.pl"), ...files)
+    .trimEnd()
+    .split("\n")
+    .map((line): Replayed => JSON.parse(line));
+  if (cold === undefined || change === undefined) throw new Error("replay.pl did not answer for each file");
+  return { cold, change };
+}
+
+/** The one in the middle, by a number of each. */
+function middle<Item>(items: readonly Item[], by: (item: Item) => number): Item {
+  const item = items.toSorted((a, b) => by(a) - by(b))[items.length >> 1];
+  if (item === undefined) throw new Error("nothing was measured");
+  return item;
+}
+
 function measure(services: number): Result {
   const folder = mkdtempSync(join(tmpdir(), "kube-ipvs-bench-"));
   try {
     const program = join(import.meta.dirname, "real-kernel.ts");
     const options = ["--expose-gc", ...NODE_FLAGS];
     const ask = [...options, program, `${services}`, `${ENDPOINTS}`];
-    const ours = JSON.parse(lastLine(inFreshNamespace(process.execPath, ...ask)));
-    // Another run for the recording: what it writes would count as ours.
+    // A run of its own for the recording: what it writes would count as ours.
     inFreshNamespace(process.execPath, ...ask, folder);
-    const files = ["setup.bin", "cold.bin", "change.bin"].map((name) => join(folder, name));
-    const [, cold, change] = inFreshNamespace("perl", join(import.meta.dirname, "replay.pl"), ...files)
-      .trimEnd()
-      .split("\n")
-      .map((line): { ms: number; errors: number; micros: number[]; records: number } => JSON.parse(line));
-    if (cold === undefined || change === undefined) throw new Error("replay.pl did not answer for each file");
-    const perChange = change.records / ours.change.ms.count;
+    const rounds = Array.from({ length: ROUNDS }, () => ({
+      ours: JSON.parse(lastLine(inFreshNamespace(process.execPath, ...ask))) as Omit<Result, "floor">,
+      floor: replay(folder),
+    }));
+    const ours = middle(
+      rounds.map((round) => round.ours),
+      ({ cold }) => cold.ms,
+    );
+    const floor = middle(
+      rounds.map((round) => round.floor),
+      ({ cold }) => cold.ms,
+    );
+    const perChange = floor.change.records / ours.change.ms.count;
     return {
       ...ours,
       floor: {
-        coldMs: cold.ms,
-        coldErrors: cold.errors,
-        changeMs: distribution(grouped(change.micros, perChange).map((micros) => micros / 1000)),
+        coldMs: floor.cold.ms,
+        coldErrors: floor.cold.errors,
+        changeMs: distribution(grouped(floor.change.micros, perChange).map((micros) => micros / 1000)),
       },
     };
   } finally {
