@@ -1,7 +1,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { ServiceTable } from "../../../../src/services/service-table.ts";
 import { systemClock } from "../../../../src/system-clock.ts";
 import { readApiServer } from "../../../../src/watch/api-source.ts";
 import { testTls } from "../../../support/api/api-server.ts";
@@ -226,3 +229,36 @@ test("ten restarts of the server under churn cost no event and no more than a li
   expect(one.told.faults).toEqual([]);
   for (const { lists } of one.source.stats()) expect(lists).toBeLessThanOrEqual(11);
 });
+
+test("ten relists of a thousand objects leave nothing behind", async () => {
+  const one = await started();
+  await one.until("the lists", allListed(one));
+  const table = new ServiceTable();
+  one.onEvent = (event) => void table.apply(event);
+  const heapBefore = liveHeap();
+  for (let index = 0; index < 1_000; index++) one.model.store.put(SERVICES, apiService(`s-${index}`, 1));
+  await one.until("all of them", () => one.told.services.size === 1_001);
+  async function relist(revision: number): Promise<void> {
+    const restarted = one.restart();
+    one.model.store.put(SERVICES, apiService("a", revision));
+    one.model.store.forgetHistory();
+    await restarted;
+    await one.until("the change", () => one.told.services.get("demo/a") === revision);
+    // What these tests note of events is not ours.
+    one.told.events.length = 0;
+  }
+  await relist(2);
+  await relist(3);
+  const heapOnce = liveHeap();
+  const lists = () => one.source.stats().find(({ resource }) => resource === "services")?.lists ?? 0;
+  // A change that still goes out over the old connection costs no list.
+  for (let revision = 4; lists() < 13; revision++) await relist(revision);
+  expect(liveHeap() - heapOnce).toBeLessThan(heapOnce - heapBefore);
+});
+
+/** Bytes, after all garbage has gone. */
+function liveHeap(): number {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  return process.memoryUsage().heapUsed;
+}
