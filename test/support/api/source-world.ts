@@ -40,10 +40,11 @@ export class SourceWorld {
     this.#server = await ApiServer.start(this.model, options);
   }
 
-  /** Kills the server and starts it again at the same address. */
-  async restart(): Promise<void> {
+  /** Kills the server and starts it again at the same address; `meanwhile` is when nobody hears of anything. */
+  async restart(meanwhile: () => void = () => {}): Promise<void> {
     const { port } = this.server;
     await this.server.close();
+    meanwhile();
     await this.serve({ ...this.#options, port });
   }
 
