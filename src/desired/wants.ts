@@ -81,24 +81,12 @@ export function wants(
 
 /** Of several with one key the first. */
 function distinct<Value, Key>(values: readonly Value[], keyOf: (value: Value) => Key): readonly Value[] {
-  if (values.length < 4 && values.every((value, at) => isFirst(value, at, values, keyOf))) return values.slice();
+  const isFirst = (value: Value, at: number) => values.findIndex((other) => keyOf(other) === keyOf(value)) === at;
+  // Mostly they are few and differ, and a Map for each Service would be made in vain.
+  if (values.length < 4 && values.every(isFirst)) return values.slice();
   const seen = new Map<Key, Value>();
   for (const value of values) if (!seen.has(keyOf(value))) seen.set(keyOf(value), value);
   return Array.from(seen.values());
-}
-
-function isFirst<Value, Key>(
-  value: Value,
-  at: number,
-  values: readonly Value[],
-  keyOf: (value: Value) => Key,
-): boolean {
-  const key = keyOf(value);
-  for (let before = 0; before < at; before++) {
-    const other = values[before];
-    if (other !== undefined && keyOf(other) === key) return false;
-  }
-  return true;
 }
 
 /** The ports of a Service whose clients on this node have a virtual server of their own, for each family. */

@@ -78,12 +78,14 @@ export class RealServers implements Iterable<RealServer> {
   }
 }
 
-function compareParts(a: RealServerParts, b: RealServerParts): number {
+/** The order of real servers everywhere: address as text, then port. */
+export function compareParts(a: RealServerParts, b: RealServerParts): number {
   if (a.address === b.address) return a.port - b.port;
   return a.address < b.address ? -1 : 1;
 }
 
-function isSorted(reals: readonly RealServerParts[]): boolean {
+/** In that order, and so none twice. */
+export function isSorted(reals: readonly RealServerParts[]): boolean {
   return reals.every((real, index) => {
     const before = reals[index - 1];
     return before === undefined || compareParts(before, real) < 0;

@@ -1,3 +1,4 @@
+import { compareParts, isSorted } from "../model/real-servers.ts";
 import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/service.ts";
 
 /**
@@ -14,27 +15,19 @@ export function mergeSlices(slices: readonly EndpointSlice[]): ReadonlyMap<PortK
       merged.set(key, before === undefined ? endpoints : before.concat(endpoints));
     }
   }
-  for (const [key, endpoints] of merged) if (!isStrictlySorted(endpoints)) merged.set(key, distinct(endpoints));
+  for (const [key, endpoints] of merged) if (!isSorted(endpoints)) merged.set(key, distinct(endpoints));
   return merged;
 }
 
 /** Sorting is stable, so among equals the first by slice name comes first. */
 function distinct(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const best: Endpoint[] = [];
-  for (const endpoint of endpoints.toSorted(byAddressAndPort)) {
+  for (const endpoint of endpoints.toSorted(compareParts)) {
     const last = best.at(-1);
-    if (last === undefined || byAddressAndPort(last, endpoint) !== 0) best.push(endpoint);
+    if (last === undefined || compareParts(last, endpoint) !== 0) best.push(endpoint);
     else if (rank(endpoint) > rank(last)) best[best.length - 1] = endpoint;
   }
   return best;
-}
-
-/** And so without duplicates: then nothing is to be done. */
-function isStrictlySorted(endpoints: readonly Endpoint[]): boolean {
-  return endpoints.every((endpoint, index) => {
-    const before = endpoints[index - 1];
-    return before === undefined || byAddressAndPort(before, endpoint) < 0;
-  });
 }
 
 function rank(endpoint: Endpoint): number {
@@ -44,9 +37,4 @@ function rank(endpoint: Endpoint): number {
 
 function bySliceName(a: { readonly name: SliceName }, b: { readonly name: SliceName }): number {
   return a.name < b.name ? -1 : 1;
-}
-
-function byAddressAndPort(a: Endpoint, b: Endpoint): number {
-  if (a.address === b.address) return a.port - b.port;
-  return a.address < b.address ? -1 : 1;
 }
