@@ -1,15 +1,26 @@
 import { defineConfig } from "vitest/config";
+import { patient } from "./test/support/patience.ts";
 import { EvenShards } from "./test/support/shards.ts";
+
+/** Of tests in memory; most take milliseconds. */
+const LIMITS = { testTimeout: patient(10_000), hookTimeout: patient(10_000) };
 
 /** Folders by what they need: `kernel` and `e2e` want a real IPVS kernel and root, the others nothing. */
 export default defineConfig({
   test: {
     sequence: { sequencer: EvenShards },
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
-      { test: { name: "properties", include: ["test/properties/**/*.test.ts"], testTimeout: 120_000 } },
-      { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"] } },
-      { test: { name: "contract", include: ["test/kernel/memory.test.ts"] } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...LIMITS } },
+      {
+        test: {
+          name: "properties",
+          include: ["test/properties/**/*.test.ts"],
+          ...LIMITS,
+          testTimeout: patient(120_000),
+        },
+      },
+      { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...LIMITS } },
+      { test: { name: "contract", include: ["test/kernel/memory.test.ts"], ...LIMITS } },
       {
         test: {
           name: "kernel",
@@ -18,8 +29,8 @@ export default defineConfig({
           isolate: false,
           pool: "forks",
           globalSetup: "test/support/bundle.ts",
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: patient(60_000),
+          hookTimeout: patient(120_000),
         },
       },
     ],

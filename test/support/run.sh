@@ -107,7 +107,7 @@ in_guest() {
   {
     declare -p ROOT PATH HOME
     local name
-    for name in CI STRESS COLUMNS FORCE_COLOR NO_COLOR; do [ -n "${!name:-}" ] && declare -p "$name" | sed 's/^declare -[^ ]*/export/'; done
+    for name in CI STRESS PATIENCE COLUMNS FORCE_COLOR NO_COLOR; do [ -n "${!name:-}" ] && declare -p "$name" | sed 's/^declare -[^ ]*/export/'; done
     printf 'command=('; printf '%q ' "$@"; printf ')\n'
   } >"$job/job.sh"
   # One CPU: unpinned, every system call of the guest costs three to four times as much.
