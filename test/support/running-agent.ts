@@ -1,0 +1,143 @@
+import { setImmediate } from "node:timers/promises";
+import { Registry } from "prom-client";
+import { Agent } from "../../src/agent.ts";
+import { readConfig } from "../../src/config.ts";
+import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
+import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
+import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
+import type { AddressChange } from "../../src/model/address-change.ts";
+import type { HealthCheck } from "../../src/model/health-check.ts";
+import type { Operation } from "../../src/model/operation.ts";
+import { nodeSetup } from "../../src/node-setup.ts";
+import { Metrics } from "../../src/serve/metrics.ts";
+import type { Resource } from "../../src/services/events.ts";
+import { HandClock } from "./api/hand-clock.ts";
+import { SILENT_LOGGER } from "./api/silent-logger.ts";
+import { clusterNode, type ServiceSpec, type SliceSpec, service, slice } from "./builders.ts";
+import { address } from "./desired.ts";
+
+/** A kernel that remembers what it was asked to do, of a node that may refuse rules. */
+class RememberingKernel extends MemoryKernel {
+  readonly asked: Operation[] = [];
+  /** Families whose rules cannot be written. */
+  failedRules: readonly IPFamily[] = [];
+
+  /** What was done, in order: the texts of rules, and whether anything was written for Services. */
+  readonly steps: string[] = [];
+
+  override async prepare(setup: NodeSetup): Promise<SetupReport> {
+    this.steps.push(JSON.stringify(setup.rules));
+    return { ...(await super.prepare(setup)), failedRules: this.failedRules };
+  }
+
+  override apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
+    this.asked.push(...operations);
+    this.steps.push("Services");
+    return super.apply(operations);
+  }
+}
+
+/** The agent of node n1, at work on a kernel in memory until it is disposed of. */
+export class RunningAgent implements AsyncDisposable {
+  readonly kernel = new RememberingKernel();
+  readonly clock = new HandClock();
+  readonly registry = new Registry();
+  /** What load balancers may ask, as it was handed out, each time all. */
+  readonly checks: HealthCheck[][] = [];
+  /** What it told the cluster. */
+  readonly notices: string[] = [];
+  readonly #agent: Agent;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  /** The first `unreadable` attempts to read the kernel fail. */
+  constructor({
+    nodeAddresses = ["192.168.1.10"],
+    unreadable = 0,
+    failedRules = [] as readonly IPFamily[],
+    lacks = "",
+    localMode = "ClusterCIDR",
+  } = {}) {
+    const asksFor = (operation: Operation) => "server" in operation && operation.server.scheduler === lacks;
+    this.kernel.refuse((operation) => operation.kind.endsWith("-virtual-server") && asksFor(operation), "ENOENT");
+    this.kernel.failedRules = failedRules;
+    this.kernel.setNodeAddresses(nodeAddresses.map(address));
+    this.kernel.failReads(unreadable);
+    const given = (flag: string, text: string) => ({ source: flag, text });
+    const { config } = readConfig({
+      nodeName: given("--node-name", "n1"),
+      localMode: given("--detect-local-mode", localMode),
+    });
+    const machine = { families: FAMILIES, cpus: 1, kernelRelease: "6.1.0", liberalConntrack: false };
+    const metrics = new Metrics({
+      registry: this.registry,
+      families: FAMILIES,
+      netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
+    });
+    this.#agent = new Agent(config, (podCIDRs) => nodeSetup(config, machine, podCIDRs), {
+      kernel: this.kernel,
+      clock: this.clock,
+      logger: SILENT_LOGGER,
+      metrics,
+      nextTurn: () => setImmediate(),
+      missing: () => "what the source waits for",
+      apiServers: () => [],
+      onHealthChecks: (checks) => this.checks.push([...checks]),
+      tell: ({ regarding, note, reason }) => {
+        if (reason !== "Starting")
+          this.notices.push(`${regarding.kind} ${regarding.namespace}/${regarding.name}: ${note}`);
+      },
+      random: () => 0.5,
+    });
+    this.#running = this.#agent.run(this.#stop.signal);
+  }
+
+  service(name: string, said: ServiceSpec): void {
+    this.#agent.accept({ kind: "service-upserted", service: service(name, said) });
+  }
+
+  slice(name: string, said: SliceSpec): void {
+    this.#agent.accept({ kind: "slice-upserted", slice: slice(name, said) });
+  }
+
+  node(zone: string, podCIDRs: readonly string[] = []): void {
+    this.#agent.accept({ kind: "node-upserted", node: clusterNode("n1", { zone, podCIDRs }) });
+  }
+
+  nodeGone(): void {
+    this.#agent.accept({ kind: "node-deleted", name: "n1" });
+  }
+
+  /** What the interfaces of the node have from now on. */
+  addresses(...ips: readonly string[]): void {
+    this.kernel.setNodeAddresses(ips.map(address));
+  }
+
+  /** The kernel tells of an address; without words: something was missed. */
+  hear(kind?: AddressChange["kind"], link = "", ip = ""): void {
+    this.#agent.hear(kind && { kind, link, address: address(ip) });
+  }
+
+  listed(...resources: readonly Resource[]): void {
+    for (const resource of resources) this.#agent.accept({ kind: "listed", resource });
+  }
+
+  isReady(): boolean {
+    return this.#agent.probe("readyz").status === 200;
+  }
+
+  isHealthy(): boolean {
+    return this.#agent.probe("healthz").status === 200;
+  }
+
+  /** Lets so much time pass, and all be done that can be done by then. */
+  async rest(ms = 0): Promise<void> {
+    await this.clock.advance(ms);
+    for (let turn = 0; turn < 50; turn++) await setImmediate();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}
