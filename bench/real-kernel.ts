@@ -63,7 +63,7 @@ function reconciler(on: Kernel): Reconciler {
   return new Reconciler(options, {
     kernel: on,
     desired: state.desired,
-    clock: { ...systemClock, now: () => performance.timeOrigin + performance.now() },
+    clock: systemClock,
     prepare: async () => void (await on.prepare(setup)),
     nextTurn: () => nextTurn(),
   });
@@ -73,7 +73,7 @@ function reconciler(on: Kernel): Reconciler {
 async function flushAll(target: Reconciler): Promise<{ operations: number; refused: number }> {
   let operations = 0;
   let refused = 0;
-  while (target.workAtMs() <= performance.timeOrigin + performance.now()) {
+  while (target.workAtMs() <= systemClock.now()) {
     const report = await target.flush();
     for (const { count, errno } of report.operations) {
       operations += count;
@@ -106,7 +106,7 @@ async function measured(target: Reconciler, work: () => void | Promise<void>): P
 }
 
 function advance(target: Reconciler): void {
-  const nowMs = performance.timeOrigin + performance.now();
+  const nowMs = systemClock.now();
   for (const keys of state.advance(Number.POSITIVE_INFINITY)) target.mark(keys, nowMs);
 }
 

@@ -35,7 +35,7 @@ export function slice(index: number, endpoints: number, generation = 0): Endpoin
     service: name,
     family: "IPv4",
     endpoints: new SliceEndpoints(new Map([[HTTP, 8080]]), list, NAMES),
-    changedAtMs: 0,
+    changedAtUnixMs: 0,
   };
 }
 

@@ -7,7 +7,7 @@ import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
 import type { Cidr, IPAddress, IPFamily } from "./model/address.ts";
 import type { AddressChange } from "./model/address-change.ts";
-import type { Clock } from "./model/clock.ts";
+import { type Clock, timeOf } from "./model/clock.ts";
 import type { HealthCheck } from "./model/health-check.ts";
 import type { Scheduler } from "./model/ipvs.ts";
 import type { Notice } from "./model/notice.ts";
@@ -191,7 +191,7 @@ export class Agent {
   #answer(probe: Probe): HealthAnswer {
     const { clock, missing } = this.#parts;
     const facts = { ...this.#health, missing: this.#areListsIn() ? "" : missing() || "unknown" };
-    return answerProbe(probe, facts, clock.now(), -new Date(clock.now()).getTimezoneOffset());
+    return answerProbe(probe, facts, clock, -clock.date().getTimezoneOffset());
   }
 
   #count(event: ClusterEvent, touched: number): void {
@@ -203,8 +203,9 @@ export class Agent {
         break;
       case "slice-upserted": {
         metrics.recordChange("endpoint");
-        const { changedAtMs: atMs, family } = event.slice;
-        if (touched > 0 && atMs > this.#startedAtMs) this.#changes.push({ family, atMs });
+        // At its arrival: the wall clock may be set before the kernel is programmed.
+        const atMs = timeOf(event.slice.changedAtUnixMs, this.#parts.clock);
+        if (touched > 0 && atMs > this.#startedAtMs) this.#changes.push({ family: event.slice.family, atMs });
         break;
       }
       case "slice-deleted":
@@ -322,7 +323,7 @@ export class Agent {
     const { durationMs, operations, pending, state } = report;
     logger.debug({ durationMs, operations, pending }, "synced");
     if (isFirst && this.#health.synced) {
-      logger.info({ sinceStartMs: clock.now() - this.#startedAtMs, ...state.held }, "first sync complete");
+      logger.info({ sinceStartMs: Math.round(clock.now() - this.#startedAtMs), ...state.held }, "first sync complete");
       this.#publishHealthChecks();
     }
     if (pending === 0 && this.#state.stale === 0) this.#recordProgrammed();

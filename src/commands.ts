@@ -53,9 +53,9 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   const families = await kernelFamilies();
   const registry = new Registry();
   const kernel = thisKernel({ onForgotten: registerFlowMetrics(registry) });
-  const metrics = new Metrics({ registry, families, netlink: () => kernel.counters });
+  const metrics = new Metrics({ registry, families, clock: systemClock, netlink: () => kernel.counters });
   const source = new ClusterSource(config, logger);
-  registerWatchMetrics(registry, () => source.watches());
+  registerWatchMetrics(registry, systemClock, () => source.watches());
   registerEventMetrics(registry, () => source.eventCounts);
   const machine = await machineHere(families);
   const agent = new Agent(config, (podCIDRs) => nodeSetup(config, machine, podCIDRs), {

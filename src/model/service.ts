@@ -101,7 +101,7 @@ export interface EndpointSlice {
   readonly family: IPFamily;
   readonly endpoints: SliceEndpoints;
   /** When the change that this version carries was made, in ms since the epoch; 0 when unknown. */
-  readonly changedAtMs: number;
+  readonly changedAtUnixMs: number;
 }
 
 /** The part of a Node a proxy reads. */

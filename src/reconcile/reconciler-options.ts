@@ -16,7 +16,7 @@ export interface ReconcilerOptions {
 export interface ReconcilerDependencies {
   readonly kernel: Kernel;
   readonly desired: Desired;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now">;
   /** Makes the node ready; called before every whole look, since what contradicts us may be that it no longer is. */
   readonly prepare: () => Promise<void>;
   /** Resolves after the event loop had a turn. */

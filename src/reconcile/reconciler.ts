@@ -57,7 +57,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #kernel: Kernel;
   readonly #desired: Desired;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, "now">;
   readonly #nextTurn: () => Promise<void>;
   readonly #queue = new ChangeQueue();
   readonly #refusals = new Refusals();

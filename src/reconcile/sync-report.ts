@@ -12,7 +12,7 @@ export interface DriftCount {
   readonly count: number;
 }
 
-/** What one flush did. Counts are of this flush, states as they are after it. */
+/** What one flush did. Counts are of this flush, states as they are after it, times of `Clock.now`. */
 export interface SyncReport {
   readonly startedAtMs: number;
   readonly durationMs: number;

@@ -1,9 +1,10 @@
 import type { IPFamily } from "../model/address.ts";
+import { dateOf, type Readings } from "../model/clock.ts";
 import type { ClusterNode } from "../model/service.ts";
 import type { SyncReport } from "../reconcile/sync-report.ts";
 
 /**
- * What health is judged by. Times are ms since the epoch, 0 for never.
+ * What health is judged by. Times are of `Clock.now`, 0 for never.
  *
  * - `failingSinceMs`: since when the kernel could not be asked; 0 while it answers.
  * - `synced`: a sync has once left nothing to be programmed but what the kernel refused.
@@ -96,9 +97,10 @@ export type Probe = "healthz" | "livez" | "readyz";
  *   keys included, has waited for two sync periods. So a rollout stops at the first node on which something cannot be
  *   programmed.
  *
- * `utcOffsetMinutes` is of the time zone in which times are shown.
+ * `utcOffsetMinutes` is of the time zone in which times are shown. Nothing but what is shown depends on the wall clock.
  */
-export function answerProbe(probe: Probe, facts: HealthFacts, nowMs: number, utcOffsetMinutes: number): HealthAnswer {
+export function answerProbe(probe: Probe, facts: HealthFacts, clock: Readings, utcOffsetMinutes: number): HealthAnswer {
+  const nowMs = clock.now();
   const limitMs = 2 * facts.syncPeriodMs;
   const isOld = (sinceMs: number) => sinceMs !== 0 && nowMs - sinceMs >= limitMs;
   const unattemptedMs = facts.oldestPendingMs === 0 ? 0 : Math.max(facts.oldestPendingMs, facts.lastSyncMs);
@@ -118,11 +120,12 @@ export function answerProbe(probe: Probe, facts: HealthFacts, nowMs: number, utc
 
   function answer(isGood: boolean, verdict: Verdict): HealthAnswer {
     const updatedMs = Math.max(facts.startedAtMs, facts.lastSuccessMs);
-    const lastUpdated = goTime(updatedMs, utcOffsetMinutes);
+    const lastUpdated = goTime(dateOf(updatedMs, clock), utcOffsetMinutes);
+    const currentTime = goTime(clock.date(), utcOffsetMinutes);
     const engine = { lastUpdated, healthy: verdict.healthy };
     const body = {
-      lastUpdated: isGood ? goTime(nowMs, utcOffsetMinutes) : lastUpdated,
-      currentTime: goTime(nowMs, utcOffsetMinutes),
+      lastUpdated: isGood ? currentTime : lastUpdated,
+      currentTime,
       ...verdict,
       // One engine serves both families; the reference has one for each and shows them apart.
       ...(facts.families.length > 0 && { status: Object.fromEntries(facts.families.map((name) => [name, engine])) }),
@@ -146,10 +149,9 @@ function unreadiness({ missing, synced, unruled }: HealthFacts, isRefused: boole
   return isRefused ? "the kernel refuses something: see kube_ipvs_refused_keys and the log" : "";
 }
 
-/** Text of a time as Go's encoding/json writes it: RFC 3339, zeros at the end of the fraction cut; 0 is Go's zero time. */
-export function goTime(ms: number, utcOffsetMinutes: number): string {
-  if (ms === 0) return "0001-01-01T00:00:00Z";
-  const local = new Date(Math.floor(ms) + utcOffsetMinutes * 60_000).toISOString();
+/** Text of a time as Go's encoding/json writes it: RFC 3339, zeros at the end of the fraction cut. */
+export function goTime(date: Date, utcOffsetMinutes: number): string {
+  const local = new Date(date.getTime() + utcOffsetMinutes * 60_000).toISOString();
   return local.replace(/\.?0*Z$/, zone(utcOffsetMinutes));
 }
 

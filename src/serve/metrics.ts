@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from "prom-client";
 import type { Errno } from "../kernel/kernel.ts";
 import type { IPFamily } from "../model/address.ts";
+import type { Readings } from "../model/clock.ts";
 import { OPERATION_ORDER } from "../model/operation.ts";
 import type {
   DriftCount,
@@ -12,6 +13,8 @@ import type {
   SyncReport,
 } from "../reconcile/sync-report.ts";
 import { type HealthAnswer, type Probe, succeeded } from "./health.ts";
+import { SyncTimes } from "./sync-times.ts";
+import { UnixTimes } from "./unix-times.ts";
 
 /** How much has gone over netlink since the process began. */
 export interface NetlinkCounts {
@@ -82,11 +85,6 @@ function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
     refusedKeys: new Gauge({
       name: "kube_ipvs_refused_keys",
       help: "Kernel objects whose last operation was refused and that wait for their retry. Above 0 for minutes: see the log for the object and kube_ipvs_operations_total for the errno.",
-      registers,
-    }),
-    oldestPending: new Gauge({
-      name: "kube_ipvs_oldest_pending_timestamp_seconds",
-      help: "Unix time at which the oldest work not yet done was asked for, refused work included; 0 when all is done.",
       registers,
     }),
     desired: new Gauge({
@@ -171,16 +169,6 @@ function kubeProxyMetrics(registers: Registry[]) {
       buckets: SYNC_BUCKETS,
       ...byFamily,
     }),
-    lastSuccess: new Gauge({
-      name: "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
-      help: "Unix time of the last sync after which all that is wanted was in the kernel, nothing refused.",
-      ...byFamily,
-    }),
-    lastQueued: new Gauge({
-      name: "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
-      help: "Unix time at which a sync was last asked for. Later than the last success for minutes: syncs are failing.",
-      ...byFamily,
-    }),
     endpointChangesPending: new Gauge({
       name: "kubeproxy_sync_proxy_rules_endpoint_changes_pending",
       help: "EndpointSlice events that no complete sync has taken up yet.",
@@ -237,6 +225,7 @@ export interface MetricsOptions {
   readonly registry: Registry;
   /** The families served. One engine serves both, so what kube-proxy tells by family is the same for each. */
   readonly families: readonly IPFamily[];
+  readonly clock: Readings;
   /** Asked at each scrape; never less than before. */
   readonly netlink: () => NetlinkCounts;
 }
@@ -246,11 +235,13 @@ export class Metrics {
   readonly #families: readonly IPFamily[];
   readonly #own: ReturnType<typeof ownMetrics>;
   readonly #kubeProxy: ReturnType<typeof kubeProxyMetrics>;
+  readonly #times: SyncTimes;
 
-  constructor({ registry, families, netlink }: MetricsOptions) {
+  constructor({ registry, families, clock, netlink }: MetricsOptions) {
     this.#families = families;
     this.#own = ownMetrics([registry], netlink);
     this.#kubeProxy = kubeProxyMetrics([registry]);
+    this.#times = new SyncTimes(registry, families, new UnixTimes(clock));
     collectDefaultMetrics({ register: registry });
     for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
     this.#showZeros();
@@ -282,10 +273,8 @@ export class Metrics {
     }
     this.#own.syncDuration.observe(seconds);
     this.#own.syncOperations.observe(operations);
-    for (const ip_family of this.#families) {
-      this.#kubeProxy.syncDuration.observe({ ip_family }, seconds);
-      if (succeeded(report)) this.#kubeProxy.lastSuccess.set({ ip_family }, report.startedAtMs / 1000 + seconds);
-    }
+    for (const ip_family of this.#families) this.#kubeProxy.syncDuration.observe({ ip_family }, seconds);
+    if (succeeded(report)) this.#times.lastSuccessMs = report.startedAtMs + report.durationMs;
     if (report.pending === 0) {
       this.#kubeProxy.endpointChangesPending.set(0);
       this.#kubeProxy.serviceChangesPending.set(0);
@@ -298,7 +287,7 @@ export class Metrics {
   /** Sizes of what is wanted, held and waited for, as they are now. */
   recordState(state: ReconcileState): void {
     this.#own.refusedKeys.set(state.refusedKeys);
-    this.#own.oldestPending.set(state.oldestPendingMs / 1000);
+    this.#times.oldestPendingMs = state.oldestPendingMs;
     this.#own.draining.set(state.drainingRealServers);
     this.#own.foreign.set(state.foreignServers);
     // OBJECTS is a Record of exactly these keys.
@@ -318,9 +307,9 @@ export class Metrics {
     for (const { object, kind, count } of drift) this.#own.drift.inc({ object, kind }, count);
   }
 
-  /** A sync was asked for. */
+  /** A sync was asked for, at this time of `Clock.now`. */
   recordRequest(nowMs: number): void {
-    for (const ip_family of this.#families) this.#kubeProxy.lastQueued.set({ ip_family }, nowMs / 1000);
+    this.#times.lastQueuedMs = nowMs;
   }
 
   /** An event told of a change. */

@@ -1,6 +1,8 @@
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { Readings } from "../model/clock.ts";
+import { UnixTimes } from "./unix-times.ts";
 
-/** How the watch of one resource of the API server has fared. Times are ms since the epoch, 0 before the first. */
+/** How the watch of one resource of the API server has fared. Times are of `Clock.now`, 0 before the first. */
 export interface WatchCounts {
   readonly resource: string;
   readonly objects: number;
@@ -30,7 +32,8 @@ const COUNTERS: Readonly<Record<string, readonly [help: string, value: (watch: W
 };
 
 /** Registers what the watches count; it is fetched when scraped, and never less than before. None without an API server. */
-export function registerWatchMetrics(registry: Registry, watches: () => readonly WatchCounts[]): void {
+export function registerWatchMetrics(registry: Registry, clock: Readings, watches: () => readonly WatchCounts[]): void {
+  const unixTimes = new UnixTimes(clock);
   const registers = [registry];
   const labelNames = ["resource"] as const;
   for (const [name, [help, value]] of Object.entries(COUNTERS))
@@ -70,7 +73,7 @@ export function registerWatchMetrics(registry: Registry, watches: () => readonly
     labelNames,
     registers,
     collect() {
-      for (const { resource, lastContactAtMs } of watches()) this.set({ resource }, lastContactAtMs / 1000);
+      for (const { resource, lastContactAtMs } of watches()) this.set({ resource }, unixTimes.seconds(lastContactAtMs));
     },
   });
 }

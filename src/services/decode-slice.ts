@@ -52,7 +52,7 @@ export function decodeEndpointSlice(object: unknown, texts = new TextTable()): D
       readBackends(reader, object, { family: addressType, weights: readWeights(reader, object) }),
       texts,
     ),
-    changedAtMs: readChangeTime(reader, object),
+    changedAtUnixMs: readChangeTime(reader, object),
   };
   return { kind: "wanted", name, value, rejections: reader.rejections };
 }

@@ -34,7 +34,7 @@ export class ServiceTable {
    * changed, both when a slice moves from one Service to another. Slices of a Service that is not there touch nothing;
    * the Service does when it comes. Nodes and ServiceCIDRs touch nothing: whoever cares compares `node(name)` and
    * `serviceNetworks()` before and after.
-   * A programming latency counts from `changedAtMs` of an upserted slice for which this returned a name.
+   * A programming latency counts from `changedAtUnixMs` of an upserted slice for which this returned a name.
    */
   apply(event: ClusterEvent): readonly ServiceName[] {
     switch (event.kind) {

@@ -1,6 +1,6 @@
 import type { Resource } from "../services/events.ts";
 
-/** What a reflector can tell of itself, for metrics, health and whoever looks at night. Times are ms since the epoch. */
+/** What a reflector can tell of itself, for metrics, health and whoever looks at night. Times are of `Clock.now`. */
 export interface ReflectorStats {
   readonly resource: Resource;
   /** `listing` the whole state, `watching` changes, or `waiting` before the next attempt. */

@@ -27,7 +27,12 @@ const RESTARTS = 50;
 async function agentBefore(world: SourceWorld) {
   const { config } = readConfig({ nodeName: { source: "test", text: "node-1" } });
   const kernel = new NetlinkKernel({ chains: {} });
-  const metrics = new Metrics({ registry: new Registry(), families: ["IPv4"], netlink: () => kernel.counters });
+  const metrics = new Metrics({
+    registry: new Registry(),
+    families: ["IPv4"],
+    clock: world.clock,
+    netlink: () => kernel.counters,
+  });
   const agent = new Agent(config, () => ({ families: ["IPv4"], rules: {}, sysctls: [] }), {
     kernel,
     clock: world.clock,

@@ -83,7 +83,7 @@ test("no mark ever leads to the pods of another Service, and in the end all are 
         {
           kernel,
           desired: state.desired,
-          clock: { now: () => clock.nowMs, sleep: async () => {} },
+          clock: { now: () => clock.nowMs },
           prepare: async () => {},
           nextTurn: async () => {},
         },

@@ -72,6 +72,7 @@ export class RunningAgent implements AsyncDisposable {
     const metrics = new Metrics({
       registry: this.registry,
       families: FAMILIES,
+      clock: this.clock,
       netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
     });
     this.#agent = new Agent(config, (podCIDRs) => nodeSetup(config, machine, podCIDRs), {

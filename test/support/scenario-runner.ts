@@ -203,7 +203,7 @@ class Agent {
       {
         kernel,
         desired: this.proxy.desired,
-        clock: { now: () => clock.nowMs, sleep: async () => {} },
+        clock: { now: () => clock.nowMs },
         prepare: async () => {
           await kernel.prepare({ families: options.families, rules: {}, sysctls: [] });
         },

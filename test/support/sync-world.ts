@@ -146,7 +146,7 @@ export class SyncWorld {
       {
         kernel: this.kernel,
         desired: this.desired,
-        clock: { now: () => this.nowMs, sleep: async () => {} },
+        clock: { now: () => this.nowMs },
         prepare: async () => {},
         nextTurn: async () => {},
       },

@@ -228,3 +228,23 @@ test("a virtual address that somebody takes away is given back within a second",
   await agent.rest(20);
   expect(agent.kernel.addresses()).toEqual(["10.96.0.10"]);
 });
+
+test.each([
+  ["2 s ago", -2_000, 2],
+  ["2 h in the future, by this node's clock", 7_200_000, 0],
+])("a change that was made %s (%d ms) has a latency of %d s", async (_name, madeMs, seconds) => {
+  await using agent = new RunningAgent();
+  told(agent);
+  agent.listed("nodes");
+  await agent.rest(5_000);
+  const made = new Date(agent.clock.date().getTime() + madeMs).toISOString();
+  const annotations = { "endpoints.kubernetes.io/last-change-trigger-time": made };
+  agent.slice("shop/web-1", { endpoints: ["10.244.3.5"], annotations });
+  // A wall clock that is set before the kernel is programmed changes no latency.
+  agent.clock.stepWall(3_600_000);
+  await agent.rest();
+  const text = await agent.registry.metrics();
+  const ofIPv4 = (what: string) => `kubeproxy_network_programming_duration_seconds_${what}{ip_family="IPv4"}`;
+  expect(text).toContain(`${ofIPv4("count")} 1\n`);
+  expect(text).toContain(`${ofIPv4("sum")} ${seconds}\n`);
+});

@@ -73,3 +73,31 @@ test("pure folders know no time and no chance", () => {
   );
   expect(impure).toEqual([]);
 });
+
+/** Where a time may be read or made, and a timer set, that is not the `Clock` that was passed in. */
+const TIME_KEEPERS: Readonly<Record<string, RegExp>> = {
+  // The clock itself.
+  "system-clock.ts": /setTimeout as timer|performance\.now\(\)|new Date\(\)/g,
+  // Between the two times, and to text.
+  "model/clock.ts": /new Date\(/g,
+  "serve/health.ts": /new Date\(/g,
+  // A time of the API.
+  "services/decode-slice.ts": /Date\.parse\(/g,
+  // Durations of this process alone.
+  "kernel/conntrack/client.ts": /performance\.now\(\)/g,
+  // Timers of a fixed length.
+  "kernel/netlink/socket.ts": /setTimeout\(/g,
+  "kernel/ipset/client.ts": /setTimeout as sleep/g,
+  "watch/folder-watch.ts": /setTimeout\(/g,
+};
+
+const TIME =
+  /\bDate\.\w+\(|\bnew Date\b|\bperformance\.\w+|\bhrtime\b|(?<![.#])\bset(?:Timeout|Interval)\b|\bAbortSignal\.timeout\b/;
+
+test("time comes from the clock that is passed in: nothing else reads the wall clock or sets timers", () => {
+  const others = files.filter((file) => {
+    const text = textOf(file).replaceAll(TIME_KEEPERS[file] ?? /(?!)/g, "");
+    return TIME.test(text);
+  });
+  expect(others).toEqual([]);
+});

@@ -38,8 +38,8 @@ export interface EventWrite {
   readonly kind: "create" | "repeat";
   readonly notice: Notice;
   /** When it was first noticed; stays the same for all writes of one Event. */
-  readonly firstMs: number;
-  readonly lastMs: number;
+  readonly first: Date;
+  readonly last: Date;
   /** How often it was noticed. */
   readonly count: number;
 }
@@ -70,7 +70,8 @@ interface Entry {
   readonly notice: Notice;
   /** `unsaid`: no Event yet. `said`: an Event of ours. `settled`: not ours to go on with; repetitions are nothing new. */
   state: "unsaid" | "said" | "settled";
-  firstMs: number;
+  first: Date;
+  last: Date;
   lastMs: number;
   count: number;
   /** Of which the server knows. */
@@ -82,7 +83,8 @@ interface Entry {
 
 /**
  * What is to be told and when: notices that repeat become one Event with a series, writes are limited in rate, and what
- * waits is limited in number. Time is handed in and never goes backwards; `random` is evenly distributed in [0, 1).
+ * waits is limited in number. Time is handed in and never goes backwards; dates, which may, are only shown. `random` is
+ * evenly distributed in [0, 1).
  */
 export class EventBook {
   readonly #limits: EventLimits;
@@ -103,7 +105,7 @@ export class EventBook {
   }
 
   /** Takes in a notice; drops it when there are too many others that wait. */
-  add(notice: Notice, nowMs: number): void {
+  add(notice: Notice, nowMs: number, date: Date): void {
     const key = keyOf(notice);
     this.#forget(nowMs);
     const known = this.#entries.get(key);
@@ -111,8 +113,9 @@ export class EventBook {
       this.#tally("dropped");
       return;
     }
-    const entry = known ?? this.#entry(notice, nowMs);
+    const entry = known ?? this.#entry(notice, nowMs, date);
     entry.count++;
+    entry.last = date;
     entry.lastMs = nowMs;
     this.#entries.delete(key);
     this.#entries.set(key, entry);
@@ -126,8 +129,8 @@ export class EventBook {
     const atMs = Math.max(entry.dueMs, this.#bucket.readyAtMs(nowMs));
     if (atMs > nowMs) return atMs;
     this.#bucket.take(nowMs);
-    const { notice, firstMs, lastMs, count } = entry;
-    return { kind: entry.state === "unsaid" ? "create" : "repeat", notice, firstMs, lastMs, count };
+    const { notice, first, last, count } = entry;
+    return { kind: entry.state === "unsaid" ? "create" : "repeat", notice, first, last, count };
   }
 
   /** Takes in how a write ended. */
@@ -141,7 +144,7 @@ export class EventBook {
         break;
       case "gone":
         entry.state = "unsaid";
-        entry.firstMs = write.lastMs;
+        entry.first = write.last;
         entry.count -= entry.saidCount;
         entry.saidCount = 0;
         break;
@@ -163,9 +166,9 @@ export class EventBook {
     }
   }
 
-  #entry(notice: Notice, nowMs: number): Entry {
+  #entry(notice: Notice, nowMs: number, date: Date): Entry {
     const spreadMs = notice.regarding.kind === "Node" ? 0 : this.#random() * this.#limits.spreadMs;
-    const times = { firstMs: nowMs, lastMs: nowMs, dueMs: nowMs + spreadMs };
+    const times = { first: date, last: date, lastMs: nowMs, dueMs: nowMs + spreadMs };
     return { notice, state: "unsaid", ...times, count: 0, saidCount: 0, attempts: 0 };
   }
 

@@ -24,10 +24,10 @@ export function eventsPath({ namespace }: ObjectReference): string {
  * The name of the Event, the same for all writes of one series. All nodes find the same wrong with an object of the
  * cluster: they mean one Event, of whichever is first. What is wrong with a node is told anew each time that it begins.
  */
-export function eventName({ notice, firstMs }: EventWrite): string {
+export function eventName({ notice, first }: EventWrite): string {
   const { regarding, type, reason, action, note } = notice;
   const said = [regarding.kind, regarding.namespace, regarding.name, type, reason, action, note];
-  const identity = regarding.kind === "Node" ? [...said, firstMs] : said;
+  const identity = regarding.kind === "Node" ? [...said, first.getTime()] : said;
   const hash = createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 16);
   return `${regarding.name.slice(0, LONGEST_STEM).replace(/[-.]+$/, "")}.${hash}`;
 }
@@ -40,7 +40,7 @@ export function eventObject(write: EventWrite, nodeName: string, uid: string): o
     apiVersion: "events.k8s.io/v1",
     kind: "Event",
     metadata: { name: eventName(write), namespace: namespaceOf(namespace) },
-    eventTime: microTime(write.firstMs),
+    eventTime: microTime(write.first),
     reportingController: CONTROLLER,
     reportingInstance: clipped(`${CONTROLLER}-${nodeName}`, LONGEST_INSTANCE),
     type,
@@ -60,8 +60,8 @@ export function eventObject(write: EventWrite, nodeName: string, uid: string): o
 }
 
 /** The part of an Event that may change. */
-export function seriesPatch({ count, lastMs }: EventWrite): object {
-  return { series: { count, lastObservedTime: microTime(lastMs) } };
+export function seriesPatch({ count, last }: EventWrite): object {
+  return { series: { count, lastObservedTime: microTime(last) } };
 }
 
 function namespaceOf(namespace: string): string {
@@ -69,8 +69,8 @@ function namespaceOf(namespace: string): string {
 }
 
 /** RFC 3339 with six digits of a second, which the API's MicroTime demands. */
-function microTime(ms: number): string {
-  return new Date(ms).toISOString().replace("Z", "000Z");
+function microTime(date: Date): string {
+  return date.toISOString().replace("Z", "000Z");
 }
 
 /** No longer than so many bytes of UTF-8, cut between characters. */

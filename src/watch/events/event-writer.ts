@@ -10,8 +10,6 @@ import { EVENT_LIMITS, EventBook, type EventCounts, type EventWrite, type WriteO
 import { eventName, eventObject, eventsPath, seriesPatch } from "./event-object.ts";
 
 const ANSWER_MS = 15_000;
-/** A timer takes no more; whoever is woken for nothing sleeps again. */
-const LONGEST_SLEEP_MS = 3_600_000;
 const MAX_REFUSAL_BYTES = 65_536;
 /** No object of the API is larger. */
 const MAX_OBJECT_BYTES = 4 * 1024 * 1024;
@@ -52,7 +50,8 @@ export class EventWriter {
 
   /** To be told when its turn comes; until `run` it waits. */
   tell(notice: Notice): void {
-    this.#book.add(notice, this.#parts.clock.now());
+    const { clock } = this.#parts;
+    this.#book.add(notice, clock.now(), clock.date());
     this.#woken.abort();
   }
 
@@ -64,8 +63,7 @@ export class EventWriter {
     while (!signal.aborted) {
       this.#woken = new AbortController();
       const next = this.#book.next(clock.now());
-      if (typeof next === "number")
-        await clock.sleep(Math.min(next - clock.now(), LONGEST_SLEEP_MS), this.#woken.signal);
+      if (typeof next === "number") await clock.sleep(next - clock.now(), this.#woken.signal);
       else await this.#write(next, transport, signal);
     }
     signal.removeEventListener("abort", stop);

@@ -6,13 +6,23 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-/** A clock that stands still until a test moves it. */
+/** A clock that stands still until a test moves it. Its two times begin far apart, so that no test takes one for the other. */
 export class HandClock implements Clock {
-  #nowMs = 1_800_000_000_000;
+  #nowMs = 1_000_000;
+  #wallZeroMs = 1_800_000_000_000;
   readonly #sleepers = new Set<Sleeper>();
 
   now(): number {
     return this.#nowMs;
+  }
+
+  date(): Date {
+    return new Date(this.#wallZeroMs + this.#nowMs);
+  }
+
+  /** Sets the wall clock on, or back for a negative number; no time passes by that. */
+  stepWall(ms: number): void {
+    this.#wallZeroMs += ms;
   }
 
   /** How many wait. */

@@ -556,7 +556,7 @@ function make(kernel: MemoryKernel, desired: DesiredState, options: Partial<Reco
     {
       kernel,
       desired,
-      clock: { now: () => 1_000_000, sleep: async () => {} },
+      clock: { now: () => 1_000_000 },
       prepare: async () => {},
       nextTurn: async () => {},
     },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Readings } from "../../../src/model/clock.ts";
 import {
   answerProbe,
   goTime,
@@ -12,7 +13,15 @@ import {
 } from "../../../src/serve/health.ts";
 import { syncReport } from "./reports.ts";
 
-const START = Date.UTC(2026, 10, 21, 4, 0, 0);
+/** The two clocks begin far apart, so that none is taken for the other. */
+const START = 1_000_000;
+const WALL_START = Date.UTC(2026, 10, 21, 4, 0, 0);
+
+/** The clock so many ms after the start. */
+function at(afterMs: number): Readings {
+  return { now: () => START + afterMs, date: () => new Date(WALL_START + afterMs) };
+}
+
 const start = healthAtStart({
   families: ["IPv4", "IPv6"],
   syncPeriodMs: 30_000,
@@ -22,7 +31,7 @@ const start = healthAtStart({
 const good = healthAfterSync(start, syncReport({ startedAtMs: START + 1000, durationMs: 20 }));
 
 function statuses(facts: HealthFacts, afterMs: number) {
-  const status = (probe: "healthz" | "livez" | "readyz") => answerProbe(probe, facts, START + afterMs, 0).status;
+  const status = (probe: "healthz" | "livez" | "readyz") => answerProbe(probe, facts, at(afterMs), 0).status;
   return { healthz: status("healthz"), livez: status("livez"), readyz: status("readyz") };
 }
 
@@ -96,11 +105,11 @@ describe("payload", () => {
       '{"lastUpdated":"2026-11-21T04:00:02.5Z","currentTime":"2026-11-21T04:00:02.5Z","healthy":true,"status":{"IPv4":{"lastUpdated":"2026-11-21T04:00:01.02Z","healthy":true},"IPv6":{"lastUpdated":"2026-11-21T04:00:01.02Z","healthy":true}}}',
     ],
   ] as const)("%s has the keys of kube-proxy in its order", (probe, body) => {
-    expect(answerProbe(probe, good, START + 2500, 0)).toEqual({ status: 200, body });
+    expect(answerProbe(probe, good, at(2500), 0)).toEqual({ status: 200, body });
   });
 
   test("an ineligible node is 503 with healthy true, and lastUpdated is of the last success", () => {
-    expect(answerProbe("healthz", { ...good, families: ["IPv4"], node: { leaving: true } }, START + 5000, 60)).toEqual({
+    expect(answerProbe("healthz", { ...good, families: ["IPv4"], node: { leaving: true } }, at(5000), 60)).toEqual({
       status: 503,
       body: '{"lastUpdated":"2026-11-21T05:00:01.02+01:00","currentTime":"2026-11-21T05:00:05+01:00","nodeEligible":false,"healthy":true,"status":{"IPv4":{"lastUpdated":"2026-11-21T05:00:01.02+01:00","healthy":true}}}',
     });
@@ -116,7 +125,7 @@ describe("payload", () => {
   });
 
   test("before the first success lastUpdated is the start", () => {
-    const { body } = answerProbe("readyz", start, START + 9000, 0);
+    const { body } = answerProbe("readyz", start, at(9000), 0);
     expect(JSON.parse(body)).toMatchObject({ lastUpdated: "2026-11-21T04:00:00Z", healthy: false });
   });
 
@@ -143,23 +152,31 @@ describe("payload", () => {
     ],
     ["all is well", good, 2000, undefined],
   ])("readyz says why when %s", (_name, facts, afterMs, reason) => {
-    expect(JSON.parse(answerProbe("readyz", facts, START + afterMs, 0).body).reason).toBe(reason);
+    expect(JSON.parse(answerProbe("readyz", facts, at(afterMs), 0).body).reason).toBe(reason);
+  });
+
+  test("after a step of the wall clock a time of before is shown as the wall clock now counts", () => {
+    const twoHoursBack = { now: at(30_000).now, date: () => new Date(WALL_START + 30_000 - 7_200_000) };
+    const { body } = answerProbe("readyz", start, twoHoursBack, 0);
+    expect(JSON.parse(body)).toMatchObject({
+      lastUpdated: "2026-11-21T02:00:00Z",
+      currentTime: "2026-11-21T02:00:30Z",
+    });
   });
 
   test("without families there is no status", () => {
-    const { body } = answerProbe("livez", { ...start, families: [] }, START, 0);
+    const { body } = answerProbe("livez", { ...start, families: [] }, at(0), 0);
     expect(Object.keys(JSON.parse(body))).toEqual(["lastUpdated", "currentTime", "healthy"]);
   });
 });
 
 test.each([
-  [0, 0, "0001-01-01T00:00:00Z"],
-  [START, 0, "2026-11-21T04:00:00Z"],
-  [START + 10, 0, "2026-11-21T04:00:00.01Z"],
-  [START + 123, 0, "2026-11-21T04:00:00.123Z"],
-  [START + 123.9, 0, "2026-11-21T04:00:00.123Z"],
-  [START, 330, "2026-11-21T09:30:00+05:30"],
-  [START + 100, -570, "2026-11-20T18:30:00.1-09:30"],
+  [WALL_START, 0, "2026-11-21T04:00:00Z"],
+  [WALL_START + 10, 0, "2026-11-21T04:00:00.01Z"],
+  [WALL_START + 123, 0, "2026-11-21T04:00:00.123Z"],
+  [WALL_START + 123.9, 0, "2026-11-21T04:00:00.123Z"],
+  [WALL_START, 330, "2026-11-21T09:30:00+05:30"],
+  [WALL_START + 100, -570, "2026-11-20T18:30:00.1-09:30"],
 ])("%d ms at an offset of %d minutes is %s, as Go writes it", (ms, offset, text) => {
-  expect(goTime(ms, offset)).toBe(text);
+  expect(goTime(new Date(ms), offset)).toBe(text);
 });

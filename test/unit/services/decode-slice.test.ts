@@ -44,7 +44,7 @@ test("a slice is reduced to endpoints for each port", () => {
     weight: 1,
   };
   const { endpoints, ...rest } = slice("shop/web-1", said);
-  expect(rest).toEqual({ name: "shop/web-1", service: "shop/web", family: "IPv4", changedAtMs: 0 });
+  expect(rest).toEqual({ name: "shop/web-1", service: "shop/web", family: "IPv4", changedAtUnixMs: 0 });
   expect([...endpoints]).toEqual([
     ["http/TCP", [{ ...endpoint, port: 8080 }]],
     ["dns/UDP", [{ ...endpoint, port: 53 }]],
@@ -193,12 +193,12 @@ describe("the time of the change", () => {
     ["2026-01-02T03:04:05.678901234Z", 1767323045678],
     ["2026-01-02T04:04:05+01:00", 1767323045000],
     ["", 0],
-  ])("%j is %d", (time, changedAtMs) => {
-    expect(at(time)).toMatchObject({ value: { changedAtMs }, faults: [] });
+  ])("%j is %d", (time, changedAtUnixMs) => {
+    expect(at(time)).toMatchObject({ value: { changedAtUnixMs }, faults: [] });
   });
 
   test.each(["yesterday", "2026-01-02", "2026-13-02T03:04:05Z"])("%j is told and means unknown", (time) => {
     const { value, faults } = at(time);
-    expect([value.changedAtMs, faults.length]).toEqual([0, 1]);
+    expect([value.changedAtUnixMs, faults.length]).toEqual([0, 1]);
   });
 });

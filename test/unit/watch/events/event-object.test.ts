@@ -8,7 +8,7 @@ import { aboutNode, aboutService } from "../../../support/notices.ts";
 const AT_MS = Date.parse("2026-11-21T07:00:00.5Z");
 
 function write(notice: Notice, more: Partial<EventWrite> = {}): EventWrite {
-  return { kind: "create", notice, firstMs: AT_MS, lastMs: AT_MS, count: 1, ...more };
+  return { kind: "create", notice, first: new Date(AT_MS), last: new Date(AT_MS), count: 1, ...more };
 }
 
 test("an Event about a Service is in its namespace and names it with its uid", () => {
@@ -39,7 +39,7 @@ test("an Event about a Node is in the namespace default", () => {
 });
 
 test("what was noticed several times carries its series from the start", () => {
-  const one = write(aboutNode("n"), { count: 3, lastMs: AT_MS + 1000 });
+  const one = write(aboutNode("n"), { count: 3, last: new Date(AT_MS + 1000) });
   expect(eventObject(one, "n", "")).toMatchObject(seriesPatch(one));
   expect(seriesPatch(one)).toEqual({ series: { count: 3, lastObservedTime: "2026-11-21T07:00:01.500000Z" } });
 });
@@ -52,14 +52,16 @@ test("an Event has only fields that the API knows", () => {
 describe("the name", () => {
   test("is the same on all nodes and at all times for what is wrong with an object", () => {
     const one = eventName(write(aboutService("shop/web")));
-    expect(eventName(write(aboutService("shop/web"), { firstMs: 1, lastMs: 2, count: 3, kind: "repeat" }))).toBe(one);
+    expect(
+      eventName(write(aboutService("shop/web"), { first: new Date(1), last: new Date(2), count: 3, kind: "repeat" })),
+    ).toBe(one);
     expect(one).toMatch(/^web\.[0-9a-f]{16}$/);
   });
 
   test("is the same for a series about a node, and another for the next one", () => {
     const one = eventName(write(aboutNode("node-1")));
-    expect(eventName(write(aboutNode("node-1"), { lastMs: AT_MS + 5, count: 9, kind: "repeat" }))).toBe(one);
-    expect(eventName(write(aboutNode("node-1"), { firstMs: AT_MS + 5 }))).not.toBe(one);
+    expect(eventName(write(aboutNode("node-1"), { last: new Date(AT_MS + 5), count: 9, kind: "repeat" }))).toBe(one);
+    expect(eventName(write(aboutNode("node-1"), { first: new Date(AT_MS + 5) }))).not.toBe(one);
   });
 
   test("differs with every word of the notice", () => {
