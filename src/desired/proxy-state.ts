@@ -54,9 +54,9 @@ export class ProxyState {
     return this.#stale.size + (this.#nodeIsStale ? 1 : 0);
   }
 
-  /** What Services want of this node, well said, and do not get. As far as `advance` has come. */
+  /** What Services want of this node, well said, and do not get, in no order. As far as `advance` has come. */
   refused(): readonly Rejection[] {
-    return [...[...this.#refused.values()].flat(), ...this.#marks.without().map(markRejection)];
+    return [...this.#refused.values()].flat();
   }
 
   /** Takes an event in; returns how many Services it made stale. */
@@ -98,8 +98,8 @@ export class ProxyState {
 
   #compute(name: ServiceName, changes: Keys[]): void {
     const service = this.table.service(name);
-    this.#refuse(name, service === undefined ? [] : refusals(service, this.#facts));
     const remarked = this.#marks.replace(name, service === undefined ? [] : markedPorts(service));
+    this.#refuse(name, service);
     const endpoints = this.table.endpoints(name);
     this.healthChecks.replace(name, service && healthCheck(service, endpoints, this.#facts));
     this.#replace(name, service && this.#wants(service, endpoints), changes);
@@ -109,11 +109,16 @@ export class ProxyState {
 
   #remark(name: ServiceName, changes: Keys[]): void {
     const service = this.table.service(name);
+    this.#refuse(name, service);
     this.#replace(name, service && this.#wants(service, this.table.endpoints(name)), changes);
   }
 
   #wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>): Wants {
-    return wants(service, endpoints, this.#facts, (port) => this.#markOf(service.name, port));
+    const marks = this.#marks.marksOf(service.name);
+    return wants(service, endpoints, this.#facts, (port) => {
+      const index = marks.get(port);
+      return index === undefined ? undefined : localMark(index, this.#facts.localMarkMask);
+    });
   }
 
   #replace(name: ServiceName, wanted: Wants | undefined, changes: Keys[]): void {
@@ -121,14 +126,10 @@ export class ProxyState {
     if (keys.servers.length + keys.addresses.length + keys.entries.length > 0) changes.push(keys);
   }
 
-  #refuse(name: ServiceName, rejections: readonly Rejection[]): void {
+  #refuse(name: ServiceName, service: Service | undefined): void {
+    const rejections = service === undefined ? [] : refusals(service, this.#facts, this.#marks);
     if (rejections.length > 0) this.#refused.set(name, rejections);
     else this.#refused.delete(name);
-  }
-
-  #markOf(name: ServiceName, port: PortKey): number | undefined {
-    const index = this.#marks.indexOf(name, port);
-    return index === undefined ? undefined : localMark(index, this.#facts.localMarkMask);
   }
 }
 
@@ -137,15 +138,18 @@ function markedPorts(service: Service): readonly PortKey[] {
   return service.externalTrafficPolicy === "Local" ? exposedPorts(service).map(({ key }) => key) : [];
 }
 
-function markRejection({ service, port }: { readonly service: ServiceName; readonly port: PortKey }): Rejection {
-  return {
-    object: `Service ${service}`,
-    field: "spec.externalTrafficPolicy",
-    value: "Local",
-    reason: `finds all marks of local traffic taken: clients of this node get only its own endpoints of port "${port}"`,
-  };
+/** One for all ports that go without: there may be thousands, and which they are changes with other Services. */
+function markRejections({ name, externalTrafficPolicy }: Service, marks: LocalMarks): readonly Rejection[] {
+  const port = marks.firstWithout(name);
+  if (port === undefined) return [];
+  const reason = `finds all marks of local traffic taken: clients of this node get only its own endpoints of port "${port}" and the ports after it`;
+  return [{ object: `Service ${name}`, field: "spec.externalTrafficPolicy", value: externalTrafficPolicy, reason }];
 }
 
-function refusals(service: Service, facts: NodeFacts): readonly Rejection[] {
-  return [...vipRejections(service, facts.reserved), ...schedulerRejections(service, facts)];
+function refusals(service: Service, facts: NodeFacts, marks: LocalMarks): readonly Rejection[] {
+  return [
+    ...vipRejections(service, facts.reserved),
+    ...schedulerRejections(service, facts),
+    ...markRejections(service, marks),
+  ];
 }

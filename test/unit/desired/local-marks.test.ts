@@ -1,91 +1,189 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LocalMarks } from "../../../src/desired/local-marks.ts";
-import { portKey, serviceName } from "../../../src/model/service.ts";
+import { type PortKey, portKey, serviceName } from "../../../src/model/service.ts";
 
 const HTTP = portKey("http", "TCP");
 const DNS = portKey("dns", "UDP");
 const name = (number: number) => serviceName("shop", `service-${number}`);
+const ports = (count: number) => Array.from({ length: count }, (_, index) => portKey(`p${index}`, "UDP"));
 
+const SERVICES = 10;
 const script = fc.record({
   count: fc.integer({ min: 1, max: 12 }),
-  steps: fc.array(fc.record({ service: fc.nat(9), ports: fc.constantFrom([], [HTTP], [DNS], [HTTP, DNS]) }), {
-    maxLength: 40,
-  }),
+  steps: fc.array(
+    fc.record({
+      service: fc.nat(SERVICES - 1),
+      ports: fc.oneof(
+        fc.constantFrom([], [HTTP], [DNS], [HTTP, DNS], [DNS, HTTP]),
+        fc.integer({ min: 3, max: 20 }).map(ports),
+      ),
+    }),
+    { maxLength: 40 },
+  ),
 });
 
-/** Marks and who goes without, of the Services given. */
+/** What each Service wants in the end. */
+function lastOf(steps: readonly { readonly service: number; readonly ports: readonly PortKey[] }[]) {
+  return new Map(steps.map((step) => [step.service, step.ports]));
+}
+
+/** Marks and who goes without, of the Services of the script. */
 function stateOf(marks: LocalMarks) {
-  const services = Array.from({ length: 10 }, (_, number) => name(number));
-  const held = services.flatMap((service) =>
-    [HTTP, DNS].map((port) => [`${service} ${port}`, marks.indexOf(service, port)] as const),
-  );
+  const services = Array.from({ length: SERVICES }, (_, number) => name(number));
   return {
-    held: held.filter(([, index]) => index !== undefined),
-    without: marks.without().map(({ service, port }) => `${service} ${port}`),
+    held: services.flatMap((service) =>
+      [...marks.marksOf(service)].map(([port, mark]) => [`${service} ${port}`, mark]),
+    ),
+    without: services.map((service) => marks.firstWithout(service)),
   };
 }
 
-test("marks follow from the names alone, in whatever order Services come and go", () => {
+test("marks follow from the Services alone, in whatever order they come and go", () => {
   fc.assert(
     fc.property(script, fc.infiniteStream(fc.nat()), ({ count, steps }, shuffle) => {
       const marks = new LocalMarks(count);
-      for (const { service, ports } of steps) marks.replace(name(service), ports);
+      for (const step of steps) marks.replace(name(step.service), step.ports);
 
-      const last = [...new Map(steps.map(({ service, ports }) => [service, ports]))];
+      const last = [...lastOf(steps)];
       const keys = last.map(() => shuffle.next().value);
       const anew = new LocalMarks(count);
-      for (const [service, ports] of last.toSorted(
+      for (const [service, wanted] of last.toSorted(
         (a, b) => (keys[last.indexOf(a)] ?? 0) - (keys[last.indexOf(b)] ?? 0),
       ))
-        anew.replace(name(service), ports);
+        anew.replace(name(service), wanted);
       expect(stateOf(marks)).toEqual(stateOf(anew));
     }),
     { numRuns: 400 },
   );
 });
 
-test("no two ports have one mark, and none goes without while a mark is free", () => {
+test("no two ports have one mark, and those that have one are the first ports of all, then the second, by name", () => {
   fc.assert(
     fc.property(script, ({ count, steps }) => {
       const marks = new LocalMarks(count);
-      for (const { service, ports } of steps) marks.replace(name(service), ports);
+      for (const step of steps) marks.replace(name(step.service), step.ports);
       const { held, without } = stateOf(marks);
       expect(new Set(held.map(([, index]) => index)).size).toBe(held.length);
       for (const [, index] of held) expect(index).toBeLessThan(count);
-      const wanted = new Map<number, number>(steps.map(({ service, ports }) => [service, ports.length]));
-      const sum = [...wanted.values()].reduce((a, b) => a + b, 0);
-      expect(held.length).toBe(Math.min(count, sum));
-      expect(without.length).toBe(sum - held.length);
+
+      const wanted = lastOf(steps);
+      const inOrder: string[] = [];
+      for (let rank = 0; rank < 20; rank++) {
+        const level = [...wanted].flatMap(([service, list]) =>
+          list.slice(rank, rank + 1).map((p) => `${name(service)} ${p}`),
+        );
+        inOrder.push(...level.sort());
+      }
+      expect(held.map(([port]) => port).sort()).toEqual(inOrder.slice(0, count).sort());
+      for (const [service, list] of wanted) {
+        expect(without[service]).toBe(
+          list.find((port) => !inOrder.slice(0, count).includes(`${name(service)} ${port}`)),
+        );
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("every Service whose mark changes is returned, but for the one that asked", () => {
+  fc.assert(
+    fc.property(script, ({ count, steps }) => {
+      const marks = new LocalMarks(count);
+      const stateOfOne = (number: number) =>
+        JSON.stringify([[...marks.marksOf(name(number))], marks.firstWithout(name(number))]);
+      for (const step of steps) {
+        const before = Array.from({ length: SERVICES }, (_, number) => stateOfOne(number));
+        const returned = marks.replace(name(step.service), step.ports);
+        before.forEach((state, number) => {
+          if (state !== stateOfOne(number) && number !== step.service) expect(returned).toContain(name(number));
+        });
+        expect(returned).not.toContain(name(step.service));
+      }
     }),
   );
 });
 
-test("every Service whose mark changes is told, but for the one that asked", () => {
-  fc.assert(
-    fc.property(script, ({ count, steps }) => {
-      const marks = new LocalMarks(count);
-      for (const { service, ports } of steps) {
-        const of = (number: number) => [HTTP, DNS].map((port) => marks.indexOf(name(number), port));
-        const before = Array.from({ length: 10 }, (_, number) => of(number));
-        const told = marks.replace(name(service), ports);
-        before.forEach((indexes, number) => {
-          const changed = indexes.join() !== of(number).join();
-          if (changed && number !== service) expect(told).toContain(name(number));
-        });
-        expect(told).not.toContain(name(service));
-      }
-    }),
-  );
+/** How many marks of the Services differ from those of before; one that is gone is one. */
+function changes(before: ReadonlyMap<PortKey, number>, after: ReadonlyMap<PortKey, number>): number {
+  return [...before].filter(([port, mark]) => after.get(port) !== mark).length;
+}
+
+test("one Service of 300 UDP ports beside another of 2: the 2 have marks, and most of the others keep theirs", () => {
+  const [big, small] = [name(1), name(2)];
+  const marks = new LocalMarks(128);
+  marks.replace(big, ports(300));
+  const before = marks.marksOf(big);
+  expect(before.size).toBe(128);
+  marks.replace(small, ports(2));
+  expect(marks.marksOf(small).size).toBe(2);
+  expect([...marks.marksOf(big).keys()]).toEqual(ports(126));
+  expect(marks.firstWithout(big)).toBe(portKey("p126", "UDP"));
+  expect(changes(before, marks.marksOf(big))).toBeLessThanOrEqual(32);
+});
+
+test("existing marks stay: 64 Services that come one after another move no more than 16 marks of 128, and as few when they go", () => {
+  const marks = new LocalMarks(128);
+  const services = Array.from({ length: 64 }, (_, number) => name((number * 37) % 64));
+  const marksOf = () => services.map((service) => marks.marksOf(service));
+  const moved = (service: (typeof services)[number], wanted: readonly PortKey[]) => {
+    const before = marksOf();
+    marks.replace(service, wanted);
+    const own = services.indexOf(service);
+    return marksOf().reduce(
+      (sum, after, index) => (index === own ? sum : sum + changes(before[index] ?? after, after)),
+      0,
+    );
+  };
+  const coming = services.map((service) => moved(service, [HTTP])).reduce((a, b) => a + b);
+  const going = services.map((service) => moved(service, [])).reduce((a, b) => a + b);
+  expect(coming).toBeLessThanOrEqual(16);
+  expect(going).toBeLessThanOrEqual(16);
 });
 
 test("with all marks taken the last by name go without, until one is free", () => {
   const marks = new LocalMarks(1);
   marks.replace(name(2), [HTTP]);
   expect([...marks.replace(name(1), [HTTP])]).toEqual([name(2)]);
-  expect(marks.indexOf(name(1), HTTP)).toBe(0);
-  expect(marks.without()).toEqual([expect.objectContaining({ service: name(2), port: HTTP })]);
+  expect(marks.marksOf(name(1)).get(HTTP)).toBe(0);
+  expect(marks.firstWithout(name(2))).toBe(HTTP);
   expect([...marks.replace(name(1), [])]).toEqual([name(2)]);
-  expect(marks.indexOf(name(2), HTTP)).toBe(0);
-  expect(marks.without()).toEqual([]);
+  expect(marks.marksOf(name(2)).get(HTTP)).toBe(0);
+  expect(marks.firstWithout(name(2))).toBeUndefined();
+});
+
+/** CPU time of 500 Services that come and go while so many others want a mark. */
+function cpuOfChanges(others: number): number {
+  const marks = new LocalMarks(128);
+  for (let number = 0; number < others; number++) marks.replace(name(number), [HTTP]);
+  const start = process.cpuUsage();
+  for (let round = 0; round < 500; round++) {
+    // The name comes before all others: it takes a mark, and one that waits gets it back.
+    marks.replace(serviceName("a", `${round % 7}`), [HTTP]);
+    marks.replace(serviceName("a", `${round % 7}`), []);
+  }
+  const { user, system } = process.cpuUsage(start);
+  return user + system;
+}
+
+test("a change costs the same beside 50,000 Services that wait for a mark as beside 500", () => {
+  const few = Math.min(cpuOfChanges(500), cpuOfChanges(500));
+  const many = Math.min(cpuOfChanges(50_000), cpuOfChanges(50_000));
+  expect(many / few).toBeLessThan(10);
+});
+
+test("one Service of 20,000 ports costs 20 times what one of 1,000 costs, in and out", () => {
+  const cpuOf = (count: number) => {
+    const marks = new LocalMarks(128);
+    const start = process.cpuUsage();
+    for (let round = 0; round < 20_000 / count; round++) {
+      marks.replace(name(1), ports(count));
+      marks.replace(name(1), []);
+    }
+    const { user, system } = process.cpuUsage(start);
+    return user + system;
+  };
+  const many = Math.min(cpuOf(1000), cpuOf(1000));
+  const one = Math.min(cpuOf(20_000), cpuOf(20_000));
+  expect(one / many).toBeLessThan(6);
 });
