@@ -2,7 +2,7 @@ import { parseDurationMs } from "../model/duration.ts";
 import type { SchedulerFlag } from "../model/ipvs.ts";
 import { namedFlags, parseScheduler, SCHEDULERS, type Scheduling, usualScheduling } from "../model/scheduler.ts";
 import { NO_CHOICES, type ServiceChoices } from "../model/service.ts";
-import { annotationPath, annotationsOf, type JsonObject, type ObjectReader } from "./object-reader.ts";
+import { annotationPath, annotationsOf, type JsonObject, type ObjectReader, stringOf } from "./object-reader.ts";
 
 /** Before every annotation that is ours; the API reserves names with a prefix for whoever has the domain. */
 export const PREFIX = "kube-ipvs.io/";
@@ -85,8 +85,7 @@ function readDrainTimeout(reader: ObjectReader, annotations: JsonObject): number
   return undefined;
 }
 
-/** Annotations are strings in the API; a manifest may hold `true` or 5 by mistake, which means the same. */
 function textOf(annotations: JsonObject, name: string): string | undefined {
   const value = annotations[name] ?? undefined;
-  return value === undefined ? undefined : String(value).trim();
+  return value === undefined ? undefined : stringOf(value).trim();
 }

@@ -7,6 +7,7 @@ import {
   type ServicePort,
   serviceName,
 } from "../model/service.ts";
+import { valueText } from "../model/value-text.ts";
 import { readChoices } from "./decode-choices.ts";
 import { readExposure, SERVICE_TYPES, type ServiceType } from "./decode-exposure.ts";
 import type { Decoded } from "./events.ts";
@@ -115,7 +116,7 @@ function readClusterIP(
 
 function clusterIPFault(address: IPAddress, family: unknown, found: readonly IPAddress[]): string | undefined {
   if (family !== undefined && family !== familyOf(address))
-    return `is ${familyOf(address)}, but its family is ${family}`;
+    return `is ${familyOf(address)}, but its family is ${valueText(family)}`;
   if (found.some((other) => familyOf(other) === familyOf(address))) return `is a second ${familyOf(address)} address`;
   return specialPurpose(address);
 }

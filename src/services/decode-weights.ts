@@ -1,6 +1,6 @@
 import { type IPAddress, parseAddress } from "../model/address.ts";
 import { PREFIX, rejectUnknown } from "./decode-choices.ts";
-import { annotationPath, annotationsOf, type JsonObject, type ObjectReader } from "./object-reader.ts";
+import { annotationPath, annotationsOf, type JsonObject, type ObjectReader, stringOf } from "./object-reader.ts";
 
 const WEIGHTS = `${PREFIX}weights`;
 
@@ -21,7 +21,7 @@ export function readWeights(reader: ObjectReader, slice: JsonObject): ReadonlyMa
   const text = annotations[WEIGHTS] ?? "";
   if (text === "") return undefined;
   const weights = new Map<IPAddress, number>();
-  for (const part of String(text).split(",")) {
+  for (const part of stringOf(text).split(",")) {
     const [address, weight] = readPart(part) ?? [];
     const fault = partFault(address, weights);
     if (fault !== undefined) reader.reject(annotationPath(WEIGHTS), part, fault);

@@ -1,4 +1,5 @@
 import { PROTOCOLS, type Protocol, type Rejection } from "../model/service.ts";
+import { valueText } from "../model/value-text.ts";
 import type { Decoded } from "./events.ts";
 
 /** A JSON object whose fields nobody has checked yet. */
@@ -160,16 +161,17 @@ export function annotationOf(object: JsonObject, annotation: string): string | u
 
 function stringMapEntry(object: JsonObject, map: "labels" | "annotations", key: string): string | undefined {
   const value = field(field(field(object, "metadata"), map), key);
-  return value === undefined ? undefined : String(value);
+  return value === undefined ? undefined : stringOf(value);
+}
+
+/**
+ * The text of a label or an annotation. Both are strings in the API; a manifest may hold `true` or 5 by mistake, which means
+ * the same.
+ */
+export function stringOf(value: unknown): string {
+  return typeof value === "string" ? value : valueText(value);
 }
 
 function join(path: string, key: string): string {
   return path === "" ? key : `${path}.${key}`;
-}
-
-const LONGEST_VALUE = 200;
-
-function valueText(value: unknown): string {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
-  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
 }

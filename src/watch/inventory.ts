@@ -1,5 +1,6 @@
 import type { Rejection } from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
+import { fenced } from "../services/fenced.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiObject, isOlderVersion } from "./watch-event.ts";
 
@@ -78,7 +79,9 @@ export class Inventory<Name extends string, Value> {
 
   /** The object is there in this version. What cannot be decoded leaves the version before it in force. */
   upsert(object: ApiObject): void {
-    const decoded = this.#resource.decode(object.object);
+    const { kind } = this.#resource;
+    const path = object.namespace === "" ? object.name : `${object.namespace}/${object.name}`;
+    const decoded = fenced(`${kind} ${path}`, () => this.#resource.decode(object.object));
     // Made once: two texts that say the same are two for a Map until it has looked at both.
     const name = decoded.kind === "broken" ? this.#nameOf(object) : decoded.name;
     if (this.#isOutdated(name, object.resourceVersion)) return;

@@ -1,10 +1,12 @@
 import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../model/service.ts";
 import type { TextTable } from "../model/text-table.ts";
+import { valueText } from "../model/value-text.ts";
 import { decodeNode } from "../services/decode-node.ts";
 import { decodeService } from "../services/decode-service.ts";
 import { decodeServiceCIDR } from "../services/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../services/decode-slice.ts";
 import type { Decoded } from "../services/events.ts";
+import { fenced } from "../services/fenced.ts";
 import { field, identityOf } from "../services/object-reader.ts";
 import type { ManifestDocument } from "./manifest-documents.ts";
 
@@ -60,6 +62,12 @@ const LISTS: ReadonlyMap<string, Kind | undefined> = new Map<string, Kind | unde
   ["ServiceCIDRList", "ServiceCIDR"],
 ]);
 
+/**
+ * How deep lists may stand in lists; kubectl writes one level. A list that contains itself, which YAML can say by an alias,
+ * ends there too.
+ */
+const MOST_LISTS = 8;
+
 /** Decodes the documents of a file. Lists are opened; kinds that a proxy does not read are noted and left out. */
 export function decodeFile(
   file: string,
@@ -93,13 +101,19 @@ class FileDecoder {
     this.complete = false;
   }
 
-  decode(object: unknown, at: string, itemKind?: Kind): void {
+  decode(object: unknown, at: string): void {
+    this.#decode(object, at, { kind: undefined, lists: 0 });
+  }
+
+  /** `list` is what holds the object: the kind of its items, and how many lists there are around one. */
+  #decode(object: unknown, at: string, list: { readonly kind: Kind | undefined; readonly lists: number }): void {
+    const { kind: itemKind, lists } = list;
     const kind = field(object, "kind") ?? itemKind;
     const apiVersion = field(object, "apiVersion") ?? (itemKind === undefined ? undefined : API_VERSIONS[itemKind]);
     if (typeof kind !== "string") {
       this.miss({ object: at, field: "kind", value: "", reason: "is missing: this is no Kubernetes object" });
     } else if (LISTS.has(kind)) {
-      this.#decodeList(object, at, LISTS.get(kind));
+      this.#decodeList(object, at, { kind: LISTS.get(kind), lists: lists + 1 });
     } else if (!isKnown(kind)) {
       this.ignoredKinds.add(kind);
     } else if (isOfOtherGroup(apiVersion, kind)) {
@@ -109,30 +123,38 @@ class FileDecoder {
     }
   }
 
-  #decodeList(list: unknown, at: string, itemKind: Kind | undefined): void {
-    const items = field(list, "items") ?? [];
-    if (Array.isArray(items)) {
-      items.forEach((item, index) => {
-        this.decode(item, `${at} items[${index}]`, itemKind);
-      });
+  #decodeList(object: unknown, at: string, list: { readonly kind: Kind | undefined; readonly lists: number }): void {
+    const items = field(object, "items") ?? [];
+    if (!Array.isArray(items)) {
+      this.miss({ object: at, field: "items", value: valueText(items), reason: "must be a list" });
+    } else if (list.lists > MOST_LISTS) {
+      this.miss({ object: at, field: "kind", value: "", reason: `is a list in more than ${MOST_LISTS} others` });
     } else {
-      this.miss({ object: at, field: "items", value: JSON.stringify(items), reason: "must be a list" });
+      items.forEach((item, index) => {
+        this.#decode(item, `${at} items[${index}]`, list);
+      });
     }
   }
 
   #decodeKnown(kind: Kind, json: unknown, at: string, apiVersion: unknown): void {
-    const { decoded, object } = decodeKind(kind, json, this.#texts);
-    const identity = identityOf(json);
+    const key = keyOf(kind, json);
+    const { decoded, object } = decodeKind(kind, json, { key, texts: this.#texts });
     const found = decoded.rejections.map((rejection) => ({ ...rejection, object: `${rejection.object} in ${at}` }));
-    if (identity === undefined) {
+    if (key === undefined) {
       this.miss(...found);
       return;
     }
-    const key = `${kind} ${CLUSTER_SCOPED.has(kind) ? identity.name : `${identity.namespace}/${identity.name}`}`;
     if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, at, object, rejections: found });
     else
       this.entries.push({ key, at, object: "broken", rejections: [wrongVersion(`${key} in ${at}`, apiVersion, kind)] });
   }
+}
+
+/** Undefined without a usable name. */
+function keyOf(kind: Kind, json: unknown): string | undefined {
+  const identity = identityOf(json);
+  if (identity === undefined) return undefined;
+  return `${kind} ${CLUSTER_SCOPED.has(kind) ? identity.name : `${identity.namespace}/${identity.name}`}`;
 }
 
 function isKnown(kind: string): kind is Kind {
@@ -142,23 +164,23 @@ function isKnown(kind: string): kind is Kind {
 function decodeKind(
   kind: Kind,
   json: unknown,
-  texts: TextTable,
+  { key = kind, texts }: { readonly key: string | undefined; readonly texts: TextTable },
 ): { decoded: Decoded<unknown, unknown>; object: ManifestEntry["object"] } {
   switch (kind) {
     case "Service": {
-      const decoded = decodeService(json);
+      const decoded = fenced(key, () => decodeService(json));
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "EndpointSlice": {
-      const decoded = decodeEndpointSlice(json, texts);
+      const decoded = fenced(key, () => decodeEndpointSlice(json, texts));
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "Node": {
-      const decoded = decodeNode(json);
+      const decoded = fenced(key, () => decodeNode(json));
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "ServiceCIDR": {
-      const decoded = decodeServiceCIDR(json);
+      const decoded = fenced(key, () => decodeServiceCIDR(json));
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
   }
@@ -172,6 +194,6 @@ function isOfOtherGroup(apiVersion: unknown, kind: Kind): boolean {
 }
 
 function wrongVersion(object: string, apiVersion: unknown, kind: Kind): Rejection {
-  const value = apiVersion === undefined ? "" : String(apiVersion);
+  const value = apiVersion === undefined ? "" : valueText(apiVersion);
   return { object, field: "apiVersion", value, reason: `must be ${API_VERSIONS[kind]}` };
 }

@@ -122,11 +122,18 @@ export async function readManifests(
 }
 
 async function parseFile(read: FileRead, texts: TextTable): Promise<ManifestFile> {
-  if (read.kind === "read") {
+  if (read.kind === "unreadable") return withoutObjects(read, read.reason);
+  try {
     return decodeFile(read.file, read.version, await parseDocuments(read.file, read.text), texts);
+  } catch (error) {
+    // A fault of a parser costs this file alone: it would end the agent again after each restart.
+    return withoutObjects(read, `cannot be parsed: ${errorCode(error)}`);
   }
-  const rejection = { object: `file ${read.file}`, field: "", value: "", reason: read.reason };
-  return { ...read, entries: [], rejections: [rejection], ignoredKinds: new Set(), complete: false };
+}
+
+function withoutObjects({ file, version }: FileRead, reason: string): ManifestFile {
+  const rejection = { object: `file ${file}`, field: "", value: "", reason };
+  return { file, version, entries: [], rejections: [rejection], ignoredKinds: new Set(), complete: false };
 }
 
 /** Slices go before Services: so each Service is complete when it is told. */

@@ -11,6 +11,8 @@ import { PortLists } from "../services/port-lists.ts";
 /** One resource of the API as a reflector needs it. Selectors as kube-proxy 1.36 has them: the rest never comes here. */
 export interface WatchedResource<Name extends string, Value> {
   readonly resource: Resource;
+  /** The kind of its objects. */
+  readonly kind: string;
   readonly path: string;
   /** "" for none. */
   readonly labelSelector: string;
@@ -31,6 +33,7 @@ export function watchedServices(): WatchedResource<ServiceName, Service> {
   const lists = new PortLists();
   return {
     resource: "services",
+    kind: "Service",
     path: "/api/v1/services",
     labelSelector: "!service.kubernetes.io/service-proxy-name",
     fieldSelector: "spec.clusterIP!=None",
@@ -48,6 +51,7 @@ export function watchedSlices(): WatchedResource<SliceName, EndpointSlice> {
   let texts = new TextTable();
   return {
     resource: "endpointslices",
+    kind: "EndpointSlice",
     path: "/apis/discovery.k8s.io/v1/endpointslices",
     labelSelector: "!service.kubernetes.io/headless",
     fieldSelector: "",
@@ -67,6 +71,7 @@ export function watchedSlices(): WatchedResource<SliceName, EndpointSlice> {
 export function watchedNode(nodeName: string): WatchedResource<string, ClusterNode> {
   return {
     resource: "nodes",
+    kind: "Node",
     path: "/api/v1/nodes",
     labelSelector: "",
     fieldSelector: `metadata.name=${nodeName}`,
@@ -83,6 +88,7 @@ export function watchedNode(nodeName: string): WatchedResource<string, ClusterNo
 export function watchedServiceCIDRs(): WatchedResource<string, ServiceCIDR> {
   return {
     resource: "servicecidrs",
+    kind: "ServiceCIDR",
     path: "/apis/networking.k8s.io/v1/servicecidrs",
     labelSelector: "",
     fieldSelector: "",

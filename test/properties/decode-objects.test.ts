@@ -46,6 +46,18 @@ const KINDS = [
   },
 ];
 
+/** What YAML can make beside JSON, and more: values without toString, with a wrong one, of every type, that contain themselves. */
+const ANYTHING = fc.oneof(
+  fc.jsonValue(),
+  fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withTypedArray: true }),
+  fc.jsonValue().map((value) => ({ toString: value, toJSON: value, valueOf: value })),
+  fc.jsonValue().map((value) => {
+    const circle: unknown[] = [value];
+    circle.push(circle, { circle });
+    return circle;
+  }),
+);
+
 /** A copy of the JSON value in which the `at`-th value, counted from the outside in, is another one. */
 function replaced(value: unknown, at: { count: number }, other: unknown): unknown {
   at.count -= 1;
@@ -57,7 +69,7 @@ function replaced(value: unknown, at: { count: number }, other: unknown): unknow
 
 test("an object with any value anywhere in it is decoded, or told what is wrong with it", () => {
   fc.assert(
-    fc.property(fc.constantFrom(...KINDS), fc.nat(60), fc.jsonValue(), ({ decode, object }, count, other) => {
+    fc.property(fc.constantFrom(...KINDS), fc.nat(60), ANYTHING, ({ decode, object }, count, other) => {
       const decoded = decode(replaced(object, { count }, other));
       if (decoded.kind === "broken") expect(decoded.rejections).not.toEqual([]);
       for (const fault of decoded.rejections) {
@@ -72,7 +84,7 @@ test("an object with any value anywhere in it is decoded, or told what is wrong 
 
 test("a wrong port or endpoint never costs another one", () => {
   fc.assert(
-    fc.property(fc.jsonValue(), (wrong) => {
+    fc.property(ANYTHING, (wrong) => {
       const service = decodeService({
         ...serviceObject("shop/web", { spec: { ports: [wrong, { name: "good", port: 443 }] } }),
       });

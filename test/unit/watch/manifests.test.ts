@@ -1,4 +1,6 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { appendFile, mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -260,6 +262,123 @@ describe("what is wrong is told with file, document, field and value, and the re
     expect(events.map(short)).toEqual(LISTED);
     expect(rejections.map((one) => one.object)).toEqual(["Service shop/web in file b.yaml document 1"]);
   });
+});
+
+describe("an object that is made to break its reader costs itself alone", () => {
+  const lists = (count: number) => `{kind: List, items: [`.repeat(count) + "]}".repeat(count);
+  const metadata = "apiVersion: v1, kind: Service, metadata:";
+  test.each<[string, string, RegExp | undefined]>([
+    [
+      "a label that is no text",
+      `{${metadata} {name: x, labels: {k8s-app: {toString: x}}}, spec: {}}`,
+      /Service default\/x/,
+    ],
+    [
+      "another proxy's label that is no text",
+      `{${metadata} {name: x, labels: {service.kubernetes.io/service-proxy-name: {toString: x}}}}`,
+      undefined,
+    ],
+    [
+      "a family that is no text",
+      `{${metadata} {name: x}, spec: {clusterIPs: [10.0.0.9], ipFamilies: [{toString: x}]}}`,
+      /its family is \{"toString":"x"\}/,
+    ],
+    [
+      "an annotation that is no text",
+      `{${metadata} {name: x, annotations: {kube-ipvs.io/scheduler: {toString: x}}}}`,
+      /x/,
+    ],
+    ["a version that is no text", `{apiVersion: {toString: x}, kind: Service, metadata: {name: x}}`, /must be v1/],
+    ["a circular alias", `{${metadata} &m {name: x, labels: *m}}`, /anchor "m" contains itself/],
+    ["a list that contains itself", "&l {kind: List, items: [*l, *l]}", /anchor "l" contains itself/],
+    ["nine lists in each other", lists(9), /is a list in more than 8 others/],
+    ["20,000 lists in each other", lists(20_000), /./],
+    ["items that are a deep map", `{kind: List, items: ${"{a: ".repeat(90)}1${"}".repeat(90)}}`, /must be a list/],
+  ])("%s", async (_, wrong, expected) => {
+    await write("a.yaml", api(), wrong, nodeObject("node-a"));
+    await write("b.yaml", web());
+    const listening = new Listening();
+    const events = await listening.reread();
+    expect(events).toEqual(expect.arrayContaining(["+Service shop/api 80", "+Service shop/web 80", "+Node node-a"]));
+    const told = listening.rejections().flatMap(({ all }) => all);
+    if (expected === undefined) expect(told).toEqual([]);
+    else expect(told.join()).toMatch(expected);
+    expect(told.filter((text) => !text.includes("file a.yaml document 2"))).toEqual([]);
+  });
+
+  test("JSON lists in each other, too deep for YAML", async () => {
+    await writeFile(join(folder, "a.json"), '{"kind":"List","items":['.repeat(20_000) + "]}".repeat(20_000));
+    await write("b.yaml", web());
+    const { events, rejections } = await readManifests(folder);
+    expect(events.map(short)).toContain("+Service shop/web 80");
+    expect(rejections.map(fault)).toEqual([expect.stringMatching(/^file a\.json .*is a list in more than 8 others/)]);
+  });
+});
+
+describe("a file that cannot be read as text is told by its name, and the others are read", () => {
+  test.each<[string, string, (path: string) => unknown, RegExp]>([
+    ["a FIFO", "a.yaml", (path) => execFileSync("mkfifo", [path]), /it is a FIFO, not a regular file/],
+    ["a device", "a.yaml", (path) => symlink("/dev/zero", path), /it is a device, not a regular file/],
+    ["a link to itself", "a.yaml", (path) => symlink("a.yaml", path), /ELOOP/],
+    ["a link that leads nowhere", "a.yaml", (path) => symlink("none", path), /ENOENT/],
+    [
+      "text of another encoding",
+      "a.yaml",
+      (path) => writeFile(path, "name: caf\u00e9", "latin1"),
+      /it is no UTF-8 text/,
+    ],
+    ["UTF-16", "a.json", (path) => writeFile(path, '\ufeff{"a": 1}', "utf16le"), /it is no UTF-8 text/],
+    ["NUL bytes", "a.yaml", (path) => writeFile(path, "a: \0"), /byte 3 is NUL/],
+    ["too much YAML", "a.yaml", (path) => sparse(path, 33), /34603008 bytes, more than 32 MiB/],
+    ["too much JSON", "a.json", (path) => sparse(path, 257), /269484032 bytes, more than 256 MiB/],
+  ])("%s", async (_, file, make, reason) => {
+    await make(join(folder, file));
+    await write("b.yaml", web());
+    const { events, rejections } = await readManifests(folder);
+    expect(events.map(short)).toContain("+Service shop/web 80");
+    expect(rejections).toEqual([
+      { object: `file ${file}`, field: "", value: "", reason: expect.stringMatching(reason) },
+    ]);
+  });
+
+  test("a socket", async () => {
+    const server = createServer().listen(join(folder, "a.yaml"));
+    await vi.waitFor(() => expect(server.listening).toBe(true));
+    const { rejections } = await readManifests(folder);
+    server.close();
+    expect(rejections.map(({ reason }) => reason)).toEqual(["cannot be read: it is a socket, not a regular file"]);
+  });
+
+  test("a file that is written to while it is read", async () => {
+    const path = join(folder, "a.yaml");
+    await sparse(path, 30);
+    let isRead = false;
+    const reading = readManifests(folder).finally(() => {
+      isRead = true;
+    });
+    while (!isRead) await appendFile(path, "#");
+    expect((await reading).rejections.map(({ reason }) => reason)).toEqual([
+      "cannot be read: it was written to meanwhile",
+    ]);
+  });
+
+  test("a FIFO in the place of the manifests themselves is an error, and nothing waits for a writer", async () => {
+    const path = join(folder, "fifo");
+    execFileSync("mkfifo", [path]);
+    await expect(readManifests(path)).rejects.toThrow(
+      `Cannot read manifests at "${path}": it is a FIFO, not a regular file`,
+    );
+  });
+
+  test("a byte order mark is no part of the text", async () => {
+    await writeFile(join(folder, "a.json"), `\ufeff${JSON.stringify(web())}`);
+    expect((await readManifests(folder)).events.map(short)).toContain("+Service shop/web 80");
+  });
+
+  async function sparse(path: string, mib: number): Promise<void> {
+    await writeFile(path, "");
+    await truncate(path, mib * 1_048_576);
+  }
 });
 
 describe("rereading tells differences alone", () => {

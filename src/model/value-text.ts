@@ -1,0 +1,60 @@
+const LONGEST_TEXT = 200;
+const DEEPEST = 6;
+
+/**
+ * Text that shows any value to people: a string as it is, all else like JSON, and at most 200 characters of it.
+ *
+ * It never throws. What it shows came from outside: a value may contain itself, be a megabyte long, or be of a kind that
+ * JSON.stringify and String refuse, as `{toString: x}`; and one wrong object must not end the process.
+ */
+export function valueText(value: unknown): string {
+  if (value === undefined) return "";
+  const text = typeof value === "string" ? value : writtenOut(value);
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+}
+
+function writtenOut(value: unknown): string {
+  try {
+    return write("", value, 0);
+  } catch {
+    // A getter or a Proxy can throw anything.
+    return "(a value that cannot be shown)";
+  }
+}
+
+/** The text with the value after it. Every value adds a character, so the length limit also ends a value that contains itself. */
+function write(text: string, value: unknown, depth: number): string {
+  if (text.length > LONGEST_TEXT) return text;
+  switch (typeof value) {
+    case "string":
+      return text + JSON.stringify(value.slice(0, LONGEST_TEXT));
+    case "object":
+      break;
+    case "function":
+      return `${text}(a function)`;
+    default:
+      return text + String(value);
+  }
+  if (value === null) return `${text}null`;
+  if (depth >= DEEPEST) return `${text}…`;
+  return Array.isArray(value) ? writeList(text, value, depth) : writeObject(text, value, depth);
+}
+
+function writeList(text: string, list: readonly unknown[], depth: number): string {
+  let written = `${text}[`;
+  for (const [index, item] of list.entries()) {
+    if (written.length > LONGEST_TEXT) break;
+    written = write(index === 0 ? written : `${written},`, item, depth + 1);
+  }
+  return `${written}]`;
+}
+
+function writeObject(text: string, object: object, depth: number): string {
+  let written = `${text}{`;
+  for (const [index, key] of Object.keys(object).entries()) {
+    if (written.length > LONGEST_TEXT) break;
+    written += `${index === 0 ? "" : ","}${JSON.stringify(key.slice(0, LONGEST_TEXT))}:`;
+    written = write(written, Reflect.get(object, key), depth + 1);
+  }
+  return `${written}}`;
+}
