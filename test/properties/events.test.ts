@@ -17,6 +17,8 @@ const HOUR_MS = 3_600_000;
 type Act =
   | { readonly kind: "tell"; readonly which: number; readonly times: number }
   | { readonly kind: "pass"; readonly ms: number }
+  /** Somebody sets the wall clock. */
+  | { readonly kind: "step"; readonly ms: number }
   | { readonly kind: "expire" }
   | { readonly kind: "break"; readonly faults: readonly Fault[] };
 
@@ -38,6 +40,10 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.integer({ min: 1, max: 100_000 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.integer({ min: 1, max: HOUR_MS }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("step" as const), ms: fc.constantFrom(7_200_013, -7_200_013) }),
+  },
   { weight: 1, arbitrary: fc.constant<Act>({ kind: "expire" }) },
   {
     weight: 1,
@@ -78,6 +84,9 @@ class EventWorld {
         return;
       case "pass":
         await this.clock.advance(one.ms);
+        return;
+      case "step":
+        this.clock.stepWall(one.ms);
         return;
       case "expire":
         this.#expired.push(...this.#model.events.events.values());

@@ -2,11 +2,12 @@ import { setImmediate } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../../src/agent.ts";
 import { readConfig } from "../../src/config.ts";
-import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
+import type { NodeSetup, Observed, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import type { AddressChange } from "../../src/model/address-change.ts";
 import type { HealthCheck } from "../../src/model/health-check.ts";
+import type { VirtualServerKey } from "../../src/model/ipvs.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { nodeSetup } from "../../src/node-setup.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
@@ -25,6 +26,9 @@ class RememberingKernel extends MemoryKernel {
   /** What was done, in order: the texts of rules, and whether anything was written for Services. */
   readonly steps: string[] = [];
 
+  /** Called within every request that reads or writes: time may be set while the agent waits for the kernel. */
+  onRequest: () => void = () => {};
+
   override async prepare(setup: NodeSetup): Promise<SetupReport> {
     this.steps.push(JSON.stringify(setup.rules));
     return { ...(await super.prepare(setup)), failedRules: this.failedRules };
@@ -33,7 +37,20 @@ class RememberingKernel extends MemoryKernel {
   override apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     this.asked.push(...operations);
     this.steps.push("Services");
+    this.onRequest();
     return super.apply(operations);
+  }
+
+  override async *parts(): AsyncGenerator<Observed> {
+    for await (const part of super.parts()) {
+      this.onRequest();
+      yield part;
+    }
+  }
+
+  override connections(servers: ReadonlySet<VirtualServerKey>): ReturnType<MemoryKernel["connections"]> {
+    this.onRequest();
+    return super.connections(servers);
   }
 }
 
@@ -121,6 +138,14 @@ export class RunningAgent implements AsyncDisposable {
 
   listed(...resources: readonly Resource[]): void {
     for (const resource of resources) this.#agent.accept({ kind: "listed", resource });
+  }
+
+  serviceGone(name: string): void {
+    this.#agent.accept({ kind: "service-deleted", name: service(name).name });
+  }
+
+  isAlive(): boolean {
+    return this.#agent.probe("livez").status === 200;
   }
 
   isReady(): boolean {

@@ -79,8 +79,11 @@ const TIME_KEEPERS: Readonly<Record<string, RegExp>> = {
   // The clock itself.
   "system-clock.ts": /setTimeout as timer|performance\.now\(\)|new Date\(\)/g,
   // Between the two times, and to text.
-  "model/clock.ts": /new Date\(/g,
-  "serve/health.ts": /new Date\(/g,
+  "model/clock.ts": /new Date\(|clock\.date\(\)/g,
+  "serve/health.ts": /new Date\(|clock\.date\(\)/g,
+  // For people: the offset of the time zone, and times of Events.
+  "agent.ts": /clock\.date\(\)\.getTimezoneOffset\(\)/g,
+  "watch/events/event-writer.ts": /clock\.date\(\)/g,
   // A time of the API.
   "services/decode-slice.ts": /Date\.parse\(/g,
   // Durations of this process alone.
