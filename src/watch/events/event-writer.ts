@@ -5,6 +5,7 @@ import { field } from "../../services/object-reader.ts";
 import { type ApiStatus, statusOfAnswer } from "../api-status.ts";
 import { Backoff, RECONNECT } from "../backoff.ts";
 import { bodyText } from "../body-text.ts";
+import { reasonOf } from "../reason.ts";
 import type { ApiRequest, ApiResponse, WritingTransport } from "../transport.ts";
 import { EVENT_LIMITS, EventBook, type EventCounts, type EventWrite, type WriteOutcome } from "./event-book.ts";
 import { eventName, eventObject, eventsPath, seriesPatch } from "./event-object.ts";
@@ -92,7 +93,7 @@ export class EventWriter {
       const text = await bodyText(response, MAX_REFUSAL_BYTES, over.signal);
       return statusOfAnswer(response.status, response.retryAfterMs, text);
     } catch (error) {
-      return statusOfAnswer(0, 0, error instanceof Error ? error.message : String(error));
+      return statusOfAnswer(0, 0, reasonOf(error));
     } finally {
       signal.removeEventListener("abort", end);
       end();
