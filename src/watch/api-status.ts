@@ -1,12 +1,20 @@
 import { field } from "../services/object-reader.ts";
 
+/**
+ * The longest wait that a server may ask for. It is told load in seconds; a number beyond a minute is an error of a server or
+ * proxy, and would leave this node without news for as long.
+ */
+export const MAX_RETRY_AFTER_MS = 60_000;
+
 /** What the API server says when it does not do what was asked: an HTTP answer or an ERROR event. */
 export interface ApiStatus {
   readonly code: number;
   readonly reason: string;
   readonly message: string;
-  /** The server asks to be left alone so long; 0 when it does not say. */
+  /** The server asks to be left alone so long, at most a minute; 0 when it does not say. */
   readonly retryAfterMs: number;
+  /** The history of the resourceVersion asked for is gone. Some servers and proxies lose the code and keep the reason. */
+  readonly expired: boolean;
   /** The resourceVersion asked for is above the server's: it lags, or was restored from an older state. */
   readonly tooNew: boolean;
 }
@@ -17,6 +25,7 @@ export function statusOfAnswer(code: number, retryAfterMs: number, body: string)
   return {
     ...status,
     code,
+    expired: status.expired || code === 410,
     message: status.message === "" ? body.slice(0, 200) : status.message,
     retryAfterMs: Math.max(retryAfterMs, status.retryAfterMs),
   };
@@ -26,12 +35,16 @@ export function statusOfAnswer(code: number, retryAfterMs: number, body: string)
 export function statusOf(object: unknown): ApiStatus {
   const details = field(object, "details");
   const causes = field(details, "causes");
+  const code = numberField(object, "code");
+  const reason = textField(object, "reason");
   const message = textField(object, "message");
+  const retryAfterMs = numberField(details, "retryAfterSeconds") * 1000;
   return {
-    code: numberField(object, "code"),
-    reason: textField(object, "reason"),
+    code,
+    reason,
     message,
-    retryAfterMs: numberField(details, "retryAfterSeconds") * 1000,
+    retryAfterMs: Math.min(Math.max(retryAfterMs, 0), MAX_RETRY_AFTER_MS),
+    expired: code === 410 || reason === "Expired" || reason === "Gone",
     tooNew:
       (Array.isArray(causes) && causes.some((cause) => field(cause, "reason") === "ResourceVersionTooLarge")) ||
       message.includes("Too large resource version"),

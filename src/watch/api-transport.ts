@@ -4,13 +4,15 @@ import type { Connection } from "./connection.ts";
 import { dial } from "./dial.ts";
 import type { Credentials } from "./kubeconfig.ts";
 import { pump } from "./pump.ts";
+import { reasonOf } from "./reason.ts";
 import { type ApiRequest, type ApiResponse, TransportError, type WritingTransport } from "./transport.ts";
 
 /** How often certificates on disk are compared with those in use. */
 const RECHECK_MS = 60_000;
-const USER_AGENT = "kube-ipvs";
-/** So many answers in a row that a server is in trouble (5xx), and another is asked where there is one. */
-const TROUBLED_ANSWERS = 3;
+/** Without the last, whoever stands between may compress an answer (RFC 9110, 12.5.3). */
+const HEADERS = { "user-agent": "kube-ipvs", accept: "application/json", "accept-encoding": "identity" };
+/** So many requests in a row without an answer, or with one that says that the server is in trouble (5xx), and another server is used. */
+const FAILED_REQUESTS = 3;
 /** Connections tried in a row for one request that a server would not look at. */
 const ATTEMPTS = 3;
 
@@ -30,6 +32,12 @@ export interface TransportParts {
   readonly signal: AbortSignal;
 }
 
+/** A connection in use, and where it leads. */
+interface Link {
+  readonly connection: Connection;
+  readonly server: URL;
+}
+
 /**
  * Requests over one connection, shared by all: the first server that can be reached, and the same for as long as it
  * lasts and is not in trouble. New certificates mean a new connection, to which open watches are moved by ending them.
@@ -37,17 +45,24 @@ export interface TransportParts {
 export class ApiTransport implements WritingTransport {
   readonly #config: ServerAccess;
   readonly #parts: TransportParts;
+  /** Which server is used, or tried next. */
   #server = 0;
-  #troubledAnswers = 0;
-  #connection: Connection | undefined;
-  /** What the connection was opened with. */
+  #failedRequests = 0;
+  #link: Link | undefined;
+  /** What the link was opened with. */
   #material = "";
-  #opening: Promise<Connection> | undefined;
+  #opening: Promise<Link> | undefined;
+  /** Every connection that has sockets, also those that take no more requests. */
+  readonly #connections = new Set<Connection>();
+  #lastServer: URL | undefined;
 
   constructor(config: ServerAccess, parts: TransportParts) {
     this.#config = config;
     this.#parts = parts;
-    parts.signal.addEventListener("abort", () => this.#close("lost", "stopped"));
+    parts.signal.addEventListener("abort", () => {
+      this.#link = undefined;
+      for (const connection of this.#connections) connection.close(new TransportError("lost", "stopped"));
+    });
   }
 
   /** Sees to it that certificates which rotate are used, until the signal is aborted. */
@@ -55,7 +70,7 @@ export class ApiTransport implements WritingTransport {
     const { clock, signal, logger } = this.#parts;
     while (!signal.aborted) {
       await clock.sleep(RECHECK_MS, signal);
-      if (signal.aborted || this.#connection === undefined) continue;
+      if (signal.aborted || this.#connections.size === 0) continue;
       try {
         this.#dropOutdated(await this.#config.credentials());
       } catch (err) {
@@ -83,36 +98,55 @@ export class ApiTransport implements WritingTransport {
   async #sendWith(credentials: Credentials, request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     this.#dropOutdated(credentials);
     for (let attempt = 1; ; attempt++) {
-      const connection = await abortable(this.#connect(credentials), signal);
-      const server = this.#config.servers[this.#server];
-      const secrets = server?.protocol === "http:" ? {} : credentials.headers;
-      const prefix = server?.pathname.replace(/\/$/, "") ?? "";
-      const content = request.contentType === "" ? {} : { "content-type": request.contentType };
-      const headers = { "user-agent": USER_AGENT, accept: "application/json", ...content, ...secrets };
+      const link = await abortable(this.#connect(credentials), signal);
       try {
-        const response = await connection.request({ ...request, path: `${prefix}${request.path}` }, headers, signal);
-        this.#heed(connection, response.status);
-        return response;
+        return await this.#sendOver(link, credentials, request, signal);
       } catch (error) {
         if (!isUnprocessed(error) || attempt === ATTEMPTS) throw error;
-        if (this.#connection === connection) this.#connection = undefined;
       }
     }
   }
 
-  /** A server that is overloaded (429) is not left: the others have its clients coming, too. */
-  #heed(connection: Connection, status: number): void {
-    if (connection !== this.#connection) return;
-    this.#troubledAnswers = status >= 500 ? this.#troubledAnswers + 1 : 0;
-    const { servers } = this.#config;
-    if (this.#troubledAnswers < TROUBLED_ANSWERS || servers.length === 1) return;
-    this.#troubledAnswers = 0;
-    this.#server = (this.#server + 1) % servers.length;
-    this.#close("moved", "the server is in trouble");
+  async #sendOver(
+    link: Link,
+    credentials: Credentials,
+    request: ApiRequest,
+    signal: AbortSignal,
+  ): Promise<ApiResponse> {
+    const { connection, server } = link;
+    const secrets = server.protocol === "http:" ? {} : credentials.headers;
+    const prefix = server.pathname.replace(/\/$/, "");
+    const content = request.contentType === "" ? {} : { "content-type": request.contentType };
+    const headers = { ...HEADERS, ...content, ...secrets };
+    try {
+      const answer = await connection.request({ ...request, path: `${prefix}${request.path}` }, headers, signal);
+      // A server that is overloaded (429) is not left: the others have its clients coming, too.
+      this.#note(connection, answer.status >= 500);
+      return { ...answer, leaveServer: (why) => this.#leave(connection, why) };
+    } catch (error) {
+      if (isUnprocessed(error)) connection.retire();
+      else this.#note(connection, true);
+      throw error;
+    }
   }
 
-  #connect(credentials: Credentials): Promise<Connection> {
-    if (this.#connection?.usable) return Promise.resolve(this.#connection);
+  /** How a request ended. One that its owner gave up counts as failed: it was not answered in time. */
+  #note(connection: Connection, failed: boolean): void {
+    if (connection !== this.#link?.connection) return;
+    this.#failedRequests = failed ? this.#failedRequests + 1 : 0;
+    if (this.#failedRequests < FAILED_REQUESTS || this.#config.servers.length === 1) return;
+    this.#leave(connection, "the server is in trouble");
+  }
+
+  #leave(connection: Connection, why: string): void {
+    if (connection !== this.#link?.connection) return;
+    this.#failedRequests = 0;
+    this.#server = (this.#server + 1) % this.#config.servers.length;
+    this.#drop(why);
+  }
+
+  #connect(credentials: Credentials): Promise<Link> {
+    if (this.#link?.connection.usable) return Promise.resolve(this.#link);
     this.#opening ??= this.#open(credentials).finally(() => {
       this.#opening = undefined;
     });
@@ -120,34 +154,45 @@ export class ApiTransport implements WritingTransport {
   }
 
   /** Tries every server once, beginning with the one that answered last. */
-  async #open(credentials: Credentials): Promise<Connection> {
+  async #open(credentials: Credentials): Promise<Link> {
     const { servers } = this.#config;
     const failures: unknown[] = [];
     for (const _ of servers) {
       const server = servers[this.#server] ?? new URL("https://none.invalid");
       try {
         const connection = await dial(server, credentials.tls, this.#parts.clock, this.#parts.signal);
-        this.#connection = connection;
+        this.#connections.add(connection);
+        void connection.closed.then(() => this.#connections.delete(connection));
         this.#material = JSON.stringify(credentials.tls);
-        this.#parts.logger.info({ server: server.origin }, "connected to API server");
-        return connection;
+        this.#link = { connection, server };
+        this.#logConnected(server);
+        return this.#link;
       } catch (error) {
         failures.push(error);
         this.#server = (this.#server + 1) % servers.length;
       }
     }
-    const reasons = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)));
-    throw new TransportError("lost", reasons.join("; "), { cause: failures[0] });
+    throw new TransportError("lost", failures.map(reasonOf).join("; "), { cause: failures[0] });
+  }
+
+  /** Which server is used is news; that one is connected to again is not. */
+  #logConnected(server: URL): void {
+    const { logger } = this.#parts;
+    const fields = { server: server.origin };
+    if (server === this.#lastServer) logger.debug(fields, "connected to API server again");
+    else logger.info(fields, "connected to API server");
+    this.#lastServer = server;
   }
 
   #dropOutdated(credentials: Credentials): void {
-    if (this.#connection === undefined || this.#material === JSON.stringify(credentials.tls)) return;
-    this.#close("moved", "certificates have changed");
+    if (this.#connections.size === 0 || this.#material === JSON.stringify(credentials.tls)) return;
+    this.#drop("certificates have changed");
   }
 
-  #close(kind: "lost" | "moved", message: string): void {
-    this.#connection?.close(new TransportError(kind, message));
-    this.#connection = undefined;
+  /** Ends the link and all that went before it. What is open there is opened again by its owner, over the next link. */
+  #drop(why: string): void {
+    this.#link = undefined;
+    for (const connection of this.#connections) connection.close(new TransportError("moved", why));
   }
 }
 

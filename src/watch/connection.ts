@@ -1,14 +1,22 @@
+import { MAX_RETRY_AFTER_MS } from "./api-status.ts";
 import type { TlsMaterial } from "./kubeconfig.ts";
 import type { ApiRequest, ApiResponse, TransportError } from "./transport.ts";
 
 export type Headers = Readonly<Record<string, string>>;
 
+/** The answer of one server, before its transport adds the way to leave that server. */
+export type Answer = Omit<ApiResponse, "leaveServer">;
+
 /** A way to one API server, with one set of certificates. */
 export interface Connection {
   /** Whether another request may go this way. */
   readonly usable: boolean;
+  /** Resolves when no socket of it is left. */
+  readonly closed: Promise<void>;
   /** As `WritingTransport.send`. */
-  request(request: ApiRequest, headers: Headers, signal: AbortSignal): Promise<ApiResponse>;
+  request(request: ApiRequest, headers: Headers, signal: AbortSignal): Promise<Answer>;
+  /** Takes no more requests. Those that are open go on, and the connection closes with the last of them. */
+  retire(): void;
   /** Breaks off all that is open; it ends with `why`. */
   close(why: TransportError): void;
 }
@@ -29,9 +37,26 @@ export function hostOf(server: URL): string {
   return server.hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
-/** The Retry-After header in ms; the form that is a date counts as absent. */
-export function retryAfterMs(header: string | undefined): number {
-  return header !== undefined && /^\d{1,9}$/.test(header) ? Number(header) * 1000 : 0;
+/** The headers of an answer, as both versions of HTTP give them. */
+type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** What is read of the headers of an answer. */
+export function readHeaders(headers: AnswerHeaders): Pick<Answer, "retryAfterMs" | "contentType" | "contentEncoding"> {
+  const text = (name: string) => String(headers[name] ?? "");
+  return {
+    retryAfterMs: retryAfterMs(text("retry-after"), text("date")),
+    contentType: text("content-type"),
+    contentEncoding: text("content-encoding"),
+  };
+}
+
+/**
+ * The Retry-After header in ms, at most a minute; 0 without one. The form that is a date counts from the date of the answer,
+ * so that the clocks of the two machines need not agree.
+ */
+export function retryAfterMs(header: string, answeredAt: string): number {
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.parse(answeredAt);
+  return Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
 }
 
 function isAddress(host: string): boolean {

@@ -2,8 +2,8 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { finished } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../model/clock.ts";
-import { type Connection, type Headers, retryAfterMs } from "./connection.ts";
-import { type ApiRequest, type ApiResponse, TransportError } from "./transport.ts";
+import { type Answer, type Connection, type Headers, readHeaders } from "./connection.ts";
+import { type ApiRequest, TransportError } from "./transport.ts";
 
 /** As client-go: after so long without a frame the server is asked for a sign of life, */
 const PING_AFTER_MS = 30_000;
@@ -20,6 +20,7 @@ const WINDOW_BYTES = 512 * 1024;
  * goes when the last has ended.
  */
 export class Http2Connection implements Connection {
+  readonly closed: Promise<void>;
   readonly #session: ClientHttp2Session;
   readonly #clock: Clock;
   readonly #ended = new AbortController();
@@ -37,7 +38,12 @@ export class Http2Connection implements Connection {
     this.#session.once("connect", () => this.#session.setLocalWindowSize(WINDOW_BYTES));
     // Every stream is told as well; a session without streams has nobody to tell.
     this.#session.on("error", () => {});
-    this.#session.once("close", () => this.#ended.abort());
+    this.closed = new Promise((resolve) => {
+      this.#session.once("close", () => {
+        this.#ended.abort();
+        resolve();
+      });
+    });
     void this.#watchLife();
   }
 
@@ -45,7 +51,7 @@ export class Http2Connection implements Connection {
     return !this.#session.closed && !this.#session.destroyed;
   }
 
-  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<ApiResponse> {
+  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<Answer> {
     if (!this.usable) return Promise.reject(new TransportError("unprocessed", "the session is closing"));
     return new Promise((resolve, reject) => {
       const pseudo = { ":method": method, ":path": path };
@@ -54,10 +60,9 @@ export class Http2Connection implements Connection {
       signal.addEventListener("abort", abort);
       stream.once("response", (answer) => {
         this.#heardAtMs = this.#clock.now();
-        const retry = retryAfterMs(String(answer["retry-after"] ?? ""));
         resolve({
           status: Number(answer[":status"]),
-          retryAfterMs: retry,
+          ...readHeaders(answer),
           body: { read: (onChunk) => this.#read(stream, onChunk) },
         });
       });
@@ -70,6 +75,10 @@ export class Http2Connection implements Connection {
       if (signal.aborted) abort();
       else if (body !== "") stream.end(body);
     });
+  }
+
+  retire(): void {
+    this.#session.close();
   }
 
   close(why: TransportError): void {

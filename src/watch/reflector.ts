@@ -8,6 +8,7 @@ import { LineSplitter } from "./line-splitter.ts";
 import { MAX_OBJECT_BYTES, readPage } from "./list-stream.ts";
 import { pump } from "./pump.ts";
 import { listQuery, nextPageQuery, probeQuery, type Query, watchQuery } from "./queries.ts";
+import { reasonOf } from "./reason.ts";
 import { type Ending, endingReason, endingText, type ListSource, nextStep, type Plan, type Step } from "./recovery.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
 import type { WatchedResource } from "./resources.ts";
@@ -312,7 +313,7 @@ const MAX_STATUS_BYTES = 65_536;
 
 function lost(error: unknown): Ending {
   if (error instanceof TransportError && error.kind === "moved") return { kind: "moved" };
-  return { kind: "lost", reason: error instanceof Error ? error.message : String(error) };
+  return { kind: "lost", reason: reasonOf(error) };
 }
 
 function malformed(reason: string): Ending {

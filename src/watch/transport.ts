@@ -1,9 +1,19 @@
 /** An answer whose body is still arriving. */
 export interface ApiResponse {
   readonly status: number;
-  /** Of the Retry-After header, in ms; 0 without one. */
+  /** Of the Retry-After header, in ms, at most a minute; 0 without one. */
   readonly retryAfterMs: number;
+  /** "" when the server does not say. */
+  readonly contentType: string;
+  /** "" for none, as was asked for. */
+  readonly contentEncoding: string;
   readonly body: Body;
+  /**
+   * The server that gave this answer cannot be used for now: all requests go to the next server over a new connection, and open
+   * ones end as `moved`. With one server it is the new connection alone, which behind a load balancer may lead elsewhere. Does
+   * nothing when that server has been left already.
+   */
+  leaveServer(why: string): void;
 }
 
 /** The bytes of an answer while they arrive. */
@@ -42,7 +52,7 @@ export interface WritingTransport extends Transport {
 /**
  * Why there is no answer, or no more of it.
  * - `lost`: no connection, no answer, or one cut short.
- * - `moved`: closed by us, to go on over a connection with newer credentials.
+ * - `moved`: closed by us, to go on over a connection with newer credentials or to another server.
  * - `unprocessed`: the server did not look at the request; it can be made again at once, elsewhere.
  */
 export type TransportErrorKind = "lost" | "moved" | "unprocessed";

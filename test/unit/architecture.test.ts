@@ -86,6 +86,8 @@ const TIME_KEEPERS: Readonly<Record<string, RegExp>> = {
   "watch/events/event-writer.ts": /clock\.date\(\)/g,
   // A time of the API.
   "services/decode-slice.ts": /Date\.parse\(/g,
+  // Two times of one answer.
+  "watch/connection.ts": /Date\.parse\(/g,
   // Durations of this process alone.
   "kernel/conntrack/client.ts": /performance\.now\(\)/g,
   // Timers of a fixed length.

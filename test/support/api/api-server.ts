@@ -79,6 +79,10 @@ export class ApiServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  get openConnections(): number {
+    return this.#sockets.size;
+  }
+
   get url(): string {
     return `${this.#scheme}://${this.#host}:${this.port}`;
   }

@@ -62,10 +62,11 @@ export class ModelTransport implements WritingTransport {
       if (fault?.kind === "answer") {
         body.write(Buffer.from(fault.body));
         body.end();
-        return resolve({ status: fault.status, retryAfterMs: fault.retryAfterMs ?? 0, body });
+        return resolve({ ...BARE, status: fault.status, retryAfterMs: fault.retryAfterMs ?? 0, body });
       }
       const reply: Reply = {
-        head: (status, headers) => resolve({ status, retryAfterMs: Number(headers["retry-after"] ?? 0) * 1000, body }),
+        head: (status, headers) =>
+          resolve({ ...BARE, status, retryAfterMs: Number(headers["retry-after"] ?? 0) * 1000, body }),
         write: (bytes) => body.write(bytes),
         drained: () => Promise.resolve(),
         end: () => body.end(),
@@ -76,6 +77,8 @@ export class ModelTransport implements WritingTransport {
     });
   }
 }
+
+const BARE = { contentType: "", contentEncoding: "", leaveServer: () => {} };
 
 /** A reply that nobody gets. */
 const UNHEARD: Reply = {

@@ -14,7 +14,7 @@ const PLANS: Readonly<Record<string, Plan>> = {
 };
 
 function status(code: number, more: Partial<ApiStatus> = {}): ApiStatus {
-  return { code, reason: "", message: "", retryAfterMs: 0, tooNew: false, ...more };
+  return { code, reason: "", message: "", retryAfterMs: 0, expired: code === 410, tooNew: false, ...more };
 }
 
 const ENDINGS: Readonly<Record<string, Ending>> = {

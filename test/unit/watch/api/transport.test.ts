@@ -1,7 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ApiTransport } from "../../../../src/watch/api-transport.ts";
 import { type ApiResponse, TransportError } from "../../../../src/watch/transport.ts";
-import { refusal, TOO_MANY_REQUESTS } from "../../../support/api/answers.ts";
 import { ApiModel } from "../../../support/api/api-model.ts";
 import { ApiServer, type ApiServerOptions, testTls } from "../../../support/api/api-server.ts";
 import { bodyText } from "../../../support/api/body-text.ts";
@@ -49,7 +48,6 @@ function listen(response: ApiResponse) {
 }
 
 const never = new AbortController().signal;
-const IN_TROUBLE = refusal(503, "ServiceUnavailable", "no backend");
 
 describe.each(ALL)("over %s", (protocol) => {
   test("status, Retry-After and body come as they are", async () => {
@@ -251,68 +249,6 @@ describe("a dead network path", () => {
     await until("someone waits", () => clock.sleeping > 0);
     await clock.advance(10_000);
     await failed;
-  });
-});
-
-describe("several servers", () => {
-  test("are tried in turn, and the one that answers is kept", async () => {
-    const first = await serve();
-    const second = await serve();
-    const { clock } = first;
-    const { transport } = transportTo(new TestAccess(first.server.url, second.server.url), clock);
-    await transport.get(SERVICES, never);
-    expect([first.server.connections, second.server.connections]).toEqual([1, 0]);
-    await first.server.close();
-    await until("the other server", async () => {
-      await transport.get(SERVICES, never).catch(() => {});
-      return second.model.requests.length > 0;
-    });
-    await transport.get(SERVICES, never);
-    expect(second.server.connections).toBe(1);
-  });
-
-  test("are asked in turn when one answers three times that it is in trouble, and its watches move along", async () => {
-    const first = await serve();
-    const second = await serve();
-    const { transport } = transportTo(new TestAccess(first.server.url, second.server.url), first.clock);
-    const watch = listen(await transport.get(WATCH, never));
-    first.model.behaviour.trouble = IN_TROUBLE;
-    const statuses: number[] = [];
-    for (let request = 0; request < 4; request++) statuses.push((await transport.get(SERVICES, never)).status);
-    expect(statuses).toEqual([503, 503, 503, 200]);
-    await until("the watch to move", () => watch.end === "moved");
-  });
-
-  test("are not changed for one that has too much to do, or gets over its trouble", async () => {
-    const first = await serve();
-    const second = await serve();
-    const { transport } = transportTo(new TestAccess(first.server.url, second.server.url), first.clock);
-    for (const trouble of [
-      IN_TROUBLE,
-      IN_TROUBLE,
-      undefined,
-      IN_TROUBLE,
-      IN_TROUBLE,
-      ...Array(4).fill(TOO_MANY_REQUESTS),
-    ]) {
-      first.model.behaviour.trouble = trouble;
-      await transport.get(SERVICES, never);
-    }
-    expect([first.model.requests.length, second.model.requests.length]).toEqual([9, 0]);
-  });
-
-  test("need be several: one that is in trouble keeps its connection", async () => {
-    const { server, model, access, clock } = await serve();
-    const { transport } = transportTo(access, clock);
-    model.behaviour.trouble = IN_TROUBLE;
-    for (let request = 0; request < 7; request++) await transport.get(SERVICES, never);
-    expect(server.connections).toBe(1);
-  });
-
-  test("that all cannot be reached are named", async () => {
-    const { clock } = await serve();
-    const { transport } = transportTo(new TestAccess("https://127.0.0.1:1", "https://localhost:2"), clock);
-    await expect(transport.get(SERVICES, never)).rejects.toThrow(/127.0.0.1:1".*localhost:2"/);
   });
 });
 
