@@ -1,13 +1,15 @@
 import { defineConfig } from "vitest/config";
 import { patient } from "./test/support/patience.ts";
+import { RecordReporter } from "./test/support/record-reporter.ts";
 import { EvenShards } from "./test/support/shards.ts";
 
 /** Of tests in memory; most take milliseconds. */
 const LIMITS = { testTimeout: patient(10_000), hookTimeout: patient(10_000) };
 
-/** Folders by what they need: `kernel` and `e2e` want a real IPVS kernel and root, the others nothing. */
+/** Folders by what they need: `kernel` and `e2e` run on a real IPVS kernel as root, `run` starts one, the others need nothing. */
 export default defineConfig({
   test: {
+    reporters: ["default", new RecordReporter()],
     sequence: { sequencer: EvenShards },
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...LIMITS } },
@@ -21,6 +23,7 @@ export default defineConfig({
       },
       { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...LIMITS } },
       { test: { name: "contract", include: ["test/kernel/memory.test.ts"], ...LIMITS } },
+      { test: { name: "run", include: ["test/run/*.test.ts"], testTimeout: patient(120_000) } },
       {
         test: {
           name: "kernel",

@@ -1,7 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder } from "../support/agent-process.ts";
 import { serviceObject, sliceObject } from "../support/builders.ts";
+import { isMissing } from "../support/missing.ts";
 import { TestNode } from "../support/netns.ts";
 import { heldLines, heldRules, plannedLines, plannedRules } from "../support/witness.ts";
 
@@ -115,18 +115,13 @@ test("conntrack knows the flows through a ClusterIP, masqueraded where they come
   expect(flows).toMatch(/src=\S+ dst=10\.96\.2\.2 .* src=10\.244\.1\.10 dst=10\.244\.1\.1 /);
 });
 
-const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
-
-test.skipIf(!hasPromtool)(
-  "promtool finds nothing wrong with the metrics (skipped where it is not installed)",
-  async () => {
-    const { code, out, err } = await node.node.namespace.finished(
-      ["promtool", "check", "metrics"],
-      await agent.metricsText(),
-    );
-    expect({ code, out, err }).toEqual({ code: 0, out: "", err: "" });
-  },
-);
+test.skipIf(isMissing("promtool"))("promtool finds nothing wrong with the metrics", async () => {
+  const { code, out, err } = await node.node.namespace.finished(
+    ["promtool", "check", "metrics"],
+    await agent.metricsText(),
+  );
+  expect({ code, out, err }).toEqual({ code: 0, out: "", err: "" });
+});
 
 test("an unknown flag ends with exit code 64 and is named", async () => {
   const { code, out, err } = await kubeIpvs(node, "run", "--no-such-flag", "--ipvs-scheduler", "best");

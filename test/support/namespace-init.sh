@@ -1,7 +1,9 @@
 #!/bin/bash
-# Makes fresh network and mount namespaces of the host a place for tests, and runs a command there.
+# Makes fresh network, mount and process namespaces of the host a place for tests, and runs a command there. It is process 1
+# of them: all that the command has started ends with it.
 set -e
 mount --make-rprivate /
+mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs tmpfs /run
 mkdir -p /run/netns /run/lock
@@ -9,4 +11,4 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 for module in $(grep -v '^#' "$root/test/support/modules.txt"); do modprobe -q "$module" || true; done
 ip link set lo up
 cd "$root"
-exec "$@" </dev/null
+"$@" </dev/null

@@ -18,3 +18,25 @@ export function patienceOf(text = ""): number {
 export function patient(ms: number): number {
   return Math.ceil(ms * PATIENCE);
 }
+
+/** What was measured on one CPU. */
+export interface Slowness {
+  readonly nodeStartMs: number;
+  /** Only where the suites run in guests. */
+  readonly systemCallUs?: number;
+}
+
+/** Of a quiet machine with two CPUs, 2026-11-29: the medians of 20 runs of calibrate.ts. */
+export const QUIET: Required<Slowness> = { nodeStartMs: 35, systemCallUs: 14.5 };
+
+/** Load that comes after the measurement, such as that of the suites themselves, must not use up a limit. */
+const HEADROOM = 2;
+
+/** The factor for a machine on whose CPUs this was measured: by its slowest CPU, never less than the headroom. */
+export function patienceFor(measured: readonly Slowness[]): number {
+  const ratios = measured.flatMap(({ nodeStartMs, systemCallUs = 0 }) => [
+    nodeStartMs / QUIET.nodeStartMs,
+    systemCallUs / QUIET.systemCallUs,
+  ]);
+  return Math.ceil(HEADROOM * Math.max(1, ...ratios));
+}

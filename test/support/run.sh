@@ -7,19 +7,27 @@
 #   run.sh bench watch    those of the watch layer, which need none
 #   run.sh kernel CMD...  any command on a real IPVS kernel
 set -euo pipefail
+# A child of npm ends with npm, even when that is killed and can end nothing itself.
+[ -z "${npm_lifecycle_event:-}" ] || exec env -u npm_lifecycle_event setpriv --pdeathsig TERM bash "$0" "$@"
 cd "$(dirname "$0")/../.."
 readonly ROOT=$PWD
 readonly CACHE=$ROOT/.cache
 readonly DEBIAN_PACKAGES=(iproute2 ipset iptables ipvsadm conntrack kmod curl procps perl-base util-linux)
 readonly GUEST_PACKAGES=(user-mode-linux)
 # What a guest may grow to, in MB: benchmarks fill it.
-readonly GUEST_MEMORY=${GUEST_MEMORY:-$([ "${1:-}" = test ] && echo 1536 || echo 3072)}
-# Said here, for a guest cannot see what its output ends in.
-if [ -t 1 ]; then export FORCE_COLOR=1; else export NO_COLOR=1; fi
+export GUEST_MEMORY=${GUEST_MEMORY:-$([ "${1:-}" = test ] && echo 1536 || echo 3072)}
+# Set here, since a guest cannot see where its output goes.
+if [ -z "${FORCE_COLOR:-}${NO_COLOR:-}" ]; then
+  if [ -t 1 ]; then export FORCE_COLOR=1; else export NO_COLOR=1; fi
+fi
 export HOME=${HOME:-/tmp}
 mkdir -p "$CACHE"
 
 say() { printf '>> %s\n' "$*" >&2; }
+
+# Runs a program that gets SIGTERM when this process ends, however it ends. Only as a child of this process: not in a pipeline
+# or a subshell that goes on.
+tied() { setpriv --pdeathsig TERM "$@"; }
 
 # --- what must be there ------------------------------------------------------------------------------------------------
 
@@ -65,7 +73,7 @@ ensure_promtool() {
     cd "$CACHE" && rm -f prometheus_*.deb
     apt-get download prometheus || { apt-get update && apt-get download prometheus; }
     dpkg-deb -x prometheus_*.deb prometheus
-  ) >"$CACHE/promtool.log" 2>&1 || say "promtool cannot be had: the test that needs it is skipped"
+  ) >"$CACHE/promtool.log" 2>&1 || say "promtool cannot be had, see $CACHE/promtool.log: the tests that need it fail"
 }
 
 # --- a real IPVS kernel ------------------------------------------------------------------------------------------------
@@ -96,25 +104,33 @@ in_kernel() {
 }
 
 in_namespace() {
-  unshare -n -m bash "$ROOT/test/support/namespace-init.sh" "$@"
+  # SIGKILL, for unshare ignores SIGTERM; the kernel then ends all that is in the process namespace.
+  setpriv --pdeathsig KILL unshare -n -m -p --fork --kill-child=KILL bash "$ROOT/test/support/namespace-init.sh" "$@"
 }
 
 in_guest() {
-  local job status=0 limit=${GUEST_SECONDS:-1500}
-  job=$(mktemp -d "$CACHE/guest.XXXXXX")
+  local job status=0 limit
+  limit=$(awk -v seconds="${GUEST_SECONDS:-1500}" -v patience="${PATIENCE:-1}" 'BEGIN { printf "%.0f", seconds * patience }')
+  remove_jobs_of_the_dead
+  job=$(mktemp -d "$CACHE/guest.$$.XXXXXX")
   # Its memory is a file: large guests need more mappings than Linux grants by default.
   [ -w /proc/sys/vm/max_map_count ] && echo 1048576 >/proc/sys/vm/max_map_count
   {
     declare -p ROOT PATH HOME
     local name
-    for name in CI STRESS PATIENCE COLUMNS FORCE_COLOR NO_COLOR; do [ -n "${!name:-}" ] && declare -p "$name" | sed 's/^declare -[^ ]*/export/'; done
+    for name in CI STRESS PATIENCE TEST_RECORD REQUIRE_ALL COLUMNS FORCE_COLOR NO_COLOR; do
+      [ -n "${!name:-}" ] && declare -p "$name" | sed 's/^declare -[^ ]*/export/'
+    done
     printf 'command=('; printf '%q ' "$@"; printf ')\n'
   } >"$job/job.sh"
   # One CPU: unpinned, every system call of the guest costs three to four times as much.
-  TMPDIR=$(guest_memory_folder) timeout --foreground --kill-after=10 "$limit" taskset -c "$(allowed_cpus | tail -1)" \
+  TMPDIR=$(guest_memory_folder) setpriv --pdeathsig TERM timeout --foreground --kill-after=10 "$limit" \
+    setpriv --pdeathsig TERM taskset -c "$(allowed_cpus | tail -1)" \
     linux.uml mem="${GUEST_MEMORY}M" \
     root=/dev/root rootfstype=hostfs rootflags=/ rw init="$ROOT/test/support/guest-init.sh" \
     con=null con0=fd:0,fd:1 quiet GUEST_JOB="$job" </dev/null 2>"$job/console" | grep --line-buffered -avE '^(SELinux:|mmapper_init|Failed to initialize ubd|sysrq: |reboot: )' || true
+  # SIGTERM ends all of its processes; SIGKILL, when it did not heed that, only the first.
+  pkill -KILL -f -- "GUEST_JOB=$job" || true
   status=$(cat "$job/status" 2>/dev/null || echo 70)
   if [ "$status" = 70 ]; then
     say "the guest ended without a result (time limit ${limit} s?)"
@@ -122,6 +138,15 @@ in_guest() {
   fi
   rm -rf "$job"
   return "$status"
+}
+
+# Those whose run was killed; their names begin with its process.
+remove_jobs_of_the_dead() {
+  local folder process
+  for folder in "$CACHE"/guest.*.*; do
+    process=${folder##*/guest.}
+    [ ! -d "$folder" ] || kill -0 "${process%%.*}" 2>/dev/null || rm -rf "$folder"
+  done
 }
 
 # Its memory is mapped as code too, and containers often have a /dev/shm of 64 MB that allows none.
@@ -144,16 +169,28 @@ allowed_cpus() {
 
 failed=0
 
-# Runs vitest projects and leaves their report in the cache: run_tests NAME RUNNER ARGUMENT...
-run_tests() {
-  local name=$1; shift
-  "$@" --reporter=default --reporter=json --outputFile.json="$CACHE/report-$name.json"
+check() {
+  tied biome check --error-on-warnings . || failed=1
+  tied tsc -p . || failed=1
+  TEST_RECORD=$CACHE/results-check.jsonl tied vitest run \
+    --project unit --project properties --project scenarios --project contract || failed=1
 }
 
-check() {
-  biome check --error-on-warnings . || failed=1
-  tsc -p . || failed=1
-  run_tests check vitest run --project unit --project properties --project scenarios --project contract || failed=1
+# The tests of this script.
+run_suite() {
+  TEST_RECORD=$CACHE/results-run.jsonl tied vitest run --project run || failed=1
+}
+
+# Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace]
+set_patience() {
+  local measured=given
+  if [ -z "${PATIENCE:-}" ]; then
+    measured=$(TMPDIR=$(guest_memory_folder) tied node test/support/calibrate.ts "${1:-}") || measured="4 nothing measured"
+    PATIENCE=${measured%% *}
+    measured=${measured#* }
+  fi
+  export PATIENCE
+  say "patience $PATIENCE ($measured)"
 }
 
 # How many guests may run suites side by side: for each a CPU and memory, at most four. The host's kernel serves one, since
@@ -170,21 +207,22 @@ shard_count() {
 # The suites on a real kernel, dealt out to several. Each line of theirs is printed behind the number of its shard; what a
 # failed shard has said is said again, in one piece.
 kernel_suites() {
-  local count shard cpus pids=() broken=()
+  local count shard cpus pids=() outputs=() broken=() output
   count=$(shard_count)
   mapfile -t cpus < <(allowed_cpus)
-  # Each is a process group, so that its guest can be ended with it.
-  set -m
   for ((shard = 1; shard <= count; shard++)); do
-    kernel_shard "$shard" "$count" "${cpus[-shard]}" </dev/null &
+    # No pipeline: the shard must be a child of this process to end with it.
+    exec {output}> >(exec sed -u -e "w $CACHE/kernel-$shard.log" -e "s|^|[$shard/$count] |")
+    outputs+=("$!")
+    TEST_RECORD=$CACHE/results-kernel-$shard.jsonl tied taskset -c "${cpus[-shard]}" bash "$ROOT/test/support/run.sh" \
+      kernel vitest run --project kernel --shard="$shard/$count" </dev/null >&"$output" 2>&1 &
     pids+=($!)
+    exec {output}>&-
   done
-  set +m
-  trap 'kill -- "${pids[@]/#/-}" 2>/dev/null; exit 130' INT TERM
   for ((shard = 1; shard <= count; shard++)); do
     wait "${pids[shard - 1]}" || broken+=("$shard")
+    wait "${outputs[shard - 1]}" || true
   done
-  trap - INT TERM
   for shard in "${broken[@]}"; do
     failed=1
     say "shard $shard of $count on a real kernel failed:"
@@ -192,26 +230,24 @@ kernel_suites() {
   done
 }
 
-# kernel_shard INDEX COUNT CPU
-kernel_shard() {
-  taskset -pc "$3" "$BASHPID" >/dev/null
-  run_tests "kernel-$1" "$run_in_kernel" vitest run --project kernel --shard="$1/$2" 2>&1 |
-    tee "$CACHE/kernel-$1.log" | sed -u "s|^|[$1/$2] |"
-}
-
 case "${1:-}" in
   check)
     ensure_npm_packages
+    set_patience
     check
     exit "$failed"
     ;;
   test)
     ensure_npm_packages || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
     ensure_promtool
-    rm -f "$CACHE"/report-*.json
+    export REQUIRE_ALL=1
+    rm -f "$CACHE"/results-*.jsonl
+    run_in_kernel=
+    ensure_kernel || failed=1
+    set_patience "$run_in_kernel"
     check
-    if ensure_kernel; then kernel_suites; else failed=1; fi
-    node test/support/sum-reports.ts "$failed" "$CACHE"/report-*.json
+    [ -z "$run_in_kernel" ] || { run_suite; kernel_suites; }
+    node test/support/sum-results.ts "$failed" "$CACHE"/results-*.jsonl
     ;;
   demo)
     ensure_npm_packages

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { PATIENCE, patienceOf, patient } from "../support/patience.ts";
+import { PATIENCE, patienceFor, patienceOf, patient, QUIET } from "../support/patience.ts";
 
 test.each([
   [undefined, 1],
@@ -17,4 +17,14 @@ test.each(["0", "0.9", "-2", "two", "NaN", "Infinity", "1e9"])("PATIENCE %j is r
 
 test("a limit is as many times longer", () => {
   expect(patient(1_000) / 1_000).toBeCloseTo(PATIENCE);
+});
+
+test.each([
+  ["a quiet machine", [QUIET, QUIET], 2],
+  ["a machine that is faster", [{ nodeStartMs: QUIET.nodeStartMs / 3 }], 2],
+  ["guests of which one shares its CPU with two other programs", [QUIET, { ...QUIET, systemCallUs: 43 }], 6],
+  ["the slow machine of 72 us a system call", [{ ...QUIET, systemCallUs: 72 }], 10],
+  ["a host without guests that starts Node in three times the time", [{ nodeStartMs: 3 * QUIET.nodeStartMs }], 6],
+] as const)("%s", (_, measured, patience) => {
+  expect(patienceFor(measured)).toBe(patience);
 });

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { dateOf } from "../../../src/model/clock.ts";
@@ -6,6 +6,7 @@ import { registerEventMetrics } from "../../../src/serve/event-metrics.ts";
 import { Metrics, type NetlinkCounts } from "../../../src/serve/metrics.ts";
 import { registerWatchMetrics, type WatchCounts } from "../../../src/serve/watch-metrics.ts";
 import { HandClock } from "../../support/api/hand-clock.ts";
+import { isMissing } from "../../support/missing.ts";
 import { syncReport } from "./reports.ts";
 
 /** What the wall clock of the tests shows when their other clock shows 0. */
@@ -47,7 +48,7 @@ describe("names", () => {
     },
   );
 
-  test.skipIf(spawnSync("promtool", ["--version"]).error !== undefined)("promtool finds nothing to say", async () => {
+  test.skipIf(isMissing("promtool"))("promtool finds nothing to say", async () => {
     const { registry } = harness();
     for (const { name } of registry.getMetricsAsArray()) if (!PREFIX.test(name)) registry.removeSingleMetric(name);
     expect(execFileSync("promtool", ["check", "metrics"], { input: await registry.metrics() }).toString()).toBe("");
