@@ -41,13 +41,15 @@ export const EXIT_DIFFERENT = 2;
 export interface Output {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Whether so much waits for the reader of `out` that lines of a log should rather be lost. */
+  readonly isFull?: () => boolean;
 }
 
 /** The agent: programs the kernel and keeps it right until the signal aborts. */
 export async function run(config: Config, output: Output, signal: AbortSignal): Promise<number> {
   const logger = createLogger(
     { level: levelOf(config.verbosity), format: config.loggingFormat },
-    { write: output.out },
+    { write: output.out, ...(output.isFull && { isFull: output.isFull }) },
   );
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   const families = await kernelFamilies();

@@ -22,6 +22,8 @@ export interface LogOptions {
 /** Takes whole lines, as process.stdout does. */
 export interface LogOutput {
   write(line: string): unknown;
+  /** Whether too much waits to be written; then lines are lost, and their number is logged when there is room again. */
+  isFull?(): boolean;
 }
 
 /** The level for klog's verbosity: 4 is where Kubernetes components begin to tell each change. */
@@ -31,16 +33,28 @@ export function levelOf(verbosity: number): LogLevel {
 
 /** A logger that writes JSON lines (`time` in ISO 8601, `level` as a word, `msg`) or the same as text for people. */
 export function createLogger(options: LogOptions, output: LogOutput): Logger {
-  const lines: LogOutput = options.format === "json" ? output : { write: (line) => output.write(textLine(line)) };
-  return pino(
+  const format = options.format === "json" ? (line: string) => line : textLine;
+  let lost = 0;
+  const write = (line: string): void => {
+    if (output.isFull?.() === true) {
+      lost += 1;
+      return;
+    }
+    const lines = lost;
+    lost = 0;
+    if (lines > 0) logger.warn({ lines }, "lines of the log are lost: its reader was too slow");
+    output.write(format(line));
+  };
+  const logger = pino(
     {
       level: options.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
     },
-    { write: (line) => void lines.write(line) },
+    { write },
   );
+  return logger;
 }
 
 /** `2026-11-21T04:15:43.123Z WARN  real server refused key="TCP/10.96.0.1:80" errno="EEXIST"` */

@@ -1,30 +1,31 @@
 import { hostname } from "node:os";
 import { readCommandLine } from "./cli.ts";
-import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, type Output, plan, run } from "./commands.ts";
+import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, plan, run } from "./commands.ts";
 import type { Config } from "./config.ts";
 import { tuneHeap } from "./heap.ts";
 import type { Command } from "./settings.ts";
+import { StandardOutput } from "./standard-output.ts";
+import { systemClock } from "./system-clock.ts";
 import { version } from "./version.ts";
 
 tuneHeap();
 
 /** EX_USAGE of sysexits.h. */
 const EXIT_USAGE = 64;
+/** How long the end of the agent waits for the reader of its log. */
+const LAST_LINES_MS = 1_000;
 
-const output: Output = {
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
-};
+const output = new StandardOutput();
 
 async function main(): Promise<number> {
   const invocation = readCommandLine(process.argv.slice(2), process.env, hostname());
   switch (invocation.kind) {
     case "help":
       output.out(invocation.text);
-      return EXIT_OK;
+      return await whenWritten(EXIT_OK);
     case "version":
       output.out(`kube-ipvs ${version}\n`);
-      return EXIT_OK;
+      return await whenWritten(EXIT_OK);
     case "refused":
       for (const problem of invocation.problems) output.err(`${problem}\n`);
       return EXIT_USAGE;
@@ -33,19 +34,37 @@ async function main(): Promise<number> {
   }
 }
 
-function carryOut(command: Command, config: Config): Promise<number> {
+async function carryOut(command: Command, config: Config): Promise<number> {
   switch (command) {
     case "run":
-      return run(config, output, signalOfProcess());
+      return await runAgent(config);
     case "init":
-      return init(config, output);
+      return await whenWritten(await init(config, output));
     case "plan":
-      return plan(config, output);
+      return await whenWritten(await plan(config, output));
     case "diff":
-      return diff(config, output);
+      return await whenWritten(await diff(config, output));
     case "cleanup":
-      return cleanup(config, output);
+      return await whenWritten(await cleanup(config, output));
   }
+}
+
+/** The exit code of a command whose output is its result: failure when that could not be written. */
+async function whenWritten(code: number): Promise<number> {
+  const fault = await output.written();
+  if (fault === undefined) return code;
+  output.err(`Cannot write to standard output: ${fault}\n`);
+  return EXIT_FAILURE;
+}
+
+/** To the agent its output is a log: a full disk or a reader that does not read changes nothing, nor does it hold up the end. */
+async function runAgent(config: Config): Promise<number> {
+  const code = await run(config, output, signalOfProcess());
+  const written = new AbortController();
+  void output.written().then(() => written.abort());
+  await systemClock.sleep(LAST_LINES_MS, written.signal);
+  if (!written.signal.aborted) process.exit(code);
+  return code;
 }
 
 /** Aborts at the first SIGTERM or SIGINT; a second one ends the process as if nobody listened. */
@@ -54,9 +73,6 @@ function signalOfProcess(): AbortSignal {
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => controller.abort());
   return controller.signal;
 }
-
-// Whoever read our output may be gone (`kube-ipvs plan | head`, a log pipe): no reason to stop serving.
-process.stdout.on("error", () => {});
 
 try {
   process.exitCode = await main();

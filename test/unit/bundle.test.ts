@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { SourceWorld } from "../support/api/source-world.ts";
 import { apiService } from "../support/api/told-cluster.ts";
+import { serviceObject } from "../support/builders.ts";
 import { finished } from "../support/namespace.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -90,7 +91,50 @@ test("wrong arguments end with exit code 64", () => {
   expect(run("--nope")).toMatchObject({ status: 64, stdout: "" });
 });
 
-test("a reader that goes away is no error", () => {
-  const pipe = `"${process.execPath}" "${bundle}" plan --manifests "${root}/examples/shop" --node-name node-1 | true`;
-  expect(spawnSync("sh", ["-c", pipe], { encoding: "utf8" })).toMatchObject({ stderr: "" });
+describe("output", () => {
+  /** A shell command in which "$KUBE_IPVS" is the program. */
+  function shell(command: string) {
+    const env = { ...process.env, KUBE_IPVS: `${process.execPath} ${bundle}`, SHOP: join(root, "examples/shop") };
+    return spawnSync("bash", ["-c", command], { cwd: elsewhere, encoding: "utf8", env });
+  }
+  const PLAN = "$KUBE_IPVS plan --manifests $SHOP --node-name node-1";
+
+  test.each([PLAN, "$KUBE_IPVS --help", "$KUBE_IPVS --version"])(
+    "%s fails and says so when the disk is full",
+    (command) => {
+      const expected = { status: 1, stdout: "", stderr: "Cannot write to standard output: ENOSPC\n" };
+      expect(shell(`${command} > /dev/full`)).toMatchObject(expected);
+    },
+  );
+
+  test("a disk that takes the beginning of a plan and no more is a failure, too", () => {
+    const { status, stdout, stderr } = shell(`ulimit -f 1; ${PLAN} > part; code=$?; wc -c < part; exit $code`);
+    expect({ status, stdout, stderr }).toEqual({
+      status: 1,
+      stdout: "1024\n",
+      stderr: "Cannot write to standard output: EFBIG\n",
+    });
+  });
+
+  test.each([
+    ["a reader that leaves is no error", `${PLAN} | head -1; echo \${PIPESTATUS[0]}`, "# node node-1\n0\n"],
+    ["nor is a reader that never reads", `${PLAN} | true; echo \${PIPESTATUS[0]}`, "0\n"],
+    ["wrong arguments are wrong where stderr is full", "$KUBE_IPVS --nope 2> /dev/full; echo $?", "64\n"],
+    ["and where it is closed", "$KUBE_IPVS --nope 2>&-; echo $?", "64\n"],
+    ["a plan is one where stderr is full", `${PLAN} 2> /dev/full | head -1`, "# node node-1\n"],
+  ])("%s", (_, command, stdout) => {
+    expect(shell(command)).toMatchObject({ stdout, stderr: "" });
+  });
+
+  test("a plan larger than a pipe reaches its reader whole", () => {
+    const folder = mkdtempSync(join(elsewhere, "large-"));
+    const items = Array.from({ length: 2_000 }, (_, number) =>
+      serviceObject(`shop/web-${number}`, { ip: `10.96.${number >> 8}.${number & 255}` }),
+    );
+    writeFileSync(join(folder, "all.json"), JSON.stringify({ kind: "List", items }));
+    const { stdout } = shell(
+      `$KUBE_IPVS plan --manifests ${folder} --node-name n | grep -c '^-A -t 10.96.*:80 -s rr'`,
+    );
+    expect(stdout).toBe("2000\n");
+  });
 });

@@ -40,3 +40,18 @@ test.each([
 ])("verbosity %d writes from %s on", (verbosity, level) => {
   expect(levelOf(verbosity)).toBe(level);
 });
+
+test("lines that nobody reads are lost, and counted when there is room again", () => {
+  const lines: string[] = [];
+  let isFull = false;
+  const logger = createLogger(
+    { level: "info", format: "json" },
+    { write: (line) => lines.push(JSON.parse(line).msg), isFull: () => isFull },
+  );
+  logger.info({}, "one");
+  isFull = true;
+  for (const message of ["two", "three"]) logger.info({}, message);
+  isFull = false;
+  logger.info({}, "four");
+  expect(lines).toEqual(["one", "lines of the log are lost: its reader was too slow", "four"]);
+});
