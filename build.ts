@@ -73,7 +73,8 @@ export function bundling(entry: string, outfile: string): BuildOptions {
     outfile,
     bundle: true,
     platform: "node",
-    target: "node24",
+    // Older than what it runs on, so that an older one can read it to the end and tell which one is needed.
+    target: "node20",
     format: "esm",
     minifySyntax: true,
     legalComments: "linked",

@@ -6,7 +6,7 @@ import { tuneHeap } from "./heap.ts";
 import type { Command } from "./settings.ts";
 import { StandardOutput } from "./standard-output.ts";
 import { systemClock } from "./system-clock.ts";
-import { version } from "./version.ts";
+import { nodeProblem, version } from "./version.ts";
 
 tuneHeap();
 
@@ -18,6 +18,9 @@ const LAST_LINES_MS = 1_000;
 const output = new StandardOutput();
 
 async function main(): Promise<number> {
+  // Before anything that an older Node.js lacks.
+  const problem = nodeProblem(process.versions.node);
+  if (problem !== undefined) throw new Error(problem);
   const invocation = readCommandLine(process.argv.slice(2), process.env, hostname());
   switch (invocation.kind) {
     case "help":

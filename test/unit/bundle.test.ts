@@ -1,8 +1,9 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { nodeProblem } from "../../src/version.ts";
 import { SourceWorld } from "../support/api/source-world.ts";
 import { apiService } from "../support/api/told-cluster.ts";
 import { serviceObject } from "../support/builders.ts";
@@ -132,9 +133,29 @@ describe("output", () => {
       serviceObject(`shop/web-${number}`, { ip: `10.96.${number >> 8}.${number & 255}` }),
     );
     writeFileSync(join(folder, "all.json"), JSON.stringify({ kind: "List", items }));
-    const { stdout } = shell(
-      `$KUBE_IPVS plan --manifests ${folder} --node-name n | grep -c '^-A -t 10.96.*:80 -s rr'`,
-    );
+    const { stdout } = shell(`$KUBE_IPVS plan --manifests ${folder} --node-name n | grep -c '^-A -t 10.96.*:80 -s rr'`);
     expect(stdout).toBe("2000\n");
   });
+});
+
+test.each(["20.20.2", "22.22.0"])("Node.js %s is told which one is needed", (version) => {
+  const old = `Object.defineProperty(process.versions, "node", { value: "${version}" });
+    for (const [owner, name] of [[Map, "groupBy"], [Promise, "withResolvers"], [Array, "fromAsync"]]) delete owner[name];`;
+  const argv = ["--import", `data:text/javascript,${encodeURIComponent(old)}`, bundle, "plan", "--manifests", "x"];
+  expect(spawnSync(process.execPath, argv, { encoding: "utf8" })).toMatchObject({
+    status: 1,
+    stdout: "",
+    stderr: `kube-ipvs needs Node.js 24 or newer, and this is ${version} (${process.execPath})\n`,
+  });
+});
+
+test("the documents and package.json name the same oldest Node.js", () => {
+  const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  expect(engines.node).toBe(">=24");
+  expect([nodeProblem("23.11.1"), nodeProblem("24.0.0"), nodeProblem("100.0.0")]).toEqual([
+    expect.stringContaining("needs Node.js 24 or newer"),
+    undefined,
+    undefined,
+  ]);
+  expect(readFileSync(join(root, "README.md"), "utf8")).toContain("needs Node.js 24 or newer");
 });
