@@ -10,6 +10,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "api-restarts.test.ts": 21,
   "api-server.test.ts": 61,
   "choices.test.ts": 18,
+  "clock.test.ts": 14,
   "conntrack.test.ts": 24,
   "daemonset.test.ts": 26,
   "endpoint-slices.test.ts": 21,
