@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TextTable } from "../../../src/model/text-table.ts";
+import { collidingTexts } from "../../support/colliding-texts.ts";
 
 test("a table that is full is followed by another, and its numbers stay good", () => {
   const first = new TextTable();
@@ -12,4 +14,40 @@ test("a table that is full is followed by another, and its numbers stay good", (
 
 test("a number that no text has is no text", () => {
   expect(new TextTable().at(0)).toBe("");
+});
+
+test("texts are numbered as a Map would number them, also those whose hashes collide", () => {
+  const colliding = collidingTexts(7);
+  const text = fc.oneof(fc.constantFrom(...colliding), fc.string({ maxLength: 3 }));
+  fc.assert(
+    fc.property(fc.array(text, { maxLength: 300 }), (texts) => {
+      const table = new TextTable();
+      const model = new Map<string, number>();
+      const answers = texts.map((one) => [table.find(one), table.numberOf(one)]);
+      const expected = texts.map((one) => {
+        const before = model.get(one);
+        if (before === undefined) model.set(one, model.size);
+        return [before, model.get(one)];
+      });
+      expect(answers).toEqual(expected);
+      expect([...model.keys()].map((one) => table.at(table.find(one) ?? -1))).toEqual([...model.keys()]);
+    }),
+  );
+});
+
+/** CPU time of a table of these texts, each asked for four times. */
+function cpuOf(texts: readonly string[]): number {
+  const start = process.cpuUsage();
+  const table = new TextTable();
+  for (let round = 0; round < 4; round++) for (const text of texts) table.numberOf(text);
+  const { user, system } = process.cpuUsage(start);
+  return user + system;
+}
+
+test("8,192 node names that collide in the hash cost about as much as others", () => {
+  const colliding = collidingTexts(13);
+  expect(new Set(colliding).size).toBe(8192);
+  const others = colliding.map((text, number) => `${number}${text}`.slice(0, text.length));
+  const usual = Math.min(cpuOf(others), cpuOf(others));
+  expect(Math.min(cpuOf(colliding), cpuOf(colliding)) / usual).toBeLessThan(8);
 });
