@@ -4,6 +4,8 @@ import { addressPort, familyOf, type IPAddress } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
 import type { HealthCheck, RefusedPort } from "../model/health-check.ts";
 import type { ServiceName } from "../model/service.ts";
+import { ConnectionLimit, SERVED_CONNECTIONS } from "./connection-limit.ts";
+import { answerOnce, REQUEST_TIMES } from "./first-request.ts";
 
 /** Between two attempts to listen: somebody may let go of the port, or a new IPv6 address be checked for duplicates. */
 const RETRY_MS = 5_000;
@@ -23,6 +25,8 @@ export interface HealthCheckPortsParts {
  */
 export class HealthCheckPorts {
   readonly #parts: HealthCheckPortsParts;
+  /** Of all together: there may be thousands. */
+  readonly #limit = new ConnectionLimit(SERVED_CONNECTIONS);
   /** By Service, address and port. */
   readonly #listeners = new Map<string, CheckListener>();
   /** Services whose port has no address to listen on. */
@@ -53,7 +57,7 @@ export class HealthCheckPorts {
     for (const [name, one] of wanted) {
       const listener = this.#listeners.get(name);
       if (listener !== undefined) listener.localEndpoints = one.localEndpoints;
-      else this.#listeners.set(name, new CheckListener(one, this.#parts));
+      else this.#listeners.set(name, new CheckListener(one, this.#parts, this.#limit));
     }
   }
 
@@ -106,11 +110,12 @@ class CheckListener {
   readonly #closed = new AbortController();
   #isTold = false;
 
-  constructor(check: CheckAtAddress, parts: HealthCheckPortsParts) {
+  constructor(check: CheckAtAddress, parts: HealthCheckPortsParts, limit: ConnectionLimit) {
     this.#check = check;
     this.#parts = parts;
     this.localEndpoints = check.localEndpoints;
-    this.#server = createServer((request, response) => this.#answer(request, response));
+    this.#server = createServer(REQUEST_TIMES, (request, response) => this.#answer(request, response));
+    answerOnce(this.#server, limit);
     this.#server.on("error", (error) => this.#retry(error));
     this.#server.on("listening", () => this.#begun());
     this.#listen();

@@ -2,6 +2,8 @@ import fastify, { type FastifyInstance } from "fastify";
 import type { Registry } from "prom-client";
 import type { BindAddress } from "../flag-values.ts";
 import type { Logger } from "../log.ts";
+import { ConnectionLimit, SERVED_CONNECTIONS } from "./connection-limit.ts";
+import { answerOnce, REQUEST_TIMES } from "./first-request.ts";
 import type { HealthAnswer, Probe } from "./health.ts";
 
 /** Between two attempts to listen, as kube-proxy does. */
@@ -12,10 +14,12 @@ const PLAIN = { "content-type": "text/plain; charset=utf-8", "x-content-type-opt
 /** Serves /metrics, /healthz (whether the process answers at all) and /proxyMode. */
 export function metricsServer(registry: Registry): FastifyInstance {
   const server = bareServer();
+  // One rendering for all that scrape meanwhile: it is by far the dearest answer.
+  const render = shared(() => registry.metrics());
   answerAnyMethod(server, "/metrics", async () => ({
     status: 200,
     headers: { "content-type": registry.contentType },
-    body: await registry.metrics(),
+    body: await render(),
   }));
   answerAnyMethod(server, "/healthz", async () => ({ status: 200, headers: PLAIN, body: "ok" }));
   answerAnyMethod(server, "/proxyMode", async () => ({ status: 200, headers: PLAIN, body: "ipvs" }));
@@ -32,9 +36,10 @@ export function healthServer(probe: (probe: Probe) => HealthAnswer): FastifyInst
   return server;
 }
 
-/** No client holds up its close, not even one in the middle of a request. */
+/** Answers once on each connection. No client holds up its close, not even one in the middle of a request. */
 function bareServer(): FastifyInstance {
-  const server = fastify({ logger: false, forceCloseConnections: true });
+  const server = fastify({ logger: false, forceCloseConnections: true, http: REQUEST_TIMES });
+  answerOnce(server.server, new ConnectionLimit(SERVED_CONNECTIONS));
   server.removeAllContentTypeParsers();
   // Nothing here reads a body, so no body can be wrong.
   server.addContentTypeParser("*", (_request, payload, done) => {
@@ -43,6 +48,17 @@ function bareServer(): FastifyInstance {
   });
   server.setNotFoundHandler(async (_request, reply) => reply.code(404).headers(PLAIN).send("404 page not found\n"));
   return server;
+}
+
+/** The task, but whoever asks while it runs gets the result of that run. */
+function shared<Result>(task: () => Promise<Result>): () => Promise<Result> {
+  let running: Promise<Result> | undefined;
+  return () => {
+    running ??= task().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
 }
 
 interface Answer {

@@ -185,3 +185,22 @@ test("a check without an address to be asked at is told once, until it has one",
   await listening(1);
   expect(ports.counts()).toEqual({ listening: 1, refused: 0 });
 });
+
+test("pipelined requests are one on each connection, and the limit of connections is one for all ports", async () => {
+  const { world, ports, listening } = setUp();
+  const numbers = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()];
+  ports.update(numbers.map((port, index) => check(`web-${index}`, port, { [LOCAL]: 1 })));
+  await listening(5);
+  let asked = 0;
+  Object.defineProperty(world, "healthy", { get: () => ++asked > 0 });
+  const pipelined = numbers.flatMap((port) => Array.from({ length: 4 }, () => connect(port, LOCAL).resume()));
+  for (const client of pipelined) client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1800));
+  await Promise.all(pipelined.map((client) => once(client, "close")));
+  expect(asked).toBe(20);
+
+  const idle = numbers.flatMap((port) => Array.from({ length: 40 }, () => connect(port, LOCAL)));
+  for (const client of idle) toClose.push({ close: () => client.destroy() });
+  await Promise.all(idle.map((client) => once(client, "connect")));
+  expect((await ask(numbers[0] ?? 0)).status).toBe(200);
+  await vi.waitFor(() => expect(idle.filter(({ readyState }) => readyState === "open").length).toBeLessThanOrEqual(64));
+});

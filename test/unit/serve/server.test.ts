@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Gauge, Registry } from "prom-client";
 import { afterEach, describe, expect, test } from "vitest";
 import { parseAddress } from "../../../src/model/address.ts";
@@ -87,6 +88,27 @@ describe("metrics server", () => {
     const response = await metrics().inject({ url: "/metrics" });
     expect(response.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(response.body).toBe("# HELP answer The answer.\n# TYPE answer gauge\nanswer 42\n");
+  });
+
+  test("scrapes at one time share one rendering, and a later one has its own", async () => {
+    const registry = new Registry();
+    let renderings = 0;
+    new Gauge({
+      name: "renderings",
+      help: "So many.",
+      registers: [registry],
+      async collect() {
+        await nextTurn();
+        this.set(++renderings);
+      },
+    });
+    const server = opening(metricsServer(registry));
+    const bodies = async (count: number) => {
+      const scrapes = Array.from({ length: count }, () => server.inject({ url: "/metrics" }));
+      return (await Promise.all(scrapes)).map(({ body }) => body.split("\n")[2]);
+    };
+    expect(new Set(await bodies(50))).toEqual(new Set(["renderings 1"]));
+    expect(await bodies(1)).toEqual(["renderings 2"]);
   });
 
   test.each(["/livez", "/state", "/debug/pprof"])("%s is not there", async (url) => {
@@ -205,6 +227,16 @@ describe("listening", () => {
     controller.abort();
     await listening;
     expect(lines).toEqual(["error cannot listen"]);
+  });
+
+  test("pipelined GET /healthz is one question on each connection", async () => {
+    const { server, asked } = health();
+    await listen(server, { address: address("127.0.0.1"), port: 0 }, surroundings().options);
+    const { port } = boundTo(server);
+    const clients = Array.from({ length: 20 }, () => connect(port, "127.0.0.1").resume());
+    for (const client of clients) client.write("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1800));
+    await Promise.all(clients.map((client) => once(client, "close")));
+    expect(asked).toHaveLength(20);
   });
 
   test("close does not wait for a client in the middle of a request", async () => {
