@@ -95,7 +95,11 @@ export class NetlinkKernel implements Kernel {
     this.#options = options;
     this.#iptables = options.iptables ?? new IptablesClient();
     const generic = this.#socket(NETLINK_GENERIC, COMMAND_BYTES);
-    this.#ipvs = new IpvsClient({ commands: generic, dumps: this.#socket(NETLINK_GENERIC, DUMP_BYTES) });
+    this.#ipvs = new IpvsClient({
+      commands: generic,
+      dumps: this.#socket(NETLINK_GENERIC, DUMP_BYTES),
+      lists: this.#socket(NETLINK_GENERIC, DUMP_BYTES),
+    });
     this.#timeouts = new TimeoutClient(generic);
     this.#link = new LinkClient({
       links: this.#socket(NETLINK_ROUTE, LINK_BYTES),

@@ -22,6 +22,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "local-mode.test.ts": 34,
   "netlink.real.test.ts": 17,
   "networking.test.ts": 27,
+  "other-namespace.test.ts": 20,
   "rolling-update.test.ts": 35,
   "rules.real.test.ts": 11,
   "scenarios.test.ts": 15,

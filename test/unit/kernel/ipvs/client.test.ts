@@ -83,7 +83,7 @@ const setUp = async (table?: string) => {
   const socket = () => new NetlinkSocket({ protocol: 16, messageBytes: 4096, open: peer.open, counters });
   const tablePath = join(folder, "ip_vs");
   if (table !== undefined) await writeFile(tablePath, `IP\nProt\n  ->\n${table}`);
-  const client = new IpvsClient({ commands: socket(), dumps: socket(), tablePath });
+  const client = new IpvsClient({ commands: socket(), dumps: socket(), lists: socket(), tablePath });
   return { client, peer };
 };
 async function all(client: IpvsClient) {
@@ -101,30 +101,54 @@ const row = (address: string) =>
 const weights = (servers: ReadonlyMap<VirtualServerKey, { readonly reals: Iterable<{ weight: number }> }>) =>
   [...servers].map(([name, { reals }]) => [name, ...Array.from(reals, ({ weight }) => weight)]);
 
-test("all virtual servers of the table are found", async () => {
+const dumpsOfReals = (peer: NetlinkPeer) => peer.sent.flat().filter(({ body }) => body[0] === 8).length;
+
+test("the dump says which virtual servers exist, and their real servers are read from the table", async () => {
   const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
   const { servers, unnamedServers } = await all(client);
   expect(weights(servers)).toEqual([
     ["TCP/10.0.0.1:80", FROM_TABLE],
     ["TCP/10.0.0.2:80", FROM_TABLE],
   ]);
-  expect(unnamedServers).toBe(0);
-  expect(peer.sent.flat().filter(({ flags }) => (flags & 0x300) !== 0)).toEqual([]);
+  expect(unnamedServers).toBe(1);
+  expect(dumpsOfReals(peer)).toBe(0);
+});
+
+test("the real servers of a virtual server that the table hides are dumped", async () => {
+  const { client, peer } = await setUp(row("10.0.0.2"));
+  expect(weights((await all(client)).servers)).toEqual([
+    ["TCP/10.0.0.2:80", FROM_TABLE],
+    ["TCP/10.0.0.1:80", FROM_DUMP],
+  ]);
+  expect(dumpsOfReals(peer)).toBe(1);
+});
+
+test("a virtual server that goes between the dump and the table is left out", async () => {
+  const { client, peer } = await setUp(row("10.0.0.2"));
+  peer.peer = (requests) =>
+    requests.flatMap((it) => {
+      const isGet = it.body[0] === 4 && (it.flags & 0x300) === 0;
+      return isGet ? [naive.verdict(it, 3), ...accepting([it])] : replies(it);
+    });
+  expect([...(await all(client)).servers.keys()]).toEqual(["TCP/10.0.0.2:80"]);
 });
 
 test.each<[string, string | undefined]>([
   ["breaks off", `${row("10.0.0.1")}TCP  0A0`],
   ["speaks strangely", `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`],
   ["is not there", undefined],
-])("where the table %s all are dumped, and those told that no key can name", async (_, table) => {
-  const { client } = await setUp(table);
-  const { servers, unnamedServers } = await all(client);
-  expect(weights(servers).sort()).toEqual([
-    ["TCP/10.0.0.1:80", FROM_DUMP],
-    ["TCP/10.0.0.2:80", FROM_DUMP],
-  ]);
-  expect(unnamedServers).toBe(1);
-});
+])(
+  "where the table %s all real servers are dumped, and virtual servers counted that no key can name",
+  async (_, table) => {
+    const { client } = await setUp(table);
+    const { servers, unnamedServers } = await all(client);
+    expect(weights(servers).sort()).toEqual([
+      ["TCP/10.0.0.1:80", FROM_DUMP],
+      ["TCP/10.0.0.2:80", FROM_DUMP],
+    ]);
+    expect(unnamedServers).toBe(1);
+  },
+);
 
 test("a virtual server only the table has is not believed", async () => {
   const { client } = await setUp(row("10.0.0.1") + row("10.0.0.9") + row("10.0.0.2"));
@@ -157,11 +181,11 @@ test.each<[string, string | undefined, [number, number]]>([
 test("once their number is known, many are read from the table, and only those asked for", async () => {
   const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
   await all(client);
-  const before = peer.sent.flat().filter(({ body }) => body[0] === 8).length;
+  const before = dumpsOfReals(peer);
   const keys = new Set([key("10.0.0.2")]);
   expect([...(await client.connections(keys)).keys()]).toEqual(["TCP/10.0.0.2:80"]);
   expect(weights(await client.some(keys))).toEqual([["TCP/10.0.0.2:80", FROM_TABLE]]);
-  expect(peer.sent.flat().filter(({ body }) => body[0] === 8).length).toBe(before);
+  expect(dumpsOfReals(peer)).toBe(before);
 });
 
 test("one among many that were added since is not looked for in the table", async () => {
