@@ -1,7 +1,9 @@
-import { afterAll, describe } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
+import { openRawSocketOf } from "../../src/kernel/netlink/raw-socket.ts";
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
-import { parseVirtualServerKey } from "../../src/model/ipvs.ts";
+import { parseVirtualServerKey, type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
 import { seenFlows } from "../support/conntrack.ts";
+import { address } from "../support/desired.ts";
 import { Shell } from "../support/shell.ts";
 import { kernelContract } from "./contract.ts";
 import { flowContract, type ToldFlow } from "./flow-contract.ts";
@@ -11,6 +13,32 @@ const openKernel = () => new NetlinkKernel({ chains: {} });
 
 describe("NetlinkKernel", () => {
   kernelContract(openKernel);
+
+  // As under a net.core.rmem_max of half so many bytes. An answer that finds no room ends this process.
+  test.each([4_608, 20_000, 81_920, 163_840])(
+    "600 virtual servers are read by name, refused and deleted with a receive buffer of %i bytes",
+    async (bytes) => {
+      const kernel = new NetlinkKernel({
+        chains: {},
+        open: (options, listener) => openRawSocketOf(bytes / 2, options, listener),
+      });
+      const servers = Array.from(
+        { length: 600 },
+        (_, index) =>
+          virtualServer("TCP", address(`10.97.${index >> 8}.${index & 255}`), 80, { scheduler: "rr" as Scheduler }), // the kernel judges the word
+      );
+      const onAll = (kind: "add-virtual-server" | "delete-virtual-server") =>
+        kernel.apply(servers.map((server) => ({ kind, server })));
+      expect((await onAll("add-virtual-server")).every(({ ok }) => ok)).toBe(true);
+      const keys = new Set(servers.map(({ key }) => key));
+      expect(new Set((await kernel.observe(keys)).servers.keys())).toEqual(keys);
+      expect(new Set((await kernel.observe("all")).servers.keys())).toEqual(keys);
+      expect((await onAll("add-virtual-server")).filter(({ ok }) => !ok)).toHaveLength(600);
+      expect((await onAll("delete-virtual-server")).every(({ ok }) => ok)).toBe(true);
+      expect((await onAll("delete-virtual-server")).filter(({ ok }) => !ok)).toHaveLength(600);
+      await kernel.close();
+    },
+  );
 
   let shell: Shell | undefined;
   afterAll(() => shell?.[Symbol.asyncDispose]());

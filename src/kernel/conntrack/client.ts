@@ -4,6 +4,7 @@ import { parseVirtualServerKey, type VirtualServerKey } from "../../model/ipvs.t
 import type { ForgetFlows } from "../../model/operation.ts";
 import type { Errno, ForgottenFlows, Outcome } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
+import { NO_REPLY } from "../netlink/receive-buffer.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { decodeFlow, encodeDeleteFlow, encodeListFlows, type Flow, type FlowFilter } from "./codec.ts";
 
@@ -92,7 +93,7 @@ export class ConntrackClient {
 
   /** Those that would not go, and why; one that is gone already is no matter. */
   async #delete(flows: readonly Flow[]): Promise<ReadonlyMap<Flow, Errno>> {
-    const answers = await this.#commands.request("forget flows", flows, encodeDeleteFlow);
+    const answers = await this.#commands.request("forget flows", flows, encodeDeleteFlow, NO_REPLY);
     const kept = new Map<Flow, Errno>();
     for (const [index, flow] of flows.entries()) {
       const answer = answers[index];

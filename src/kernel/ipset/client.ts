@@ -3,6 +3,7 @@ import type { IPSet, SetEntry, SetEntryKey, SetName } from "../../model/ipset.ts
 import type { Errno, Outcome, SetupReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { errnoName, NetlinkError } from "../netlink/error.ts";
+import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
 import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
 import { batchRest, type EntryBatch, type EntryOperation, entryBatches } from "./batches.ts";
 import {
@@ -224,8 +225,11 @@ export class IPSetClient {
   async #swap(from: string, to: string): Promise<boolean> {
     const protocol = await this.#version();
     return accepted(
-      await this.#dumps.request(`swap set "${to}"`, [[from, to] as const], (writer, names) =>
-        encodeSwap(writer, protocol, names),
+      await this.#dumps.request(
+        `swap set "${to}"`,
+        [[from, to] as const],
+        (writer, names) => encodeSwap(writer, protocol, names),
+        NO_REPLY,
       ),
     );
   }
@@ -316,14 +320,14 @@ export class IPSetClient {
     encode: (writer: AttributeWriter, protocol: number, item: Item) => void,
   ): Promise<readonly Answer[]> {
     const protocol = await this.#version();
-    return this.#commands.request(operation, items, (writer, item) => encode(writer, protocol, item));
+    return this.#commands.request(operation, items, (writer, item) => encode(writer, protocol, item), NO_REPLY);
   }
 
   /** The protocol version to speak with this kernel, asked for once. */
   async #version(): Promise<number> {
     if (this.#protocol !== undefined) return this.#protocol;
     const operation = "find ipset in this kernel";
-    const [answer] = await this.#commands.request(operation, [undefined], encodeProtocol);
+    const [answer] = await this.#commands.request(operation, [undefined], encodeProtocol, DEFAULT_REPLY);
     if (answer === undefined || !answer.ok) {
       throw new NetlinkError(
         operation,

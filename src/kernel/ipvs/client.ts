@@ -11,6 +11,7 @@ import { RealServers } from "../../model/real-servers.ts";
 import type { Connections, Observed, ServerState } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Message } from "../netlink/message.ts";
+import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
 import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
 import {
   type DecodedReal,
@@ -77,7 +78,7 @@ export class IpvsClient {
   /** Asks anew for the number of the family, which changes when the module is loaded again. Rejects without ip_vs. */
   async probe(): Promise<number> {
     const operation = "find IPVS in this kernel";
-    const [answer] = await this.#commands.request(operation, [undefined], encodeGetFamily);
+    const [answer] = await this.#commands.request(operation, [undefined], encodeGetFamily, DEFAULT_REPLY);
     if (answer?.ok === false && answer.errno === "ENOENT") {
       throw new NetlinkError(operation, "ENOENT", "the module ip_vs is not loaded, run: modprobe ip_vs");
     }
@@ -90,8 +91,11 @@ export class IpvsClient {
   /** In order, one answer each. */
   async apply(operations: readonly ServerOperation[]): Promise<readonly Answer[]> {
     const family = await this.#familyNumber();
-    const answers = await this.#commands.request("change virtual servers", operations, (writer, operation) =>
-      encodeServerOperation(writer, family, operation),
+    const answers = await this.#commands.request(
+      "change virtual servers",
+      operations,
+      (writer, operation) => encodeServerOperation(writer, family, operation),
+      NO_REPLY,
     );
     operations.forEach(({ kind }, index) => {
       if (answers[index]?.ok !== true) return;
@@ -174,8 +178,11 @@ export class IpvsClient {
   async #find(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, VirtualServer>> {
     const operation = "look up virtual servers";
     const family = await this.#familyNumber();
-    const answers = await this.#commands.request(operation, [...keys], (writer, key) =>
-      encodeGetServer(writer, family, parseVirtualServerKey(key)),
+    const answers = await this.#commands.request(
+      operation,
+      [...keys],
+      (writer, key) => encodeGetServer(writer, family, parseVirtualServerKey(key)),
+      DEFAULT_REPLY,
     );
     // ESRCH: there is none.
     const found = answers.filter((answer) => answer.ok || answer.errno !== "ESRCH");

@@ -1,5 +1,6 @@
 import type { IpvsTimeout, SetupReport } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
+import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { decodeTimeouts, encodeGetTimeouts, encodeSetTimeout, type IpvsTimeouts } from "./timeout-codec.ts";
 
@@ -26,6 +27,7 @@ export class TimeoutClient {
       "set timeouts of IPVS",
       before,
       (writer, { wanted: { name, seconds } }) => encodeSetTimeout(writer, family, name, seconds),
+      NO_REPLY,
     );
     const left = new Map(
       (await this.#differences(family, wanted)).map(({ wanted: { name }, seconds }) => [name, seconds]),
@@ -63,7 +65,7 @@ export class TimeoutClient {
 
   async #read(family: number): Promise<IpvsTimeouts> {
     const operation = "read timeouts of IPVS";
-    const [answer] = await this.#commands.request(operation, [family], encodeGetTimeouts);
+    const [answer] = await this.#commands.request(operation, [family], encodeGetTimeouts, DEFAULT_REPLY);
     if (answer?.ok === false) throw new NetlinkError(operation, answer.errno, answer.text);
     const [message] = answer?.replies ?? [];
     const timeouts = message === undefined ? undefined : decodeTimeouts(message);

@@ -1,6 +1,7 @@
 import { familyOf, type IPAddress, isIPv6LinkLocal } from "../../model/address.ts";
 import type { SetupReport } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
+import { NO_REPLY, replyOf } from "../netlink/receive-buffer.ts";
 import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
 import { runsBy } from "../runs.ts";
 import {
@@ -23,6 +24,9 @@ export const DUMMY_NAME = "kube-ipvs0";
  * under the lock (RTNL) that all network configuration of the node waits for.
  */
 const IPV6_DELETE_BATCH = 8;
+/** An interface with all that the kernel knows of it. */
+const LINK_REPLY = replyOf(16_384);
+
 export interface AddressOperation {
   readonly kind: "bind-address" | "unbind-address";
   readonly address: IPAddress;
@@ -55,7 +59,7 @@ export class LinkClient {
   async ensure(): Promise<boolean> {
     if ((await this.#dummy()) !== undefined) return false;
     const operation = `create interface "${DUMMY_NAME}"`;
-    const [answer] = await this.#links.request(operation, [DUMMY_NAME], encodeNewDummy);
+    const [answer] = await this.#links.request(operation, [DUMMY_NAME], encodeNewDummy, NO_REPLY);
     if (answer?.ok === false) {
       const text = answer.errno === "EOPNOTSUPP" ? "the module dummy is not loaded, run: modprobe dummy" : answer.text;
       throw new NetlinkError(operation, answer.errno, text);
@@ -78,7 +82,7 @@ export class LinkClient {
       return { changed: [], warnings: [`Left interface "${DUMMY_NAME}" alone: it is ${describeKind(link)}`] };
     }
     const operation = `delete interface "${DUMMY_NAME}"`;
-    const [answer] = await this.#links.request(operation, [link.index], encodeDeleteLink);
+    const [answer] = await this.#links.request(operation, [link.index], encodeDeleteLink, NO_REPLY);
     if (answer?.ok === false && answer.errno !== "ENODEV") {
       throw new NetlinkError(operation, answer.errno, answer.text);
     }
@@ -91,7 +95,6 @@ export class LinkClient {
     if (link === undefined) return operations.map(() => NO_DEVICE);
     const answers: Answer[] = [];
     for (const run of runsBy(operations, isSlow)) {
-      const batch = run.name ? IPV6_DELETE_BATCH : undefined;
       const results = await this.#addresses.request(
         "change addresses",
         run.items,
@@ -99,7 +102,7 @@ export class LinkClient {
           kind === "bind-address"
             ? encodeNewAddress(writer, link.index, address)
             : encodeDeleteAddress(writer, link.index, address),
-        batch,
+        run.name ? { ...NO_REPLY, batchMessages: IPV6_DELETE_BATCH } : NO_REPLY,
       );
       answers.push(...results);
     }
@@ -126,7 +129,7 @@ export class LinkClient {
   /** The interface that has the name, of whatever kind. */
   async #find(): Promise<Link | undefined> {
     const operation = `find interface "${DUMMY_NAME}"`;
-    const [answer] = await this.#links.request(operation, [DUMMY_NAME], encodeGetLink);
+    const [answer] = await this.#links.request(operation, [DUMMY_NAME], encodeGetLink, LINK_REPLY);
     if (answer?.ok !== true) {
       if (answer?.errno === "ENODEV") return undefined;
       throw new NetlinkError(operation, answer?.errno ?? "EBADMSG", answer?.text);

@@ -26,7 +26,7 @@ export interface RawSocketOptions {
 export type OpenRawSocket = (options: RawSocketOptions, listener: RawSocketListener) => RawSocket;
 
 /**
- * What we ask for. The kernel grants at most net.core.rmem_max and wmem_max (212,992 where nobody changed them) and
+ * Receive and send buffer that we ask for. The kernel grants at most net.core.rmem_max and wmem_max (212,992 where nobody changed them) and
  * doubles it; what it granted is read back.
  */
 const BUFFER_BYTES = 4 * 1024 * 1024;
@@ -37,12 +37,19 @@ const BUFFER_BYTES = 4 * 1024 * 1024;
  * The addon is closed from the event loop's check phase and never from within one of its own callbacks: there it
  * would destroy the very context that it runs them in (`DoClose` resets `async_res` under `MakeCallback`).
  */
-export const openRawSocket: OpenRawSocket = ({ protocol, messageBytes }, listener) => {
+export const openRawSocket: OpenRawSocket = (options, listener) => openRawSocketOf(BUFFER_BYTES, options, listener);
+
+/** The same, with buffers of at most twice so many bytes. */
+export function openRawSocketOf(
+  bufferBytes: number,
+  { protocol, messageBytes }: RawSocketOptions,
+  listener: RawSocketListener,
+): RawSocket {
   const raw = new RawNetlinkSocket(protocol, {
     messagePeeking: false,
     msgBufferSize: messageBytes,
-    recvBufferSize: BUFFER_BYTES,
-    sendBufferSize: BUFFER_BYTES,
+    recvBufferSize: bufferBytes,
+    sendBufferSize: bufferBytes,
   });
   let open = true;
   // Only the kernel (port 0) answers; any process may send to our port.
@@ -65,4 +72,4 @@ export const openRawSocket: OpenRawSocket = ({ protocol, messageBytes }, listene
       setImmediate(() => raw.close());
     },
   };
-};
+}

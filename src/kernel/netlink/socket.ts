@@ -15,6 +15,7 @@ import {
   setSequence,
 } from "./message.ts";
 import type { OpenRawSocket, RawSocket } from "./raw-socket.ts";
+import { answerBytes, type Replies, roomOf } from "./receive-buffer.ts";
 
 /** What the kernel said to one request of a batch. */
 export type Answer =
@@ -44,6 +45,12 @@ export interface NetlinkSocketOptions {
   readonly onSend?: (bytes: Uint8Array, protocol: number) => void;
 }
 
+/** How the items of one call of `request` are sent: with what the kernel may answer to each. */
+export interface Sending extends Replies {
+  /** Messages in one send at most. */
+  readonly batchMessages?: number;
+}
+
 /** Writes one whole message, from `beginMessage` to `endMessage`. */
 export type Encode<Item> = (writer: AttributeWriter, item: Item) => void;
 
@@ -54,19 +61,6 @@ export type Encode<Item> = (writer: AttributeWriter, item: Item) => void;
 const BATCH_MESSAGES = 256;
 /** Bytes in one send, unless one message alone has more; the default SO_SNDBUF takes 160 KB and refuses 544 KB. */
 const BATCH_BYTES = 65_536;
-
-/**
- * What the answer to one request may take of the receive buffer, which must hold those of a whole batch: every request
- * can be refused, and an overrun kills the process (the addon builds its error from a null string). A refusal carries
- * its request back; 277 of NEW_DEST fill the default buffer of 212,992 bytes to the edge, which is 768 each: 256 for
- * the kernel's sk_buff and 512 for data. Longer data is rounded up to a power of two at most.
- */
-function answerBytes(requestBytes: number): number {
-  return requestBytes <= 144 ? 768 : 768 + 2 * requestBytes;
-}
-
-/** A third is kept free for the ACK and for what is not our doing. */
-const RECEIVE_SHARE = 2 / 3;
 
 const TIMEOUT_MS = 15_000;
 /** Dumps that another's change interrupts are read again. */
@@ -114,17 +108,17 @@ export class NetlinkSocket {
   /**
    * Sends a request for each item, many at a time, and says what became of each. Only the last of a batch asks for an
    * acknowledgement: the kernel works through a datagram in order and reports what it refuses, so silence up to that
-   * one is success. `operation` completes "Cannot …" should the transport fail, the only reason to reject.
+   * one is success. A batch is as long as the receive buffer has room for its answers. `operation` completes "Cannot …" should the transport fail, the only reason to reject.
    */
   request<Item>(
     operation: string,
     items: readonly Item[],
     encode: Encode<Item>,
-    batchMessages = BATCH_MESSAGES,
+    sending: Sending,
   ): Promise<readonly Answer[]> {
     return this.#inTurn(async () => {
       const answers: Answer[] = [];
-      while (answers.length < items.length) await this.#sendBatch(operation, items, encode, batchMessages, answers);
+      while (answers.length < items.length) await this.#sendBatch(operation, items, encode, sending, answers);
       return answers;
     });
   }
@@ -171,14 +165,14 @@ export class NetlinkSocket {
     operation: string,
     items: readonly Item[],
     encode: Encode<Item>,
-    batchMessages: number,
+    sending: Sending,
     answers: Answer[],
   ): Promise<void> {
     const raw = this.#opened(operation);
     const first = this.#nextSequence();
     const start = answers.length;
-    const end = Math.min(items.length, start + batchMessages);
-    const room = raw.receiveBufferBytes * RECEIVE_SHARE;
+    const end = Math.min(items.length, start + (sending.batchMessages ?? BATCH_MESSAGES));
+    const room = roomOf(raw.receiveBufferBytes);
     let awaited = 0;
     let last = 0;
     this.#writer.truncate(0);
@@ -186,7 +180,7 @@ export class NetlinkSocket {
       const begun = this.#writer.length;
       // Within bounds: `undefined` is an item like others.
       encode(this.#writer, items[at] as Item);
-      awaited += answerBytes(this.#writer.length - begun);
+      awaited += answerBytes(this.#writer.length - begun, sending);
       if (begun > 0 && (this.#writer.length > BATCH_BYTES || awaited > room)) {
         this.#writer.truncate(begun);
         break;
