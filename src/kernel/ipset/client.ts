@@ -28,7 +28,7 @@ const FIRST_SIZE: SetSize = { maxElements: 65_536, hashSize: 1024 };
 /** No set grows beyond: a member takes some 60 bytes of unswappable memory. */
 const MOST_ELEMENTS = 2 ** 24;
 
-/** Where a set is made that will take the place of another. If we die meanwhile it is left over, and the next `ensure` removes it. */
+/** Where a set is made that will take the place of another. If we die meanwhile it is left over, and the next `ensure` or `destroy` removes it. */
 const SPARE = "KUBE-IPVS-SPARE";
 
 /**
@@ -151,10 +151,17 @@ export class IPSetClient {
     }
   }
 
-  /** Removes the sets and what they hold; absent ones are no matter. One that a rule refers to stays, with a warning. */
-  async destroy(sets: readonly IPSet[]): Promise<SetupReport> {
+  /**
+   * Removes the sets and what they hold, and the spare that an agent left which was killed while a set grew; absent ones are
+   * no matter. One that a rule refers to stays, with a warning.
+   */
+  destroy(sets: readonly IPSet[]): Promise<SetupReport> {
+    return this.#withSpare(() => this.#destroyAll([...sets.map(({ name }) => name), SPARE]));
+  }
+
+  async #destroyAll(names: readonly string[]): Promise<SetupReport> {
     const found = await this.#headers();
-    const present = sets.map(({ name }) => name).filter((name) => found.has(name));
+    const present = names.filter((name) => found.has(name));
     let refusals = await this.#destroy(present);
     for (let attempt = 1; refusals.size > 0 && attempt < DESTROY_ATTEMPTS; attempt++) {
       await this.#sleep(DESTROY_RETRY_MS);

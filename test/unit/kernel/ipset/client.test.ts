@@ -317,6 +317,19 @@ describe("list and destroy", () => {
     expect([...kernel.sets.keys()].sort()).toEqual(["KUBE-CLUSTER-IP", "others"]);
   });
 
+  test("the spare goes that was left when an agent was killed while a set grew", async () => {
+    const { kernel, client } = setup();
+    await client.ensure(SETS);
+    kernel.set("KUBE-IPVS-SPARE", {});
+    expect(await client.destroy([IPS])).toEqual({
+      changed: ['destroyed set "KUBE-IPVS-IPS"', 'destroyed set "KUBE-IPVS-SPARE"'],
+      warnings: [],
+    });
+    expect([...kernel.sets.keys()].toSorted()).toEqual(
+      SETS.flatMap(({ name }) => (name === IPS.name ? [] : [name as string])).toSorted(),
+    );
+  });
+
   test("a set that is in use for a moment more is waited for", async () => {
     const { kernel, client, sleeps, during } = setup();
     const set = kernel.set("KUBE-IPVS-IPS", { references: 1 });
