@@ -78,6 +78,7 @@ export class IpvsClient {
   /** Asks anew for the number of the family, which changes when the module is loaded again. Rejects without ip_vs. */
   async probe(): Promise<number> {
     const operation = "find IPVS in this kernel";
+    this.#family = undefined;
     const [answer] = await this.#commands.request(operation, [undefined], encodeGetFamily, DEFAULT_REPLY);
     if (answer?.ok === false && answer.errno === "ENOENT") {
       throw new NetlinkError(operation, "ENOENT", "the module ip_vs is not loaded, run: modprobe ip_vs");
@@ -88,7 +89,7 @@ export class IpvsClient {
     return this.#family;
   }
 
-  /** In order, one answer each. */
+  /** In order, one answer each. Rejects when ip_vs was unloaded meanwhile, as nobody knows what of it was done. */
   async apply(operations: readonly ServerOperation[]): Promise<readonly Answer[]> {
     const family = await this.#familyNumber();
     const answers = await this.#commands.request(
@@ -97,6 +98,7 @@ export class IpvsClient {
       (writer, operation) => encodeServerOperation(writer, family, operation),
       NO_REPLY,
     );
+    if (answers.some((answer) => !answer.ok && answer.errno === "ENOENT")) await this.#checkLoaded(family);
     operations.forEach(({ kind }, index) => {
       if (answers[index]?.ok !== true) return;
       if (kind === "add-virtual-server") this.#total++;
@@ -256,6 +258,15 @@ export class IpvsClient {
       (writer) => encodeGetReals(writer, family, server),
       (message) => decodeReal(message, addressFamily),
     );
+  }
+
+  /**
+   * ENOENT refuses a scheduler that the kernel lacks, and all requests to a family that is gone. Loaded again, the module has
+   * another number.
+   */
+  async #checkLoaded(family: number): Promise<void> {
+    if ((await this.probe()) === family) return;
+    throw new NetlinkError("change virtual servers", "ENOENT", "the module ip_vs was loaded again meanwhile");
   }
 
   async #familyNumber(): Promise<number> {

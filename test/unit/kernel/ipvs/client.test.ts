@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { IpvsClient } from "../../../../src/kernel/ipvs/client.ts";
 import type { ServerState } from "../../../../src/kernel/kernel.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
@@ -201,6 +201,39 @@ test("without the module ip_vs the error says what to do", async () => {
   const { client, peer } = await setUp();
   peer.peer = (requests) => requests.map((it) => naive.verdict(it, 2));
   await expect(client.probe()).rejects.toThrow(/modprobe ip_vs/);
+});
+
+describe("a kernel that refuses an addition with ENOENT", () => {
+  const one = virtualServer("TCP", at("10.1.0.1"), 80, { scheduler: "wlc" as Scheduler });
+  /** Its module has this number now, or is not loaded; it lacks the scheduler. */
+  const kernelWith = (number: number | undefined) => (requests: readonly naive.NaiveMessage[]) =>
+    requests.flatMap((it) => {
+      if (it.type !== 16 || number === undefined) return [naive.verdict(it, 2)];
+      const family = [...[1, 2, 0, 0], ...attribute(2, text("IPVS")), ...attribute(1, u16(number))];
+      return [naive.message(16, 0, it.sequence, family), ...accepting([it])];
+    });
+
+  test("lacks the scheduler where the module is loaded as before", async () => {
+    const { client, peer } = await setUp();
+    await client.probe();
+    peer.peer = kernelWith(FAMILY);
+    const [answer] = await client.apply([{ kind: "add-virtual-server", server: one }]);
+    expect(answer).toMatchObject({ ok: false, errno: "ENOENT" });
+  });
+
+  test.each<[string, number | undefined, RegExp]>([
+    ["is not loaded any more", undefined, /modprobe ip_vs/],
+    ["was unloaded and loaded again", FAMILY + 1, /loaded again/],
+  ])("cannot be asked where the module %s, and is found again when it is there", async (_, number, error) => {
+    const { client, peer } = await setUp();
+    await client.probe();
+    peer.peer = kernelWith(number);
+    const operation = { kind: "add-virtual-server", server: one } as const;
+    await expect(client.apply([operation])).rejects.toThrow(error);
+    peer.peer = (requests) => requests.flatMap(replies);
+    expect(await client.probe()).toBe(FAMILY);
+    expect(await client.apply([operation])).toEqual([{ ok: true, replies: [] }]);
+  });
 });
 
 test("a virtual server that cannot be read rejects and is not left out", async () => {
