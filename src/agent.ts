@@ -13,6 +13,7 @@ import type { Scheduler } from "./model/ipvs.ts";
 import type { Notice } from "./model/notice.ts";
 import type { ClusterNode, Rejection } from "./model/service.ts";
 import { NodeAddresses } from "./node-addresses.ts";
+import { ProblemReporter } from "./problem-reporter.ts";
 import { isExcluded } from "./reconcile/ownership.ts";
 import { Pacer } from "./reconcile/pacer.ts";
 import { Reconciler } from "./reconcile/reconciler.ts";
@@ -32,7 +33,7 @@ import {
 import type { Metrics } from "./serve/metrics.ts";
 import type { ClusterEvent } from "./services/events.ts";
 import { version } from "./version.ts";
-import { kernelFailureNotice, nodeWarningNotice, rejectionNotice, startNotice } from "./watch/events/notices.ts";
+import { startNotice } from "./watch/events/notices.ts";
 
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;
@@ -90,11 +91,9 @@ export class Agent {
   #isOpen = false;
   /** When the changes were made that the kernel is not yet programmed for. */
   #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
-  #rejected: readonly Rejection[] = [];
+  readonly #problems: ProblemReporter;
   /** A module that is loaded later is found after a restart: to try again and again would disturb Services that work. */
   readonly #missingSchedulers = new Set<Scheduler>();
-  /** What the node refuses to Services, as it was last told. */
-  #refused: ReadonlySet<string> = new Set();
   readonly #startedAtMs: number;
   /** When the first lists of Services and EndpointSlices were in. */
   #listedAtMs = Number.POSITIVE_INFINITY;
@@ -105,6 +104,7 @@ export class Agent {
     this.#families = setupFor([]).families;
     this.#parts = parts;
     this.#startedAtMs = parts.clock.now();
+    this.#problems = new ProblemReporter({ ...parts, nodeName: config.nodeName });
     this.#state = new ProxyState(nodeFacts(config, this.#families, NO_SURROUNDINGS));
     this.#health = healthAtStart({
       families: this.#families,
@@ -171,9 +171,7 @@ export class Agent {
 
   /** Takes in everything that is wrong at the source now, and of that what is new. */
   reject(all: readonly Rejection[], fresh: readonly Rejection[]): void {
-    this.#rejected = all;
-    this.#tellRejections(fresh);
-    this.#recordRejected();
+    this.#problems.rejectedAtSource(all, fresh);
   }
 
   /** The answer of a health endpoint. */
@@ -248,7 +246,7 @@ export class Agent {
     }
     this.#isAdvancing = false;
     if (!this.#isOpen) this.#open();
-    this.#reportRefused();
+    this.#problems.rejectedHere([...this.#state.refused(), ...conflictRejections(this.#state.desired.conflicts())]);
     this.#publishHealthChecks();
   }
 
@@ -276,13 +274,10 @@ export class Agent {
   /** Makes the node ready and learns its addresses; part of every look. */
   async #prepare(): Promise<void> {
     this.#preparedWith = textOf(this.#podCIDRs);
-    const { kernel, logger, metrics, tell } = this.#parts;
+    const { kernel, logger, metrics } = this.#parts;
     const { changed, warnings, failedRules = [] } = await kernel.prepare(this.#setupFor(this.#podCIDRs));
     if (changed.length > 0) logger.info({ changed }, "node prepared");
-    for (const warning of warnings) {
-      logger.warn({ warning }, "node not as wanted");
-      tell(nodeWarningNotice(this.#config.nodeName, warning));
-    }
+    this.#problems.nodeWarnings(warnings);
     for (const family of failedRules) metrics.recordRestoreFailure(family);
     this.#health = healthAfterPrepare(this.#health, failedRules);
     await this.#addresses.read();
@@ -318,6 +313,7 @@ export class Agent {
   #onSync(report: SyncReport): void {
     const { clock, logger, metrics } = this.#parts;
     const isFirst = !this.#health.synced;
+    this.#problems.kernelAnswered();
     this.#health = healthAfterSync(this.#health, report);
     metrics.record(report);
     const { durationMs, operations, pending, state } = report;
@@ -348,6 +344,7 @@ export class Agent {
   }
 
   #onLook(report: LookReport): void {
+    this.#problems.kernelAnswered();
     this.#health = healthAfterLook(this.#health);
     this.#parts.metrics.recordLook(report);
     this.#parts.metrics.recordState(this.#reconciler.state());
@@ -356,32 +353,7 @@ export class Agent {
 
   #onFailure(error: unknown): void {
     this.#health = healthAfterFailure(this.#health, this.#parts.clock.now());
-    this.#parts.logger.error({ err: error }, "the kernel could not be asked; it will be looked at again");
-    this.#parts.tell(kernelFailureNotice(this.#config.nodeName, error));
-  }
-
-  /** Tells what Services do not get here, each once. */
-  #reportRefused(): void {
-    const refused = this.#refusals().map((rejection) => [JSON.stringify(rejection), rejection] as const);
-    const known = this.#refused;
-    this.#refused = new Set(refused.map(([text]) => text));
-    this.#tellRejections(refused.filter(([text]) => !known.has(text)).map(([, rejection]) => rejection));
-    this.#recordRejected();
-  }
-
-  #refusals(): readonly Rejection[] {
-    return [...this.#state.refused(), ...conflictRejections(this.#state.desired.conflicts())];
-  }
-
-  #tellRejections(rejections: readonly Rejection[]): void {
-    for (const rejection of rejections) {
-      this.#parts.logger.warn({ ...rejection }, "rejected");
-      this.#parts.tell(rejectionNotice(this.#config.nodeName, rejection));
-    }
-  }
-
-  #recordRejected(): void {
-    this.#parts.metrics.recordRejected(this.#rejected.length + this.#refused.size);
+    this.#problems.kernelFailed(error);
   }
 }
 

@@ -114,6 +114,16 @@ function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
       help: "Objects or fields that were asked for and cannot be done, as an invalid address. The log names object, field and value.",
       registers,
     }),
+    nodeProblems: new Gauge({
+      name: "kube_ipvs_node_problems",
+      help: "Things that this node lacks, as sysctls, sets or iptables rules. The log names each once, when it begins.",
+      registers,
+    }),
+    kernelFailures: new Counter({
+      name: "kube_ipvs_kernel_failures_total",
+      help: "Requests to the kernel that failed as a whole or were not answered. Each is followed by a resync.",
+      registers,
+    }),
     drift: new Counter({
       name: "kube_ipvs_drift_total",
       help: "Kernel objects found other than believed, by object and kind: missing, different, unwanted. They are mended; a steady rate means that something else writes to our objects.",
@@ -333,6 +343,16 @@ export class Metrics {
   /** How many rejections stand. */
   recordRejected(count: number): void {
     this.#own.rejected.set(count);
+  }
+
+  /** So many things are not as wanted on this node. */
+  recordNodeProblems(count: number): void {
+    this.#own.nodeProblems.set(count);
+  }
+
+  /** A request to the kernel failed or was not answered. */
+  recordKernelFailure(): void {
+    this.#own.kernelFailures.inc();
   }
 
   /** The static rules of a family could not be written. */

@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance } from "fastify";
 import type { Registry } from "prom-client";
 import type { BindAddress } from "../flag-values.ts";
 import type { Logger } from "../log.ts";
+import { ProblemTracker } from "../model/problem-tracker.ts";
 import { ConnectionLimit, SERVED_CONNECTIONS } from "./connection-limit.ts";
 import { answerOnce, REQUEST_TIMES } from "./first-request.ts";
 import type { HealthAnswer, Probe } from "./health.ts";
@@ -84,7 +85,7 @@ export interface ListenOptions {
   /** For the log, as "metrics". */
   readonly name: string;
   readonly logger: Logger;
-  /** Called for each attempt that failed. */
+  /** Called when attempts begin to fail, and when they fail for another reason. */
   readonly onFailure: (error: unknown) => void;
   /** Rejects when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -97,13 +98,17 @@ export interface ListenOptions {
  */
 export async function listen(server: Listener, bind: BindAddress, options: ListenOptions): Promise<void> {
   const { name, logger, onFailure, sleep, signal } = options;
+  const failures = new ProblemTracker<unknown>();
   while (!signal.aborted) {
     try {
       logger.info({ server: name, address: await listenOnce(server, bind) }, "listening");
       return;
     } catch (error) {
-      logger.error({ server: name, ...bind, err: error, retryMs: RETRY_MS }, "cannot listen");
-      onFailure(error);
+      failures.replace([[String(error), error]]);
+      for (const failure of failures.takeChanges(0).begun) {
+        logger.error({ server: name, ...bind, err: failure, retryMs: RETRY_MS }, "cannot listen");
+        onFailure(failure);
+      }
     }
     await sleep(RETRY_MS, signal).catch(() => undefined);
   }

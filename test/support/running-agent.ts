@@ -13,15 +13,17 @@ import { nodeSetup } from "../../src/node-setup.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
 import type { Resource } from "../../src/services/events.ts";
 import { HandClock } from "./api/hand-clock.ts";
-import { SILENT_LOGGER } from "./api/silent-logger.ts";
 import { clusterNode, type ServiceSpec, type SliceSpec, service, slice } from "./builders.ts";
 import { address } from "./desired.ts";
+import { logLines } from "./log-lines.ts";
 
 /** A kernel that remembers what it was asked to do, of a node that may refuse rules. */
 class RememberingKernel extends MemoryKernel {
   readonly asked: Operation[] = [];
   /** Families whose rules cannot be written. */
   failedRules: readonly IPFamily[] = [];
+  /** What the node lacks. */
+  warnings: readonly string[] = [];
 
   /** What was done, in order: the texts of rules, and whether anything was written for Services. */
   readonly steps: string[] = [];
@@ -31,7 +33,7 @@ class RememberingKernel extends MemoryKernel {
 
   override async prepare(setup: NodeSetup): Promise<SetupReport> {
     this.steps.push(JSON.stringify(setup.rules));
-    return { ...(await super.prepare(setup)), failedRules: this.failedRules };
+    return { ...(await super.prepare(setup)), warnings: this.warnings, failedRules: this.failedRules };
   }
 
   override apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
@@ -63,6 +65,8 @@ export class RunningAgent implements AsyncDisposable {
   readonly checks: HealthCheck[][] = [];
   /** What it told the cluster. */
   readonly notices: string[] = [];
+  /** What it logged from the level info on: "warn node not as wanted" and then the fields as JSON. */
+  readonly log: string[] = [];
   readonly #agent: Agent;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -95,7 +99,7 @@ export class RunningAgent implements AsyncDisposable {
     this.#agent = new Agent(config, (podCIDRs) => nodeSetup(config, machine, podCIDRs), {
       kernel: this.kernel,
       clock: this.clock,
-      logger: SILENT_LOGGER,
+      logger: logLines(this.log),
       metrics,
       nextTurn: () => setImmediate(),
       missing: () => "what the source waits for",
@@ -150,6 +154,16 @@ export class RunningAgent implements AsyncDisposable {
 
   isReady(): boolean {
     return this.#agent.probe("readyz").status === 200;
+  }
+
+  /** Why it is not ready; undefined when it is. */
+  unreadiness(): string | undefined {
+    return JSON.parse(this.#agent.probe("readyz").body).reason;
+  }
+
+  /** The value of a metric that has no labels. */
+  async metric(name: string): Promise<number | undefined> {
+    return (await this.registry.getSingleMetric(name)?.get())?.values[0]?.value;
   }
 
   isHealthy(): boolean {

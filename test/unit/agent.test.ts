@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { SliceSpec } from "../support/builders.ts";
 import { address } from "../support/desired.ts";
 import { RunningAgent } from "../support/running-agent.ts";
@@ -46,6 +46,64 @@ test("rules that could not be written are counted for their family at every look
   await agent.rest();
   expect(await failures()).toEqual({ IPv4: 0, IPv6: 1 });
   expect(agent.isReady()).toBe(false);
+});
+
+describe("what repeats is reported when it begins and when it ends", () => {
+  const LOOK_MS = 40_000;
+
+  test("a warning of the node, by log and Event; a warning that changes is reported anew", async () => {
+    await using agent = new RunningAgent();
+    const reports = () => agent.log.filter((line) => line.includes("problem of the node") || line.includes("not as"));
+    agent.kernel.warnings = ["Cannot set a"];
+    for (let looks = 0; looks < 5; looks++) await agent.rest(LOOK_MS);
+    expect(reports()).toEqual(['warn node not as wanted {"warning":"Cannot set a"}']);
+    expect(agent.notices).toEqual(["Node /n1: Cannot set a"]);
+    expect(await agent.metric("kube_ipvs_node_problems")).toBe(1);
+    agent.kernel.warnings = ["Cannot set a", "Cannot set b"];
+    for (let looks = 0; looks < 2; looks++) await agent.rest(LOOK_MS);
+    expect(reports().slice(1)).toEqual(['warn node not as wanted {"warning":"Cannot set b"}']);
+    agent.kernel.warnings = [];
+    for (let looks = 0; looks < 2; looks++) await agent.rest(LOOK_MS);
+    expect(reports().slice(2)).toEqual([
+      'info no longer a problem of the node {"warning":"Cannot set a"}',
+      'info no longer a problem of the node {"warning":"Cannot set b"}',
+    ]);
+    expect(agent.notices).toHaveLength(2);
+    expect(await agent.metric("kube_ipvs_node_problems")).toBe(0);
+  });
+
+  test("a kernel that does not answer, by log, Event and a counter of the attempts", async () => {
+    await using agent = new RunningAgent({ unreadable: 5 });
+    await agent.rest(600_000);
+    const reports = agent.log.filter((line) => line.includes("kernel"));
+    expect(reports).toEqual([
+      expect.stringMatching(/^error kernel request failed; will resync .*Transport lost in a read/),
+      "info the kernel answers again {}",
+    ]);
+    expect(agent.notices).toEqual(["Node /n1: Cannot ask the kernel: Transport lost in a read"]);
+    expect(await agent.metric("kube_ipvs_kernel_failures_total")).toBe(5);
+    agent.kernel.failReads(1);
+    await agent.rest(600_000);
+    expect(agent.notices).toHaveLength(2);
+  });
+
+  test("what a Service does not get here", async () => {
+    await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10"] });
+    agent.listed("nodes", "services", "endpointslices");
+    for (const ip of ["192.168.1.10", "10.96.0.10"]) {
+      agent.service("shop/web", { ip });
+      await agent.rest();
+      for (const port of [80, 81]) {
+        agent.service("shop/other", { ip: "10.96.0.11", ports: [port] });
+        await agent.rest();
+      }
+    }
+    expect(agent.log.filter((line) => line.includes("rejected"))).toEqual([
+      expect.stringMatching(/^warn rejected .*Service shop\/web/),
+      expect.stringMatching(/^info no longer rejected .*Service shop\/web/),
+    ]);
+    expect(agent.notices).toHaveLength(1);
+  });
 });
 
 test("a list of Nodes without this one holds up nobody", async () => {

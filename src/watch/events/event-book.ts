@@ -1,5 +1,5 @@
 import type { Notice } from "../../model/notice.ts";
-import { TokenBucket } from "./token-bucket.ts";
+import { TokenBucket } from "../../model/token-bucket.ts";
 
 export interface EventLimits {
   /** Writes that may follow each other after a rest, */

@@ -71,8 +71,8 @@ export function refusedPortNotice({ service, port, reason }: RefusedPort): Notic
   };
 }
 
-/** What is told of an error, with what it was caused by. */
-function explanation(error: unknown): string {
+/** The message of an error, followed by the messages of its causes. */
+export function explanation(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${explanation(error.cause)}`;
 }

@@ -236,6 +236,8 @@ test("the rest is recorded as it is told", async () => {
   metrics.recordRequest(7500);
   metrics.recordProgrammed("IPv6", 700);
   metrics.recordRejected(4);
+  metrics.recordNodeProblems(2);
+  metrics.recordKernelFailure();
   metrics.recordRestoreFailure("IPv4");
   metrics.recordProbe("healthz", { status: 503, body: "" });
   metrics.recordProbe("livez", { status: 200, body: "" });
@@ -244,6 +246,8 @@ test("the rest is recorded as it is told", async () => {
   expect(await sample('kubeproxy_network_programming_duration_seconds_sum{ip_family="IPv6"}')).toBe(0.7);
   expect(await sample('kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}')).toBe(0);
   expect(await sample("kube_ipvs_rejected_objects")).toBe(4);
+  expect(await sample("kube_ipvs_node_problems")).toBe(2);
+  expect(await sample("kube_ipvs_kernel_failures_total")).toBe(1);
   expect(await sample('kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"}')).toBe(1);
   expect(await sample('kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv6"}')).toBe(0);
   expect(await sample('kubeproxy_proxy_healthz_total{code="503"}')).toBe(1);

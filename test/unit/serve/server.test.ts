@@ -191,7 +191,7 @@ describe("listening", () => {
     expect([tried, lines]).toEqual([hosts, [outcome]]);
   });
 
-  test("a taken port is tried again every 5 s until it is free", async () => {
+  test("a taken port is tried again every 5 s until it is free, and reported once", async () => {
     const predecessor = opening(createServer()).listen(0, "127.0.0.1");
     await once(predecessor, "listening");
     const { port } = predecessor.address() as AddressInfo;
@@ -211,8 +211,8 @@ describe("listening", () => {
     await listening;
 
     expect(sleeps.map(({ ms }) => ms)).toEqual([5000, 5000]);
-    expect(lines).toEqual(["error cannot listen", "error cannot listen", "info listening"]);
-    expect(failures).toMatchObject([{ code: "EADDRINUSE" }, { code: "EADDRINUSE" }]);
+    expect(lines).toEqual(["error cannot listen", "info listening"]);
+    expect(failures).toMatchObject([{ code: "EADDRINUSE" }]);
     expect(await status("127.0.0.1", port)).toBe(200);
   });
 

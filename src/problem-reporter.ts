@@ -1,0 +1,88 @@
+import type { Logger } from "./log.ts";
+import type { Clock } from "./model/clock.ts";
+import type { Notice } from "./model/notice.ts";
+import { ProblemTracker } from "./model/problem-tracker.ts";
+import type { Rejection } from "./model/service.ts";
+import type { Metrics } from "./serve/metrics.ts";
+import { explanation, kernelFailureNotice, nodeWarningNotice, rejectionNotice } from "./watch/events/notices.ts";
+
+/** A node whose warnings change all the time writes no more than twice a minute. */
+const LIMITS = { kept: 100, burst: 20, refillMs: 30_000 };
+
+export interface ProblemReporterDependencies {
+  readonly nodeName: string;
+  readonly clock: Pick<Clock, "now">;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, "recordRejected" | "recordNodeProblems" | "recordKernelFailure">;
+  readonly tell: (notice: Notice) => void;
+}
+
+/**
+ * Reports what is wrong, by log, Event and metric. Each problem is reported when it begins or changes, and logged once
+ * more when it ends; what goes on in between is for the metrics and `/readyz`.
+ */
+export class ProblemReporter {
+  readonly #parts: ProblemReporterDependencies;
+  readonly #node = new ProblemTracker<string>(LIMITS);
+  readonly #kernel = new ProblemTracker<unknown>(LIMITS);
+  readonly #here = new ProblemTracker<Rejection>();
+  #rejectedAtSource = 0;
+
+  constructor(dependencies: ProblemReporterDependencies) {
+    this.#parts = dependencies;
+  }
+
+  /** Objects of the source, or fields of them, that cannot be used: all of them, and those that are new. */
+  rejectedAtSource(all: readonly Rejection[], fresh: readonly Rejection[]): void {
+    this.#rejectedAtSource = all.length;
+    this.#reportRejections(fresh);
+  }
+
+  /** All that Services ask of this node and do not get. */
+  rejectedHere(rejections: readonly Rejection[]): void {
+    this.#here.replace(rejections.map((rejection) => [JSON.stringify(rejection), rejection]));
+    const { begun, ended } = this.#here.takeChanges(this.#parts.clock.now());
+    this.#reportRejections(begun);
+    for (const rejection of ended) this.#parts.logger.info({ ...rejection }, "no longer rejected");
+  }
+
+  /** All that the node lacks, after an attempt to make it ready. */
+  nodeWarnings(warnings: readonly string[]): void {
+    const { nodeName, clock, logger, metrics, tell } = this.#parts;
+    this.#node.replace(warnings.map((warning) => [warning, warning]));
+    metrics.recordNodeProblems(this.#node.size);
+    const { begun, ended } = this.#node.takeChanges(clock.now());
+    for (const warning of begun) {
+      logger.warn({ warning }, "node not as wanted");
+      tell(nodeWarningNotice(nodeName, warning));
+    }
+    for (const warning of ended) logger.info({ warning }, "no longer a problem of the node");
+  }
+
+  /** A request to the kernel failed or was not answered. */
+  kernelFailed(error: unknown): void {
+    const { nodeName, clock, logger, metrics, tell } = this.#parts;
+    metrics.recordKernelFailure();
+    this.#kernel.set("kernel", explanation(error), error);
+    for (const failure of this.#kernel.takeChanges(clock.now()).begun) {
+      logger.error({ err: failure }, "kernel request failed; will resync");
+      tell(kernelFailureNotice(nodeName, failure));
+    }
+  }
+
+  /** The kernel has answered everything since the last failure. */
+  kernelAnswered(): void {
+    this.#kernel.clear("kernel");
+    const { ended } = this.#kernel.takeChanges(this.#parts.clock.now());
+    for (const _ of ended) this.#parts.logger.info({}, "the kernel answers again");
+  }
+
+  #reportRejections(rejections: readonly Rejection[]): void {
+    const { nodeName, logger, metrics, tell } = this.#parts;
+    for (const rejection of rejections) {
+      logger.warn({ ...rejection }, "rejected");
+      tell(rejectionNotice(nodeName, rejection));
+    }
+    metrics.recordRejected(this.#rejectedAtSource + this.#here.size);
+  }
+}
