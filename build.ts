@@ -21,21 +21,6 @@ const bindingBesideBundle: Plugin = {
 };
 
 /**
- * Of client-node only KubeConfig is used. What it imports besides would cost 15 MB of memory: the generated clients, and
- * transports and providers that `watch/kubeconfig.ts` refuses before they are reached (proxies, OIDC, gcp, azure).
- */
-const kubeConfigAlone: Plugin = {
-  name: "kube-config-alone",
-  setup(setup) {
-    const filter = /^(\.\/gen\/index\.js|undici|openid-client|socks|socks-proxy-agent|hpagent|jsonpath-plus|rfc4648)$/;
-    setup.onResolve({ filter }, ({ importer }) =>
-      importer.includes("/@kubernetes/client-node/dist/") ? { path: "left-out", namespace: "nothing" } : undefined,
-    );
-    setup.onLoad({ filter: /.*/, namespace: "nothing" }, () => ({ contents: "module.exports = {};", loader: "js" }));
-  },
-};
-
-/**
  * An `import` of node:http reads all its exports, of which one, WebSocket, loads a whole HTTP client: 7 MB of memory and
  * 15 ms that a `require` does not cost.
  */
@@ -91,7 +76,7 @@ export function bundling(entry: string, outfile: string): BuildOptions {
         "const __dirname = __dirnameOf(__filename);",
       ].join("\n"),
     },
-    plugins: [bindingBesideBundle, kubeConfigAlone, httpRequired],
+    plugins: [bindingBesideBundle, httpRequired],
   };
 }
 

@@ -70,7 +70,7 @@ export async function readCluster(config: Config, logger: Logger): Promise<Clust
 }
 
 function apiOptions({ kubeconfig, servers, nodeName }: Config): ApiSourceOptions {
-  return { kubeconfig, servers, nodeName, root: "" };
+  return { kubeconfig, servers, nodeName, root: "", env: process.env };
 }
 
 /** The addresses among the hosts of URLs. Names are not resolved: what they stand for may change at any time. */

@@ -11,7 +11,7 @@ tuneHeap();
 await runSubject(async (kubeconfig, complete) => {
   const table = new ServiceTable();
   await watchApiServer(
-    { kubeconfig, servers: [], root: "", nodeName: "node-0" },
+    { kubeconfig, servers: [], root: "", env: {}, nodeName: "node-0" },
     {
       clock: systemClock,
       random: Math.random,

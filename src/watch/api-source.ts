@@ -40,12 +40,12 @@ export interface ApiSource {
  * server and network. Rejects when the configuration cannot be used at all.
  */
 export async function watchApiServer(options: ApiSourceOptions, listener: ApiListener): Promise<ApiSource> {
-  const config = await ApiServerConfig.load(options);
   const { clock, logger, random } = listener;
   const stop = new AbortController();
   listener.signal.addEventListener("abort", () => stop.abort(), { signal: stop.signal });
   if (listener.signal.aborted) stop.abort();
   const { signal } = stop;
+  const config = await ApiServerConfig.load(options, { clock, random, logger, signal });
   const transport = new ApiTransport(config, { clock, logger, signal });
   const ledger = new RejectionLedger();
   const sink = {
@@ -85,9 +85,9 @@ export async function readApiServer(
   { clock, random, logger }: Pick<ReflectorParts, "clock" | "random" | "logger">,
   patienceMs: number,
 ): Promise<ClusterState> {
-  const config = await ApiServerConfig.load(options);
   const stop = new AbortController();
   const { signal } = stop;
+  const config = await ApiServerConfig.load(options, { clock, random, logger, signal });
   const events: ClusterEvent[] = [];
   const rejections = new Map<string, readonly Rejection[]>();
   let listed = 0;

@@ -1,4 +1,5 @@
 import { field } from "../services/object-reader.ts";
+import { clipped } from "./clipped.ts";
 
 /**
  * The longest wait that a server may ask for. It is told load in seconds; a number beyond a minute is an error of a server or
@@ -26,7 +27,7 @@ export function statusOfAnswer(code: number, retryAfterMs: number, body: string)
     ...status,
     code,
     expired: status.expired || code === 410,
-    message: status.message === "" ? body.slice(0, 200) : status.message,
+    message: status.message === "" ? clipped(body) : status.message,
     retryAfterMs: Math.max(retryAfterMs, status.retryAfterMs),
   };
 }

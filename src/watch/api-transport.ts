@@ -1,5 +1,6 @@
 import type { Logger } from "../log.ts";
 import type { Clock } from "../model/clock.ts";
+import { abortable } from "./abortable.ts";
 import type { Connection } from "./connection.ts";
 import { dial } from "./dial.ts";
 import type { Credentials } from "./kubeconfig.ts";
@@ -19,10 +20,10 @@ const ATTEMPTS = 3;
 /** Where the servers are and how to be let in. */
 export interface ServerAccess {
   readonly servers: readonly URL[];
-  /** Current as of now. */
-  credentials(): Promise<Credentials>;
-  /** The server did not accept the credentials: get them anew. */
-  renew(): Promise<void>;
+  /** Current as of now. Rejects with a CredentialsError, also when the signal is aborted before there are any. */
+  credentials(signal: AbortSignal): Promise<Credentials>;
+  /** The server did not accept these credentials: get them anew, unless they are no longer the current ones. */
+  renew(refused: Credentials): Promise<void>;
 }
 
 export interface TransportParts {
@@ -72,7 +73,7 @@ export class ApiTransport implements WritingTransport {
       await clock.sleep(RECHECK_MS, signal);
       if (signal.aborted || this.#connections.size === 0) continue;
       try {
-        this.#dropOutdated(await this.#config.credentials());
+        this.#dropOutdated(await this.#config.credentials(signal));
       } catch (err) {
         logger.warn({ err }, "credentials cannot be read, the old ones stay in use");
       }
@@ -84,11 +85,11 @@ export class ApiTransport implements WritingTransport {
   }
 
   async send(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
-    const first = await abortable(this.#config.credentials(), signal);
+    const first = await this.#config.credentials(signal);
     const response = await this.#sendWith(first, request, signal);
     if (response.status !== 401) return response;
-    await abortable(this.#config.renew(), signal);
-    const second = await abortable(this.#config.credentials(), signal);
+    await abortable(this.#config.renew(first), signal);
+    const second = await this.#config.credentials(signal);
     if (JSON.stringify(first) === JSON.stringify(second)) return response;
     // Read to its end, the refusal no longer takes up its stream or socket.
     await pump(response.body, signal, () => undefined);
@@ -198,14 +199,4 @@ export class ApiTransport implements WritingTransport {
 
 function isUnprocessed(error: unknown): boolean {
   return error instanceof TransportError && error.kind === "unprocessed";
-}
-
-/** The promise, or what the signal is aborted with if that comes first. */
-function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }

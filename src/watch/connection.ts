@@ -1,8 +1,11 @@
+import { isIP } from "node:net";
+import { checkServerIdentity, type DetailedPeerCertificate, getCACertificates } from "node:tls";
 import { MAX_RETRY_AFTER_MS } from "./api-status.ts";
 import type { TlsMaterial } from "./kubeconfig.ts";
 import type { ApiRequest, ApiResponse, TransportError } from "./transport.ts";
 
-export type Headers = Readonly<Record<string, string>>;
+/** A name may have several values. */
+export type Headers = Readonly<Record<string, string | string[]>>;
 
 /** The answer of one server, before its transport adds the way to leave that server. */
 export type Answer = Omit<ApiResponse, "leaveServer">;
@@ -21,20 +24,36 @@ export interface Connection {
   close(why: TransportError): void;
 }
 
-/** The options of node:tls for a host. An address has no server name to ask for, and is checked all the same. */
+/**
+ * The options of node:tls for a host. The certificate is checked for the server name if there is one, else for the host. An
+ * address is no name to send (RFC 6066, 3), and is checked all the same.
+ */
 export function tlsOptions(host: string, tls: TlsMaterial): object {
-  const servername = tls.serverName === "" ? host : tls.serverName;
+  const name = withoutBrackets(tls.serverName === "" ? host : tls.serverName);
   return {
-    ...(tls.serverName === "" && isAddress(host) ? {} : { servername }),
-    ...(tls.ca === "" ? {} : { ca: tls.ca }),
+    servername: isIP(name) === 0 ? name : "",
+    checkServerIdentity: (_: string, certificate: DetailedPeerCertificate) => checkServerIdentity(name, certificate),
+    ...(tls.verify && { ca: tls.ca === "" ? systemAuthorities() : tls.ca }),
     ...(tls.cert === "" ? {} : { cert: tls.cert, key: tls.key }),
     rejectUnauthorized: tls.verify,
   };
 }
 
+/**
+ * What this system trusts, as in Go, and not the list that Node brings. OpenSSL finds it, by SSL_CERT_FILE and SSL_CERT_DIR
+ * too, and finds most of it twice: in a bundle and in a folder.
+ */
+function systemAuthorities(): string[] {
+  return [...new Set(getCACertificates("system"))];
+}
+
 /** The host of a URL as node:tls takes it: IPv6 without brackets. */
 export function hostOf(server: URL): string {
-  return server.hostname.replace(/^\[(.*)\]$/, "$1");
+  return withoutBrackets(server.hostname);
+}
+
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, "$1");
 }
 
 /** The headers of an answer, as both versions of HTTP give them. */
@@ -57,8 +76,4 @@ export function readHeaders(headers: AnswerHeaders): Pick<Answer, "retryAfterMs"
 export function retryAfterMs(header: string, answeredAt: string): number {
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.parse(answeredAt);
   return Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
-}
-
-function isAddress(host: string): boolean {
-  return host.includes(":") || /^[\d.]+$/.test(host);
 }

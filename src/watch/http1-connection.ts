@@ -26,11 +26,11 @@ export class Http1Connection implements Connection {
   constructor(server: URL, tls: TlsMaterial) {
     const isPlain = server.protocol === "http:";
     const keepAlive = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, maxFreeSockets: 3 };
-    this.#agent = isPlain ? new PlainAgent(keepAlive) : new Agent(keepAlive);
-    this.#open = isPlain ? plainRequest : request;
     const host = hostOf(server);
-    const address = { host, port: server.port || (isPlain ? 80 : 443), agent: this.#agent };
-    this.#options = isPlain ? address : { ...address, ...tlsOptions(host, tls) };
+    // Given with each request, a check of the certificate would cost each request a socket of its own.
+    this.#agent = isPlain ? new PlainAgent(keepAlive) : new Agent({ ...keepAlive, ...tlsOptions(host, tls) });
+    this.#open = isPlain ? plainRequest : request;
+    this.#options = { host, port: server.port || (isPlain ? 80 : 443), agent: this.#agent };
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#tellClosed = resolve;

@@ -5,8 +5,15 @@
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const parts = error instanceof AggregateError ? [...new Set(error.errors.map(reasonOf))].join(", ") : "";
-  return [error.message, parts].filter((text) => text !== "").join(": ") || codeOf(error) || error.name;
+  return (
+    [error.message.replace(NODE_ADVICE, ""), parts].filter((text) => text !== "").join(": ") ||
+    codeOf(error) ||
+    error.name
+  );
 }
+
+/** Node says so of a certificate that nobody vouches for, to whoever can give it flags. The system's authorities are used anyway. */
+const NODE_ADVICE = /; if the root CA is installed locally, try running Node\.js with --use-system-ca$/;
 
 function codeOf(error: Error): string {
   return "code" in error ? String(error.code) : "";

@@ -38,6 +38,8 @@ export type Ending =
   | { readonly kind: "overdue" }
   /** No connection, a reset, a body cut short. */
   | { readonly kind: "lost"; readonly reason: string }
+  /** A file cannot be read, or an exec plugin fails. */
+  | { readonly kind: "no-credentials"; readonly reason: string }
   /** We closed the connection ourselves, to open one with new credentials. */
   | { readonly kind: "moved" }
   | { readonly kind: "malformed"; readonly reason: string };
@@ -76,6 +78,7 @@ export function nextStep(plan: Plan, ending: Ending, malformedBefore: boolean): 
       return plan.kind === "watch-list" ? step(listInstead(plan.from), "none") : step(plan, "backoff");
     case "overdue":
     case "lost":
+    case "no-credentials":
       return step(resumable(plan), "backoff");
     case "moved":
       return step(resumable(plan), "jitter");
@@ -166,6 +169,7 @@ export function endingText(ending: Ending): string {
     case "overdue":
       return "a watch went on beyond its time";
     case "lost":
+    case "no-credentials":
       return ending.reason;
     case "malformed":
       return `malformed: ${ending.reason}`;

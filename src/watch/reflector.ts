@@ -3,6 +3,7 @@ import type { Clock } from "../model/clock.ts";
 import { type ApiStatus, statusOfAnswer } from "./api-status.ts";
 import { Backoff, RECONNECT } from "./backoff.ts";
 import { bodyText } from "./body-text.ts";
+import { clipped } from "./clipped.ts";
 import { type EventSink, Inventory } from "./inventory.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { MAX_OBJECT_BYTES, readPage } from "./list-stream.ts";
@@ -12,7 +13,7 @@ import { reasonOf } from "./reason.ts";
 import { type Ending, endingReason, endingText, type ListSource, nextStep, type Plan, type Step } from "./recovery.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
 import type { WatchedResource } from "./resources.ts";
-import { type ApiResponse, type Transport, TransportError } from "./transport.ts";
+import { type ApiResponse, CredentialsError, type Transport, TransportError } from "./transport.ts";
 import { parseWatchEvent, type WatchEvent } from "./watch-event.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -224,7 +225,7 @@ export class Reflector<Name extends string, Value> {
     try {
       response = await this.#parts.transport.get(`${this.#resource.path}?${parameters}`, dog.signal);
     } catch (error) {
-      return dog.expired ?? lost(error);
+      return error instanceof CredentialsError ? lost(error) : (dog.expired ?? lost(error));
     }
     this.#lastContactAtMs = this.#parts.clock.now();
     if (response.status === 200) {
@@ -313,7 +314,8 @@ const MAX_STATUS_BYTES = 65_536;
 
 function lost(error: unknown): Ending {
   if (error instanceof TransportError && error.kind === "moved") return { kind: "moved" };
-  return { kind: "lost", reason: reasonOf(error) };
+  const reason = clipped(reasonOf(error));
+  return { kind: error instanceof CredentialsError ? "no-credentials" : "lost", reason };
 }
 
 function malformed(reason: string): Ending {

@@ -57,6 +57,11 @@ export interface WritingTransport extends Transport {
  */
 export type TransportErrorKind = "lost" | "moved" | "unprocessed";
 
+/** There are no credentials to make a request with. */
+export class CredentialsError extends Error {
+  override readonly name = "CredentialsError";
+}
+
 /** A request or body that failed. */
 export class TransportError extends Error {
   override readonly name = "TransportError";

@@ -87,8 +87,10 @@ const TIME_KEEPERS: Readonly<Record<string, RegExp>> = {
   // For people: the offset of the time zone, and times of Events.
   "agent.ts": /clock\.date\(\)\.getTimezoneOffset\(\)/g,
   "watch/events/event-writer.ts": /clock\.date\(\)/g,
-  // A time of the API.
+  // Times of the API.
   "services/decode-slice.ts": /Date\.parse\(/g,
+  "watch/credentials/exec-plugin.ts": /clock\.date\(\)/g,
+  "watch/credentials/exec-credential.ts": /Date\.parse\(/g,
   // Two times of one answer.
   "watch/connection.ts": /Date\.parse\(/g,
   // Durations of this process alone.

@@ -1,13 +1,18 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { nodeProblem } from "../../src/version.ts";
 import { SourceWorld } from "../support/api/source-world.ts";
+import { until } from "../support/api/test-access.ts";
 import { apiService } from "../support/api/told-cluster.ts";
 import { serviceObject } from "../support/builders.ts";
-import { finished } from "../support/namespace.ts";
+import { folderOf, kubeconfigText } from "../support/kubeconfigs.ts";
+import { ended, finished } from "../support/namespace.ts";
+import { Program } from "../support/program.ts";
 
 const root = join(import.meta.dirname, "../..");
 const elsewhere = mkdtempSync(join(tmpdir(), "kube-ipvs-bundle-"));
@@ -65,27 +70,76 @@ describe("before an API server", () => {
     return await finished([process.execPath, bundle, "plan", "--kubeconfig", kubeconfig, "--node-name", "node-1"]);
   }
 
-  const EXEC = { apiVersion: "client.authentication.k8s.io/v1", command: "echo" };
+  const V1 = "client.authentication.k8s.io/v1";
+  const CREDENTIAL = JSON.stringify({ apiVersion: V1, kind: "ExecCredential", status: { token: "secret" } });
 
   test.each([
     ["a token", { token: "secret" }],
-    ["an exec plugin", { exec: { ...EXEC, args: ['{"status":{"token":"secret"}}'] } }],
+    ["an exec plugin", { exec: { apiVersion: V1, command: "echo", args: [CREDENTIAL] } }],
   ])("the bundle is let in with %s", async (_, user) => {
     const { code, out, err } = await planned(await served(), user);
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toContain("-A -t 10.96.0.7:80 -s rr");
   });
 
-  test("a provider that is left out of the bundle is refused by its name", async () => {
+  /** A plan without an authority in its kubeconfig, on a system that trusts this one alone. */
+  async function trusting(name: "a" | "b", world: SourceWorld): Promise<Program> {
+    const empty = await folderOf();
+    const kubeconfig = join(elsewhere, "kubeconfig");
+    writeFileSync(kubeconfig, kubeconfigText({ cluster: { server: world.server.url }, user: { token: "secret" } }));
+    const file = join(import.meta.dirname, `../fixtures/apiserver/tls/${name}.crt`);
+    const system = ["env", `SSL_CERT_FILE=${file}`, `SSL_CERT_DIR=${empty}`];
+    return Program.start([...system, process.execPath, bundle, "plan", "--kubeconfig", kubeconfig, "--node-name", "n"]);
+  }
+
+  test("without an authority in its kubeconfig the bundle trusts what the system trusts", async () => {
+    const plan = await trusting("a", await served());
+    const out = text(plan.stdout);
+    await once(plan, "close");
+    expect(plan.exitCode).toBe(0);
+    expect(await out).toContain("-A -t 10.96.0.7:80 -s rr");
+  });
+
+  test("and nobody else: then the server gets no request", async () => {
+    const world = await served();
+    const plan = await trusting("b", world);
+    await until("two attempts", () => world.server.connections > 4);
+    await ended(plan);
+    expect(world.model.requests).toEqual([]);
+  });
+
+  test("a provider of client-node that client-go has not is refused by its name", async () => {
     const { code, err } = await planned(await served(), { "auth-provider": { name: "oidc", config: {} } });
     expect(code).toBe(1);
-    expect(err).toMatch(/^Cannot use ".*kubeconfig": auth-provider "oidc" is not supported; use an exec plugin/);
+    expect(err).toMatch(
+      /^Cannot use auth-provider of user "u" of kubeconfig ".*": "oidc" is not supported; use an exec plugin/,
+    );
   });
 });
 
-test("generated clients of the API are not in the bundle", () => {
+test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+  "a plan that %s ends takes the exec plugin that it waits for with it",
+  async (name) => {
+    const folder = await folderOf({
+      plugin: '#!/bin/sh\necho $$ > "$(dirname "$0")/pid"; sleep 1000',
+      config: kubeconfigText({
+        user: { exec: { apiVersion: "client.authentication.k8s.io/v1", command: "./plugin" } },
+      }),
+    });
+    const argv = [bundle, "plan", "--kubeconfig", join(folder, "config"), "--node-name", "n"];
+    const plan = Program.start([process.execPath, ...argv]);
+    const pid = () => (existsSync(join(folder, "pid")) ? readFileSync(join(folder, "pid"), "utf8").trim() : "");
+    await until("the plugin runs", () => pid() !== "");
+    await ended(plan, name);
+    expect(plan.exitCode).toBe(null);
+    await until("the plugin is gone", () => !existsSync(`/proc/${pid()}`));
+  },
+);
+
+test("of client-node the bundle has the reading of kubeconfigs, not the generated clients of the API", () => {
   // With them and their transports it is twice the size, and takes 14 MB more of memory.
-  expect(statSync(bundle).size).toBeLessThan(3_000_000);
+  expect(statSync(bundle).size).toBeLessThan(2_500_000);
+  expect(readFileSync(bundle, "utf8")).toContain("function newClusters(");
 });
 
 test("wrong arguments end with exit code 64", () => {

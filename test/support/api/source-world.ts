@@ -57,7 +57,7 @@ export class SourceWorld {
 
   async watch(kubeconfig: string, root = "", random: () => number = () => 0.5): Promise<void> {
     this.#source = await watchApiServer(
-      { kubeconfig, servers: [], root, nodeName: "node-1" },
+      { kubeconfig, servers: [], root, env: process.env, nodeName: "node-1" },
       {
         clock: this.clock,
         random,

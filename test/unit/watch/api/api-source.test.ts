@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,10 +9,12 @@ import { ServiceTable } from "../../../../src/services/service-table.ts";
 import { systemClock } from "../../../../src/system-clock.ts";
 import { readApiServer } from "../../../../src/watch/api-source.ts";
 import { testTls } from "../../../support/api/api-server.ts";
+import { HandClock } from "../../../support/api/hand-clock.ts";
 import { SILENT_LOGGER } from "../../../support/api/silent-logger.ts";
 import { SourceWorld } from "../../../support/api/source-world.ts";
 import { until } from "../../../support/api/test-access.ts";
 import { apiService } from "../../../support/api/told-cluster.ts";
+import { folderOf, kubeconfigText } from "../../../support/kubeconfigs.ts";
 import { aboutService } from "../../../support/notices.ts";
 
 const SERVICES = "/api/v1/services";
@@ -177,7 +180,7 @@ describe("read once", () => {
   const parts = { clock: systemClock, random: () => 0, logger: SILENT_LOGGER };
 
   const once = (kubeconfig: string, patienceMs: number) =>
-    readApiServer({ kubeconfig, servers: [], root: "", nodeName: "node-1" }, parts, patienceMs);
+    readApiServer({ kubeconfig, servers: [], root: "", env: {}, nodeName: "node-1" }, parts, patienceMs);
 
   test("a server tells all there is and what is wrong with it, and is left alone then", async () => {
     const one = await world();
@@ -196,6 +199,25 @@ describe("read once", () => {
     await expect(once(await kubeconfigOf(one), 300)).rejects.toThrow(
       /^Cannot list all .* within 0.3 s: nodes \(403 nodes is forbidden: User "system:anonymous".*services \(403/,
     );
+  });
+
+  test("an exec plugin that hangs is named as the reason, and is killed", async () => {
+    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "./plugin" };
+    const path = await folderOf({
+      plugin: '#!/bin/sh\necho $$ > "$(dirname "$0")/pid"; sleep 1000',
+      config: kubeconfigText({ user: { exec } }),
+    });
+    const clock = new HandClock();
+    const options = { kubeconfig: join(path, "config"), servers: [], root: "", env: process.env, nodeName: "node-1" };
+    const read = readApiServer(options, { ...parts, clock }, 25_000).catch(String);
+    const pid = () => (existsSync(join(path, "pid")) ? readFileSync(join(path, "pid"), "utf8").trim() : "");
+    await until("the plugin runs", () => pid() !== "");
+    await clock.advance(25_000);
+    expect(await read).toMatch(
+      /within 25 s: nodes, endpointslices, services, servicecidrs \(Cannot get credentials in time: exec plugin ".\/plugin" .* has not answered yet\)$/,
+    );
+    await until("the plugin is gone", () => !existsSync(`/proc/${pid()}`));
+    expect(clock.sleeping).toBe(0);
   });
 
   test("a server that cannot be reached is told once for all that is missing", async () => {

@@ -1,236 +1,518 @@
-import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { stringify } from "yaml";
-import { ApiServerConfig, type ClusterAccess } from "../../../../src/watch/kubeconfig.ts";
+import { execFileSync } from "node:child_process";
+import { mkdir, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { testTls } from "../../../support/api/api-server.ts";
+import {
+  configWorld,
+  folderOf,
+  type GivenKubeconfig,
+  kubeconfigText,
+  loaded,
+  put,
+} from "../../../support/kubeconfigs.ts";
 
-interface Given {
-  readonly cluster?: Readonly<Record<string, unknown>>;
-  readonly user?: Readonly<Record<string, unknown>>;
-}
-
-async function folder(files: Readonly<Record<string, string>> = {}): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), "kubeconfig-"));
-  onTestFinished(() => rm(path, { recursive: true }));
-  for (const [name, text] of Object.entries(files)) await put(join(path, name), text);
-  return path;
-}
-
-async function put(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, text);
-}
-
-function kubeconfig({ cluster = {}, user = {} }: Given): string {
-  return stringify({
-    apiVersion: "v1",
-    kind: "Config",
-    "current-context": "here",
-    contexts: [{ name: "here", context: { cluster: "c", user: "u" } }],
-    clusters: [{ name: "c", cluster: { server: "https://api.test:6443/", ...cluster } }],
-    users: [{ name: "u", user }],
-  });
-}
-
-async function load(given: Given, more: Partial<ClusterAccess> = {}, files: Readonly<Record<string, string>> = {}) {
-  const path = await folder({ ...files, config: kubeconfig(given) });
-  const access = { kubeconfig: join(path, "config"), servers: [], root: "", ...more };
-  return { path, config: await ApiServerConfig.load(access) };
-}
-
+const A = testTls("a");
+const B = testTls("b");
+const never = new AbortController().signal;
 const base64 = (text: string) => Buffer.from(text).toString("base64");
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+const basic = (login: string) => ({ authorization: `Basic ${base64(login)}` });
 const NOTHING = { ca: "", cert: "", key: "", serverName: "", verify: true };
+const FILES = { "pki/ca": A.cert, "pki/cert": A.cert, "pki/key": A.key, token: "from file\n", empty: "" };
+const CA_DATA = { "certificate-authority-data": base64(A.cert) };
+const CA_FILE = { "certificate-authority": "pki/ca" };
+const PAIR_DATA = { "client-certificate-data": base64(A.cert), "client-key-data": base64(A.key) };
+const PAIR_FILES = { "client-certificate": "pki/cert", "client-key": "pki/key" };
+const GONE = { "client-certificate": "gone", "client-key": "gone" };
+const PAIR = { cert: A.cert, key: A.key };
 
-describe("a kubeconfig", () => {
-  test.each<readonly [string, Given, object, object]>([
-    ["a token", { user: { token: "t" } }, { authorization: "Bearer t" }, {}],
-    ["a password", { user: { username: "u", password: "p" } }, { authorization: `Basic ${base64("u:p")}` }, {}],
-    ["somebody to be", { user: { token: "t", as: "x" } }, { authorization: "Bearer t", "impersonate-user": "x" }, {}],
-    [
-      "certificates inline",
-      {
-        cluster: { "certificate-authority-data": base64("CA") },
-        user: { "client-certificate-data": base64("CERT"), "client-key-data": base64("KEY") },
-      },
-      {},
-      { ca: "CA", cert: "CERT", key: "KEY" },
-    ],
-    [
-      "certificates in files beside it",
-      {
-        cluster: { "certificate-authority": "pki/ca" },
-        user: { "client-certificate": "pki/cert", "client-key": "pki/key" },
-      },
-      {},
-      { ca: "file CA", cert: "file CERT", key: "file KEY" },
-    ],
-    ["another name of the server", { cluster: { "tls-server-name": "kubernetes" } }, {}, { serverName: "kubernetes" }],
-    ["no verification", { cluster: { "insecure-skip-tls-verify": true } }, {}, { verify: false }],
+describe("a kubeconfig gives, as client-go reads it,", () => {
+  test.each<readonly [string, GivenKubeconfig, object, object]>([
+    ["a token", { user: { token: "t" } }, bearer("t"), {}],
+    ["a token without the line break of its YAML block", { user: { token: "t\n" } }, bearer("t"), {}],
     [
       "a token file beside it, before the token",
       { user: { tokenFile: "token", token: "old" } },
-      { authorization: "Bearer from file" },
+      bearer("from file"),
       {},
     ],
-  ])("may give %s", async (_, given, headers, tls) => {
-    const files = { "pki/ca": "file CA", "pki/cert": "file CERT", "pki/key": "file KEY", token: "from file\n" };
-    const { config } = await load(given, {}, files);
+    ["the token, while its token file is not there", { user: { tokenFile: "gone", token: "t" } }, bearer("t"), {}],
+    ['a token: tokenFile "" is ignored', { user: { tokenFile: "", token: "t" } }, bearer("t"), {}],
+    ['nothing: tokenFile "" is ignored', { user: { tokenFile: "" } }, {}, {}],
+    ["a password", { user: { username: "u", password: "p:é" } }, basic("u:p:é"), {}],
+    ["a user name without a password", { user: { username: "u" } }, basic("u:"), {}],
+    ["somebody to be", { user: { token: "t", as: "x" } }, { ...bearer("t"), "impersonate-user": "x" }, {}],
+    [
+      "somebody to be with groups, uid and extra",
+      {
+        user: {
+          as: "x",
+          "as-uid": "7",
+          "as-groups": ["a", "b, c"],
+          "as-user-extra": { scopes: ["view", "edit"], "acme.com/Teäm (1)": ["é".normalize("NFD").slice(0, 1)] },
+        },
+      },
+      {
+        "impersonate-user": "x",
+        "impersonate-uid": "7",
+        "impersonate-group": ["a", "b, c"],
+        "impersonate-extra-scopes": ["view", "edit"],
+        "impersonate-extra-acme.com%2fte%c3%a4m%20%281%29": ["e"],
+      },
+      {},
+    ],
+    ["certificates inline", { cluster: CA_DATA, user: PAIR_DATA }, {}, { ca: A.cert, ...PAIR }],
+    ["certificates in files beside it", { cluster: CA_FILE, user: PAIR_FILES }, {}, { ca: A.cert, ...PAIR }],
+    [
+      "the authority's data, not its file, when both are given",
+      { cluster: { ...CA_DATA, "certificate-authority": "gone" } },
+      {},
+      { ca: A.cert },
+    ],
+    ["the client's data, not its files, when both are given", { user: { ...GONE, ...PAIR_DATA } }, {}, PAIR],
+    [
+      "several authorities, without what is none",
+      {
+        cluster: {
+          "certificate-authority-data": base64(
+            `# ${A.cert}\n-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n${B.cert}`,
+          ),
+        },
+      },
+      {},
+      { ca: A.cert + B.cert },
+    ],
+    ["no client certificate: a key alone is ignored", { user: { "client-key-data": base64(A.key) } }, {}, {}],
+    ["another name of the server", { cluster: { "tls-server-name": "kubernetes" } }, {}, { serverName: "kubernetes" }],
+    ["no verification", { cluster: { "insecure-skip-tls-verify": true } }, {}, { verify: false }],
+    [
+      "the cluster's part: a context without user keeps CA and tls-server-name",
+      {
+        cluster: { ...CA_FILE, "tls-server-name": "kubernetes" },
+        rest: { contexts: [{ name: "here", context: { cluster: "c" } }] },
+      },
+      {},
+      { ca: A.cert, serverName: "kubernetes" },
+    ],
+    [
+      "the cluster's part: a context without user keeps the insecure flag",
+      {
+        cluster: { "insecure-skip-tls-verify": true },
+        rest: { contexts: [{ name: "here", context: { cluster: "c", user: "" } }] },
+      },
+      {},
+      { verify: false },
+    ],
+    ["the same for an empty user", { rest: { users: [{ name: "u" }] } }, {}, {}],
+  ])("%s", async (_, given, headers, tls) => {
+    const { config } = await loaded(given, FILES);
     expect(config.servers.map(String)).toEqual(["https://api.test:6443/"]);
-    expect(await config.credentials()).toEqual({ headers, tls: { ...NOTHING, ...tls } });
-  });
-
-  test("is overruled by the servers given", async () => {
-    const { config } = await load({ user: { token: "t" } }, { servers: ["https://one:1", "https://[fd00::2]:2"] });
-    expect(config.servers.map(String)).toEqual(["https://one:1/", "https://[fd00::2]:2/"]);
-    expect((await config.credentials()).headers).toEqual({ authorization: "Bearer t" });
-  });
-
-  test("for a server without TLS is taken", async () => {
-    const { config } = await load({ cluster: { server: "http://127.0.0.1:8001" } });
-    expect(config.servers[0]?.protocol).toBe("http:");
-    await config.credentials();
+    expect(await config.credentials(never)).toEqual({ headers, tls: { ...NOTHING, ...tls } });
   });
 
   test.each([
-    ["that is not there", "", /^Cannot read kubeconfig ".*config": ENOENT/],
-    ["that is no YAML", "a: [", /^Cannot read kubeconfig ".*config": .* at line 1/],
-    ["that is none", "- 1\n", "no kubeconfig"],
-    ["without a cluster", "apiVersion: v1\n", "no current cluster"],
-    ["with a proxy", kubeconfig({ cluster: { "proxy-url": "http://proxy:3128" } }), "proxy-url is not supported"],
+    ["broken clusters", "clusters", [7, null, {}, { name: "x" }, { name: "y", cluster: { server: 7 } }]],
     [
-      "with half an address",
-      kubeconfig({ cluster: { server: "api.test:port" } }),
-      'server "api.test:port" is not an https or http URL',
+      "broken users",
+      "users",
+      [{ name: "x", user: "root" }, { user: { token: "y" } }, { name: "z", user: { exec: 7 } }],
     ],
-    ...["oidc", "gcp", "azure"].map((name): [string, string, string] => [
-      `with auth-provider ${name}`,
-      kubeconfig({ user: { "auth-provider": { name, config: {} } } }),
-      `auth-provider "${name}" is not supported; use an exec plugin, a token file or client certificates`,
-    ]),
-  ])("%s cannot be loaded", async (_, text, reason) => {
-    const path = await folder(text === "" ? {} : { config: text });
-    const access = { kubeconfig: join(path, "config"), servers: [], root: "" };
-    await expect(ApiServerConfig.load(access)).rejects.toThrow(reason);
+    ["broken contexts", "contexts", [{ name: "x", context: { user: "u" } }, "y", { name: "z" }]],
+    ["an auth-provider", "users", [{ name: "x", user: { "auth-provider": { name: "gcp" } } }]],
+    ["a proxy", "clusters", [{ name: "x", cluster: { server: "https://x", "proxy-url": "http://proxy" } }]],
+  ])("what its current context names, whatever else it holds: %s", async (_, list, entries) => {
+    const usual = {
+      contexts: [{ name: "here", context: { cluster: "c", user: "u" } }],
+      clusters: [{ name: "c", cluster: { server: "https://api.test" } }],
+      users: [{ name: "u", user: { token: "t" } }],
+    };
+    const rest = { ...usual, [list]: [...entries, ...usual[list as keyof typeof usual]] };
+    const { config } = await loaded({ rest });
+    expect((await config.credentials(never)).headers).toEqual(bearer("t"));
   });
 
-  test("that changes is read again", async () => {
-    const { config, path } = await load({ user: { token: "one" } });
-    await writeFile(join(path, "config"), kubeconfig({ user: { token: "two" } }));
-    await utimes(join(path, "config"), new Date(), new Date(Date.now() + 5000));
-    expect((await config.credentials()).headers).toEqual({ authorization: "Bearer two" });
+  test.each([
+    [
+      "anchors, aliases and merge keys",
+      (text: string) => `x: &x {token: t}\n${text.replace("user: {}", "user: {<<: *x}")}`,
+    ],
+    ["a byte order mark", (text: string) => `\ufeff${text}`],
+    ["other documents behind the first", (text: string) => `${text}---\na: [\n`],
+  ])("what it says with %s", async (_, change) => {
+    const text = change(kubeconfigText({ user: {} }));
+    const { config } = await loaded(text);
+    expect(config.servers.map(String)).toEqual(["https://api.test:6443/"]);
+    expect((await config.credentials(never)).headers).toEqual(text.includes("*x") ? bearer("t") : {});
   });
 });
 
-describe("an exec plugin", () => {
-  const plugin = [
-    "#!/bin/sh",
-    'echo run >> "$(dirname "$0")/runs"',
-    'n=$(wc -l < "$(dirname "$0")/runs" | tr -d " ")',
-    'version=$(printf %s "$KUBERNETES_EXEC_INFO" | sed "s/.*apiVersion\\":\\"\\([^\\"]*\\).*/\\1/")',
-    `printf '{"status":{"token":"%s run %s"}}' "$version" "$n"`,
-  ].join("\n");
+describe("a kubeconfig that is refused says file, object, field and value, and no secret:", () => {
+  const CLUSTER = 'cluster "c" of kubeconfig "FILE"';
+  const USER = 'user "u" of kubeconfig "FILE"';
+  const named = (rest: Readonly<Record<string, unknown>>) => kubeconfigText({ rest });
+  const cluster = (fields: object) => kubeconfigText({ cluster: { ...fields } });
+  const user = (fields: object) => kubeconfigText({ user: { ...fields } });
+  const exec = (fields: object) =>
+    user({ exec: { apiVersion: "client.authentication.k8s.io/v1", command: "x", ...fields } });
 
-  test("is told the version of its protocol, kept to what it said, and run again once that is refused", async () => {
-    const path = await folder({ plugin });
-    await chmod(join(path, "plugin"), 0o755);
-    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: join(path, "plugin") };
-    const { config } = await load({ user: { exec } });
-    const first = { authorization: "Bearer client.authentication.k8s.io/v1 run 1" };
-    expect((await config.credentials()).headers).toEqual(first);
-    expect((await config.credentials()).headers).toEqual(first);
-    await config.renew();
-    expect((await config.credentials()).headers).toEqual({
-      authorization: "Bearer client.authentication.k8s.io/v1 run 2",
-    });
+  const ROWS: readonly (readonly [string, string])[] = [
+    ["a: [", 'Cannot use kubeconfig "FILE": it is no YAML: bad indent at line 1, column 5'],
+    ["a: SECRET: b", 'Cannot use kubeconfig "FILE": it is no YAML: block as implicit key at line 1, column 4'],
+    [
+      "a: *SECRET",
+      'Cannot use kubeconfig "FILE": it is no YAML: Unresolved alias (the anchor must be set before the alias)',
+    ],
+    [
+      "a: &a [*a]\ncurrent-context: *a",
+      'Cannot use current-context of kubeconfig "FILE": must be a text; write numbers in quotes, is [[[[[[…]]]]]]',
+    ],
+    ["", 'Cannot use kubeconfig "FILE": it is no kubeconfig, which is a map'],
+    ["- 1\n", 'Cannot use kubeconfig "FILE": it is no kubeconfig, which is a map'],
+    ["apiVersion: v1\n", 'Cannot use kubeconfig "FILE": it has no current-context'],
+    [named({ "current-context": "" }), 'Cannot use kubeconfig "FILE": it has no current-context'],
+    [
+      named({ "current-context": 7 }),
+      'Cannot use current-context of kubeconfig "FILE": must be a text; write numbers in quotes, is 7',
+    ],
+    [
+      named({ "current-context": "x" }),
+      'Cannot find context "x" of kubeconfig "FILE": contexts has no entry of that name',
+    ],
+    [named({ contexts: "x" }), 'Cannot find context "here" of kubeconfig "FILE": contexts has no entry of that name'],
+    [
+      named({ contexts: [{ name: "here", context: { user: "u" } }] }),
+      'Cannot use context "here" of kubeconfig "FILE": it names no cluster',
+    ],
+    [named({ clusters: [] }), `Cannot find ${CLUSTER}: clusters has no entry of that name`],
+    [named({ users: null }), `Cannot find ${USER}: users has no entry of that name`],
+    [named({ users: [{ name: "u" }, { name: "u" }] }), `Cannot use ${USER}: users has 2 entries of that name`],
+    [named({ users: [{ name: "u", user: "SECRET" }] }), `Cannot use ${USER}: must be a map`],
+    [cluster({ server: "" }), `Cannot use ${CLUSTER}: it has no server`],
+    [cluster({ server: 7 }), `Cannot use server of ${CLUSTER}: must be a text; write numbers in quotes, is 7`],
+    [
+      cluster({ server: "api.test:port" }),
+      `Cannot use server of ${CLUSTER}: "api.test:port" is not an https or http URL`,
+    ],
+    [
+      cluster({ server: "ftp://x:SECRET@y" }),
+      `Cannot use server of ${CLUSTER}: "ftp://…@y" is not an https or http URL`,
+    ],
+    [
+      cluster({ server: "https://x:SECRET@y" }),
+      `Cannot use server of ${CLUSTER}: it must not hold credentials: they belong to the user`,
+    ],
+    [
+      cluster({ "proxy-url": "http://u:SECRET@proxy:3128" }),
+      `Cannot use proxy-url of ${CLUSTER}: proxies are not supported`,
+    ],
+    [
+      cluster({ "insecure-skip-tls-verify": "yes" }),
+      `Cannot use insecure-skip-tls-verify of ${CLUSTER}: must be true or false, is "yes"`,
+    ],
+    [
+      cluster({ ...CA_DATA, "insecure-skip-tls-verify": true }),
+      `Cannot use ${CLUSTER}: insecure-skip-tls-verify and a certificate-authority exclude each other`,
+    ],
+    [
+      cluster({ "certificate-authority-data": "%%" }),
+      `Cannot use certificate-authority-data of ${CLUSTER}: must be base64, is a string`,
+    ],
+    [
+      cluster({ "certificate-authority-data": base64("no PEM") }),
+      `Cannot use certificate-authority-data of ${CLUSTER}: it holds no certificate in PEM form`,
+    ],
+    [
+      cluster({ "certificate-authority-data": base64(A.key) }),
+      `Cannot use certificate-authority-data of ${CLUSTER}: it holds no certificate in PEM form`,
+    ],
+    [user({ token: 12345 }), `Cannot use token of ${USER}: must be a text; write numbers in quotes, is a number`],
+    [
+      user({ token: "a\nSECRET: b" }),
+      `Cannot use token of ${USER}: it holds a line break or another character that a header cannot have`,
+    ],
+    [user({ token: "SECRET", username: "u" }), `Cannot use ${USER}: a username and a token exclude each other`],
+    [
+      user({ "as-groups": ["a"] }),
+      `Cannot use ${USER}: as-uid, as-groups and as-user-extra need as, the user to impersonate`,
+    ],
+    [
+      user({ as: "x\r\ny: z" }),
+      `Cannot use as of ${USER}: it holds a line break or another character that a header cannot have`,
+    ],
+    [user({ as: "x", "as-groups": "a" }), `Cannot use as-groups of ${USER}: must be a list of texts, is "a"`],
+    [
+      user({ ...PAIR_DATA, "client-key-data": undefined }),
+      `Cannot use client-certificate of ${USER}: there is neither client-key nor client-key-data`,
+    ],
+    [
+      user({ ...PAIR_DATA, "client-key-data": base64(B.key) }),
+      `Cannot use client-certificate-data of ${USER}: it does not belong to the key of client-key-data of ${USER}`,
+    ],
+    [
+      user({ ...PAIR_DATA, "client-key-data": base64("SECRET") }),
+      `Cannot use client-key-data of ${USER}: it holds no unencrypted private key in PEM form (error:1E08010C:DECODER routines::unsupported)`,
+    ],
+    [
+      user({ ...PAIR_DATA, "client-certificate-data": base64("x") }),
+      `Cannot use client-certificate-data of ${USER}: it holds no certificate in PEM form (error:0480006C:PEM routines::no start line)`,
+    ],
+    ...["oidc", "gcp", "azure", "exec"].map((name): readonly [string, string] => [
+      user({ "auth-provider": { name, config: { "id-token": "SECRET" } } }),
+      `Cannot use auth-provider of ${USER}: "${name}" is not supported; use an exec plugin, a token file or client certificates`,
+    ]),
+    [exec({ command: "" }), `Cannot use exec of ${USER}: it has no command`],
+    [
+      exec({ apiVersion: "v1" }),
+      `Cannot use apiVersion of exec of ${USER}: must be client.authentication.k8s.io/v1 or client.authentication.k8s.io/v1beta1, is "v1"`,
+    ],
+    [
+      exec({ interactiveMode: "Always" }),
+      `Cannot use interactiveMode of exec of ${USER}: must be Never or IfAvailable, is "Always"; there is nobody to answer a plugin`,
+    ],
+    [
+      exec({ env: [{ name: "A", value: 7 }] }),
+      `Cannot use value of env of exec of ${USER}: must be a text; write numbers in quotes, is a number`,
+    ],
+    [exec({ env: ["A=SECRET"] }), `Cannot use env of exec of ${USER}: an entry has no name`],
+  ];
+
+  test.each(ROWS.map(([text, message]) => [message, text] as const))("%s", async (message, text) => {
+    const folder = await folderOf({ config: text });
+    const path = join(folder, "config");
+    const error = await configWorld()
+      .load({ kubeconfig: path })
+      .then(String, (cause: Error) => cause.message);
+    expect(error.replaceAll(path, "FILE")).toBe(message);
+    expect(error).not.toContain("SECRET");
+  });
+
+  test("a file that nests without end", async () => {
+    await expect(loaded("[".repeat(2000))).rejects.toThrow(
+      /^Cannot use kubeconfig ".*": it is no YAML: resource exhaustion/,
+    );
   });
 
   test.each([
-    ["/bin/false", [], "the exec plugin failed"],
-    ["/bin/sh", ["-c", "echo no session >&2; exit 1"], "no session"],
-    ["/no/such", [], "spawn /no/such ENOENT"],
-  ])("that fails is no credentials: %s %j", async (command, args, reason) => {
-    const { config } = await load({ user: { exec: { apiVersion: "v1", command, args } } });
-    await expect(config.credentials()).rejects.toThrow(`Cannot get credentials: ${reason}`);
+    ["that is not there", async () => {}, "ENOENT: no such file or directory"],
+    ["that is a folder", (path: string) => mkdir(path), "it is not a regular file"],
+    ["that is a FIFO", async (path: string) => void execFileSync("mkfifo", [path]), "it is not a regular file"],
+    ["that is huge", (path: string) => writeFile(path, " ".repeat(5_000_000)), "it has 5000000 bytes"],
+  ])("a file %s", async (_, make, reason) => {
+    const path = join(await folderOf(), "config");
+    await make(path);
+    await expect(configWorld().load({ kubeconfig: path })).rejects.toThrow(
+      `Cannot read kubeconfig "${path}": ${reason}`,
+    );
   });
+});
+
+describe("files that a kubeconfig names", () => {
+  const user = { user: { tokenFile: "token" } };
+  const failure = (config: { credentials(signal: AbortSignal): Promise<unknown> }) =>
+    config.credentials(never).then(String, (error: Error) => error.message);
+
+  test.each<readonly [string, GivenKubeconfig, Readonly<Record<string, string>>, string]>([
+    [
+      "no authority",
+      { cluster: CA_FILE },
+      {},
+      'Cannot read certificate-authority "DIR/pki/ca" of cluster "c" of kubeconfig "DIR/config": ENOENT: no such file or directory, open \'DIR/pki/ca\'',
+    ],
+    [
+      "an authority that is no PEM",
+      { cluster: CA_FILE },
+      { "pki/ca": "x" },
+      'Cannot use certificate-authority "DIR/pki/ca" of cluster "c" of kubeconfig "DIR/config": it holds no certificate in PEM form',
+    ],
+    [
+      "a certificate and a key of others",
+      { user: PAIR_FILES },
+      { "pki/cert": A.cert, "pki/key": B.key },
+      'Cannot use client-certificate "DIR/pki/cert" of user "u" of kubeconfig "DIR/config": it does not belong to the key of client-key "DIR/pki/key" of user "u" of kubeconfig "DIR/config"',
+    ],
+    [
+      "a key that is no PEM",
+      { user: PAIR_FILES },
+      { "pki/cert": A.cert, "pki/key": "" },
+      'Cannot use client-key "DIR/pki/key" of user "u" of kubeconfig "DIR/config": it holds no unencrypted private key in PEM form',
+    ],
+    [
+      "an empty token",
+      user,
+      { token: "\n" },
+      'Cannot use tokenFile "DIR/token" of user "u" of kubeconfig "DIR/config": it is empty',
+    ],
+    ["no token", user, {}, 'Cannot read tokenFile "DIR/token" of user "u" of kubeconfig "DIR/config": ENOENT'],
+    [
+      "two lines as a token",
+      user,
+      { token: "a\nb" },
+      'Cannot use tokenFile "DIR/token" of user "u" of kubeconfig "DIR/config": it holds a line break',
+    ],
+  ])(
+    "and that cannot be used are an error with file and field, until they can: %s",
+    async (_, given, files, message) => {
+      const { config, folder } = await loaded(given, files);
+      expect((await failure(config)).replaceAll(folder, "DIR")).toContain(message);
+      for (const [name, text] of Object.entries(FILES)) await put(join(folder, name), text);
+      await config.credentials(never);
+    },
+  );
+
+  test("a token file that rotates to nothing, or goes, leaves the last token in use, and is logged once", async () => {
+    const { config, folder, clock, warnings } = await loaded(user, FILES);
+    await config.credentials(never);
+    for (const change of [() => put(join(folder, "token"), ""), () => rm(join(folder, "token"))]) {
+      await change();
+      for (let round = 0; round < 3; round++) {
+        await clock.advance(61_000);
+        expect((await config.credentials(never)).headers).toEqual(bearer("from file"));
+      }
+    }
+    expect(warnings.map((text) => text.replaceAll(folder, "DIR"))).toEqual([
+      expect.stringMatching(/^credentials cannot be renewed.*tokenFile .*it is empty/),
+      expect.stringMatching(/^credentials cannot be renewed.*tokenFile .*ENOENT/),
+    ]);
+    await put(join(folder, "token"), "new");
+    await clock.advance(61_000);
+    expect((await config.credentials(never)).headers).toEqual(bearer("new"));
+  });
+
+  test("a certificate whose key is not there yet leaves the last pair in use", async () => {
+    const { config, folder, warnings } = await loaded({ user: PAIR_FILES }, FILES);
+    await config.credentials(never);
+    await put(join(folder, "pki/cert"), B.cert);
+    expect((await config.credentials(never)).tls).toMatchObject(PAIR);
+    await put(join(folder, "pki/key"), B.key.slice(0, 40));
+    expect((await config.credentials(never)).tls).toMatchObject(PAIR);
+    await put(join(folder, "pki/key"), B.key);
+    expect((await config.credentials(never)).tls).toMatchObject(B);
+    expect(warnings).toHaveLength(2);
+  });
+
+  test("an authority that is cut off while it is written leaves the last in use", async () => {
+    const { config, folder } = await loaded({ cluster: CA_FILE }, FILES);
+    await config.credentials(never);
+    await put(join(folder, "pki/ca"), B.cert.slice(0, 100));
+    expect((await config.credentials(never)).tls.ca).toBe(A.cert);
+    await put(join(folder, "pki/ca"), B.cert);
+    expect((await config.credentials(never)).tls.ca).toBe(B.cert);
+  });
+});
+
+describe("a kubeconfig that changes", () => {
+  const token = async (config: { credentials(signal: AbortSignal): Promise<{ headers: object }> }) =>
+    (await config.credentials(never)).headers;
+
+  test("is read again", async () => {
+    const { config, path } = await loaded({ user: { token: "one" } });
+    await writeFile(path, kubeconfigText({ user: { token: "two" } }));
+    await utimes(path, new Date(), new Date(Date.now() + 5000));
+    expect(await token(config)).toEqual(bearer("two"));
+  });
+
+  test("is read again when another file of the same age and length takes its place", async () => {
+    const { config, path } = await loaded({ user: { token: "one" } });
+    const old = new Date(1_000_000_000_000);
+    await utimes(path, old, old);
+    await config.credentials(never);
+    await writeFile(`${path}.new`, kubeconfigText({ user: { token: "two" } }));
+    await utimes(`${path}.new`, old, old);
+    await rename(`${path}.new`, path);
+    expect(await token(config)).toEqual(bearer("two"));
+  });
+
+  test("and is broken then, or gone, leaves what it said before in use until it is right again", async () => {
+    const { config, path, warnings } = await loaded({ user: { token: "one" } });
+    await writeFile(path, "current-context: [");
+    expect(await token(config)).toEqual(bearer("one"));
+    await rm(path);
+    expect(await token(config)).toEqual(bearer("one"));
+    await writeFile(path, kubeconfigText({ user: { token: "three" } }));
+    expect(await token(config)).toEqual(bearer("three"));
+    expect(warnings).toEqual([
+      expect.stringContaining("it is no YAML: bad indent at line 1"),
+      expect.stringContaining("ENOENT"),
+    ]);
+  });
+});
+
+test("the servers given take the place of that of a kubeconfig, and leave the credentials", async () => {
+  const servers = ["https://one:1", "https://[fd00::2]:2"];
+  const { config } = await loaded({ user: { token: "t" } }, {}, { servers });
+  expect(config.servers.map(String)).toEqual(["https://one:1/", "https://[fd00::2]:2/"]);
+  expect((await config.credentials(never)).headers).toEqual(bearer("t"));
 });
 
 describe("in the cluster", () => {
   const ACCOUNT = "var/run/secrets/kubernetes.io/serviceaccount";
 
-  async function pod(host = "10.96.0.1") {
-    vi.stubEnv("KUBERNETES_SERVICE_HOST", host);
-    vi.stubEnv("KUBERNETES_SERVICE_PORT", "443");
-    onTestFinished(() => void vi.unstubAllEnvs());
-    const files = {
-      [`${ACCOUNT}/token`]: "projected\n",
-      [`${ACCOUNT}/ca.crt`]: "CA",
-      [`${ACCOUNT}/namespace`]: "kube-system",
-    };
-    const root = await folder(files);
-    return { root: `${root}/`, access: { kubeconfig: "", servers: [], root: `${root}/` } };
+  async function pod(env: Readonly<Record<string, string>> = {}) {
+    const root = await folderOf({ [`${ACCOUNT}/token`]: "projected\n", [`${ACCOUNT}/ca.crt`]: A.cert });
+    const variables = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443", ...env };
+    return { ...configWorld(), root, access: { root: `${root}/`, env: variables } };
   }
 
   test.each([
-    ["10.96.0.1", "https://10.96.0.1/"],
-    ["fd00::1", "https://[fd00::1]/"],
-  ])("the API server at %s is reached with the service account", async (host, url) => {
-    const { access } = await pod(host);
-    const config = await ApiServerConfig.load(access);
+    ["10.96.0.1", "443", "https://10.96.0.1/"],
+    ["fd00::1", "443", "https://[fd00::1]/"],
+    ["10.96.0.1", "80", "https://10.96.0.1:80/"],
+    ["10.96.0.1", "8080", "https://10.96.0.1:8080/"],
+    ["10.96.0.1", "8001", "https://10.96.0.1:8001/"],
+  ])("the API server at %s, port %s, is reached by TLS with the service account", async (host, port, url) => {
+    const { access, load } = await pod({ KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port });
+    const config = await load(access);
     expect(config.servers.map(String)).toEqual([url]);
-    expect(await config.credentials()).toEqual({
-      headers: { authorization: "Bearer projected" },
-      tls: { ...NOTHING, ca: "CA" },
-    });
+    expect(await config.credentials(never)).toEqual({ headers: bearer("projected"), tls: { ...NOTHING, ca: A.cert } });
   });
 
   test("servers given are asked instead, as the service account", async () => {
-    const { access } = await pod();
-    vi.stubEnv("KUBERNETES_SERVICE_HOST", undefined);
-    const config = await ApiServerConfig.load({ ...access, servers: ["https://one:1", "https://two:2"] });
+    const { access, load } = await pod();
+    const config = await load({ ...access, env: {}, servers: ["https://one:1", "https://two:2"] });
     expect(config.servers.map(String)).toEqual(["https://one:1/", "https://two:2/"]);
-    expect(await config.credentials()).toMatchObject({
-      headers: { authorization: "Bearer projected" },
-      tls: { ca: "CA" },
-    });
+    expect(await config.credentials(never)).toEqual({ headers: bearer("projected"), tls: { ...NOTHING, ca: A.cert } });
   });
 
   test("a rotated token is used after a minute, or at once when the old one was refused; a new authority at once", async () => {
-    const { access, root } = await pod();
-    const config = await ApiServerConfig.load(access);
-    await config.credentials();
-    await put(`${root}${ACCOUNT}/token`, "rotated");
-    await put(`${root}${ACCOUNT}/ca.crt`, "CA 2");
-    expect(await config.credentials()).toMatchObject({
-      headers: { authorization: "Bearer projected" },
-      tls: { ca: "CA 2" },
-    });
-    vi.useFakeTimers({ now: Date.now() + 61_000, toFake: ["Date"] });
-    onTestFinished(() => void vi.useRealTimers());
-    expect((await config.credentials()).headers).toEqual({ authorization: "Bearer rotated" });
-    await put(`${root}${ACCOUNT}/token`, "again");
-    await config.renew();
-    expect((await config.credentials()).headers).toEqual({ authorization: "Bearer again" });
+    const { access, root, load, clock } = await pod();
+    const config = await load(access);
+    const first = await config.credentials(never);
+    await put(`${root}/${ACCOUNT}/token`, "rotated");
+    await put(`${root}/${ACCOUNT}/ca.crt`, B.cert);
+    expect(await config.credentials(never)).toMatchObject({ headers: bearer("projected"), tls: { ca: B.cert } });
+    await clock.advance(61_000);
+    expect((await config.credentials(never)).headers).toEqual(bearer("rotated"));
+    await put(`${root}/${ACCOUNT}/token`, "again");
+    await config.renew(first);
+    // Somebody was refused with a token that is no longer in use.
+    expect((await config.credentials(never)).headers).toEqual(bearer("rotated"));
+    await config.renew(await config.credentials(never));
+    expect((await config.credentials(never)).headers).toEqual(bearer("again"));
   });
 
   test("a missing token is an error that passes", async () => {
-    const { access, root } = await pod();
-    const config = await ApiServerConfig.load(access);
-    await rm(`${root}${ACCOUNT}/token`);
-    await expect(config.credentials()).rejects.toThrow("ENOENT");
-    await put(`${root}${ACCOUNT}/token`, "back");
-    expect((await config.credentials()).headers).toEqual({ authorization: "Bearer back" });
+    const { access, root, load } = await pod();
+    const config = await load(access);
+    await rm(`${root}/${ACCOUNT}/token`);
+    await expect(config.credentials(never)).rejects.toThrow(
+      /^Cannot read token of the service account ".*\/token": ENOENT/,
+    );
+    await put(`${root}/${ACCOUNT}/token`, "back");
+    expect((await config.credentials(never)).headers).toEqual(bearer("back"));
   });
 
-  test("nothing can be found outside of one", async () => {
-    vi.stubEnv("KUBERNETES_SERVICE_HOST", undefined);
-    onTestFinished(() => void vi.unstubAllEnvs());
-    const access = { kubeconfig: "", servers: [], root: await folder() };
-    await expect(ApiServerConfig.load(access)).rejects.toThrow("KUBERNETES_SERVICE_HOST is not set");
-  });
+  test.each([{}, { KUBERNETES_SERVICE_HOST: "10.96.0.1" }, { KUBERNETES_SERVICE_PORT: "443" }])(
+    "nothing can be found outside of one: %j",
+    async (env) => {
+      await expect(configWorld().load({ root: await folderOf(), env })).rejects.toThrow(
+        "KUBERNETES_SERVICE_HOST is not set",
+      );
+    },
+  );
 });
 
 test("a server alone needs nothing else", async () => {
-  const config = await ApiServerConfig.load({ kubeconfig: "", servers: ["https://api.test"], root: "" });
-  expect(await config.credentials()).toEqual({ headers: {}, tls: NOTHING });
+  const config = await configWorld().load({ servers: ["https://api.test"] });
+  expect(await config.credentials(never)).toEqual({ headers: {}, tls: NOTHING });
 });
