@@ -59,7 +59,9 @@ export class ClusterSource {
 
   /** What the first lists wait for, for people. */
   missing(): string {
-    return this.#config.manifests === "" ? missingLists(this.watches()) : `manifests at "${this.#config.manifests}"`;
+    return this.#config.manifests === ""
+      ? missingLists(this.watches(), "cause")
+      : `manifests at "${this.#config.manifests}"`;
   }
 }
 

@@ -102,7 +102,10 @@ export async function readApiServer(
   const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger });
   const running = reflectors.map((reflector) => reflector.run(signal));
   await clock.sleep(patienceMs, signal);
-  const missing = missingLists(reflectors.map((reflector) => reflector.stats));
+  const missing = missingLists(
+    reflectors.map((reflector) => reflector.stats),
+    "trouble",
+  );
   stop.abort();
   await Promise.all(running);
   if (missing !== "") throw new Error(`Cannot list all that is needed within ${patienceMs / 1000} s: ${missing}`);

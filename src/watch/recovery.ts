@@ -151,7 +151,13 @@ export function endingReason(ending: Ending): string {
   return ending.kind === "refused" ? String(ending.status.code) : ending.kind;
 }
 
-/** The same for people, with what is known of the cause; "" for an end that is no trouble. */
+/** The same for whoever may connect to the health port: nothing that a server, a plugin or a file said. */
+export function endingCause(ending: Ending): string {
+  if (endingText(ending) === "") return "";
+  return ending.kind === "lost" ? "unreachable" : endingReason(ending);
+}
+
+/** The cause for a log or a terminal, with all that is known of it; "" for an end that is no trouble. */
 export function endingText(ending: Ending): string {
   switch (ending.kind) {
     case "ended":

@@ -16,6 +16,8 @@ export interface ReflectorStats {
   readonly endings: ReadonlyMap<string, number>;
   /** Why the last attempt failed; "" before any has, and once one is answered. */
   readonly trouble: string;
+  /** The same in one word, which shows nothing that a server, a plugin or a file said. */
+  readonly cause: string;
   readonly events: number;
   /** Of bodies, as they came. */
   readonly bytes: number;
@@ -33,12 +35,12 @@ export interface ReflectorStats {
 }
 
 /**
- * Which first lists have not come yet and what last went wrong, for people: "services, nodes (403 …); endpointslices".
- * "" when all have come.
+ * Which first lists have not come yet and what last went wrong: "services, nodes (403); endpointslices". "" when all have
+ * come. `trouble` is for logs and terminals, `cause` for whoever may connect.
  */
-export function missingLists(stats: readonly ReflectorStats[]): string {
+export function missingLists(stats: readonly ReflectorStats[], detail: "trouble" | "cause"): string {
   const missing = stats.filter(({ listed }) => !listed);
-  const byTrouble = Map.groupBy(missing, ({ trouble }) => trouble);
+  const byTrouble = Map.groupBy(missing, (one) => one[detail]);
   return [...byTrouble]
     .map(([trouble, all]) => {
       const names = all.map(({ resource }) => resource).join(", ");

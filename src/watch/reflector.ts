@@ -10,7 +10,16 @@ import { MAX_OBJECT_BYTES, readPage } from "./list-stream.ts";
 import { pump } from "./pump.ts";
 import { listQuery, nextPageQuery, probeQuery, type Query, watchQuery } from "./queries.ts";
 import { reasonOf } from "./reason.ts";
-import { type Ending, endingReason, endingText, type ListSource, nextStep, type Plan, type Step } from "./recovery.ts";
+import {
+  type Ending,
+  endingCause,
+  endingReason,
+  endingText,
+  type ListSource,
+  nextStep,
+  type Plan,
+  type Step,
+} from "./recovery.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiResponse, CredentialsError, type Transport, TransportError } from "./transport.ts";
@@ -58,6 +67,7 @@ export class Reflector<Name extends string, Value> {
   #waiting = false;
   #lists = 0;
   #trouble = "";
+  #cause = "";
   #bytes = 0;
   #events = 0;
   #bookmarks = 0;
@@ -83,6 +93,7 @@ export class Reflector<Name extends string, Value> {
       lists: this.#lists,
       endings: this.#endings,
       trouble: this.#trouble,
+      cause: this.#cause,
       events: this.#events,
       bytes: this.#bytes,
       decodeErrors: this.#inventory.decodeErrors,
@@ -230,6 +241,7 @@ export class Reflector<Name extends string, Value> {
     this.#lastContactAtMs = this.#parts.clock.now();
     if (response.status === 200) {
       this.#trouble = "";
+      this.#cause = "";
       return response;
     }
     return { kind: "refused", status: await readStatus(response, dog.signal), inStream: false };
@@ -246,6 +258,7 @@ export class Reflector<Name extends string, Value> {
     const reason = endingReason(ending);
     this.#endings.set(reason, (this.#endings.get(reason) ?? 0) + 1);
     this.#trouble = endingText(ending);
+    this.#cause = endingCause(ending);
     const malformedBefore = this.#malformedAt === this.#version;
     this.#malformedAt = ending.kind === "malformed" ? this.#version : undefined;
     const step =

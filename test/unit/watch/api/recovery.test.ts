@@ -1,6 +1,13 @@
 import { expect, test } from "vitest";
 import type { ApiStatus } from "../../../../src/watch/api-status.ts";
-import { type Ending, endingReason, nextStep, type Plan } from "../../../../src/watch/recovery.ts";
+import {
+  type Ending,
+  endingCause,
+  endingReason,
+  endingText,
+  nextStep,
+  type Plan,
+} from "../../../../src/watch/recovery.ts";
 
 const PLANS: Readonly<Record<string, Plan>> = {
   watch: { kind: "watch" },
@@ -119,6 +126,16 @@ test.each([
 ])("what %s is counted as %s", (ending, reason) => {
   expect(endingReason(at(ENDINGS, ending))).toBe(reason);
 });
+
+test.each(Object.entries(ENDINGS))(
+  "a watch that %s shows one word of ours to whoever may connect, or nothing",
+  (_, ending) => {
+    const text = "SECRET https://10.0.0.1";
+    const loud = { ...ending, ...("reason" in ending && { reason: text }) } as Ending; // the same with another text
+    const told = loud.kind === "refused" ? { ...loud, status: { ...loud.status, message: text, reason: text } } : loud;
+    expect(endingCause(told)).toMatch(endingText(told) === "" ? /^$/ : /^(\d{3}|[a-z]+(-[a-z]+)?)$/);
+  },
+);
 
 function at<Value>(record: Readonly<Record<string, Value>>, name: string): Value {
   const value = record[name];
