@@ -31,8 +31,8 @@ import { SysctlClient } from "./sysctl.ts";
 
 /** The kernel fills datagrams to this size, and the addon takes up to 32 of them in one turn of the event loop. */
 const DUMP_BYTES = 8_192;
-/** As much as it fills: for each datagram it walks all addresses of an interface up to where the last one ended. */
-const ADDRESSES_BYTES = 32_768;
+/** As much as it fills: where it walks all addresses of an interface, or virtual servers, up to where the last datagram ended. */
+const LONG_DUMP_BYTES = 32_768;
 /** A refusal carries its request back, a virtual server with its statistics is 450 bytes. */
 const COMMAND_BYTES = 2048;
 /** An interface with all that is told of it. */
@@ -99,11 +99,12 @@ export class NetlinkKernel implements Kernel {
       commands: generic,
       dumps: this.#socket(NETLINK_GENERIC, DUMP_BYTES),
       lists: this.#socket(NETLINK_GENERIC, DUMP_BYTES),
+      longLists: this.#socket(NETLINK_GENERIC, LONG_DUMP_BYTES),
     });
     this.#timeouts = new TimeoutClient(generic);
     this.#link = new LinkClient({
       links: this.#socket(NETLINK_ROUTE, LINK_BYTES),
-      addresses: this.#socket(NETLINK_ROUTE, ADDRESSES_BYTES),
+      addresses: this.#socket(NETLINK_ROUTE, LONG_DUMP_BYTES),
     });
     this.#sets = new IPSetClient({
       commands: this.#socket(NETLINK_NETFILTER, COMMAND_BYTES),

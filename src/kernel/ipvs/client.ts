@@ -30,6 +30,12 @@ import { TableError, type TableRow, tableRows } from "./table.ts";
 
 /** Virtual servers in one part whose real servers are dumped one by one: 60-80 us each (User Mode Linux guest). */
 const DUMPS_PER_PART = 50;
+/**
+ * From so many virtual servers on, and the first time, when nobody waits, they are dumped in long datagrams. For each the
+ * kernel walks its list up to where the last one ended, and the addon takes 32 of them in one turn of the event loop. Below,
+ * what is decoded in one turn counts, and short datagrams block for shorter; beyond, the walks do, as long in either.
+ */
+const MANY = 20_000;
 /** Virtual servers decoded before the event loop has its turn. */
 const SLICE = 200;
 /** Virtual and real servers of the table that are read before the event loop has its turn: about a millisecond. */
@@ -51,6 +57,8 @@ export interface IpvsClientOptions {
   readonly dumps: NetlinkSocket;
   /** Generic netlink, for the dump of all virtual servers: it takes long, and no flush may wait for it. */
   readonly lists: NetlinkSocket;
+  /** The same with longer datagrams, for the first dump and where there are very many. */
+  readonly longLists: NetlinkSocket;
   /** The kernel's own listing. */
   readonly tablePath?: string;
 }
@@ -63,6 +71,7 @@ export class IpvsClient {
   readonly #commands: NetlinkSocket;
   readonly #dumps: NetlinkSocket;
   readonly #lists: NetlinkSocket;
+  readonly #longLists: NetlinkSocket;
   readonly #tablePath: string;
   #family: number | undefined;
   /** How many virtual servers there are, as far as we know: listed once, and counted since. */
@@ -72,6 +81,7 @@ export class IpvsClient {
     this.#commands = options.commands;
     this.#dumps = options.dumps;
     this.#lists = options.lists;
+    this.#longLists = options.longLists;
     this.#tablePath = options.tablePath ?? "/proc/net/ip_vs";
   }
 
@@ -167,7 +177,8 @@ export class IpvsClient {
   async #list(): Promise<{ servers: Map<VirtualServerKey, VirtualServer>; unnamedServers: number }> {
     const family = await this.#familyNumber();
     const servers = new Map<VirtualServerKey, VirtualServer>();
-    const decoded = await this.#lists.dumpAs(
+    const socket = this.#total < MANY ? this.#lists : this.#longLists;
+    const decoded = await socket.dumpAs(
       "list virtual servers",
       (writer) => encodeGetServers(writer, family),
       decodeServer,

@@ -83,7 +83,8 @@ const setUp = async (table?: string) => {
   const socket = () => new NetlinkSocket({ protocol: 16, messageBytes: 4096, open: peer.open, counters });
   const tablePath = join(folder, "ip_vs");
   if (table !== undefined) await writeFile(tablePath, `IP\nProt\n  ->\n${table}`);
-  const client = new IpvsClient({ commands: socket(), dumps: socket(), lists: socket(), tablePath });
+  const sockets = { commands: socket(), dumps: socket(), lists: socket(), longLists: socket() };
+  const client = new IpvsClient({ ...sockets, tablePath });
   return { client, peer };
 };
 async function all(client: IpvsClient) {
