@@ -149,11 +149,11 @@ export class LinkClient {
 
   /** Addresses of those interfaces whose numbers are meant, as often as they have them. */
   async #list(isMeant: (index: number) => boolean): Promise<readonly IPAddress[]> {
-    const parts = await this.#addresses.dumpAs("list addresses", encodeGetAddresses, (message) => {
+    return this.#addresses.dumpAs("list addresses", encodeGetAddresses, (message) => {
       const found = decodeAddress(message);
-      return found === undefined || found === "other" || isMeant(found.index) ? found : "other";
+      if (found === undefined || found === "other") return found;
+      return isMeant(found.index) ? found.address : "other";
     });
-    return parts.flatMap((part) => (part === "other" ? [] : [part.address]));
   }
 }
 

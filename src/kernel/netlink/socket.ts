@@ -54,6 +54,9 @@ export interface Sending extends Replies {
 /** Writes one whole message, from `beginMessage` to `endMessage`. */
 export type Encode<Item> = (writer: AttributeWriter, item: Item) => void;
 
+/** Reads one part of a dump: "other" for one that was not meant, undefined for one that cannot be read. */
+export type Decode<Item> = (message: Message) => Item | "other" | undefined;
+
 /**
  * Messages in one send. 64 reach 40-49k requests/s, 256 a little more, 1,000 block the event loop for 26-31 ms:
  * the kernel does the work within sendmsg.
@@ -132,13 +135,14 @@ export class NetlinkSocket {
   }
 
   /**
-   * The same, each part decoded as it arrives: what a datagram takes is free again by the next. Where `decode` returns
-   * undefined a part cannot be read, and all of it rejects with "EBADMSG".
+   * The same, each part decoded as it arrives: what a datagram takes is free again by the next, unless what `decode` returns
+   * has a view of it. Parts for which that is "other" are left out. Where it is undefined a part cannot be read, and all of
+   * the dump rejects with "EBADMSG".
    */
   dumpAs<Item>(
     operation: string,
     encode: (writer: AttributeWriter) => void,
-    decode: (message: Message) => Item | undefined,
+    decode: Decode<Item>,
   ): Promise<readonly Item[]> {
     return this.#inTurn(async () => {
       for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
@@ -213,7 +217,7 @@ export class NetlinkSocket {
   async #dumpOnce<Item>(
     operation: string,
     encode: (writer: AttributeWriter) => void,
-    decode: (message: Message) => Item | undefined,
+    decode: Decode<Item>,
   ): Promise<readonly Item[] | undefined> {
     const raw = this.#opened(operation);
     const items: Item[] = [];
@@ -229,7 +233,7 @@ export class NetlinkSocket {
       if (message.type > NLMSG_DONE) {
         const item = decode(message);
         if (item === undefined) unreadable++;
-        else items.push(item);
+        else if (item !== "other") items.push(item);
         return false;
       }
       if (message.type !== NLMSG_DONE && message.type !== NLMSG_ERROR) return false;

@@ -1,6 +1,10 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { ConntrackClient } from "../../../../src/kernel/conntrack/client.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
+import type { OpenRawSocket } from "../../../../src/kernel/netlink/raw-socket.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
 import { virtualServerKey } from "../../../../src/model/ipvs.ts";
 import type { ForgetFlows } from "../../../../src/model/operation.ts";
@@ -120,3 +124,46 @@ test("a kernel that cannot list flows refuses what needs that list, and no call 
     { ok: true },
   ]);
 });
+
+test("of a long list nothing is kept but what is stale", async () => {
+  const [long, every] = [6_000, 300];
+  const datagrams: WeakRef<ArrayBuffer>[] = [];
+  let alive = Number.POSITIVE_INFINITY;
+  let deleted = 0;
+  /** A kernel with so many flows, some of them stale, that counts which of its answers are still in memory at the end of the list. */
+  const open: OpenRawSocket = (_options, listener) => {
+    const send = async (it: naive.NaiveMessage) => {
+      if (it.type === DELETE) {
+        deleted += 1;
+        for (const verdict of accepting([it])) listener.message(Uint8Array.from(verdict), 0);
+        return;
+      }
+      for (let id = 0; id < long; id++) {
+        const datagram = Uint8Array.from(partOf(it, id % every === 0 ? GONE : KEPT, id));
+        datagrams.push(new WeakRef(datagram.buffer));
+        listener.message(datagram, 0);
+        // A WeakRef holds what it refers to until the event loop has its turn.
+        if (id % every === 0) await nextTurn();
+      }
+      await nextTurn();
+      collectGarbage();
+      alive = datagrams.filter((each) => each.deref() !== undefined).length;
+      listener.message(Uint8Array.from(naive.done(it)), 0);
+    };
+    return {
+      receiveBufferBytes: 425_984,
+      send: (bytes) => void naive.split(bytes).map((it) => nextTurn().then(() => send(it))),
+      close: () => undefined,
+    };
+  };
+  const socket = () => new NetlinkSocket({ protocol: 12, messageBytes: 4096, open, counters: new NetlinkCounters() });
+  const client = new ConntrackClient({ commands: socket(), dumps: socket() });
+  expect(await client.forget([forget("10.96.0.10", 53, pod("10.244.0.5"))])).toEqual([{ ok: true }]);
+  expect(deleted).toBe(long / every);
+  expect(alive).toBeLessThan(every);
+});
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+}

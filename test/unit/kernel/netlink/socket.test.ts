@@ -229,6 +229,14 @@ test("a dump of which a part cannot be read rejects, and the socket goes on", as
   expect(kernel.closed).toBe(0);
 });
 
+test("parts of a dump that are other than meant are left out", async () => {
+  const { socket } = setUp((requests) =>
+    requests.flatMap((it) => [...[1, 2, 3, 4].map((value) => part(it, value)), naive.done(it)]),
+  );
+  const even = (message: Message) => ((message.payload[0] ?? 0) % 2 === 0 ? message.payload[0] : "other");
+  expect(await socket.dumpAs("x", encodeDump, even)).toEqual([2, 4]);
+});
+
 test("a dump interrupted every time rejects", async () => {
   const { kernel, socket } = setUp(([it]) => (it ? [naive.done(it, 0, 0x12)] : []));
   await expect(socket.dump("x", encodeDump)).rejects.toMatchObject({ code: "EINTR" });
