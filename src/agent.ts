@@ -149,10 +149,18 @@ export class Agent {
     );
   }
 
-  /** Keeps the kernel right until the signal aborts; what was begun is finished, and the kernel goes on serving. */
-  run(signal: AbortSignal): Promise<void> {
+  /**
+   * Keeps the kernel right until the signal aborts; what was begun is finished, and the kernel goes on serving. Rejects on bugs
+   * only, which the log has with their stack.
+   */
+  async run(signal: AbortSignal): Promise<void> {
     this.#parts.tell(startNotice(this.#config.nodeName, version));
-    return this.#pacer.run(signal);
+    try {
+      await this.#pacer.run(signal);
+    } catch (bug) {
+      this.#parts.logger.error({ err: bug }, "a bug in kube-ipvs ends it");
+      throw bug;
+    }
   }
 
   /** Takes in what a source of truth tells. */

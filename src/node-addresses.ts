@@ -5,6 +5,7 @@ import type { Logger } from "./log.ts";
 import type { IPAddress } from "./model/address.ts";
 import type { AddressChange } from "./model/address-change.ts";
 import type { Clock } from "./model/clock.ts";
+import { KernelError } from "./model/kernel-error.ts";
 
 /** So long news are gathered: they come in bunches. */
 const GATHER_MS = 20;
@@ -69,6 +70,7 @@ export class NodeAddresses {
       await this.read();
       onRead();
     } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
       this.#parts.logger.warn({ err: error }, "cannot read the addresses of this node; the next look will");
     }
   }

@@ -99,8 +99,8 @@ export interface ForgottenFlows {
 }
 
 /**
- * The node's kernel, as far as a service proxy needs it. Every method rejects only when the kernel could not be asked
- * or did not answer; a refusal is an Outcome. A read that fails rejects: it is never a smaller answer.
+ * The node's kernel, as far as a service proxy needs it. Every method rejects with a KernelError only when the kernel could not
+ * be asked or did not answer, and with anything else on a bug; a refusal is an Outcome. A read that fails rejects: it is never a smaller answer.
  */
 export interface Kernel {
   /** Makes the node ready: sysctls, timeouts of IPVS, kube-ipvs0, sets, static chains. Idempotent; writes nothing that is already right. */

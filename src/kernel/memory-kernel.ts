@@ -1,6 +1,7 @@
 import { familyOf, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../model/address.ts";
 import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../model/ipset.ts";
 import type { IpvsTimeoutName, RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import { KernelError } from "../model/kernel-error.ts";
 import { describeOperation, type ForgetFlows, type Operation } from "../model/operation.ts";
 import { RealServers } from "../model/real-servers.ts";
 import { gather, NOTHING } from "./gather.ts";
@@ -47,7 +48,7 @@ export interface MemoryFlow {
 }
 
 /** The kernel could not be asked: as thrown where a socket is lost. */
-export class TransportLost extends Error {
+export class TransportLost extends KernelError {
   override readonly name = "TransportLost";
 }
 

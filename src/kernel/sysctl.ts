@@ -1,9 +1,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { KernelError } from "../model/kernel-error.ts";
 import type { SetupReport, Sysctl } from "./kernel.ts";
 
 /** A setting that the agent cannot work without is not as it must be and cannot be made so. */
-export class SysctlError extends Error {
+export class SysctlError extends KernelError {
   override readonly name = "SysctlError";
 }
 

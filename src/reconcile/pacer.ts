@@ -1,5 +1,5 @@
 import type { Clock } from "../model/clock.ts";
-import { KernelUnavailable } from "./kernel-unavailable.ts";
+import { KernelError } from "../model/kernel-error.ts";
 import type { Reconciler } from "./reconciler.ts";
 import { backoffMs } from "./refusals.ts";
 import type { LookReport, SyncReport } from "./sync-report.ts";
@@ -24,7 +24,7 @@ export interface PacerDependencies {
   readonly onSync: (report: SyncReport) => void;
   readonly onLook: (report: LookReport) => void;
   /** The kernel did not answer. It is asked again after a wait that doubles from a second to a minute. */
-  readonly onFailure: (error: KernelUnavailable) => void;
+  readonly onFailure: (error: KernelError) => void;
 }
 
 /**
@@ -134,7 +134,7 @@ export class Pacer {
       await work();
       this.#failures = 0;
     } catch (error) {
-      if (!(error instanceof KernelUnavailable)) throw error;
+      if (!(error instanceof KernelError)) throw error;
       this.#failures++;
       this.#pauseUntilMs = this.#dependencies.clock.now() + backoffMs(this.#failures);
       this.#dependencies.onFailure(error);

@@ -10,7 +10,6 @@ import { type Compared, Comparison } from "./comparison.ts";
 import type { Desired } from "./desired.ts";
 import { Draining, type Due, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";
-import { KernelUnavailable } from "./kernel-unavailable.ts";
 import { KeySet, namesOf, type ObjectName, subjectOf } from "./key-set.ts";
 import { inSafeOrder } from "./order.ts";
 import { judge } from "./outcomes.ts";
@@ -122,7 +121,7 @@ export class Reconciler {
     };
   }
 
-  /** Reads the whole kernel and believes it; what differs from what is desired is flushed next. Rejects with KernelUnavailable. */
+  /** Reads the whole kernel and believes it; what differs from what is desired is flushed next. Rejects as the kernel does. */
   look(): Promise<LookReport> {
     return this.#turns.look(async () => {
       const startedAtMs = this.#clock.now();
@@ -134,7 +133,7 @@ export class Reconciler {
   }
 
   /**
-   * Does what is due of the marked, refused and draining work. Throws before `open`. Rejects with KernelUnavailable;
+   * Does what is due of the marked, refused and draining work. Throws before `open`. Rejects as the kernel does;
    * nothing is lost by that, the next flush begins with a look.
    */
   flush(): Promise<SyncReport> {
@@ -179,7 +178,7 @@ export class Reconciler {
     } catch (error) {
       this.#belief.lose();
       this.#flows.doubt();
-      throw new KernelUnavailable("Cannot ask the kernel", { cause: error });
+      throw error;
     }
   }
 

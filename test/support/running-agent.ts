@@ -176,6 +176,11 @@ export class RunningAgent implements AsyncDisposable {
     for (let turn = 0; turn < 50; turn++) await setImmediate();
   }
 
+  /** Rejects when it ends by a bug; not to be disposed of then. */
+  get ended(): Promise<void> {
+    return this.#running;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#running;

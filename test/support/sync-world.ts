@@ -3,9 +3,9 @@ import { DesiredState } from "../../src/desired/desired-state.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES } from "../../src/model/address.ts";
 import { type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
+import { KernelError } from "../../src/model/kernel-error.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { serviceName } from "../../src/model/service.ts";
-import { KernelUnavailable } from "../../src/reconcile/kernel-unavailable.ts";
 import { Reconciler } from "../../src/reconcile/reconciler.ts";
 import type { LookReport, SyncReport } from "../../src/reconcile/sync-report.ts";
 import { address, realServer } from "./desired.ts";
@@ -165,7 +165,7 @@ export class SyncWorld {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof KernelUnavailable) return undefined;
+      if (error instanceof KernelError) return undefined;
       throw error;
     }
   }

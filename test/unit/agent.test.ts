@@ -80,7 +80,7 @@ describe("what repeats is reported when it begins and when it ends", () => {
       expect.stringMatching(/^error kernel request failed; will resync .*Transport lost in a read/),
       "info the kernel answers again {}",
     ]);
-    expect(agent.notices).toEqual(["Node /n1: Cannot ask the kernel: Transport lost in a read"]);
+    expect(agent.notices).toEqual(["Node /n1: Transport lost in a read"]);
     expect(await agent.metric("kube_ipvs_kernel_failures_total")).toBe(5);
     agent.kernel.failReads(1);
     await agent.rest(600_000);
@@ -305,4 +305,17 @@ test.each([
   const ofIPv4 = (what: string) => `kubeproxy_network_programming_duration_seconds_${what}{ip_family="IPv4"}`;
   expect(text).toContain(`${ofIPv4("count")} 1\n`);
   expect(text).toContain(`${ofIPv4("sum")} ${seconds}\n`);
+});
+
+test("a bug in a call of the kernel ends the agent, and is in the log", async () => {
+  const agent = new RunningAgent();
+  const ended = expect(agent.ended).rejects.toThrow("undefined is not a function");
+  agent.service("shop/web", { ip: "10.96.0.10" });
+  agent.kernel.onRequest = () => {
+    throw new TypeError("undefined is not a function");
+  };
+  agent.listed("nodes", "services", "endpointslices");
+  await agent.rest(1_000);
+  await ended;
+  expect(agent.log).toContain('error a bug in kube-ipvs ends it {"err":"undefined is not a function"}');
 });

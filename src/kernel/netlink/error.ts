@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { KernelError } from "../../model/kernel-error.ts";
 import type { Errno } from "../kernel.ts";
 
 /** Second names of numbers on Linux; the kernel's sources use the others. */
@@ -16,7 +17,7 @@ export function errnoName(errno: number): Errno {
 }
 
 /** A request that could not be made, was not answered, or was refused where a refusal is not an answer. */
-export class NetlinkError extends Error {
+export class NetlinkError extends KernelError {
   override readonly name = "NetlinkError";
   /** What was being done: "list virtual servers". */
   readonly operation: string;

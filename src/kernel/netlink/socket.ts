@@ -79,7 +79,8 @@ interface Exchange {
   readonly last: number;
   /** Takes one message that answers it; true when it was the last. */
   readonly take: (message: Message) => boolean;
-  readonly settle: (failure: NetlinkError | undefined) => void;
+  /** Ends the exchange: undefined when it was answered, else what it rejects with. */
+  readonly settle: (failure: unknown) => void;
 }
 
 /**
@@ -283,8 +284,7 @@ export class NetlinkSocket {
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       // Resumed from the check phase: never within a callback of the addon, and after the event loop had its turn.
-      const settle = (failure: NetlinkError | undefined) =>
-        setImmediate(() => (failure === undefined ? resolve() : reject(failure)));
+      const settle = (failure: unknown) => setImmediate(() => (failure === undefined ? resolve() : reject(failure)));
       const exchange: Exchange = { operation, first, last: first + count - 1, take, settle };
       this.#exchange = exchange;
       const bytes = this.#writer.written();
@@ -313,7 +313,10 @@ export class NetlinkSocket {
     }, this.#options.timeoutMs ?? TIMEOUT_MS);
   }
 
-  /** Called by the addon: whatever happens in here must not get out as an exception. */
+  /**
+   * Called by the addon, so no exception may leave it. No datagram makes reading throw, whatever is in it: an exception is a
+   * bug, and the exchange rejects with it.
+   */
   #receive(datagram: Uint8Array, truncatedBytes: number): void {
     try {
       const { messages, whole } = readMessages(datagram);
@@ -321,8 +324,8 @@ export class NetlinkSocket {
       const cutRefusal = truncatedBytes > 0 && messages.length === 1 && messages[0]?.type === NLMSG_ERROR;
       if (whole || cutRefusal) for (const message of messages) this.#take(message);
       else this.#fail("EBADMSG", "a datagram ends within a message");
-    } catch (cause) {
-      this.#fail("EBADMSG", "an answer could not be read", cause);
+    } catch (bug) {
+      this.#giveUp(() => bug);
     }
   }
 
@@ -335,14 +338,20 @@ export class NetlinkSocket {
   }
 
   #fail(code: Errno, text: string, cause?: unknown): void {
-    this.#raw?.close();
-    this.#raw = undefined;
-    if (this.#exchange === undefined) return;
-    this.#options.counters.countError(code);
-    this.#settle(new NetlinkError(this.#exchange.operation, code, text, { cause }));
+    this.#giveUp((operation) => {
+      this.#options.counters.countError(code);
+      return new NetlinkError(operation, code, text, { cause });
+    });
   }
 
-  #settle(failure: NetlinkError | undefined): void {
+  /** Closes the socket; what is under way rejects with the failure. */
+  #giveUp(failureOf: (operation: string) => unknown): void {
+    this.#raw?.close();
+    this.#raw = undefined;
+    if (this.#exchange !== undefined) this.#settle(failureOf(this.#exchange.operation));
+  }
+
+  #settle(failure: unknown): void {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     clearTimeout(this.#timer);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { KernelUnavailable } from "../../../src/reconcile/kernel-unavailable.ts";
+import { KernelError } from "../../../src/model/kernel-error.ts";
 import { Pacer } from "../../../src/reconcile/pacer.ts";
 import type { SyncReport } from "../../../src/reconcile/sync-report.ts";
 import { HandClock, settle } from "../../support/api/hand-clock.ts";
@@ -54,7 +54,7 @@ class TimedReconciler {
     if (this.failures === 0) return;
     this.failures--;
     this.isInformed = false;
-    throw new KernelUnavailable("Cannot ask the kernel");
+    throw new KernelError("Cannot ask the kernel");
   }
 }
 

@@ -360,6 +360,23 @@ describe("refusals", () => {
   });
 });
 
+describe("an exception of our own in a call of the kernel", () => {
+  const bug = new TypeError("undefined is not a function");
+
+  test("is no failure of the kernel: a flush rejects with it", async () => {
+    world.change("a/web", web([0]));
+    world.kernel.onOperation = () => {
+      throw bug;
+    };
+    await expect(world.reconciler.flush()).rejects.toBe(bug);
+  });
+
+  test("is no failure of the kernel: a look rejects with it", async () => {
+    world.kernel.onPart = () => Promise.reject(bug);
+    await expect(world.reconciler.look()).rejects.toBe(bug);
+  });
+});
+
 describe("flows", () => {
   const DNS = "UDP/10.96.0.1:53" as VirtualServerKey;
   const SELF = "10.96.0.1:53" as RealServerKey;

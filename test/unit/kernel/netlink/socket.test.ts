@@ -396,6 +396,18 @@ test.each<[string, (it: naive.NaiveMessage) => naive.Bytes]>([
   expect(kernel.closed).toBe(1);
 });
 
+test("a bug in what reads the answers is what the request rejects with, and leaves no callback of the addon", async () => {
+  const { counters, socket, kernel } = setUp((requests) => requests.flatMap((it) => [part(it, 1), naive.done(it)]));
+  const bug = new TypeError("undefined is not a function");
+  const buggy = () => {
+    throw bug;
+  };
+  await expect(socket.dumpAs("x", encodeDump, buggy)).rejects.toBe(bug);
+  expect([...counters.errors]).toEqual([]);
+  expect(payloads(await socket.dump("x", encodeDump))).toEqual([[1, 0, 0, 0]]);
+  expect([kernel.opened, kernel.closed]).toEqual([2, 1]);
+});
+
 test("closing rejects what is under way", async () => {
   const { kernel, socket } = setUp(silent);
   const outcome = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ECANCELED" });
