@@ -13,6 +13,7 @@ export interface WatchCounts {
   readonly bytes: number;
   readonly decodeErrors: number;
   readonly lastContactAtMs: number;
+  readonly lastProgressAtMs: number;
 }
 
 const COUNTERS: Readonly<Record<string, readonly [help: string, value: (watch: WatchCounts) => number]>> = {
@@ -74,6 +75,16 @@ export function registerWatchMetrics(registry: Registry, clock: Readings, watche
     registers,
     collect() {
       for (const { resource, lastContactAtMs } of watches()) this.set({ resource }, unixTimes.seconds(lastContactAtMs));
+    },
+  });
+  new Gauge({
+    name: "kube_ipvs_watch_last_progress_timestamp_seconds",
+    help: "Unix time at which a list, a change, a bookmark or a probe last showed that all changes are known; 0 before. A quarter of an hour ago: the API server may answer, but changes do not arrive.",
+    labelNames,
+    registers,
+    collect() {
+      for (const { resource, lastProgressAtMs } of watches())
+        this.set({ resource }, unixTimes.seconds(lastProgressAtMs));
     },
   });
 }

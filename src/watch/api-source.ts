@@ -4,6 +4,7 @@ import { ApiTransport } from "./api-transport.ts";
 import type { EventWriter } from "./events/event-writer.ts";
 import type { ClusterAccess } from "./kubeconfig.ts";
 import { ApiServerConfig } from "./kubeconfig.ts";
+import { OutageLog } from "./outage-log.ts";
 import { Reflector, type ReflectorParts } from "./reflector.ts";
 import { missingLists, type ReflectorStats } from "./reflector-stats.ts";
 import { RejectionLedger } from "./rejection-ledger.ts";
@@ -52,7 +53,8 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
     onEvent: (event: ClusterEvent) => listener.onEvent(event),
     onRejections: (object: string, rejections: readonly Rejection[]) => ledger.record(object, rejections),
   };
-  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger });
+  const outages = new OutageLog({ clock, logger });
+  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger, outages });
   const running = [
     ...reflectors.map((reflector) => reflector.run(signal)),
     ledger.run(clock, signal, (all, fresh) => listener.onRejections(all, fresh)),
@@ -99,7 +101,8 @@ export async function readApiServer(
     onRejections: (object: string, found: readonly Rejection[]) => void rejections.set(object, found),
   };
   const transport = new ApiTransport(config, { clock, logger, signal });
-  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger });
+  const outages = new OutageLog({ clock, logger });
+  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger, outages });
   const running = reflectors.map((reflector) => reflector.run(signal));
   await clock.sleep(patienceMs, signal);
   const missing = missingLists(

@@ -1,3 +1,5 @@
+import type { Wait } from "./recovery.ts";
+
 export interface BackoffOptions {
   readonly initialMs: number;
   readonly maxMs: number;
@@ -29,5 +31,19 @@ export class Backoff {
     this.#baseMs = Math.min(this.#baseMs * 2, this.#options.maxMs);
     this.#lastEndMs = nowMs + waitMs;
     return waitMs;
+  }
+
+  /** How long to wait in this way, in ms. */
+  waitMs(wait: Wait, nowMs: number): number {
+    switch (wait) {
+      case "none":
+        return 0;
+      case "jitter":
+        return this.#random() * 100;
+      case "spread":
+        return 800 * (1 + this.#random());
+      case "backoff":
+        return this.next(nowMs);
+    }
   }
 }

@@ -53,6 +53,11 @@ export class Inventory<Name extends string, Value> {
     return this.#decodeErrors;
   }
 
+  /** What comes next of each object counts, whatever its version: the server was restored from an older state. */
+  forgetVersions(): void {
+    for (const name of this.#versions.keys()) this.#versions.set(name, "");
+  }
+
   /** A list begins. One that was begun and not completed has deleted nothing. */
   beginList(): void {
     this.#missing = new Set([...this.#versions.keys(), ...this.#rejected]);
@@ -77,15 +82,18 @@ export class Inventory<Name extends string, Value> {
     return this.#listed;
   }
 
-  /** The object is there in this version. What cannot be decoded leaves the version before it in force. */
-  upsert(object: ApiObject): void {
+  /**
+   * The object is there in this version. What cannot be decoded leaves the version before it in force. An object that is not
+   * known must not be older than `asOf`: it comes again after its deletion.
+   */
+  upsert(object: ApiObject, asOf = ""): void {
     const { kind } = this.#resource;
     const path = object.namespace === "" ? object.name : `${object.namespace}/${object.name}`;
     const decoded = fenced(`${kind} ${path}`, () => this.#resource.decode(object.object));
     // Made once: two texts that say the same are two for a Map until it has looked at both.
     const name = decoded.kind === "broken" ? this.#nameOf(object) : decoded.name;
-    if (this.#isOutdated(name, object.resourceVersion)) return;
     this.#missing?.delete(name);
+    if (this.#isOutdated(name, object.resourceVersion, asOf)) return;
     if (decoded.rejections.length > 0) this.#decodeErrors++;
     this.#tellRejections(name, decoded.rejections);
     switch (decoded.kind) {
@@ -104,7 +112,7 @@ export class Inventory<Name extends string, Value> {
   /** The object is gone, or left the selector, whatever it looked like last. */
   delete(object: ApiObject): void {
     const name = this.#nameOf(object);
-    if (this.#isOutdated(name, object.resourceVersion)) return;
+    if (this.#isOutdated(name, object.resourceVersion, "")) return;
     this.#missing?.delete(name);
     this.#remove(name);
   }
@@ -113,10 +121,8 @@ export class Inventory<Name extends string, Value> {
     return this.#resource.nameOf(namespace, name);
   }
 
-  /** What a list says first of an object is the truth even if it is older: the server may be restored from a backup. */
-  #isOutdated(name: Name, version: string): boolean {
-    const known = this.#versions.get(name);
-    const outdated = known !== undefined && !this.#missing?.has(name) && isOlderVersion(version, String(known));
+  #isOutdated(name: Name, version: string, asOf: string): boolean {
+    const outdated = isOlderVersion(version, String(this.#versions.get(name) ?? asOf));
     if (outdated) this.#outdated++;
     return outdated;
   }

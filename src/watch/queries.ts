@@ -1,4 +1,4 @@
-import type { ListSource, Plan } from "./recovery.ts";
+import type { ListSource } from "./recovery.ts";
 
 /** The parameters of a request, without the selectors. */
 export type Query = Readonly<Record<string, string>>;
@@ -6,19 +6,29 @@ export type Query = Readonly<Record<string, string>>;
 /** Ignored where the list comes from the watch cache; bounds the work of a server that has none. */
 const PAGE_ITEMS = "500";
 
-/** A watch from `version`, or a stream of the whole state that goes on as one. */
-export function watchQuery(plan: Plan & { kind: "watch" | "watch-list" }, version: string, seconds: number): Query {
-  const query = { watch: "true", allowWatchBookmarks: "true", timeoutSeconds: String(seconds) };
-  if (plan.kind === "watch") return { ...query, resourceVersion: version };
+/** A watch ends after a random time in this range, so that they do not all end together. */
+const WATCH_SECONDS = { least: 300, most: 600 };
+
+/** How long a watch is to last; `random` is evenly distributed in [0, 1). */
+export function watchSeconds(random: () => number): number {
+  return WATCH_SECONDS.least + Math.floor(random() * (WATCH_SECONDS.most - WATCH_SECONDS.least));
+}
+
+/** A watch from `version`. */
+export function watchQuery(version: string, seconds: number): Query {
+  return { ...WATCH, timeoutSeconds: String(seconds), resourceVersion: version };
+}
+
+/** A stream of the whole state that goes on as a watch. */
+export function watchListQuery(from: ListSource, told: string, seconds: number): Query {
+  const resourceVersion = from === "latest" && told === "" ? "" : notOlderThan(told);
   const initial = { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" };
-  return { ...query, ...initial, resourceVersion: versionFrom(plan.from, version) };
+  return { ...WATCH, ...initial, timeoutSeconds: String(seconds), resourceVersion };
 }
 
 /** The first page of a list. */
-export function listQuery(from: ListSource, version: string): Query {
-  const resourceVersion = versionFrom(from, version);
-  if (resourceVersion === "") return { limit: PAGE_ITEMS };
-  return { limit: PAGE_ITEMS, resourceVersion, resourceVersionMatch: "NotOlderThan" };
+export function listQuery(told: string): Query {
+  return { limit: PAGE_ITEMS, resourceVersion: notOlderThan(told), resourceVersionMatch: "NotOlderThan" };
 }
 
 /** The page behind a token, which holds the version too. */
@@ -31,14 +41,9 @@ export function probeQuery(version: string): Query {
   return { limit: "1", resourceVersion: version, resourceVersionMatch: "NotOlderThan" };
 }
 
-/** No version is the latest state, "0" whatever the watch cache holds. */
-function versionFrom(from: ListSource, version: string): string {
-  switch (from) {
-    case "latest":
-      return "";
-    case "last":
-      return version;
-    case "cache":
-      return "0";
-  }
+const WATCH = { watch: "true", allowWatchBookmarks: "true" };
+
+/** The version that a state must have reached when objects up to version `told` were told: "0" is any that the server has. */
+function notOlderThan(told: string): string {
+  return told === "" ? "0" : told;
 }

@@ -1,33 +1,38 @@
 import type { ApiStatus } from "./api-status.ts";
 
 /**
- * The `latest` state, anything not older than our `last` version, or whatever the server has in its `cache`: that it
- * answers even without its etcd.
+ * Where a streamed list comes from. Once something was told, both are "not older than that": a server that lags has to refuse.
+ * Before, `latest` is a consistent read, and `last` whatever the server has in its cache, which it answers even without its etcd.
  */
-export type ListSource = "latest" | "last" | "cache";
+export type ListSource = "latest" | "last";
 
 /**
  * What a reflector does next.
- * - `watch`: hear what happened since the last version.
- * - `watch-list`: be told the whole state as a stream, then go on as a watch.
- * - `list`: the same as one body or several pages, for servers and proxies that know no watch-list.
- * - `probe`: ask whether the server has come as far as our version at all.
+ * - `watch`: read what happened since the last version.
+ * - `watch-list`: read the whole state as a stream, then go on as a watch.
+ * - `list`: the same as one body or several pages, for servers and proxies without watch-list; from `last`.
+ * - `probe`: find out whether the server has come as far as our version, and whether it answers at all.
  */
 export type Plan =
   | { readonly kind: "watch" }
   | { readonly kind: "watch-list"; readonly from: ListSource }
-  | { readonly kind: "list"; readonly from: ListSource }
+  | { readonly kind: "list" }
   | { readonly kind: "probe" };
+
+/** How a reflector begins, and begins anew. */
+export const FIRST_PLAN: Plan = { kind: "watch-list", from: "latest" };
 
 /** How carrying out a plan ended. */
 export type Ending =
   /** A stream ended cleanly: at its timeout, at a shutdown, or because we read too slowly. */
-  | { readonly kind: "ended"; readonly livedMs: number; readonly events: number }
+  | { readonly kind: "ended" }
   /** A watch lived its whole time and told nothing at all, not even a bookmark. */
   | { readonly kind: "silent" }
   | { readonly kind: "listed" }
   /** The probe found the server as far as we are. */
   | { readonly kind: "current" }
+  /** A list or bookmark shows that the server has not come as far as our version. Others refuse as `tooNew`. */
+  | { readonly kind: "behind"; readonly version: string }
   /** An answer, or an ERROR event (`inStream`). */
   | { readonly kind: "refused"; readonly status: ApiStatus; readonly inStream: boolean }
   /** No answer at all in time. */
@@ -57,49 +62,86 @@ export interface Step {
   readonly atLeastMs: number;
 }
 
-/** A watch that ends sooner and empty is a server in trouble, not one that is done. */
-const HEALTHY_MS = 1000;
+/** What came before an ending, with the ending itself. */
+export interface History {
+  /** The stream told something, or lived for a second. */
+  readonly healthy: boolean;
+  /** The stream before this one was malformed too, at the same version. */
+  readonly malformedBefore: boolean;
+  /** A watch was healthy since the last list. */
+  readonly watched: boolean;
+  /** Streams in a row that came to nothing: watches that were not healthy, lists that did not end. */
+  readonly failedStreams: number;
+}
 
-/** `malformedBefore`: the stream before this one was malformed too, at the same version. */
-export function nextStep(plan: Plan, ending: Ending, malformedBefore: boolean): Step {
+/** So many streams in a row come to nothing before another way is tried. */
+const FAILED_STREAMS = 3;
+
+export function nextStep(plan: Plan, ending: Ending, history: History): Step {
   switch (ending.kind) {
     case "listed":
     case "current":
       return step({ kind: "watch" }, "none");
     case "ended":
-      return afterEnd(plan, ending.livedMs >= HEALTHY_MS || ending.events > 0);
+      return afterEnd(plan, history);
     case "silent":
       return step({ kind: "probe" }, "none");
+    case "behind":
+      return afterBehind(plan);
     case "refused":
-      return afterRefusal(plan, ending.status, ending.inStream);
+      return afterRefusal(plan, ending.status, ending.inStream, history);
     case "no-answer":
-      return afterNoAnswer(plan);
+      return afterNoAnswer(plan, history);
     case "stalled":
-      return plan.kind === "watch-list" ? step(listInstead(plan.from), "none") : step(plan, "backoff");
+      return plan.kind === "watch-list" ? step({ kind: "list" }, "none") : step(plan, "backoff");
     case "overdue":
     case "lost":
+      return afterFailure(plan, history);
     case "no-credentials":
       return step(resumable(plan), "backoff");
     case "moved":
       return step(resumable(plan), "jitter");
     case "malformed":
-      return afterMalformed(plan, malformedBefore);
+      return afterMalformed(plan, history);
   }
 }
 
-function afterEnd(plan: Plan, healthy: boolean): Step {
+/** Whether the server has not come as far as our version: it lags, or was restored from an older state. */
+export function isBehind(ending: Ending): boolean {
+  return ending.kind === "behind" || (ending.kind === "refused" && ending.status.tooNew);
+}
+
+function afterEnd(plan: Plan, history: History): Step {
   // Without its end the list tells nothing of what is gone. A proxy that eats bookmarks would do this every time.
-  if (plan.kind === "watch-list") return step(listInstead(plan.from), healthy ? "none" : "backoff");
-  return step(plan, healthy ? "jitter" : "backoff");
+  if (plan.kind === "watch-list") return step({ kind: "list" }, history.healthy ? "none" : "backoff");
+  return history.healthy ? step(plan, "jitter") : afterFailure(plan, history);
 }
 
-function afterRefusal(plan: Plan, status: ApiStatus, inStream: boolean): Step {
-  if (status.tooNew) return step({ kind: "watch-list", from: "latest" }, "backoff", status.retryAfterMs);
-  if (status.code === 410) return afterExpiry(plan);
-  if (plan.kind === "watch-list" && saysNoWatchList(status.code, inStream)) {
-    return step(listInstead(plan.from), "none");
-  }
-  return step(resumable(plan), "backoff", status.retryAfterMs);
+function afterRefusal(plan: Plan, status: ApiStatus, inStream: boolean, history: History): Step {
+  if (status.tooNew) return afterBehind(plan, status.retryAfterMs);
+  if (status.expired) return afterExpiry(plan, history);
+  if (plan.kind === "watch-list" && saysNoWatchList(status.code, inStream)) return step({ kind: "list" }, "none");
+  return afterFailure(plan, history, status.retryAfterMs);
+}
+
+/**
+ * What failed is done again. A watch that fails time and again may be what this server cannot do at this version, so the state
+ * is listed; but only when a probe has shown that lists are answered and the watch fails after that, too: servers that are
+ * in trouble altogether are not met by lists of the whole fleet. A streamed list becomes an ordinary one.
+ */
+function afterFailure(plan: Plan, { failedStreams }: History, atLeastMs = 0): Step {
+  const next = (): Plan => {
+    if (failedStreams < FAILED_STREAMS) return resumable(plan);
+    if (plan.kind === "watch-list") return { kind: "list" };
+    if (plan.kind !== "watch") return resumable(plan);
+    return failedStreams === FAILED_STREAMS ? { kind: "probe" } : { kind: "watch-list", from: "last" };
+  };
+  return step(next(), "backoff", atLeastMs);
+}
+
+/** A watch from a version of the future is silent and may never end, so the server is probed until it has come as far. */
+function afterBehind(plan: Plan, atLeastMs = 0): Step {
+  return step(plan.kind === "watch" ? { kind: "probe" } : plan, "backoff", atLeastMs);
 }
 
 /** 422: switched off. 400: never heard of. 500 in the stream: its etcd cannot do it (before 3.4.31 and 3.5.13). */
@@ -107,37 +149,26 @@ function saysNoWatchList(code: number, inStream: boolean): boolean {
   return code === 422 || code === 400 || (code === 500 && inStream);
 }
 
-/** The history of our version is gone; the state itself can still be had "not older than" it. */
-function afterExpiry(plan: Plan): Step {
-  switch (plan.kind) {
-    case "watch":
-    case "probe":
-      return step({ kind: "watch-list", from: "last" }, "spread");
-    case "watch-list":
-      return step({ kind: "watch-list", from: "latest" }, "backoff");
-    case "list":
-      return step({ kind: "list", from: "latest" }, "backoff");
-  }
+/**
+ * The history of our version is gone; the state itself can still be had "not older than" it. Where this comes after every
+ * list, lists come at growing intervals.
+ */
+function afterExpiry(plan: Plan, history: History): Step {
+  if (plan.kind === "watch-list" || plan.kind === "list") return afterFailure(plan, history);
+  return step({ kind: "watch-list", from: "last" }, history.watched ? "spread" : "backoff");
 }
 
-function afterNoAnswer(plan: Plan): Step {
-  if ((plan.kind === "watch-list" || plan.kind === "list") && plan.from === "latest") {
-    return step({ kind: plan.kind, from: "cache" }, "none");
-  }
-  return step(resumable(plan), "backoff");
+function afterNoAnswer(plan: Plan, history: History): Step {
+  if (plan.kind === "watch-list" && plan.from === "latest") return step({ kind: "watch-list", from: "last" }, "none");
+  return afterFailure(plan, history);
 }
 
-function afterMalformed(plan: Plan, malformedBefore: boolean): Step {
-  if (plan.kind !== "watch") return step(plan, "backoff");
-  return malformedBefore ? step({ kind: "watch-list", from: "last" }, "backoff") : step(plan, "jitter");
+function afterMalformed(plan: Plan, history: History): Step {
+  if (plan.kind !== "watch") return afterFailure(plan, history);
+  return history.malformedBefore ? step({ kind: "watch-list", from: "last" }, "backoff") : step(plan, "jitter");
 }
 
-/** The first list may be any the server has at hand, a later one never older than what was told. */
-function listInstead(from: ListSource): Plan {
-  return { kind: "list", from: from === "latest" ? "cache" : from };
-}
-
-/** A probe that got no word is not worth asking again: the watch is. */
+/** A probe that got no answer is not worth making again: the watch is. */
 function resumable(plan: Plan): Plan {
   return plan.kind === "probe" ? { kind: "watch" } : plan;
 }
@@ -146,9 +177,12 @@ function step(plan: Plan, wait: Wait, atLeastMs = 0): Step {
   return { plan, wait, atLeastMs };
 }
 
-/** One word for the metrics: "410" for a refusal, else the kind of ending. */
+/** One word for the metrics: "410" for a refusal, "error" for one without a code of HTTP, else the kind of ending. */
 export function endingReason(ending: Ending): string {
-  return ending.kind === "refused" ? String(ending.status.code) : ending.kind;
+  if (ending.kind !== "refused") return ending.kind;
+  const { code } = ending.status;
+  // Any number may stand in an ERROR event; the values of a label must be few.
+  return Number.isInteger(code) && code >= 100 && code < 600 ? String(code) : "error";
 }
 
 /** The same for whoever may connect to the health port: nothing that a server, a plugin or a file said. */
@@ -166,8 +200,10 @@ export function endingText(ending: Ending): string {
     case "current":
     case "moved":
       return "";
+    case "behind":
+      return `the server is behind: its state is of version ${ending.version}`;
     case "refused":
-      return `${ending.status.code} ${ending.status.message}`.trim();
+      return refusalText(ending.status);
     case "no-answer":
       return "no answer in time";
     case "stalled":
@@ -180,4 +216,9 @@ export function endingText(ending: Ending): string {
     case "malformed":
       return `malformed: ${ending.reason}`;
   }
+}
+
+function refusalText({ code, reason, message }: ApiStatus): string {
+  const name = code === 0 ? reason : String(code);
+  return `${name} ${message}`.trim() || "an error without code, reason and message";
 }

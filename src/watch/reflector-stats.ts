@@ -32,6 +32,8 @@ export interface ReflectorStats {
   readonly lastBookmarkAtMs: number;
   /** When something last came from the server, an answer included; 0 before the first. */
   readonly lastContactAtMs: number;
+  /** When something last showed that all is told: a list, an event, a bookmark or a probe; 0 before the first. */
+  readonly lastProgressAtMs: number;
 }
 
 /**

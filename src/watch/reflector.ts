@@ -1,29 +1,38 @@
 import type { Logger } from "../log.ts";
 import type { Clock } from "../model/clock.ts";
-import { type ApiStatus, statusOfAnswer } from "./api-status.ts";
 import { Backoff, RECONNECT } from "./backoff.ts";
-import { bodyText } from "./body-text.ts";
 import { clipped } from "./clipped.ts";
 import { type EventSink, Inventory } from "./inventory.ts";
-import { LineSplitter } from "./line-splitter.ts";
-import { MAX_OBJECT_BYTES, readPage } from "./list-stream.ts";
-import { pump } from "./pump.ts";
-import { listQuery, nextPageQuery, probeQuery, type Query, watchQuery } from "./queries.ts";
+import { readPage } from "./list-stream.ts";
+import type { OutageLog } from "./outage-log.ts";
+import {
+  listQuery,
+  nextPageQuery,
+  probeQuery,
+  type Query,
+  watchListQuery,
+  watchQuery,
+  watchSeconds,
+} from "./queries.ts";
 import { reasonOf } from "./reason.ts";
 import {
   type Ending,
   endingCause,
   endingReason,
   endingText,
-  type ListSource,
+  FIRST_PLAN,
+  isBehind,
   nextStep,
   type Plan,
   type Step,
 } from "./recovery.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
+import { foreignForm, readStatus } from "./refusal.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiResponse, CredentialsError, type Transport, TransportError } from "./transport.ts";
-import { parseWatchEvent, type WatchEvent } from "./watch-event.ts";
+import { isOlderVersion, laterVersion, type WatchEvent } from "./watch-event.ts";
+import { type Standing, WatchHistory } from "./watch-history.ts";
+import { readWatch } from "./watch-stream.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** Without etcd a consistent read gets no answer for minutes, one from the watch cache at once. */
@@ -35,8 +44,6 @@ const LIST_SILENCE_MS = 30_000;
 const OVERDUE_MS = 30_000;
 /** How often a resource is asked for that the server does not have: an upgrade may bring it. */
 const ABSENT_MS = 600_000;
-/** A watch is asked for a random time in this range, so that they do not all end together. */
-const WATCH_SECONDS = { least: 300, most: 600 };
 
 export interface ReflectorParts {
   readonly transport: Transport;
@@ -45,6 +52,8 @@ export interface ReflectorParts {
   /** Evenly distributed in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
+  /** Shared by the reflectors of a source. */
+  readonly outages: OutageLog;
 }
 
 /**
@@ -53,6 +62,9 @@ export interface ReflectorParts {
  *
  * The version moves only after what it stands for has been told, so an attempt that breaks off is taken up where it
  * ended, and nothing is missed. Within a list no version counts before its end, and nothing is deleted before it.
+ *
+ * Nor does it move back: whichever server answers, no state older than what was told is taken. A server that is behind is left
+ * for another. Only when all that answer have been behind for two minutes their state is taken to be a restored one.
  */
 export class Reflector<Name extends string, Value> {
   readonly #resource: WatchedResource<Name, Value>;
@@ -60,20 +72,18 @@ export class Reflector<Name extends string, Value> {
   readonly #inventory: Inventory<Name, Value>;
   readonly #backoff: Backoff;
   readonly #endings = new Map<string, number>();
-  #plan: Plan = { kind: "watch-list", from: "latest" };
+  readonly #history = new WatchHistory();
+  #plan: Plan = FIRST_PLAN;
+  /** Up to this version all was told; "" before the first list. */
   #version = "";
-  #malformedAt: string | undefined;
+  /** The latest version of any object that was told, also within a list that broke off; at least `#version`. */
+  #newest = "";
   #fieldSelector: string;
   #waiting = false;
-  #lists = 0;
   #trouble = "";
   #cause = "";
-  #bytes = 0;
-  #events = 0;
-  #bookmarks = 0;
-  #lastEventAtMs = 0;
-  #lastBookmarkAtMs = 0;
-  #lastContactAtMs = 0;
+  readonly #counts = { lists: 0, events: 0, bookmarks: 0, bytes: 0 };
+  readonly #times = { lastEventAtMs: 0, lastBookmarkAtMs: 0, lastContactAtMs: 0, lastProgressAtMs: 0 };
 
   constructor(resource: WatchedResource<Name, Value>, parts: ReflectorParts) {
     this.#resource = resource;
@@ -90,18 +100,13 @@ export class Reflector<Name extends string, Value> {
       resourceVersion: this.#version,
       objects: this.#inventory.size,
       listed: this.#inventory.listed,
-      lists: this.#lists,
       endings: this.#endings,
       trouble: this.#trouble,
       cause: this.#cause,
-      events: this.#events,
-      bytes: this.#bytes,
       decodeErrors: this.#inventory.decodeErrors,
-      bookmarks: this.#bookmarks,
       outdatedEvents: this.#inventory.outdated,
-      lastEventAtMs: this.#lastEventAtMs,
-      lastBookmarkAtMs: this.#lastBookmarkAtMs,
-      lastContactAtMs: this.#lastContactAtMs,
+      ...this.#counts,
+      ...this.#times,
     };
   }
 
@@ -118,7 +123,7 @@ export class Reflector<Name extends string, Value> {
 
   async #attempt(signal: AbortSignal): Promise<Ending> {
     const plan = this.#plan;
-    const consistent = (plan.kind === "watch-list" || plan.kind === "list") && plan.from === "latest";
+    const consistent = plan.kind === "watch-list" && plan.from === "latest" && this.#newest === "";
     const noAnswer: Ending = { kind: "no-answer" };
     const dog = new Watchdog(this.#parts.clock, signal, consistent ? CONSISTENT_ANSWER_MS : ANSWER_MS, noAnswer);
     try {
@@ -127,7 +132,7 @@ export class Reflector<Name extends string, Value> {
         case "watch-list":
           return await this.#watch(plan, dog);
         case "list":
-          return await this.#list(plan.from, dog);
+          return await this.#list(dog);
         case "probe":
           return await this.#probe(dog);
       }
@@ -137,83 +142,113 @@ export class Reflector<Name extends string, Value> {
   }
 
   async #watch(plan: Plan & { kind: "watch" | "watch-list" }, dog: Watchdog<Ending>): Promise<Ending> {
-    const seconds = WATCH_SECONDS.least + Math.floor(this.#parts.random() * (WATCH_SECONDS.most - WATCH_SECONDS.least));
-    const response = await this.#get(watchQuery(plan, this.#version, seconds), dog);
+    const seconds = watchSeconds(this.#parts.random);
+    const query =
+      plan.kind === "watch" ? watchQuery(this.#version, seconds) : watchListQuery(plan.from, this.#newest, seconds);
+    const response = await this.#get(query, dog);
     if ("kind" in response) return response;
     if (plan.kind === "watch-list") this.#inventory.beginList();
-    const stream = { openedAtMs: this.#parts.clock.now(), events: this.#events, bookmarks: this.#bookmarks };
-    const lifetimeMs = seconds * 1000;
+    const opened = this.#standing;
+    this.#history.noteStream(opened);
     const allow = () => {
-      if (this.#isListing()) dog.allowUntil(this.#lastContactAtMs + LIST_SILENCE_MS, { kind: "stalled" });
-      else dog.allowUntil(stream.openedAtMs + lifetimeMs + OVERDUE_MS, { kind: "overdue" });
+      if (this.#isListing()) return dog.allowUntil(this.#times.lastContactAtMs + LIST_SILENCE_MS, { kind: "stalled" });
+      dog.allowUntil(opened.nowMs + seconds * 1000 + OVERDUE_MS, { kind: "overdue" });
+      void this.#parts.outages.watched(this.#resource.resource, dog.signal);
     };
     allow();
-    const lines = new LineSplitter();
-    const pumped = await pump(response.body, dog.signal, (chunk) => {
-      this.#touch(chunk.length);
-      for (const line of lines.push(chunk)) {
-        if (dog.signal.aborted) return lost(dog.signal.reason);
-        const ending = this.#tell(parseWatchEvent(line));
-        if (ending !== undefined) return ending;
-      }
-      if (lines.pendingBytes > MAX_OBJECT_BYTES) return malformed("a line without end");
-      allow();
-      return undefined;
+    const end = await readWatch(response.body, dog.signal, {
+      onEvent: (event) => {
+        const ending = this.#tell(event);
+        if (event.kind === "bookmark") allow();
+        return ending;
+      },
+      onProgress: (bytes) => {
+        this.#touch(bytes);
+        allow();
+      },
     });
-    if (pumped.kind === "stopped") return pumped.result;
-    if (pumped.kind === "failed") return dog.expired ?? lost(pumped.error);
-    if (lines.pendingBytes > 0) return { kind: "lost", reason: "the stream ends within a line" };
-    const livedMs = this.#parts.clock.now() - stream.openedAtMs;
-    const events = this.#events - stream.events;
-    const told = events + this.#bookmarks - stream.bookmarks > 0;
-    // The server ends it up to its timer's granularity early.
-    return told || livedMs < lifetimeMs - 1000 ? { kind: "ended", livedMs, events } : { kind: "silent" };
+    switch (end.kind) {
+      case "stopped":
+        return this.#heed(end.result, response);
+      case "cut":
+        return dog.expired ?? lost(end.error);
+      case "malformed":
+        return end;
+      case "ended": {
+        // The server ends it up to its timer's granularity early.
+        const isEarly = this.#parts.clock.now() - opened.nowMs < seconds * 1000 - 1000;
+        return { kind: isEarly || this.#standing.told > opened.told ? "ended" : "silent" };
+      }
+    }
   }
 
   /** What ends the stream, if the event does. */
   #tell(event: WatchEvent): Ending | undefined {
     switch (event.kind) {
       case "upsert":
+        this.#inventory.upsert(event.object, this.#isListing() ? "" : this.#version);
+        this.#noteEvent(event.object.resourceVersion);
+        return undefined;
       case "delete":
-        this.#inventory[event.kind](event.object);
-        this.#events++;
-        this.#lastEventAtMs = this.#lastContactAtMs;
-        if (!this.#isListing()) this.#version = event.object.resourceVersion;
+        this.#inventory.delete(event.object);
+        this.#noteEvent(event.object.resourceVersion);
         return undefined;
       case "bookmark":
-        this.#bookmarks++;
-        this.#lastBookmarkAtMs = this.#lastContactAtMs;
-        if (!this.#isListing()) this.#version = event.resourceVersion;
-        else if (event.endOfList) this.#completeList(event.resourceVersion);
-        return undefined;
+        return this.#noteBookmark(event.resourceVersion, event.endOfList);
       case "error":
         return { kind: "refused", status: event.status, inStream: true };
       case "malformed":
-        return malformed(event.reason);
+        return event;
     }
   }
 
-  async #list(from: ListSource, dog: Watchdog<Ending>): Promise<Ending> {
-    let query = listQuery(from, this.#version);
+  #noteEvent(version: string): void {
+    this.#counts.events++;
+    this.#times.lastEventAtMs = this.#times.lastContactAtMs;
+    this.#newest = laterVersion(this.#newest, version);
+    if (!this.#isListing()) this.#advance(version);
+  }
+
+  #noteBookmark(version: string, endOfList: boolean): Ending | undefined {
+    this.#counts.bookmarks++;
+    this.#times.lastBookmarkAtMs = this.#times.lastContactAtMs;
+    const isListing = this.#isListing();
+    if (isListing && !endOfList) return undefined;
+    if (isOlderVersion(version, isListing ? this.#newest : this.#version)) return { kind: "behind", version };
+    if (!isListing) this.#advance(version);
+    else {
+      this.#completeList(version);
+      this.#history.noteStream(this.#standing);
+    }
+    return undefined;
+  }
+
+  async #list(dog: Watchdog<Ending>): Promise<Ending> {
+    let query = listQuery(this.#newest);
+    const stalled: Ending = { kind: "stalled" };
+    const allow = () => dog.allowUntil(this.#times.lastContactAtMs + LIST_SILENCE_MS, stalled);
+    // What was told before it began; its own objects are no newer than the list.
+    const told = this.#newest;
     let begun = false;
     for (;;) {
       const response = await this.#get(query, dog);
       if ("kind" in response) return response;
       if (!begun) this.#inventory.beginList();
       begun = true;
-      const stalled: Ending = { kind: "stalled" };
-      dog.allowUntil(this.#lastContactAtMs + LIST_SILENCE_MS, stalled);
-      const page = await readPage(
-        response.body,
-        dog.signal,
-        (object) => this.#inventory.upsert(object),
-        (bytes) => {
-          this.#touch(bytes);
-          dog.allowUntil(this.#lastContactAtMs + LIST_SILENCE_MS, stalled);
+      allow();
+      const page = await readPage(response.body, dog.signal, {
+        accepts: (version) => !isOlderVersion(version, told),
+        onObject: (object) => {
+          this.#inventory.upsert(object);
+          this.#newest = laterVersion(this.#newest, object.resourceVersion);
         },
-      );
+        onProgress: (bytes) => {
+          this.#touch(bytes);
+          allow();
+        },
+      });
       if (page.kind === "cut") return dog.expired ?? lost(page.error);
-      if (page.kind === "malformed") return page;
+      if (page.kind !== "page") return this.#heed(page, response);
       if (page.next === "") {
         this.#completeList(page.resourceVersion);
         return { kind: "listed" };
@@ -224,7 +259,9 @@ export class Reflector<Name extends string, Value> {
 
   async #probe(dog: Watchdog<Ending>): Promise<Ending> {
     const response = await this.#get(probeQuery(this.#version), dog);
-    return "kind" in response ? response : { kind: "current" };
+    if ("kind" in response) return response;
+    this.#noteProgress();
+    return { kind: "current" };
   }
 
   /** The answer, when it is one to go on with. */
@@ -238,20 +275,50 @@ export class Reflector<Name extends string, Value> {
     } catch (error) {
       return error instanceof CredentialsError ? lost(error) : (dog.expired ?? lost(error));
     }
-    this.#lastContactAtMs = this.#parts.clock.now();
-    if (response.status === 200) {
-      this.#trouble = "";
-      this.#cause = "";
-      return response;
+    this.#times.lastContactAtMs = this.#parts.clock.now();
+    if (response.status !== 200) {
+      const status = await readStatus(response, dog.signal);
+      return this.#heed({ kind: "refused", status, inStream: false }, response);
     }
-    return { kind: "refused", status: await readStatus(response, dog.signal), inStream: false };
+    const form = foreignForm(response);
+    if (form !== "") {
+      response.leaveServer("it is no API server");
+      return { kind: "malformed", reason: `the answer is ${form}, not JSON` };
+    }
+    this.#trouble = "";
+    this.#cause = "";
+    return response;
+  }
+
+  /** The ending, whose server is left when it is behind. */
+  #heed(ending: Ending, response: ApiResponse): Ending {
+    if (isBehind(ending)) response.leaveServer("it is behind what was told");
+    return ending;
   }
 
   #completeList(version: string): void {
     this.#inventory.completeList();
     this.#version = version;
+    this.#newest = laterVersion(this.#newest, version);
     this.#plan = { kind: "watch" };
-    this.#lists++;
+    this.#counts.lists++;
+    this.#history.noteList();
+    this.#noteProgress();
+  }
+
+  #advance(version: string): void {
+    this.#version = laterVersion(this.#version, version);
+    this.#noteProgress();
+  }
+
+  #noteProgress(): void {
+    this.#history.noteProgress();
+    this.#times.lastProgressAtMs = this.#times.lastContactAtMs;
+  }
+
+  get #standing(): Standing {
+    const { events, bookmarks } = this.#counts;
+    return { nowMs: this.#parts.clock.now(), version: this.#version, told: events + bookmarks };
   }
 
   #decide(ending: Ending): Step {
@@ -259,16 +326,35 @@ export class Reflector<Name extends string, Value> {
     this.#endings.set(reason, (this.#endings.get(reason) ?? 0) + 1);
     this.#trouble = endingText(ending);
     this.#cause = endingCause(ending);
-    const malformedBefore = this.#malformedAt === this.#version;
-    this.#malformedAt = ending.kind === "malformed" ? this.#version : undefined;
-    const step =
-      this.#withoutFieldSelector(ending) ??
-      this.#withoutResource(ending) ??
-      nextStep(this.#plan, ending, malformedBefore);
-    const fields = { resource: this.#resource.resource, ending, plan: step.plan, wait: step.wait };
-    if (step.wait === "backoff") this.#parts.logger.warn(fields, "watch interrupted");
-    else this.#parts.logger.debug(fields, "watch goes on");
+    const step = this.#withoutFieldSelector(ending) ?? this.#withoutResource(ending) ?? this.#next(ending);
+    const { resource } = this.#resource;
+    this.#parts.logger.debug({ resource, ending, plan: step.plan, wait: step.wait }, "request ended");
+    if (step.wait === "backoff") {
+      const unreachable = ending.kind === "lost" || ending.kind === "no-answer";
+      const failure = { cause: this.#trouble, unreachable, stateAtMs: this.#times.lastProgressAtMs };
+      this.#parts.outages.failed(resource, failure);
+    }
     return step;
+  }
+
+  #next(ending: Ending): Step {
+    const standing = this.#standing;
+    const history = this.#history.noteEnd(this.#plan, ending, standing);
+    if (this.#history.isRestored(ending, standing.nowMs)) return this.#beginAnew(ending);
+    return nextStep(this.#plan, ending, history);
+  }
+
+  /** No server has what was told any more. What is there stays until a complete list of the state that they have. */
+  #beginAnew(ending: Ending): Step {
+    const fields = { resource: this.#resource.resource, told: this.#newest, cause: endingText(ending) };
+    this.#parts.logger.warn(
+      fields,
+      "every API server that answers has been behind for 2 minutes, as after a restore of etcd: its older state is taken",
+    );
+    this.#inventory.forgetVersions();
+    this.#version = "";
+    this.#newest = "";
+    return { plan: FIRST_PLAN, wait: "none", atLeastMs: 0 };
   }
 
   /** A server that answers 400 to a plain list does not know the field; then the objects are left out here. */
@@ -283,28 +369,16 @@ export class Reflector<Name extends string, Value> {
   #withoutResource(ending: Ending): Step | undefined {
     if (ending.kind !== "refused" || ending.status.code !== 404 || !this.#resource.optional) return undefined;
     this.#inventory.tellListed();
-    return { plan: { kind: "watch-list", from: "latest" }, wait: "none", atLeastMs: ABSENT_MS };
+    this.#parts.outages.ended(this.#resource.resource);
+    return { plan: FIRST_PLAN, wait: "none", atLeastMs: ABSENT_MS };
   }
 
   async #wait(step: Step, signal: AbortSignal): Promise<void> {
-    const ms = Math.max(this.#waitMs(step), step.atLeastMs);
+    const ms = Math.max(this.#backoff.waitMs(step.wait, this.#parts.clock.now()), step.atLeastMs);
     if (ms === 0) return;
     this.#waiting = true;
     await this.#parts.clock.sleep(ms, signal);
     this.#waiting = false;
-  }
-
-  #waitMs(step: Step): number {
-    switch (step.wait) {
-      case "none":
-        return 0;
-      case "jitter":
-        return this.#parts.random() * 100;
-      case "spread":
-        return 800 * (1 + this.#parts.random());
-      case "backoff":
-        return this.#backoff.next(this.#parts.clock.now());
-    }
   }
 
   #isListing(): boolean {
@@ -313,24 +387,13 @@ export class Reflector<Name extends string, Value> {
 
   /** So much of a list or of a watch has come. */
   #touch(bytes: number): void {
-    this.#lastContactAtMs = this.#parts.clock.now();
-    this.#bytes += bytes;
+    this.#times.lastContactAtMs = this.#parts.clock.now();
+    this.#counts.bytes += bytes;
   }
 }
-
-/** Reads a refusal; a body that does not come is no reason to know less than its code. */
-async function readStatus(response: ApiResponse, signal: AbortSignal): Promise<ApiStatus> {
-  return statusOfAnswer(response.status, response.retryAfterMs, await bodyText(response, MAX_STATUS_BYTES, signal));
-}
-
-const MAX_STATUS_BYTES = 65_536;
 
 function lost(error: unknown): Ending {
   if (error instanceof TransportError && error.kind === "moved") return { kind: "moved" };
   const reason = clipped(reasonOf(error));
   return { kind: error instanceof CredentialsError ? "no-credentials" : "lost", reason };
-}
-
-function malformed(reason: string): Ending {
-  return { kind: "malformed", reason };
 }

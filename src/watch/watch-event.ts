@@ -6,7 +6,7 @@ export interface ApiObject {
   /** "" for objects outside namespaces. */
   readonly namespace: string;
   readonly name: string;
-  /** Opaque: sent back as it came. */
+  /** Sent back as it came. "" for an item of a list without one: it counts whatever its version. */
   readonly resourceVersion: string;
   readonly object: unknown;
 }
@@ -54,20 +54,32 @@ export function apiObject(object: unknown): ApiObject | undefined {
   const metadata = field(object, "metadata");
   const name = field(metadata, "name");
   const namespace = field(metadata, "namespace") ?? "";
-  const resourceVersion = field(metadata, "resourceVersion");
+  const version = field(metadata, "resourceVersion");
   if (typeof name !== "string" || name === "" || typeof namespace !== "string") return undefined;
-  if (typeof resourceVersion !== "string" || resourceVersion === "") return undefined;
-  return { namespace, name, resourceVersion, object };
+  return { namespace, name, resourceVersion: typeof version === "string" ? version : "", object };
 }
 
-/** Whether version `a` came before `b` of the same object: numbers as decimal text, of any length. */
+const DECIMAL = /^(?:0|[1-9]\d*)$/;
+
+/**
+ * Whether version `a` of a resource came before `b`: numbers as decimal text, of any length (KEP-5504). Versions of another form
+ * cannot be compared, and none of them counts as older.
+ */
 export function isOlderVersion(a: string, b: string): boolean {
-  return a.length === b.length ? a < b : a.length < b.length;
+  const comesFirst = a.length === b.length ? a < b : a.length < b.length;
+  return comesFirst && DECIMAL.test(a) && DECIMAL.test(b);
+}
+
+/** The later of two versions; the second where they cannot be compared, unless it is "". */
+export function laterVersion(a: string, b: string): string {
+  return b === "" || isOlderVersion(b, a) ? a : b;
 }
 
 function objectEvent(kind: "upsert" | "delete", value: unknown): WatchEvent {
   const object = apiObject(value);
-  return object === undefined ? malformed("an object without name or resourceVersion") : { kind, object };
+  if (object === undefined || object.resourceVersion === "")
+    return malformed("an object without name or resourceVersion");
+  return { kind, object };
 }
 
 /** Only the version counts: the other fields of the object are there but empty ("endpoints":null). */

@@ -16,26 +16,63 @@ export type Fault =
   /** The server does what was asked, and its answer never arrives. */
   | { readonly kind: "unheard" }
   /** This answer instead. */
-  | { readonly kind: "answer"; readonly status: number; readonly body: string; readonly retryAfterMs?: number }
+  | {
+      readonly kind: "answer";
+      readonly status: number;
+      readonly body: string;
+      readonly retryAfterMs?: number;
+      readonly contentType?: string;
+    }
   /** After so many bytes the body ends, as if complete or not. */
   | { readonly kind: "cut"; readonly afterBytes: number; readonly how: "end" | "reset" }
   /** After so many bytes nothing comes any more. */
   | { readonly kind: "stall"; readonly afterBytes: number }
   /** A line of nonsense stands after so many lines instead of the next one. */
   | { readonly kind: "garbage"; readonly afterLines: number; readonly text: string }
+  /** After so many lines this text stands before each line. */
+  | { readonly kind: "keep-alive"; readonly afterLines: number; readonly text: string }
   /** After so many lines all of them come again. */
   | { readonly kind: "replay"; readonly afterLines: number };
 
-/** The model as a transport without network, whose answers come in pieces of `pieceBytes`. */
+/** An answer that is under way. */
+interface OpenBody {
+  readonly server: ApiModel;
+  readonly body: BytePipe;
+}
+
+/**
+ * One or several models as a transport without network, whose answers come in pieces of `pieceBytes`. As the real one it goes on
+ * with one server until that one is down or left, and moves what is open to the next.
+ */
 export class ModelTransport implements WritingTransport {
-  readonly #model: ApiModel;
-  /** Asked for every request, after the model is told of none that fails on the way. */
+  readonly #servers: readonly ApiModel[];
+  readonly #down = new Set<ApiModel>();
+  readonly #open = new Set<OpenBody>();
+  #current = 0;
+  /** Called for every request, before a server is told of it. */
   fault: (request: ApiRequest) => Fault | undefined = () => undefined;
   pieceBytes = 16_384;
   authorization = "";
 
-  constructor(model: ApiModel) {
-    this.#model = model;
+  constructor(...servers: readonly ApiModel[]) {
+    this.#servers = servers;
+  }
+
+  /** Cuts what is open at this server; until `start` nobody listens there. */
+  crash(server: ApiModel): void {
+    this.#down.add(server);
+    for (const one of [...this.#open]) if (one.server === server) one.body.reset();
+    server.endWatches("reset");
+  }
+
+  start(server: ApiModel): void {
+    this.#down.delete(server);
+  }
+
+  /** All that is open ends as moved, and the next server is used. */
+  move(): void {
+    this.#current = (this.#current + 1) % this.#servers.length;
+    for (const { body } of [...this.#open]) body.reset(new TransportError("moved", "another server"));
   }
 
   get(path: string, signal: AbortSignal): Promise<ApiResponse> {
@@ -48,37 +85,54 @@ export class ModelTransport implements WritingTransport {
 
     const request: ApiRequest = { ...asked, acceptEncoding: "", contentType, body: content };
     const fault = this.fault(request);
+    const server = this.#reachable();
     return new Promise((resolve, reject) => {
       const fail = () => reject(signal.reason);
       if (signal.aborted) return fail();
       signal.addEventListener("abort", fail);
-      if (fault?.kind === "refuse") return reject(new TransportError("lost", "ECONNREFUSED"));
+      if (fault?.kind === "refuse" || server === undefined) return reject(new TransportError("lost", "ECONNREFUSED"));
       if (fault?.kind === "no-answer") return;
       if (fault?.kind === "unheard") {
-        this.#model.handle(request, UNHEARD);
+        server.handle(request, UNHEARD);
         return reject(new TransportError("lost", "ECONNRESET"));
       }
       const body = new BytePipe(signal, this.pieceBytes);
+      const one = { server, body };
+      this.#open.add(one);
+      body.onClose(() => this.#open.delete(one));
+      const leaveServer = () => {
+        if (server === this.#servers[this.#current]) this.move();
+      };
+      const bare = { contentType: "", contentEncoding: "", leaveServer };
       if (fault?.kind === "answer") {
         body.write(Buffer.from(fault.body));
         body.end();
-        return resolve({ ...BARE, status: fault.status, retryAfterMs: fault.retryAfterMs ?? 0, body });
+        const { status, retryAfterMs = 0, contentType: form = "" } = fault;
+        return resolve({ ...bare, status, retryAfterMs, contentType: form, body });
       }
       const reply: Reply = {
         head: (status, headers) =>
-          resolve({ ...BARE, status, retryAfterMs: Number(headers["retry-after"] ?? 0) * 1000, body }),
+          resolve({ ...bare, status, retryAfterMs: Number(headers["retry-after"] ?? 0) * 1000, body }),
         write: (bytes) => body.write(bytes),
         drained: () => Promise.resolve(),
         end: () => body.end(),
         reset: () => body.reset(),
         onClose: (listener) => body.onClose(listener),
       };
-      this.#model.handle(request, withFault(reply, fault));
+      server.handle(request, withFault(reply, fault));
     });
   }
-}
 
-const BARE = { contentType: "", contentEncoding: "", leaveServer: () => {} };
+  /** The server in use, or the next that listens. */
+  #reachable(): ApiModel | undefined {
+    for (const _ of this.#servers) {
+      const server = this.#servers[this.#current];
+      if (server !== undefined && !this.#down.has(server)) return server;
+      this.#current = (this.#current + 1) % this.#servers.length;
+    }
+    return undefined;
+  }
+}
 
 /** A reply that nobody gets. */
 const UNHEARD: Reply = {
@@ -96,20 +150,18 @@ class BytePipe implements Body {
   readonly #pieceBytes: number;
   readonly #chunks: Uint8Array[] = [];
   readonly #closeListeners: (() => void)[] = [];
-  #state: "open" | "ended" | "reset" = "open";
+  #isEnded = false;
+  #failure: TransportError | undefined;
   #wake: () => void = () => {};
 
   constructor(signal: AbortSignal, pieceBytes: number) {
     this.#signal = signal;
     this.#pieceBytes = pieceBytes;
-    signal.addEventListener("abort", () => {
-      this.reset();
-      for (const listener of this.#closeListeners) listener();
-    });
+    signal.addEventListener("abort", () => this.reset());
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#state !== "open") return;
+    if (this.#isOver) return;
     for (let start = 0; start < bytes.length; start += this.#pieceBytes) {
       this.#chunks.push(bytes.subarray(start, start + this.#pieceBytes));
     }
@@ -117,13 +169,15 @@ class BytePipe implements Body {
   }
 
   end(): void {
-    if (this.#state === "open") this.#state = "ended";
-    this.#wake();
+    if (this.#isOver) return;
+    this.#isEnded = true;
+    this.#close();
   }
 
-  reset(): void {
-    if (this.#state === "open") this.#state = "reset";
-    this.#wake();
+  reset(failure = new TransportError("lost", "ECONNRESET")): void {
+    if (this.#isOver) return;
+    this.#failure = failure;
+    this.#close();
   }
 
   onClose(listener: () => void): void {
@@ -135,20 +189,30 @@ class BytePipe implements Body {
       this.#signal.throwIfAborted();
       const chunk = this.#chunks.shift();
       if (chunk !== undefined) onChunk(chunk);
-      else if (this.#state === "ended") return;
-      else if (this.#state === "reset") throw new TransportError("lost", "ECONNRESET");
+      else if (this.#isEnded) return;
+      else if (this.#failure !== undefined) throw this.#failure;
       else
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
     }
   }
+
+  get #isOver(): boolean {
+    return this.#isEnded || this.#failure !== undefined;
+  }
+
+  #close(): void {
+    this.#wake();
+    for (const listener of this.#closeListeners) listener();
+  }
 }
 
 /** The reply with one fault on its way. */
 function withFault(reply: Reply, fault: Fault | undefined): Reply {
   if (fault?.kind === "cut" || fault?.kind === "stall") return limited(reply, fault);
-  if (fault?.kind === "garbage" || fault?.kind === "replay") return spoiled(reply, fault);
+  if (fault?.kind === "garbage" || fault?.kind === "keep-alive" || fault?.kind === "replay")
+    return spoiled(reply, fault);
   return reply;
 }
 
@@ -174,11 +238,12 @@ function limited(reply: Reply, fault: Fault & { readonly kind: "cut" | "stall" }
   };
 }
 
-function spoiled(reply: Reply, fault: Fault & { readonly kind: "garbage" | "replay" }): Reply {
+function spoiled(reply: Reply, fault: Fault & { readonly kind: "garbage" | "keep-alive" | "replay" }): Reply {
   const lines: Uint8Array[] = [];
   return {
     ...reply,
     write(bytes) {
+      if (fault.kind === "keep-alive" && lines.length >= fault.afterLines) reply.write(Buffer.from(fault.text));
       const isGarbage = fault.kind === "garbage" && lines.length === fault.afterLines;
       reply.write(isGarbage ? Buffer.from(fault.text) : bytes);
       lines.push(bytes);

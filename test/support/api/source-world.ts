@@ -1,3 +1,4 @@
+import type { Logger } from "../../../src/log.ts";
 import type { Rejection } from "../../../src/model/service.ts";
 import type { ClusterEvent } from "../../../src/services/events.ts";
 import { type ApiSource, watchApiServer } from "../../../src/watch/api-source.ts";
@@ -21,9 +22,14 @@ export class SourceWorld {
   /** Called after each event has been noted. */
   onEvent: (event: ClusterEvent) => void = () => {};
   readonly #stop = new AbortController();
+  readonly #logger: Logger;
   #options: ApiServerOptions = {};
   #server: ApiServer | undefined;
   #source: ApiSource | undefined;
+
+  constructor(logger: Logger = SILENT_LOGGER) {
+    this.#logger = logger;
+  }
 
   get server(): ApiServer {
     if (this.#server === undefined) throw new Error("not started");
@@ -41,10 +47,10 @@ export class SourceWorld {
   }
 
   /** Kills the server and starts it again at the same address; `meanwhile` is when nobody hears of anything. */
-  async restart(meanwhile: () => void = () => {}): Promise<void> {
+  async restart(meanwhile: () => void | Promise<void> = () => {}): Promise<void> {
     const { port } = this.server;
     await this.server.close();
-    meanwhile();
+    await meanwhile();
     await this.serve({ ...this.#options, port });
   }
 
@@ -61,7 +67,7 @@ export class SourceWorld {
       {
         clock: this.clock,
         random,
-        logger: SILENT_LOGGER,
+        logger: this.#logger,
         events: this.writer,
         signal: this.#stop.signal,
         onEvent: (event) => {

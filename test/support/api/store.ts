@@ -67,6 +67,15 @@ export class ApiStore {
     this.#record(path, { version, before, after: undefined, last });
   }
 
+  /** Takes over a change of another store, in its version. */
+  follow(path: ApiPath, change: Change): void {
+    const key = keyOf(change.last);
+    if (change.after === undefined) this.collections[path].objects.delete(key);
+    else this.collections[path].objects.set(key, change.after);
+    this.version = change.version;
+    this.#record(path, change);
+  }
+
   /** As after a compaction and restart: nobody can watch from a version before this one. */
   forgetHistory(): void {
     for (const one of Object.values(this.collections)) {

@@ -11,6 +11,14 @@ export class ToldCluster implements EventSink {
   readonly listed = new Set<Resource>();
   /** Things that must never happen, found while listening. */
   readonly faults: string[] = [];
+  /** The latest revision of each Service, those that are gone included. */
+  readonly #latest = new Map<string, number>();
+  readonly #mayGo: (name: string, revision: number) => boolean;
+
+  /** `mayGo` says whether a Service was removed in this revision or a later one; by default any may be. */
+  constructor(mayGo: (name: string, revision: number) => boolean = () => true) {
+    this.#mayGo = mayGo;
+  }
 
   onEvent(event: ClusterEvent): void {
     switch (event.kind) {
@@ -51,14 +59,20 @@ export class ToldCluster implements EventSink {
   }
 
   #upsert(name: string, revision: number): void {
-    const known = this.services.get(name) ?? 0;
+    const known = this.#latest.get(name) ?? 0;
     if (revision < known) this.faults.push(`${name} went back from ${known} to ${revision}`);
+    else if (revision === known && !this.services.has(name))
+      this.faults.push(`${name} came back in revision ${revision}`);
+    this.#latest.set(name, Math.max(known, revision));
     this.services.set(name, revision);
     this.events.push(`${name}=${revision}`);
   }
 
   #delete(name: string): void {
-    if (!this.services.delete(name)) this.faults.push(`${name} deleted but never told`);
+    const revision = this.services.get(name);
+    if (revision === undefined) this.faults.push(`${name} deleted but never told`);
+    else if (!this.#mayGo(name, revision)) this.faults.push(`${name} deleted in revision ${revision}, which is there`);
+    this.services.delete(name);
     this.events.push(`-${name}`);
   }
 }

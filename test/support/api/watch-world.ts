@@ -1,10 +1,13 @@
+import type { Logger } from "../../../src/log.ts";
 import type { EventSink } from "../../../src/watch/inventory.ts";
+import { OutageLog } from "../../../src/watch/outage-log.ts";
 import { Reflector } from "../../../src/watch/reflector.ts";
 import type { ReflectorStats } from "../../../src/watch/reflector-stats.ts";
 import { watchedServices } from "../../../src/watch/resources.ts";
 import { ApiModel, type ApiRequest } from "./api-model.ts";
 import { HandClock, settle } from "./hand-clock.ts";
 import { type Fault, ModelTransport } from "./model-transport.ts";
+import { Replication } from "./replication.ts";
 import { SILENT_LOGGER } from "./silent-logger.ts";
 import { apiService, ToldCluster } from "./told-cluster.ts";
 
@@ -14,13 +17,20 @@ export interface WorldOptions {
   /** In [0, 1); half by default. */
   readonly random?: () => number;
   readonly sink?: EventSink;
+  /** By default nothing is logged. */
+  readonly logger?: Logger;
+  /** Two servers instead of one. */
+  readonly second?: boolean;
 }
 
 /** A reflector of Services before an API server without network, on a clock that stands still. */
 export class WatchWorld {
   readonly clock = new HandClock();
   readonly model = new ApiModel(this.clock);
-  readonly transport = new ModelTransport(this.model);
+  /** Another server, which has what the first has unless `replication` is held; used where `second` says so. */
+  readonly other = new ApiModel(this.clock);
+  readonly replication = new Replication(this.model.store, this.other.store);
+  readonly transport: ModelTransport;
   readonly told = new ToldCluster();
   /** What the next requests meet, in turn. */
   readonly faults: (Fault | undefined)[] = [];
@@ -31,14 +41,16 @@ export class WatchWorld {
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor({ random = () => 0.5, sink }: WorldOptions = {}) {
+  constructor({ random = () => 0.5, sink, logger = SILENT_LOGGER, second = false }: WorldOptions = {}) {
+    this.transport = second ? new ModelTransport(this.model, this.other) : new ModelTransport(this.model);
     this.transport.fault = (request) => {
       this.requests.push(request);
       this.requestedAtMs.push(this.clock.now());
       return this.faults.shift();
     };
     const { transport, clock, told } = this;
-    const parts = { transport, sink: sink ?? told, clock, random, logger: SILENT_LOGGER };
+    const outages = new OutageLog({ clock, logger });
+    const parts = { transport, sink: sink ?? told, clock, random, logger, outages };
     this.#reflector = new Reflector(watchedServices(), parts);
   }
 

@@ -213,8 +213,12 @@ test("watches of an API server are counted by resource as they stand at the scra
   const { registry, watches, sample } = harness();
   expect(await registry.metrics()).not.toMatch(/^kube_ipvs_watch_/m);
   const endings = new Map([["lost", 2]]);
-  const counts = { objects: 3, lists: 1, events: 7, bytes: 9000, decodeErrors: 4, lastContactAtMs: 12_500 };
-  watches.push({ resource: "services", endings, ...counts }, { resource: "nodes", endings: new Map(), ...counts });
+  const counts = { objects: 3, lists: 1, events: 7, bytes: 9000, decodeErrors: 4 };
+  const times = { lastContactAtMs: 12_500, lastProgressAtMs: 11_500 };
+  watches.push(
+    { resource: "services", endings, ...counts, ...times },
+    { resource: "nodes", endings: new Map(), ...counts, ...times },
+  );
   const seen = {
     objects: 3,
     lists_total: 1,
@@ -222,6 +226,7 @@ test("watches of an API server are counted by resource as they stand at the scra
     bytes_total: 9000,
     decode_errors_total: 4,
     last_contact_timestamp_seconds: ZERO_S + 12.5,
+    last_progress_timestamp_seconds: ZERO_S + 11.5,
   };
   for (const [name, value] of Object.entries(seen))
     for (const resource of ["services", "nodes"])

@@ -235,6 +235,8 @@ test("ten restarts of the server under churn cost no event and no more than a li
   await one.until("the lists", allListed(one));
   for (let revision = 2; revision <= 11; revision++) {
     one.model.store.put(SERVICES, apiService("a", revision));
+    // Watches that end sooner are in trouble.
+    await one.clock.advance(1000);
     const restarted = one.restart();
     one.model.store.put(SERVICES, apiService(`new-${revision}`, 1));
     one.model.store.delete(SERVICES, `demo/new-${revision - 1}`);
@@ -262,6 +264,7 @@ test("ten relists of a thousand objects leave nothing behind", { timeout: 30_000
   await one.until("all of them", () => one.told.services.size === 1_001);
   const lists = () => one.source.stats().find(({ resource }) => resource === "services")?.lists;
   async function relist(revision: number): Promise<void> {
+    await one.clock.advance(1000);
     await one.restart(() => {
       one.model.store.put(SERVICES, apiService("a", revision));
       one.model.store.forgetHistory();

@@ -13,10 +13,12 @@ function pieces(text: string, size: number): readonly Uint8Array[] {
 describe("lines", () => {
   test.each(SIZES)("are whole whatever the chunks, in pieces of %i bytes", (size) => {
     const splitter = new LineSplitter();
-    const text = 'one\n{"t":"é🦊\u2028"}\n\nthree\nrest';
+    const text = 'one\n{"t":"é🦊\u2028"}\n\n\r\n \t\n  three \n \nrest';
     const lines = pieces(text, size).flatMap((piece) => [...splitter.push(piece)]);
-    expect(lines).toEqual(["one", '{"t":"é🦊\u2028"}', "", "three"]);
+    expect(lines, "without blank lines").toEqual(["one", '{"t":"é🦊\u2028"}', "three "]);
     expect(splitter.pendingBytes).toBe(4);
+    expect([...splitter.push(Buffer.from("\n \r"))]).toEqual(["rest"]);
+    expect(splitter.pendingBytes, "blanks are no line that has begun").toBe(0);
   });
 });
 
