@@ -256,6 +256,30 @@ test("in the end every flow goes where its virtual server would send it now, tho
   );
 });
 
+test("a virtual server that a reading hides is neither removed nor added", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { maxLength: 8 }), fc.array(pick), async (script, hidden) => {
+      const world = await SyncWorld.create();
+      for (const step of script) await play(world, step);
+      await world.settle();
+      const keys = [...world.memory.servers().keys()];
+      const missed = new Set(hidden.map((index) => nth(keys, index)));
+      world.kernel.hides = (key) => missed.has(key);
+      expect((await world.look())?.drift).toEqual([]);
+      expect(await world.flush()).toEqual([]);
+      world.expectRight();
+      // A new process misses the foreign one, for nothing tells that it is there.
+      world.kernel.hides = (key) => missed.has(key) && key !== FOREIGN.key;
+      world.restart();
+      const done = await world.flush();
+      expect(done.filter(({ kind }) => kind !== "forget-flows")).toEqual([]);
+      await world.settle();
+      world.expectRight();
+    }),
+    { numRuns: RUNS / 10 },
+  );
+});
+
 test("refused operations come right by themselves, without a look", async () => {
   const command = fc.oneof(
     { arbitrary: change, weight: 4 },

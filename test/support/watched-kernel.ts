@@ -20,6 +20,8 @@ export class WatchedKernel implements Kernel {
   /** All that was done since the last `forget`. */
   done: Operation[] = [];
   wholeLooks = 0;
+  /** Virtual servers that a reading of the whole kernel does not show, as it may where others go meanwhile. */
+  hides: (key: VirtualServerKey) => boolean = () => false;
   /** Called with each part of the kernel that was read; the part arrives when it resolves. */
   onPart: () => Promise<void> = async () => {};
   /** Called before every operation, with how many came before it since the last `forget`. */
@@ -74,7 +76,7 @@ export class WatchedKernel implements Kernel {
     this.wholeLooks++;
     for await (const part of this.#kernel.parts()) {
       await this.onPart();
-      yield part;
+      yield { ...part, servers: new Map([...part.servers].filter(([key]) => !this.hides(key))) };
     }
   }
 

@@ -121,7 +121,8 @@ export class IpvsClient {
    * All virtual servers with their real servers, part by part, and with the first part how many others there are that no
    * key can name. Which virtual servers exist says a dump, which shows this network namespace alone. Their real servers are
    * read from the table where it has them, and dumped where not: the table hides rows when another namespace has virtual
-   * servers too (see `#table`). A virtual server that comes or goes during the dump can hide another one.
+   * servers too (see `#table`). A virtual server of any namespace that goes during the dump can hide another one from it; that
+   * is missed only if the table hides it, too.
    */
   async *all(): AsyncGenerator<ServersPart> {
     await this.probe();
@@ -155,17 +156,23 @@ export class IpvsClient {
     return result;
   }
 
-  /** Those of these virtual servers that the table has, which are taken away from them. */
+  /**
+   * Those of these virtual servers that the table has, which are taken away from them. One that it has besides is new, or the
+   * dump has missed it; the kernel is asked for it by name.
+   */
   async *#fromTable(servers: Map<VirtualServerKey, VirtualServer>): AsyncGenerator<ServersPart> {
     try {
       for await (const rows of this.#table()) {
+        const named = rows.filter(({ keys }) => keys.length === 1);
+        const missed = named.flatMap(({ keys }) => keys).filter((key) => !servers.has(key));
+        for (const [key, server] of await this.#find(new Set(missed))) servers.set(key, server);
         const states = new Map<VirtualServerKey, ServerState>();
-        for (const { keys, reals } of rows) {
-          const [key] = keys;
-          const server = keys.length === 1 && key !== undefined ? servers.get(key) : undefined;
-          if (server === undefined || key === undefined) continue;
-          states.set(key, stateOf(server, reals));
-          servers.delete(key);
+        for (const { keys, reals } of named) {
+          for (const key of keys) {
+            const server = servers.get(key);
+            if (server !== undefined) states.set(key, stateOf(server, reals));
+            servers.delete(key);
+          }
         }
         yield { servers: states, unnamedServers: 0 };
       }

@@ -151,6 +151,19 @@ test.each<[string, string | undefined]>([
   },
 );
 
+test("a virtual server that the dump missed and the table has is found", async () => {
+  const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
+  peer.peer = (requests) =>
+    requests.flatMap((it) => {
+      const isDump = it.body[0] === 4 && (it.flags & 0x300) !== 0;
+      return isDump ? [naive.message(FAMILY, 2, it.sequence, service("10.0.0.2")), naive.done(it)] : replies(it);
+    });
+  expect(weights((await all(client)).servers)).toEqual([
+    ["TCP/10.0.0.1:80", FROM_TABLE],
+    ["TCP/10.0.0.2:80", FROM_TABLE],
+  ]);
+});
+
 test("a virtual server only the table has is not believed", async () => {
   const { client } = await setUp(row("10.0.0.1") + row("10.0.0.9") + row("10.0.0.2"));
   expect([...(await all(client)).servers.keys()]).toEqual(["TCP/10.0.0.1:80", "TCP/10.0.0.2:80"]);
