@@ -75,7 +75,7 @@ export class ApiTransport implements WritingTransport {
       try {
         this.#dropOutdated(await this.#config.credentials(signal));
       } catch (err) {
-        logger.warn({ err }, "credentials cannot be read, the old ones stay in use");
+        if (!signal.aborted) logger.warn({ err }, "credentials cannot be read, the old ones stay in use");
       }
     }
   }

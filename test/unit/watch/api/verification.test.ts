@@ -1,3 +1,5 @@
+import { createSecureServer } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ApiTransport } from "../../../../src/watch/api-transport.ts";
 import { ApiModel } from "../../../support/api/api-model.ts";
@@ -80,6 +82,37 @@ describe.each(["h2", "http/1.1"] as const)("over %s, with tls-server-name", (pro
   ])("%s the certificate is checked for that, be it a name or an address", async (name, answer) => {
     const { server, attempt } = await served({ certificate: "a", protocol });
     expect(await attempt({ server: server.url, ...CA, "tls-server-name": name }, [])).toContain(answer);
+  });
+});
+
+describe.each(["h2", "http/1.1"] as const)("over %s", (protocol) => {
+  test("every group and extra to impersonate arrives as a header of its own", async () => {
+    const received: string[][] = [];
+    const server = createSecureServer(
+      { ...testTls("a"), allowHTTP1: true, ALPNProtocols: [protocol] },
+      (request, response) => {
+        const { rawHeaders } = request;
+        for (let i = 0; i < rawHeaders.length; i += 2) received.push(rawHeaders.slice(i, i + 2));
+        response.end("{}");
+      },
+    );
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo; // it listens on an address
+    const user = { as: "x", "as-groups": ["a", "b, c"], "as-user-extra": { "acme.com/s": ["1", "2"] } };
+    const { config, clock, stop } = await loaded({ cluster: { server: `https://127.0.0.1:${port}`, ...CA }, user });
+    onTestFinished(async () => {
+      stop.abort();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    const transport = new ApiTransport(config, { clock, logger: SILENT_LOGGER, signal: stop.signal });
+    await (await transport.get("/api/v1/services", never)).body.read(() => {});
+    expect(received.filter(([name]) => name?.startsWith("impersonate-"))).toEqual([
+      ["impersonate-user", "x"],
+      ["impersonate-group", "a"],
+      ["impersonate-group", "b, c"],
+      ["impersonate-extra-acme.com%2fs", "1"],
+      ["impersonate-extra-acme.com%2fs", "2"],
+    ]);
   });
 });
 
