@@ -4,7 +4,7 @@ import { RecordReporter } from "./test/support/record-reporter.ts";
 import { EvenShards } from "./test/support/shards.ts";
 
 /** Of tests in memory; most take milliseconds. */
-const LIMITS = { testTimeout: patient(10_000), hookTimeout: patient(10_000) };
+const LIMITS = { testTimeout: patient(20_000), hookTimeout: patient(20_000) };
 
 /** Folders by what they need: `kernel` and `e2e` run on a real IPVS kernel as root, `run` starts one, the others need nothing. */
 export default defineConfig({

@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestNode } from "../test/support/netns.ts";
+import { patient } from "../test/support/patience.ts";
 import type { Program } from "../test/support/program.ts";
 import { indent, seconds } from "./report.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = patient(60_000);
 const METRICS_PORT = 10_249;
 const HEALTH_PORT = 10_256;
 

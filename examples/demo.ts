@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { LongClient } from "../test/support/client.ts";
 import { ended } from "../test/support/namespace.ts";
 import { TestNode } from "../test/support/netns.ts";
+import { patient } from "../test/support/patience.ts";
 import { metrics, ready, startAgent, until } from "./agent.ts";
 import {
   answersText,
@@ -23,7 +24,7 @@ import {
 import { make, makeInVain, visits } from "./visits.ts";
 
 const SHOP = join(import.meta.dirname, "shop");
-const FOLLOW_WITHIN_MS = 10_000;
+const FOLLOW_WITHIN_MS = patient(30_000);
 
 /** In the order of their addresses, of which the first ends in .10 and ::10. The last one only shops. */
 const PODS = [

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentProcess, ManifestFolder } from "../support/agent-process.ts";
 import { serviceObject, sliceObject } from "../support/builders.ts";
+import { eventually } from "../support/eventually.ts";
 import { TestNode } from "../support/netns.ts";
+import { patient } from "../support/patience.ts";
 
 /**
  * What the agent makes of addresses that come and go under it. It looks at the kernel once at the start and then not for
@@ -41,7 +43,7 @@ afterAll(async () => {
 });
 
 /** Tries again until it holds. No look comes by itself meanwhile; one that is woken may take its time in a busy guest. */
-const soon = (claim: () => Promise<void>) => vi.waitFor(claim, { timeout: 45_000, interval: 20 });
+const soon = (claim: () => Promise<void>) => eventually(claim, { withinMs: 45_000, everyMs: 20 });
 /** Who answers one request from the host outside. */
 const answers = async (ip: string, port = 30_080) => (await node.client(node.outside).tcp(ip, port)).answers;
 /** What the health check node port answers there; 0: nothing. */
@@ -110,7 +112,7 @@ test("more changes than a listener can take in end nobody, and the last of them 
 });
 
 test("virtual addresses that somebody takes away, one or with their interface, are given back", {
-  timeout: 120_000,
+  timeout: patient(120_000),
 }, async () => {
   for (const harm of ["ip addr del 10.96.0.1/32 dev kube-ipvs0", "ip link del kube-ipvs0"]) {
     await node.prints(harm);

@@ -13,6 +13,7 @@ import { SourceWorld } from "../support/api/source-world.ts";
 import type { JsonObject } from "../support/api/store.ts";
 import { until } from "../support/api/test-access.ts";
 import { nodeObject, serviceObject, sliceObject } from "../support/builders.ts";
+import { patient } from "../support/patience.ts";
 import { Shell } from "../support/shell.ts";
 import { heldLines } from "../support/witness.ts";
 
@@ -87,7 +88,9 @@ function truth(world: SourceWorld): readonly string[] {
     .toSorted();
 }
 
-test("fifty kills of the server under churn end in the exact state, and cost at most a list each", async () => {
+test("fifty kills of the server under churn end in the exact state, and cost at most a list each", {
+  timeout: patient(240_000),
+}, async () => {
   const world = new SourceWorld();
   onTestFinished(() => world.stop());
   await world.serve();
@@ -142,4 +145,4 @@ test("fifty kills of the server under churn end in the exact state, and cost at 
     for (const key of [...store.collections[path].objects.keys()]) store.delete(path, key);
   await settled(RESTARTS + 1);
   expect(await heldLines(shell)).toEqual([]);
-}, 240_000);
+});

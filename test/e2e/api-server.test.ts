@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { AgentProcess, flagsFor, kubeIpvs, sumOf } from "../support/agent-process.ts";
 import { ControlPlane } from "../support/api/control-plane.ts";
 import { nodeObject, serviceObject, sliceObject } from "../support/builders.ts";
 import { LongClient } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { TestNode } from "../support/netns.ts";
+import { patient } from "../support/patience.ts";
 import { heldLines, plannedLines } from "../support/witness.ts";
 
 /** The whole agent before an API server over TLS, which does all that a real one does to its clients. */
@@ -55,12 +57,12 @@ const addresses = async () =>
   (await heldLines(node.shell)).filter((line) => line.startsWith("address ")).map((line) => line.slice(8));
 
 /** Waits between attempts double up to a minute: on a slow machine an agent may have come that far. */
-const PATIENCE = { timeout: 120_000 };
+const LIMIT = { timeout: patient(120_000) };
 
 /** Tries again until it holds. */
-const eventually = (claim: () => Promise<void>) => vi.waitFor(claim, { timeout: 90_000, interval: 50 });
+const soon = (claim: () => Promise<void>) => eventually(claim, { withinMs: 90_000 });
 const eventuallyHeld = (expected: readonly string[]) =>
-  eventually(async () => expect(await held()).toEqual(expected.toSorted()));
+  soon(async () => expect(await held()).toEqual(expected.toSorted()));
 
 async function plane(
   ...options: Parameters<typeof ControlPlane.create> extends [unknown, ...infer Rest] ? Rest : never
@@ -111,7 +113,7 @@ test.each([
   expect((await heldLines(node.shell)).toSorted()).toEqual(plannedLines(plan.out).toSorted());
 });
 
-describe("a server that goes away", PATIENCE, () => {
+describe("a server that goes away", LIMIT, () => {
   test("stops nothing; what happened meanwhile is caught up with, deletions too, and forgotten history costs one list", async () => {
     const one = await plane();
     one.put(...web("a"), ...other());
@@ -168,7 +170,7 @@ describe("a server that goes away", PATIENCE, () => {
   });
 });
 
-describe("at its start the agent", PATIENCE, () => {
+describe("at its start the agent", LIMIT, () => {
   test("deletes nothing while no server can be reached, and says so", async () => {
     const one = await plane();
     one.put(...web("a", "b"), ...other());
@@ -181,7 +183,7 @@ describe("at its start the agent", PATIENCE, () => {
     one.delete("Service", "shop/other");
     const agent = agentOf(one, "--ipvs-sync-period", "1s");
     const looks = async () => (await agent.metrics()).get("kube_ipvs_look_duration_seconds_count") ?? 0;
-    await eventually(async () => expect(await looks()).toBeGreaterThanOrEqual(2));
+    await soon(async () => expect(await looks()).toBeGreaterThanOrEqual(2));
     expect(await held()).toEqual(whole);
     const { status, body } = await agent.readyz();
     expect(status).toBe(503);
@@ -203,14 +205,14 @@ describe("at its start the agent", PATIENCE, () => {
     one.delete("Service", "shop/web");
     const agent = agentOf(one, "--ipvs-sync-period", "1s");
     const reason = async () => JSON.parse((await agent.readyz()).body || "{}").reason;
-    await eventually(async () => expect(await reason()).toMatch(/services.* \(401\)$/));
+    await soon(async () => expect(await reason()).toMatch(/services.* \(401\)$/));
     expect(await held()).toEqual(lines(IP, "a"));
     one.model.behaviour.tokens = undefined;
     await eventuallyHeld([]);
   });
 });
 
-test("tokens, client certificates and authorities that rotate interrupt nothing", PATIENCE, async () => {
+test("tokens, client certificates and authorities that rotate interrupt nothing", LIMIT, async () => {
   const one = await plane({ clientCertificate: "a" });
   await one.credentials({ ca: "a", client: "a", token: "first" });
   one.model.behaviour.tokens = new Map([["first", "system:node-proxier"]]);

@@ -10,8 +10,10 @@ import { nodeObject, serviceObject, sliceObject } from "../support/builders.ts";
 import { BUNDLE } from "../support/bundle.ts";
 import { containerCommand } from "../support/container.ts";
 import { deployedContainer, deployedRules, deployedUser, startedAs } from "../support/deployment.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Finished } from "../support/namespace.ts";
 import { TestNode } from "../support/netns.ts";
+import { patient } from "../support/patience.ts";
 import { ACCOUNT_PATH, AccountFolder } from "../support/service-account.ts";
 
 /**
@@ -25,7 +27,7 @@ let image: string;
 
 const NAMESPACE = "kube-system";
 /** A container starts with its code uncompiled, which takes a guest seconds. */
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: patient(120_000) });
 const REQUIRED = ["net/ipv4/vs/conntrack", "net/ipv4/ip_forward"];
 
 beforeAll(async () => {
@@ -87,7 +89,7 @@ function events(reason: string): readonly ApiEvent[] {
   return [...plane.model.events.events.values()].filter((event) => event.reason === reason);
 }
 
-const eventually = (claim: () => void | Promise<void>) => vi.waitFor(claim, { timeout: 40_000, interval: 100 });
+const soon = (claim: () => void | Promise<void>) => eventually(claim, { withinMs: 40_000, everyMs: 100 });
 
 async function sysctls(): Promise<readonly string[]> {
   const text = await node.prints("cat", ...REQUIRED.map((path) => `/proc/sys/${path}`));
@@ -114,7 +116,7 @@ describe("a node that nobody prepared", () => {
     await node.prints(...REQUIRED.map((path) => `echo 0 >/proc/sys/${path};`));
     putService("web", "10.96.4.1", "a");
     await using agent = startAgent();
-    await eventually(() => {
+    await soon(() => {
       expect(events("KernelNotAnswering")).toMatchObject([
         { regarding: { kind: "Node", name: node.name }, note: expect.stringContaining("net/ipv4/vs/conntrack") },
       ]);
@@ -146,9 +148,9 @@ describe("the agent in its container", () => {
     const { answers, errors } = await node.client(node.pod("c")).tcp("10.96.4.1", 80, 6);
     expect([answers, errors]).toEqual([{ a: 3, b: 3 }, {}]);
     putService("web", "10.96.4.1", "b");
-    await eventually(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]));
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]));
 
-    await eventually(() => expect(events("Starting").length).toBeGreaterThan(0));
+    await soon(() => expect(events("Starting").length).toBeGreaterThan(0));
     expect(events("Starting").at(-1)).toMatchObject({
       metadata: { namespace: "default" },
       reportingController: "kube-ipvs",
@@ -165,7 +167,7 @@ describe("the agent in its container", () => {
 
     const startedMs = performance.now();
     await agent[Symbol.asyncDispose]();
-    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    expect(performance.now() - startedMs).toBeLessThan(patient(10_000));
     expect(agent.log).toContain("kube-ipvs ends");
     expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]);
   });
@@ -178,7 +180,7 @@ describe("the agent in its container", () => {
     });
     await using agent = startAgent();
     await agent.ready();
-    await eventually(() => {
+    await soon(() => {
       expect(events("NotProxied")).toMatchObject([
         {
           type: "Warning",
@@ -201,7 +203,7 @@ describe("the agent in its container", () => {
     plane.server.resetConnections();
     putService("web", "10.96.4.1", "b", "c");
     const reals = [node.pod("b").ip, node.pod("c").ip].map((ip) => `${ip}:8080`);
-    await eventually(async () => expect(await backends("10.96.4.1:80")).toEqual(reals));
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual(reals));
     const tokens = plane.model.requests.map(({ authorization }) => authorization);
     expect(tokens).toContain("Bearer second");
     // Once the new one is known the old one is not tried again.

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentProcess, ManifestFolder } from "../support/agent-process.ts";
+import { IN_VAIN } from "../support/answers.ts";
 import { nodeObject, type ServiceSpec, serviceObject, sliceObject } from "../support/builders.ts";
 import { type Host, TestNode } from "../support/netns.ts";
 
@@ -128,9 +129,6 @@ function frontend(kind: Kind, number: number, family: Family): { at: string; htt
   }
 }
 
-/** How long one waits for an answer that is not to come. */
-const BRIEFLY = { timeoutSeconds: 1 };
-
 function tcpOf({ at, http }: { at: string; http: number }): [string, number] {
   return [at, http];
 }
@@ -145,7 +143,7 @@ interface Seen {
 /** What a client sees that asks over TCP and over UDP; a drop is asked for once, as it takes its time. */
 async function ask(host: Host, { at, http, dns }: { at: string; http: number; dns: number }, count = 4): Promise<Seen> {
   const client = node.client(host);
-  const options = count === 1 ? BRIEFLY : {};
+  const options = count === 1 ? IN_VAIN : {};
   const [tcp, udp] = await Promise.all([client.tcp(at, http, count, options), client.udp(at, dns, count, options)]);
   const keys = (pick: "answers" | "clients" | "errors") =>
     [...new Set([...Object.keys(tcp[pick]), ...Object.keys(udp[pick])])].sort();
@@ -203,7 +201,7 @@ describe.each(FAMILIES)("over $name", (family) => {
   test("internal policy Local, none local: the cluster IP drops, the addresses for outside serve (G-10)", async () => {
     const to = { at: family.clusterIP(5), http: 80, dns: 53 };
     expect(await ask(node.pod("c"), to, 1)).toEqual(DROPPED);
-    const tcp = await node.client(node.node).tcp(to.at, to.http, 1, BRIEFLY);
+    const tcp = await node.client(node.node).tcp(to.at, to.http, 1, IN_VAIN);
     expect(tcp.errors).toEqual({ timeout: 1 });
     expect(await ask(node.outside, frontend("load balancer", 5, family))).toEqual(answered(["b"], family.gateway));
   });
@@ -217,7 +215,7 @@ describe.each(FAMILIES)("over $name", (family) => {
     expect(await ask(node.pod("c"), to)).toEqual(answered(["a", "b"], family.gateway));
     expect(await ask(node.outside, to, 1)).toEqual(DROPPED);
     expect(await ask(node.pod("a"), to, 1)).toEqual(DROPPED);
-    expect((await node.client(node.node).tcp(to.at, to.http, 1, BRIEFLY)).errors).toEqual({ timeout: 1 });
+    expect((await node.client(node.node).tcp(to.at, to.http, 1, IN_VAIN)).errors).toEqual({ timeout: 1 });
     expect(await ask(node.outside, frontend("node port", 6, family))).toEqual(answered(["a", "b"], family.gateway));
   });
 
@@ -281,7 +279,7 @@ test("a node in the source ranges by any of its addresses may use the load balan
   expect(await ask(node.node, ipv4)).toEqual(answered(["a", "b"], "10.244.1.1"));
   expect(await ask(node.outside, ipv4, 1)).toEqual(DROPPED);
   // Ranges of IPv4 alone let nobody in over IPv6.
-  expect((await node.client(node.node).tcp(ipv6.at, 80, 1, BRIEFLY)).errors).toEqual({ timeout: 1 });
+  expect((await node.client(node.node).tcp(ipv6.at, 80, 1, IN_VAIN)).errors).toEqual({ timeout: 1 });
   expect(await ask(node.outside, ipv6, 1)).toEqual(DROPPED);
 });
 
@@ -361,13 +359,13 @@ describe("a host whose chains INPUT and FORWARD drop by policy", () => {
     const outside = node.client(node.outside);
     expect((await outside.get(family.of(node.node), CHECK_PORT, "/")).status).toBe(200);
     expect((await outside.ping(family.loadBalancer(1))).errors).toEqual({});
-    expect((await outside.tcp(family.of(node.node), 10_256, 1, BRIEFLY)).errors).toEqual({ timeout: 1 });
+    expect((await outside.tcp(family.of(node.node), 10_256, 1, IN_VAIN)).errors).toEqual({ timeout: 1 });
   });
 
   test("whom its own rules drop stays dropped", async () => {
     const rule = `INPUT -s ${node.outside.ip} -j DROP`;
     await node.prints(`iptables -I ${rule}`);
-    const { errors } = await node.client(node.outside).tcp(node.node.ip, 30_180, 1, BRIEFLY);
+    const { errors } = await node.client(node.outside).tcp(node.node.ip, 30_180, 1, IN_VAIN);
     await node.prints(`iptables -D ${rule}`);
     expect(errors).toEqual({ timeout: 1 });
   });

@@ -3,6 +3,7 @@ import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder } from "../support/age
 import { serviceObject, sliceObject } from "../support/builders.ts";
 import { LongClient } from "../support/client.ts";
 import { TestNode } from "../support/netns.ts";
+import { patient } from "../support/patience.ts";
 import { heldLines, plannedLines } from "../support/witness.ts";
 
 /** The agent is killed at any moment, with nothing but the kernel to remember where it was. */
@@ -133,7 +134,9 @@ async function killAtChange(state: State, delayMs: number): Promise<void> {
   await agent.kill();
 }
 
-test("a SIGKILL at any moment of a sync costs no connection, and the next start ends in what is wanted", async () => {
+test("a SIGKILL at any moment of a sync costs no connection, and the next start ends in what is wanted", {
+  timeout: patient(480_000),
+}, async () => {
   const wanted = [await planned(1), await planned(0)].reverse();
   const { agent: first, tookMs } = await startAndSync();
   expect(await held()).toEqual(wanted[0]);
@@ -180,4 +183,4 @@ test("a SIGKILL at any moment of a sync costs no connection, and the next start 
     expect(count).toBeGreaterThan(100);
   }
   for (const { resent } of looped) expect(resent).toBe(0);
-}, 480_000);
+});

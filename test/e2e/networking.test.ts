@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { allAnswered } from "../support/answers.ts";
 import { serviceObject } from "../support/builders.ts";
 import { LongClient } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import { Cluster } from "../support/nodes.ts";
 import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
@@ -47,7 +47,7 @@ beforeAll(async () => {
   await cluster.apply("all", [
     ...service(1, ["a", "c"]),
     ...service(2, ["node-1", "node-2"]),
-    ...service(3, ["a", "b", "c"], { affinity: 3 }),
+    ...service(3, ["a", "b", "c"], { affinity: 6 }),
   ]);
 });
 
@@ -174,10 +174,16 @@ test("session affinity ends when a client has been away for its timeout", async 
     () => cluster.client(outside).udp(ip(node), 30_003),
   ]);
   const ask = () => Promise.all(ways.map(async (way) => Object.keys((await way()).answers)[0]));
+  // A client of which IPVS remembers the endpoint has port 0 there.
+  const clients = new RegExp(`:0 +(\\S+:30003|\\[?(${vips(3).join("|")})\\]?:80) `);
+  const remembered = async () => {
+    const texts = await Promise.all(cluster.nodes.map((member) => member.prints("ipvsadm -Lnc")));
+    return texts.flatMap((text) => text.split("\n")).filter((line) => clients.test(line));
+  };
   const first = await ask();
-  await sleep(2_000);
   expect(await ask()).toEqual(first);
-  await sleep(4_500);
+  expect(await remembered()).toHaveLength(ways.length);
+  await eventually(async () => expect(await remembered()).toEqual([]), { withinMs: 20_000, everyMs: 200 });
   for (const [index, pod] of (await ask()).entries()) expect(pod).not.toBe(first[index]);
 });
 

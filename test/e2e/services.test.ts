@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { allAnswered, refused } from "../support/answers.ts";
+import { allAnswered, IN_VAIN, refused } from "../support/answers.ts";
 import { type PortSpec, type ServiceSpec, serviceObject } from "../support/builders.ts";
+import type { AskOptions } from "../support/client.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import { Cluster, type PodEndpoint, type SliceMore } from "../support/nodes.ts";
 
@@ -96,7 +97,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     await put(7, {}, ["a", "d"]);
     await cluster.apply("s5", []);
     for (const from of ["b", node(1)])
-      expect((await cluster.client(from).tcp(vip(5), 80, 2, { timeoutSeconds: 0.5 })).answers).toEqual({});
+      expect((await cluster.client(from).tcp(vip(5), 80, 2, IN_VAIN)).answers).toEqual({});
     expect([await ask(6), await ask(7)]).toEqual([twice("b", "d"), twice("a", "d")]);
   });
 
@@ -109,7 +110,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       await cluster.apply("again", objects(n));
       expect(await cluster.client("d").tcp(vip(n), 80, 4)).toEqual(allAnswered({ a: 2, c: 2 }));
       await cluster.apply("again", []);
-      expect((await cluster.client("d").tcp(vip(n), 80, 2, { timeoutSeconds: 0.5 })).answers).toEqual({});
+      expect((await cluster.client("d").tcp(vip(n), 80, 2, IN_VAIN)).answers).toEqual({});
     }
   });
 
@@ -180,29 +181,29 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     ["NodePort", { ports: [{ ...TCP, nodePort: 30_014 }] }],
   ])("a Service turns from ExternalName to %s and back", async (type, spec) => {
     const external = { type: "ExternalName", ip: [], spec: { externalName: "shop.example", clusterIP: "" } };
-    const ask = async () => [
-      await cluster.client("d").tcp(vip(14), 80, 2, { timeoutSeconds: 0.5 }),
+    const ask = async (how: AskOptions = {}) => [
+      await cluster.client("d").tcp(vip(14), 80, 2, how),
       await cluster.client(cluster.node(1).outside).tcp(ip(node(1)), 30_014, 2),
     ];
     const nodePort = type === "NodePort" ? allAnswered({ a: 2 }) : refused(2);
     const gone = [expect.objectContaining({ answers: {} }), refused(2)];
     await put(14, external, ["a"], { ports: [TCP_TARGET] });
-    expect(await ask()).toEqual(gone);
+    expect(await ask(IN_VAIN)).toEqual(gone);
     await put(14, { ...spec, type }, ["a"], { ports: [TCP_TARGET] });
     expect(await ask()).toEqual([allAnswered({ a: 2 }), nodePort]);
     await put(14, external, ["a"], { ports: [TCP_TARGET] });
-    expect(await ask()).toEqual(gone);
+    expect(await ask(IN_VAIN)).toEqual(gone);
   });
 
   test("the label of another proxy takes a Service away and its removal brings it back", async () => {
     const labels = { "service.kubernetes.io/service-proxy-name": "" };
-    const ask = () => cluster.client("d").tcp(vip(15), 80, 2, { timeoutSeconds: 0.5 });
+    const ask = (how: AskOptions = {}) => cluster.client("d").tcp(vip(15), 80, 2, how);
     await put(15, { labels }, ["a"]);
-    expect((await ask()).answers).toEqual({});
+    expect((await ask(IN_VAIN)).answers).toEqual({});
     await put(15, {}, ["a"]);
     expect(await ask()).toEqual(allAnswered({ a: 2 }));
     await put(15, { labels }, ["a"]);
-    expect((await ask()).answers).toEqual({});
+    expect((await ask(IN_VAIN)).answers).toEqual({});
   });
 
   test("the headless label on its slices makes a Service refuse", async () => {
@@ -238,8 +239,7 @@ test.each<[string, readonly string[], readonly string[]]>([
   ]);
   for (const address of addresses)
     expect(await cluster.client("d").tcp(address, 80, 2)).toEqual(allAnswered({ a: 1, c: 1 }));
-  for (const address of others)
-    expect((await cluster.client("d").tcp(address, 80, 1, { timeoutSeconds: 0.5 })).answers).toEqual({});
+  for (const address of others) expect((await cluster.client("d").tcp(address, 80, 1, IN_VAIN)).answers).toEqual({});
   const { node, outside } = cluster.node(2);
   for (const [, { ip }] of FAMILY_CASES) {
     const hasFamily = addresses.some((address) => address.includes(":") === ip(node).includes(":"));

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentProcess, ManifestFolder, type Metrics, sumOf } from "../support/agent-process.ts";
 import { type PortSpec, serviceObject, sliceObject } from "../support/builders.ts";
 import { LongClient } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { TestNode } from "../support/netns.ts";
 import { heldLines, heldRules } from "../support/witness.ts";
 
@@ -39,7 +40,7 @@ const hold = (ip: string) => LongClient.hold(node.pod("d").namespace, ip, 80);
 const servers = () => node.prints("ipvsadm -Sn");
 
 /** Tries again until it holds. */
-const eventually = (claim: () => Promise<void>) => vi.waitFor(claim, { timeout: 40_000, interval: 100 });
+const soon = (claim: () => Promise<void>) => eventually(claim, { withinMs: 40_000, everyMs: 100 });
 
 /** Who answers new connections. */
 async function answering(ip: string): Promise<readonly string[]> {
@@ -96,28 +97,28 @@ describe("a change", () => {
 
   test("of endpoints is followed by traffic and costs operations for that Service alone", async () => {
     await put("web", { ip: "10.96.1.2", pods: ["a"] });
-    await eventually(async () => expect(await answering("10.96.1.2")).toEqual(["a"]));
+    await soon(async () => expect(await answering("10.96.1.2")).toEqual(["a"]));
     const before = operations(await agent.metrics());
     await put("web", { ip: "10.96.1.2", pods: ["a", "b"] });
-    await eventually(async () => expect(await answering("10.96.1.2")).toEqual(["a", "b"]));
+    await soon(async () => expect(await answering("10.96.1.2")).toEqual(["a", "b"]));
     expect(since(before, operations(await agent.metrics()))).toEqual({ "add-real-server ok": 1 });
     await put("web", { ip: "10.96.1.2", pods: ["b"] });
-    await eventually(async () => expect(await answering("10.96.1.2")).toEqual(["b"]));
+    await soon(async () => expect(await answering("10.96.1.2")).toEqual(["b"]));
     expect((await client().tcp("10.96.1.2", 80, 4)).errors).toEqual({});
   });
 
   test("that takes an endpoint away lets its connection live, and its return gives it its weight back in place", async () => {
     const [a, b] = [node.pod("a").ip, node.pod("b").ip];
     await put("cart", { ip: "10.96.1.3", pods: ["a"] });
-    await eventually(async () => expect(await answering("10.96.1.3")).toEqual(["a"]));
+    await soon(async () => expect(await answering("10.96.1.3")).toEqual(["a"]));
     const held = await hold("10.96.1.3");
     await put("cart", { ip: "10.96.1.3", pods: ["b"] });
-    await eventually(async () => expect(await answering("10.96.1.3")).toEqual(["b"]));
+    await soon(async () => expect(await answering("10.96.1.3")).toEqual(["b"]));
     expect(await servers()).toContain(`-a -t 10.96.1.3:80 -r ${a}:8080 -m -w 0`);
 
     const before = operations(await agent.metrics());
     await put("cart", { ip: "10.96.1.3", pods: ["a", "b"] });
-    await eventually(async () => expect(await answering("10.96.1.3")).toEqual(["a", "b"]));
+    await soon(async () => expect(await answering("10.96.1.3")).toEqual(["a", "b"]));
     expect(since(before, operations(await agent.metrics()))).toEqual({ "update-real-server ok": 1 });
     const said = await servers();
     for (const pod of [a, b]) expect(said).toContain(`-a -t 10.96.1.3:80 -r ${pod}:8080 -m -w 1`);
@@ -126,10 +127,10 @@ describe("a change", () => {
 
   test("that takes a Service away refuses new connections and lets the old ones live", async () => {
     await put("gone", { ip: "10.96.1.4", pods: ["a"] });
-    await eventually(async () => expect(await answering("10.96.1.4")).toEqual(["a"]));
+    await soon(async () => expect(await answering("10.96.1.4")).toEqual(["a"]));
     const held = await hold("10.96.1.4");
     await manifests.remove("gone.json");
-    await eventually(async () => expect((await client().tcp("10.96.1.4", 80, 2)).errors).toEqual({ refused: 2 }));
+    await soon(async () => expect((await client().tcp("10.96.1.4", 80, 2)).errors).toEqual({ refused: 2 }));
     expect(await servers()).toContain(`-a -t 10.96.1.4:80 -r ${node.pod("a").ip}:8080 -m -w 0`);
     const { errors, count } = await held.stop();
     expect(errors).toEqual({});
@@ -144,12 +145,12 @@ describe("a change", () => {
     };
     await put("dns", { ...udp, pods: ["a", "b"] });
     const asked = async () => (await client().udp("10.96.1.5", 53, 4)).answers;
-    await eventually(async () => expect(await asked()).toEqual({ a: 2, b: 2 }));
+    await soon(async () => expect(await asked()).toEqual({ a: 2, b: 2 }));
     await put("dns", { ...udp, pods: ["b"] });
-    await eventually(async () => expect(await asked()).toEqual({ b: 4 }));
+    await soon(async () => expect(await asked()).toEqual({ b: 4 }));
     expect(await servers()).not.toContain(`-a -u 10.96.1.5:53 -r ${node.pod("a").ip}`);
     await manifests.remove("dns.json");
-    await eventually(async () => expect(await servers()).not.toContain("10.96.1.5:53"));
+    await soon(async () => expect(await servers()).not.toContain("10.96.1.5:53"));
     expect(await node.prints("ip address show dev kube-ipvs0")).not.toContain("10.96.1.5/");
   });
 });
@@ -185,9 +186,9 @@ describe("what others do", () => {
       ].join("\n"),
     );
     const before = await looks();
-    await eventually(async () => expect(await looks()).toBeGreaterThanOrEqual(before + 2));
+    await soon(async () => expect(await looks()).toBeGreaterThanOrEqual(before + 2));
     await put("newcomer", { ip: "10.96.1.8", pods: ["a"] });
-    await eventually(async () => expect(await answering("10.96.1.8")).toEqual(["a"]));
+    await soon(async () => expect(await answering("10.96.1.8")).toEqual(["a"]));
     const said = await servers();
     for (const line of [
       "-A -t 10.96.200.1:80 -s wlc",
@@ -234,7 +235,7 @@ describe("what others do", () => {
       await node.prints(meddling());
       expect(settled(await ours())).not.toEqual(before);
     });
-    await eventually(async () => expect(settled(await ours())).toEqual(before));
+    await soon(async () => expect(settled(await ours())).toEqual(before));
     expect(sumOf(await agent.metrics(), drift)).toBeGreaterThan(counted);
   });
 
@@ -247,7 +248,7 @@ describe("what others do", () => {
       await node.prints(meddling);
       expect(await ruleLines()).not.toEqual(before);
     });
-    await eventually(async () => expect(await ruleLines()).toEqual(before));
+    await soon(async () => expect(await ruleLines()).toEqual(before));
   });
 
   test("all our chains are removed: the next look brings them back, and NodePorts are masqueraded again", async () => {
@@ -256,7 +257,7 @@ describe("what others do", () => {
       sliceObject("shop/front-1", { endpoints: [node.pod("a").ip] }),
     ]);
     const seenAs = async () => Object.keys((await node.client(node.outside).tcp(node.node.ip, 30_019, 2)).clients);
-    await eventually(async () => expect(await seenAs()).toEqual([node.gateway.ip]));
+    await soon(async () => expect(await seenAs()).toEqual([node.gateway.ip]));
     const before = await ruleLines();
     await agent.whilePaused(async () => {
       const without = ["nat", "filter", "mangle"].flatMap((table) =>
@@ -266,7 +267,7 @@ describe("what others do", () => {
       expect(await ruleLines()).toEqual([]);
       expect(await seenAs()).toEqual([node.outside.ip]);
     });
-    await eventually(async () => expect(await ruleLines()).toEqual(before));
+    await soon(async () => expect(await ruleLines()).toEqual(before));
     expect(await seenAs()).toEqual([node.gateway.ip]);
   });
 });

@@ -4,7 +4,9 @@ import { AgentProcess, ManifestFolder } from "../support/agent-process.ts";
 import { allAnswered, refused } from "../support/answers.ts";
 import { type ServiceSpec, serviceObject, sliceObject } from "../support/builders.ts";
 import type { Answers } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Host, TestNode } from "../support/netns.ts";
+import { patient } from "../support/patience.ts";
 
 /**
  * Requests through the whole agent and the real kernel. Pods a, b and c serve; d only asks. All Services are there from
@@ -160,7 +162,7 @@ test("curl speaks to a Service over HTTP/1.1", async () => {
     "curl",
     "-sS",
     "--max-time",
-    "5",
+    `${patient(5_000) / 1_000}`,
     "http://10.96.0.1/",
     "http://10.96.0.1/",
   ]);
@@ -184,12 +186,9 @@ test("session affinity keeps a client at one endpoint until it is switched off i
     services().filter((object) => !JSON.stringify(object).includes("sticky")),
   );
   const spread = async (ask: () => Promise<Answers>) => Object.keys((await ask()).answers).sort();
-  await expect
-    .poll(() => spread(() => from(pod()).tcp("10.96.0.4", 80, 6)), { timeout: 10_000 })
-    .toEqual(["a", "b", "c"]);
-  await expect
-    .poll(() => spread(() => from(pod()).udp("10.96.0.4", 53, 6)), { timeout: 10_000 })
-    .toEqual(["a", "b", "c"]);
+  const all = ["a", "b", "c"];
+  await eventually(async () => expect(await spread(() => from(pod()).tcp("10.96.0.4", 80, 6))).toEqual(all));
+  await eventually(async () => expect(await spread(() => from(pod()).udp("10.96.0.4", 53, 6))).toEqual(all));
 });
 
 describe.each([

@@ -3,6 +3,7 @@ import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder } from "../support/age
 import { serviceObject, sliceObject } from "../support/builders.ts";
 import { isMissing } from "../support/missing.ts";
 import { TestNode } from "../support/netns.ts";
+import { patient } from "../support/patience.ts";
 import { heldLines, heldRules, plannedLines, plannedRules } from "../support/witness.ts";
 
 /** ipvsadm, ip, ipset, iptables-save and conntrack tell what is so; the commands of kube-ipvs must say the same. */
@@ -130,7 +131,9 @@ test("an unknown flag ends with exit code 64 and is named", async () => {
   expect(err).toContain('"best"');
 });
 
-test("diff finds nothing, then what was meddled with; cleanup leaves nothing of ours and all of others", async () => {
+test("diff finds nothing, then what was meddled with; cleanup leaves nothing of ours and all of others", {
+  timeout: patient(90_000),
+}, async () => {
   await agent[Symbol.asyncDispose]();
   const diff = () => kubeIpvs(node, "diff", ...flags());
   expect(await diff()).toEqual({ code: 0, out: "", err: "" });
@@ -166,4 +169,4 @@ test("diff finds nothing, then what was meddled with; cleanup leaves nothing of 
   expect(left).not.toMatch(/kube/i);
   expect(left).toContain("create SOMEBODY");
   expect(left).toContain("-A PREROUTING -j SOMEBODY");
-}, 90_000);
+});

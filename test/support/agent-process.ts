@@ -1,9 +1,10 @@
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { NODE_FLAGS } from "../../build.ts";
 import { BUNDLE } from "./bundle.ts";
 import type { HttpAnswer } from "./client.ts";
+import { eventually } from "./eventually.ts";
 import { ended, type Finished } from "./namespace.ts";
 import type { TestNode } from "./netns.ts";
 import type { Program } from "./program.ts";
@@ -128,7 +129,7 @@ export class AgentProcess implements AsyncDisposable {
   /** Resolves when it has done its first sync; rejects with its log when it does not. */
   async ready(): Promise<void> {
     try {
-      await vi.waitFor(async () => expect(await this.#readiness()).toBe(200), { timeout: 60_000, interval: 100 });
+      await eventually(async () => expect(await this.#readiness()).toBe(200), { withinMs: 60_000, everyMs: 100 });
     } catch (error) {
       throw new Error(`The agent is not ready: ${this.log}`, { cause: error });
     }

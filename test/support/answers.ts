@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { AskOptions } from "./client.ts";
 
 type Counts = Readonly<Record<string, number>>;
 
@@ -15,6 +16,9 @@ export function allAnswered(answers: Counts, client?: string): unknown {
 export function refused(count: number): unknown {
   return expect.objectContaining({ answers: {}, errors: { refused: count } });
 }
+
+/** For requests to which no answer comes: how long each waits for it. No patience multiplies it, for nothing is missed. */
+export const IN_VAIN: AskOptions = { timeoutSeconds: 0.5 };
 
 /** What is expected of requests whose packets are dropped without a word. */
 export function dropped(count: number): unknown {

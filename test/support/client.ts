@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { ended, type Namespace } from "./namespace.ts";
+import { patient } from "./patience.ts";
 import type { Program } from "./program.ts";
 
 const SCRIPT = join(import.meta.dirname, "client.pl");
@@ -33,8 +34,11 @@ export interface LoopOptions {
   readonly ageSeconds?: number;
 }
 
-/** Longer than a machine under load stands still, shorter than any outage worth the name. */
-const PATIENCE_SECONDS = 5;
+/** How long a request waits for its answer, unless it says so itself. */
+const ANSWER_SECONDS = patient(2_000) / 1_000;
+/** The same for a client that goes on: longer than a machine under load stands still, shorter than any outage worth the name. */
+const LONG_ANSWER_SECONDS = patient(5_000) / 1_000;
+const ANSWERS_IN_TIME = `--timeout ${ANSWER_SECONDS}`;
 
 export interface HttpAnswer {
   /** 0 when there was none. */
@@ -43,7 +47,7 @@ export interface HttpAnswer {
 }
 
 export interface AskOptions {
-  /** By default 2. */
+  /** How long the answer may take; said only where none comes (IN_VAIN). By default long enough for this machine. */
   readonly timeoutSeconds?: number;
   /** How long each request is, and its answer at least; by default a few bytes. */
   readonly bytes?: number;
@@ -102,7 +106,7 @@ export class Client {
     address: string,
     port: number,
     count = 1,
-    { timeoutSeconds = 2, bytes = 4, fromPort = 0 }: AskOptions = {},
+    { timeoutSeconds = ANSWER_SECONDS, bytes = 4, fromPort = 0 }: AskOptions = {},
   ): Promise<Answers> {
     const how = `--timeout ${timeoutSeconds} --bytes ${bytes} --from ${fromPort}`;
     return this.#ask(`${protocol} ${address} ${port} ${count} ${how}`);
@@ -110,19 +114,19 @@ export class Client {
 
   /** One request over a connection that the server then closes and this client never does. */
   leak(address: string, port: number): Promise<Answers> {
-    return this.#ask(`leak ${address} ${port}`);
+    return this.#ask(`leak ${address} ${port} ${ANSWERS_IN_TIME}`);
   }
 
   /** One request over a connection that is kept, for `again`, until there is another. */
   open(address: string, port: number): Promise<Opened> {
     this.#keeper ??= new Asker(this.#namespace);
-    return this.#keeper.ask(`open ${address} ${port}`);
+    return this.#keeper.ask(`open ${address} ${port} ${ANSWERS_IN_TIME}`);
   }
 
   /** One more request over the connection that is kept. */
   again(): Promise<Answers> {
     if (this.#keeper === undefined) throw new Error("No connection is kept");
-    return this.#keeper.ask("again");
+    return this.#keeper.ask(`again ${ANSWERS_IN_TIME}`);
   }
 
   /** Sends a TCP segment without data past all sockets, and waits for what it is answered with. */
@@ -132,11 +136,11 @@ export class Client {
 
   /** One ICMP echo request. */
   ping(address: string): Promise<Answers> {
-    return this.#ask(`ping ${address}`);
+    return this.#ask(`ping ${address} ${ANSWERS_IN_TIME}`);
   }
 
   get(address: string, port: number, path: string): Promise<HttpAnswer> {
-    return this.#ask(`get ${address} ${port} ${path}`);
+    return this.#ask(`get ${address} ${port} ${path} ${ANSWERS_IN_TIME}`);
   }
 
   async #ask<Answer>(command: string): Promise<Answer> {
@@ -195,7 +199,7 @@ export class LongClient<Seen extends Answers = Answers> {
 
   static async #begin<Seen extends Answers>(namespace: Namespace, words: readonly string[]): Promise<LongClient<Seen>> {
     const client = new LongClient<Seen>(
-      namespace.start(["perl", SCRIPT, ...words, "--timeout", String(PATIENCE_SECONDS)]),
+      namespace.start(["perl", SCRIPT, ...words, "--timeout", String(LONG_ANSWER_SECONDS)]),
     );
     await client.#lines.next();
     return client;

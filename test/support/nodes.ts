@@ -1,7 +1,8 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { AgentProcess, ManifestFolder, sumOf } from "./agent-process.ts";
 import { type EndpointSpec, nodeObject, type SliceSpec, serviceObject, sliceObject } from "./builders.ts";
 import type { Client } from "./client.ts";
+import { eventually } from "./eventually.ts";
 import { Namespace } from "./namespace.ts";
 import { type Addresses, type Host, makeNamespaces, type Pod, removeNamespaces, TestNode } from "./netns.ts";
 
@@ -159,12 +160,12 @@ export class Cluster implements AsyncDisposable {
     this.#groups.set(name, objects);
     const before = await Promise.all([...this.#agents.values()].map(programmed));
     await this.#write();
-    await vi.waitFor(
+    await eventually(
       async () => {
         const now = await Promise.all([...this.#agents.values()].map(programmed));
         expect(now.every((count, index) => count > (before[index] ?? 0))).toBe(true);
       },
-      { timeout: 20_000, interval: 50 },
+      { withinMs: 20_000 },
     );
   }
 

@@ -12,6 +12,7 @@ import { apiService } from "../support/api/told-cluster.ts";
 import { serviceObject } from "../support/builders.ts";
 import { folderOf, kubeconfigText } from "../support/kubeconfigs.ts";
 import { ended, finished } from "../support/namespace.ts";
+import { patient } from "../support/patience.ts";
 import { Program } from "../support/program.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -21,7 +22,7 @@ const bundle = join(elsewhere, "kube-ipvs.mjs");
 beforeAll(() => {
   execFileSync(process.execPath, ["build.ts"], { cwd: root });
   cpSync(join(root, "dist"), elsewhere, { recursive: true });
-}, 60_000);
+}, patient(60_000));
 afterAll(() => rmSync(elsewhere, { recursive: true, force: true }));
 
 function run(...args: readonly string[]) {

@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { ServerAccess } from "../../../src/watch/api-transport.ts";
 import type { TlsMaterial } from "../../../src/watch/kubeconfig.ts";
+import { patient } from "../patience.ts";
 import { testTls } from "./api-server.ts";
 
 const NO_TLS: TlsMaterial = { ca: "", cert: "", key: "", serverName: "", verify: true };
@@ -28,9 +29,9 @@ export class TestAccess implements ServerAccess {
   }
 }
 
-/** Waits until real sockets have done their part; a test that waits for ten seconds has failed. */
+/** Waits until real sockets have done their part; a test that waits for ten seconds, on a quiet machine, has failed. */
 export async function until(what: string, isDone: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 10_000;
+  const giveUpAt = performance.now() + patient(10_000);
   while (!(await isDone())) {
     if (performance.now() > giveUpAt) throw new Error(`never came: ${what}`);
     await setTimeout(1);

@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import type { HealthCheck, RefusedPort } from "../../../src/model/health-check.ts";
 import { serviceName } from "../../../src/model/service.ts";
 import { HealthCheckPorts } from "../../../src/serve/health-check-ports.ts";
 import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
 import { address } from "../../support/desired.ts";
+import { eventually } from "../../support/eventually.ts";
 
 const LOCAL = "127.0.0.1";
 const toClose: { close(): unknown }[] = [];
@@ -30,7 +31,7 @@ function setUp() {
     onRefused: (refused) => world.refused.push(refused),
   });
   toClose.push(ports);
-  const listening = (count: number) => vi.waitFor(() => expect(ports.counts().listening).toBe(count));
+  const listening = (count: number) => eventually(() => expect(ports.counts().listening).toBe(count));
   return { world, ports, listening };
 }
 
@@ -138,7 +139,7 @@ test("a port that is taken is told once, tried again and holds up no other", asy
   ports.update([check("web", taken, { [LOCAL]: 1 }), check("cart", other, { [LOCAL]: 1 })]);
   await listening(1);
   expect((await ask(other)).status).toBe(200);
-  await vi.waitFor(() => expect(world.refused).toHaveLength(1));
+  await eventually(() => expect(world.refused).toHaveLength(1));
   expect(world.refused[0]).toMatchObject({
     service: "shop/web",
     port: taken,
@@ -148,7 +149,7 @@ test("a port that is taken is told once, tried again and holds up no other", asy
   world.wake();
   await new Promise(setImmediate);
   occupier.close();
-  await vi.waitFor(() => {
+  await eventually(() => {
     world.wake();
     expect(ports.counts()).toEqual({ listening: 2, refused: 0 });
   });
@@ -161,7 +162,7 @@ test("one that is gone before it could listen is not tried again", async () => {
   const taken = await freePort();
   const occupier = await occupy(taken);
   ports.update([check("web", taken, { [LOCAL]: 1 })]);
-  await vi.waitFor(() => expect(world.refused).toHaveLength(1));
+  await eventually(() => expect(world.refused).toHaveLength(1));
   ports.update([]);
   occupier.close();
   world.wake();

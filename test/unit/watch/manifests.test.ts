@@ -3,11 +3,12 @@ import { appendFile, mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } 
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Rejection } from "../../../src/model/service.ts";
 import type { ClusterEvent } from "../../../src/services/events.ts";
 import { ManifestSource, readManifests, watchManifests } from "../../../src/watch/manifests.ts";
 import { type NodeSpec, nodeObject, serviceCIDRObject, serviceObject, sliceObject } from "../../support/builders.ts";
+import { eventually } from "../../support/eventually.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -343,7 +344,7 @@ describe("a file that cannot be read as text is told by its name, and the others
 
   test("a socket", async () => {
     const server = createServer().listen(join(folder, "a.yaml"));
-    await vi.waitFor(() => expect(server.listening).toBe(true));
+    await eventually(() => expect(server.listening).toBe(true));
     const { rejections } = await readManifests(folder);
     server.close();
     expect(rejections.map(({ reason }) => reason)).toEqual(["cannot be read: it is a socket, not a regular file"]);
@@ -615,9 +616,9 @@ describe("watching", () => {
     const events: string[] = [];
     const abort = new AbortController();
     const running = watched(folder, events, 60_000, abort.signal);
-    await vi.waitFor(() => expect(events).toContain("+Service shop/web 80"), 5_000);
+    await eventually(() => expect(events).toContain("+Service shop/web 80"));
     await write("a.yaml", web(81));
-    await vi.waitFor(() => expect(events).toContain("+Service shop/web 81"), 5_000);
+    await eventually(() => expect(events).toContain("+Service shop/web 81"));
     abort.abort();
     await running;
   });
@@ -627,10 +628,10 @@ describe("watching", () => {
     const events: string[] = [];
     const abort = new AbortController();
     const running = watched(join(folder, "a.yaml"), events, 60_000, abort.signal);
-    await vi.waitFor(() => expect(events).toContain("+Service shop/web 80"), 5_000);
+    await eventually(() => expect(events).toContain("+Service shop/web 80"));
     await write("new", web(81));
     await rename(join(folder, "new"), join(folder, "a.yaml"));
-    await vi.waitFor(() => expect(events).toContain("+Service shop/web 81"), 5_000);
+    await eventually(() => expect(events).toContain("+Service shop/web 81"));
     abort.abort();
     await running;
   });
@@ -647,11 +648,11 @@ describe("watching", () => {
       settleMs: 5,
       pollMs: 60_000,
     });
-    await vi.waitFor(() => expect(told).toContain("+Service shop/web 80"), 5_000);
+    await eventually(() => expect(told).toContain("+Service shop/web 80"));
     await rm(join(folder, "a.yaml"));
-    await vi.waitFor(() => expect(told).toContain("1 wrong"), 5_000);
+    await eventually(() => expect(told).toContain("1 wrong"));
     await write("a.yaml", web(81));
-    await vi.waitFor(() => expect(told).toContain("+Service shop/web 81"), 5_000);
+    await eventually(() => expect(told).toContain("+Service shop/web 81"));
     abort.abort();
     await running;
   });
@@ -663,7 +664,7 @@ describe("watching", () => {
     const running = watched(path, events, 10, abort.signal);
     await mkdir(path, { recursive: true });
     await write("not/yet/a.yaml", web(80));
-    await vi.waitFor(() => expect(events).toContain("+Service shop/web 80"), 5_000);
+    await eventually(() => expect(events).toContain("+Service shop/web 80"));
     abort.abort();
     await running;
   });

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { monitorAddresses } from "../../../../src/kernel/link/monitor.ts";
 import { HandClock } from "../../../support/api/hand-clock.ts";
 import { SILENT_LOGGER } from "../../../support/api/silent-logger.ts";
+import { eventually } from "../../../support/eventually.ts";
 
 /** A monitor whose listener is a shell that runs this script. */
 function setUp(script: string) {
@@ -35,7 +36,7 @@ test("changes are told in their order, what it complains of and what cannot be r
   const { heard, started, stop, over } = setUp(
     `echo '${LINE}'; echo 'Deleted ${LINE}'; sleep 0.1; echo oops >&2; sleep 0.1; echo strange; exec sleep 60`,
   );
-  await vi.waitFor(() => expect(heard).toHaveLength(4));
+  await eventually(() => expect(heard).toHaveLength(4));
   expect(heard).toEqual(["appeared kube-ipvs0 10.96.0.1", "vanished kube-ipvs0 10.96.0.1", "gap", "gap"]);
   stop.abort();
   await over;
@@ -55,7 +56,7 @@ test("as soon as a listener must be listening, what came before is a gap", async
 test("a listener that ends is started again, each time after twice as long, up to a minute", async () => {
   const { clock, waits, stop, over } = setUp("exit 1");
   for (let count = 1; count <= 8; count++) {
-    await vi.waitFor(() => expect(waits.length).toBeGreaterThanOrEqual(count));
+    await eventually(() => expect(waits.length).toBeGreaterThanOrEqual(count));
     await clock.advance(Number(waits.at(-1)));
   }
   expect(waits.slice(0, 8)).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
@@ -66,10 +67,10 @@ test("a listener that ends is started again, each time after twice as long, up t
 test("one that has listened for a minute is started again soon", async () => {
   const { clock, started, waits, stop, over } = setUp("exec sleep 60");
   for (const count of [1, 2, 3]) {
-    await vi.waitFor(() => expect(started).toHaveLength(count));
+    await eventually(() => expect(started).toHaveLength(count));
     await clock.advance(60_000);
     started.at(-1)?.kill();
-    await vi.waitFor(() => expect(waits).toHaveLength(count));
+    await eventually(() => expect(waits).toHaveLength(count));
     await clock.advance(1_000);
   }
   expect(waits).toEqual([1_000, 1_000, 1_000]);
@@ -87,9 +88,9 @@ test("a program that is not there is tried again like one that ends", async () =
   };
   const options = { clock, logger: SILENT_LOGGER, onChange: () => undefined, onGap: () => undefined, start };
   const over = monitorAddresses(options, stop.signal);
-  await vi.waitFor(() => expect(clock.sleeping).toBe(1));
+  await eventually(() => expect(clock.sleeping).toBe(1));
   await clock.advance(1_000);
-  await vi.waitFor(() => expect(attempts).toBe(2));
+  await eventually(() => expect(attempts).toBe(2));
   stop.abort();
   await over;
 });

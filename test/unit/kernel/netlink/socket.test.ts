@@ -6,6 +6,7 @@ import { beginMessage, endMessage, type Message } from "../../../../src/kernel/n
 import type { OpenRawSocket } from "../../../../src/kernel/netlink/raw-socket.ts";
 import { DEFAULT_REPLY, NO_REPLY, replyOf } from "../../../../src/kernel/netlink/receive-buffer.ts";
 import { type Answer, NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
+import { eventually } from "../../../support/eventually.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer, type Peer } from "../../../support/netlink-peer.ts";
 
@@ -92,7 +93,7 @@ test("the kernel's own words and the request come with a refusal", async () => {
 test("a refusal cut short by the receive buffer is one all the same", async () => {
   const { kernel, socket } = setUp(() => []);
   const answers = socket.request("x", [4000], encode, NO_REPLY);
-  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  await eventually(() => expect(kernel.sent.length).toBe(1));
   const [it] = kernel.sent[0] ?? [];
   const whole = it ? naive.verdict(it, 4103) : [];
   kernel.listener.message(Uint8Array.from(whole.slice(0, 1000)), whole.length);
@@ -303,7 +304,7 @@ test("silence beyond the timeout rejects, closes, and the next request opens ane
     code: "ETIMEDOUT",
     operation: "do it",
   });
-  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+  await eventually(() => expect(vi.getTimerCount()).toBe(1));
   vi.advanceTimersByTime(4999);
   expect(kernel.closed).toBe(0);
   vi.advanceTimersByTime(1);
@@ -319,7 +320,7 @@ test("silence beyond the timeout rejects, closes, and the next request opens ane
 test("each part of a dump starts the timeout anew", async () => {
   const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
   const dump = socket.dump("x", encodeDump);
-  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  await eventually(() => expect(kernel.sent.length).toBe(1));
   const [it] = kernel.sent[0] ?? [];
   for (const value of [1, 2, 3]) {
     vi.advanceTimersByTime(4000);
@@ -333,7 +334,7 @@ test("each part of a dump starts the timeout anew", async () => {
 test("an answer that lay unread when the timeout struck still counts", async () => {
   const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
   const answers = socket.request("x", [1], encode, NO_REPLY);
-  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+  await eventually(() => expect(vi.getTimerCount()).toBe(1));
   vi.advanceTimersByTime(60_000);
   const [it] = kernel.sent[0] ?? [];
   kernel.listener.message(Uint8Array.from(it ? naive.verdict(it, 0) : []), 0);
@@ -344,7 +345,7 @@ test("those that wait behind a lost exchange go over the new socket", async () =
   const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
   const lost = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ETIMEDOUT" });
   const next = socket.request("x", [1, 2], encode, NO_REPLY);
-  await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+  await eventually(() => expect(vi.getTimerCount()).toBe(1));
   kernel.peer = accepting;
   vi.advanceTimersByTime(5000);
   await lost;
@@ -356,7 +357,7 @@ const failure = (code: string) => Object.assign(new Error("broken"), { code });
 test("an error of the socket rejects what is under way with its code", async () => {
   const { counters, kernel, socket } = setUp(silent);
   const outcome = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ENOBUFS" });
-  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  await eventually(() => expect(kernel.sent.length).toBe(1));
   kernel.listener.error(failure("ENOBUFS"));
   await outcome;
   expect([kernel.closed, [...counters.errors]]).toEqual([1, [["ENOBUFS", 1]]]);
@@ -411,7 +412,7 @@ test("a bug in what reads the answers is what the request rejects with, and leav
 test("closing rejects what is under way", async () => {
   const { kernel, socket } = setUp(silent);
   const outcome = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ECANCELED" });
-  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  await eventually(() => expect(kernel.sent.length).toBe(1));
   socket.close();
   await outcome;
   expect(kernel.closed).toBe(1);
@@ -427,7 +428,7 @@ test("results are told outside of the addon's callbacks", async () => {
     counters: new NetlinkCounters(),
   });
   const seen = socket.request("x", [1], encode, NO_REPLY).then(() => inCallback);
-  await vi.waitFor(() => expect(kernel.sent.length).toBe(1));
+  await eventually(() => expect(kernel.sent.length).toBe(1));
   const [it] = kernel.sent[0] ?? [];
   inCallback = true;
   kernel.listener.message(Uint8Array.from(it ? naive.verdict(it, 0) : []), 0);

@@ -16,6 +16,7 @@ import { until } from "../../../support/api/test-access.ts";
 import { apiService } from "../../../support/api/told-cluster.ts";
 import { folderOf, kubeconfigText } from "../../../support/kubeconfigs.ts";
 import { aboutService } from "../../../support/notices.ts";
+import { patient } from "../../../support/patience.ts";
 
 const SERVICES = "/api/v1/services";
 const CIDRS = "/apis/networking.k8s.io/v1/servicecidrs";
@@ -185,7 +186,7 @@ describe("read once", () => {
   test("a server tells all there is and what is wrong with it, and is left alone then", async () => {
     const one = await world();
     one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
-    const { events, rejections } = await once(await kubeconfigOf(one), 10_000);
+    const { events, rejections } = await once(await kubeconfigOf(one), patient(10_000));
     expect(events.map(({ kind }) => kind).toSorted()).toEqual([
       ...["listed", "listed", "listed", "listed", "node-upserted", "service-upserted"],
     ]);
@@ -254,7 +255,7 @@ test("ten restarts of the server under churn cost no event and no more than a li
   for (const { lists } of one.source.stats()) expect(lists).toBeLessThanOrEqual(11);
 });
 
-test("ten relists of a thousand objects leave nothing behind", { timeout: 30_000 }, async () => {
+test("ten relists of a thousand objects leave nothing behind", { timeout: patient(30_000) }, async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
   const table = new ServiceTable();
