@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder, sumOf } from "../support/agent-process.ts";
 import { serviceObject, sliceObject } from "../support/builders.ts";
+import { eventually } from "../support/eventually.ts";
 import { TestNode } from "../support/netns.ts";
+import { patient } from "../support/patience.ts";
 import { heldLines } from "../support/witness.ts";
 
 /**
@@ -53,7 +55,9 @@ afterAll(async () => {
   await manifests?.[Symbol.asyncDispose]();
 });
 
-test("beside another namespace's virtual servers diff finds nothing, a restart adds nothing, what was deleted meanwhile goes, and cleanup leaves nothing", async () => {
+test("beside another namespace's virtual servers diff finds nothing, a restart adds nothing, what was deleted meanwhile goes, and cleanup leaves nothing", {
+  timeout: patient(120_000),
+}, async () => {
   const theirs = await othersHeld();
   const first = AgentProcess.start(node, manifests);
   await first.ready();
@@ -64,7 +68,7 @@ test("beside another namespace's virtual servers diff finds nothing, a restart a
   await manifests.remove("first.json");
   await using second = AgentProcess.start(node, manifests);
   await second.ready();
-  await vi.waitFor(async () => expect(await servers()).toHaveLength(SERVICES / 2), { timeout: 40_000, interval: 100 });
+  await eventually(async () => expect(await servers()).toHaveLength(SERVICES / 2), { withinMs: 40_000, everyMs: 100 });
   const metrics = await second.metrics();
   expect(sumOf(metrics, /^kube_ipvs_operations_total\{operation="(add|bind)/)).toBe(0);
   expect(sumOf(metrics, /^kube_ipvs_operations_total\{.*result="(?!ok")/)).toBe(0);
@@ -73,4 +77,4 @@ test("beside another namespace's virtual servers diff finds nothing, a restart a
   expect((await kubeIpvs(node, "cleanup", ...flagsFor(node, manifests))).code).toBe(0);
   expect(await heldLines(node.shell)).toEqual([]);
   expect(await othersHeld()).toEqual(theirs);
-}, 120_000);
+});

@@ -29,12 +29,17 @@ done
 echo >/proc/sys/kernel/modprobe
 ip link set lo up
 cd "$ROOT" || exit
-# Through a pipe: on a terminal programs hide the cursor and redraw lines, which gets mixed with the kernel's own.
+# Through a pipe: on a terminal programs hide the cursor and redraw lines, which gets mixed with the kernel's own. What the job
+# left running may hold the pipe open, so its end is a line of its own.
 mkfifo /run/output
-cat /run/output &
-setsid -w "${command[@]}" </dev/null >/run/output 2>&1
+sed -u '/--end-of-job--$/{s///;/^$/!p;Q}' /run/output &
+printer=$!
+exec 3>/run/output
+setsid -w "${command[@]}" </dev/null >&3 2>&3 3>&-
 echo $? >"$job/status"
-# For the last of the pipe. Its end is not waited for, since what the job left running may hold it open.
+echo --end-of-job-- >&3
+wait "$printer"
+# For what the console of the guest has not written yet.
 sleep 0.5
 echo o >/proc/sysrq-trigger
 sleep 10

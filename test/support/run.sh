@@ -251,6 +251,7 @@ case "${1:-}" in
     ;;
   demo)
     ensure_npm_packages
+    set_patience
     in_kernel node examples/demo.ts
     ;;
   bench)
@@ -264,6 +265,7 @@ case "${1:-}" in
     ;;
   kernel)
     ensure_npm_packages
+    [ -n "${PATIENCE:-}" ] || set_patience
     shift
     in_kernel "$@"
     ;;

@@ -203,5 +203,5 @@ test("pipelined requests are one on each connection, and the limit of connection
   for (const client of idle) toClose.push({ close: () => client.destroy() });
   await Promise.all(idle.map((client) => once(client, "connect")));
   expect((await ask(numbers[0] ?? 0)).status).toBe(200);
-  await vi.waitFor(() => expect(idle.filter(({ readyState }) => readyState === "open").length).toBeLessThanOrEqual(64));
+  await eventually(() => expect(idle.filter(({ readyState }) => readyState === "open").length).toBeLessThanOrEqual(64));
 });
