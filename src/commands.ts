@@ -14,6 +14,7 @@ import { kernelFamilies } from "./kernel/families.ts";
 import { runProcess } from "./kernel/iptables/process.ts";
 import type { Observed } from "./kernel/kernel.ts";
 import { monitorAddresses } from "./kernel/link/monitor.ts";
+import { monitorStarter } from "./kernel/link/monitor-process.ts";
 import { KERNEL_MODULES, loadModules } from "./kernel/modules.ts";
 import { NetlinkKernel, type NetlinkKernelOptions } from "./kernel/netlink-kernel.ts";
 import { SysctlClient } from "./kernel/sysctl.ts";
@@ -94,14 +95,17 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
           signal: either,
         }),
         agent.run(either),
-        monitorAddresses(
-          {
-            clock: systemClock,
-            logger,
-            onChange: (change) => agent.hear(change),
-            onGap: () => agent.hear(undefined),
-          },
-          either,
+        monitorStarter(runProcess).then((start) =>
+          monitorAddresses(
+            {
+              clock: systemClock,
+              logger,
+              onChange: (change) => agent.hear(change),
+              onGap: () => agent.hear(undefined),
+              start,
+            },
+            either,
+          ),
         ),
       ].map((part) => part.finally(() => ended.abort())),
     );

@@ -4,10 +4,12 @@ import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, plan, run } from "./command
 import type { Config } from "./config.ts";
 import { tuneHeap } from "./heap.ts";
 import type { Command } from "./settings.ts";
+import { endSignal, ignoreUserSignals } from "./signals.ts";
 import { StandardOutput } from "./standard-output.ts";
 import { systemClock } from "./system-clock.ts";
 import { nodeProblem, version } from "./version.ts";
 
+ignoreUserSignals();
 tuneHeap();
 
 /** EX_USAGE of sysexits.h. */
@@ -62,19 +64,12 @@ async function whenWritten(code: number): Promise<number> {
 
 /** To the agent its output is a log: a full disk or a reader that does not read changes nothing, nor does it hold up the end. */
 async function runAgent(config: Config): Promise<number> {
-  const code = await run(config, output, signalOfProcess());
+  const code = await run(config, output, endSignal());
   const written = new AbortController();
   void output.written().then(() => written.abort());
   await systemClock.sleep(LAST_LINES_MS, written.signal);
   if (!written.signal.aborted) process.exit(code);
   return code;
-}
-
-/** Aborts at the first SIGTERM or SIGINT; a second one ends the process as if nobody listened. */
-function signalOfProcess(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => controller.abort());
-  return controller.signal;
 }
 
 try {

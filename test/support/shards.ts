@@ -23,6 +23,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "netlink.real.test.ts": 17,
   "networking.test.ts": 27,
   "other-namespace.test.ts": 20,
+  "process.test.ts": 45,
   "rolling-update.test.ts": 35,
   "rules.real.test.ts": 11,
   "scenarios.test.ts": 15,

@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Logger } from "../../log.ts";
 import type { AddressChange } from "../../model/address-change.ts";
 import type { Clock } from "../../model/clock.ts";
 import { parseMonitorLine } from "./monitor-line.ts";
+import { MONITOR_COMMAND } from "./monitor-process.ts";
 
-const COMMAND = ["ip", "-o", "monitor", "address"] as const;
 /** By then a program that was started listens, on the slowest machine: it starts in 50 ms in a User Mode Linux guest. */
 const LISTENS_AFTER_MS = 1_000;
 const FIRST_RESTART_MS = 1_000;
@@ -17,8 +17,8 @@ export interface AddressMonitorOptions {
   readonly onChange: (change: AddressChange) => void;
   /** Changes may have been missed: whoever needs to know reads the addresses. */
   readonly onGap: () => void;
-  /** Starts the program with its output piped; by default `ip` of the PATH. */
-  readonly start?: () => ChildProcess;
+  /** Starts the program with its output piped. */
+  readonly start: () => ChildProcess;
 }
 
 /**
@@ -27,7 +27,7 @@ export interface AddressMonitorOptions {
  *
  * The listener is `ip monitor`, a process of 2.5 MB, and not a socket of ours: when the kernel has more to tell than a
  * socket's buffer holds, which a few hundred addresses at once bring about, the netlink addon ends our process, while `ip`
- * says so on stderr and goes on. Should we be killed, it ends at the next change, when nobody reads what it writes.
+ * says so on stderr and goes on.
  */
 export async function monitorAddresses(options: AddressMonitorOptions, signal: AbortSignal): Promise<void> {
   const { clock, logger } = options;
@@ -37,7 +37,10 @@ export async function monitorAddresses(options: AddressMonitorOptions, signal: A
     const reason = await listenOnce(options, signal);
     if (signal.aborted) return;
     if (clock.now() - startedAtMs >= LONGEST_RESTART_MS) waitMs = FIRST_RESTART_MS;
-    logger.warn({ command: COMMAND.join(" "), reason, restartMs: waitMs }, "does not listen for changes of addresses");
+    logger.warn(
+      { command: MONITOR_COMMAND.join(" "), reason, restartMs: waitMs },
+      "does not listen for changes of addresses",
+    );
     await clock.sleep(waitMs, signal);
     waitMs = Math.min(waitMs * 2, LONGEST_RESTART_MS);
   }
@@ -45,7 +48,7 @@ export async function monitorAddresses(options: AddressMonitorOptions, signal: A
 
 /** Runs one listener to its end; resolves with why it ended. */
 async function listenOnce(options: AddressMonitorOptions, signal: AbortSignal): Promise<string> {
-  const { clock, onChange, onGap, start = startIp } = options;
+  const { clock, onChange, onGap, start } = options;
   const { promise: ended, resolve: end } = Promise.withResolvers<string>();
   const child = start();
   child.once("error", (error) => end(error.message));
@@ -67,9 +70,4 @@ async function listenOnce(options: AddressMonitorOptions, signal: AbortSignal): 
   over.abort();
   signal.removeEventListener("abort", stop);
   return reason;
-}
-
-function startIp(): ChildProcess {
-  const [program, ...args] = COMMAND;
-  return spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
 }
