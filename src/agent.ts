@@ -12,6 +12,7 @@ import type { HealthCheck } from "./model/health-check.ts";
 import type { Scheduler } from "./model/ipvs.ts";
 import type { Notice } from "./model/notice.ts";
 import type { ClusterNode, Rejection } from "./model/service.ts";
+import { NodeAbsence } from "./node-absence.ts";
 import { NodeAddresses } from "./node-addresses.ts";
 import { ProblemReporter } from "./problem-reporter.ts";
 import { isExcluded } from "./reconcile/ownership.ts";
@@ -83,6 +84,7 @@ export class Agent {
   #podCIDRs: readonly Cidr[] = [];
   #preparedWith = "";
   readonly #addresses: NodeAddresses;
+  readonly #absence: NodeAbsence;
   #health: HealthFacts;
   #hadNode = false;
   /** The addresses of this node were read once. */
@@ -112,6 +114,7 @@ export class Agent {
       startedAtMs: this.#startedAtMs,
       node: undefined,
     });
+    this.#absence = new NodeAbsence(config, parts);
     this.#addresses = new NodeAddresses(parts, {
       isWanted: (address) => this.#state.desired.hasAddress(address),
       isOthers: (address) => isExcluded(address, config.excludeCidrs),
@@ -295,6 +298,7 @@ export class Agent {
   }
 
   #refreshFacts(): void {
+    this.#absence.check(this.#state.table);
     const node = this.#state.table.node(this.#config.nodeName);
     this.#hadNode ||= node !== undefined;
     // A node whose Node was never there may be one without an API server. One whose Node is gone is leaving.

@@ -124,6 +124,11 @@ function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
       help: "Requests to the kernel that failed as a whole or were not answered. Each is followed by a resync.",
       registers,
     }),
+    nodeFound: new Gauge({
+      name: "kube_ipvs_node_found",
+      help: "Whether a Node has the name of this node: 0 when none has, so that no endpoint counts as local to it.",
+      registers,
+    }),
     drift: new Counter({
       name: "kube_ipvs_drift_total",
       help: "Kernel objects found other than believed, by object and kind: missing, different, unwanted. They are mended; a steady rate means that something else writes to our objects.",
@@ -353,6 +358,11 @@ export class Metrics {
   /** A request to the kernel failed or was not answered. */
   recordKernelFailure(): void {
     this.#own.kernelFailures.inc();
+  }
+
+  /** Whether a Node has the name of this node, as far as is known. */
+  recordNodeFound(isFound: boolean): void {
+    this.#own.nodeFound.set(isFound ? 1 : 0);
   }
 
   /** The static rules of a family could not be written. */

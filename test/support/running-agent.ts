@@ -78,6 +78,8 @@ export class RunningAgent implements AsyncDisposable {
     failedRules = [] as readonly IPFamily[],
     lacks = "",
     localMode = "ClusterCIDR",
+    /** With these Services come from manifests, which may do without Nodes; "" is an API server. */
+    manifests = "/manifests",
   } = {}) {
     const asksFor = (operation: Operation) => "server" in operation && operation.server.scheduler === lacks;
     this.kernel.refuse((operation) => operation.kind.endsWith("-virtual-server") && asksFor(operation), "ENOENT");
@@ -88,6 +90,7 @@ export class RunningAgent implements AsyncDisposable {
     const { config } = readConfig({
       nodeName: given("--node-name", "n1"),
       localMode: given("--detect-local-mode", localMode),
+      manifests: given("--manifests", manifests),
     });
     const machine = { families: FAMILIES, cpus: 1, kernelRelease: "6.1.0", liberalConntrack: false };
     const metrics = new Metrics({

@@ -319,3 +319,11 @@ test("a bug in a call of the kernel ends the agent, and is in the log", async ()
   await ended;
   expect(agent.log).toContain('error a bug in kube-ipvs ends it {"err":"undefined is not a function"}');
 });
+
+test("a node name that no Node has is told once the Nodes are listed, and shown as a metric", async () => {
+  await using agent = new RunningAgent({ manifests: "" });
+  agent.listed("nodes");
+  await agent.rest();
+  expect(agent.notices).toEqual([expect.stringMatching(/^Node \/n1: no Node is named "n1", .*: set --node-name/)]);
+  expect(await agent.registry.metrics()).toContain("\nkube_ipvs_node_found 0\n");
+});
