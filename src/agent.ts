@@ -106,7 +106,7 @@ export class Agent {
     this.#families = setupFor([]).families;
     this.#parts = parts;
     this.#startedAtMs = parts.clock.now();
-    this.#problems = new ProblemReporter({ ...parts, nodeName: config.nodeName });
+    this.#problems = new ProblemReporter({ ...parts, ...config });
     this.#state = new ProxyState(nodeFacts(config, this.#families, NO_SURROUNDINGS));
     this.#health = healthAtStart({
       families: this.#families,
@@ -326,6 +326,7 @@ export class Agent {
     const { clock, logger, metrics } = this.#parts;
     const isFirst = !this.#health.synced;
     this.#problems.kernelAnswered();
+    this.#problems.operationsFailed(report.failures);
     this.#health = healthAfterSync(this.#health, report);
     metrics.record(report);
     const { durationMs, operations, pending, state } = report;

@@ -1,16 +1,27 @@
 import type { Logger } from "./log.ts";
 import type { Clock } from "./model/clock.ts";
+import type { Scheduler } from "./model/ipvs.ts";
 import type { Notice } from "./model/notice.ts";
 import { ProblemTracker } from "./model/problem-tracker.ts";
 import type { Rejection } from "./model/service.ts";
+import { describeFailure, type FailedOperation, missingScheduler } from "./reconcile/failed-operation.ts";
+import type { FailureReport } from "./reconcile/failure-log.ts";
 import type { Metrics } from "./serve/metrics.ts";
-import { explanation, kernelFailureNotice, nodeWarningNotice, rejectionNotice } from "./watch/events/notices.ts";
+import {
+  explanation,
+  failedOperationNotice,
+  kernelFailureNotice,
+  nodeWarningNotice,
+  rejectionNotice,
+} from "./watch/events/notices.ts";
 
 /** A node whose warnings change all the time writes no more than twice a minute. */
 const LIMITS = { kept: 100, burst: 20, refillMs: 30_000 };
 
 export interface ProblemReporterDependencies {
   readonly nodeName: string;
+  /** The scheduler of the node, which nothing replaces. */
+  readonly scheduler: Scheduler;
   readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, "recordRejected" | "recordNodeProblems" | "recordKernelFailure">;
@@ -75,6 +86,31 @@ export class ProblemReporter {
     this.#kernel.clear("kernel");
     const { ended } = this.#kernel.takeChanges(this.#parts.clock.now());
     for (const _ of ended) this.#parts.logger.info({}, "the kernel answers again");
+  }
+
+  /** What the kernel refuses, after a sync. */
+  operationsFailed({ begun, ended }: FailureReport): void {
+    const { nodeName, clock, logger, tell } = this.#parts;
+    for (const failure of begun) {
+      if (this.#isReplaced(failure)) continue;
+      const { operation, errno, services } = failure;
+      const text = describeFailure(failure);
+      logger.warn({ failure: text, operation: operation.kind, errno, services }, "operation failed");
+      for (const service of services.length > 0 ? services : [undefined])
+        tell(failedOperationNotice(nodeName, service, text));
+    }
+    for (const failure of ended) {
+      if (this.#isReplaced(failure)) continue;
+      const { services, attempts, sinceMs } = failure;
+      const lastedMs = Math.round(clock.now() - sinceMs);
+      logger.info({ failure: describeFailure(failure), services, attempts, lastedMs }, "operation no longer fails");
+    }
+  }
+
+  /** A Service's own scheduler that this kernel lacks is replaced at once, which is reported as a rejection. */
+  #isReplaced(failure: FailedOperation): boolean {
+    const missing = missingScheduler(failure);
+    return missing !== undefined && missing !== this.#parts.scheduler;
   }
 
   #reportRejections(rejections: readonly Rejection[]): void {

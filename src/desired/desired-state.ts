@@ -5,7 +5,7 @@ import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import type { ServiceName } from "../model/service.ts";
 import { type Claim, compareClaims } from "./claim.ts";
 import { heldEntries } from "./held-entries.ts";
-import type { KeyLists } from "./keys.ts";
+import type { KeyLists, Keys } from "./keys.ts";
 import { References } from "./references.ts";
 import { twinsOf } from "./twins.ts";
 import type { WantedServer, Wants } from "./wants.ts";
@@ -17,6 +17,8 @@ export interface Conflict {
   readonly losers: readonly ServiceName[];
 }
 
+/** Of an object that many Services share, so many are named. */
+const NAMED_SERVICES = 3;
 const NOBODY: readonly ServiceName[] = [];
 const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
 
@@ -72,6 +74,23 @@ export class DesiredState {
     const holder = this.#holders.get(key);
     const wants = holder === undefined ? undefined : this.#wants.get(holder);
     return wants === undefined ? [] : twinsOf(key, wants);
+  }
+
+  /**
+   * The Services that want each of these objects, at most three of each, in the order in which the Services came; an object
+   * that none wants is left out. Walks over all Services: for reports of what fails, not for every change.
+   */
+  servicesOf({ servers, addresses, entries }: Keys): ReadonlyMap<string, readonly ServiceName[]> {
+    const found = new Map<string, readonly ServiceName[]>();
+    for (const key of servers) addName(found, key, this.#holders.get(key));
+    const asked = { addresses: new Set(addresses), entries: new Set(entries) };
+    if (asked.addresses.size + asked.entries.size === 0) return found;
+    for (const [name, wants] of this.#wants) {
+      for (const address of wants.addresses) if (asked.addresses.has(address)) addName(found, address, name);
+      if (!wants.entries.some(({ key }) => asked.entries.has(key))) continue;
+      for (const { key } of this.#entriesOf(name)) if (asked.entries.has(key)) addName(found, key, name);
+    }
+    return found;
   }
 
   *servers(): Generator<ServerState> {
@@ -213,6 +232,11 @@ export class DesiredState {
     this.#realServers += (now?.reals.size ?? 0) - (old?.reals.size ?? 0);
     return !sameState(old, now);
   }
+}
+
+function addName(found: Map<string, readonly ServiceName[]>, key: string, name: ServiceName | undefined): void {
+  const names = found.get(key) ?? NOBODY;
+  if (name !== undefined && names.length < NAMED_SERVICES && !names.includes(name)) found.set(key, [...names, name]);
 }
 
 /** What one Service loses and another gets has changed twice, and so not at all. */

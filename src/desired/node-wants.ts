@@ -1,7 +1,11 @@
 import { type Cidr, familyOf } from "../model/address.ts";
 import { addressEntry, ipset, networkEntry } from "../model/ipset.ts";
+import { serviceName } from "../model/service.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import type { Wants } from "./wants.ts";
+
+/** Who wants what no Service wants: no Service can have this name. */
+export const THE_NODE = serviceName("", "");
 
 /**
  * What this node wants of its kernel for no Service in particular: to know on which addresses NodePorts are asked for, and

@@ -1,11 +1,4 @@
-import {
-  type Endpoint,
-  type PortKey,
-  type Rejection,
-  type Service,
-  type ServiceName,
-  serviceName,
-} from "../model/service.ts";
+import type { Endpoint, PortKey, Rejection, Service, ServiceName } from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
@@ -14,15 +7,12 @@ import { HealthChecks, healthCheck } from "./health-checks.ts";
 import type { Keys } from "./keys.ts";
 import { LocalMarks } from "./local-marks.ts";
 import type { NodeFacts } from "./node-facts.ts";
-import { nodeWants } from "./node-wants.ts";
+import { nodeWants, THE_NODE } from "./node-wants.ts";
 import { localMark, localMarkCount } from "./rules/local-mark.ts";
 import { schedulerRejections } from "./scheduling.ts";
 import { StartOrder } from "./start-order.ts";
 import { vipRejections } from "./vip-guard.ts";
 import { type Wants, wants } from "./wants.ts";
-
-/** Who wants what no Service wants: no Service can have this name. */
-const THE_NODE = serviceName("", "");
 
 /**
  * The pure half of the line: events go in, names of kernel objects whose desired value changed come out.

@@ -42,10 +42,15 @@ export class ProblemTracker<Problem> {
     return this.#entries.size;
   }
 
+  /** The problem of a key, if it stands and is kept. */
+  get(key: string): Problem | undefined {
+    return this.#entries.get(key)?.problem;
+  }
+
   /** The problem stands. Another text than before is a change to report; `problem` itself may change without one. */
   set(key: string, text: string, problem: Problem): void {
+    if (!this.#entries.has(key) && this.#entries.size >= this.#kept) return;
     const entry = this.#entries.get(key) ?? this.#ended.get(key);
-    if (entry === undefined && this.#entries.size >= this.#kept) return;
     this.#ended.delete(key);
     this.#entries.set(key, { text, problem, reportedText: entry?.reportedText });
   }

@@ -1,8 +1,9 @@
-import type { KeyLists } from "../desired/keys.ts";
+import type { KeyLists, Keys } from "../desired/keys.ts";
 import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import type { VirtualServerKey } from "../model/ipvs.ts";
+import type { ServiceName } from "../model/service.ts";
 import type { ObjectCounts } from "./sync-report.ts";
 
 /**
@@ -13,6 +14,8 @@ export interface Desired {
   server(key: VirtualServerKey): ServerState | undefined;
   /** The virtual servers that serve the same frontends to other clients, by mark or by address. */
   twins(key: VirtualServerKey): readonly VirtualServerKey[];
+  /** The Services that want each of these objects, some of each, by its key. Costs a walk over all Services. */
+  servicesOf(keys: Keys): ReadonlyMap<string, readonly ServiceName[]>;
   servers(): Iterable<ServerState>;
   /** The names of all that each Service wants, in the order in which to program them. */
   byService(): Iterable<KeyLists>;

@@ -1,5 +1,6 @@
 import type { Errno, Outcome } from "../kernel/kernel.ts";
 import type { Operation, OperationKind } from "../model/operation.ts";
+import type { Refusal } from "./failure-log.ts";
 import { type ObjectKey, type ObjectName, subjectOf } from "./key-set.ts";
 
 /** The refusals that say the object is not as we believed. All others are about the operation itself. */
@@ -21,8 +22,8 @@ const CONTRADICTIONS: Readonly<Record<OperationKind, readonly Errno[]>> = {
   "forget-flows": [],
 };
 
-/** What became of the object of at least one refused operation. */
-export interface Refused {
+/** What became of the object of at least one refused operation, and the operation that says most of the cause. */
+export interface Refused extends Refusal {
   readonly name: ObjectName;
   /** We believed something of it that is not so: look at it before the next attempt. */
   readonly contradicted: boolean;
@@ -45,17 +46,19 @@ export function judge(operations: readonly Operation[], outcomes: readonly Outco
     const outcome = outcomes[index];
     if (outcome === undefined) throw new Error(`Kernel gave ${outcomes.length} outcomes for ${operations.length}`);
     if (outcome.ok) done.push(operation);
-    else note(operation, outcome.errno, refused);
+    else note({ operation, errno: outcome.errno, text: outcome.text ?? "" }, refused);
   }
   return { done, refused };
 }
 
 /** Once a virtual server is refused for good reason, that its real servers find it missing tells nothing new. */
-function note(operation: Operation, errno: Errno, refused: Map<ObjectKey, Refused>): void {
+function note(refusal: Refusal, refused: Map<ObjectKey, Refused>): void {
+  const { operation, errno } = refusal;
   const name = subjectOf(operation);
   const before = refused.get(name.key);
   const contradicted = CONTRADICTIONS[operation.kind].includes(errno);
   const explained = before !== undefined && !before.contradicted && errno === "ESRCH";
-  if (before === undefined) refused.set(name.key, { name, contradicted });
-  else if (contradicted && !explained) refused.set(name.key, { name, contradicted: true });
+  if (before === undefined) refused.set(name.key, { ...refusal, name, contradicted });
+  else if (before.contradicted && !contradicted) refused.set(name.key, { ...refusal, name, contradicted: true });
+  else if (contradicted && !explained) refused.set(name.key, { ...before, contradicted: true });
 }

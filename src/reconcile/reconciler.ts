@@ -10,9 +10,11 @@ import { type Compared, Comparison } from "./comparison.ts";
 import type { Desired } from "./desired.ts";
 import { Draining, type Due, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";
-import { KeySet, namesOf, type ObjectName, subjectOf } from "./key-set.ts";
+import { FailureLog } from "./failure-log.ts";
+import type { Batch, Flush } from "./flush.ts";
+import { KeySet, namesOf, subjectOf } from "./key-set.ts";
 import { inSafeOrder } from "./order.ts";
-import { judge } from "./outcomes.ts";
+import { judge, type Refused } from "./outcomes.ts";
 import { addWaiting, nothingPlanned, type Planned, type PlanView, plan, unlockedBy } from "./plan.ts";
 import type { ReconcilerDependencies, ReconcilerOptions } from "./reconciler-options.ts";
 import { Refusals } from "./refusals.ts";
@@ -29,21 +31,6 @@ const LOOK_LIMIT = 1_000;
 /** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
 const RETRY_LIMIT = 100;
 
-/** What one flush gathers on its way. */
-interface Flush {
-  readonly tally: Tally;
-  readonly drift: DriftCounts;
-  /** Not to be tried again in this flush. */
-  readonly refused: KeySet;
-}
-
-interface Batch {
-  readonly keys: KeySet;
-  readonly planned: Planned;
-  /** When the oldest of it was asked for. */
-  readonly atMs: number;
-}
-
 /**
  * Makes the kernel hold what is desired. One flush and one look at a time; changes may be marked at any moment. A look reads
  * for seconds where there are many objects, and flushes go on meanwhile; what it has read counts from a moment between two.
@@ -59,11 +46,12 @@ export class Reconciler {
   readonly #clock: Pick<Clock, "now">;
   readonly #nextTurn: () => Promise<void>;
   readonly #queue = new ChangeQueue();
-  readonly #refusals = new Refusals();
+  readonly #failures = new FailureLog();
+  readonly #refusals = new Refusals(this.#failures);
   readonly #draining: Draining;
   readonly #claims: Claims;
   readonly #belief: Belief;
-  readonly #flows = new StaleFlows();
+  readonly #flows = new StaleFlows(this.#failures);
   #open = false;
   readonly #turns = new Turns();
   /** Since the last look desired and held were compared, or are being compared. */
@@ -151,9 +139,8 @@ export class Reconciler {
       return {
         startedAtMs,
         durationMs: this.#clock.now() - startedAtMs,
-        clean: flush.tally.clean,
-        operations: flush.tally.list(),
-        missingSchedulers: flush.tally.missingSchedulers,
+        ...flush.tally.counts(),
+        failures: this.#failures.report(this.#desired, this.#clock.now()),
         pending: this.#pending(),
         cut,
         drift: flush.drift.list(),
@@ -292,7 +279,7 @@ export class Reconciler {
       for (const { name } of refused.values()) if (name.kind === "server") planned.reached.delete(name.key);
       this.#belief.held.fold(done, planned.reached);
       this.#flows.note(ordered, this.#belief.held, this.#desired);
-      for (const { name, contradicted } of refused.values()) this.#refuse(name, contradicted, flush.refused);
+      for (const one of refused.values()) this.#refuse(one, flush.refused);
       flush.tally.add(ordered, outcomes);
       // What we have written to is ours, though nobody may want it by now and the member that names it may be refused.
       done.forEach((operation) => {
@@ -307,8 +294,9 @@ export class Reconciler {
     }
   }
 
-  #refuse(name: ObjectName, contradicted: boolean, refused: KeySet): void {
-    this.#refusals.refuse(name, this.#clock.now(), contradicted);
+  #refuse(one: Refused, refused: KeySet): void {
+    const { name, contradicted } = one;
+    this.#refusals.refuse(one, this.#clock.now());
     refused.add(name);
     if (!contradicted) return;
     if (name.kind === "server") this.#belief.doubt(name.key);

@@ -1,4 +1,6 @@
+import type { FailureLog } from "./failure-log.ts";
 import type { ObjectKey, ObjectName } from "./key-set.ts";
+import type { Refused } from "./outcomes.ts";
 
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
@@ -18,16 +20,25 @@ interface Refusal {
 /** Objects the kernel refused to change, each waiting for its own next attempt. */
 export class Refusals {
   readonly #waiting = new Map<ObjectKey, Refusal>();
+  readonly #failures: Pick<FailureLog, "failed" | "ended">;
+
+  /** Each that has to wait is also noted in the log of failures. */
+  constructor(failures: Pick<FailureLog, "failed" | "ended">) {
+    this.#failures = failures;
+  }
 
   get size(): number {
     return this.#waiting.size;
   }
 
-  /** `atOnce`: we were wrong about the object rather than the kernel about us; waits only from the second time on. */
-  refuse(name: ObjectName, nowMs: number, atOnce: boolean): void {
+  /** Where we were wrong about the object rather than the kernel about us, it waits only from the second time on. */
+  refuse(refused: Refused, nowMs: number): void {
+    const { name, contradicted } = refused;
     const before = this.#waiting.get(name.key);
     const attempts = (before?.attempts ?? 0) + 1;
-    const waitMs = atOnce && attempts === 1 ? 0 : backoffMs(attempts);
+    const atOnce = contradicted && attempts === 1;
+    const waitMs = atOnce ? 0 : backoffMs(attempts);
+    if (!atOnce) this.#failures.failed(name.key, refused, nowMs);
     this.#waiting.set(name.key, {
       name,
       attempts,
@@ -38,7 +49,7 @@ export class Refusals {
 
   /** The object is as it should be. */
   clear(key: ObjectKey): void {
-    this.#waiting.delete(key);
+    if (this.#waiting.delete(key)) this.#failures.ended(key);
   }
 
   /** Those whose wait is over. They stay until cleared or refused again. */

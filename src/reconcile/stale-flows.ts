@@ -3,6 +3,7 @@ import { parseVirtualServerKey, type VirtualServer, type VirtualServerKey } from
 import type { ForgetFlows, Operation } from "../model/operation.ts";
 import { RealServers } from "../model/real-servers.ts";
 import type { Desired } from "./desired.ts";
+import type { FailureLog } from "./failure-log.ts";
 import type { HeldState } from "./held-state.ts";
 
 /** How long those wait that the kernel would not forget. */
@@ -19,8 +20,13 @@ const RETRY_MS = 5_000;
  */
 export class StaleFlows {
   readonly #servers = new Set<VirtualServerKey>();
+  readonly #failures: Pick<FailureLog, "failed" | "ended">;
   #isUnsure = true;
   #fromMs = 0;
+
+  constructor(failures: Pick<FailureLog, "failed" | "ended">) {
+    this.#failures = failures;
+  }
 
   /** Operations may have been done and their flows not seen to: before our start, or before the transport was lost. */
   doubt(): void {
@@ -80,7 +86,7 @@ export class StaleFlows {
     const operations: ForgetFlows[] = [];
     for (const to of this.#servers) {
       const have = held.server(to);
-      if (have === undefined && desired.server(to) !== undefined) this.#servers.delete(to);
+      if (have === undefined && desired.server(to) !== undefined) this.#done(to);
       else operations.push({ kind: "forget-flows", to, keep: together([to, ...desired.twins(to)], held) });
     }
     return operations;
@@ -88,10 +94,21 @@ export class StaleFlows {
 
   /** Takes in what became of that; the refused ones are tried again later. */
   settle(operations: readonly ForgetFlows[], outcomes: readonly Outcome[], nowMs: number): void {
-    for (const [index, { to }] of operations.entries()) {
-      if (outcomes[index]?.ok === true) this.#servers.delete(to);
-      else this.#fromMs = nowMs + RETRY_MS;
+    for (const [index, operation] of operations.entries()) {
+      const outcome = outcomes[index];
+      if (outcome?.ok !== false) {
+        this.#done(operation.to);
+        continue;
+      }
+      this.#fromMs = nowMs + RETRY_MS;
+      const { errno, text = "" } = outcome;
+      this.#failures.failed(failureKey(operation.to), { operation, errno, text }, nowMs);
     }
+  }
+
+  #done(to: VirtualServerKey): void {
+    this.#servers.delete(to);
+    this.#failures.ended(failureKey(to));
   }
 
   /** No flow names a mark: those by mark stand for the frontends that have it. */
@@ -108,6 +125,11 @@ export class StaleFlows {
     const have = held.server(key);
     if (have !== undefined) this.#suspect(have.server, desired);
   }
+}
+
+/** Beside the key of the virtual server itself, which may fail for other reasons. */
+function failureKey(to: VirtualServerKey): string {
+  return `flows to ${to}`;
 }
 
 /** The real servers of all of them. */

@@ -1,6 +1,7 @@
 import type { Errno } from "../kernel/kernel.ts";
 import type { Scheduler } from "../model/ipvs.ts";
 import type { OperationKind } from "../model/operation.ts";
+import type { FailureReport } from "./failure-log.ts";
 
 export type DriftKind = "missing" | "different" | "unwanted";
 export type DriftObject = "virtual-server" | "real-server" | "address" | "entry";
@@ -19,7 +20,9 @@ export interface SyncReport {
   /** Everything asked for was done: nothing was refused in this flush. */
   readonly clean: boolean;
   readonly operations: readonly { readonly kind: OperationKind; readonly errno: Errno | ""; readonly count: number }[];
-  /** Schedulers that a virtual server was refused for. */
+  /** What the kernel refuses, by name; `state.refusedKeys` counts it all. */
+  readonly failures: FailureReport;
+  /** Schedulers that a virtual server was refused for: this kernel neither has them nor finds their modules. */
   readonly missingSchedulers: readonly Scheduler[];
   /** Dirty work left for the next flush; 0 when all is programmed but refused keys. */
   readonly pending: number;

@@ -1,6 +1,7 @@
 import type { Errno, Outcome } from "../kernel/kernel.ts";
 import type { Scheduler } from "../model/ipvs.ts";
 import type { Operation, OperationKind } from "../model/operation.ts";
+import { missingScheduler } from "./failed-operation.ts";
 import type { SyncReport } from "./sync-report.ts";
 
 /** Counts operations by kind and result, and notes what the results tell of the kernel. */
@@ -14,31 +15,18 @@ export class Tally {
       const outcome = outcomes[index];
       if (operation === undefined) continue;
       this.#count(operation.kind, outcome === undefined || outcome.ok ? "" : outcome.errno);
-      if (outcome?.ok === false && outcome.errno === "ENOENT") this.#noteMissing(operation);
+      const missing = outcome?.ok === false ? missingScheduler({ operation, errno: outcome.errno }) : undefined;
+      if (missing !== undefined) this.#missingSchedulers.add(missing);
     }
   }
 
-  /** Those that this kernel neither has nor finds a module for. */
-  get missingSchedulers(): readonly Scheduler[] {
-    return [...this.#missingSchedulers];
-  }
-
-  /** Nothing was refused. */
-  get clean(): boolean {
-    return this.list().every(({ errno }) => errno === "");
-  }
-
-  list(): SyncReport["operations"] {
-    return [...this.#counts].flatMap(([kind, counts]) =>
+  /** What was done so far. `clean`: nothing was refused. */
+  counts(): Pick<SyncReport, "clean" | "operations" | "missingSchedulers"> {
+    const operations = [...this.#counts].flatMap(([kind, counts]) =>
       Array.from(counts, ([errno, count]) => ({ kind, errno, count })),
     );
-  }
-
-  /** To a virtual server the kernel says ENOENT only for its scheduler: one that is not there itself is ESRCH. */
-  #noteMissing(operation: Operation): void {
-    const { kind } = operation;
-    if (kind === "add-virtual-server" || kind === "update-virtual-server")
-      this.#missingSchedulers.add(operation.server.scheduler);
+    const clean = operations.every(({ errno }) => errno === "");
+    return { clean, operations, missingSchedulers: [...this.#missingSchedulers] };
   }
 
   #count(kind: OperationKind, errno: Errno | ""): void {

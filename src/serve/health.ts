@@ -1,6 +1,7 @@
 import type { IPFamily } from "../model/address.ts";
 import { dateOf, type Readings } from "../model/clock.ts";
 import type { ClusterNode } from "../model/service.ts";
+import { describeFailure } from "../reconcile/failed-operation.ts";
 import type { SyncReport } from "../reconcile/sync-report.ts";
 
 /**
@@ -10,6 +11,7 @@ import type { SyncReport } from "../reconcile/sync-report.ts";
  * - `synced`: a sync has once left nothing to be programmed but what the kernel refused.
  * - `node`: our Node object; undefined while unknown.
  * - `unruled`: families whose iptables rules could not be written the last time.
+ * - `refused`: kernel objects that are refused, and the first of the failures, for people.
  * - `missing`: first lists that have not come, for people; "" when all have.
  */
 export interface HealthFacts {
@@ -19,12 +21,16 @@ export interface HealthFacts {
   readonly node: Pick<ClusterNode, "leaving"> | undefined;
   readonly missing: string;
   readonly unruled: readonly IPFamily[];
+  readonly refused: { readonly count: number; readonly first: readonly string[] };
   readonly synced: boolean;
   readonly lastSyncMs: number;
   readonly lastSuccessMs: number;
   readonly oldestPendingMs: number;
   readonly failingSinceMs: number;
 }
+
+/** So many failures are shown: enough to see what they have in common. */
+const SHOWN_FAILURES = 3;
 
 /** What is known before the first sync. */
 export function healthAtStart(
@@ -34,6 +40,7 @@ export function healthAtStart(
     ...start,
     missing: "",
     unruled: [],
+    refused: { count: 0, first: [] },
     synced: false,
     lastSyncMs: 0,
     lastSuccessMs: 0,
@@ -56,6 +63,10 @@ export function healthAfterSync(facts: HealthFacts, report: SyncReport): HealthF
     lastSyncMs: endedAtMs,
     lastSuccessMs: succeeded(report) ? endedAtMs : facts.lastSuccessMs,
     oldestPendingMs: report.state.oldestPendingMs,
+    refused: {
+      count: report.state.refusedKeys,
+      first: report.failures.standing.slice(0, SHOWN_FAILURES).map(describeFailure),
+    },
     failingSinceMs: 0,
   };
 }
@@ -142,11 +153,19 @@ interface Verdict {
 }
 
 /** What a living agent is not ready for; "" when it is. */
-function unreadiness({ missing, synced, unruled }: HealthFacts, isRefused: boolean): string {
+function unreadiness({ missing, synced, unruled, refused }: HealthFacts, isLate: boolean): string {
   if (missing !== "") return `first lists are missing: ${missing}`;
   if (!synced) return "the first sync is not complete";
   if (unruled.length > 0) return `the iptables rules of ${unruled.join(" and ")} could not be written: see the log`;
-  return isRefused ? "the kernel refuses something: see kube_ipvs_refused_keys and the log" : "";
+  if (!isLate) return "";
+  return refused.count === 0 ? "syncs do not keep up with changes" : refusal(refused);
+}
+
+/** "the kernel refuses 5 objects: Cannot bind …; Cannot add …; Cannot add …; and 2 more" */
+function refusal({ count, first }: HealthFacts["refused"]): string {
+  const rest = first.length === 0 ? "see the log" : `and ${count - first.length} more`;
+  const shown = count > first.length ? [...first, rest] : first;
+  return `the kernel refuses ${count} ${count === 1 ? "object" : "objects"}: ${shown.join("; ")}`;
 }
 
 /** Text of a time as Go's encoding/json writes it: RFC 3339, zeros at the end of the fraction cut. */

@@ -77,6 +77,7 @@ export class RunningAgent implements AsyncDisposable {
     unreadable = 0,
     failedRules = [] as readonly IPFamily[],
     lacks = "",
+    scheduler = "rr",
     localMode = "ClusterCIDR",
     /** With these Services come from manifests, which may do without Nodes; "" is an API server. */
     manifests = "/manifests",
@@ -91,6 +92,7 @@ export class RunningAgent implements AsyncDisposable {
       nodeName: given("--node-name", "n1"),
       localMode: given("--detect-local-mode", localMode),
       manifests: given("--manifests", manifests),
+      scheduler: given("--ipvs-scheduler", scheduler),
     });
     const machine = { families: FAMILIES, cpus: 1, kernelRelease: "6.1.0", liberalConntrack: false };
     const metrics = new Metrics({

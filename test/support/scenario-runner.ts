@@ -8,6 +8,8 @@ import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { Scheduler } from "../../src/model/ipvs.ts";
 import type { Rejection } from "../../src/model/service.ts";
 import { serviceName, sliceName } from "../../src/model/service.ts";
+import { describeFailure, type FailedOperation } from "../../src/reconcile/failed-operation.ts";
+import { subjectOf } from "../../src/reconcile/key-set.ts";
 import { Reconciler } from "../../src/reconcile/reconciler.ts";
 import { decodeService } from "../../src/services/decode-service.ts";
 import { decodeEndpointSlice } from "../../src/services/decode-slice.ts";
@@ -181,12 +183,22 @@ class Run {
     const rejected = [...wrong, ...running.proxy.refused()];
     const rejectedLines = rejected.map(({ object, field: path }) => `rejected ${object} ${path}`).sort();
     expect(rejectedLines, `rejected, line ${line}`).toEqual(said.filter(startsWith("rejected ")).sort());
+    expect([...running.failing.values()].flat().sort(), `failing, line ${line}`).toEqual(
+      said.filter(startsWith("failing ")).sort(),
+    );
   }
+}
+
+function failureLines(failure: FailedOperation): readonly string[] {
+  const services = failure.services.length > 0 ? failure.services : ["node"];
+  return services.map((service) => `failing ${service} ${describeFailure(failure)}`);
 }
 
 /** The agent without its sources and its timer. */
 class Agent {
   readonly proxy: ProxyState;
+  /** By their object, the failures whose beginning was reported and whose end was not, as lines. */
+  readonly failing = new Map<string, readonly string[]>();
   readonly #reconciler: Reconciler;
   readonly #clock: { nowMs: number };
 
@@ -240,7 +252,9 @@ class Agent {
     for (let flushes = 0; this.#reconciler.workAtMs() <= untilMs; flushes++) {
       if (flushes === 1000) throw new Error("The agent does not come to rest");
       this.#clock.nowMs = Math.max(this.#clock.nowMs, this.#reconciler.workAtMs());
-      await this.#reconciler.flush();
+      const { failures } = await this.#reconciler.flush();
+      for (const { operation } of failures.ended) this.failing.delete(subjectOf(operation).key);
+      for (const failure of failures.begun) this.failing.set(subjectOf(failure.operation).key, failureLines(failure));
     }
     this.#clock.nowMs = untilMs;
   }

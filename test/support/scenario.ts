@@ -31,6 +31,7 @@ import type { OperationKind } from "../../src/model/operation.ts";
  *   plan -a -t 10.96.0.1:80 -r 10.244.1.6:80 -m -w 1   only in the plan, not in the kernel: it was refused
  *   conflict TCP/10.96.0.1:80 a/one a/two          Services that want one virtual server, the holder first: always all
  *   rejected Service a/one spec.ports[0].port      fields that cannot be used, here or anywhere: always all
+ *   failing shop/web Cannot add real server …      what the kernel refuses, with the Service that it is reported to, or "node": always all
  *
  * Plan and kernel must agree on addresses and members that are not mentioned.
  *

@@ -106,6 +106,79 @@ describe("what repeats is reported when it begins and when it ends", () => {
   });
 });
 
+describe("what the kernel refuses", () => {
+  const reports = (agent: RunningAgent) => agent.log.filter((line) => line.includes("operation"));
+  const sentence = 'Cannot bind address "10.96.0.10": EACCES';
+
+  test("is reported when it begins and when it ends, to its Service, and keeps the agent from being ready", async () => {
+    await using agent = new RunningAgent();
+    agent.kernel.refuse(({ kind }) => kind === "bind-address", "EACCES");
+    agent.listed("nodes");
+    told(agent);
+    for (let minutes = 0; minutes < 10; minutes++) await agent.rest(60_000);
+    expect(reports(agent)).toEqual([
+      `warn operation failed ${JSON.stringify({ failure: sentence, operation: "bind-address", errno: "EACCES", services: ["shop/web"] })}`,
+    ]);
+    expect(agent.notices).toEqual([`Service shop/web: ${sentence}`]);
+    expect(agent.unreadiness()).toBe(`the kernel refuses 1 object: ${sentence}`);
+    expect(agent.isAlive()).toBe(true);
+    expect(agent.isHealthy()).toBe(true);
+    agent.kernel.heal();
+    for (let minutes = 0; minutes < 3; minutes++) await agent.rest(60_000);
+    expect(agent.kernel.addresses()).toEqual(["10.96.0.10"]);
+    expect(reports(agent).slice(1)).toEqual([
+      expect.stringContaining(`info operation no longer fails {"failure":${JSON.stringify(sentence)}`),
+    ]);
+    expect(agent.notices).toHaveLength(1);
+    expect(agent.isReady()).toBe(true);
+  });
+
+  test("of the node itself is reported to the node", async () => {
+    await using agent = new RunningAgent();
+    agent.kernel.refuse((one) => "entry" in one && one.entry.set.base === "KUBE-NODE-PORT-IPS", "IPSET_ERR_HASH_FULL");
+    agent.listed("nodes");
+    told(agent);
+    await agent.rest();
+    expect(agent.notices).toEqual([
+      expect.stringMatching(
+        /^Node \/n1: Cannot add member "192.168.1.10" of set "KUBE-NODE-PORT-IPS": IPSET_ERR_HASH_FULL/,
+      ),
+    ]);
+  });
+
+  test("on every object makes twenty lines and Events at once, and two more a minute", async () => {
+    await using agent = new RunningAgent();
+    agent.kernel.refuse(({ kind }) => kind === "add-virtual-server", "ENOMEM");
+    for (let number = 0; number < 300; number++)
+      agent.service(`shop/s${number}`, { ip: `10.97.${number >> 8}.${number & 255}` });
+    agent.listed("nodes", "endpointslices", "services");
+    for (let seconds = 0; seconds < 120; seconds++) await agent.rest(1_000);
+    expect([reports(agent).length, agent.notices.length]).toEqual([20, 20]);
+    expect(agent.unreadiness()).toMatch(
+      /^the kernel refuses 300 objects: (Cannot add virtual server [^;]+; ){3}and 297 more$/,
+    );
+    agent.kernel.heal();
+    for (let seconds = 0; seconds < 180; seconds++) await agent.rest(1_000);
+    expect(agent.isReady()).toBe(true);
+    expect(reports(agent).length).toBe(40);
+  });
+
+  test("for want of the node's own scheduler names the module, until it is loaded", async () => {
+    await using agent = new RunningAgent({ lacks: "lc", scheduler: "lc" });
+    agent.listed("nodes");
+    told(agent);
+    await agent.rest();
+    const cure = 'the kernel has no scheduler "lc": run "modprobe ip_vs_lc" on the node';
+    expect(agent.notices).toEqual([expect.stringContaining(cure)]);
+    for (let minutes = 0; minutes < 3; minutes++) await agent.rest(60_000);
+    expect(agent.unreadiness()).toContain(cure);
+    agent.kernel.heal();
+    for (let minutes = 0; minutes < 3; minutes++) await agent.rest(60_000);
+    expect(agent.isReady()).toBe(true);
+    expect(reports(agent)).toHaveLength(2);
+  });
+});
+
 test("a list of Nodes without this one holds up nobody", async () => {
   await using agent = new RunningAgent();
   agent.listed("nodes");

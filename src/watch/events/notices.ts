@@ -1,6 +1,6 @@
 import type { RefusedPort } from "../../model/health-check.ts";
 import type { Notice, ObjectReference } from "../../model/notice.ts";
-import type { Rejection } from "../../model/service.ts";
+import type { Rejection, ServiceName } from "../../model/service.ts";
 
 /** The agent has started. */
 export function startNotice(nodeName: string, version: string): Notice {
@@ -59,14 +59,24 @@ export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
   };
 }
 
+/** The kernel refuses an object that this Service wants, or, of no Service, the node. `failure` says which and why. */
+export function failedOperationNotice(nodeName: string, service: ServiceName | undefined, failure: string): Notice {
+  return {
+    type: "Warning",
+    reason: "FailedToProgram",
+    action: "Program",
+    regarding: service === undefined ? nodeReference(nodeName) : serviceReference(service),
+    note: failure,
+  };
+}
+
 /** Load balancers cannot ask about the Service on this node. Reason and action are kube-proxy's. */
 export function refusedPortNotice({ service, port, reason }: RefusedPort): Notice {
-  const [namespace = "", name = ""] = service.split("/");
   return {
     type: "Warning",
     reason: "FailedToStartServiceHealthcheck",
     action: "Listen",
-    regarding: { kind: "Service", namespace, name },
+    regarding: serviceReference(service),
     note: `spec.healthCheckNodePort "${port}" cannot be listened on: ${reason}`,
   };
 }
@@ -75,6 +85,11 @@ export function refusedPortNotice({ service, port, reason }: RefusedPort): Notic
 export function explanation(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${explanation(error.cause)}`;
+}
+
+function serviceReference(service: ServiceName): ObjectReference {
+  const [namespace = "", name = ""] = service.split("/");
+  return { kind: "Service", namespace, name };
 }
 
 function nodeReference(name: string): ObjectReference {

@@ -233,3 +233,32 @@ describe("members that speak of a frontend are those of its holder", () => {
     expect(desired.owner(markedServerKey("IPv4", MARK))).toBe(A);
   });
 });
+
+describe("the Services of an object", () => {
+  const desired = new DesiredState();
+  desired.replace(A, want(["10.244.1.5"], { externalIPs: ["192.0.2.1"] }));
+  desired.replace(B, want(["10.244.1.5"], { ip: "10.96.0.11", externalIPs: ["192.0.2.1"], ports: [81] }));
+  for (const name of ["c", "d"])
+    desired.replace(serviceName("shop", name), want([], { ip: "10.96.0.12", externalIPs: ["192.0.2.1"], ports: [82] }));
+  const walk = (sought: Partial<Keys>) =>
+    Object.fromEntries(desired.servicesOf({ servers: [], addresses: [], entries: [], ...sought }));
+  const entryOf = (text: string) => [...desired.entries()].map(({ key }) => key).filter((key) => key.includes(text));
+
+  test("are those that want it, three at most", () => {
+    expect(walk({ servers: [KEY] })).toEqual({ [KEY]: [A] });
+    expect(walk({ addresses: [address("10.96.0.11"), address("192.0.2.1"), address("192.0.2.2")] })).toEqual({
+      "10.96.0.11": [B],
+      "192.0.2.1": [A, B, C],
+    });
+    const [shared = ""] = entryOf("KUBE-IPVS-IPS 192.0.2.1");
+    expect(walk({ entries: entryOf("KUBE-IPVS-IPS 192.0.2.1") })).toEqual({ [shared]: [A, B, C] });
+  });
+
+  test("leave out a Service whose frontend another one holds", () => {
+    const [member = ""] = entryOf("KUBE-CLUSTER-IP 10.96.0.12,tcp:82");
+    expect(walk({ entries: entryOf("KUBE-CLUSTER-IP 10.96.0.12,tcp:82") })).toEqual({ [member]: [C] });
+    expect(walk({ servers: [virtualServerKey("TCP", address("10.96.0.12"), 82)] })).toEqual({
+      "TCP/10.96.0.12:82": [C],
+    });
+  });
+});

@@ -80,13 +80,21 @@ test("the wait doubles from a second to a minute", () => {
 });
 
 test("a contradiction is tried again at once, a second one in a row waits as any other", () => {
-  const refusals = new Refusals();
+  const named: string[] = [];
+  const refusals = new Refusals({
+    failed: (key) => named.push(`failed ${key}`),
+    ended: (key) => named.push(`ended ${key}`),
+  });
   const name = { kind: "server", key: server.key } as const;
-  refusals.refuse(name, 10_000, true);
+  const refused = { name, contradicted: true, operation: OPERATIONS["add-virtual-server"], errno: "EEXIST", text: "" };
+  refusals.refuse(refused, 10_000);
   expect([refusals.nextMs(), [...refusals.due(10_000)]]).toEqual([10_000, [name]]);
-  refusals.refuse(name, 10_500, true);
+  expect(named).toEqual([]);
+  refusals.refuse(refused, 10_500);
   expect([refusals.nextMs(), [...refusals.due(12_499)]]).toEqual([12_500, []]);
   expect(refusals.oldestMs()).toBe(10_000);
   refusals.clear(server.key);
+  refusals.clear(server.key);
+  expect(named).toEqual([`failed ${server.key}`, `ended ${server.key}`]);
   expect([refusals.size, refusals.nextMs(), refusals.oldestMs()]).toEqual([0, Number.POSITIVE_INFINITY, undefined]);
 });

@@ -11,6 +11,7 @@ import {
   healthAfterSync,
   healthAtStart,
 } from "../../../src/serve/health.ts";
+import { address } from "../../support/desired.ts";
 import { syncReport } from "./reports.ts";
 
 /** The two clocks begin far apart, so that none is taken for the other. */
@@ -45,6 +46,14 @@ const refused = healthAfterSync(
   good,
   syncReport({ startedAtMs: START + 60_000, clean: false, state: { refusedKeys: 1, oldestPendingMs: START + 60_000 } }),
 );
+
+/** As `refused`, with so many objects and a failure of each errno. */
+function refusedWith(refusedKeys: number, errnos: readonly string[]): HealthFacts {
+  const operation = { kind: "bind-address", address: address("10.96.0.1") } as const;
+  const standing = errnos.map((errno) => ({ operation, errno, text: "", sinceMs: 0, attempts: 1, services: [] }));
+  const report = syncReport({ failures: { begun: [], ended: [], standing }, state: { refusedKeys } });
+  return { ...again(refused, 119_000), refused: healthAfterSync(good, report).refused };
+}
 
 test.each<[string, HealthFacts, number, object]>([
   ["before the first sync only readiness waits", start, 1, NOT_READY],
@@ -136,7 +145,28 @@ describe("payload", () => {
       "a key has been refused for two periods",
       again(refused, 119_000),
       120_000,
-      "the kernel refuses something: see kube_ipvs_refused_keys and the log",
+      "the kernel refuses 1 object: see the log",
+    ],
+    [
+      "one object is refused",
+      refusedWith(1, ["EPERM"]),
+      120_000,
+      'the kernel refuses 1 object: Cannot bind address "10.96.0.1": EPERM: the process lacks CAP_NET_ADMIN: add the capability NET_ADMIN to the container',
+    ],
+    [
+      "five objects are refused",
+      refusedWith(5, ["E1", "E2", "E3", "E4", "E5"]),
+      120_000,
+      'the kernel refuses 5 objects: Cannot bind address "10.96.0.1": E1; Cannot bind address "10.96.0.1": E2; Cannot bind address "10.96.0.1": E3; and 2 more',
+    ],
+    [
+      "changes have waited for two periods while syncs go on",
+      healthAfterSync(
+        good,
+        syncReport({ startedAtMs: START + 119_000, pending: 7, state: { oldestPendingMs: START + 50_000 } }),
+      ),
+      120_000,
+      "syncs do not keep up with changes",
     ],
     [
       "the kernel does not answer",

@@ -1,3 +1,4 @@
+import { NO_FAILURES } from "../../../src/reconcile/failure-log.ts";
 import type { ReconcileState, SyncReport } from "../../../src/reconcile/sync-report.ts";
 
 const NOTHING = { virtualServers: 0, realServers: 0, addresses: 0, entries: 0 };
@@ -11,6 +12,7 @@ export function syncReport(
     durationMs: 2,
     clean: true,
     operations: [],
+    failures: NO_FAILURES,
     missingSchedulers: [],
     pending: 0,
     cut: false,
