@@ -1,4 +1,5 @@
 import pino from "pino";
+import { printable } from "./model/value-text.ts";
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -31,9 +32,12 @@ export function levelOf(verbosity: number): LogLevel {
   return verbosity >= 4 ? "debug" : "info";
 }
 
-/** A logger that writes JSON lines (`time` in ISO 8601, `level` as a word, `msg`) or the same as text for people. */
+/**
+ * A logger that writes JSON lines (`time` in ISO 8601, `level` as a word, `msg`) or the same as text for people. Nothing in a
+ * line moves the cursor of a terminal or turns the direction of text: JSON alone escapes neither DEL nor U+202E.
+ */
 export function createLogger(options: LogOptions, output: LogOutput): Logger {
-  const format = options.format === "json" ? (line: string) => line : textLine;
+  const format = options.format === "json" ? (line: string) => line.trimEnd() : textLine;
   let lost = 0;
   const write = (line: string): void => {
     if (output.isFull?.() === true) {
@@ -43,7 +47,7 @@ export function createLogger(options: LogOptions, output: LogOutput): Logger {
     const lines = lost;
     lost = 0;
     if (lines > 0) logger.warn({ lines }, "lines of the log are lost: its reader was too slow");
-    output.write(format(line));
+    output.write(`${printable(format(line))}\n`);
   };
   const logger = pino(
     {
@@ -61,5 +65,5 @@ export function createLogger(options: LogOptions, output: LogOutput): Logger {
 function textLine(json: string): string {
   const { time, level, msg, ...fields }: Record<string, unknown> = JSON.parse(json);
   const pairs = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
-  return `${time} ${String(level).toUpperCase().padEnd(5)} ${msg}${pairs.join("")}\n`;
+  return `${time} ${String(level).toUpperCase().padEnd(5)} ${msg}${pairs.join("")}`;
 }

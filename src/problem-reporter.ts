@@ -7,13 +7,8 @@ import type { Rejection } from "./model/service.ts";
 import { describeFailure, type FailedOperation, missingScheduler } from "./reconcile/failed-operation.ts";
 import type { FailureReport } from "./reconcile/failure-log.ts";
 import type { Metrics } from "./serve/metrics.ts";
-import {
-  explanation,
-  failedOperationNotice,
-  kernelFailureNotice,
-  nodeWarningNotice,
-  rejectionNotice,
-} from "./watch/events/notices.ts";
+import { explanation, failedOperationNotice, kernelFailureNotice, nodeWarningNotice } from "./watch/events/notices.ts";
+import { RejectionReports } from "./watch/events/rejection-reports.ts";
 
 /** A node whose warnings change all the time writes no more than twice a minute. */
 const LIMITS = { kept: 100, burst: 20, refillMs: 30_000 };
@@ -37,24 +32,25 @@ export class ProblemReporter {
   readonly #node = new ProblemTracker<string>(LIMITS);
   readonly #kernel = new ProblemTracker<unknown>(LIMITS);
   readonly #here = new ProblemTracker<Rejection>();
+  readonly #reports: RejectionReports;
   #rejectedAtSource = 0;
 
   constructor(dependencies: ProblemReporterDependencies) {
     this.#parts = dependencies;
+    this.#reports = new RejectionReports(dependencies.nodeName, dependencies);
   }
 
   /** Objects of the source, or fields of them, that cannot be used: all of them, and those that are new. */
   rejectedAtSource(all: readonly Rejection[], fresh: readonly Rejection[]): void {
     this.#rejectedAtSource = all.length;
-    this.#reportRejections(fresh);
+    this.#reportRejections(fresh, []);
   }
 
   /** All that Services ask of this node and do not get. */
   rejectedHere(rejections: readonly Rejection[]): void {
     this.#here.replace(rejections.map((rejection) => [JSON.stringify(rejection), rejection]));
     const { begun, ended } = this.#here.takeChanges(this.#parts.clock.now());
-    this.#reportRejections(begun);
-    for (const rejection of ended) this.#parts.logger.info({ ...rejection }, "no longer rejected");
+    this.#reportRejections(begun, ended);
   }
 
   /** All that the node lacks, after an attempt to make it ready. */
@@ -113,12 +109,8 @@ export class ProblemReporter {
     return missing !== undefined && missing !== this.#parts.scheduler;
   }
 
-  #reportRejections(rejections: readonly Rejection[]): void {
-    const { nodeName, logger, metrics, tell } = this.#parts;
-    for (const rejection of rejections) {
-      logger.warn({ ...rejection }, "rejected");
-      tell(rejectionNotice(nodeName, rejection));
-    }
-    metrics.recordRejected(this.#rejectedAtSource + this.#here.size);
+  #reportRejections(begun: readonly Rejection[], ended: readonly Rejection[]): void {
+    this.#reports.report(begun, ended);
+    this.#parts.metrics.recordRejected(this.#rejectedAtSource + this.#here.size);
   }
 }

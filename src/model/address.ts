@@ -20,10 +20,15 @@ export interface Cidr {
  * ("010.0.0.1" is 10.0.0.1) and an IPv4-mapped IPv6 address is the IPv4 address. No zone, no port.
  */
 export function parseAddress(text: string): IPAddress | undefined {
+  if (text.length > LONGEST_ADDRESS) return undefined;
   const trimmed = text.trim();
   if (trimmed.includes(":")) return parseIPv6(trimmed);
   return parseIPv4(trimmed);
 }
+
+/** With room for leading zeros and blanks. What is longer is none, and would take a parser its time. */
+const LONGEST_ADDRESS = 128;
+const LONGEST_CIDR = LONGEST_ADDRESS + "/128".length;
 
 /** As it nearly always comes. Told by one test instead of taken apart: 0.03 us instead of 1.5, of 500,000 endpoints each. */
 const CANONICAL_IPV4 = /^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/;
@@ -68,6 +73,7 @@ export function addressFromBytes(bytes: Uint8Array): IPAddress {
  * prefix would count other bits than those of the IPv4 address.
  */
 export function parseCidr(text: string): Cidr | undefined {
+  if (text.length > LONGEST_CIDR) return undefined;
   const match = /^([^/]+)\/(\d{1,3})$/.exec(text.trim());
   const address = parseAddress(match?.[1] ?? "");
   if (match === null || address === undefined) return undefined;

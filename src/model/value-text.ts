@@ -2,7 +2,7 @@ const LONGEST_TEXT = 200;
 const DEEPEST = 6;
 
 /**
- * Text that shows any value to people: a string as it is, all else like JSON, and at most 200 characters of it.
+ * Text that shows any value to people: a string as it is, all else like JSON, at most 200 characters of it, and on one line.
  *
  * It never throws. What it shows came from outside: a value may contain itself, be a megabyte long, or be of a kind that
  * JSON.stringify and String refuse, as `{toString: x}`; and one wrong object must not end the process.
@@ -10,7 +10,21 @@ const DEEPEST = 6;
 export function valueText(value: unknown): string {
   if (value === undefined) return "";
   const text = typeof value === "string" ? value : writtenOut(value);
-  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+  return printable(text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
+}
+
+/** Controls, characters without a shape, which also turn the direction of text, line ends, and halves of a pair. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/**
+ * The text on one line, with escapes as in JSON for what a terminal or an editor would act on instead of showing it: whoever may
+ * write an annotation could else forge lines of a log, or recolour and reorder what others read.
+ */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (character) => {
+    const units = Array.from({ length: character.length }, (_, index) => character.charCodeAt(index));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("");
+  });
 }
 
 function writtenOut(value: unknown): string {

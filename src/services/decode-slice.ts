@@ -108,7 +108,7 @@ function readBackend(
     reader.reject(path, object, "must be an object");
     return undefined;
   }
-  const before = reader.rejections.length;
+  const before = reader.rejectionCount;
   const address = readAddress(reader, object, path, family);
   const conditions = reader.object(object, "conditions", path) ?? {};
   const below = `${path}.conditions`;
@@ -116,7 +116,7 @@ function readBackend(
   const serving = reader.boolean(conditions, "serving", below) ?? true;
   const terminating = reader.boolean(conditions, "terminating", below) ?? false;
   // An endpoint whose address or readiness cannot be read takes no traffic.
-  if (address === undefined || reader.rejections.length > before) return undefined;
+  if (address === undefined || reader.rejectionCount > before) return undefined;
   const hints = reader.object(object, "hints", path);
   return {
     address,

@@ -7,6 +7,9 @@ const WEIGHTS = `${PREFIX}weights`;
 /** What the kernel's weighted schedulers still multiply without overflowing. */
 const MAX_WEIGHT = 65_535;
 
+/** Room for 1,000 endpoints, of which no slice has more. */
+const LONGEST_WEIGHTS = 65_536;
+
 /**
  * Weights of endpoints by their address, from an annotation of their slice: "10.244.1.5=3, 10.244.1.6=0". Weight 0 takes no
  * new connections. A wrong part is told and left out. An address that is not in the slice is no fault: who sets weights
@@ -20,8 +23,13 @@ export function readWeights(reader: ObjectReader, slice: JsonObject): ReadonlyMa
   rejectUnknown(reader, annotations, [WEIGHTS]);
   const text = annotations[WEIGHTS] ?? "";
   if (text === "") return undefined;
+  const parts = stringOf(text);
+  if (parts.length > LONGEST_WEIGHTS) {
+    reader.reject(annotationPath(WEIGHTS), parts, `must not be longer than ${LONGEST_WEIGHTS} characters`);
+    return undefined;
+  }
   const weights = new Map<IPAddress, number>();
-  for (const part of stringOf(text).split(",")) {
+  for (const part of parts.split(",")) {
     const [address, weight] = readPart(part) ?? [];
     const fault = partFault(address, weights);
     if (fault !== undefined) reader.reject(annotationPath(WEIGHTS), part, fault);

@@ -1,3 +1,4 @@
+import { RejectionList } from "../model/rejection-list.ts";
 import { PROTOCOLS, type Protocol, type Rejection } from "../model/service.ts";
 import { valueText } from "../model/value-text.ts";
 import type { Decoded } from "./events.ts";
@@ -40,16 +41,25 @@ export function identityOf(object: unknown): Identity | undefined {
  * wrong one, which it rejects. Paths are put together only for a rejection: half a million endpoints pass through here.
  */
 export class ObjectReader {
-  readonly rejections: Rejection[] = [];
-  readonly #object: string;
+  readonly #rejections: RejectionList;
 
   /** `object` names it in every rejection, as "Service shop/web". */
   constructor(object: string) {
-    this.#object = object;
+    this.#rejections = new RejectionList(object);
+  }
+
+  /** What was rejected: the first ten, and how many more there are. */
+  get rejections(): readonly Rejection[] {
+    return this.#rejections.list();
+  }
+
+  /** How often something was rejected. */
+  get rejectionCount(): number {
+    return this.#rejections.count;
   }
 
   reject(path: string, value: unknown, reason: string): void {
-    this.rejections.push({ object: this.#object, field: path, value: valueText(value), reason });
+    this.#rejections.add(path, value, reason);
   }
 
   object(parent: JsonObject, key: string, path: string): JsonObject | undefined {

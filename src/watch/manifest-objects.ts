@@ -1,3 +1,4 @@
+import { RejectionList } from "../model/rejection-list.ts";
 import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../model/service.ts";
 import type { TextTable } from "../model/text-table.ts";
 import { valueText } from "../model/value-text.ts";
@@ -75,29 +76,30 @@ export function decodeFile(
   documents: readonly ManifestDocument[],
   texts: TextTable,
 ): ManifestFile {
-  const decoder = new FileDecoder(texts);
+  const decoder = new FileDecoder(file, texts);
   for (const document of documents) {
     if (document.kind === "unparsable") decoder.miss(document.rejection);
     else decoder.decode(document.value, `file ${file} document ${document.number}`);
   }
-  const { entries, rejections, ignoredKinds, complete } = decoder;
-  return { file, version, entries, rejections, ignoredKinds, complete };
+  const { entries, ignoredKinds, complete } = decoder;
+  return { file, version, entries, rejections: decoder.rejections.list(), ignoredKinds, complete };
 }
 
 class FileDecoder {
   readonly entries: ManifestEntry[] = [];
-  readonly rejections: Rejection[] = [];
+  readonly rejections: RejectionList;
   readonly ignoredKinds = new Set<string>();
   complete = true;
   readonly #texts: TextTable;
 
-  constructor(texts: TextTable) {
+  constructor(file: string, texts: TextTable) {
+    this.rejections = new RejectionList(`file ${file}`);
     this.#texts = texts;
   }
 
   /** Something that may have held objects cannot be read. */
   miss(...rejections: readonly Rejection[]): void {
-    this.rejections.push(...rejections);
+    for (const { object, field, value, reason } of rejections) this.rejections.add(field, value, reason, object);
     this.complete = false;
   }
 

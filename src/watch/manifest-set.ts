@@ -1,3 +1,4 @@
+import { RejectionList } from "../model/rejection-list.ts";
 import type { Rejection } from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { sameNode, sameService, sameServiceCIDR, sameSlice } from "../services/sameness.ts";
@@ -34,11 +35,12 @@ export class ManifestSet {
     const definedAt = new Map<string, string>();
     const rejections: Rejection[] = [];
     for (const file of files) {
+      const repeated = new RejectionList(`file ${file.file}`);
       rejections.push(...file.rejections);
       for (const entry of file.entries) {
         const first = definedAt.get(entry.key);
         if (first !== undefined) {
-          rejections.push(duplicate(entry, first));
+          reject(repeated, entry, first);
           continue;
         }
         definedAt.set(entry.key, entry.at);
@@ -46,6 +48,7 @@ export class ManifestSet {
         const held = settle(entry, file.file, before.get(entry.key));
         if (held !== undefined) after.set(entry.key, held);
       }
+      rejections.push(...repeated.list());
     }
     const incomplete = new Set(files.filter((file) => !file.complete).map((file) => file.file));
     for (const [key, held] of before) {
@@ -65,14 +68,9 @@ function settle(entry: ManifestEntry, file: string, before: Held | undefined): H
   return { object: unchanged ? before.object : entry.object, file, clean };
 }
 
-function duplicate(entry: ManifestEntry, first: string): Rejection {
-  const name = entry.key.slice(entry.key.indexOf(" ") + 1);
-  return {
-    object: `${entry.key} in ${entry.at}`,
-    field: "metadata.name",
-    value: name,
-    reason: `is defined in ${first} already, which is used`,
-  };
+function reject(repeated: RejectionList, { key, at }: ManifestEntry, first: string): void {
+  const name = key.slice(key.indexOf(" ") + 1);
+  repeated.add("metadata.name", name, `is defined in ${first} already, which is used`, `${key} in ${at}`);
 }
 
 function sameObject(a: ManifestObject, b: ManifestObject): boolean {

@@ -10,7 +10,7 @@ const ALLOWED: readonly (readonly [RegExp, readonly string[]])[] = [
     /^(main|agent|commands|cluster-source|node-absence|node-addresses|node-setup|problem-reporter|signals|standard-output|system-clock|heap)\.ts$/,
     ["*"],
   ],
-  [/^log\.ts$/, ["pino"]],
+  [/^log\.ts$/, ["pino", "model/value-text.ts"]],
   [/^model\//, ["model/", "ipaddr.js"]],
   [/^services\//, ["model/", "services/"]],
   [/^desired\//, ["model/", "services/", "desired/", "kernel/kernel.ts"]],

@@ -55,3 +55,14 @@ test("lines that nobody reads are lost, and counted when there is room again", (
   logger.info({}, "four");
   expect(lines).toEqual(["one", "lines of the log are lost: its reader was too slow", "four"]);
 });
+
+test.each(["json", "text"] as const)(
+  "as %s no field moves a cursor, ends a line or turns the direction of text",
+  (format) => {
+    const lines: string[] = [];
+    const logger = createLogger({ level: "info", format }, { write: (line) => lines.push(line) });
+    logger.warn({ value: "\u001b[2J\r\n\u007f\u009b31m\u202egnp.exe\u2028" }, "rejected");
+    expect(lines.join("")).toContain("\\u001b[2J\\r\\n\\u007f\\u009b31m\\u202egnp.exe\\u2028");
+    expect(lines.join("")).toMatch(/^[\x20-\x7e]+\n$/);
+  },
+);

@@ -6,8 +6,10 @@ export interface EventLimits {
   readonly burst: number;
   /** and the time between two after that. */
   readonly refillMs: number;
-  /** Different notices that are remembered at a time. */
+  /** Different notices that are remembered at a time: of nodes so many, and as many of other objects. */
   readonly notices: number;
+  /** Different notices about one object for one reason that wait at a time. */
+  readonly waiting: number;
   /** Between two writes for one notice that repeats. */
   readonly seriesMs: number;
   /** A notice that was not repeated for so long is a new one when it comes again. */
@@ -26,6 +28,7 @@ export const EVENT_LIMITS: EventLimits = {
   burst: 10,
   refillMs: 30_000,
   notices: 200,
+  waiting: 11,
   seriesMs: 600_000,
   forgetMs: 1_800_000,
   spreadMs: 10_000,
@@ -83,7 +86,8 @@ interface Entry {
 
 /**
  * What is to be told and when: notices that repeat become one Event with a series, writes are limited in rate, and what
- * waits is limited in number. Time is handed in and never goes backwards; dates, which may, are only shown. `random` is
+ * waits is limited in number, for each object and for all. What is about the node itself has room of its own and goes first: there
+ * may be 10,000 wrong Services, and the kernel that does not answer must be known all the same. Time is handed in and never goes backwards; dates, which may, are only shown. `random` is
  * evenly distributed in [0, 1).
  */
 export class EventBook {
@@ -104,12 +108,12 @@ export class EventBook {
     return this.#counts;
   }
 
-  /** Takes in a notice; drops it when there are too many others that wait. */
+  /** Takes in a notice; drops it when there are too many others that wait, of its object or of all. */
   add(notice: Notice, nowMs: number, date: Date): void {
     const key = keyOf(notice);
     this.#forget(nowMs);
     const known = this.#entries.get(key);
-    if (known === undefined && !this.#makeRoom()) {
+    if (known === undefined && !this.#hasRoom(notice)) {
       this.#tally("dropped");
       return;
     }
@@ -125,7 +129,10 @@ export class EventBook {
   next(nowMs: number): EventWrite | number {
     const waiting = [...this.#entries.values()].filter(hasNews);
     if (waiting.length === 0) return Number.POSITIVE_INFINITY;
-    const entry = waiting.reduce((first, other) => (other.dueMs < first.dueMs ? other : first));
+    const own = waiting.filter(({ notice, dueMs }) => isOfNode(notice) && dueMs <= nowMs);
+    const entry = (own.length > 0 ? own : waiting).reduce((first, other) =>
+      other.dueMs < first.dueMs ? other : first,
+    );
     const atMs = Math.max(entry.dueMs, this.#bucket.readyAtMs(nowMs));
     if (atMs > nowMs) return atMs;
     this.#bucket.take(nowMs);
@@ -186,18 +193,30 @@ export class EventBook {
     }
   }
 
-  /** Whether there is room for one more, if need be by forgetting what waits for nothing and was noticed longest ago. */
-  #makeRoom(): boolean {
-    if (this.#entries.size < this.#limits.notices) return true;
-    for (const [key, entry] of this.#entries) {
-      if (!hasNews(entry)) return this.#entries.delete(key);
-    }
-    return false;
+  /** Whether there is room for a new notice, if need be by forgetting what waits for nothing and was noticed longest ago. */
+  #hasRoom(notice: Notice): boolean {
+    const entries = [...this.#entries];
+    const alike = entries.filter(([, entry]) => hasNews(entry) && isAlike(entry.notice, notice));
+    if (alike.length >= this.#limits.waiting) return false;
+    const peers = entries.filter(([, entry]) => isOfNode(entry.notice) === isOfNode(notice));
+    if (peers.length < this.#limits.notices) return true;
+    const [idle] = peers.find(([, entry]) => !hasNews(entry)) ?? [];
+    return idle !== undefined && this.#entries.delete(idle);
   }
 
   #tally(what: keyof EventCounts): void {
     this.#counts = { ...this.#counts, [what]: this.#counts[what] + 1 };
   }
+}
+
+function isOfNode({ regarding }: Notice): boolean {
+  return regarding.kind === "Node";
+}
+
+function isAlike(a: Notice, b: Notice): boolean {
+  const [one, other] = [a.regarding, b.regarding];
+  const isSame = one.kind === other.kind && one.namespace === other.namespace && one.name === other.name;
+  return isSame && a.reason === b.reason;
 }
 
 function hasNews({ state, count, saidCount }: Entry): boolean {

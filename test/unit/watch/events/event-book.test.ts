@@ -12,6 +12,7 @@ const LIMITS: EventLimits = {
   burst: 3,
   refillMs: 100,
   notices: 4,
+  waiting: 4,
   seriesMs: 1000,
   forgetMs: 5000,
   spreadMs: 500,
@@ -111,7 +112,7 @@ describe("a notice", () => {
 
 describe("when there is too much to tell", () => {
   test("a burst goes out at once and the rest one by one", () => {
-    const one = book({ notices: 9 });
+    const one = book({ notices: 9, waiting: 9 });
     for (const name of ["a", "b", "c", "d", "e"]) add(one, aboutNode(name), 0);
     for (const _ of [1, 2, 3]) written(one, 0);
     expect(one.next(0)).toBe(100);
@@ -129,6 +130,24 @@ describe("when there is too much to tell", () => {
     // One that waits may still repeat.
     add(one, aboutNode("a"), 1);
     expect(one.counts.dropped).toBe(2);
+  });
+
+  test("of 10,000 wrong Services, and of what one of them has wrong, a bounded number waits, and the node's own goes first", () => {
+    const one = book({ notices: 40, waiting: 3, burst: 2 });
+    for (let number = 0; number < 10_000; number++) add(one, aboutService(`mallory/web-${number}`), 0);
+    expect(one.counts.dropped).toBe(9_960);
+    add(one, aboutNode("n"), 1);
+    expect(written(one, 1).notice).toEqual(aboutNode("n"));
+    expect(written(one, 1).notice).toEqual(aboutService("mallory/web-0"));
+    add(one, aboutNode("n", "again"), 2);
+    expect(one.next(2)).toBeGreaterThan(2);
+    expect(written(one, 201).notice).toEqual(aboutNode("n", "again"));
+
+    const other = book({ notices: 40, waiting: 3 });
+    for (let number = 0; number < 10_000; number++) add(other, aboutService("mallory/web", `wrong ${number}`), 0);
+    expect(other.counts.dropped).toBe(9_997);
+    add(other, aboutService("shop/web"), 0);
+    expect(other.counts.dropped).toBe(9_997);
   });
 
   test("room is made by forgetting what was told, of that what was noticed longest ago", () => {
