@@ -180,9 +180,9 @@ export class Agent {
     this.#addresses.hear(change);
   }
 
-  /** Takes in everything that is wrong at the source now, and of that what is new. */
-  reject(all: readonly Rejection[], fresh: readonly Rejection[]): void {
-    this.#problems.rejectedAtSource(all, fresh);
+  /** Takes in how much is wrong at the source now, and of that what is new. */
+  reject(count: number, fresh: readonly Rejection[]): void {
+    this.#problems.rejectedAtSource(count, fresh);
   }
 
   /** The answer of a health endpoint. */

@@ -88,7 +88,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
         serve(config, { registry, agent, tell: (notice) => source.tell(notice), logger, signal: either }),
         source.run({
           onEvent: (event) => agent.accept(event),
-          onRejections: (all, fresh) => agent.reject(all, fresh),
+          onRejections: (count, fresh) => agent.reject(count, fresh),
           clock: systemClock,
           random: Math.random,
           logger,

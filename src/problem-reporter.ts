@@ -40,9 +40,9 @@ export class ProblemReporter {
     this.#reports = new RejectionReports(dependencies.nodeName, dependencies);
   }
 
-  /** Objects of the source, or fields of them, that cannot be used: all of them, and those that are new. */
-  rejectedAtSource(all: readonly Rejection[], fresh: readonly Rejection[]): void {
-    this.#rejectedAtSource = all.length;
+  /** Objects of the source, or fields of them, that cannot be used: how many they are, and those that are new. */
+  rejectedAtSource(count: number, fresh: readonly Rejection[]): void {
+    this.#rejectedAtSource = count;
     this.#reportRejections(fresh, []);
   }
 

@@ -22,7 +22,7 @@ await runSubject(async (kubeconfig, complete) => {
         table.apply(event);
         if (event.kind === "listed" && table.listed) complete();
       },
-      onRejections: (_all, fresh) => {
+      onRejections: (_count, fresh) => {
         throw new Error(JSON.stringify(fresh[0]));
       },
     },

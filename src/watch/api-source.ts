@@ -18,8 +18,8 @@ export interface ApiSourceOptions extends ClusterAccess {
 export interface ApiListener extends Pick<ReflectorParts, "clock" | "random" | "logger"> {
   /** Called for each change, many in one turn. */
   onEvent(event: ClusterEvent): void;
-  /** Called when what is wrong changes: `all` that is wrong now, and of that what was not told before. */
-  onRejections(all: readonly Rejection[], fresh: readonly Rejection[]): void;
+  /** Called when what is wrong changes: how much is wrong now, and of that what was not told before. */
+  onRejections(count: number, fresh: readonly Rejection[]): void;
   /** Writes Events to the server as long as the source lasts. */
   readonly events: Pick<EventWriter, "run">;
   /** Ends the source; nothing is told after that. */
@@ -57,7 +57,7 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
   const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger, outages });
   const running = [
     ...reflectors.map((reflector) => reflector.run(signal)),
-    ledger.run(clock, signal, (all, fresh) => listener.onRejections(all, fresh)),
+    ledger.run(clock, signal, (count, fresh) => listener.onRejections(count, fresh)),
     listener.events.run(transport, signal),
     transport.run(),
   ];

@@ -13,8 +13,8 @@ import { type ManifestChange, ManifestSet } from "./manifest-set.ts";
 export interface ManifestListener {
   /** Called for each change, many in one turn. */
   onEvent(event: ClusterEvent): void;
-  /** Called when what is wrong changes: `all` that is wrong now, and of that what was not told before. */
-  onRejections(all: readonly Rejection[], fresh: readonly Rejection[]): void;
+  /** Called when what is wrong changes: how much is wrong now, and of that what was not told before. */
+  onRejections(count: number, fresh: readonly Rejection[]): void;
   readonly logger: Pick<Logger, "debug">;
 }
 
@@ -84,7 +84,7 @@ export class ManifestSource {
     const fresh = [...now].flatMap(([text, rejection]) => (this.#told.has(text) ? [] : [rejection]));
     const isChanged = fresh.length > 0 || now.size !== this.#told.size;
     this.#told = new Set(now.keys());
-    if (isChanged) this.#listener.onRejections(all, fresh);
+    if (isChanged) this.#listener.onRejections(all.length, fresh);
   }
 }
 

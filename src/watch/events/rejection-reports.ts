@@ -26,7 +26,7 @@ export interface ReportParts {
 /**
  * Logs what cannot be done and makes Events of it, at a limited rate for each object and for all: one Service that is
  * written again and again, or 10,000 wrong ones, would else fill the disks of all nodes. What is left out is counted in the
- * log, and `kube-ipvs plan` lists everything that is wrong.
+ * log, and `kube-ipvs plan` lists what is wrong with every object.
  */
 export class RejectionReports {
   readonly #nodeName: string;
@@ -56,7 +56,7 @@ export class RejectionReports {
     }
     if (this.#leftOut === 0 || this.#summaries.readyAtMs(nowMs) > nowMs) return;
     this.#summaries.take(nowMs);
-    logger.warn({ leftOut: this.#leftOut }, "more is rejected than is logged: kube-ipvs plan lists all of it");
+    logger.warn({ leftOut: this.#leftOut }, "more is rejected than is logged: kube-ipvs plan lists it");
     this.#leftOut = 0;
   }
 

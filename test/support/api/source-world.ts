@@ -18,7 +18,7 @@ export class SourceWorld {
   readonly model = new ApiModel(this.clock);
   readonly told = new ToldCluster();
   readonly writer = new EventWriter("node-1", { clock: this.clock, random: () => 0, logger: SILENT_LOGGER });
-  readonly rejections: { readonly all: readonly Rejection[]; readonly fresh: readonly Rejection[] }[] = [];
+  readonly rejections: { readonly count: number; readonly fresh: readonly Rejection[] }[] = [];
   /** Called after each event has been noted. */
   onEvent: (event: ClusterEvent) => void = () => {};
   readonly #stop = new AbortController();
@@ -74,7 +74,7 @@ export class SourceWorld {
           this.told.onEvent(event);
           this.onEvent(event);
         },
-        onRejections: (all, fresh) => void this.rejections.push({ all, fresh }),
+        onRejections: (count, fresh) => void this.rejections.push({ count, fresh }),
       },
     );
   }

@@ -166,14 +166,11 @@ test("what is wrong with objects is told together, with what of it is new, and w
   one.model.store.delete(SERVICES, "demo/x");
   one.model.store.put(SERVICES, apiService("y", 1));
   await one.until("fewer", () => one.rejections.length === 3);
-  const told = one.rejections.map(({ all, fresh }) => [all.map(({ value }) => value), fresh.map(({ value }) => value)]);
+  const told = one.rejections.map(({ count, fresh }) => [count, fresh.map(({ value }) => value)]);
   expect(told).toEqual([
-    [
-      ["7", "8"],
-      ["7", "8"],
-    ],
-    [["7", "8", "9"], ["9"]],
-    [["9"], []],
+    [2, ["7", "8"]],
+    [3, ["9"]],
+    [1, []],
   ]);
 });
 

@@ -10,7 +10,7 @@ test("what is wrong is told when it changes, gathered over 200 ms, and not when 
   const stop = new AbortController();
   const ledger = new RejectionLedger();
   const told: unknown[] = [];
-  const running = ledger.run(clock, stop.signal, (all, fresh) => void told.push([all.length, fresh.length]));
+  const running = ledger.run(clock, stop.signal, (count, fresh) => void told.push([count, fresh.length]));
   const news = async () => {
     await clock.advance(200);
     return told.splice(0);
@@ -31,4 +31,18 @@ test("what is wrong is told when it changes, gathered over 200 ms, and not when 
   stop.abort();
   await running;
   expect(told).toEqual([]);
+});
+
+test("10,000 wrong objects of a first list are told 100 at a time, and each once", async () => {
+  const clock = new HandClock();
+  const stop = new AbortController();
+  const ledger = new RejectionLedger();
+  const told: string[][] = [];
+  const running = ledger.run(clock, stop.signal, (_count, fresh) => void told.push(fresh.map(({ value }) => value)));
+  for (let number = 0; number < 10_000; number++) ledger.record(`${number}`, [wrong(`${number}`)]);
+  for (let round = 0; round < 110; round++) await clock.advance(200);
+  expect(told.map((one) => one.length)).toEqual(Array.from({ length: 100 }, () => 100));
+  expect(new Set(told.flat()).size).toBe(10_000);
+  stop.abort();
+  await running;
 });
