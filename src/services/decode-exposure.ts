@@ -16,6 +16,12 @@ export type ServiceType = (typeof SERVICE_TYPES)[number];
 /** Where the restriction stood before there was a field for it; the field wins. */
 const SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
+/**
+ * So many addresses or networks of one kind are read of a Service: to parse one takes some 4 us, and an object of the API has
+ * room for 120,000.
+ */
+const MOST_ADDRESSES = 10_000;
+
 /** A Service as far as it is known when its way to the outside is read. */
 export interface Exposable {
   readonly object: JsonObject;
@@ -43,7 +49,7 @@ export function readExposure(reader: ObjectReader, service: Exposable): Exposure
 
 function readExternalIPs(reader: ObjectReader, service: Exposable): readonly IPAddress[] {
   const found = reader
-    .list(service.spec, "externalIPs", "spec")
+    .listUpTo(MOST_ADDRESSES, service.spec, "externalIPs", "spec")
     .flatMap((text, index) => readAddress(reader, text, `spec.externalIPs[${index}]`, service));
   return withoutTwins(found);
 }
@@ -57,14 +63,16 @@ function withoutTwins(found: readonly IPAddress[]): readonly IPAddress[] {
 function readLoadBalancerIPs(reader: ObjectReader, service: Exposable): readonly IPAddress[] {
   const status = reader.object(service.object, "status", "") ?? {};
   const loadBalancer = reader.object(status, "loadBalancer", "status") ?? {};
-  const found = reader.list(loadBalancer, "ingress", "status.loadBalancer").flatMap((ingress, index) => {
-    const path = `status.loadBalancer.ingress[${index}]`;
-    if (!isJsonObject(ingress)) {
-      reader.reject(path, ingress, "must be an object");
-      return [];
-    }
-    return isVip(reader, ingress, path) ? readAddress(reader, field(ingress, "ip"), `${path}.ip`, service) : [];
-  });
+  const found = reader
+    .listUpTo(MOST_ADDRESSES, loadBalancer, "ingress", "status.loadBalancer")
+    .flatMap((ingress, index) => {
+      const path = `status.loadBalancer.ingress[${index}]`;
+      if (!isJsonObject(ingress)) {
+        reader.reject(path, ingress, "must be an object");
+        return [];
+      }
+      return isVip(reader, ingress, path) ? readAddress(reader, field(ingress, "ip"), `${path}.ip`, service) : [];
+    });
   return withoutTwins(found);
 }
 
@@ -99,7 +107,7 @@ function readSourceRanges(reader: ObjectReader, { object, spec }: Exposable): re
   const key = "loadBalancerSourceRanges";
   const asked = field(spec, key);
   if (asked !== undefined && !(Array.isArray(asked) && asked.length === 0)) {
-    return readRanges(reader, reader.list(spec, key, "spec"), (index) => `spec.${key}[${index}]`);
+    return readRanges(reader, reader.listUpTo(MOST_ADDRESSES, spec, key, "spec"), (index) => `spec.${key}[${index}]`);
   }
   const annotation = annotationOf(object, SOURCE_RANGES_ANNOTATION)?.trim() ?? "";
   if (annotation === "") return undefined;

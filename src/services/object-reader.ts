@@ -78,6 +78,14 @@ export class ObjectReader {
     return [];
   }
 
+  /** The list, but of one that is longer the first `most` elements alone; that is rejected once. */
+  listUpTo(most: number, parent: JsonObject, key: string, path: string): readonly unknown[] {
+    const list = this.list(parent, key, path);
+    if (list.length <= most) return list;
+    this.reject(join(path, key), `${list.length} elements`, `are more than ${most}: those beyond are not read`);
+    return list.slice(0, most);
+  }
+
   text(parent: JsonObject, key: string, path: string): string | undefined {
     const value = field(parent, key);
     if (value === undefined || typeof value === "string") return value;
