@@ -44,6 +44,27 @@ export async function readPage(body: Body, signal: AbortSignal, listener: PageLi
   return pageEnd(metadata);
 }
 
+/** How reading the version of a list ended. */
+export type VersionEnd =
+  | { readonly kind: "version"; readonly version: string }
+  | { readonly kind: "malformed"; readonly reason: string }
+  | { readonly kind: "cut"; readonly error: unknown };
+
+/** Reads a list up to its version. A server that takes no limit sends a whole list, whose items are of no use here. */
+export async function readVersion(body: Body, signal: AbortSignal): Promise<VersionEnd> {
+  const splitter = new ItemSplitter();
+  const pumped = await pump(body, signal, (chunk): VersionEnd | undefined => {
+    for (const part of splitter.push(chunk)) {
+      const version = part.kind === "metadata" ? field(parsed(part), "resourceVersion") : undefined;
+      if (typeof version === "string" && version !== "") return { kind: "version", version };
+    }
+    return undefined;
+  });
+  if (pumped.kind === "stopped") return pumped.result;
+  if (pumped.kind === "failed") return { kind: "cut", error: pumped.error };
+  return { kind: "malformed", reason: "a list without resourceVersion" };
+}
+
 /** What ends the page, if the part does. */
 function readPart(part: ListPart, value: unknown, listener: PageListener): PageEnd | undefined {
   if (part.kind === "metadata") {

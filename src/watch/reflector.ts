@@ -1,9 +1,8 @@
 import type { Logger } from "../log.ts";
 import type { Clock } from "../model/clock.ts";
 import { Backoff, RECONNECT } from "./backoff.ts";
-import { clipped } from "./clipped.ts";
 import { type EventSink, Inventory } from "./inventory.ts";
-import { readPage } from "./list-stream.ts";
+import { readPage, readVersion } from "./list-stream.ts";
 import type { OutageLog } from "./outage-log.ts";
 import {
   listQuery,
@@ -14,7 +13,6 @@ import {
   watchQuery,
   watchSeconds,
 } from "./queries.ts";
-import { reasonOf } from "./reason.ts";
 import {
   type Ending,
   endingCause,
@@ -27,9 +25,9 @@ import {
   type Step,
 } from "./recovery.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
-import { foreignForm, readStatus } from "./refusal.ts";
+import { foreignForm, lost, readStatus } from "./refusal.ts";
 import type { WatchedResource } from "./resources.ts";
-import { type ApiResponse, CredentialsError, type Transport, TransportError } from "./transport.ts";
+import { type ApiResponse, CredentialsError, type Transport } from "./transport.ts";
 import { isOlderVersion, laterVersion, type WatchEvent } from "./watch-event.ts";
 import { type Standing, WatchHistory } from "./watch-history.ts";
 import { readWatch } from "./watch-stream.ts";
@@ -260,6 +258,10 @@ export class Reflector<Name extends string, Value> {
   async #probe(dog: Watchdog<Ending>): Promise<Ending> {
     const response = await this.#get(probeQuery(this.#version), dog);
     if ("kind" in response) return response;
+    const end = await readVersion(response.body, dog.signal);
+    if (end.kind === "cut") return dog.expired ?? lost(end.error);
+    if (end.kind === "malformed") return end;
+    if (isOlderVersion(end.version, this.#version)) return this.#heed({ ...end, kind: "behind" }, response);
     this.#noteProgress();
     return { kind: "current" };
   }
@@ -390,10 +392,4 @@ export class Reflector<Name extends string, Value> {
     this.#times.lastContactAtMs = this.#parts.clock.now();
     this.#counts.bytes += bytes;
   }
-}
-
-function lost(error: unknown): Ending {
-  if (error instanceof TransportError && error.kind === "moved") return { kind: "moved" };
-  const reason = clipped(reasonOf(error));
-  return { kind: error instanceof CredentialsError ? "no-credentials" : "lost", reason };
 }

@@ -1,6 +1,9 @@
 import { type ApiStatus, statusOfAnswer } from "./api-status.ts";
 import { bodyText } from "./body-text.ts";
-import type { ApiResponse } from "./transport.ts";
+import { clipped } from "./clipped.ts";
+import { reasonOf } from "./reason.ts";
+import type { Ending } from "./recovery.ts";
+import { type ApiResponse, CredentialsError, TransportError } from "./transport.ts";
 
 const MAX_STATUS_BYTES = 65_536;
 
@@ -13,4 +16,11 @@ export async function readStatus(response: ApiResponse, signal: AbortSignal): Pr
 export function foreignForm({ contentType, contentEncoding }: ApiResponse): string {
   if (contentEncoding !== "" && contentEncoding !== "identity") return `compressed (${contentEncoding})`;
   return contentType === "" || contentType.startsWith("application/json") ? "" : contentType;
+}
+
+/** The ending of a request or body that failed. */
+export function lost(error: unknown): Ending {
+  if (error instanceof TransportError && error.kind === "moved") return { kind: "moved" };
+  const reason = clipped(reasonOf(error));
+  return { kind: error instanceof CredentialsError ? "no-credentials" : "lost", reason };
 }

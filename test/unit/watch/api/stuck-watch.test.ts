@@ -133,3 +133,20 @@ test.each([
   await one.clock.advance(70_000);
   expect([one.told.services.has("demo/b"), one.stats.lists]).toEqual([true, 1]);
 });
+
+test.each([
+  ["nothing", "", "malformed"],
+  ["no list", '{"kind":"Status","metadata":{}}', "malformed"],
+  ["half a list", '{"kind":"ServiceList","meta', "malformed"],
+  ["an older list", '{"metadata":{"resourceVersion":"99"},"items":[]}', "behind"],
+])("a probe that is answered 200 with %s proves nothing", async (_, body, reason) => {
+  const isProbe = ({ query }: ApiRequest) => query.get("limit") === "1";
+  const one = await refusing(isProbe, { kind: "answer", status: 200, body });
+  one.model.behaviour.watchList = "no-end-bookmark";
+  await one.startWith("a");
+  await one.clock.advance(50_000);
+  const progressAtMs = one.stats.lastProgressAtMs;
+  await one.clock.advance(550_000);
+  expect(one.stats.endings.get(reason)).toBeGreaterThan(0);
+  expect(one.stats.lastProgressAtMs).toBe(progressAtMs);
+});
