@@ -30,6 +30,8 @@ export class Inventory<Name extends string, Value> {
   readonly #rejected = new Set<Name>();
   /** While a list is read: what was there before it and has not come again. */
   #missing: Set<Name> | undefined;
+  /** While a list is read: what was deleted meanwhile, and in which version. It may come again in an older one. */
+  readonly #gone = new Map<Name, string>();
   #outdated = 0;
   #decodeErrors = 0;
   #listed = false;
@@ -61,12 +63,14 @@ export class Inventory<Name extends string, Value> {
   /** A list begins. One that was begun and not completed has deleted nothing. */
   beginList(): void {
     this.#missing = new Set([...this.#versions.keys(), ...this.#rejected]);
+    this.#gone.clear();
   }
 
   /** The list is complete: what was not in it is gone. */
   completeList(): void {
     for (const name of this.#missing ?? []) this.#remove(name);
     this.#missing = undefined;
+    this.#gone.clear();
     this.tellListed();
   }
 
@@ -113,7 +117,7 @@ export class Inventory<Name extends string, Value> {
   delete(object: ApiObject): void {
     const name = this.#nameOf(object);
     if (this.#isOutdated(name, object.resourceVersion, "")) return;
-    this.#missing?.delete(name);
+    if (this.#missing?.delete(name) !== undefined) this.#gone.set(name, object.resourceVersion);
     this.#remove(name);
   }
 
@@ -122,7 +126,7 @@ export class Inventory<Name extends string, Value> {
   }
 
   #isOutdated(name: Name, version: string, asOf: string): boolean {
-    const outdated = isOlderVersion(version, String(this.#versions.get(name) ?? asOf));
+    const outdated = isOlderVersion(version, String(this.#versions.get(name) ?? this.#gone.get(name) ?? asOf));
     if (outdated) this.#outdated++;
     return outdated;
   }

@@ -17,8 +17,10 @@ import { apiService, ToldCluster } from "./told-cluster.ts";
 
 const SERVICES = "/api/v1/services";
 const FOREIGN = { "service.kubernetes.io/service-proxy-name": "" };
-/** The longest that all servers which answer lag, in one go: half of what a restore of etcd is taken for. */
-const LONGEST_LAG_MS = 60_000;
+/** The longest that all servers which answer lag: far less than what is taken for a restore of etcd. */
+const LONGEST_LAG_MS = 30_000;
+/** Longer than the longest wait between two requests: one reaches a server that does not lag. */
+const CATCH_UP_MS = 70_000;
 
 /** What happens to the objects. */
 export type Edit = { readonly kind: "put" | "make-foreign" | "make-headless" | "delete"; readonly name: string };
@@ -254,10 +256,9 @@ class Stage {
     await this.#clock.advance(one.crashAfterMs);
     this.#transport.crash(this.#first);
     await this.#clock.advance(one.lagMs);
-    if (!one.firstReturns) {
-      this.#replication.release();
-      await this.#clock.advance(LONGEST_LAG_MS);
-    }
+    if (one.firstReturns) this.#transport.start(this.#first);
+    else this.#replication.release();
+    await this.#clock.advance(CATCH_UP_MS);
     this.#transport.start(this.#first);
   }
 

@@ -101,6 +101,18 @@ test.each([
   expect([one.stats.outdatedEvents, one.stats.resourceVersion]).toEqual([1, "104"]);
 });
 
+test("an object that is deleted within a streamed list does not come back in an older version", async () => {
+  const one = world();
+  one.model.behaviour.watchList = "no-end-bookmark";
+  const line = (type: string, resourceVersion: string) =>
+    `${JSON.stringify({ type, object: { metadata: { namespace: "demo", name: "b", resourceVersion } } })}\n`;
+  const body = line("ADDED", "101") + line("DELETED", "103") + line("ADDED", "101");
+  one.faults.push({ kind: "answer", status: 200, body });
+  void one.start();
+  await one.clock.advance(0);
+  expect([one.told.services.size, one.stats.outdatedEvents]).toEqual([0, 1]);
+});
+
 test("a list whose version is older than what was told is given up before its first object", async () => {
   const one = world();
   one.model.behaviour.watchList = "disabled";
