@@ -124,11 +124,12 @@ function clusterIPFault(address: IPAddress, family: unknown, found: readonly IPA
 /** Of two ports with one name or one number the first stays. */
 function readPorts(reader: ObjectReader, spec: JsonObject, type: ServiceType): readonly ServicePort[] {
   const ports: ServicePort[] = [];
+  const taken = new Set<string>();
   reader.list(spec, "ports", "spec").forEach((object, index) => {
     const path = `spec.ports[${index}]`;
     const port = readPort(reader, object, path, type);
-    if (port === undefined || isDuplicate(reader, port, ports, path)) return;
-    ports.push(withoutTakenNodePort(reader, port, ports, path));
+    if (port === undefined || isDuplicate(reader, port, taken, path)) return;
+    ports.push(withoutTakenNodePort(reader, port, taken, path));
   });
   return ports;
 }
@@ -152,15 +153,19 @@ function readNodePort(reader: ObjectReader, port: JsonObject, path: string, type
   return 0;
 }
 
-function isDuplicate(reader: ObjectReader, port: ServicePort, earlier: readonly ServicePort[], path: string): boolean {
-  if (earlier.some((other) => other.key === port.key)) {
-    reader.reject(`${path}.name`, nameOf(port.key), `is taken by an earlier ${port.protocol} port`);
+/** `taken` holds the names, numbers and node ports of the earlier ports: a Service may have 65,535 ports. */
+function isDuplicate(reader: ObjectReader, { key, protocol, port }: ServicePort, taken: Set<string>, path: string) {
+  const name = `name ${key}`;
+  const number = `port ${protocol} ${port}`;
+  if (taken.has(name)) {
+    reader.reject(`${path}.name`, nameOf(key), `is taken by an earlier ${protocol} port`);
     return true;
   }
-  if (earlier.some((other) => other.port === port.port && other.protocol === port.protocol)) {
-    reader.reject(`${path}.port`, port.port, `is taken by an earlier ${port.protocol} port`);
+  if (taken.has(number)) {
+    reader.reject(`${path}.port`, port, `is taken by an earlier ${protocol} port`);
     return true;
   }
+  taken.add(name).add(number);
   return false;
 }
 
@@ -168,15 +173,13 @@ function nameOf(key: PortKey): string {
   return key.slice(0, key.lastIndexOf("/"));
 }
 
-function withoutTakenNodePort(
-  reader: ObjectReader,
-  port: ServicePort,
-  earlier: readonly ServicePort[],
-  path: string,
-): ServicePort {
+function withoutTakenNodePort(reader: ObjectReader, port: ServicePort, taken: Set<string>, path: string): ServicePort {
   if (port.nodePort === 0) return port;
-  const taken = earlier.some((other) => other.nodePort === port.nodePort && other.protocol === port.protocol);
-  if (!taken) return port;
+  const number = `node port ${port.protocol} ${port.nodePort}`;
+  if (!taken.has(number)) {
+    taken.add(number);
+    return port;
+  }
   reader.reject(`${path}.nodePort`, port.nodePort, `is taken by an earlier ${port.protocol} port`);
   return { ...port, nodePort: 0 };
 }
