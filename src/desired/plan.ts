@@ -122,10 +122,12 @@ function diffServer(wanted: ServerState, seen: ServerState | undefined): readonl
   const { server } = wanted;
   const lines: string[] = [];
   if (!sameVirtualServer(server, seen.server)) lines.push(`~ ${serverLine(server)} # is ${serverLine(seen.server)}`);
-  for (const real of wanted.reals) lines.push(...diffReal(server, real, seen.reals.get(real.key)));
-  for (const real of seen.reals) {
-    if (!wanted.reals.has(real.key)) lines.push(`- ${realLine(server, real)}`);
+  const unwanted = seen.reals.toMap();
+  for (const real of wanted.reals) {
+    lines.push(...diffReal(server, real, unwanted.get(real.key)));
+    unwanted.delete(real.key);
   }
+  for (const real of unwanted.values()) lines.push(`- ${realLine(server, real)}`);
   return lines;
 }
 

@@ -58,6 +58,8 @@ export class TransportLost extends KernelError {
  */
 export class MemoryKernel implements Kernel {
   readonly #servers = new Map<VirtualServerKey, KernelServer>();
+  /** Their keys in order, until one comes or goes. */
+  #order: readonly VirtualServerKey[] | undefined;
   readonly #sets = new Map<SetName, { readonly members: Map<string, SetEntry>; max: number }>();
   readonly #flows: MemoryFlow[] = [];
   /** As IPVS begins. */
@@ -87,14 +89,15 @@ export class MemoryKernel implements Kernel {
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
     if (scope === "all") return gather(this.parts());
     this.#read();
-    return { ...NOTHING, servers: new Map(statesOf([...this.#servers].filter(([key]) => scope.has(key)))) };
+    return { ...NOTHING, servers: this.#states([...scope]) };
   }
 
   async *parts(): AsyncGenerator<Observed> {
     // The kernel counts through its list, whatever has gone from it meanwhile.
     for (let from = 0; from < this.#servers.size; from += PART) {
       this.#read();
-      yield { ...NOTHING, servers: new Map(statesOf([...this.#servers].slice(from, from + PART))) };
+      this.#order ??= [...this.#servers.keys()];
+      yield { ...NOTHING, servers: this.#states(this.#order.slice(from, from + PART)) };
     }
     this.#read();
     yield { ...NOTHING, addresses: new Set(this.addresses()) };
@@ -244,6 +247,16 @@ export class MemoryKernel implements Kernel {
     return new Map(all.map((entry) => [entry.key, entry]));
   }
 
+  /** Those of them that are there. */
+  #states(keys: readonly VirtualServerKey[]): ReadonlyMap<VirtualServerKey, ServerState> {
+    const states = new Map<VirtualServerKey, ServerState>();
+    for (const key of keys) {
+      const held = this.#servers.get(key);
+      if (held !== undefined) states.set(key, { server: held.server, reals: RealServers.of([...held.reals.values()]) });
+    }
+    return states;
+  }
+
   #read(): void {
     if (this.#readsToFail === 0) return;
     this.#readsToFail--;
@@ -275,6 +288,7 @@ export class MemoryKernel implements Kernel {
       case "update-virtual-server":
         return this.#updateServer(operation.server);
       case "delete-virtual-server":
+        this.#order = undefined;
         return this.#servers.delete(operation.server.key) ? undefined : "ESRCH";
       case "add-real-server":
       case "update-real-server":
@@ -311,13 +325,15 @@ export class MemoryKernel implements Kernel {
   ): Errno | undefined {
     if (server.scheduler.length > LONGEST_SCHEDULER) return "EINVAL";
     if (!SCHEDULERS.has(server.scheduler)) return "ENOENT";
+    if (!this.#servers.has(server.key)) this.#order = undefined;
     const kept: VirtualServer = server.mark === 0 ? server : { ...server, protocol: "TCP" };
     this.#servers.set(server.key, { server: kept, reals, connections });
     return undefined;
   }
 
   #forgetFlows({ to, keep }: ForgetFlows): undefined {
-    const left = this.#flows.filter((flow) => flow.to !== to || keep.has(flow.from));
+    const kept = keep.toMap();
+    const left = this.#flows.filter((flow) => flow.to !== to || kept.has(flow.from));
     this.#flows.splice(0, this.#flows.length, ...left);
   }
 
@@ -337,12 +353,6 @@ export class MemoryKernel implements Kernel {
     set.members.set(identityOf(entry), entry);
     return undefined;
   }
-}
-
-function statesOf(
-  servers: readonly (readonly [VirtualServerKey, KernelServer])[],
-): readonly [VirtualServerKey, ServerState][] {
-  return servers.map(([key, { server, reals }]) => [key, { server, reals: RealServers.of([...reals.values()]) }]);
 }
 
 /** What the kernel knows a member by: not by its mark. */

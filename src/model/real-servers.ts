@@ -69,12 +69,21 @@ export class RealServers implements Iterable<RealServer> {
     return new Map(this.list().map((real) => [real.key, real]));
   }
 
-  /** Where the line of the key begins; -1 without one. */
+  /** Where the line of the key begins; -1 without one. The lines are sorted, so some 14 of 10,000 are read. */
   #find(key: RealServerKey): number {
-    const prefix = `${key} `;
-    if (this.#lines.startsWith(prefix)) return 0;
-    const before = this.#lines.indexOf(`\n${prefix}`);
-    return before < 0 ? -1 : before + 1;
+    const colon = key.lastIndexOf(":");
+    const address = (key.startsWith("[") ? key.slice(1, colon - 1) : key.slice(0, colon)) as IPAddress; // as realServerKey made it
+    const wanted = { address, port: digits(key, colon + 1, key.length) };
+    let [from, to] = [0, this.#lines.length];
+    while (from < to) {
+      const start = this.#lines.lastIndexOf("\n", ((from + to) >> 1) - 1) + 1;
+      const end = endOfLine(this.#lines, start);
+      const order = compareParts(parseLine(this.#lines, start, end), wanted);
+      if (order === 0) return start;
+      if (order < 0) from = end + 1;
+      else to = start;
+    }
+    return -1;
   }
 }
 

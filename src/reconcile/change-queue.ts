@@ -33,9 +33,10 @@ export class ChangeQueue {
     if (this.#count(keys, 1)) this.#sets.push({ keys, atMs });
   }
 
-  /** Puts work that was taken and not done at the front again. */
-  putBack(keys: Keys, atMs: number): void {
-    if (this.#count(keys, 1)) this.#sets.splice(this.#head, 0, { keys, atMs });
+  /** Puts work that was taken and not done at the front again, to be taken in this order. */
+  putBack(parts: readonly Keys[], atMs: number): void {
+    const filled = parts.filter((keys) => this.#count(keys, 1));
+    this.#sets.splice(this.#head, 0, ...filled.map((keys) => ({ keys, atMs })));
   }
 
   /** Takes the change set at the front away. */

@@ -37,7 +37,7 @@ export function diffServer(
   let reaches = true;
   for (const real of unwanted?.values() ?? []) {
     if (!mayGo(server, real)) reaches = false;
-    operations.push(...dismiss(server, real, mayGo));
+    dismiss(server, real, mayGo, operations);
   }
   return reaches;
 }
@@ -45,7 +45,8 @@ export function diffServer(
 /** What ends an unwanted virtual server that is ours; `mayDelete` is about itself, once no real server keeps it. */
 export function diffUnwantedServer(have: ServerState, mayGo: MayGo, mayDelete: boolean): Operation[] {
   const { server, reals } = have;
-  const operations = Array.from(reals, (real) => dismiss(server, real, mayGo)).flat();
+  const operations: Operation[] = [];
+  for (const real of reals) dismiss(server, real, mayGo, operations);
   if (mayDelete && isReadyToGo(have, mayGo)) operations.push({ kind: "delete-virtual-server", server });
   return operations;
 }
@@ -56,8 +57,7 @@ export function isReadyToGo(have: ServerState, mayGo: MayGo): boolean {
   return true;
 }
 
-function dismiss(server: VirtualServer, real: RealServer, mayGo: MayGo): Operation[] {
-  if (mayGo(server, real)) return [{ kind: "delete-real-server", server, real }];
-  if (real.weight === 0) return [];
-  return [{ kind: "update-real-server", server, real: { ...real, weight: 0 } }];
+function dismiss(server: VirtualServer, real: RealServer, mayGo: MayGo, operations: Operation[]): void {
+  if (mayGo(server, real)) operations.push({ kind: "delete-real-server", server, real });
+  else if (real.weight > 0) operations.push({ kind: "update-real-server", server, real: { ...real, weight: 0 } });
 }

@@ -1,6 +1,8 @@
 import type { Connections, ServerState } from "../kernel/kernel.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Protocol } from "../model/service.ts";
+import { PART } from "./parts.ts";
+import { SLICE } from "./slices.ts";
 
 /** Draining real servers that may go now. */
 export type Due = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
@@ -8,7 +10,8 @@ export type Due = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
 /** The real servers that are held at weight 0 and not wanted. */
 export function* quiescent(want: ServerState | undefined, have: ServerState): Generator<RealServerKey> {
   if (want?.reals.equals(have.reals) === true) return;
-  for (const real of have.reals) if (real.weight === 0 && want?.reals.has(real.key) !== true) yield real.key;
+  const wanted = want?.reals.toMap();
+  for (const real of have.reals) if (real.weight === 0 && wanted?.has(real.key) !== true) yield real.key;
 }
 
 /**
@@ -48,6 +51,21 @@ export class Draining {
   /** Virtual servers with a real server that waits. */
   servers(): Iterable<VirtualServerKey> {
     return this.#since.keys();
+  }
+
+  /** The virtual servers in slices of no more than SLICE, and of about PART real servers that wait. */
+  *slices(keys: readonly VirtualServerKey[]): Generator<ReadonlySet<VirtualServerKey>> {
+    let slice = new Set<VirtualServerKey>();
+    let waiting = 0;
+    for (const key of keys) {
+      slice.add(key);
+      waiting += this.#since.get(key)?.size ?? 0;
+      if (slice.size < SLICE && waiting < PART) continue;
+      yield slice;
+      slice = new Set();
+      waiting = 0;
+    }
+    if (slice.size > 0) yield slice;
   }
 
   /** Those of them with one that came since this was last called. */

@@ -39,7 +39,8 @@ export function countServerDrift(
     if (other === undefined) counts.add("real-server", "missing");
     else if (!sameRealServer(real, other)) counts.add("real-server", "different");
   }
-  for (const key of saw.keys()) if (!believed.reals.has(key)) counts.add("real-server", "unwanted");
+  const known = believed.reals.toMap();
+  for (const key of saw.keys()) if (!known.has(key)) counts.add("real-server", "unwanted");
 }
 
 /** The same for objects that can only be there or not. */

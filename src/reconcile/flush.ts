@@ -9,6 +9,8 @@ export interface Flush {
   readonly drift: DriftCounts;
   /** Not to be tried again in this flush. */
   readonly refused: KeySet;
+  /** Work that could not be taken was left. */
+  cut: boolean;
 }
 
 /** Objects that are planned and applied together. */

@@ -2,7 +2,7 @@ import type { Keys } from "../desired/keys.ts";
 import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
-import type { VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import { type VirtualServer, type VirtualServerKey, virtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Desired } from "./desired.ts";
 import { type DiffRules, diffServer, diffUnwantedServer, isReadyToGo } from "./diff.ts";
@@ -25,11 +25,16 @@ export interface Planned {
   readonly operations: Operation[];
   /** Virtual servers that are then just as wanted. */
   readonly reached: Map<VirtualServerKey, ServerState>;
+  /** Virtual servers that need more operations than one plan may have; these are the first of them. */
+  readonly unfinished: VirtualServerKey[];
 }
 
 export function nothingPlanned(): Planned {
-  return { operations: [], reached: new Map() };
+  return { operations: [], reached: new Map(), unfinished: [] };
 }
+
+/** So many operations on one virtual server are planned together, however many real servers come and go. */
+const SERVER_LIMIT = 5_000;
 
 /**
  * Adds the operations that bring the named objects from held to desired, as far as that is possible now, in no order.
@@ -79,14 +84,20 @@ function isSpareEntry(key: SetEntryKey, { desired, held }: PlanView): boolean {
   return held.hasEntry(key) && desired.entry(key) === undefined;
 }
 
-function planServer(key: VirtualServerKey, view: PlanView, { operations, reached }: Planned): void {
+function planServer(key: VirtualServerKey, view: PlanView, { operations, reached, unfinished }: Planned): void {
   const want = view.desired.server(key);
   const have = view.held.server(key);
+  const before = operations.length;
   if (want !== undefined) {
     if (diffServer(want, have, view, operations)) reached.set(key, want);
   } else if (have !== undefined && view.isOurs(have.server)) {
-    operations.push(...diffUnwantedServer(have, view.mayGo, !isLeaving(have.server.address, view)));
+    for (const operation of diffUnwantedServer(have, view.mayGo, !isLeaving(have.server.address, view)))
+      operations.push(operation);
   }
+  if (operations.length <= before + SERVER_LIMIT) return;
+  operations.length = before + SERVER_LIMIT;
+  reached.delete(key);
+  unfinished.push(key);
 }
 
 /** On kube-ipvs0 though nobody wants it: without its virtual servers, the node itself would answer there. */
@@ -133,12 +144,14 @@ function namesLeaving(entry: SetEntry, address: IPAddress, view: PlanView): bool
   return leaving && entryOfAddress(address).key === entry.key;
 }
 
-/** Those that the member could name. */
+/** Those that the member could name: with an address it is one, however many others there are on that address. */
 function serversNear(entry: SetEntry, held: HeldState): Iterable<VirtualServerKey> {
   const marked = serverOfMark(entry);
   if (marked !== undefined) return [marked];
-  if (entry.address !== undefined) return held.serversAt(entry.address);
-  return entry.port === undefined ? [] : held.serversOnPort(entry.port);
+  const { address, protocol, port } = entry;
+  if (port === undefined) return [];
+  if (address === undefined) return held.serversOnPort(port);
+  return protocol === undefined ? [] : [virtualServerKey(protocol, address, port)];
 }
 
 function unwantedOfOurs(key: VirtualServerKey, view: PlanView): ServerState | undefined {

@@ -2,7 +2,8 @@ import { type Keys, NO_KEYS } from "../desired/keys.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
-import type { Operation } from "../model/operation.ts";
+import type { ForgetFlows, Operation } from "../model/operation.ts";
+import { firstPart, takeBatch } from "./batch.ts";
 import { Belief } from "./belief.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import { Claims } from "./claims.ts";
@@ -15,21 +16,14 @@ import type { Batch, Flush } from "./flush.ts";
 import { KeySet, namesOf, subjectOf } from "./key-set.ts";
 import { inSafeOrder } from "./order.ts";
 import { judge, type Refused } from "./outcomes.ts";
-import { addWaiting, nothingPlanned, type Planned, type PlanView, plan, unlockedBy } from "./plan.ts";
+import { PART } from "./parts.ts";
+import { addWaiting, type Planned, type PlanView, plan, unlockedBy } from "./plan.ts";
 import type { ReconcilerDependencies, ReconcilerOptions } from "./reconciler-options.ts";
 import { Refusals } from "./refusals.ts";
-import { SLICE } from "./slices.ts";
 import { StaleFlows } from "./stale-flows.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
 import { Tally } from "./tally.ts";
 import { Turns } from "./turns.ts";
-
-/** A flush takes whole change sets until it has so many operations, some 40 ms of work; then others have their turn. */
-const OPERATION_LIMIT = 2_000;
-/** Or has looked at so many objects, however little they differed: planning must not hold the event loop for 10 ms. */
-const LOOK_LIMIT = 1_000;
-/** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
-const RETRY_LIMIT = 100;
 
 /**
  * Makes the kernel hold what is desired. One flush and one look at a time; changes may be marked at any moment. A look reads
@@ -127,12 +121,12 @@ export class Reconciler {
   flush(): Promise<SyncReport> {
     if (!this.#open) throw new Error("Cannot flush before open: not all that is desired is known yet");
     const startedAtMs = this.#clock.now();
-    const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet() };
+    const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet(), cut: false };
     return this.#informed(flush.drift, async () => {
       if (!this.#compared) this.#compare();
       if (this.#belief.doubted.size > 0) await this.#observeDoubted(flush.drift);
       const batch = this.#takeBatch();
-      const cut = this.#pending() > 0;
+      flush.cut = this.#pending() > 0;
       await this.#carryOut(batch, this.#view(), flush);
       await this.#drain(flush);
       await this.#forgetFlows(flush);
@@ -142,7 +136,7 @@ export class Reconciler {
         ...flush.tally.counts(),
         failures: this.#failures.report(this.#desired, this.#clock.now()),
         pending: this.#pending(),
-        cut,
+        cut: flush.cut,
         drift: flush.drift.list(),
         state: this.state(),
       };
@@ -203,43 +197,20 @@ export class Reconciler {
     return this.#queue.size + (this.#comparison?.left ?? 0);
   }
 
-  /** Plans whole change sets up to the limits. Synchronous: what is planned is what is desired at one moment. */
   #takeBatch(): Batch {
-    const nowMs = this.#clock.now();
     const view = this.#view();
-    const atMs = this.#queue.oldestMs ?? nowMs;
-    const keys = new KeySet();
-    const planned = nothingPlanned();
-    const { operations } = planned;
-    const takeOnly = (more: Keys): void => {
-      const fresh = keys.take(more);
-      // Whose it is must be settled before any of the evidence goes.
-      for (const key of fresh.servers) if (view.held.server(key) !== undefined) this.#classify(key);
-      this.#flows.compare(fresh.servers, this.#desired);
-      plan(fresh, view, planned);
+    const source = {
+      queue: this.#queue,
+      nextCompared: () => this.#nextCompared(),
+      refusals: this.#refusals,
+      view,
+      onServers: (keys: readonly VirtualServerKey[]) => {
+        // Whose it is must be settled before any of the evidence goes.
+        for (const key of keys) if (view.held.server(key) !== undefined) this.#classify(key);
+        this.#flows.compare(keys, this.#desired);
+      },
     };
-    const waiting = new KeySet();
-    const take = (more: Keys): void => {
-      takeOnly(more);
-      addWaiting(more, view, waiting);
-      if (waiting.size === 0) return;
-      takeOnly(waiting);
-      waiting.clear();
-    };
-    for (let looked = 0; operations.length < OPERATION_LIMIT && looked < LOOK_LIMIT; ) {
-      const change = this.#queue.shift() ?? this.#nextCompared();
-      if (change === undefined) break;
-      take(change.keys);
-      looked += "looked" in change ? change.looked : 1;
-    }
-    const limit = operations.length + RETRY_LIMIT;
-    for (const name of this.#refusals.due(nowMs)) {
-      if (operations.length >= limit) break;
-      const retry = new KeySet();
-      retry.add(name);
-      take(retry);
-    }
-    return { keys, planned, atMs };
+    return takeBatch(source, this.#clock.now());
   }
 
   #nextCompared(): Compared | undefined {
@@ -251,15 +222,20 @@ export class Reconciler {
     return compared;
   }
 
-  /** Applies a batch, and then whatever may go because something of it went, until nothing more may. */
+  /** Applies a batch, then what it left unfinished and whatever may go because something of it went, until nothing more may. */
   async #carryOut(batch: Batch, view: PlanView, flush: Flush): Promise<void> {
     let round = batch;
     for (;;) {
       const done = await this.#apply(round, flush);
+      const next = unlockedBy(done, view);
+      for (const key of round.planned.unfinished) next.servers.add(key);
       const unlocked = new KeySet();
-      for (const name of namesOf(unlockedBy(done, view))) if (!flush.refused.has(name)) unlocked.add(name);
+      for (const name of namesOf(next)) if (!flush.refused.has(name)) unlocked.add(name);
       if (unlocked.size === 0) return;
-      round = { keys: unlocked, planned: plan(unlocked, view), atMs: batch.atMs };
+      const keys = new KeySet();
+      keys.take(firstPart(unlocked, batch.atMs, this.#queue, view));
+      if (keys.size < unlocked.size) flush.cut = true;
+      round = { keys, planned: plan(keys, view), atMs: batch.atMs };
     }
   }
 
@@ -289,7 +265,7 @@ export class Reconciler {
       this.#settle(keys, planned.reached, flush.refused);
       return done;
     } catch (error) {
-      this.#queue.putBack(keys, atMs);
+      this.#queue.putBack([keys], atMs);
       throw error;
     }
   }
@@ -319,8 +295,7 @@ export class Reconciler {
     const all = nowMs >= this.#drainAtMs;
     const keys = all ? [...this.#draining.servers()] : fresh;
     if (all) this.#drainAtMs = nowMs + this.#options.drainCheckMs;
-    for (let start = 0; start < keys.length; start += SLICE) {
-      const slice = new Set(keys.slice(start, start + SLICE));
+    for (const slice of this.#draining.slices(keys)) {
       const connections = await this.#ask(() => this.#kernel.connections(slice));
       const due = new Map<VirtualServerKey, ReadonlySet<RealServerKey>>();
       for (const key of slice) {
@@ -346,7 +321,12 @@ export class Reconciler {
 
   /** Last, as a flow may begin anew until all is right; not within a comparison, as one list of flows then does for all. */
   async #forgetFlows({ tally }: Flush): Promise<void> {
-    const operations = this.#comparison ? [] : this.#flows.plan(this.#desired, this.#belief.held, this.#clock.now());
+    if (this.#comparison) return;
+    const operations: ForgetFlows[] = [];
+    for (const operation of this.#flows.plan(this.#desired, this.#belief.held, this.#clock.now())) {
+      operations.push(operation);
+      if (operations.length % PART === 0) await this.#nextTurn();
+    }
     if (operations.length === 0) return;
     const outcomes = await this.#ask(() => this.#kernel.apply(operations));
     this.#flows.settle(operations, outcomes, this.#clock.now());

@@ -80,16 +80,21 @@ export class StaleFlows {
     return this.#servers.size === 0 ? Number.POSITIVE_INFINITY : this.#fromMs;
   }
 
-  /** What is to be forgotten now. Of a virtual server that is wanted and not there, nothing: its flows count when it is. */
-  plan(desired: Desired, held: HeldState, nowMs: number): ForgetFlows[] {
-    if (nowMs < this.#fromMs) return [];
-    const operations: ForgetFlows[] = [];
+  /**
+   * What is to be forgotten now, as it is iterated. Of a virtual server that is wanted and not there, nothing: its flows
+   * count when it is.
+   */
+  *plan(desired: Desired, held: HeldState, nowMs: number): Generator<ForgetFlows> {
+    if (nowMs < this.#fromMs) return;
+    const unions = new Unions();
     for (const to of this.#servers) {
       const have = held.server(to);
       if (have === undefined && desired.server(to) !== undefined) this.#done(to);
-      else operations.push({ kind: "forget-flows", to, keep: together([to, ...desired.twins(to)], held) });
+      else {
+        const all = [to, ...desired.twins(to)].map((key) => held.server(key)?.reals ?? RealServers.NONE);
+        yield { kind: "forget-flows", to, keep: all.reduce((one, other) => unions.of(one, other)) };
+      }
     }
-    return operations;
   }
 
   /** Takes in what became of that; the refused ones are tried again later. */
@@ -132,8 +137,17 @@ function failureKey(to: VirtualServerKey): string {
   return `flows to ${to}`;
 }
 
-/** The real servers of all of them. */
-function together(keys: readonly VirtualServerKey[], held: HeldState): RealServers {
-  const reals = keys.flatMap((key) => held.server(key)?.reals.list() ?? []);
-  return RealServers.of([...new Map(reals.map((real) => [real.key, real])).values()]);
+/** The real servers of two virtual servers, made once for all frontends that share them. */
+class Unions {
+  readonly #known = new Map<RealServers, Map<RealServers, RealServers>>();
+
+  of(one: RealServers, other: RealServers): RealServers {
+    if (one.equals(other) || other.size === 0) return one;
+    if (one.size === 0) return other;
+    const known = this.#known.get(one) ?? new Map<RealServers, RealServers>();
+    this.#known.set(one, known);
+    const union = known.get(other) ?? RealServers.of([...new Map([...one.toMap(), ...other.toMap()]).values()]);
+    known.set(other, union);
+    return union;
+  }
 }

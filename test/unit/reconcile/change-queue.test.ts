@@ -21,7 +21,7 @@ test("change sets leave in the order they came, and what was put back leaves fir
   for (let index = 1; index <= 5; index++) queue.push(on(`10.0.0.${index}`), index);
   queue.shift();
   queue.shift();
-  queue.putBack(on("10.0.0.1", "10.0.0.2"), 1);
+  queue.putBack([on("10.0.0.1", "10.0.0.2")], 1);
   expect(queue.oldestMs).toBe(1);
   expect(drained(queue)).toEqual(["10.0.0.1 10.0.0.2 @1", "10.0.0.3 @3", "10.0.0.4 @4", "10.0.0.5 @5"]);
   expect(queue.oldestMs).toBeUndefined();
