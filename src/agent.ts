@@ -1,5 +1,4 @@
 import type { Config } from "./config.ts";
-import { conflictRejections } from "./desired/conflicts.ts";
 import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { apiServerAddresses } from "./desired/vip-guard.ts";
@@ -43,8 +42,10 @@ const DRAIN_CHECK_MS = 5_000;
  * connections made to far endpoints; but a list that is never allowed must not cost the node its Services.
  */
 const NODE_PATIENCE_MS = 10_000;
-/** Services computed in one turn of the event loop: about a millisecond with ten endpoints each. */
-const SERVICES_PER_TURN = 50;
+/** Units of work on stale Services in one turn of the event loop: 50 Services with ten endpoints, about a millisecond. */
+const WORK_PER_TURN = 600;
+/** Services whose problems are listed in one turn. */
+const REPORTS_PER_TURN = 16;
 
 /** What the node must be, where its Node object says that its pods live in these networks. */
 export type SetupFor = (podCIDRs: readonly Cidr[]) => NodeSetup;
@@ -248,17 +249,19 @@ export class Agent {
     const { nextTurn } = this.#parts;
     // Events come in bunches: those of one turn are computed together.
     await nextTurn();
-    while (this.#state.stale > 0) {
-      const changes = this.#state.advance(SERVICES_PER_TURN);
-      const nowMs = this.#parts.clock.now();
-      for (const keys of changes) this.#reconciler.mark(keys, nowMs);
-      if (changes.length > 0) this.#request();
-      await nextTurn();
-    }
+    do {
+      while (this.#state.stale > 0) {
+        const changes = this.#state.advance(WORK_PER_TURN);
+        const nowMs = this.#parts.clock.now();
+        for (const keys of changes) this.#reconciler.mark(keys, nowMs);
+        if (changes.length > 0) this.#request();
+        await nextTurn();
+      }
+      if (!this.#isOpen) this.#open();
+      this.#publishHealthChecks();
+      await this.#reportRefused();
+    } while (this.#state.stale > 0);
     this.#isAdvancing = false;
-    if (!this.#isOpen) this.#open();
-    this.#problems.rejectedHere([...this.#state.refused(), ...conflictRejections(this.#state.desired.conflicts())]);
-    this.#publishHealthChecks();
   }
 
   /** A load balancer that asks may send clients at once, so the kernel comes first when all is new. */
@@ -367,6 +370,18 @@ export class Agent {
   #onFailure(error: unknown): void {
     this.#health = healthAfterFailure(this.#health, this.#parts.clock.now());
     this.#problems.kernelFailed(error);
+  }
+
+  /** Reports what Services do not get here; stops when Services are stale, as that may change by them. */
+  async #reportRefused(): Promise<void> {
+    const { refused } = this.#state;
+    let reports = 0;
+    for (const changes of refused.takeChanges()) {
+      this.#problems.rejectedHere(changes, refused.size);
+      if (++reports % REPORTS_PER_TURN > 0) continue;
+      await this.#parts.nextTurn();
+      if (this.#state.stale > 0) return;
+    }
   }
 }
 

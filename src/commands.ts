@@ -4,7 +4,6 @@ import { Registry } from "prom-client";
 import { Agent } from "./agent.ts";
 import { ClusterSource, readCluster, serverAddresses } from "./cluster-source.ts";
 import type { Config } from "./config.ts";
-import { conflictRejections } from "./desired/conflicts.ts";
 import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
@@ -202,7 +201,7 @@ function planOf(
     families,
     desired: state.desired,
     rules: staticRules(config, machine, node?.podCIDRs ?? []),
-    rejected: [...rejections, ...state.refused(), ...conflictRejections(state.desired.conflicts())],
+    rejected: [...rejections, ...state.refused.all()],
   };
 }
 

@@ -1,3 +1,4 @@
+import type { RejectionChanges } from "./desired/refused.ts";
 import type { Logger } from "./log.ts";
 import type { Clock } from "./model/clock.ts";
 import type { Scheduler } from "./model/ipvs.ts";
@@ -31,9 +32,9 @@ export class ProblemReporter {
   readonly #parts: ProblemReporterDependencies;
   readonly #node = new ProblemTracker<string>(LIMITS);
   readonly #kernel = new ProblemTracker<unknown>(LIMITS);
-  readonly #here = new ProblemTracker<Rejection>();
   readonly #reports: RejectionReports;
   #rejectedAtSource = 0;
+  #rejectedHere = 0;
 
   constructor(dependencies: ProblemReporterDependencies) {
     this.#parts = dependencies;
@@ -46,10 +47,9 @@ export class ProblemReporter {
     this.#reportRejections(fresh, []);
   }
 
-  /** All that Services ask of this node and do not get. */
-  rejectedHere(rejections: readonly Rejection[]): void {
-    this.#here.replace(rejections.map((rejection) => [JSON.stringify(rejection), rejection]));
-    const { begun, ended } = this.#here.takeChanges(this.#parts.clock.now());
+  /** What has changed of what Services ask of this node and do not get, and how much that is in all. */
+  rejectedHere({ begun, ended }: RejectionChanges, count: number): void {
+    this.#rejectedHere = count;
     this.#reportRejections(begun, ended);
   }
 
@@ -111,6 +111,6 @@ export class ProblemReporter {
 
   #reportRejections(begun: readonly Rejection[], ended: readonly Rejection[]): void {
     this.#reports.report(begun, ended);
-    this.#parts.metrics.recordRejected(this.#rejectedAtSource + this.#here.size);
+    this.#parts.metrics.recordRejected(this.#rejectedAtSource + this.#rejectedHere);
   }
 }

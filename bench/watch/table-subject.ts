@@ -29,7 +29,7 @@ await runSubject(async (kubeconfig, complete) => {
   );
   return () => {
     const names = [...table.serviceNames()];
-    const endpoints = names.flatMap((name) => [...table.endpoints(name).values()]);
+    const endpoints = names.flatMap((name) => Array.from(table.endpoints(name), ([, list]) => list));
     return { services: names.length, endpoints: endpoints.reduce((sum, list) => sum + list.length, 0) };
   };
 });

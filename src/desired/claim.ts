@@ -17,12 +17,13 @@ export const TITLES: Readonly<Record<Frontend["kind"], Title>> = {
 
 /** A Service that wants a virtual server, and by what right. */
 export interface Claim {
-  readonly name: ServiceName;
+  readonly service: ServiceName;
   readonly title: Title;
 }
 
 /** Sorts by title, then by name: so the order of events does not matter. */
 export function compareClaims(a: Claim, b: Claim): number {
   if (a.title !== b.title) return a.title - b.title;
-  return a.name < b.name ? -1 : 1;
+  if (a.service === b.service) return 0;
+  return a.service < b.service ? -1 : 1;
 }

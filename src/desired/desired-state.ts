@@ -3,35 +3,46 @@ import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
 import type { ServiceName } from "../model/service.ts";
-import { type Claim, compareClaims } from "./claim.ts";
-import { heldEntries } from "./held-entries.ts";
+import { Claimants } from "./claimants.ts";
 import type { KeyLists, Keys } from "./keys.ts";
 import { References } from "./references.ts";
-import { twinsOf } from "./twins.ts";
 import type { WantedServer, Wants } from "./wants.ts";
 
-/** Several Services want one virtual server. The best title has it, of equal ones the first by name. */
+/** A virtual server that a Service wants and another one holds. The best title has it, of equal ones the first by name. */
 export interface Conflict {
   readonly key: VirtualServerKey;
   readonly holder: ServiceName;
-  readonly losers: readonly ServiceName[];
+  readonly loser: ServiceName;
 }
 
 /** Of an object that many Services share, so many are named. */
 const NAMED_SERVICES = 3;
 const NOBODY: readonly ServiceName[] = [];
 const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
+const NO_TWINS: readonly VirtualServerKey[] = [];
+const NO_ENTRIES: readonly SetEntry[] = [];
+
+/** A virtual server as one Service holds it, with the members that it may have for it. */
+interface Holding {
+  readonly state: WantedServer | undefined;
+  readonly entries: readonly SetEntry[];
+}
 
 /**
  * What all Services together want of this node. Addresses and set members may be shared: they are wanted as long as one
  * Service wants them. A virtual server is not: who holds it follows from titles and names, never from the order of events,
- * and the members that speak of it are the holder's.
+ * and the members that speak of it are the holder's. They would restrict, drop or mark the clients of that Service.
  */
 export class DesiredState {
   readonly #wants = new Map<ServiceName, Wants>();
-  readonly #holders = new Map<VirtualServerKey, ServiceName>();
-  /** All claimants, sorted, of the few keys with more than one: at 50,000 Services a list for every key would weigh. */
-  readonly #contested = new Map<VirtualServerKey, readonly Claim[]>();
+  /** As the Service that holds it wants it. */
+  readonly #servers = new Map<VirtualServerKey, WantedServer>();
+  /** All claims to the few keys with more than one: at 50,000 Services a list for every key would weigh. */
+  readonly #contested = new Map<VirtualServerKey, Claimants<WantedServer>>();
+  /** How many of the virtual servers that a Service wants others hold; only where there are any. */
+  readonly #lost = new Map<ServiceName, number>();
+  /** Services for which this has changed since it was last asked for. */
+  #lostAnew = new Set<ServiceName>();
   readonly #addresses = new References<IPAddress, IPAddress>((address) => address);
   readonly #entries = new References<SetEntryKey, SetEntry>(({ key }) => key);
   #realServers = 0;
@@ -43,37 +54,39 @@ export class DesiredState {
   replace(name: ServiceName, wants: Wants | undefined): KeyLists {
     const before = this.#wants.get(name) ?? NOTHING;
     const after = wants ?? NOTHING;
-    const rivals = this.#rivals(name, before, after);
-    const theirs = rivals.map((rival) => this.#entriesOf(rival));
-    const own = this.#entriesOf(name);
-    const servers = this.#replaceServers(name, before.servers, after.servers);
     if (wants === undefined) this.#wants.delete(name);
     else this.#wants.set(name, wants);
-    const changed = this.#entries.replace(own, this.#entriesOf(name));
-    const others = rivals.flatMap((rival, at) => this.#entries.replace(theirs[at] ?? [], this.#entriesOf(rival)));
+    const touched = Array.from(this.#touchedBy(before, after), (key) => [key, this.#holding(key)] as const);
+    this.#replaceClaims(before.servers, after.servers);
+    const servers: VirtualServerKey[] = [];
+    const dropped: SetEntry[] = [];
+    const added: SetEntry[] = [];
+    for (const [key, old] of touched) {
+      const now = this.#holding(key);
+      if (this.#counts(old.state, now.state)) servers.push(key);
+      for (const entry of old.entries) dropped.push(entry);
+      for (const entry of now.entries) added.push(entry);
+    }
     return {
       servers,
       addresses: this.#addresses.replace(before.addresses, after.addresses),
-      entries: others.length === 0 ? changed : changedOnce([...changed, ...others]),
+      entries: this.#entries.replace(dropped.concat(before.entries), added.concat(after.entries)),
     };
   }
 
   /** The desired virtual server with its real servers; undefined when nobody wants it. */
   server(key: VirtualServerKey): ServerState | undefined {
-    const holder = this.#holders.get(key);
-    return holder === undefined ? undefined : this.#stateOf(key, holder);
+    return this.#servers.get(key);
   }
 
   /** The Service that holds the virtual server. */
   owner(key: VirtualServerKey): ServiceName | undefined {
-    return this.#holders.get(key);
+    return this.#servers.get(key)?.service;
   }
 
   /** The virtual servers that serve the same frontends to other clients. */
   twins(key: VirtualServerKey): readonly VirtualServerKey[] {
-    const holder = this.#holders.get(key);
-    const wants = holder === undefined ? undefined : this.#wants.get(holder);
-    return wants === undefined ? [] : twinsOf(key, wants);
+    return this.#servers.get(key)?.twins ?? NO_TWINS;
   }
 
   /**
@@ -82,28 +95,28 @@ export class DesiredState {
    */
   servicesOf({ servers, addresses, entries }: Keys): ReadonlyMap<string, readonly ServiceName[]> {
     const found = new Map<string, readonly ServiceName[]>();
-    for (const key of servers) addName(found, key, this.#holders.get(key));
+    for (const key of servers) addName(found, key, this.owner(key));
     const asked = { addresses: new Set(addresses), entries: new Set(entries) };
     if (asked.addresses.size + asked.entries.size === 0) return found;
     for (const [name, wants] of this.#wants) {
       for (const address of wants.addresses) if (asked.addresses.has(address)) addName(found, address, name);
-      if (!wants.entries.some(({ key }) => asked.entries.has(key))) continue;
-      for (const { key } of this.#entriesOf(name)) if (asked.entries.has(key)) addName(found, key, name);
+      for (const { key } of this.#membersHeldBy(wants)) if (asked.entries.has(key)) addName(found, key, name);
     }
     return found;
   }
 
-  *servers(): Generator<ServerState> {
-    for (const [key, holder] of this.#holders) {
-      const state = this.#stateOf(key, holder);
-      if (state !== undefined) yield state;
-    }
+  servers(): Iterable<ServerState> {
+    return this.#servers.values();
   }
 
   /** The names of all that each Service wants, in the order in which the Services came. */
   *byService(): Generator<KeyLists> {
     for (const { servers, addresses, entries } of this.#wants.values())
-      yield { servers: servers.map(({ server }) => server.key), addresses, entries: entries.map(({ key }) => key) };
+      yield {
+        servers: servers.map(({ server }) => server.key),
+        addresses,
+        entries: [...new Set([...servers.flatMap((state) => state.entries), ...entries].map(({ key }) => key))],
+      };
   }
 
   hasAddress(address: IPAddress): boolean {
@@ -122,109 +135,143 @@ export class DesiredState {
     return this.#entries.values();
   }
 
-  /** Every virtual server that several Services want, sorted by key. */
-  conflicts(): readonly Conflict[] {
-    return [...this.#contested]
-      .flatMap(([key, [holder, ...losers]]) =>
-        holder === undefined ? [] : [{ key, holder: holder.name, losers: losers.map(({ name }) => name) }],
-      )
-      .sort((a, b) => (a.key < b.key ? -1 : 1));
+  /** How many of the virtual servers that the Service wants others hold. */
+  lost(name: ServiceName): number {
+    return this.#lost.get(name) ?? 0;
+  }
+
+  /** Every virtual server that a Service wants and another one holds. */
+  *conflicts(): Generator<Conflict> {
+    for (const name of this.#lost.keys()) yield* this.conflictsOf(name);
+  }
+
+  /** The Services that want virtual servers which others hold. */
+  losers(): Iterable<ServiceName> {
+    return this.#lost.keys();
+  }
+
+  /** The virtual servers that the Service wants and others hold, in the order of its frontends. */
+  *conflictsOf(name: ServiceName): Generator<Conflict, undefined> {
+    let left = this.lost(name);
+    for (const { server } of this.#wants.get(name)?.servers ?? []) {
+      if (left === 0) break;
+      const holder = this.owner(server.key);
+      if (holder === undefined || holder === name) continue;
+      left--;
+      yield { key: server.key, holder, loser: name };
+    }
+    return undefined;
+  }
+
+  /** The Services that lost or got back virtual servers since this was last called. */
+  takeLostAnew(): ReadonlySet<ServiceName> {
+    const services = this.#lostAnew;
+    if (services.size > 0) this.#lostAnew = new Set();
+    return services;
   }
 
   /** How many objects of each kind are wanted; kept along, not counted. */
   counts(): Readonly<Record<"virtualServers" | "realServers" | "addresses" | "entries", number>> {
     return {
-      virtualServers: this.#holders.size,
+      virtualServers: this.#servers.size,
       realServers: this.#realServers,
       addresses: this.#addresses.size,
       entries: this.#entries.size,
     };
   }
 
-  /** The others that want some of the virtual servers that the Service wanted or wants, each once. */
-  #rivals(name: ServiceName, before: Wants, after: Wants): readonly ServiceName[] {
-    if (this.#isAlone(name, before) && this.#isAlone(name, after)) return NOBODY;
-    const claimants = new Set<ServiceName>();
+  /**
+   * The virtual servers that may be another's, or have other members, once the Service wants something else: those it
+   * wants, and by address those of every Service that wants the same mark.
+   */
+  #touchedBy(before: Wants, after: Wants): ReadonlySet<VirtualServerKey> {
+    const keys = new Set<VirtualServerKey>();
+    for (const { server } of before.servers) keys.add(server.key);
+    for (const { server } of after.servers) keys.add(server.key);
     for (const { server } of [...before.servers, ...after.servers]) {
-      const holder = this.#holders.get(server.key);
-      if (holder !== undefined) claimants.add(holder);
-      for (const claim of this.#contested.get(server.key) ?? []) claimants.add(claim.name);
+      if (server.mark === 0) continue;
+      for (const { twins } of this.#contested.get(server.key) ?? []) for (const twin of twins) keys.add(twin);
+      for (const twin of this.twins(server.key)) keys.add(twin);
     }
-    claimants.delete(name);
-    return [...claimants];
+    return keys;
   }
 
-  /** No other Service wants any of its virtual servers. */
-  #isAlone(name: ServiceName, { servers }: Wants): boolean {
-    return servers.every(
-      ({ server: { key } }) =>
-        (this.#holders.get(key) ?? name) === name && (this.#contested.size === 0 || !this.#contested.has(key)),
-    );
+  #holding(key: VirtualServerKey): Holding {
+    const state = this.#servers.get(key);
+    return { state, entries: state === undefined ? NO_ENTRIES : this.#membersOf(state) };
   }
 
-  #entriesOf(name: ServiceName): readonly SetEntry[] {
-    return heldEntries(this.#wants.get(name) ?? NOTHING, (key) => this.#holders.get(key) === name);
+  /** The members that a Service has of those it wants. */
+  *#membersHeldBy({ servers, entries }: Wants): Generator<SetEntry> {
+    for (const state of servers) if (this.#servers.get(state.server.key) === state) yield* this.#membersOf(state);
+    yield* entries;
   }
 
-  #stateOf(key: VirtualServerKey, holder: ServiceName): WantedServer | undefined {
-    return this.#wants.get(holder)?.servers.find(({ server }) => server.key === key);
+  /** A member with a mark needs the virtual server by mark besides: if another Service holds it, it would lead there. */
+  #membersOf({ service, server, entries, twins }: WantedServer): readonly SetEntry[] {
+    const [marked] = server.mark === 0 ? twins : NO_TWINS;
+    if (marked === undefined || this.owner(marked) === service) return entries;
+    return entries.filter(({ mark }) => mark === undefined);
   }
 
-  /** Returns the keys whose desired value is now another. */
-  #replaceServers(
-    name: ServiceName,
-    before: readonly WantedServer[],
-    after: readonly WantedServer[],
-  ): readonly VirtualServerKey[] {
-    const changed: VirtualServerKey[] = [];
+  #replaceClaims(before: readonly WantedServer[], after: readonly WantedServer[]): void {
     const left = before.length === 0 ? undefined : new Map(before.map((state) => [state.server.key, state]));
     for (const state of after) {
       const { key } = state.server;
-      if (this.#put(name, left?.get(key), state)) changed.push(key);
+      this.#claim(key, left?.get(key), state);
       left?.delete(key);
     }
-    for (const [key, state] of left ?? []) if (this.#withdraw(name, state)) changed.push(key);
-    return changed;
+    for (const [key, state] of left ?? []) this.#claim(key, state, undefined);
   }
 
-  /** Returns whether the desired value of the key is now another. `known` is what the Service wanted of it before. */
-  #put(name: ServiceName, known: WantedServer | undefined, state: WantedServer): boolean {
-    const { key } = state.server;
-    const held = this.server(key);
-    if (known?.title !== state.title) {
-      if (known !== undefined) this.#release(key, name);
-      this.#claim(key, { name, title: state.title });
-    }
-    return this.#counts(held, this.#holders.get(key) === name ? state : this.server(key));
+  /** Puts a claim (undefined: none) in place of what the same Service claimed before. */
+  #claim(key: VirtualServerKey, known: WantedServer | undefined, state: WantedServer | undefined): void {
+    const holder = this.#servers.get(key);
+    const best = this.#isContested(key, known) ? this.#bestOf(key, known, state) : state;
+    if (best === undefined) this.#servers.delete(key);
+    else this.#servers.set(key, best);
+    this.#countLost(holder, best, known, state);
   }
 
-  /** As above. */
-  #withdraw(name: ServiceName, known: WantedServer): boolean {
-    const { key } = known.server;
-    const held = this.#holders.get(key) === name;
-    this.#release(key, name);
-    return held && this.#counts(known, this.server(key));
+  /** Whether another Service than the one of `known` wants the virtual server. */
+  #isContested(key: VirtualServerKey, known: WantedServer | undefined): boolean {
+    return this.#contested.has(key) || (this.#servers.get(key) ?? known) !== known;
   }
 
-  #claim(key: VirtualServerKey, claim: Claim): void {
-    const holder = this.#holders.get(key);
-    const held = holder === undefined ? undefined : this.#stateOf(key, holder);
-    if (holder === undefined || held === undefined) {
-      this.#holders.set(key, claim.name);
-      return;
-    }
-    const claims = this.#contested.get(key) ?? [{ name: holder, title: held.title }];
-    this.#contested.set(key, [...claims, claim].sort(compareClaims));
-    if (compareClaims(claim, { name: holder, title: held.title }) < 0) this.#holders.set(key, claim.name);
+  /** As `#claim`, where several Services want it; returns the claim that counts from now on. */
+  #bestOf(
+    key: VirtualServerKey,
+    known: WantedServer | undefined,
+    state: WantedServer | undefined,
+  ): WantedServer | undefined {
+    const rivals = this.#contested.get(key) ?? new Claimants(this.#servers.get(key));
+    if (known !== undefined) rivals.delete(known);
+    if (state !== undefined) rivals.add(state);
+    if (rivals.size === 1) this.#contested.delete(key);
+    else this.#contested.set(key, rivals);
+    return rivals.best;
   }
 
-  #release(key: VirtualServerKey, name: ServiceName): void {
-    const left = (this.#contested.get(key) ?? []).filter((claim) => claim.name !== name);
-    const [heir] = left;
-    if (heir === undefined) this.#holders.delete(key);
-    else this.#holders.set(key, heir.name);
-    if (left.length > 1) this.#contested.set(key, left);
-    else this.#contested.delete(key);
+  /** A claim was replaced, and with it perhaps who holds the virtual server. */
+  #countLost(
+    holder: WantedServer | undefined,
+    best: WantedServer | undefined,
+    known: WantedServer | undefined,
+    state: WantedServer | undefined,
+  ): void {
+    if (known !== undefined && holder !== known) this.#lose(known.service, -1);
+    if (state !== undefined && best !== state) this.#lose(state.service, 1);
+    if (holder === undefined || best === undefined || holder === best) return;
+    // It has changed hands, and one of the two may be another Service.
+    if (holder !== known) this.#lose(holder.service, 1);
+    if (best !== state) this.#lose(best.service, -1);
+  }
+
+  #lose(name: ServiceName, step: 1 | -1): void {
+    const count = this.lost(name) + step;
+    if (count === 0) this.#lost.delete(name);
+    else this.#lost.set(name, count);
+    this.#lostAnew.add(name);
   }
 
   /** Keeps the count of real servers right; returns whether the two differ. */
@@ -237,13 +284,6 @@ export class DesiredState {
 function addName(found: Map<string, readonly ServiceName[]>, key: string, name: ServiceName | undefined): void {
   const names = found.get(key) ?? NOBODY;
   if (name !== undefined && names.length < NAMED_SERVICES && !names.includes(name)) found.set(key, [...names, name]);
-}
-
-/** What one Service loses and another gets has changed twice, and so not at all. */
-function changedOnce(keys: readonly SetEntryKey[]): readonly SetEntryKey[] {
-  const once = new Set<SetEntryKey>();
-  for (const key of keys) if (!once.delete(key)) once.add(key);
-  return [...once];
 }
 
 function sameState(a: ServerState | undefined, b: ServerState | undefined): boolean {

@@ -2,7 +2,8 @@ import { familyOf, type IPFamily } from "../model/address.ts";
 import { only } from "../model/only.ts";
 import { RealServers } from "../model/real-servers.ts";
 import type { Endpoint, PortKey, Service } from "../model/service.ts";
-import { type EndpointNeeds, selectEndpoints } from "../services/topology.ts";
+import type { EndpointsByPort } from "../services/endpoints.ts";
+import { type EndpointNeeds, isLocal, selectEndpoints } from "../services/topology.ts";
 import { exposedPorts, type Frontend, isOutside } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
 
@@ -15,11 +16,18 @@ export interface Choice {
 
 /** What one port of a Service may use in one family. */
 interface Usable {
-  readonly portKey: PortKey;
-  readonly family: IPFamily;
   readonly cluster: RealServers;
   readonly local: RealServers;
   readonly hasAny: boolean;
+}
+
+const NONE_USABLE: Usable = { cluster: RealServers.NONE, local: RealServers.NONE, hasAny: false };
+
+/** The endpoints of one port of a Service, as far as this node needs to know them. */
+interface PortEndpoints {
+  readonly usable: Readonly<Record<IPFamily, Usable>>;
+  /** Those on this node, in any state. */
+  readonly here: readonly Endpoint[];
 }
 
 /**
@@ -28,12 +36,13 @@ interface Usable {
  */
 export class EndpointChoices {
   readonly #service: Service;
-  readonly #endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>;
+  readonly #endpoints: EndpointsByPort;
   readonly #facts: NodeFacts;
   readonly #needs: EndpointNeeds;
-  readonly #known: Usable[] = [];
+  readonly #ports = new Map<PortKey, PortEndpoints>();
+  #looked = 0;
 
-  constructor(service: Service, endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>, facts: NodeFacts) {
+  constructor(service: Service, endpoints: EndpointsByPort, facts: NodeFacts) {
     this.#service = service;
     this.#endpoints = endpoints;
     this.#facts = facts;
@@ -67,17 +76,38 @@ export class EndpointChoices {
     return this.#usable(portKey, family).cluster;
   }
 
-  #usable(portKey: PortKey, family: IPFamily): Usable {
-    const known = this.#known.find((one) => one.portKey === portKey && one.family === family);
-    if (known !== undefined) return known;
-    const selected = this.#select(portKey, family);
-    this.#known.push(selected);
-    return selected;
+  /** How many endpoints were looked at so far. */
+  get looked(): number {
+    return this.#looked;
   }
 
-  #select(portKey: PortKey, family: IPFamily): Usable {
-    const endpoints = only(this.#endpoints.get(portKey) ?? [], ({ address }) => familyOf(address) === family);
+  /** For each port that was asked for its endpoints on this node, whatever their state. */
+  *here(): Generator<readonly [PortKey, readonly Endpoint[]]> {
+    for (const [portKey, { here }] of this.#ports) yield [portKey, here];
+  }
+
+  #usable(portKey: PortKey, family: IPFamily): Usable {
+    let port = this.#ports.get(portKey);
+    if (port === undefined) {
+      port = this.#look(this.#endpoints.get(portKey));
+      this.#ports.set(portKey, port);
+    }
+    return port.usable[family];
+  }
+
+  /** Once for each port: they are made anew for whoever asks, and a port may have 10,000. */
+  #look(endpoints: readonly Endpoint[]): PortEndpoints {
+    this.#looked += endpoints.length;
+    return {
+      usable: { IPv4: this.#select(endpoints, "IPv4"), IPv6: this.#select(endpoints, "IPv6") },
+      here: endpoints.filter((endpoint) => isLocal(endpoint, this.#facts)),
+    };
+  }
+
+  #select(all: readonly Endpoint[], family: IPFamily): Usable {
+    const endpoints = only(all, ({ address }) => familyOf(address) === family);
+    if (endpoints.length === 0) return NONE_USABLE;
     const { cluster = [], local = [], hasAny } = selectEndpoints(endpoints, this.#needs, this.#facts);
-    return { portKey, family, cluster: RealServers.of(cluster), local: RealServers.of(local), hasAny };
+    return { cluster: RealServers.of(cluster), local: RealServers.of(local), hasAny };
   }
 }

@@ -1,4 +1,4 @@
-import { type Cidr, cidrContains, familyOf } from "../model/address.ts";
+import { type Cidr, cidrContains, FAMILIES, familyOf, type IPFamily } from "../model/address.ts";
 import {
   addressPortAddressEntry,
   addressPortEntry,
@@ -9,7 +9,7 @@ import {
   type SetBase,
   type SetEntry,
 } from "../model/ipset.ts";
-import type { Protocol, Service, TrafficPolicy } from "../model/service.ts";
+import type { Protocol, TrafficPolicy } from "../model/service.ts";
 import type { Choice } from "./endpoint-choice.ts";
 import type { Frontend } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
@@ -17,7 +17,9 @@ import type { NodeFacts } from "./node-facts.ts";
 /** All that the rules must know of a frontend. */
 export interface FrontendRecord {
   readonly frontend: Frontend;
-  readonly service: Pick<Service, "externalTrafficPolicy" | "sourceRanges">;
+  readonly external: TrafficPolicy;
+  /** Who may use the load balancers' addresses; undefined: everybody. */
+  readonly admitted: Admitted | undefined;
   readonly drops: Choice["drops"];
   /** The mark of this node's own clients, for a frontend under the external policy Local that has one. */
   readonly mark: number | undefined;
@@ -25,16 +27,17 @@ export interface FrontendRecord {
 
 /** The members by which the rules know the frontend. */
 export function frontendEntries(record: FrontendRecord, facts: NodeFacts): readonly SetEntry[] {
-  const { frontend, service, drops, mark } = record;
+  const { frontend, external, admitted, drops, mark } = record;
   const { address, protocol, port } = frontend;
-  const entries = kindSets(frontend, service.externalTrafficPolicy).map((base) => member(base, frontend));
-  if (frontend.kind === "load-balancer") entries.push(...sourceRangeEntries(frontend, service.sourceRanges, facts));
+  const entries = kindSets(frontend, external).map((base) => member(base, frontend));
+  if (frontend.kind === "load-balancer") entries.push(...sourceRangeEntries(frontend, admitted?.[familyOf(address)]));
   if (drops !== undefined) entries.push(member(drops, frontend));
   if (mark !== undefined) {
     const set = ipset("KUBE-LOCAL-MARK", familyOf(address));
     entries.push(markEntry(set, address, protocol, port, mark, facts.localMarkMask));
   }
-  return entries;
+  // They are kept, and a list that was added to keeps room for more.
+  return entries.slice();
 }
 
 const NODE_PORT_SETS: Readonly<Record<Protocol, { readonly all: SetBase; readonly local: SetBase }>> = {
@@ -65,20 +68,38 @@ function member(base: SetBase, { address, protocol, port }: Frontend): SetEntry 
   return set.type === "bitmap:port" ? portEntry(set, port) : addressPortEntry(set, address, protocol, port);
 }
 
+/** The clients that a restriction admits, for each family; a family without an element is not restricted. */
+export type Admitted = Readonly<Partial<Record<IPFamily, Admission>>>;
+
+interface Admission {
+  readonly ranges: readonly Cidr[];
+  readonly isNodeIn: boolean;
+}
+
 /**
  * Who may use a load balancer's address, when a restriction was asked for: clients in one of the ranges of its family. Ranges
  * of the other family alone let nobody in, and one that holds all addresses is no restriction. The node itself comes
  * with the load balancer's own address as source, and may if any of its addresses may.
  */
+export function admittedBy(asked: readonly Cidr[] | undefined, { ownAddresses }: NodeFacts): Admitted | undefined {
+  if (asked === undefined) return undefined;
+  const admitted: Partial<Record<IPFamily, Admission>> = {};
+  for (const family of FAMILIES) {
+    const ranges = asked.filter((range) => range.family === family);
+    if (ranges.some(({ prefix }) => prefix === 0)) continue;
+    const isNodeIn = ranges.some((range) => ownAddresses.some((own) => cidrContains(range, own)));
+    admitted[family] = { ranges, isNodeIn };
+  }
+  return admitted;
+}
+
 function sourceRangeEntries(
   { address, protocol, port }: Frontend,
-  asked: readonly Cidr[] | undefined,
-  { ownAddresses }: NodeFacts,
+  admission: Admission | undefined,
 ): readonly SetEntry[] {
+  if (admission === undefined) return [];
   const family = familyOf(address);
-  const ranges = asked?.filter((range) => range.family === family);
-  if (ranges === undefined || ranges.some(({ prefix }) => prefix === 0)) return [];
-  const isNodeIn = ranges.some((range) => ownAddresses.some((own) => cidrContains(range, own)));
+  const { ranges, isNodeIn } = admission;
   const nodeSet = ipset("KUBE-LOAD-BALANCER-SOURCE-IP", family);
   const rangeSet = ipset("KUBE-LOAD-BALANCER-SOURCE-CIDR", family);
   return [

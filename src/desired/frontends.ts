@@ -9,7 +9,7 @@ import {
   isLoopback,
 } from "../model/address.ts";
 import { only } from "../model/only.ts";
-import type { PortKey, Protocol, Service, ServicePort } from "../model/service.ts";
+import type { PortKey, Protocol, Rejection, Service, ServicePort } from "../model/service.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { allowedVips } from "./vip-guard.ts";
 
@@ -22,21 +22,55 @@ export interface Frontend {
   readonly portKey: PortKey;
 }
 
-/** All frontends of a Service on this node, in the order of its ports and addresses. One refused here costs no other. */
+/**
+ * So many frontends one Service may have on a node. A manifest of 28 KiB can hold 700 ports and 700 external IPs, which
+ * are 490,000 virtual servers; whoever may create Services could stop every node of a cluster.
+ */
+export const FRONTEND_LIMIT = 10_000;
+
+/**
+ * The frontends of a Service on this node. One refused here costs no other. They come in the order of their titles, and
+ * within a kind in the order of the ports and addresses, so that it is the first ones which count when there are more
+ * than FRONTEND_LIMIT.
+ */
 export function frontends(service: Service, facts: NodeFacts): readonly Frontend[] {
-  const clusterIPs = vips(service.clusterIPs, facts);
-  const externalIPs = vips(service.externalIPs, facts);
-  const loadBalancerIPs = vips(service.loadBalancerIPs, facts);
-  const nodeIPs = service.ports.some(({ nodePort }) => nodePort !== 0) ? nodeIPsFor(service, facts) : [];
+  return firstFrontends(service, facts, FRONTEND_LIMIT);
+}
+
+/** One where the Service has more frontends than count. */
+export function frontendRejections(service: Service, facts: NodeFacts): readonly Rejection[] {
+  const { ports, clusterIPs, loadBalancerIPs, externalIPs } = service;
+  const perPort = clusterIPs.length + loadBalancerIPs.length + externalIPs.length;
+  if (ports.length * (perPort + facts.nodePortAddresses.length) <= FRONTEND_LIMIT) return NONE;
+  if (firstFrontends(service, facts, FRONTEND_LIMIT + 1).length <= FRONTEND_LIMIT) return NONE;
+  const count = ports.length * perPort + exposedByNode(ports).length * nodeIPsFor(service, facts).length;
+  const reason = `frontends (ports times addresses) are more than ${FRONTEND_LIMIT}; those beyond are not programmed: external IPs first, cluster IPs last`;
+  return [{ object: `Service ${service.name}`, field: "spec", value: String(count), reason }];
+}
+
+const NONE: readonly Rejection[] = [];
+
+function firstFrontends(service: Service, facts: NodeFacts, limit: number): readonly Frontend[] {
+  const { ports } = service;
+  const withNodePort = exposedByNode(ports);
   const found: Frontend[] = [];
-  for (const { key: portKey, protocol, port, nodePort } of service.ports) {
-    for (const address of clusterIPs) found.push({ kind: "cluster-ip", protocol, address, port, portKey });
-    for (const address of loadBalancerIPs) found.push({ kind: "load-balancer", protocol, address, port, portKey });
-    for (const address of externalIPs) found.push({ kind: "external-ip", protocol, address, port, portKey });
-    if (nodePort === 0) continue;
-    for (const address of nodeIPs) found.push({ kind: "node-port", protocol, address, port: nodePort, portKey });
-  }
+  const add = (kind: Frontend["kind"], kindPorts: readonly ServicePort[], addresses: readonly IPAddress[]): void => {
+    for (const { key: portKey, protocol, port, nodePort } of kindPorts) {
+      for (const address of addresses) {
+        if (found.length >= limit) return;
+        found.push({ kind, protocol, address, port: kind === "node-port" ? nodePort : port, portKey });
+      }
+    }
+  };
+  add("cluster-ip", ports, vips(service.clusterIPs, facts));
+  if (withNodePort.length > 0) add("node-port", withNodePort, nodeIPsFor(service, facts));
+  add("load-balancer", ports, vips(service.loadBalancerIPs, facts));
+  add("external-ip", ports, vips(service.externalIPs, facts));
   return found;
+}
+
+function exposedByNode(ports: readonly ServicePort[]): readonly ServicePort[] {
+  return only(ports, ({ nodePort }) => nodePort !== 0);
 }
 
 /** Those of the addresses that the Service may have here. */
@@ -62,7 +96,7 @@ export function isOutside({ kind }: Frontend): boolean {
 /** The ports of a Service that clients outside the cluster can reach. */
 export function exposedPorts({ ports, externalIPs, loadBalancerIPs }: Service): readonly ServicePort[] {
   if (externalIPs.length > 0 || loadBalancerIPs.length > 0) return ports;
-  return only(ports, ({ nodePort }) => nodePort !== 0);
+  return exposedByNode(ports);
 }
 
 /** How `--nodeport-addresses` chooses: networks, the node's own IPs, or (undefined) everything. */

@@ -1,10 +1,9 @@
 import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import type { HealthCheck } from "../model/health-check.ts";
-import type { Endpoint, PortKey, Service, ServiceName } from "../model/service.ts";
+import type { Service, ServiceName } from "../model/service.ts";
+import type { EndpointsByPort } from "../services/endpoints.ts";
 import { isLocal } from "../services/topology.ts";
 import type { NodeFacts } from "./node-facts.ts";
-
-type Endpoints = ReadonlyMap<PortKey, readonly Endpoint[]>;
 
 /** The health checks of all Services that have one, as far as they were computed. */
 export class HealthChecks {
@@ -29,12 +28,12 @@ export class HealthChecks {
 }
 
 /** What load balancers may ask about the Service here; undefined: it has no health check node port. */
-export function healthCheck(service: Service, endpoints: Endpoints, facts: NodeFacts): HealthCheck | undefined {
+export function healthCheck(service: Service, endpoints: EndpointsByPort, facts: NodeFacts): HealthCheck | undefined {
   if (service.healthCheckNodePort === 0) return undefined;
   const families = new Set(service.clusterIPs.map(familyOf));
   const ready = new Set(
-    [...endpoints.values()]
-      .flat()
+    endpoints
+      .pods()
       .filter((endpoint) => endpoint.ready && isLocal(endpoint, facts))
       .map(({ address }) => address),
   );

@@ -1,18 +1,20 @@
-import type { Endpoint, PortKey, Rejection, Service, ServiceName } from "../model/service.ts";
+import type { PortKey, Rejection, Service, ServiceName } from "../model/service.ts";
+import type { Steps } from "../model/steps.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
-import { exposedPorts } from "./frontends.ts";
+import { exposedPorts, frontendRejections } from "./frontends.ts";
 import { HealthChecks, healthCheck } from "./health-checks.ts";
-import type { Keys } from "./keys.ts";
+import type { KeyLists, Keys } from "./keys.ts";
 import { LocalMarks } from "./local-marks.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { nodeWants, THE_NODE } from "./node-wants.ts";
+import { Refused } from "./refused.ts";
 import { localMark, localMarkCount } from "./rules/local-mark.ts";
 import { schedulerRejections } from "./scheduling.ts";
 import { StartOrder } from "./start-order.ts";
 import { vipRejections } from "./vip-guard.ts";
-import { type Wants, wants } from "./wants.ts";
+import { type MarkOf, wantsSteps } from "./wants.ts";
 
 /**
  * The pure half of the line: events go in, names of kernel objects whose desired value changed come out.
@@ -24,11 +26,13 @@ export class ProxyState {
   readonly desired = new DesiredState();
   readonly healthChecks = new HealthChecks();
   readonly #stale = new StartOrder();
-  /** Of the few Services that want what this node cannot give. */
-  readonly #refused = new Map<ServiceName, readonly Rejection[]>();
+  /** As far as `advance` has come. */
+  readonly refused = new Refused(this.desired);
   readonly #marks: LocalMarks;
   #facts: NodeFacts;
   #nodeIsStale = true;
+  /** The Service that is being computed. */
+  #current: Steps<KeyLists> | undefined;
 
   constructor(facts: NodeFacts) {
     this.#facts = facts;
@@ -39,14 +43,9 @@ export class ProxyState {
     return this.#facts;
   }
 
-  /** Services waiting for `advance`, and the node itself. */
+  /** Services waiting for `advance`, one that is being computed, and the node itself. */
   get stale(): number {
-    return this.#stale.size + (this.#nodeIsStale ? 1 : 0);
-  }
-
-  /** What Services want of this node, well said, and do not get, in no order. As far as `advance` has come. */
-  refused(): readonly Rejection[] {
-    return [...this.#refused.values()].flat();
+    return this.#stale.size + (this.#current === undefined ? 0 : 1) + (this.#nodeIsStale ? 1 : 0);
   }
 
   /** Takes an event in; returns how many Services it made stale. */
@@ -65,62 +64,68 @@ export class ProxyState {
   }
 
   /**
-   * Looks at `limit` stale Services, at least one, and computes those that are most needed first; what changed, one
-   * element for each Service with a change.
+   * Does about so many units of work on stale Services, those first that are most needed: one for each that is looked at, and
+   * one for each frontend and each endpoint of a port. What changed, one element for each Service with a change. A large
+   * Service may take several calls, and counts as it was when it was begun: if it changes meanwhile it is stale again.
    */
-  advance(limit: number): readonly Keys[] {
+  advance(units: number): readonly Keys[] {
     const changes: Keys[] = [];
-    let left = limit;
     // First of all: which packets are for NodePorts.
     if (this.#nodeIsStale) this.#computeNode(changes);
-    for (const name of this.#stale.take((one) => this.table.hasEndpointOn(one, this.#facts.nodeName))) {
-      if (name !== undefined) this.#compute(name, changes);
-      left -= 1;
-      if (left <= 0) break;
+    const names = this.#stale.take((name) => this.table.hasEndpointOn(name, this.#facts.nodeName));
+    for (let left = units; left > 0; ) {
+      if (this.#current === undefined) {
+        const { done, value: name } = names.next();
+        if (done === true) break;
+        left -= 1;
+        this.#current = name === undefined ? undefined : this.#compute(name);
+      }
+      if (this.#current !== undefined) left -= this.#step(this.#current, changes);
     }
     return changes;
   }
 
+  /** Returns how many units of work it was. */
+  #step(current: Steps<KeyLists>, changes: Keys[]): number {
+    const { done, value } = current.next();
+    if (done !== true) return value;
+    this.#current = undefined;
+    if (isChange(value)) changes.push(value);
+    return 1;
+  }
+
   #computeNode(changes: Keys[]): void {
     this.#nodeIsStale = false;
-    this.#replace(THE_NODE, nodeWants(this.#facts, this.table.serviceNetworks()), changes);
+    const keys = this.desired.replace(THE_NODE, nodeWants(this.#facts, this.table.serviceNetworks()));
+    if (isChange(keys)) changes.push(keys);
   }
 
-  #compute(name: ServiceName, changes: Keys[]): void {
+  *#compute(name: ServiceName): Steps<KeyLists> {
     const service = this.table.service(name);
-    const remarked = this.#marks.replace(name, service === undefined ? [] : markedPorts(service));
-    this.#refuse(name, service);
+    // Computed next. Until then a mark that has changed hands is wanted by two Services: one of them holds it, and only the
+    // frontends of that Service lead to it.
+    for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
+      this.#stale.addFirst(other);
+    this.refused.replace(name, service === undefined ? [] : refusals(service, this.#facts, this.#marks));
     const endpoints = this.table.endpoints(name);
     this.healthChecks.replace(name, service && healthCheck(service, endpoints, this.#facts));
-    this.#replace(name, service && this.#wants(service, endpoints), changes);
-    // At once: until then they would have marks that are another's by now.
-    for (const other of remarked) this.#remark(other, changes);
+    const wanted =
+      service && (yield* wantsSteps({ service, endpoints, facts: this.#facts, markOf: this.#marksOf(name) }));
+    return this.desired.replace(name, wanted);
   }
 
-  #remark(name: ServiceName, changes: Keys[]): void {
-    const service = this.table.service(name);
-    this.#refuse(name, service);
-    this.#replace(name, service && this.#wants(service, this.table.endpoints(name)), changes);
-  }
-
-  #wants(service: Service, endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>): Wants {
-    const marks = this.#marks.marksOf(service.name);
-    return wants(service, endpoints, this.#facts, (port) => {
+  #marksOf(name: ServiceName): MarkOf {
+    const marks = this.#marks.marksOf(name);
+    const mask = this.#facts.localMarkMask;
+    return (port) => {
       const index = marks.get(port);
-      return index === undefined ? undefined : localMark(index, this.#facts.localMarkMask);
-    });
+      return index === undefined ? undefined : localMark(index, mask);
+    };
   }
+}
 
-  #replace(name: ServiceName, wanted: Wants | undefined, changes: Keys[]): void {
-    const keys = this.desired.replace(name, wanted);
-    if (keys.servers.length + keys.addresses.length + keys.entries.length > 0) changes.push(keys);
-  }
-
-  #refuse(name: ServiceName, service: Service | undefined): void {
-    const rejections = service === undefined ? [] : refusals(service, this.#facts, this.#marks);
-    if (rejections.length > 0) this.#refused.set(name, rejections);
-    else this.#refused.delete(name);
-  }
+function isChange({ servers, addresses, entries }: KeyLists): boolean {
+  return servers.length + addresses.length + entries.length > 0;
 }
 
 /** Under the external policy Local, clients of this node are not for the local endpoints alone. */
@@ -138,6 +143,7 @@ function markRejections({ name, externalTrafficPolicy }: Service, marks: LocalMa
 
 function refusals(service: Service, facts: NodeFacts, marks: LocalMarks): readonly Rejection[] {
   return [
+    ...frontendRejections(service, facts),
     ...vipRejections(service, facts.reserved),
     ...schedulerRejections(service, facts),
     ...markRejections(service, marks),

@@ -24,18 +24,31 @@ export class References<Key, Value> {
   }
 
   /**
-   * Puts the references `after` in place of `before`; neither names a value twice. Returns the keys that came into being
-   * or ceased to be.
+   * Puts the references `after` in place of `before`; a value may be named several times in either. Returns the keys that
+   * came into being or ceased to be.
    */
   replace(before: readonly Value[], after: readonly Value[]): readonly Key[] {
+    if (this.#areAlike(before, after)) return [];
     const changed: Key[] = [];
-    const left = before.length === 0 ? undefined : new Set(before.map(this.#keyOf));
+    // First of all those that come: what is in both must not cease to be meanwhile.
     for (const value of after) {
       const key = this.#keyOf(value);
-      if (left?.delete(key) !== true && this.#add(key, value)) changed.push(key);
+      if (this.#add(key, value)) changed.push(key);
     }
-    for (const key of left ?? []) if (this.#drop(key)) changed.push(key);
+    for (const value of before) {
+      const key = this.#keyOf(value);
+      if (this.#drop(key)) changed.push(key);
+    }
     return changed;
+  }
+
+  /** The same keys in the same order, as mostly they are. */
+  #areAlike(before: readonly Value[], after: readonly Value[]): boolean {
+    if (before.length !== after.length) return false;
+    return before.every((value, index) => {
+      const other = after[index];
+      return other !== undefined && this.#keyOf(value) === this.#keyOf(other);
+    });
   }
 
   #add(key: Key, value: Value): boolean {

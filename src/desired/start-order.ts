@@ -10,11 +10,12 @@ type Line = Set<ServiceName>;
  * endpoints.
  */
 export class StartOrder {
+  readonly #first: Line = new Set();
   readonly #kubernetes: Line = new Set();
   readonly #names: Line = new Set();
   readonly #unseen: Line = new Set();
   readonly #others: Line = new Set();
-  readonly #lines: readonly Line[] = [this.#kubernetes, this.#names, this.#unseen, this.#others];
+  readonly #lines: readonly Line[] = [this.#first, this.#kubernetes, this.#names, this.#unseen, this.#others];
 
   get size(): number {
     return this.#lines.reduce((sum, line) => sum + line.size, 0);
@@ -22,9 +23,13 @@ export class StartOrder {
 
   /** Lets a Service wait, undefined when it is gone. One that waits already keeps its place. */
   add(name: ServiceName, service: Service | undefined): void {
-    const waits =
-      this.#unseen.has(name) || this.#others.has(name) || this.#names.has(name) || this.#kubernetes.has(name);
-    if (!waits) this.#lineOf(name, service).add(name);
+    if (!this.#lines.some((line) => line.has(name))) this.#lineOf(name, service).add(name);
+  }
+
+  /** Lets a Service wait before all others. */
+  addFirst(name: ServiceName): void {
+    for (const line of this.#lines) line.delete(name);
+    this.#first.add(name);
   }
 
   /**
@@ -32,13 +37,18 @@ export class StartOrder {
    * at and has to wait longer, so that whoever takes a few at a time counts it as work.
    */
   *take(isHere: (name: ServiceName) => boolean): Generator<ServiceName | undefined> {
-    for (const line of this.#lines)
+    for (;;) {
+      const line = this.#lines.find(({ size }) => size > 0);
+      if (line === undefined) return;
       for (const name of line) {
         line.delete(name);
         const waits = line === this.#unseen && !isHere(name);
         if (waits) this.#others.add(name);
         yield waits ? undefined : name;
+        // Only then: whoever begins a line anew walks over the places of all that it had before.
+        if (this.#first.size > 0) break;
       }
+    }
   }
 
   #lineOf(name: ServiceName, service: Service | undefined): Line {

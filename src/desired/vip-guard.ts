@@ -74,6 +74,9 @@ export function vipRejections(service: Service, reserved: ReservedAddresses): re
  */
 export function apiServerAddresses(table: ServiceTable, configured: readonly IPAddress[]): readonly IPAddress[] {
   const clusterIPs = table.service(KUBERNETES)?.clusterIPs ?? [];
-  const endpoints = [...table.endpoints(KUBERNETES).values()].flat().map(({ address }) => address);
+  const endpoints = table
+    .endpoints(KUBERNETES)
+    .pods()
+    .map(({ address }) => address);
   return [...configured, ...endpoints].filter((address) => !clusterIPs.includes(address));
 }

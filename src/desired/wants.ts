@@ -1,19 +1,29 @@
 import type { ServerState } from "../kernel/kernel.ts";
 import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../model/ipset.ts";
-import { markedServer, virtualServer } from "../model/ipvs.ts";
-import type { Endpoint, PortKey, Protocol, Service, ServicePort } from "../model/service.ts";
-import { isLocal } from "../services/topology.ts";
+import { markedServer, markedServerKey, type VirtualServerKey, virtualServer } from "../model/ipvs.ts";
+import type { PortKey, Protocol, Service, ServiceName } from "../model/service.ts";
+import { finish, STEP, type Steps } from "../model/steps.ts";
+import type { EndpointsByPort } from "../services/endpoints.ts";
 import { TITLES, type Title } from "./claim.ts";
 import { EndpointChoices } from "./endpoint-choice.ts";
-import { frontendEntries } from "./frontend-entries.ts";
+import { admittedBy, frontendEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
 
 /** A virtual server that a Service wants, and how good its title is where others want it too. */
 export interface WantedServer extends ServerState {
+  readonly service: ServiceName;
   readonly title: Title;
+  /** The set members that speak of its frontend: they are for the Service that holds the virtual server. */
+  readonly entries: readonly SetEntry[];
+  /**
+   * The virtual servers of the Service that serve the same frontends to other clients: of one by address that by mark for
+   * the clients of this node, and of one by mark those by address. Packets to one frontend, as conntrack knows them, may
+   * go to either.
+   */
+  readonly twins: readonly VirtualServerKey[];
 }
 
 /** What one Service wants of this node's kernel. */
@@ -22,120 +32,153 @@ export interface Wants {
   readonly servers: readonly WantedServer[];
   /** To bind to kube-ipvs0. */
   readonly addresses: readonly IPAddress[];
+  /** Members that speak of no virtual server in particular. */
   readonly entries: readonly SetEntry[];
 }
 
+/** The packet mark of this node's own clients of a port; undefined where it has none. */
+export type MarkOf = (port: PortKey) => number | undefined;
+
+/** All that the wants of a Service are made from. */
+export interface WantsSource {
+  readonly service: Service;
+  readonly endpoints: EndpointsByPort;
+  readonly facts: NodeFacts;
+  readonly markOf: MarkOf;
+}
+
+/** A virtual server while its Service is computed. */
+interface Draft extends Omit<WantedServer, "twins"> {
+  entries: readonly SetEntry[];
+  twins: readonly VirtualServerKey[];
+}
+
+/** A port of a Service whose clients on this node have a virtual server of their own, in one family. */
 interface MarkedPort {
   readonly family: IPFamily;
   readonly protocol: Protocol;
   readonly portKey: PortKey;
   readonly mark: number;
+  readonly twins: VirtualServerKey[];
 }
 
-/** The packet mark of this node's own clients of a port; undefined where it has none. */
-export type MarkOf = (port: PortKey) => number | undefined;
+const NO_TWINS: readonly VirtualServerKey[] = [];
+
+/** As `wantsSteps`, at once. */
+export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeFacts, markOf: MarkOf): Wants {
+  return finish(wantsSteps({ service, endpoints, facts, markOf }));
+}
 
 /**
  * What the Service wants: a virtual server for each frontend, on the endpoints its traffic policy allows. One without
  * such endpoints has no real servers, and the kernel refuses its clients. Under the external policy Local another one,
  * selected by packet mark, has the endpoints of the whole cluster for the clients of this node.
  */
-export function wants(
-  service: Service,
-  endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>,
-  facts: NodeFacts,
-  markOf: MarkOf,
-): Wants {
+export function* wantsSteps({ service, endpoints, facts, markOf }: WantsSource): Steps<Wants> {
   const found = frontends(service, facts);
   const choices = new EndpointChoices(service, endpoints, facts);
+  const admitted = admittedBy(service.sourceRanges, facts);
   const { drainTimeoutMs } = service.choices;
-  const servers: WantedServer[] = [];
-  const entries: SetEntry[] = [];
-  for (const frontend of found) {
+  const persistenceSeconds = service.affinitySeconds;
+  const servers = new Map<VirtualServerKey, Draft>();
+  const marked = new Map<VirtualServerKey, MarkedPort>();
+  let done = 0;
+  for (const [index, frontend] of found.entries()) {
     const { reals, drops } = choices.of(frontend);
     const { protocol, address, port, portKey } = frontend;
-    const persistenceSeconds = service.affinitySeconds;
     const { scheduler, flags } = schedulingOf(service, protocol, facts);
-    const options = { scheduler, flags, drainTimeoutMs, persistenceSeconds };
-    servers.push({ server: virtualServer(protocol, address, port, options), reals, title: TITLES[frontend.kind] });
+    const server = virtualServer(protocol, address, port, { scheduler, flags, drainTimeoutMs, persistenceSeconds });
     const mark = isOutside(frontend) ? markOf(portKey) : undefined;
-    for (const entry of frontendEntries({ frontend, service, drops, mark }, facts)) entries.push(entry);
+    const record = { frontend, external: service.externalTrafficPolicy, admitted, drops, mark };
+    const entries = frontendEntries(record, facts);
+    const title = TITLES[frontend.kind];
+    addServer({ server, reals, service: service.name, title, entries, twins: NO_TWINS }, servers);
+    if (mark !== undefined)
+      addMarked({ family: familyOf(address), protocol, portKey, mark }, server.key, servers, marked);
+    const work = index + 1 + choices.looked;
+    if (work - done < STEP) continue;
+    yield work - done;
+    done = work;
   }
-  for (const { family, protocol, portKey, mark } of markedPorts(found, markOf)) {
+  yield found.length + choices.looked - done;
+  for (const { family, protocol, portKey, mark, twins } of marked.values()) {
     const options = { ...hashedIfSticky(service, protocol, facts), drainTimeoutMs };
     const server = markedServer(family, mark, protocol, options);
-    servers.push({ server, reals: choices.forThisNode(portKey, family), title: TITLES["cluster-ip"] });
-    entries.push(portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark));
+    const entries = [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark)];
+    const reals = choices.forThisNode(portKey, family);
+    const title = TITLES["cluster-ip"];
+    servers.set(server.key, { server, reals, service: service.name, title, entries, twins: twins.slice() });
   }
   const addresses = boundAddresses(found, facts);
-  for (const address of addresses) entries.push(addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address));
-  const isServed = (family: IPFamily) => found.some(({ address }) => familyOf(address) === family);
-  addLoopBackEntries(entries, service.ports, isServed, endpoints, facts);
-  addHealthCheckEntries(entries, service, isServed);
   return {
-    servers: distinct(servers, ({ server }) => server.key),
+    servers: [...servers.values()],
     addresses,
-    entries: distinct(entries, ({ key }) => key),
+    entries: commonEntries(service, found, addresses, choices),
   };
 }
 
-/** Of several with one key the first. */
-function distinct<Value, Key>(values: readonly Value[], keyOf: (value: Value) => Key): readonly Value[] {
-  const isFirst = (value: Value, at: number) => values.findIndex((other) => keyOf(other) === keyOf(value)) === at;
-  // Mostly they are few and differ, and a Map for each Service would be made in vain.
-  if (values.length < 4 && values.every(isFirst)) return values.slice();
-  const seen = new Map<Key, Value>();
-  for (const value of values) if (!seen.has(keyOf(value))) seen.set(keyOf(value), value);
-  return Array.from(seen.values());
+/** Of two frontends with one address and port the first counts; both have their members. */
+function addServer(draft: Draft, servers: Map<VirtualServerKey, Draft>): void {
+  const first = servers.get(draft.server.key);
+  if (first === undefined) servers.set(draft.server.key, draft);
+  else first.entries = distinct([...first.entries, ...draft.entries]);
 }
 
-/** The ports of a Service whose clients on this node have a virtual server of their own, for each family. */
-function markedPorts(found: readonly Frontend[], markOf: MarkOf): readonly MarkedPort[] {
-  const ports: MarkedPort[] = [];
-  for (const frontend of found) {
-    const { address, protocol, portKey } = frontend;
-    const mark = isOutside(frontend) ? markOf(portKey) : undefined;
-    if (mark !== undefined) ports.push({ family: familyOf(address), protocol, portKey, mark });
-  }
-  return distinct(ports, ({ family, portKey }) => `${family} ${portKey}`);
+function addMarked(
+  port: Omit<MarkedPort, "twins">,
+  frontend: VirtualServerKey,
+  servers: ReadonlyMap<VirtualServerKey, Draft>,
+  marked: Map<VirtualServerKey, MarkedPort>,
+): void {
+  const key = markedServerKey(port.family, port.mark);
+  const draft = servers.get(frontend);
+  if (draft === undefined || draft.twins.length > 0) return;
+  draft.twins = [key];
+  const known = marked.get(key);
+  if (known === undefined) marked.set(key, { ...port, twins: [frontend] });
+  else known.twins.push(frontend);
 }
 
 /** Addresses for kube-ipvs0. One that another interface of this node has is local already, and stays there. */
 function boundAddresses(found: readonly Frontend[], { ownAddresses }: NodeFacts): readonly IPAddress[] {
-  const vips: IPAddress[] = [];
-  for (const { kind, address } of found)
-    if (kind !== "node-port" && !vips.includes(address) && !ownAddresses.includes(address)) vips.push(address);
-  return vips.slice();
+  const vips = new Set<IPAddress>();
+  for (const { kind, address } of found) if (kind !== "node-port") vips.add(address);
+  for (const address of ownAddresses) vips.delete(address);
+  return [...vips];
 }
 
-/**
- * A pod that reaches itself through a Service must be masqueraded, or it would see its own address as the client's and
- * answer past us. Any state counts: a connection outlives the readiness of its endpoint.
- */
-function addLoopBackEntries(
-  entries: SetEntry[],
-  ports: readonly ServicePort[],
-  isServed: (family: IPFamily) => boolean,
-  endpoints: ReadonlyMap<PortKey, readonly Endpoint[]>,
-  facts: NodeFacts,
-): void {
-  for (const { key, protocol } of ports) {
-    endpoints.get(key)?.forEach((endpoint) => {
-      if (!isLocal(endpoint, facts) || !isServed(familyOf(endpoint.address))) return;
-      const { address, port } = endpoint;
+/** The members that are for the Service as a whole. */
+function commonEntries(
+  { ports, healthCheckNodePort }: Service,
+  found: readonly Frontend[],
+  addresses: readonly IPAddress[],
+  choices: EndpointChoices,
+): readonly SetEntry[] {
+  const entries = addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address));
+  const served = FAMILIES.filter((family) => found.some(({ address }) => familyOf(address) === family));
+  const protocols = new Map(ports.map(({ key, protocol }) => [key, protocol]));
+  for (const [portKey, here] of choices.here()) {
+    const protocol = protocols.get(portKey);
+    if (protocol === undefined || here.length === 0) continue;
+    // A pod that reaches itself through a Service must be masqueraded, or it would see its own address as the client's
+    // and answer past us. Any state counts: a connection outlives the readiness of its endpoint.
+    for (const { address, port } of here) {
+      if (!served.includes(familyOf(address))) continue;
       const set = ipset("KUBE-LOOP-BACK", familyOf(address));
       entries.push(addressPortAddressEntry(set, address, protocol, port, address));
-    });
+    }
   }
+  // Load balancers ask there whether to send traffic, whatever the host's firewall says.
+  if (healthCheckNodePort !== 0)
+    for (const family of served)
+      entries.push(portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", family), healthCheckNodePort));
+  return distinct(entries);
 }
 
-/** Load balancers ask there whether to send traffic, whatever the host's firewall says. */
-function addHealthCheckEntries(
-  entries: SetEntry[],
-  { healthCheckNodePort }: Service,
-  isServed: (family: IPFamily) => boolean,
-): void {
-  if (healthCheckNodePort === 0) return;
-  for (const family of FAMILIES.filter(isServed))
-    entries.push(portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", family), healthCheckNodePort));
+/** Each once, in a list without room left over. */
+function distinct(entries: readonly SetEntry[]): readonly SetEntry[] {
+  if (entries.length < 2) return entries.slice();
+  const byKey = new Map<SetEntry["key"], SetEntry>();
+  for (const entry of entries) if (!byKey.has(entry.key)) byKey.set(entry.key, entry);
+  return [...byKey.values()];
 }

@@ -33,11 +33,26 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
 
   /** For each port its endpoints. */
   *[Symbol.iterator](): Generator<readonly [PortKey, readonly Endpoint[]]> {
+    for (const [key, port] of this.ports()) yield [key, this.at(port)];
+  }
+
+  /** The ports of the slice with their numbers. */
+  *ports(): Generator<readonly [PortKey, number]> {
     for (const text of this.#texts.at(this.#ports).split(AFTER_PORT).slice(0, -1)) {
       const slash = text.indexOf("/");
       const key = text.slice(slash + 1) as PortKey; // as `portsText` wrote it
-      yield [key, endpointsOf(this.#lines, Number(text.slice(0, slash)), this.#texts)];
+      yield [key, Number(text.slice(0, slash))];
     }
+  }
+
+  /** Whether the slice has any port; without one its endpoints serve nothing. */
+  get hasPorts(): boolean {
+    return this.#texts.at(this.#ports) !== "";
+  }
+
+  /** The endpoints with this number as their port. */
+  at(port: number): readonly Endpoint[] {
+    return endpointsOf(this.#lines, port, this.#texts);
   }
 
   /** Whether one of them runs on the node. */

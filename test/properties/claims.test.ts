@@ -6,7 +6,7 @@ import type { Wants } from "../../src/desired/wants.ts";
 import { addressPortEntry, ipset } from "../../src/model/ipset.ts";
 import { type Scheduler, virtualServer, virtualServerKey } from "../../src/model/ipvs.ts";
 import { RealServers } from "../../src/model/real-servers.ts";
-import { serviceName } from "../../src/model/service.ts";
+import { type ServiceName, serviceName } from "../../src/model/service.ts";
 import { address } from "../support/desired.ts";
 
 const { STRESS = "1" } = process.env;
@@ -33,19 +33,20 @@ const change = fc.record({
 const IP = address("10.96.0.1");
 const keyOf = (port: number) => virtualServerKey("TCP", IP, port);
 
-function wantsOf(claims: readonly SmallClaim[]): Wants {
+function wantsOf(service: ServiceName, claims: readonly SmallClaim[]): Wants {
   return {
     servers: claims.map(({ port, title, pods }) => ({
       server: virtualServer("TCP", IP, port, { scheduler: "rr" as Scheduler }),
       reals: RealServers.of(
         Array.from({ length: pods }, (_, pod) => ({ address: address(`10.244.${title}.${pod}`), port: 80 })),
       ),
+      service,
       title,
+      entries: [addressPortEntry(ipset(title === 3 ? "KUBE-EXTERNAL-IP" : "KUBE-CLUSTER-IP", "IPv4"), IP, "TCP", port)],
+      twins: [],
     })),
     addresses: [],
-    entries: claims.map(({ port, title }) =>
-      addressPortEntry(ipset(title === 3 ? "KUBE-EXTERNAL-IP" : "KUBE-CLUSTER-IP", "IPv4"), IP, "TCP", port),
-    ),
+    entries: [],
   };
 }
 
@@ -74,7 +75,7 @@ test("who has a frontend follows from titles and names alone, and every change o
         new Map(
           [80, 81].map((port) => {
             const state = desired.server(
-              wantsOf([{ port, title: 0, pods: 0 }]).servers[0]?.server.key ?? expect.fail(),
+              wantsOf(serviceName("", ""), [{ port, title: 0, pods: 0 }]).servers[0]?.server.key ?? expect.fail(),
             );
             return [port, state?.reals.list().map(({ key }) => key)];
           }),
@@ -82,7 +83,8 @@ test("who has a frontend follows from titles and names alone, and every change o
       for (const { name, claims } of changes) {
         const before = shown();
         const [namespace = "", short = ""] = name.split("/");
-        const keys = desired.replace(serviceName(namespace, short), claims === undefined ? undefined : wantsOf(claims));
+        const service = serviceName(namespace, short);
+        const keys = desired.replace(service, claims === undefined ? undefined : wantsOf(service, claims));
         if (claims === undefined) all.delete(name);
         else all.set(name, claims);
         const after = shown();
@@ -90,11 +92,11 @@ test("who has a frontend follows from titles and names alone, and every change o
           const differs = JSON.stringify(before.get(port)) !== JSON.stringify(after.get(port));
           expect(keys.servers.includes(keyOf(port))).toBe(differs);
           const [holder, won] = winner(all, port) ?? [];
-          const expected = won === undefined ? undefined : wantsOf([won]);
+          const expected = won === undefined ? undefined : wantsOf(serviceName("", ""), [won]);
           expect(desired.owner(keyOf(port))).toBe(holder);
           expect(after.get(port)).toEqual(expected?.servers[0]?.reals.list().map(({ key }) => key));
           const members = [...desired.entries()].filter((entry) => entry.port === port).map(({ key }) => key);
-          expect(members).toEqual(expected?.entries.map(({ key }) => key) ?? []);
+          expect(members).toEqual(expected?.servers[0]?.entries.map(({ key }) => key) ?? []);
         }
         const servers = [...desired.servers()];
         expect(desired.counts()).toMatchObject({

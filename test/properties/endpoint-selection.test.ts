@@ -4,7 +4,7 @@ import { type Wants, wants } from "../../src/desired/wants.ts";
 import { type Endpoint, portKey } from "../../src/model/service.ts";
 import { selectEndpoints } from "../../src/services/topology.ts";
 import { service } from "../support/builders.ts";
-import { facts } from "../support/desired.ts";
+import { facts, membersOf } from "../support/desired.ts";
 import { endpoint } from "../support/endpoints.ts";
 
 const { STRESS = "1" } = process.env;
@@ -122,7 +122,7 @@ type Verdict = readonly string[] | "dropped" | "refused";
 
 /** What the kernel does with a client that asks at the member's address and port: by which virtual server, after which sets. */
 function verdict(found: Wants, at: { member: string; server: string; drops: readonly string[] }): Verdict {
-  const members = found.entries.map(({ set, text }) => `${set.name} ${text}`);
+  const members = membersOf(found).map(({ set, text }) => `${set.name} ${text}`);
   if (at.drops.some((set) => members.includes(`${set} ${at.member}`))) return "dropped";
   const state = found.servers.find(({ server }) => server.key === at.server);
   if (state === undefined) return expect.fail(`There is no ${at.server}`);
@@ -136,7 +136,7 @@ test("whoever asks wherever is sent, dropped or refused as the traffic policies 
       const ports = isExposed ? [{ port: 80, nodePort: 30080 }] : [80];
       const found = wants(
         service("shop/web", { ports, internal, external }),
-        new Map([[portKey("", "TCP"), all]]),
+        { get: () => all, pods: () => all, [Symbol.iterator]: () => new Map([[portKey("", "TCP"), all]]).entries() },
         facts({ node: at.nodeName, zone: at.zone }),
         () => (isExposed && external === "Local" ? MARK : undefined),
       );
@@ -161,7 +161,7 @@ test("whoever asks wherever is sent, dropped or refused as the traffic policies 
         drops: ["KUBE-DROP", "KUBE-DROP-EXTERNAL"],
       };
       expect(verdict(found, outside), "from outside at the node port").toEqual(external === "Local" ? here : anywhere);
-      const isMarked = found.entries.some(({ set, text }) =>
+      const isMarked = membersOf(found).some(({ set, text }) =>
         `${set.name} ${text}`.startsWith(`KUBE-LOCAL-MARK ${NODE_PORT}`),
       );
       const near = { member: NODE_PORT, server: isMarked ? `FWM/IPv4/${MARK}` : outside.server, drops: ["KUBE-DROP"] };

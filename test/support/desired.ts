@@ -2,6 +2,7 @@ import type { NodeFacts } from "../../src/desired/node-facts.ts";
 import { reservedAddresses } from "../../src/desired/vip-guard.ts";
 import { type MarkOf, type Wants, wants } from "../../src/desired/wants.ts";
 import { type Cidr, type IPAddress, type IPFamily, parseAddress, parseCidr } from "../../src/model/address.ts";
+import type { SetEntry } from "../../src/model/ipset.ts";
 import { type RealServer, realServerKey, type Scheduler } from "../../src/model/ipvs.ts";
 import { mergeSlices } from "../../src/services/endpoints.ts";
 import { type ServiceSpec, type SliceSpec, service, slice } from "./builders.ts";
@@ -53,6 +54,12 @@ export function facts(said: FactsSpec = {}): NodeFacts {
     missingSchedulers: (said.missingSchedulers ?? []) as readonly string[] as readonly Scheduler[], // as below
     scheduler: (said.scheduler ?? "rr") as Scheduler, // any word is one: the kernel alone knows them
   };
+}
+
+/** The keys of all members that are wanted, in the order of the virtual servers, then the others; each once. */
+export function membersOf({ servers, entries }: Wants): readonly SetEntry[] {
+  const all = [...servers.flatMap((state) => state.entries), ...entries];
+  return [...new Map(all.map((entry) => [entry.key, entry])).values()];
 }
 
 /** What the built Service with the built slices wants; slices are named as in `sliceObject`. */

@@ -10,6 +10,7 @@ import {
 } from "../../src/model/ipset.ts";
 import { type Scheduler, type VirtualServer, virtualServer } from "../../src/model/ipvs.ts";
 import { RealServers } from "../../src/model/real-servers.ts";
+import type { ServiceName } from "../../src/model/service.ts";
 
 /** A small Service: what the properties of the sync make up, and what both sides of them are computed from. */
 export interface SmallService {
@@ -76,7 +77,7 @@ export function naiveNode(services: ReadonlyMap<string, SmallService>, foreign: 
 }
 
 /** The same Service as Wants of the product's own words. */
-export function smallWants(service: SmallService): Wants {
+export function smallWants(name: ServiceName, service: SmallService): Wants {
   const ip = parsed(ADDRESSES[service.ip]);
   const node = parsed(NODE[service.ip]);
   const family = service.ip === 2 ? "IPv6" : "IPv4";
@@ -85,8 +86,7 @@ export function smallWants(service: SmallService): Wants {
   const servers = new Map<VirtualServer["key"], WantedServer>();
   const entries = new Map<SetEntryKey, SetEntry>();
   const want = (server: VirtualServer, entry: SetEntry): void => {
-    servers.set(server.key, { server, reals, title: 0 });
-    entries.set(entry.key, entry);
+    servers.set(server.key, { server, reals, service: name, title: 0, entries: [entry], twins: [] });
   };
   for (const { protocol, port, nodePort } of service.ports) {
     const onCluster = addressPortEntry(ipset("KUBE-CLUSTER-IP", family), ip, protocol, port);

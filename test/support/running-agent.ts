@@ -31,26 +31,34 @@ class RememberingKernel extends MemoryKernel {
   /** Called within every request that reads or writes: time may be set while the agent waits for the kernel. */
   onRequest: () => void = () => {};
 
+  /** Whether requests take a turn of the event loop, as those to a real kernel do. */
+  takesTurns = false;
+
   override async prepare(setup: NodeSetup): Promise<SetupReport> {
     this.steps.push(JSON.stringify(setup.rules));
     return { ...(await super.prepare(setup)), warnings: this.warnings, failedRules: this.failedRules };
   }
 
-  override apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
-    this.asked.push(...operations);
+  override async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
+    if (this.takesTurns) await setImmediate();
+    for (const operation of operations) this.asked.push(operation);
     this.steps.push("Services");
     this.onRequest();
     return super.apply(operations);
   }
 
   override async *parts(): AsyncGenerator<Observed> {
+    let parts = 0;
     for await (const part of super.parts()) {
+      // A part of the kernel in memory is one virtual server, of a real one some dozens.
+      if (this.takesTurns && ++parts % 50 === 0) await setImmediate();
       this.onRequest();
       yield part;
     }
   }
 
-  override connections(servers: ReadonlySet<VirtualServerKey>): ReturnType<MemoryKernel["connections"]> {
+  override async connections(servers: ReadonlySet<VirtualServerKey>): ReturnType<MemoryKernel["connections"]> {
+    if (this.takesTurns) await setImmediate();
     this.onRequest();
     return super.connections(servers);
   }

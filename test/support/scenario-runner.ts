@@ -180,7 +180,7 @@ class Run {
     );
     expect(conflictLines(fresh), `conflicts of the plan, line ${line}`).toEqual(conflictLines(running.proxy));
     const wrong = [...this.#objects.values()].flatMap(({ rejections }) => rejections);
-    const rejected = [...wrong, ...running.proxy.refused()];
+    const rejected = [...wrong, ...running.proxy.refused.all().filter(({ field }) => field !== "")];
     const rejectedLines = rejected.map(({ object, field: path }) => `rejected ${object} ${path}`).sort();
     expect(rejectedLines, `rejected, line ${line}`).toEqual(said.filter(startsWith("rejected ")).sort());
     expect([...running.failing.values()].flat().sort(), `failing, line ${line}`).toEqual(
@@ -304,8 +304,8 @@ function planLines(proxy: ProxyState): readonly string[] {
 }
 
 function conflictLines(proxy: ProxyState): readonly string[] {
-  const found = proxy.desired.conflicts();
-  return found.map(({ key, holder, losers }) => ["conflict", key, holder, ...losers].join(" ")).sort();
+  const losers = Map.groupBy(proxy.desired.conflicts(), ({ key, holder }) => `conflict ${key} ${holder}`);
+  return [...losers].map(([text, all]) => [text, ...all.map(({ loser }) => loser).sort()].join(" ")).sort();
 }
 
 function objectKey(object: unknown): string {

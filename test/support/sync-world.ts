@@ -157,8 +157,9 @@ export class SyncWorld {
 
   #replace(name: string, service: SmallService | undefined): void {
     const [namespace = "", short = ""] = name.split("/");
-    const wants = service === undefined ? undefined : smallWants(service);
-    this.reconciler.mark(this.desired.replace(serviceName(namespace, short), wants));
+    const known = serviceName(namespace, short);
+    const wants = service === undefined ? undefined : smallWants(known, service);
+    this.reconciler.mark(this.desired.replace(known, wants));
   }
 
   async #tolerate<Report>(work: () => Promise<Report>): Promise<Report | undefined> {

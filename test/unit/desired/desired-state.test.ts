@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DesiredState } from "../../../src/desired/desired-state.ts";
-import type { Keys } from "../../../src/desired/keys.ts";
+import type { KeyLists, Keys } from "../../../src/desired/keys.ts";
+import type { Wants } from "../../../src/desired/wants.ts";
 import { markedServerKey, virtualServerKey } from "../../../src/model/ipvs.ts";
 import { type ServiceName, serviceName } from "../../../src/model/service.ts";
 import type { ServiceSpec } from "../../support/builders.ts";
@@ -16,6 +17,12 @@ const want = (endpoints: readonly string[], said: ServiceSpec = {}) =>
 
 function keys({ servers, addresses, entries }: Keys): readonly string[] {
   return [...servers, ...addresses, ...entries].sort();
+}
+
+/** The same wants, but those of the named Service. */
+function put(desired: DesiredState, name: ServiceName, wants: Wants | undefined): KeyLists {
+  if (wants === undefined) return desired.replace(name, undefined);
+  return desired.replace(name, { ...wants, servers: wants.servers.map((state) => ({ ...state, service: name })) });
 }
 
 const realsOf = (desired: DesiredState) =>
@@ -61,15 +68,15 @@ describe("keys that changed", () => {
   ];
   test.each(rows)("%s", (_, next, expected) => {
     const desired = new DesiredState();
-    expect(keys(desired.replace(A, one))).toEqual([...NEW, LOOP_5].sort());
-    expect(keys(desired.replace(A, next))).toEqual(expected);
+    expect(keys(put(desired, A, one))).toEqual([...NEW, LOOP_5].sort());
+    expect(keys(put(desired, A, next))).toEqual(expected);
     expect(desired.counts()).toEqual(counted(desired));
-    desired.replace(A, undefined);
+    put(desired, A, undefined);
     expect(desired.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
   });
 
   test("nothing, when a Service that wanted nothing goes", () => {
-    expect(keys(new DesiredState().replace(A, undefined))).toEqual([]);
+    expect(keys(put(new DesiredState(), A, undefined))).toEqual([]);
   });
 });
 
@@ -93,63 +100,67 @@ describe("several Services want one virtual server", () => {
   ];
   test.each(orders)("the first by name holds it: %s, %s, %s", (...order) => {
     const desired = new DesiredState();
-    for (const name of order) desired.replace(name, wanted.get(name));
+    for (const name of order) put(desired, name, wanted.get(name));
     expect(desired.owner(KEY)).toBe(A);
     expect(realsOf(desired)).toEqual(["10.244.1.5:8080"]);
-    expect(desired.conflicts()).toEqual([{ key: KEY, holder: A, losers: [B, C] }]);
+    expect([...desired.conflicts()].sort((one, other) => (one.loser < other.loser ? -1 : 1))).toEqual([
+      { key: KEY, holder: A, loser: B },
+      { key: KEY, holder: A, loser: C },
+    ]);
     expect(desired.counts()).toMatchObject({ virtualServers: 1, realServers: 1, addresses: 1, entries: 5 });
   });
 
   test("when the holder goes the next by name takes over, and nobody else is touched", () => {
     const desired = new DesiredState();
-    for (const [name, wants] of wanted) desired.replace(name, wants);
-    expect(keys(desired.replace(A, undefined))).toEqual([
+    for (const [name, wants] of wanted) put(desired, name, wants);
+    expect(keys(put(desired, A, undefined))).toEqual([
       "KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5",
       "TCP/10.96.0.10:80",
     ]);
     expect(realsOf(desired)).toEqual(["10.244.1.6:8080"]);
-    expect(desired.conflicts()).toEqual([{ key: KEY, holder: B, losers: [C] }]);
-    desired.replace(B, undefined);
+    expect([...desired.conflicts()]).toEqual([{ key: KEY, holder: B, loser: C }]);
+    put(desired, B, undefined);
     expect(desired.owner(KEY)).toBe(C);
-    expect(desired.conflicts()).toEqual([]);
-    desired.replace(C, undefined);
+    expect([...desired.conflicts()]).toEqual([]);
+    put(desired, C, undefined);
     expect(desired.server(KEY)).toBeUndefined();
     expect(desired.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
   });
 
   test("a heir that wants the same changes the owner and no key", () => {
     const desired = new DesiredState();
-    desired.replace(A, five);
-    expect(keys(desired.replace(B, want(["10.244.1.5"])))).toEqual([]);
-    expect(keys(desired.replace(A, undefined))).toEqual([]);
+    put(desired, A, five);
+    expect(keys(put(desired, B, want(["10.244.1.5"])))).toEqual([]);
+    expect(keys(put(desired, A, undefined))).toEqual([]);
     expect(desired.owner(KEY)).toBe(B);
   });
 
   test("a loser's change shows only in what is its own", () => {
     const desired = new DesiredState();
-    desired.replace(A, five);
-    desired.replace(B, six);
-    expect(keys(desired.replace(B, want(["10.244.1.9"])))).toEqual([
+    put(desired, A, five);
+    put(desired, B, six);
+    expect(keys(put(desired, B, want(["10.244.1.9"])))).toEqual([
       "KUBE-LOOP-BACK 10.244.1.6,tcp:8080,10.244.1.6",
       "KUBE-LOOP-BACK 10.244.1.9,tcp:8080,10.244.1.9",
     ]);
-    expect(keys(desired.replace(B, undefined))).toEqual(["KUBE-LOOP-BACK 10.244.1.9,tcp:8080,10.244.1.9"]);
+    expect(keys(put(desired, B, undefined))).toEqual(["KUBE-LOOP-BACK 10.244.1.9,tcp:8080,10.244.1.9"]);
     expect(desired.owner(KEY)).toBe(A);
-    expect(desired.conflicts()).toEqual([]);
+    expect([...desired.conflicts()]).toEqual([]);
   });
 
   test("an earlier name that comes later takes it away", () => {
     const desired = new DesiredState();
-    desired.replace(B, want(["10.244.1.6", "10.244.1.7"]));
-    expect(keys(desired.replace(A, five))).toContain(KEY);
+    put(desired, B, want(["10.244.1.6", "10.244.1.7"]));
+    expect(keys(put(desired, A, five))).toContain(KEY);
     expect(realsOf(desired)).toEqual(["10.244.1.5:8080"]);
     expect(desired.counts()).toEqual(counted(desired));
   });
 
-  test("conflicts are sorted by key", () => {
+  test("conflicts of a Service come in the order of its frontends", () => {
     const desired = new DesiredState();
     for (const name of [A, B])
-      desired.replace(
+      put(
+        desired,
         name,
         want([], {
           ports: [
@@ -158,21 +169,21 @@ describe("several Services want one virtual server", () => {
           ],
         }),
       );
-    expect(desired.conflicts().map(({ key }) => key)).toEqual(["TCP/10.96.0.10:80", "TCP/10.96.0.10:90"]);
+    expect(Array.from(desired.conflicts(), ({ key }) => key)).toEqual(["TCP/10.96.0.10:90", "TCP/10.96.0.10:80"]);
   });
 });
 
 test("an address and its members stay until the last Service that wants them goes", () => {
   const desired = new DesiredState();
   const entry = "KUBE-IPVS-IPS 10.96.0.10";
-  desired.replace(A, want([], { ports: [80] }));
-  desired.replace(B, want([], { ports: [81] }));
-  desired.replace(C, want([], { ports: [82] }));
+  put(desired, A, want([], { ports: [80] }));
+  put(desired, B, want([], { ports: [81] }));
+  put(desired, C, want([], { ports: [82] }));
   for (const name of [B, A]) {
-    expect(keys(desired.replace(name, undefined))).not.toContain("10.96.0.10");
+    expect(keys(put(desired, name, undefined))).not.toContain("10.96.0.10");
     expect(desired.hasAddress(address("10.96.0.10"))).toBe(true);
   }
-  expect(keys(desired.replace(C, undefined))).toEqual(expect.arrayContaining(["10.96.0.10", entry]));
+  expect(keys(put(desired, C, undefined))).toEqual(expect.arrayContaining(["10.96.0.10", entry]));
   expect(desired.hasAddress(address("10.96.0.10"))).toBe(false);
 });
 
@@ -201,20 +212,20 @@ describe("members that speak of a frontend are those of its holder", () => {
     [[B, A], OPEN],
   ])("of %j the first decides, whoever came first", (order, expected) => {
     const desired = new DesiredState();
-    for (const name of order) desired.replace(name, name === A ? open : restricted);
+    for (const name of order) put(desired, name, name === A ? open : restricted);
     expect(speaking(desired)).toEqual(expected);
     expect(desired.counts()).toEqual(counted(desired));
   });
 
   test("who inherits the frontend brings his own, and takes them back when the first returns", () => {
     const desired = new DesiredState();
-    desired.replace(A, open);
-    desired.replace(B, restricted);
-    const gained = keys(desired.replace(A, undefined));
+    put(desired, A, open);
+    put(desired, B, restricted);
+    const gained = keys(put(desired, A, undefined));
     expect(speaking(desired)).toEqual(RESTRICTED);
     expect(gained).toEqual(expect.arrayContaining(RESTRICTED.slice(1)));
     expect(gained).not.toContain(RESTRICTED[0]);
-    expect(keys(desired.replace(A, open))).toEqual(expect.arrayContaining(RESTRICTED.slice(1)));
+    expect(keys(put(desired, A, open))).toEqual(expect.arrayContaining(RESTRICTED.slice(1)));
     expect(speaking(desired)).toEqual(OPEN);
   });
 
@@ -227,8 +238,8 @@ describe("members that speak of a frontend are those of its holder", () => {
       {},
       () => MARK,
     );
-    desired.replace(B, restricted);
-    expect(keys(desired.replace(A, other))).toContain("KUBE-LOCAL-MARK 203.0.113.1,tcp:80 skbmark 0x1001/0x107f");
+    put(desired, B, restricted);
+    expect(keys(put(desired, A, other))).toContain("KUBE-LOCAL-MARK 203.0.113.1,tcp:80 skbmark 0x1001/0x107f");
     expect(speaking(desired)).toEqual(RESTRICTED.slice(0, -1));
     expect(desired.owner(markedServerKey("IPv4", MARK))).toBe(A);
   });
@@ -236,10 +247,10 @@ describe("members that speak of a frontend are those of its holder", () => {
 
 describe("the Services of an object", () => {
   const desired = new DesiredState();
-  desired.replace(A, want(["10.244.1.5"], { externalIPs: ["192.0.2.1"] }));
-  desired.replace(B, want(["10.244.1.5"], { ip: "10.96.0.11", externalIPs: ["192.0.2.1"], ports: [81] }));
+  put(desired, A, want(["10.244.1.5"], { externalIPs: ["192.0.2.1"] }));
+  put(desired, B, want(["10.244.1.5"], { ip: "10.96.0.11", externalIPs: ["192.0.2.1"], ports: [81] }));
   for (const name of ["c", "d"])
-    desired.replace(serviceName("shop", name), want([], { ip: "10.96.0.12", externalIPs: ["192.0.2.1"], ports: [82] }));
+    put(desired, serviceName("shop", name), want([], { ip: "10.96.0.12", externalIPs: ["192.0.2.1"], ports: [82] }));
   const walk = (sought: Partial<Keys>) =>
     Object.fromEntries(desired.servicesOf({ servers: [], addresses: [], entries: [], ...sought }));
   const entryOf = (text: string) => [...desired.entries()].map(({ key }) => key).filter((key) => key.includes(text));

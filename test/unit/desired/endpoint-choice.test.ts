@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Wants } from "../../../src/desired/wants.ts";
 import type { EndpointSpec, ServiceSpec } from "../../support/builders.ts";
-import { built } from "../../support/desired.ts";
+import { built, membersOf } from "../../support/desired.ts";
 
 const LOCAL: EndpointSpec = { ip: "10.244.1.5", ready: true, node: "n1" };
 const LEAVING: EndpointSpec = { ip: "10.244.1.6", ready: false, serving: true, terminating: true, node: "n1" };
@@ -34,7 +34,7 @@ const realsOf = (wants: Wants, key: string) =>
     .find(({ server }) => server.key === key)
     ?.reals.list()
     .map(({ address }) => address);
-const has = (wants: Wants, entry: string) => wants.entries.some(({ key }) => key === entry);
+const has = (wants: Wants, entry: string) => membersOf(wants).some(({ key }) => key === entry);
 
 /** Who is dropped at the frontend by the rules. */
 function dropped(wants: Wants, kind: keyof typeof KINDS): "all" | "outside" | "nobody" {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { ServiceSpec } from "../../support/builders.ts";
-import { built, type FactsSpec } from "../../support/desired.ts";
+import { built, type FactsSpec, membersOf } from "../../support/desired.ts";
 
 /** The members that are not of the cluster IP. */
 function members(said: ServiceSpec, node: FactsSpec = {}): readonly string[] {
-  const { entries } = built("shop/web", said, {}, node);
-  return entries.map(({ key }) => key).filter((key) => !/CLUSTER-IP|IPVS-IPS/.test(key));
+  return membersOf(built("shop/web", said, {}, node))
+    .map(({ key }) => key)
+    .filter((key) => !/CLUSTER-IP|IPVS-IPS/.test(key));
 }
 
 const EXTERNAL: ServiceSpec = { externalIPs: ["198.51.100.1"] };

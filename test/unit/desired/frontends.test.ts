@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { frontends, type NodePortSelection, resolveNodePortAddresses } from "../../../src/desired/frontends.ts";
+import {
+  frontendRejections,
+  frontends,
+  type NodePortSelection,
+  resolveNodePortAddresses,
+} from "../../../src/desired/frontends.ts";
 import type { IPFamily } from "../../../src/model/address.ts";
 import { type ServiceSpec, service } from "../../support/builders.ts";
 import { address, facts, network } from "../../support/desired.ts";
@@ -61,6 +66,57 @@ describe("frontends", () => {
       facts(),
     );
     expect(found.map(({ portKey }) => portKey)).toEqual(["http/TCP", "dns/UDP"]);
+  });
+});
+
+describe("a Service of more frontends than a node programs", () => {
+  const ports = (count: number, nodePort = false) =>
+    Array.from({ length: count }, (_, index) => ({
+      name: `p${index}`,
+      port: 1_000 + index,
+      ...(nodePort && { nodePort: 30_000 + index }),
+    }));
+  const ips = (count: number) => Array.from({ length: count }, (_, index) => `203.0.${index >> 8}.${index & 255}`);
+
+  test.each<[string, ServiceSpec, Readonly<Record<string, number>>, string]>([
+    [
+      "200 ports and 200 external IPs",
+      { ports: ports(200), externalIPs: ips(200) },
+      { "cluster-ip": 200, "external-ip": 9_800 },
+      "40200",
+    ],
+    ["25,000 ports", { ports: ports(25_000) }, { "cluster-ip": 10_000 }, "25000"],
+    [
+      "NodePorts and external IPs",
+      { ports: ports(2_700, true), externalIPs: ips(2) },
+      { "cluster-ip": 2_700, "node-port": 5_400, "external-ip": 1_900 },
+      "13500",
+    ],
+    [
+      "load balancers before external IPs",
+      { ports: ports(200), loadBalancerIPs: ips(40), externalIPs: ips(60).map((ip) => ip.replace("203", "198")) },
+      { "cluster-ip": 200, "load-balancer": 8_000, "external-ip": 1_800 },
+      "20200",
+    ],
+  ])("%s: 10,000 count, the cluster IPs first", (_, said, expected, count) => {
+    const one = service("shop/web", said);
+    const node = facts({ nodePorts: ["192.168.1.10", "192.168.1.11"] });
+    const found = frontends(one, node);
+    const kinds = Map.groupBy(found, ({ kind }) => kind);
+    expect(Object.fromEntries([...kinds].map(([kind, list]) => [kind, list.length]))).toEqual(expected);
+    expect(new Set(found.map(({ address, port }) => `${address} ${port}`)).size).toBe(10_000);
+    expect(frontendRejections(one, node)).toEqual([
+      expect.objectContaining({ object: "Service shop/web", field: "spec", value: count }),
+    ]);
+  });
+
+  test.each<[string, ServiceSpec]>([
+    ["just as many", { ports: ports(100), externalIPs: ips(99) }],
+    ["more, of which some are refused", { ports: ports(100), externalIPs: [...ips(99), "192.168.1.10"] }],
+  ])("%s: no word about it", (_, said) => {
+    const one = service("shop/web", said);
+    expect(frontends(one, facts())).toHaveLength(10_000);
+    expect(frontendRejections(one, facts())).toEqual([]);
   });
 });
 

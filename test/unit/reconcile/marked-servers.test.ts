@@ -1,7 +1,13 @@
 import { beforeEach, expect, test } from "vitest";
-import type { Wants } from "../../../src/desired/wants.ts";
+import type { WantedServer, Wants } from "../../../src/desired/wants.ts";
 import { addressPortEntry, ipset, markEntry, portEntry, type SetEntry } from "../../../src/model/ipset.ts";
-import { markedServer, type RealServerKey, type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
+import {
+  markedServer,
+  type RealServerKey,
+  type Scheduler,
+  type VirtualServer,
+  virtualServer,
+} from "../../../src/model/ipvs.ts";
 import { describeOperation } from "../../../src/model/operation.ts";
 import { RealServers } from "../../../src/model/real-servers.ts";
 import { serviceName } from "../../../src/model/service.ts";
@@ -19,14 +25,25 @@ const pods = (...hosts: readonly number[]) =>
 /** A frontend with pod 1, whose clients here are led to pods 1 and 2 by their mark; `mark` 0: they are not. */
 function exposed(mark: number): Wants {
   const external = addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "TCP", 80);
-  const byAddress = { server: virtualServer("TCP", VIP, 80, RR), reals: pods(1), title: 0 } as const;
-  if (mark === 0) return { servers: [byAddress], addresses: [], entries: [external] };
-  const byMark = { server: markedServer("IPv4", mark, "TCP", RR), reals: pods(1, 2), title: 0 } as const;
-  return {
-    servers: [byAddress, byMark],
-    addresses: [],
-    entries: [external, leading(mark), portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), mark)],
-  };
+  const byAddress = virtualServer("TCP", VIP, 80, RR);
+  if (mark === 0) return wantsOf([wanted(byAddress, pods(1), [external])]);
+  const byMark = markedServer("IPv4", mark, "TCP", RR);
+  return wantsOf([
+    { ...wanted(byAddress, pods(1), [external, leading(mark)]), twins: [byMark.key] },
+    { ...wanted(byMark, pods(1, 2), [naming(mark)]), twins: [byAddress.key] },
+  ]);
+}
+
+function wanted(server: VirtualServer, reals: RealServers, entries: readonly SetEntry[]): WantedServer {
+  return { server, reals, service: WEB, title: 0, entries, twins: [] };
+}
+
+function wantsOf(servers: readonly WantedServer[]): Wants {
+  return { servers, addresses: [], entries: [] };
+}
+
+function naming(mark: number): SetEntry {
+  return portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), mark);
 }
 
 function leading(mark: number): SetEntry {
@@ -113,19 +130,16 @@ test("after a restart one that nobody wants goes, and one of others by mark stay
 
 /** A UDP frontend: these pods by address, those by mark. */
 function exposedUDP(byAddress: readonly number[], byMark: readonly number[]): Wants {
-  const set = ipset("KUBE-LOCAL-MARK", "IPv4");
-  return {
-    servers: [
-      { server: virtualServer("UDP", VIP, 53, RR), reals: pods(...byAddress), title: 0 },
-      { server: markedServer("IPv4", 5, "UDP", RR), reals: pods(...byMark), title: 0 },
-    ],
-    addresses: [],
-    entries: [
-      addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "UDP", 53),
-      portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), 5),
-      markEntry(set, VIP, "UDP", 53, 5, 0x107f),
-    ],
-  };
+  const frontend = virtualServer("UDP", VIP, 53, RR);
+  const marked = markedServer("IPv4", 5, "UDP", RR);
+  const members = [
+    addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "UDP", 53),
+    markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), VIP, "UDP", 53, 5, 0x107f),
+  ];
+  return wantsOf([
+    { ...wanted(frontend, pods(...byAddress), members), twins: [marked.key] },
+    { ...wanted(marked, pods(...byMark), [naming(5)]), twins: [frontend.key] },
+  ]);
 }
 
 test.each([

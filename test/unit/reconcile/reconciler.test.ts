@@ -20,6 +20,7 @@ import { address, network, realServer } from "../../support/desired.ts";
 import { type SmallPort, type SmallService, smallWants } from "../../support/naive-node.ts";
 import { DRAIN_TIMEOUT_MS, SyncWorld } from "../../support/sync-world.ts";
 
+const WEB = serviceName("a", "web");
 const tcp = (port: number, nodePort = 0): SmallPort => ({ protocol: "TCP", port, nodePort });
 const udp = (port: number): SmallPort => ({ protocol: "UDP", port, nodePort: 0 });
 
@@ -82,8 +83,9 @@ describe("programming", () => {
     for (const index of names) {
       const server = virtualServer("TCP", address("10.96.0.1"), 1_000 + index, { scheduler: "rr" as Scheduler });
       const reals = RealServers.of([0, 1, 2].map((pod) => ({ address: address(`10.244.1.${pod}`), port: 80 })));
-      const wants = { servers: [{ server, reals, title: 0 as const }], addresses: [], entries: [] };
-      world.reconciler.mark(world.desired.replace(serviceName("a", `s${index}`), wants));
+      const service = serviceName("a", `s${index}`);
+      const wanted = { server, reals, service, title: 0 as const, entries: [], twins: [] };
+      world.reconciler.mark(world.desired.replace(service, { servers: [wanted], addresses: [], entries: [] }));
     }
     expect((await world.flush()).length).toBe(2_000);
     expect(world.lastSync).toMatchObject({ cut: true, pending: 200, clean: true });
@@ -227,10 +229,10 @@ describe("draining", () => {
     const desired = new DesiredState();
     const reconciler = make(kernel, desired, { drainTimeoutMs: 0 });
     reconciler.open();
-    reconciler.mark(desired.replace(serviceName("a", "web"), smallWants(web([0]))));
+    reconciler.mark(desired.replace(WEB, smallWants(WEB, web([0]))));
     await reconciler.flush();
     kernel.setConnections(VIP, POD1, { active: 9, inactive: 0 });
-    reconciler.mark(desired.replace(serviceName("a", "web"), undefined));
+    reconciler.mark(desired.replace(WEB, undefined));
     await reconciler.flush();
     expect([kernel.ipvsadm(), kernel.addresses(), kernel.members()]).toEqual(["", [], []]);
   });
@@ -519,9 +521,9 @@ describe("looking", () => {
     const desired = new DesiredState();
     const reconciler = make(kernel, desired, { excludeCIDRs: [network("10.96.0.0/24")] });
     reconciler.open();
-    reconciler.mark(desired.replace(serviceName("a", "web"), smallWants(web([0]))));
+    reconciler.mark(desired.replace(WEB, smallWants(WEB, web([0]))));
     await reconciler.flush();
-    reconciler.mark(desired.replace(serviceName("a", "web"), undefined));
+    reconciler.mark(desired.replace(WEB, undefined));
     await reconciler.flush();
     expect(kernel.ipvsadm()).toBe("-A -t 10.96.0.1:80 -s rr\n-a -t 10.96.0.1:80 -r 10.244.0.1:8080 -m -w 1");
     expect(kernel.addresses()).toEqual(["10.96.0.1"]);

@@ -20,7 +20,7 @@ function tableOf(...events: readonly ClusterEvent[]): ServiceTable {
 }
 
 function addresses(table: ServiceTable, name = WEB): readonly string[] {
-  return [...table.endpoints(name).values()].flat().map((endpoint) => endpoint.address);
+  return [...table.endpoints(name)].flatMap(([, endpoints]) => endpoints.map(({ address }) => address));
 }
 
 describe("Services", () => {
@@ -153,7 +153,7 @@ describe("slices", () => {
     const table = tableOf(web, before);
     const after = slice("shop/web-1", change);
     expect(table.apply(putSlice(after))).toEqual([WEB]);
-    expect(table.endpoints(WEB)).toEqual(new Map(after.endpoints));
+    expect(new Map(table.endpoints(WEB))).toEqual(new Map(after.endpoints));
   });
 
   test("a deletion touches its Service, once, and takes its endpoints alone", () => {
