@@ -96,17 +96,20 @@ sub echo {
 
 sub loop_ {
     my ($options, undef, $address, $port) = @_;
-    my ($summary, $first, $started, $resent) = (summary(), now(), 0, syn_resent());
+    my ($summary, $first, $resent) = (summary(), now(), syn_resent());
+    my $due = $first;
     my %open;    # by file number: socket, when it was begun, whether it was asked, what it has answered
     do {
-        until ($stopped || now() < $first + $started / $options->{rate}) {
-            $started++;
+        # Else all the time of a machine that is too slow would go into these.
+        $due = now() - 1 if $due < now() - 1;
+        until ($stopped || now() < $due) {
+            $due += 1 / $options->{rate};
             my ($socket, $error) = call('tcp', $address, $port);
             if   ($error) { note($summary, now(), undef, $error) }
             else          { $open{ fileno $socket } = { socket => $socket, begun => now(), asked => 0, text => '' } }
         }
         $summary->{seconds} //= sprintf '%.2f', now() - $first if $stopped;
-        my $news = any_news(\%open, $stopped ? 0.05 : $first + $started / $options->{rate} - now());
+        my $news = any_news(\%open, $stopped ? 0.05 : $due - now());
         for my $number (keys %open) {
             my $one = $open{$number};
             my ($answer, $error) = step($one, vec($news, $number, 1), $options);

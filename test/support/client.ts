@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { ended, type Namespace } from "./namespace.ts";
-import { patient } from "./patience.ts";
+import { PATIENCE, patient } from "./patience.ts";
 import type { Program } from "./program.ts";
 
 const SCRIPT = join(import.meta.dirname, "client.pl");
@@ -28,7 +28,7 @@ export interface LoopAnswers extends Answers {
 }
 
 export interface LoopOptions {
-  /** New connections a second; by default 20. */
+  /** New connections a second; by default 20. On a slow machine fewer: they would leave the others in its guest no time. */
   readonly rate?: number;
   /** How old a connection is when it is asked; by default 0. */
   readonly ageSeconds?: number;
@@ -39,6 +39,9 @@ const ANSWER_SECONDS = patient(2_000) / 1_000;
 /** The same for a client that goes on: longer than a machine under load stands still, shorter than any outage worth the name. */
 const LONG_ANSWER_SECONDS = patient(5_000) / 1_000;
 const ANSWERS_IN_TIME = `--timeout ${ANSWER_SECONDS}`;
+
+/** Of the work that a quiet machine, whose patience is 2, does in the same time. */
+const SLOWER = Math.min(1, 2 / PATIENCE);
 
 export interface HttpAnswer {
   /** 0 when there was none. */
@@ -185,8 +188,8 @@ export class LongClient<Seen extends Answers = Answers> {
   }
 
   /**
-   * New connections, each begun when it is due, however long the ones before take; those that a machine under load was
-   * late for come at once. Resolves after the first answer, or failure.
+   * New connections, each begun when it is due, however long the ones before take; those of the last second that a machine
+   * under load was late for come at once. Resolves after the first answer, or failure.
    */
   static loop(
     namespace: Namespace,
@@ -194,7 +197,8 @@ export class LongClient<Seen extends Answers = Answers> {
     port: number,
     { rate = 20, ageSeconds = 0 }: LoopOptions = {},
   ): Promise<LongClient<LoopAnswers>> {
-    return LongClient.#begin(namespace, ["loop", address, String(port), "--rate", `${rate}`, "--age", `${ageSeconds}`]);
+    const how = ["--rate", `${rate * SLOWER}`, "--age", `${ageSeconds}`];
+    return LongClient.#begin(namespace, ["loop", address, String(port), ...how]);
   }
 
   static async #begin<Seen extends Answers>(namespace: Namespace, words: readonly string[]): Promise<LongClient<Seen>> {
