@@ -16,8 +16,9 @@ export interface Cidr {
 }
 
 /**
- * Parses leniently, as Kubernetes does for stored objects: leading zeros of IPv4 octets are decimal
- * ("010.0.0.1" is 10.0.0.1) and an IPv4-mapped IPv6 address is the IPv4 address. No zone, no port.
+ * Parses as Kubernetes does for stored objects, which is what Go's net/netip reads, and leading zeros of IPv4 octets as
+ * decimal ("010.0.0.1" is 10.0.0.1). An IPv4-mapped IPv6 address is the IPv4 address; an IPv4-compatible one ("::10.0.0.1")
+ * is IPv6, else the node would take another address than the one that admission saw. No zone, no port.
  */
 export function parseAddress(text: string): IPAddress | undefined {
   if (text.length > LONGEST_ADDRESS) return undefined;
@@ -44,10 +45,24 @@ function parseIPv4(text: string): IPAddress | undefined {
 }
 
 function parseIPv6(text: string): IPAddress | undefined {
-  if (text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
-  const address = ipaddr.IPv6.parse(text);
+  const groups = text.includes(".") ? withoutDots(text) : text;
+  if (groups === undefined || groups.includes("%") || !ipaddr.IPv6.isValid(groups)) return undefined;
+  const address = ipaddr.IPv6.parse(groups);
   if (address.isIPv4MappedAddress()) return address.toIPv4Address().toString() as IPAddress;
   return address.toRFC5952String() as IPAddress;
+}
+
+/** The same address without dotted decimals, which ipaddr.js reads in ways of its own: "::10.0.0.1" as mapped, "0x0a" as 10. */
+function withoutDots(text: string): string | undefined {
+  const dotted = text.lastIndexOf(":") + 1;
+  const address = parseIPv4(text.slice(dotted));
+  if (address === undefined) return undefined;
+  const [a = 0, b = 0, c = 0, d = 0] = address.split(".").map(Number);
+  return `${text.slice(0, dotted)}${hexGroup(a, b)}:${hexGroup(c, d)}`;
+}
+
+function hexGroup(high: number, low: number): string {
+  return ((high << 8) | low).toString(16);
 }
 
 /** The family of an address. */
