@@ -70,11 +70,13 @@ function readPorts(reader: ObjectReader, slice: JsonObject): ReadonlyMap<PortKey
   return ports;
 }
 
+/** Undefined for a wrong port, and for one without a number: in the API it means no port, or any. */
 function readPort(reader: ObjectReader, object: unknown, path: string): readonly [PortKey, number] | undefined {
   if (!isJsonObject(object)) {
     reader.reject(path, object, "must be an object");
     return undefined;
   }
+  if ((field(object, "port") ?? 0) === 0) return undefined;
   const name = reader.portName(object, path);
   const protocol = reader.protocol(object, path);
   const port = reader.portNumber(object, path);

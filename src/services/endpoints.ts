@@ -5,15 +5,15 @@ import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/servi
 export interface EndpointsByPort extends Iterable<readonly [PortKey, readonly Endpoint[]]> {
   /** The endpoints of the port, none where no slice has it. */
   get(port: PortKey): readonly Endpoint[];
-  /** The endpoints whatever their ports, each with port 0, for questions about pods. */
+  /** The endpoints whatever their ports, each with port 0, for questions about pods. One in several slices comes several times. */
   pods(): readonly Endpoint[];
 }
 
 /**
  * The endpoints of one Service, for each port the union over its slices of both families, sorted by address, then port.
- * An address and port that occur several times are one endpoint: the ready one, else the serving one, else the one of
- * the slice that comes first by name, within one slice the one listed first. A pod that moves between slices is in both
- * for a moment, so the better state is the truer one. The result does not depend on the order of the slices.
+ * An address and port that occur several times are one endpoint, chosen as kube-proxy does: a copy that does not terminate
+ * counts before those that do, whatever its readiness, for the address may be a new pod's before the old pod is gone. Where
+ * kube-proxy's choice depends on the order in which it meets the slices, the better state counts, then the name of the slice.
  *
  * The endpoints of a port are made when they are asked for: a Service of 10,000 ports with 100 pods has a million.
  */
@@ -47,8 +47,7 @@ class MergedSlices implements EndpointsByPort {
   }
 
   pods(): readonly Endpoint[] {
-    const withPorts = this.#slices.filter(({ endpoints }) => endpoints.hasPorts);
-    return merged(withPorts.map((slice) => ({ slice, port: 0 })));
+    return this.#slices.flatMap(({ endpoints }) => (endpoints.hasPorts ? endpoints.at(0) : []));
   }
 
   *[Symbol.iterator](): Generator<readonly [PortKey, readonly Endpoint[]]> {
@@ -57,29 +56,41 @@ class MergedSlices implements EndpointsByPort {
 }
 
 function merged(parts: readonly PortInSlice[]): readonly Endpoint[] {
-  const [first] = parts;
-  if (first === undefined) return [];
-  const all =
-    parts.length === 1
-      ? first.slice.endpoints.at(first.port)
-      : parts.flatMap(({ slice, port }) => slice.endpoints.at(port));
-  return isSorted(all) ? all : distinct(all);
+  const lists = parts.map(({ slice, port }) => slice.endpoints.at(port));
+  const all = lists.length === 1 ? (lists[0] ?? []) : lists.flat();
+  if (isSorted(all)) return all;
+  const eachDistinct = lists.map((list) => (isSorted(list) ? list : distinct(list, replacesInSlice)));
+  return distinct(eachDistinct.flat(), replacesOfOtherSlice);
 }
 
-/** Sorting is stable, so among equals the first by slice name comes first. */
-function distinct(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  const best: Endpoint[] = [];
+/** Sorting is stable, so copies are compared in the order of the list. */
+function distinct(
+  endpoints: readonly Endpoint[],
+  replaces: (later: Endpoint, earlier: Endpoint) => boolean,
+): readonly Endpoint[] {
+  const chosen: Endpoint[] = [];
   for (const endpoint of endpoints.toSorted(compareParts)) {
-    const last = best.at(-1);
-    if (last === undefined || compareParts(last, endpoint) !== 0) best.push(endpoint);
-    else if (rank(endpoint) > rank(last)) best[best.length - 1] = endpoint;
+    const last = chosen.at(-1);
+    if (last === undefined || compareParts(last, endpoint) !== 0) chosen.push(endpoint);
+    else if (replaces(endpoint, last)) chosen[chosen.length - 1] = endpoint;
   }
-  return best;
+  return chosen;
 }
 
-function rank(endpoint: Endpoint): number {
-  if (endpoint.ready) return 2;
-  return endpoint.serving ? 1 : 0;
+/** As kube-proxy's EndpointSliceCache does it. */
+function replacesInSlice(later: Endpoint): boolean {
+  return !later.terminating;
+}
+
+/** A fixed one of the results that kube-proxy may come to. */
+function replacesOfOtherSlice(later: Endpoint, earlier: Endpoint): boolean {
+  return rank(later) > rank(earlier);
+}
+
+function rank({ ready, serving, terminating }: Endpoint): number {
+  if (terminating) return 0;
+  if (ready) return 3;
+  return serving ? 2 : 1;
 }
 
 function bySliceName(a: { readonly name: SliceName }, b: { readonly name: SliceName }): number {

@@ -2,8 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Wants, wants } from "../../src/desired/wants.ts";
 import { type Endpoint, portKey } from "../../src/model/service.ts";
+import { mergeSlices } from "../../src/services/endpoints.ts";
 import { selectEndpoints } from "../../src/services/topology.ts";
-import { service } from "../support/builders.ts";
+import { service, slice } from "../support/builders.ts";
 import { facts, membersOf } from "../support/desired.ts";
 import { endpoint } from "../support/endpoints.ts";
 
@@ -168,5 +169,69 @@ test("whoever asks wherever is sent, dropped or refused as the traffic policies 
       expect(verdict(found, near), "from this node at the node port").toEqual(anywhere);
     }),
     { numRuns: RUNS },
+  );
+});
+
+interface Copy {
+  readonly ip: string;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  readonly node: string;
+}
+
+const copy: fc.Arbitrary<Copy> = fc.record({
+  ip: fc.constantFrom("10.0.0.1", "10.0.0.2", "10.0.0.3"),
+  ready: fc.boolean(),
+  serving: fc.boolean(),
+  terminating: fc.boolean(),
+  node: fc.constantFrom("a", "b"),
+});
+
+/** What kube-proxy's EndpointSliceCache holds after it met the slices in this order: a later copy replaces unless it terminates. */
+function cachedInOrder(slices: readonly (readonly Copy[])[]): string {
+  const cached: Record<string, Copy> = {};
+  for (const copies of slices) {
+    for (const one of copies) if (!(one.ip in cached && one.terminating)) cached[one.ip] = one;
+  }
+  return JSON.stringify(
+    Object.keys(cached)
+      .sort()
+      .map((ip) => textOf(cached[ip] ?? expect.fail("no copy"))),
+  );
+}
+
+function textOf({ ip, ready, serving, terminating, node }: Copy): string {
+  return `${ip} ${ready} ${serving} ${terminating} ${node}`;
+}
+
+function permutations<Element>(list: readonly Element[]): readonly (readonly Element[])[] {
+  if (list.length < 2) return [list];
+  return list.flatMap((first, index) => permutations(list.toSpliced(index, 1)).map((rest) => [first, ...rest]));
+}
+
+test("of an address that is listed several times the copy counts that kube-proxy may choose, in every order of the slices", () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(copy, { maxLength: 4 }), { minLength: 1, maxLength: 3 }), (copies) => {
+      const slices = copies.map((endpoints, index) => slice(`shop/web-${index}`, { endpoints, addressType: "IPv4" }));
+      const found = permutations(slices).map((order) =>
+        JSON.stringify(
+          mergeSlices(order)
+            .get(portKey("", "TCP"))
+            .map((one) => textOf({ ...one, ip: one.address, node: one.nodeName })),
+        ),
+      );
+      const [first = "[]"] = found;
+      expect(new Set(found)).toEqual(new Set([first]));
+      // Of each address by itself: kube-proxy's order of slices may be another for each port.
+      for (const ip of new Set(copies.flat().map((one) => one.ip))) {
+        const possible = permutations(copies).map((order) =>
+          cachedInOrder(order.map((list) => list.filter((one) => one.ip === ip))),
+        );
+        const ours = JSON.parse(first).filter((text: string) => text.startsWith(`${ip} `));
+        expect(possible).toContain(JSON.stringify(ours));
+      }
+    }),
+    { numRuns: 2 * RUNS },
   );
 });

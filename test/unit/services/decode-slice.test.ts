@@ -81,6 +81,24 @@ test("a slice without ports or endpoints has none, and nothing is wrong with it"
   expect([endpoints, faults]).toEqual([[], []]);
 });
 
+test("a field that is null counts as absent, wherever the API allows that, and nothing is wrong with it", () => {
+  const nulls = (...keys: readonly string[]) => Object.fromEntries(keys.map((key) => [key, null]));
+  const conditions = nulls("ready", "serving", "terminating");
+  const { endpoints, faults } = decoded({
+    ...sliceObject("shop/web-1"),
+    ports: [
+      nulls("name", "protocol", "port", "appProtocol"),
+      { ...nulls("name", "protocol", "appProtocol"), port: 80 },
+    ],
+    endpoints: [
+      { addresses: ["10.0.0.1"], ...nulls("conditions", "hints", "nodeName", "zone", "hostname", "targetRef") },
+      { addresses: ["10.0.0.2"], conditions, hints: nulls("forZones", "forNodes") },
+      nulls("addresses"),
+    ],
+  });
+  expect([endpoints, faults]).toEqual([["/TCP 10.0.0.1:80", "/TCP 10.0.0.2:80"], []]);
+});
+
 test("conditions that are not told mean ready, serving, not terminating", () => {
   const { value } = decoded({
     ...sliceObject("shop/web-1"),
@@ -102,8 +120,7 @@ test("only the first address of an endpoint counts", () => {
 
 describe("ports: a wrong one is left out and the others stay", () => {
   test.each<[string, PortSpec, string]>([
-    ["no number", { name: "bad" }, "ports[0].port=: is missing"],
-    ["number 0", { name: "bad", port: 0 }, "ports[0].port=0: must be a whole number from 1 to 65535"],
+    ["number 65536", { name: "bad", port: 65536 }, "ports[0].port=65536: must be a whole number from 1 to 65535"],
     [
       "unknown protocol",
       { name: "bad", port: 1, protocol: "tcp" },
@@ -120,6 +137,21 @@ describe("ports: a wrong one is left out and the others stay", () => {
     );
     expect([endpoints, faults]).toEqual([["good/TCP 10.0.0.1:8080"], [fault]]);
   });
+
+  test.each([{}, { port: null }, { port: 0 }])(
+    "one with %j has no number and is passed over without a fault",
+    (port) => {
+      const object = sliceObject("shop/web-1", { endpoints: ["10.0.0.1"] });
+      const { endpoints, faults } = decoded({
+        ...object,
+        ports: [
+          { name: "any", ...port },
+          { name: "good", port: 80 },
+        ],
+      });
+      expect([endpoints, faults]).toEqual([["good/TCP 10.0.0.1:80"], []]);
+    },
+  );
 
   test("of two with one name and protocol the first stays", () => {
     const { endpoints, faults } = decoded(sliceObject("shop/web-1", { ports: [8080, 9090], endpoints: ["10.0.0.1"] }));

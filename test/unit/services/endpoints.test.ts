@@ -50,14 +50,20 @@ describe("of an endpoint in several slices, whatever their order,", () => {
   const ready = { ip, ready: true };
   const readyTerminating = { ip, ready: true, terminating: true };
   const draining = { ip, ready: false, serving: true, terminating: true };
-  const unready = { ip, ready: false, serving: true };
+  const serving = { ip, ready: false, serving: true };
+  const unready = { ip, ready: false, serving: false };
   const dead = { ip, ready: false, serving: false, terminating: true };
   test.each<[string, readonly EndpointSpec[], EndpointSpec]>([
-    ["the ready one is used before one that only serves", [draining, ready], ready],
-    ["the ready one is used before a dead one", [dead, ready], ready],
-    ["the serving one is used before a dead one", [dead, draining], draining],
-    ["the first by slice name is used when both are ready", [readyTerminating, ready], readyTerminating],
-    ["the first by slice name is used when both serve", [unready, draining], unready],
+    ["one that does not terminate counts, though it is not ready", [draining, unready], unready],
+    ["one that does not terminate counts before a ready one that does", [readyTerminating, unready], unready],
+    ["the ready one of those that do not terminate counts", [unready, serving, ready], ready],
+    ["the serving one of those that are not ready counts", [unready, serving], serving],
+    ["the first by slice name of those that all terminate counts", [dead, readyTerminating, draining], dead],
+    [
+      "the first by slice name of equal ones counts",
+      [{ ...ready, node: "node-a" }, ready],
+      { ...ready, node: "node-a" },
+    ],
   ])("%s", (_, states, winner) => {
     const slices = states.map((state, index) => slice(`shop/web-${index}`, { endpoints: [state] }));
     const expected = new Map(slice("shop/web-0", { endpoints: [winner] }).endpoints);
@@ -65,15 +71,13 @@ describe("of an endpoint in several slices, whatever their order,", () => {
     expect(new Map(mergeSlices(slices.toReversed()))).toEqual(expected);
   });
 
-  test("the one listed first is used within one slice", () => {
-    const double = slice("shop/web-1", {
-      endpoints: [
-        { ip, node: "node-a" },
-        { ip, node: "node-b" },
-      ],
-    });
-    expect([...mergeSlices([double])].flatMap(([, found]) => found.map(({ nodeName }) => nodeName))).toEqual([
-      "node-a",
-    ]);
+  test("within one slice the last that does not terminate counts", () => {
+    const copies = [
+      { ip, node: "node-a" },
+      { ip, node: "node-b" },
+      { ip, node: "node-c", terminating: true },
+    ];
+    const found = [...mergeSlices([slice("shop/web-1", { endpoints: copies })])].flatMap(([, list]) => list);
+    expect(found.map(({ nodeName }) => nodeName)).toEqual(["node-b"]);
   });
 });
