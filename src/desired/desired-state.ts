@@ -2,6 +2,7 @@ import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
+import { only } from "../model/only.ts";
 import type { ServiceName } from "../model/service.ts";
 import { Claimants } from "./claimants.ts";
 import type { KeyLists, Keys } from "./keys.ts";
@@ -45,6 +46,7 @@ export class DesiredState {
   #lostAnew = new Set<ServiceName>();
   readonly #addresses = new References<IPAddress, IPAddress>((address) => address);
   readonly #entries = new References<SetEntryKey, SetEntry>(({ key }) => key);
+  #elsewhere: ReadonlySet<IPAddress> = new Set();
   #realServers = 0;
 
   /**
@@ -125,6 +127,18 @@ export class DesiredState {
 
   addresses(): Iterable<IPAddress> {
     return this.#addresses.values();
+  }
+
+  /** Whether another interface of this node has the address. */
+  isElsewhere(address: IPAddress): boolean {
+    return this.#elsewhere.has(address);
+  }
+
+  /** Takes in all addresses of the other interfaces; returns those that are new. */
+  setElsewhere(addresses: readonly IPAddress[]): readonly IPAddress[] {
+    const fresh = only(addresses, (address) => !this.#elsewhere.has(address));
+    this.#elsewhere = new Set(addresses);
+    return fresh;
   }
 
   entry(key: SetEntryKey): SetEntry | undefined {

@@ -5,7 +5,7 @@ import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
 import { exposedPorts, frontendRejections } from "./frontends.ts";
 import { HealthChecks, healthCheck } from "./health-checks.ts";
-import type { KeyLists, Keys } from "./keys.ts";
+import { type KeyLists, type Keys, NO_KEYS } from "./keys.ts";
 import { LocalMarks } from "./local-marks.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { nodeWants, THE_NODE } from "./node-wants.ts";
@@ -36,6 +36,7 @@ export class ProxyState {
 
   constructor(facts: NodeFacts) {
     this.#facts = facts;
+    this.desired.setElsewhere(facts.ownAddresses);
     this.#marks = new LocalMarks(localMarkCount(facts.localMarkMask));
   }
 
@@ -96,6 +97,9 @@ export class ProxyState {
 
   #computeNode(changes: Keys[]): void {
     this.#nodeIsStale = false;
+    const addresses = this.desired.setElsewhere(this.#facts.ownAddresses);
+    // What nobody wants any longer may go from kube-ipvs0 now.
+    if (addresses.length > 0) changes.push({ ...NO_KEYS, addresses });
     const keys = this.desired.replace(THE_NODE, nodeWants(this.#facts, this.table.serviceNetworks()));
     if (isChange(keys)) changes.push(keys);
   }

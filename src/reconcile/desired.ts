@@ -21,6 +21,8 @@ export interface Desired {
   byService(): Iterable<KeyLists>;
   hasAddress(address: IPAddress): boolean;
   addresses(): Iterable<IPAddress>;
+  /** Whether another interface of this node has the address, so that connections to it do not need kube-ipvs0. */
+  isElsewhere(address: IPAddress): boolean;
   entry(key: SetEntryKey): SetEntry | undefined;
   entries(): Iterable<SetEntry>;
   counts(): ObjectCounts;

@@ -112,8 +112,9 @@ function planAddress(address: IPAddress, view: PlanView, operations: Operation[]
   else if (!view.isExcluded(address) && !isInUse(address, view)) operations.push({ kind: "unbind-address", address });
 }
 
-/** Connections that may still run need the address: some unwanted virtual server on it is not done. */
+/** Connections that may still run need the address here: some unwanted virtual server on it is not done. */
 function isInUse(address: IPAddress, view: PlanView): boolean {
+  if (view.desired.isElsewhere(address)) return false;
   for (const key of view.held.serversAt(address)) {
     const have = unwantedOfOurs(key, view);
     if (have !== undefined && !isReadyToGo(have, view.mayGo)) return true;

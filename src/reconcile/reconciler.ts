@@ -20,6 +20,7 @@ import { PART } from "./parts.ts";
 import { addWaiting, type Planned, type PlanView, plan, unlockedBy } from "./plan.ts";
 import type { ReconcilerDependencies, ReconcilerOptions } from "./reconciler-options.ts";
 import { Refusals } from "./refusals.ts";
+import { releaseLimitMs } from "./release.ts";
 import { StaleFlows } from "./stale-flows.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
 import { Tally } from "./tally.ts";
@@ -349,6 +350,13 @@ export class Reconciler {
     return this.#draining.drains(server.protocol, this.#draining.limitOf(server));
   }
 
+  /** The shorter of what its Service asked for and of what its address allows. */
+  #limitOfUnwanted(server: VirtualServer): number | undefined {
+    const askedMs = this.#draining.limitOf(server);
+    const releaseMs = releaseLimitMs(server, this.#desired, this.#belief.held);
+    return releaseMs === undefined ? askedMs : Math.min(releaseMs, askedMs ?? this.#options.drainTimeoutMs);
+  }
+
   /** Notes whose a virtual server is and which of its real servers drain. */
   #classify(key: VirtualServerKey): void {
     const have = this.#belief.held.server(key);
@@ -359,7 +367,7 @@ export class Reconciler {
     }
     const want = this.#desired.server(key);
     const ours = this.#claims.settle(have.server, want !== undefined, this.#belief.held);
-    const limitMs = want === undefined ? this.#draining.limitOf(have.server) : want.server.drainTimeoutMs;
+    const limitMs = want === undefined ? this.#limitOfUnwanted(have.server) : want.server.drainTimeoutMs;
     const waiting = ours && this.#draining.drains(have.server.protocol, limitMs) ? [...quiescent(want, have)] : [];
     if (waiting.length === 0) this.#draining.forget(key);
     else this.#draining.set(key, waiting, limitMs, this.#clock.now());
