@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { NODE_FLAGS } from "../../build.ts";
 import { AgentProcess, flagsFor, ManifestFolder } from "../support/agent-process.ts";
 import { serviceObject, sliceObject } from "../support/builders.ts";
 import { BUNDLE } from "../support/bundle.ts";
+import { eventually } from "../support/eventually.ts";
 import { ended } from "../support/namespace.ts";
 import { TestNode } from "../support/netns.ts";
 import type { Program } from "../support/program.ts";
@@ -22,7 +23,7 @@ afterAll(async () => {
   await manifests?.[Symbol.asyncDispose]();
 });
 
-const PATIENT = { timeout: 30_000, interval: 100 };
+const SOON = { withinMs: 30_000, everyMs: 100 };
 
 const MONITORS = `here=$(readlink /proc/self/ns/net)
   for pid in $(pgrep -fx "ip -o monitor address"); do
@@ -47,10 +48,10 @@ async function serves(ip: string): Promise<void> {
     serviceObject(name, { ip }),
     sliceObject(`${name}-1`, { endpoints: [node.pod("a").ip] }),
   ]);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { answers } = await node.client(node.node).tcp(ip, 80, 1);
     expect(answers).toEqual({ a: 1 });
-  }, PATIENT);
+  }, SOON);
 }
 
 test.each(["SIGHUP", "SIGQUIT"] as const)(
@@ -83,16 +84,16 @@ test("SIGUSR1 opens no debugger, SIGUSR2 ends nothing, and the agent goes on pro
 test("a monitor of addresses ends when its agent is killed, without any change of an address", async () => {
   const program = start();
   await AgentProcess.of(node, program).ready();
-  await vi.waitFor(async () => expect(await monitors()).toHaveLength(1), PATIENT);
+  await eventually(async () => expect(await monitors()).toHaveLength(1), SOON);
   await ended(program, "SIGKILL");
-  await vi.waitFor(async () => expect(await monitors()).toEqual([]), PATIENT);
+  await eventually(async () => expect(await monitors()).toEqual([]), SOON);
 });
 
 test("a monitor that is left of an agent killed before is ended by the next, an operator's is not", async () => {
   const command = ["ip", "-o", "monitor", "address"];
   const operators = node.node.namespace.start(command);
   const left = node.node.namespace.start(["env", "KUBE_IPVS_MONITOR_OF=4194305", ...command]);
-  await vi.waitFor(async () => expect(await monitors()).toHaveLength(2), PATIENT);
+  await eventually(async () => expect(await monitors()).toHaveLength(2), SOON);
   const leftEnded = once(left, "close");
   {
     await using agent = AgentProcess.of(node, start());

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { ended, type Namespace } from "./namespace.ts";
-import { PATIENCE, patient } from "./patience.ts";
+import { HEADROOM, PATIENCE, patient } from "./patience.ts";
 import type { Program } from "./program.ts";
 
 const SCRIPT = join(import.meta.dirname, "client.pl");
@@ -40,8 +40,8 @@ const ANSWER_SECONDS = patient(2_000) / 1_000;
 const LONG_ANSWER_SECONDS = patient(5_000) / 1_000;
 const ANSWERS_IN_TIME = `--timeout ${ANSWER_SECONDS}`;
 
-/** Of the work that a quiet machine, whose patience is 2, does in the same time. */
-const SLOWER = Math.min(1, 2 / PATIENCE);
+/** Of the work that a quiet machine does in the same time. */
+const SLOWER = Math.min(1, HEADROOM / PATIENCE);
 
 export interface HttpAnswer {
   /** 0 when there was none. */

@@ -11,7 +11,7 @@ const FILES = globSync(["test/**/*.ts", "examples/*.ts", "vitest.config.ts"], { 
 const LIMITS: readonly (readonly [what: string, pattern: RegExp, use: string])[] = [
   ["a wait of vitest", /\b(vi\.waitFor|vi\.waitUntil|expect\s*\.poll)\(/, "eventually"],
   ["a timeout of a test, a hook or a wait", /\b(timeout|testTimeout|hookTimeout): *\d[\d_]{2,}\b/, "patient"],
-  ["a timeout after the function of a test or a hook", /^\s*\},? *,? *\d[\d_]{2,},?\s*\);?$/m, "patient"],
+  ["a timeout after the function of a test or a hook", /^\}, \d[\d_]{2,}\);$/m, "patient"],
   ["a timeout as the last argument of a test or a hook", /^ {2}[\d_]{4,},\n\);$/m, "patient"],
 ];
 
