@@ -5,6 +5,7 @@ import { Agent } from "./agent.ts";
 import { ClusterSource, readCluster, serverAddresses } from "./cluster-source.ts";
 import type { Config } from "./config.ts";
 import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
+import { nodeWants } from "./desired/node-wants.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { PROXY_CHAINS } from "./desired/rules/proxy-rules.ts";
@@ -213,9 +214,14 @@ async function machineHere(families: readonly IPFamily[]): Promise<Machine> {
   return { families, cpus: availableParallelism(), kernelRelease: release(), liberalConntrack };
 }
 
-/** What the kernel itself tells of whose a virtual server is. */
-function evidenceOf({ addresses, entries }: Observed): Evidence {
-  return { hasAddress: (address) => addresses.has(address), hasEntry: (key) => entries.has(key) };
+/**
+ * What proves whose a virtual server is: what the kernel holds, and which addresses NodePorts have here, which a kube-proxy
+ * does not leave in any set.
+ */
+function evidenceOf({ addresses, entries }: Observed, nodeAddresses: readonly IPAddress[], config: Config): Evidence {
+  const facts = nodeFacts(config, FAMILIES, { ...NO_SURROUNDINGS, addresses: nodeAddresses });
+  const own = new Set(nodeWants(facts, []).entries.map(({ key }) => key));
+  return { hasAddress: (address) => addresses.has(address), hasEntry: (key) => entries.has(key) || own.has(key) };
 }
 
 /** The kernel that this process runs on. */
@@ -228,10 +234,11 @@ export async function diff(config: Config, output: Output, kernel = thisKernel()
   const machine = await machineHere(await kernelFamilies());
   try {
     const cluster = await readCluster(config, quietLogger(output));
-    const planned = planOf(config, cluster, machine, await kernel.nodeAddresses());
+    const nodeAddresses = await kernel.nodeAddresses();
+    const planned = planOf(config, cluster, machine, nodeAddresses);
     const { changed, warnings } = await kernel.inspect({ ...nodeSetup(config, machine, []), rules: planned.rules });
     const observed = await kernel.observe("all");
-    const evidence = evidenceOf(observed);
+    const evidence = evidenceOf(observed, nodeAddresses, config);
     const lines = [
       ...diffPlan(planned.desired, observed, {
         server: (server) => isOurs(server, evidence, config.excludeCidrs),
@@ -258,7 +265,7 @@ export async function diff(config: Config, output: Output, kernel = thisKernel()
 export async function cleanup(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
   try {
     const observed = await kernel.observe("all");
-    const evidence = evidenceOf(observed);
+    const evidence = evidenceOf(observed, await kernel.nodeAddresses(), config);
     const servers = [...observed.servers.values()].filter(({ server }) =>
       isOurs(server, evidence, config.excludeCidrs),
     );

@@ -30,37 +30,55 @@ export interface ForgetFlows {
 
 export type OperationKind = Operation["kind"];
 
-/** In the order in which they may be applied together: make before break, and an address only while its servers stand. */
-export const OPERATION_ORDER: Readonly<Record<OperationKind, number>> = {
-  "add-entry": 1,
-  "add-virtual-server": 3,
-  "update-virtual-server": 4,
-  "add-real-server": 5,
-  "update-real-server": 6,
-  "bind-address": 7,
-  "unbind-address": 8,
-  "delete-real-server": 9,
-  "delete-virtual-server": 11,
-  "delete-entry": 13,
-  "forget-flows": 14,
-};
-
-/** Where the members of some sets have their place besides. */
-const RESTRICTING: EntryOrder = { "add-entry": 2, "delete-entry": 12 };
-const MARKING: EntryOrder = { "add-entry": 10, "delete-entry": 0 };
-
-type EntryOrder = Readonly<Record<"add-entry" | "delete-entry", number>>;
-
 /**
- * The place of an operation among others, lower first. Whom a restricted frontend admits is said before the restriction
- * and unsaid after it. A mark leads packets to a virtual server only while that has its real servers and no others: without
- * a mark they are served by address meanwhile, while one that has changed hands would lead them to the pods of another Service.
+ * The one order of changes: those of one plan are applied from the top down. What others depend on comes before them and
+ * goes after them. A removal waits, besides, until the kernel has said that what depends on the object is gone
+ * (`reconcile/plan.ts`), so that neither a refusal nor a kill leaves anything that cannot be recognised as ours.
  */
-export function rankOf(operation: Operation): number {
-  if (!("entry" in operation)) return OPERATION_ORDER[operation.kind];
-  const { kind, entry } = operation;
-  if (entry.set.marks) return MARKING[kind];
-  return entry.set.base === "KUBE-LOAD-BALANCER-FW" ? RESTRICTING[kind] : OPERATION_ORDER[kind];
+const ORDER = [
+  // A mark leads packets to a virtual server only while that has its real servers and no others: without a mark they are
+  // served by address meanwhile, while one that has changed hands would lead them to the pods of another Service.
+  "delete-mark",
+  // Members come before the virtual server that they prove ours, and the clients of a restricted frontend before the restriction.
+  "add-entry",
+  "add-restriction",
+  "add-virtual-server",
+  "update-virtual-server",
+  "add-real-server",
+  "update-real-server",
+  // An address leads packets to IPVS only while its virtual servers have their real servers.
+  "bind-address",
+  "unbind-address",
+  "delete-real-server",
+  "add-mark",
+  "delete-virtual-server",
+  "delete-restriction",
+  "delete-entry",
+  // Last, when the kernel holds what the flows shall go to.
+  "forget-flows",
+] as const;
+
+/** A kind of operation, with names of their own for the members of two sets. */
+type Step = (typeof ORDER)[number];
+
+// Every element of ORDER with its index.
+const RANKS = Object.fromEntries(ORDER.map((step, rank) => [step, rank])) as Readonly<Record<Step, number>>;
+
+/** All kinds of operations, in their order. */
+export const OPERATION_KINDS: readonly OperationKind[] = ORDER.filter(
+  (step): step is OperationKind => !/-(mark|restriction)$/.test(step),
+);
+
+/** The place in the order of an operation of the kind, on the member `entry` if it is about one; lower comes first. */
+export function rankOf(kind: OperationKind, entry?: SetEntry): number {
+  return RANKS[stepOf(kind, entry)];
+}
+
+function stepOf(kind: OperationKind, entry: SetEntry | undefined): Step {
+  if (kind !== "add-entry" && kind !== "delete-entry") return kind;
+  const verb = kind === "add-entry" ? "add" : "delete";
+  if (entry?.set.marks === true) return `${verb}-mark`;
+  return entry?.set.base === "KUBE-LOAD-BALANCER-FW" ? `${verb}-restriction` : kind;
 }
 
 /** What an operation is about, for messages: `real server "10.244.1.5:80" of "TCP/10.96.0.1:80"`. */

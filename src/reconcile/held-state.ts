@@ -4,16 +4,17 @@ import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
 import { RealServers } from "../model/real-servers.ts";
-import type { Evidence } from "./ownership.ts";
+import { admittedTo, type Evidence, type Placed } from "./ownership.ts";
 import type { ObjectCounts } from "./sync-report.ts";
 
 /** What we believe the kernel holds, ours and others' alike: what a look saw, and every operation that went well since. */
-export class HeldState implements Evidence {
+export class HeldState implements Evidence, Placed {
   readonly #servers = new Map<VirtualServerKey, ServerState>();
   readonly #addresses = new Set<IPAddress>();
   readonly #entries = new Map<SetEntryKey, SetEntry>();
-  readonly #byAddress = new Index<IPAddress>();
-  readonly #byPort = new Index<number>();
+  readonly #byAddress = new Index<IPAddress, VirtualServerKey>();
+  readonly #byPort = new Index<number, VirtualServerKey>();
+  readonly #byFrontend = new Index<VirtualServerKey, SetEntryKey>();
   #realServers = 0;
 
   server(key: VirtualServerKey): ServerState | undefined {
@@ -32,6 +33,11 @@ export class HeldState implements Evidence {
   /** The virtual servers with a port number, of every protocol. */
   serversOnPort(port: number): Iterable<VirtualServerKey> {
     return this.#byPort.get(port);
+  }
+
+  /** The members that admit clients to a virtual server. */
+  admittedTo(key: VirtualServerKey): Iterable<SetEntryKey> {
+    return this.#byFrontend.get(key);
   }
 
   hasAddress(address: IPAddress): boolean {
@@ -96,6 +102,8 @@ export class HeldState implements Evidence {
   believeEntry(entry: SetEntry, isThere: boolean): void {
     if (isThere) this.#entries.set(entry.key, entry);
     else this.#entries.delete(entry.key);
+    const frontend = admittedTo(entry);
+    if (frontend !== undefined) this.#byFrontend[isThere ? "add" : "delete"](frontend, entry.key);
   }
 
   /**
@@ -138,10 +146,10 @@ export class HeldState implements Evidence {
         this.#addresses.delete(operation.address);
         return;
       case "add-entry":
-        this.#entries.set(operation.entry.key, operation.entry);
+        this.believeEntry(operation.entry, true);
         return;
       case "delete-entry":
-        this.#entries.delete(operation.entry.key);
+        this.believeEntry(operation.entry, false);
         return;
       case "forget-flows":
         return;
@@ -169,23 +177,23 @@ export class HeldState implements Evidence {
   }
 }
 
-/** Virtual servers by a part of their name. Most parts name one, which then is kept without a set around it. */
-class Index<Part> {
-  readonly #keys = new Map<Part, VirtualServerKey | Set<VirtualServerKey>>();
+/** Keys by a part of the name. Most parts have one key, which then is kept without a set around it. */
+class Index<Part, Key extends string> {
+  readonly #keys = new Map<Part, Key | Set<Key>>();
 
-  get(part: Part): Iterable<VirtualServerKey> {
+  get(part: Part): Iterable<Key> {
     const keys = this.#keys.get(part) ?? [];
     return typeof keys === "string" ? [keys] : keys;
   }
 
-  add(part: Part, key: VirtualServerKey): void {
+  add(part: Part, key: Key): void {
     const keys = this.#keys.get(part);
     if (keys === undefined) this.#keys.set(part, key);
-    else if (typeof keys === "string") this.#keys.set(part, new Set([keys, key]));
-    else keys.add(key);
+    else if (typeof keys === "object") keys.add(key);
+    else if (keys !== key) this.#keys.set(part, new Set([keys, key]));
   }
 
-  delete(part: Part, key: VirtualServerKey): void {
+  delete(part: Part, key: Key): void {
     const keys = this.#keys.get(part);
     if (typeof keys === "object") keys.delete(key);
     if (keys === key || (typeof keys === "object" && keys.size === 0)) this.#keys.delete(part);

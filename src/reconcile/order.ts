@@ -4,7 +4,7 @@ import { type Operation, rankOf } from "../model/operation.ts";
 export function inSafeOrder(operations: readonly Operation[]): Operation[] {
   const byRank: Operation[][] = [];
   operations.forEach((operation) => {
-    const rank = rankOf(operation);
+    const rank = rankOf(operation.kind, "entry" in operation ? operation.entry : undefined);
     byRank[rank] ??= [];
     byRank[rank].push(operation);
   });

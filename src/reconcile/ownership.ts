@@ -10,11 +10,17 @@ import {
   type SetEntry,
   type SetEntryKey,
 } from "../model/ipset.ts";
-import { markedServerKey, type VirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
+import { markedServerKey, type VirtualServer, type VirtualServerKey, virtualServerKey } from "../model/ipvs.ts";
 import type { Protocol } from "../model/service.ts";
 
 /** The set that names our virtual servers by firewall mark: the mark is the "port" of its members. */
 const BY_MARK = "KUBE-LOCAL-MARK-SERVERS";
+
+/** Where virtual servers are. */
+export interface Placed {
+  serversAt(address: IPAddress): Iterable<VirtualServerKey>;
+  serversOnPort(port: number): Iterable<VirtualServerKey>;
+}
 
 /** What tells our virtual servers from others'. */
 export interface Evidence {
@@ -25,13 +31,16 @@ export interface Evidence {
 }
 
 /**
- * Whether we may delete an unwanted virtual server we see. IPVS has no place for a mark of the owner, so we ask what only
- * we make: its address on kube-ipvs0, or a member of our sets that names it. Members go in before the virtual server
- * and out after it, so whenever we die, what we leave behind is still known as ours.
+ * Whether we may delete an unwanted virtual server we see. IPVS has no place for a mark of the owner, so the proof is what
+ * only we make: its address on kube-ipvs0, or members of our sets that name its address and port. The proof goes in before
+ * the virtual server and out after it, so whenever we die, what we leave behind is still known as ours.
  */
 export function isOurs(server: VirtualServer, evidence: Evidence, excluded: readonly Cidr[]): boolean {
   if (isExcluded(server.address, excluded)) return false;
-  return evidence.hasAddress(server.address) || entriesNaming(server).some((entry) => evidence.hasEntry(entry.key));
+  return (
+    evidence.hasAddress(server.address) ||
+    proofsOf(server).some((proof) => proof.every(({ key }) => evidence.hasEntry(key)))
+  );
 }
 
 /** Whether the operator has told us to leave the address, and all virtual servers on it, to others. */
@@ -39,11 +48,47 @@ export function isExcluded(address: IPAddress, excluded: readonly Cidr[]): boole
   return excluded.some((network) => cidrContains(network, address));
 }
 
-/** Every set member, there or not, that would name the virtual server. */
-export function entriesNaming(server: VirtualServer): SetEntry[] {
+/** What would prove that the virtual server is ours: each element does, once all members of it are in their sets. */
+function proofsOf(server: VirtualServer): readonly (readonly SetEntry[])[] {
   const family = familyOf(server.address);
-  if (server.mark !== 0) return [portEntry(ipset(BY_MARK, family), server.mark)];
-  return ipsets(family).flatMap((set) => NAMING[set.base](set, server) ?? []);
+  if (server.mark !== 0) return [[portEntry(ipset(BY_MARK, family), server.mark)]];
+  return ipsets(family).flatMap((set) => {
+    const named = nameIn(set, server);
+    if (named === undefined) return [];
+    // The number alone proves nothing: a load balancer of others may serve the same port at its own address.
+    return [TIES[set.base] === "node-port" ? [named, nodePortAddressEntry(server.address)] : [named]];
+  });
+}
+
+/** Every member, there or not, that is part of a proof that the virtual server is ours. */
+export function provingEntries(server: VirtualServer): readonly SetEntry[] {
+  return [...new Map(proofsOf(server).flatMap((proof) => proof.map((entry) => [entry.key, entry]))).values()];
+}
+
+/**
+ * Whether the member must outlive the virtual server: as a proof of whose it is, or because connections that drain still
+ * need it.
+ */
+export function mustOutlive(entry: SetEntry, server: VirtualServer): boolean {
+  const { set, port } = entry;
+  switch (TIES[set.base]) {
+    case "frontend":
+    case "client":
+      return frontendOf(entry) === server.key;
+    case "mark":
+      return port !== undefined && markedServerKey(set.family, port) === server.key;
+    case "node-port":
+      return server.mark === 0 && nameIn(set, server)?.key === entry.key;
+    case "node-address":
+      return server.mark === 0 && PORT_SETS[server.protocol].length > 0 && entry.address === server.address;
+    case "none":
+      return false;
+  }
+}
+
+/** The frontend whose clients the member admits; undefined if the member is of another set. */
+export function admittedTo(entry: SetEntry): VirtualServerKey | undefined {
+  return TIES[entry.set.base] === "client" ? frontendOf(entry) : undefined;
 }
 
 /** The member that says the address is on kube-ipvs0. */
@@ -51,56 +96,100 @@ export function entryOfAddress(address: IPAddress): SetEntry {
   return addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address);
 }
 
-/** The virtual server by firewall mark that the member names; undefined if the member is of another set. */
-export function serverOfMark({ set, port }: SetEntry): VirtualServerKey | undefined {
-  return set.base === BY_MARK && port !== undefined ? markedServerKey(set.family, port) : undefined;
+/** The held virtual servers that the member may have to outlive. With an address and a port it names one alone. */
+export function serversNear(entry: SetEntry, held: Placed): Iterable<VirtualServerKey> {
+  const { set, address, port } = entry;
+  switch (TIES[set.base]) {
+    case "mark":
+      return port === undefined ? [] : [markedServerKey(set.family, port)];
+    case "node-port":
+      return port === undefined ? [] : held.serversOnPort(port);
+    case "node-address":
+      return address === undefined ? [] : held.serversAt(address);
+    case "frontend":
+    case "client": {
+      const frontend = frontendOf(entry);
+      return frontend === undefined ? [] : [frontend];
+    }
+    case "none":
+      return [];
+  }
 }
 
-type Naming = (set: IPSet, server: VirtualServer) => SetEntry | undefined;
+/** What the members of a set have to do with virtual servers. */
+type Tie =
+  /** They name one by address, protocol and port: that proves it ours. */
+  | "frontend"
+  /** They name its port number: that proves it ours together with the member of KUBE-NODE-PORT-IPS for its address. */
+  | "node-port"
+  /** They name the address of NodePorts. */
+  | "node-address"
+  /** They name one by its mark: that proves it ours. */
+  | "mark"
+  /** They name the clients of one: that proves nothing, as another set names the frontend, but it drains by them. */
+  | "client"
+  /** They may come and go whatever stands. */
+  | "none";
 
-const byAddressAndPort: Naming = (set, server) => addressPortEntry(set, server.address, server.protocol, server.port);
-
-const byPort =
-  (protocol: Protocol): Naming =>
-  (set, server) =>
-    server.protocol === protocol ? portEntry(set, server.port) : undefined;
-
-const byAddressAndPortOf =
-  (protocol: Protocol): Naming =>
-  (set, server) =>
-    server.protocol === protocol ? byAddressAndPort(set, server) : undefined;
-
-const notAtAll: Naming = () => undefined;
-
-/** How a member of each set names a virtual server by address: it then stays as long as that. */
-const NAMING: Readonly<Record<SetBase, Naming>> = {
-  "KUBE-CLUSTER-IP": byAddressAndPort,
-  "KUBE-EXTERNAL-IP": byAddressAndPort,
-  "KUBE-EXTERNAL-IP-LOCAL": byAddressAndPort,
-  "KUBE-LOAD-BALANCER": byAddressAndPort,
-  "KUBE-LOAD-BALANCER-LOCAL": byAddressAndPort,
-  "KUBE-LOAD-BALANCER-FW": byAddressAndPort,
-  "KUBE-DROP": byAddressAndPort,
-  "KUBE-DROP-EXTERNAL": byAddressAndPort,
-  "KUBE-NODE-PORT-TCP": byPort("TCP"),
-  "KUBE-NODE-PORT-LOCAL-TCP": byPort("TCP"),
-  "KUBE-NODE-PORT-UDP": byPort("UDP"),
-  "KUBE-NODE-PORT-LOCAL-UDP": byPort("UDP"),
-  "KUBE-NODE-PORT-SCTP-HASH": byAddressAndPortOf("SCTP"),
-  "KUBE-NODE-PORT-LOCAL-SCTP-HASH": byAddressAndPortOf("SCTP"),
-  // Its members name endpoints, not frontends.
-  "KUBE-LOOP-BACK": notAtAll,
-  // Its members name addresses; that the address itself is on kube-ipvs0 says as much.
-  "KUBE-IPVS-IPS": notAtAll,
-  // Frontends that another set names as well, with clients that no virtual server knows.
-  "KUBE-LOAD-BALANCER-SOURCE-CIDR": notAtAll,
-  "KUBE-LOAD-BALANCER-SOURCE-IP": notAtAll,
+const TIES: Readonly<Record<SetBase, Tie>> = {
+  "KUBE-CLUSTER-IP": "frontend",
+  "KUBE-EXTERNAL-IP": "frontend",
+  "KUBE-EXTERNAL-IP-LOCAL": "frontend",
+  "KUBE-LOAD-BALANCER": "frontend",
+  "KUBE-LOAD-BALANCER-LOCAL": "frontend",
+  "KUBE-LOAD-BALANCER-FW": "frontend",
+  "KUBE-DROP": "frontend",
+  "KUBE-DROP-EXTERNAL": "frontend",
+  "KUBE-NODE-PORT-TCP": "node-port",
+  "KUBE-NODE-PORT-LOCAL-TCP": "node-port",
+  "KUBE-NODE-PORT-UDP": "node-port",
+  "KUBE-NODE-PORT-LOCAL-UDP": "node-port",
+  "KUBE-NODE-PORT-SCTP-HASH": "frontend",
+  "KUBE-NODE-PORT-LOCAL-SCTP-HASH": "frontend",
+  "KUBE-NODE-PORT-IPS": "node-address",
+  "KUBE-LOCAL-MARK-SERVERS": "mark",
+  // The restriction stays until its virtual server is gone: without the clients it admits, their connections would hang.
+  "KUBE-LOAD-BALANCER-SOURCE-CIDR": "client",
+  "KUBE-LOAD-BALANCER-SOURCE-IP": "client",
+  // Its members name endpoints, and are asked for with the first packet of a connection alone.
+  "KUBE-LOOP-BACK": "none",
+  // Its members name addresses; that the address itself is on kube-ipvs0 says as much, and that is what they wait for.
+  "KUBE-IPVS-IPS": "none",
   // Of the node, not of a Service.
-  "KUBE-HEALTH-CHECK-NODE-PORT": notAtAll,
-  "KUBE-NODE-PORT-IPS": notAtAll,
-  "KUBE-SERVICE-CIDR": notAtAll,
-  // Goes before the virtual servers that it leads to.
-  "KUBE-LOCAL-MARK": notAtAll,
-  // Names those by mark.
-  "KUBE-LOCAL-MARK-SERVERS": notAtAll,
+  "KUBE-HEALTH-CHECK-NODE-PORT": "none",
+  "KUBE-SERVICE-CIDR": "none",
+  // Goes before the virtual servers that it leads to: what is connected already needs no mark.
+  "KUBE-LOCAL-MARK": "none",
 };
+
+/** In which set of numbers a NodePort of each protocol is looked for; SCTP has sets with addresses. */
+const PORT_SETS: Readonly<Record<Protocol, readonly SetBase[]>> = {
+  TCP: ["KUBE-NODE-PORT-TCP", "KUBE-NODE-PORT-LOCAL-TCP"],
+  UDP: ["KUBE-NODE-PORT-UDP", "KUBE-NODE-PORT-LOCAL-UDP"],
+  SCTP: [],
+};
+
+/** The member by which a set names a virtual server that has an address; undefined where it names none of the kind. */
+function nameIn(set: IPSet, { address, protocol, port }: VirtualServer): SetEntry | undefined {
+  if (familyOf(address) !== set.family) return undefined;
+  switch (TIES[set.base]) {
+    case "frontend":
+      return addressPortEntry(set, address, protocol, port);
+    case "node-port":
+      return PORT_SETS[protocol].includes(set.base) ? portEntry(set, port) : undefined;
+    case "node-address":
+    case "mark":
+    case "client":
+    case "none":
+      return undefined;
+  }
+}
+
+function nodePortAddressEntry(address: IPAddress): SetEntry {
+  return addressEntry(ipset("KUBE-NODE-PORT-IPS", familyOf(address)), address);
+}
+
+function frontendOf({ protocol, address, port }: SetEntry): VirtualServerKey | undefined {
+  if (protocol === undefined || address === undefined || port === undefined) return undefined;
+  return virtualServerKey(protocol, address, port);
+}

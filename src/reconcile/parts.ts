@@ -1,5 +1,5 @@
 import type { Keys } from "../desired/keys.ts";
-import { OPERATION_ORDER, rankOf } from "../model/operation.ts";
+import { rankOf } from "../model/operation.ts";
 import type { Desired } from "./desired.ts";
 import type { HeldState } from "./held-state.ts";
 import { KeySet, namesOf, type ObjectName } from "./key-set.ts";
@@ -57,15 +57,12 @@ function weightOfName(name: ObjectName, { desired, held }: PartsView): number {
 function rankOfName(name: ObjectName, { desired, held }: PartsView): number {
   switch (name.kind) {
     case "server":
-      return OPERATION_ORDER[desired.server(name.key) === undefined ? "delete-virtual-server" : "add-virtual-server"];
+      return rankOf(desired.server(name.key) === undefined ? "delete-virtual-server" : "add-virtual-server");
     case "address":
-      return OPERATION_ORDER[desired.hasAddress(name.key) ? "bind-address" : "unbind-address"];
+      return rankOf(desired.hasAddress(name.key) ? "bind-address" : "unbind-address");
     case "entry": {
       const wanted = desired.entry(name.key);
-      const entry = wanted ?? held.entry(name.key);
-      // Neither wanted nor there: nothing will be done.
-      if (entry === undefined) return OPERATION_ORDER["delete-entry"];
-      return rankOf({ kind: wanted === undefined ? "delete-entry" : "add-entry", entry });
+      return rankOf(wanted === undefined ? "delete-entry" : "add-entry", wanted ?? held.entry(name.key));
     }
   }
 }

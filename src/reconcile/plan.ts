@@ -2,13 +2,13 @@ import type { Keys } from "../desired/keys.ts";
 import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
-import { type VirtualServer, type VirtualServerKey, virtualServerKey } from "../model/ipvs.ts";
+import type { VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Desired } from "./desired.ts";
 import { type DiffRules, diffServer, diffUnwantedServer, isReadyToGo } from "./diff.ts";
 import type { HeldState } from "./held-state.ts";
 import { KeySet } from "./key-set.ts";
-import { entriesNaming, entryOfAddress, serverOfMark } from "./ownership.ts";
+import { entryOfAddress, mustOutlive, provingEntries, serversNear } from "./ownership.ts";
 
 /** All that a plan is made from. */
 export interface PlanView extends DiffRules {
@@ -69,7 +69,8 @@ export function addWaiting(keys: Keys, view: PlanView, waiting: KeySet): void {
 
 function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: KeySet): void {
   if (isLeaving(server.address, view)) waiting.addresses.add(server.address);
-  for (const { key } of entriesNaming(server)) if (isSpareEntry(key, view)) waiting.entries.add(key);
+  for (const { key } of provingEntries(server)) if (isSpareEntry(key, view)) waiting.entries.add(key);
+  for (const key of view.held.admittedTo(server.key)) if (isSpareEntry(key, view)) waiting.entries.add(key);
 }
 
 function addWaitingForAddress(address: IPAddress, view: PlanView, waiting: KeySet): void {
@@ -130,12 +131,12 @@ function planEntry(key: SetEntryKey, view: PlanView, operations: Operation[]): v
   } else if (have !== undefined && !isLeanedOn(have, view)) operations.push({ kind: "delete-entry", entry: have });
 }
 
-/** The member is what tells that an unwanted object still held is ours. */
+/** An unwanted object still held cannot be without the member. */
 function isLeanedOn(entry: SetEntry, view: PlanView): boolean {
   if (entry.address !== undefined && namesLeaving(entry, entry.address, view)) return true;
   for (const key of serversNear(entry, view.held)) {
     const have = unwantedOfOurs(key, view);
-    if (have !== undefined && entriesNaming(have.server).some((naming) => naming.key === entry.key)) return true;
+    if (have !== undefined && mustOutlive(entry, have.server)) return true;
   }
   return false;
 }
@@ -143,16 +144,6 @@ function isLeanedOn(entry: SetEntry, view: PlanView): boolean {
 function namesLeaving(entry: SetEntry, address: IPAddress, view: PlanView): boolean {
   const leaving = isLeaving(address, view) && !view.isExcluded(address);
   return leaving && entryOfAddress(address).key === entry.key;
-}
-
-/** Those that the member could name: with an address it is one, however many others there are on that address. */
-function serversNear(entry: SetEntry, held: HeldState): Iterable<VirtualServerKey> {
-  const marked = serverOfMark(entry);
-  if (marked !== undefined) return [marked];
-  const { address, protocol, port } = entry;
-  if (port === undefined) return [];
-  if (address === undefined) return held.serversOnPort(port);
-  return protocol === undefined ? [] : [virtualServerKey(protocol, address, port)];
 }
 
 function unwantedOfOurs(key: VirtualServerKey, view: PlanView): ServerState | undefined {

@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from 
 import type { Errno } from "../kernel/kernel.ts";
 import type { IPFamily } from "../model/address.ts";
 import type { Readings } from "../model/clock.ts";
-import { OPERATION_ORDER } from "../model/operation.ts";
+import { OPERATION_KINDS } from "../model/operation.ts";
 import type {
   DriftCount,
   DriftKind,
@@ -266,7 +266,7 @@ export class Metrics {
   #showZeros(): void {
     for (const object of Object.values(OBJECTS))
       for (const kind of DRIFT_KINDS) this.#own.drift.inc({ object, kind }, 0);
-    for (const operation of Object.keys(OPERATION_ORDER)) this.#own.operations.inc({ operation, result: "ok" }, 0);
+    for (const operation of OPERATION_KINDS) this.#own.operations.inc({ operation, result: "ok" }, 0);
     for (const ip_family of this.#families) {
       this.#kubeProxy.restoreFailures.inc({ ip_family }, 0);
       this.#kubeProxy.syncDuration.zero({ ip_family });

@@ -96,7 +96,7 @@ function nth<Item>(items: readonly Item[], index: number): Item | undefined {
 
 /** What others may do to our objects. They do not take the members that name our virtual servers: those say whose it is. */
 function meddling(world: SyncWorld, how: number, pick: number): Operation[] {
-  const states = [...world.memory.servers().values()].filter(({ server }) => server.key !== FOREIGN.key);
+  const states = [...world.memory.servers().values()].filter(({ server }) => !FOREIGN.has(server.key));
   const state = nth(states, pick);
   const bound = nth(world.memory.addresses(), pick);
   const alien = addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("10.99.0.9"));
@@ -129,7 +129,7 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
       world.nowMs += command.ms;
       return;
     case "connect": {
-      const states = [...world.memory.servers().values()].filter(({ server }) => server.key !== FOREIGN.key);
+      const states = [...world.memory.servers().values()].filter(({ server }) => !FOREIGN.has(server.key));
       const state = nth(states, command.pick);
       const real = nth([...(state?.reals.keys() ?? [])], command.pick);
       if (state !== undefined && real !== undefined)
@@ -269,7 +269,7 @@ test("a virtual server that a reading hides is neither removed nor added", async
       expect(await world.flush()).toEqual([]);
       world.expectRight();
       // A new process misses the foreign one, for nothing tells that it is there.
-      world.kernel.hides = (key) => missed.has(key) && key !== FOREIGN.key;
+      world.kernel.hides = (key) => missed.has(key) && !FOREIGN.has(key);
       world.restart();
       const done = await world.flush();
       expect(done.filter(({ kind }) => kind !== "forget-flows")).toEqual([]);

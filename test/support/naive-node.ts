@@ -52,7 +52,8 @@ export function naiveNode(services: ReadonlyMap<string, SmallService>, foreign: 
     for (const { protocol, port, nodePort } of service.ports) {
       addresses.push(ip);
       members.push(`${prefix}-CLUSTER-IP ${ip},${protocol.toLowerCase()}:${port}`, `${prefix}-IPVS-IPS ${ip}`);
-      if (nodePort > 0) members.push(`${prefix}-NODE-PORT-${protocol} ${nodePort}`);
+      if (nodePort > 0)
+        members.push(`${prefix}-NODE-PORT-${protocol} ${nodePort}`, `${prefix}-NODE-PORT-IPS ${NODE[service.ip]}`);
       for (const [host, number] of nodePort > 0
         ? [[ip, port] as const, [NODE[service.ip], nodePort] as const]
         : [[ip, port] as const]) {
@@ -92,7 +93,11 @@ export function smallWants(name: ServiceName, service: SmallService): Wants {
     const onCluster = addressPortEntry(ipset("KUBE-CLUSTER-IP", family), ip, protocol, port);
     want(virtualServer(protocol, ip, port, options), onCluster);
     const base = protocol === "TCP" ? "KUBE-NODE-PORT-TCP" : "KUBE-NODE-PORT-UDP";
-    if (nodePort > 0) want(virtualServer(protocol, node, nodePort, options), portEntry(ipset(base, family), nodePort));
+    if (nodePort > 0) {
+      want(virtualServer(protocol, node, nodePort, options), portEntry(ipset(base, family), nodePort));
+      const answers = addressEntry(ipset("KUBE-NODE-PORT-IPS", family), node);
+      entries.set(answers.key, answers);
+    }
     const bound = addressEntry(ipset("KUBE-IPVS-IPS", family), ip);
     entries.set(bound.key, bound);
   }

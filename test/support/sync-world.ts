@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { DesiredState } from "../../src/desired/desired-state.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES } from "../../src/model/address.ts";
-import { type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
+import { type Scheduler, type VirtualServer, virtualServer } from "../../src/model/ipvs.ts";
 import { KernelError } from "../../src/model/kernel-error.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { serviceName } from "../../src/model/service.ts";
@@ -15,9 +15,27 @@ import { WatchedKernel } from "./watched-kernel.ts";
 /** How long TCP real servers may drain in this world. */
 export const DRAIN_TIMEOUT_MS = 60_000;
 
-/** Somebody else's virtual server, beside ours. */
-export const FOREIGN = virtualServer("TCP", address("192.0.2.1"), 80, { scheduler: "wlc" as Scheduler });
-const FOREIGN_TEXT = { [FOREIGN.key]: ["-A -t 192.0.2.1:80 -s wlc", "-a -t 192.0.2.1:80 -r 192.0.2.7:80 -m -w 3"] };
+/** Virtual servers of somebody else beside ours, on the numbers of our ports and NodePorts. */
+export const FOREIGN: ReadonlyMap<string, VirtualServer> = new Map(
+  (["TCP", "UDP"] as const)
+    .flatMap((protocol) =>
+      [80, 30_001].map((port) =>
+        virtualServer(protocol, address("192.0.2.1"), port, { scheduler: "wlc" as Scheduler }),
+      ),
+    )
+    .map((server) => [server.key, server]),
+);
+const FOREIGN_REAL = realServer(address("192.0.2.7"), 80, 3);
+
+/** The same as `ipvsadm -Sn` prints it. */
+const FOREIGN_TEXT = Object.fromEntries(
+  [80, 30_001].flatMap((port) =>
+    (["t", "u"] as const).map((letter) => [
+      `${letter === "t" ? "TCP" : "UDP"}/192.0.2.1:${port}`,
+      [`-A -${letter} 192.0.2.1:${port} -s wlc`, `-a -${letter} 192.0.2.1:${port} -r 192.0.2.7:80 -m -w 3`],
+    ]),
+  ),
+);
 
 /** A node, its kernel and an agent's core that may be killed and started again. */
 export class SyncWorld {
@@ -37,18 +55,19 @@ export class SyncWorld {
       desired: () => this.desired,
       nowMs: () => this.nowMs,
       drainTimeoutMs: DRAIN_TIMEOUT_MS,
-      foreign: new Set([FOREIGN.key]),
+      foreign: new Set(FOREIGN.keys()),
     });
     this.reconciler = this.#start();
   }
 
-  /** A prepared node with nothing on it but somebody else's virtual server. */
+  /** A prepared node with nothing on it but virtual servers of somebody else. */
   static async create(): Promise<SyncWorld> {
     const world = new SyncWorld();
     await world.memory.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
-    world.memory.meddle({ kind: "add-virtual-server", server: FOREIGN });
-    const real = realServer(address("192.0.2.7"), 80, 3);
-    world.memory.meddle({ kind: "add-real-server", server: FOREIGN, real });
+    for (const server of FOREIGN.values()) {
+      world.memory.meddle({ kind: "add-virtual-server", server });
+      world.memory.meddle({ kind: "add-real-server", server, real: FOREIGN_REAL });
+    }
     return world;
   }
 
@@ -123,6 +142,15 @@ export class SyncWorld {
       for (const real of reals.keys()) this.memory.setConnections(key, real, { active: 0, inactive: 0 });
   }
 
+  /** The virtual servers as `ipvsadm -Sn` prints them, without those of somebody else. */
+  ourServers(): readonly string[] {
+    const others = Object.values(FOREIGN_TEXT).flat();
+    return this.memory
+      .ipvsadm()
+      .split("\n")
+      .filter((line) => !others.includes(line));
+  }
+
   /** What the kernel holds must be what is wanted, to the letter. */
   expectRight(): void {
     const wanted = naiveNode(this.services, FOREIGN_TEXT);
@@ -133,7 +161,7 @@ export class SyncWorld {
     const counts = this.desired.counts();
     expect(this.reconciler.state()).toMatchObject({
       held: counts,
-      foreignServers: 1,
+      foreignServers: FOREIGN.size,
       refusedKeys: 0,
       drainingRealServers: 0,
     });

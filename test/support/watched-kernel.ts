@@ -204,5 +204,6 @@ function isNamed({ set, text }: SetEntry, server: VirtualServer): boolean {
   if ((set.family === "IPv6") !== server.address.includes(":")) return false;
   if (set.base === "KUBE-CLUSTER-IP")
     return text === `${server.address},${server.protocol.toLowerCase()}:${server.port}`;
+  if (set.base === "KUBE-NODE-PORT-IPS") return text === server.address;
   return set.base === `KUBE-NODE-PORT-${server.protocol}` && text === String(server.port);
 }

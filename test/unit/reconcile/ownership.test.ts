@@ -3,14 +3,16 @@ import {
   addressEntry,
   addressPortAddressEntry,
   addressPortEntry,
+  addressPortNetworkEntry,
   ipset,
   markEntry,
   portEntry,
+  type SetEntry,
 } from "../../../src/model/ipset.ts";
 import { markedServer, type Scheduler, virtualServer } from "../../../src/model/ipvs.ts";
 import type { Protocol } from "../../../src/model/service.ts";
 import { Claims } from "../../../src/reconcile/claims.ts";
-import { isOurs, serverOfMark } from "../../../src/reconcile/ownership.ts";
+import { admittedTo, isOurs, mustOutlive, provingEntries, serversNear } from "../../../src/reconcile/ownership.ts";
 import { address, network } from "../../support/desired.ts";
 
 const server = (protocol: Protocol, ip: string, port: number) =>
@@ -35,6 +37,7 @@ const HELD = {
     markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), address("192.168.1.10"), "TCP", 87, 8, 0x1fff),
     portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), 7),
     portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 0),
+    addressEntry(ipset("KUBE-NODE-PORT-IPS", "IPv4"), address("192.168.1.10")),
   ],
 };
 const evidence = {
@@ -51,6 +54,9 @@ describe("a virtual server", () => {
     ["of another port than the member", "TCP", "10.96.0.9", 81, false],
     ["of another protocol than the member", "UDP", "10.96.0.9", 80, false],
     ["on a TCP node port", "TCP", "192.168.1.10", 30_001, true],
+    ["on a TCP node port, at an address that has no node ports", "TCP", "192.0.2.1", 30_001, false],
+    ["on a UDP node port, at an address that has no node ports", "UDP", "192.0.2.1", 30_002, false],
+    ["at an address of node ports, on another port", "TCP", "192.168.1.10", 30_080, false],
     ["on a TCP node port of the other family", "TCP", "fd01::10", 30_001, false],
     ["on a node port of the other protocol", "UDP", "192.168.1.10", 30_001, false],
     ["on a UDP node port", "UDP", "192.168.1.10", 30_002, true],
@@ -81,17 +87,72 @@ describe("a virtual server", () => {
     expect(isOurs(marked, evidence, [])).toBe(expected);
   });
 
-  test.each([
-    [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv6"), 7), "FWM/IPv6/7"],
-    [portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv6"), 7), undefined],
-  ])("by firewall mark is named by $key: %s", (entry, expected) => {
-    expect(serverOfMark(entry)).toBe(expected);
-  });
-
   test("in an excluded network is not ours whatever names it", () => {
     const excluded = [network("10.96.0.0/16")];
     expect(isOurs(server("TCP", "10.96.0.1", 80), evidence, excluded)).toBe(false);
     expect(isOurs(server("TCP", "fd00::1", 80), evidence, excluded)).toBe(true);
+  });
+});
+
+describe("a member of a set", () => {
+  const web = server("TCP", "192.0.2.1", 80);
+  const nodePort = server("UDP", "192.0.2.1", 30_001);
+  const marked = markedServer("IPv6", 7, "TCP", { scheduler: "rr" as Scheduler }); // any word will do
+  const held = {
+    serversAt: (ip: string) => (ip === "192.0.2.1" ? [web.key, nodePort.key] : []),
+    serversOnPort: (port: number) => (port === 30_001 ? [nodePort.key] : []),
+  };
+  const range = addressPortNetworkEntry(
+    ipset("KUBE-LOAD-BALANCER-SOURCE-CIDR", "IPv4"),
+    address("192.0.2.1"),
+    "TCP",
+    80,
+    network("198.51.100.0/24"),
+  );
+  const self = addressPortAddressEntry(
+    ipset("KUBE-LOAD-BALANCER-SOURCE-IP", "IPv4"),
+    address("192.0.2.1"),
+    "TCP",
+    80,
+    address("192.0.2.1"),
+  );
+  const pod = addressPortAddressEntry(
+    ipset("KUBE-LOOP-BACK", "IPv4"),
+    address("192.0.2.1"),
+    "TCP",
+    80,
+    address("192.0.2.1"),
+  );
+
+  test.each<[SetEntry, readonly string[]]>([
+    [range, [web.key]],
+    [self, [web.key]],
+    [addressPortEntry(ipset("KUBE-LOAD-BALANCER-FW", "IPv4"), address("192.0.2.1"), "TCP", 80), [web.key]],
+    [addressEntry(ipset("KUBE-NODE-PORT-IPS", "IPv4"), address("192.0.2.1")), [web.key, nodePort.key]],
+    [portEntry(ipset("KUBE-NODE-PORT-UDP", "IPv4"), 30_001), [nodePort.key]],
+    [portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_001), []],
+    [portEntry(ipset("KUBE-NODE-PORT-UDP", "IPv6"), 30_001), []],
+    [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv6"), 7), [marked.key]],
+    [portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", "IPv4"), 30_001), []],
+    [markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), address("192.0.2.1"), "TCP", 80, 8, 0x1fff), []],
+    [addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("192.0.2.1")), []],
+    [pod, []],
+  ])("$key outlives %j", (entry, expected) => {
+    const outlived = [web, nodePort, marked].filter((one) => mustOutlive(entry, one)).map(({ key }) => key);
+    expect(outlived).toEqual(expected);
+    // None of those may be overlooked.
+    expect([...serversNear(entry, held)]).toEqual(expect.arrayContaining([...expected]));
+  });
+
+  test("that proves a virtual server ours must outlive it", () => {
+    for (const one of [web, nodePort, marked, server("SCTP", "fd00::9", 30_003)]) {
+      expect(provingEntries(one).length).toBeGreaterThan(0);
+      for (const entry of provingEntries(one)) expect([entry.key, mustOutlive(entry, one)]).toEqual([entry.key, true]);
+    }
+  });
+
+  test("that names clients says to which frontend it admits them", () => {
+    expect([range, self, pod].map(admittedTo)).toEqual([web.key, web.key, undefined]);
   });
 });
 
