@@ -1,5 +1,6 @@
 import type { Config } from "./config.ts";
 import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
+import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { apiServerAddresses } from "./desired/vip-guard.ts";
 import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
@@ -8,6 +9,7 @@ import type { Cidr, IPAddress, IPFamily } from "./model/address.ts";
 import type { AddressChange } from "./model/address-change.ts";
 import { type Clock, timeOf } from "./model/clock.ts";
 import type { HealthCheck } from "./model/health-check.ts";
+import type { SetEntry } from "./model/ipset.ts";
 import type { Scheduler } from "./model/ipvs.ts";
 import type { Notice } from "./model/notice.ts";
 import type { ClusterNode, Rejection } from "./model/service.ts";
@@ -88,7 +90,7 @@ export class Agent {
   readonly #absence: NodeAbsence;
   #health: HealthFacts;
   #hadNode = false;
-  /** The addresses of this node were read once. */
+  /** The addresses of this node were read and it was made ready once. */
   #isPrepared = false;
   #isAdvancing = false;
   #isOpen = false;
@@ -285,19 +287,29 @@ export class Agent {
     this.#pacer.wake();
   }
 
-  /** Makes the node ready and learns its addresses; part of every look. */
+  /** Learns the addresses of the node and makes it ready; part of every look. */
   async #prepare(): Promise<void> {
     this.#preparedWith = textOf(this.#podCIDRs);
     const { kernel, logger, metrics } = this.#parts;
-    const { changed, warnings, failedRules = [] } = await kernel.prepare(this.#setupFor(this.#podCIDRs));
+    await this.#addresses.read();
+    this.#refreshFacts();
+    const setup = { ...this.#setupFor(this.#podCIDRs), members: this.#firstMembers() };
+    const { changed, warnings, failedRules = [] } = await kernel.prepare(setup);
     if (changed.length > 0) logger.info({ changed }, "node prepared");
     this.#problems.nodeWarnings(warnings);
     for (const family of failedRules) metrics.recordRestoreFailure(family);
     this.#health = healthAfterPrepare(this.#health, failedRules);
-    await this.#addresses.read();
     this.#isPrepared = true;
-    this.#refreshFacts();
     this.#advance();
+  }
+
+  /**
+   * Where NodePorts are asked for here: a kube-proxy leaves no such set, and without it our rules would not masquerade what
+   * its virtual servers go on serving until our first sync, however long API servers cannot be reached. Later it is the sync
+   * that adds members, or they would look like drift.
+   */
+  #firstMembers(): readonly SetEntry[] {
+    return this.#isPrepared ? [] : nodeWants(this.#state.facts, []).entries;
   }
 
   #refreshFacts(): void {

@@ -15,6 +15,11 @@ export interface NodeSetup {
   readonly families: readonly IPFamily[];
   /** Static iptables chains, as iptables-save prints them; a family without is left alone. */
   readonly rules: Readonly<Partial<Record<IPFamily, Rules>>>;
+  /**
+   * Members that are in their sets before any rule is written, besides what is there: what rules must know of the node
+   * itself before anything is known of Services. A refusal is not reported here, as a sync tries again.
+   */
+  readonly members?: readonly SetEntry[];
   /** Below /proc/sys, slashes; written only when different. */
   readonly sysctls: readonly Sysctl[];
   /** Of those that are not here nothing is asked. */
@@ -103,7 +108,7 @@ export interface ForgottenFlows {
  * be asked or did not answer, and with anything else on a bug; a refusal is an Outcome. A read that fails rejects: it is never a smaller answer.
  */
 export interface Kernel {
-  /** Makes the node ready: sysctls, timeouts of IPVS, kube-ipvs0, sets, static chains. Idempotent; writes nothing that is already right. */
+  /** Makes the node ready: sysctls, timeouts of IPVS, kube-ipvs0, sets, members, static chains. Idempotent; writes nothing that is already right. */
   prepare(setup: NodeSetup): Promise<SetupReport>;
   /** Everything, or of the virtual servers only the named ones (addresses and entries are then empty). */
   observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed>;

@@ -70,7 +70,7 @@ export class MemoryKernel implements Kernel {
   #operationsUntilLoss = Number.POSITIVE_INFINITY;
   #readsToFail = 0;
 
-  async prepare({ families, ipvsTimeouts = [] }: NodeSetup): Promise<SetupReport> {
+  async prepare({ families, members = [], ipvsTimeouts = [] }: NodeSetup): Promise<SetupReport> {
     const changed: string[] = [];
     const warnings: string[] = [];
     for (const timeout of ipvsTimeouts) this.#setTimeout(timeout, { changed, warnings });
@@ -82,6 +82,10 @@ export class MemoryKernel implements Kernel {
       if (this.#sets.has(name)) continue;
       this.#sets.set(name, { members: new Map(), max: Number.POSITIVE_INFINITY });
       changed.push(`set ${name}`);
+    }
+    for (const entry of members) {
+      const operation: Operation = { kind: "add-entry", entry };
+      if (this.#fault(operation) === undefined) this.meddle(operation);
     }
     return { changed, warnings };
   }

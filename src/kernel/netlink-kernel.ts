@@ -124,8 +124,9 @@ export class NetlinkKernel implements Kernel {
     const link = { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] };
     const sysctls = await this.#sysctls.apply(setup.sysctls);
     const timeouts = await this.#timeouts.apply(family, setup.ipvsTimeouts ?? []);
-    // Rules name sets, so these come first.
+    // Rules name sets and ask for members, so these come first.
     const sets = await this.#ensureSets(setup.families);
+    await this.#sets.apply((setup.members ?? []).map((entry) => ({ kind: "add-entry", entry })));
     return merge([link, sysctls, timeouts, ...sets, await this.#writeRules(setup)]);
   }
 

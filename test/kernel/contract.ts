@@ -439,4 +439,16 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     expect(await kernel.apply(members.map(addEntry))).toEqual(members.map(() => OK));
     expect((await kernel.observe("all")).entries).toEqual(new Map(members.map((entry) => [entry.key, entry])));
   });
+
+  test("the members of a setup are there once prepared, beside what was there, however often", async () => {
+    const [there, ...members] = membersOf("IPv4");
+    if (there === undefined) throw new Error("There is a member for every set");
+    expect(await kernel.apply([addEntry(there)])).toEqual([OK]);
+    const [added, again] = [members.slice(0, 2), [there, ...members.slice(0, 1)]];
+    for (const wanted of [added, again])
+      expect(await kernel.prepare({ ...SETUP, members: wanted })).toEqual({ changed: [], warnings: [] });
+    expect([...(await kernel.observe("all")).entries.keys()].toSorted()).toEqual(
+      [there, ...added].map(({ key }) => key).toSorted(),
+    );
+  });
 }

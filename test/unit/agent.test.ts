@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { ipset, portEntry } from "../../src/model/ipset.ts";
+import { type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
 import type { SliceSpec } from "../support/builders.ts";
 import { address } from "../support/desired.ts";
 import { RunningAgent } from "../support/running-agent.ts";
@@ -399,4 +401,38 @@ test("a node name that no Node has is told once the Nodes are listed, and shown 
   await agent.rest();
   expect(agent.notices).toEqual([expect.stringMatching(/^Node \/n1: no Node is named "n1", .*: set --node-name/)]);
   expect(await agent.registry.metrics()).toContain("\nkube_ipvs_node_found 0\n");
+});
+
+describe("where NodePorts are asked for", () => {
+  const members = (agent: RunningAgent) => agent.kernel.members().filter((text) => text.includes("NODE-PORT-IPS"));
+
+  test("is in its set before the rules that ask it, though no list is in and nothing else is written", async () => {
+    await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10", "fd01::10"], manifests: "" });
+    await agent.rest();
+    expect(agent.kernel.asked).toEqual([]);
+    expect(members(agent)).toEqual(["KUBE-6-NODE-PORT-IPS fd01::10", "KUBE-NODE-PORT-IPS 192.168.1.10"]);
+  });
+
+  test("is left to syncs from then on, so that an address which the node gets is no drift", async () => {
+    await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10"] });
+    agent.listed("nodes");
+    told(agent);
+    await agent.rest();
+    agent.addresses("192.168.1.10", "192.168.1.11");
+    await agent.rest(60_000);
+    expect(members(agent)).toEqual(["KUBE-NODE-PORT-IPS 192.168.1.10", "KUBE-NODE-PORT-IPS 192.168.1.11"]);
+    expect(agent.log.filter((line) => line.includes("changed by others"))).toEqual([]);
+  });
+
+  test("proves to the first sync which virtual servers of a kube-proxy are to go", async () => {
+    await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10"] });
+    const left = virtualServer("TCP", address("192.168.1.10"), 30_080, { scheduler: "rr" as Scheduler }); // any word will do
+    await agent.kernel.prepare({ families: ["IPv4"], rules: {}, sysctls: [] });
+    agent.kernel.meddle({ kind: "add-virtual-server", server: left });
+    agent.kernel.meddle({ kind: "add-entry", entry: portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_080) });
+    agent.listed("nodes", "services", "endpointslices");
+    await agent.rest();
+    expect(agent.kernel.ipvsadm()).toBe("");
+    expect(agent.kernel.members()).toEqual(["KUBE-NODE-PORT-IPS 192.168.1.10"]);
+  });
 });
