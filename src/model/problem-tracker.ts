@@ -7,7 +7,10 @@ export interface ProblemChanges<Problem> {
 }
 
 export interface ProblemLimits {
-  /** Problems that are kept at a time. All others are not kept, and so never reported. */
+  /**
+   * Problems that are kept at a time, with those whose end was not reported yet: such a problem may begin again, and must not
+   * be reported as ended while it stands. All others are not kept, and so never reported.
+   */
   readonly kept: number;
   /** Reports of beginnings that may follow each other, */
   readonly burst: number;
@@ -49,8 +52,8 @@ export class ProblemTracker<Problem> {
 
   /** The problem stands. Another text than before is a change to report; `problem` itself may change without one. */
   set(key: string, text: string, problem: Problem): void {
-    if (!this.#entries.has(key) && this.#entries.size >= this.#kept) return;
     const entry = this.#entries.get(key) ?? this.#ended.get(key);
+    if (entry === undefined && this.#entries.size + this.#ended.size >= this.#kept) return;
     this.#ended.delete(key);
     this.#entries.set(key, { text, problem, reportedText: entry?.reportedText });
   }

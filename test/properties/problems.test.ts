@@ -20,6 +20,20 @@ const limits = fc.option(
   fc.record({ kept: fc.nat(4), burst: fc.integer({ min: 1, max: 5 }), refillMs: fc.nat(2_000) }),
 );
 
+type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
+
+/** Found with seed 1309867047: the place of a problem whose end is not reported yet is taken, and the problem begins again. */
+const BEGINS_AGAIN: [Step[], { kept: number; burst: number; refillMs: number }] = [
+  [
+    { kind: "set", key: "a", text: "EPERM" },
+    { kind: "report", afterMs: 0 },
+    { kind: "clear", key: "a" },
+    { kind: "set", key: "d", text: "EPERM" },
+    { kind: "set", key: "a", text: "EPERM" },
+  ],
+  { kept: 1, burst: 1, refillMs: 0 },
+];
+
 test("who reads the reports alone knows what stands, and no report says again what is known", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), limits, (steps, limited) => {
@@ -62,6 +76,6 @@ test("who reads the reports alone knows what stands, and no report says again wh
       else if (limited.refillMs > 0) expect(begun).toBeLessThanOrEqual(limited.burst + nowMs / limited.refillMs);
       expect([...known.keys()].filter((one) => !standing.has(one))).toEqual([]);
     }),
-    { numRuns: RUNS },
+    { numRuns: RUNS, examples: [BEGINS_AGAIN] },
   );
 });
