@@ -50,6 +50,16 @@ export class RealServers implements Iterable<RealServer> {
     return this.list()[Symbol.iterator]();
   }
 
+  /** Whether it holds for all of them; looks no further than the first for which it does not. */
+  every(holds: (real: RealServer) => boolean): boolean {
+    for (let start = 0; start < this.#lines.length; ) {
+      const end = endOfLine(this.#lines, start);
+      if (!holds(parseLine(this.#lines, start, end))) return false;
+      start = end + 1;
+    }
+    return true;
+  }
+
   get(key: RealServerKey): RealServer | undefined {
     const start = this.#find(key);
     return start < 0 ? undefined : parseLine(this.#lines, start, endOfLine(this.#lines, start));

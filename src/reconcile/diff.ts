@@ -8,6 +8,8 @@ export type MayGo = (server: VirtualServer, real: RealServer) => boolean;
 
 /** How a plan is made for this node. */
 export interface DiffRules {
+  /** Whether unwanted real servers of the virtual server wait for anything; where they do not, all may go. */
+  readonly drains: (server: VirtualServer) => boolean;
   readonly mayGo: MayGo;
   readonly nodeName: string;
 }
@@ -43,18 +45,17 @@ export function diffServer(
 }
 
 /** What ends an unwanted virtual server that is ours; `mayDelete` is about itself, once no real server keeps it. */
-export function diffUnwantedServer(have: ServerState, mayGo: MayGo, mayDelete: boolean): Operation[] {
+export function diffUnwantedServer(have: ServerState, rules: DiffRules, mayDelete: boolean): Operation[] {
   const { server, reals } = have;
   const operations: Operation[] = [];
-  for (const real of reals) dismiss(server, real, mayGo, operations);
-  if (mayDelete && isReadyToGo(have, mayGo)) operations.push({ kind: "delete-virtual-server", server });
+  for (const real of reals) dismiss(server, real, rules.mayGo, operations);
+  if (mayDelete && isReadyToGo(have, rules)) operations.push({ kind: "delete-virtual-server", server });
   return operations;
 }
 
-/** No real server keeps the virtual server any longer. */
-export function isReadyToGo(have: ServerState, mayGo: MayGo): boolean {
-  for (const real of have.reals) if (!mayGo(have.server, real)) return false;
-  return true;
+/** No real server keeps the virtual server any longer. Reads few of them: it is asked for each object that leans on the server. */
+export function isReadyToGo({ server, reals }: ServerState, { drains, mayGo }: DiffRules): boolean {
+  return !drains(server) || reals.every((real) => mayGo(server, real));
 }
 
 function dismiss(server: VirtualServer, real: RealServer, mayGo: MayGo, operations: Operation[]): void {

@@ -92,7 +92,7 @@ function planServer(key: VirtualServerKey, view: PlanView, { operations, reached
   if (want !== undefined) {
     if (diffServer(want, have, view, operations)) reached.set(key, want);
   } else if (have !== undefined && view.isOurs(have.server)) {
-    for (const operation of diffUnwantedServer(have, view.mayGo, !isLeaving(have.server.address, view)))
+    for (const operation of diffUnwantedServer(have, view, !isLeaving(have.server.address, view)))
       operations.push(operation);
   }
   if (operations.length <= before + SERVER_LIMIT) return;
@@ -118,7 +118,7 @@ function isInUse(address: IPAddress, view: PlanView): boolean {
   if (view.desired.isElsewhere(address)) return false;
   for (const key of view.held.serversAt(address)) {
     const have = unwantedOfOurs(key, view);
-    if (have !== undefined && !isReadyToGo(have, view.mayGo)) return true;
+    if (have !== undefined && !isReadyToGo(have, view)) return true;
   }
   return false;
 }

@@ -340,6 +340,7 @@ export class Reconciler {
       desired: this.#desired,
       held,
       nodeName: this.#options.nodeName,
+      drains: (server) => this.#drains(server),
       mayGo: (server, real) => !this.#drains(server) || due?.get(server.key)?.has(real.key) === true,
       isOurs: (server) => this.#claims.isOurs(server, held),
       isExcluded: (address) => this.#claims.isExcluded(address),
