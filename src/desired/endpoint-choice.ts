@@ -41,6 +41,7 @@ export class EndpointChoices {
   readonly #needs: EndpointNeeds;
   readonly #ports = new Map<PortKey, PortEndpoints>();
   #looked = 0;
+  #local = 0;
 
   constructor(service: Service, endpoints: EndpointsByPort, facts: NodeFacts) {
     this.#service = service;
@@ -76,9 +77,19 @@ export class EndpointChoices {
     return this.#usable(portKey, family).cluster;
   }
 
-  /** How many endpoints were looked at so far. */
+  /** How many endpoints were looked at so far, those of each port counted. */
   get looked(): number {
     return this.#looked;
+  }
+
+  /** How many endpoints will have been looked at once the port was asked for. */
+  lookedWith(portKey: PortKey): number {
+    return this.#looked + (this.#ports.has(portKey) ? 0 : this.#endpoints.listed(portKey));
+  }
+
+  /** How many of those that were looked at are on this node. */
+  get local(): number {
+    return this.#local;
   }
 
   /** For each port that was asked for its endpoints on this node, whatever their state. */
@@ -89,19 +100,19 @@ export class EndpointChoices {
   #usable(portKey: PortKey, family: IPFamily): Usable {
     let port = this.#ports.get(portKey);
     if (port === undefined) {
-      port = this.#look(this.#endpoints.get(portKey));
+      port = this.#look(portKey);
       this.#ports.set(portKey, port);
     }
     return port.usable[family];
   }
 
   /** Once for each port: they are made anew for whoever asks, and a port may have 10,000. */
-  #look(endpoints: readonly Endpoint[]): PortEndpoints {
-    this.#looked += endpoints.length;
-    return {
-      usable: { IPv4: this.#select(endpoints, "IPv4"), IPv6: this.#select(endpoints, "IPv6") },
-      here: endpoints.filter((endpoint) => isLocal(endpoint, this.#facts)),
-    };
+  #look(portKey: PortKey): PortEndpoints {
+    this.#looked += this.#endpoints.listed(portKey);
+    const endpoints = this.#endpoints.get(portKey);
+    const here = endpoints.filter((endpoint) => isLocal(endpoint, this.#facts));
+    this.#local += here.length;
+    return { usable: { IPv4: this.#select(endpoints, "IPv4"), IPv6: this.#select(endpoints, "IPv6") }, here };
   }
 
   #select(all: readonly Endpoint[], family: IPFamily): Usable {

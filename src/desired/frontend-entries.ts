@@ -10,6 +10,7 @@ import {
   type SetEntry,
 } from "../model/ipset.ts";
 import type { Protocol, TrafficPolicy } from "../model/service.ts";
+import { STEP, type Steps } from "../model/steps.ts";
 import type { Choice } from "./endpoint-choice.ts";
 import type { Frontend } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
@@ -18,8 +19,8 @@ import type { NodeFacts } from "./node-facts.ts";
 export interface FrontendRecord {
   readonly frontend: Frontend;
   readonly external: TrafficPolicy;
-  /** Who may use the load balancers' addresses; undefined: everybody. */
-  readonly admitted: Admitted | undefined;
+  /** The members of its source ranges; none where everybody may use it. */
+  readonly ranges: readonly SetEntry[];
   readonly drops: Choice["drops"];
   /** The mark of this node's own clients, for a frontend under the external policy Local that has one. */
   readonly mark: number | undefined;
@@ -27,10 +28,10 @@ export interface FrontendRecord {
 
 /** The members by which the rules know the frontend. */
 export function frontendEntries(record: FrontendRecord, facts: NodeFacts): readonly SetEntry[] {
-  const { frontend, external, admitted, drops, mark } = record;
+  const { frontend, external, ranges, drops, mark } = record;
   const { address, protocol, port } = frontend;
   const entries = kindSets(frontend, external).map((base) => member(base, frontend));
-  if (frontend.kind === "load-balancer") entries.push(...sourceRangeEntries(frontend, admitted?.[familyOf(address)]));
+  entries.push(...ranges);
   if (drops !== undefined) entries.push(member(drops, frontend));
   if (mark !== undefined) {
     const set = ipset("KUBE-LOCAL-MARK", familyOf(address));
@@ -71,7 +72,8 @@ function member(base: SetBase, { address, protocol, port }: Frontend): SetEntry 
 /** The clients that a restriction admits, for each family; a family without an element is not restricted. */
 export type Admitted = Readonly<Partial<Record<IPFamily, Admission>>>;
 
-interface Admission {
+/** The clients of one family that a restriction admits. */
+export interface Admission {
   readonly ranges: readonly Cidr[];
   readonly isNodeIn: boolean;
 }
@@ -93,18 +95,19 @@ export function admittedBy(asked: readonly Cidr[] | undefined, { ownAddresses }:
   return admitted;
 }
 
-function sourceRangeEntries(
+/** The members that restrict a frontend to these clients: there may be 10,000 ranges. */
+export function* sourceRangeEntries(
   { address, protocol, port }: Frontend,
-  admission: Admission | undefined,
-): readonly SetEntry[] {
-  if (admission === undefined) return [];
+  { ranges, isNodeIn }: Admission,
+): Steps<readonly SetEntry[]> {
   const family = familyOf(address);
-  const { ranges, isNodeIn } = admission;
   const nodeSet = ipset("KUBE-LOAD-BALANCER-SOURCE-IP", family);
   const rangeSet = ipset("KUBE-LOAD-BALANCER-SOURCE-CIDR", family);
-  return [
-    addressPortEntry(ipset("KUBE-LOAD-BALANCER-FW", family), address, protocol, port),
-    ...ranges.map((range) => addressPortNetworkEntry(rangeSet, address, protocol, port, range)),
-    ...(isNodeIn ? [addressPortAddressEntry(nodeSet, address, protocol, port, address)] : []),
-  ];
+  const entries = [addressPortEntry(ipset("KUBE-LOAD-BALANCER-FW", family), address, protocol, port)];
+  for (const [index, range] of ranges.entries()) {
+    entries.push(addressPortNetworkEntry(rangeSet, address, protocol, port, range));
+    if (index % STEP === STEP - 1) yield STEP;
+  }
+  if (isNodeIn) entries.push(addressPortAddressEntry(nodeSet, address, protocol, port, address));
+  return entries;
 }

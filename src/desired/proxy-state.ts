@@ -110,11 +110,12 @@ export class ProxyState {
     // frontends of that Service lead to it.
     for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
       this.#stale.addFirst(other);
-    this.refused.replace(name, service === undefined ? [] : refusals(service, this.#facts, this.#marks));
     const endpoints = this.table.endpoints(name);
     this.healthChecks.replace(name, service && healthCheck(service, endpoints, this.#facts));
     const wanted =
       service && (yield* wantsSteps({ service, endpoints, facts: this.#facts, markOf: this.#marksOf(name) }));
+    const refused = service && wanted ? refusals(service, this.#facts, this.#marks, wanted.tooLarge) : [];
+    this.refused.replace(name, refused);
     return this.desired.replace(name, wanted);
   }
 
@@ -145,8 +146,14 @@ function markRejections({ name, externalTrafficPolicy }: Service, marks: LocalMa
   return [{ object: `Service ${name}`, field: "spec.externalTrafficPolicy", value: externalTrafficPolicy, reason }];
 }
 
-function refusals(service: Service, facts: NodeFacts, marks: LocalMarks): readonly Rejection[] {
+function refusals(
+  service: Service,
+  facts: NodeFacts,
+  marks: LocalMarks,
+  tooLarge: Rejection | undefined,
+): readonly Rejection[] {
   return [
+    ...(tooLarge === undefined ? [] : [tooLarge]),
     ...frontendRejections(service, facts),
     ...vipRejections(service, facts.reserved),
     ...schedulerRejections(service, facts),

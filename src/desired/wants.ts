@@ -2,15 +2,16 @@ import type { ServerState } from "../kernel/kernel.ts";
 import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../model/ipset.ts";
 import { markedServer, markedServerKey, type VirtualServerKey, virtualServer } from "../model/ipvs.ts";
-import type { PortKey, Protocol, Service, ServiceName } from "../model/service.ts";
+import type { PortKey, Protocol, Rejection, Service, ServiceName } from "../model/service.ts";
 import { finish, STEP, type Steps } from "../model/steps.ts";
 import type { EndpointsByPort } from "../services/endpoints.ts";
 import { TITLES, type Title } from "./claim.ts";
 import { EndpointChoices } from "./endpoint-choice.ts";
-import { admittedBy, frontendEntries } from "./frontend-entries.ts";
+import { admittedBy, frontendEntries, sourceRangeEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
+import { ServiceSize, sizeRejection } from "./service-size.ts";
 
 /** A virtual server that a Service wants, and how good its title is where others want it too. */
 export interface WantedServer extends ServerState {
@@ -34,6 +35,8 @@ export interface Wants {
   readonly addresses: readonly IPAddress[];
   /** Members that speak of no virtual server in particular. */
   readonly entries: readonly SetEntry[];
+  /** Where the Service is too large for the node to serve all its frontends; absent in all others, as it costs memory. */
+  readonly tooLarge?: Rejection;
 }
 
 /** The packet mark of this node's own clients of a port; undefined where it has none. */
@@ -63,6 +66,7 @@ interface MarkedPort {
 }
 
 const NO_TWINS: readonly VirtualServerKey[] = [];
+const NO_ENTRIES: readonly SetEntry[] = [];
 
 /** As `wantsSteps`, at once. */
 export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeFacts, markOf: MarkOf): Wants {
@@ -75,32 +79,37 @@ export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeF
  * selected by packet mark, has the endpoints of the whole cluster for the clients of this node.
  */
 export function* wantsSteps({ service, endpoints, facts, markOf }: WantsSource): Steps<Wants> {
-  const found = frontends(service, facts);
+  const all = frontends(service, facts);
   const choices = new EndpointChoices(service, endpoints, facts);
-  const admitted = admittedBy(service.sourceRanges, facts);
+  const size = new ServiceSize(choices, admittedBy(service.sourceRanges, facts));
   const { drainTimeoutMs } = service.choices;
   const persistenceSeconds = service.affinitySeconds;
   const servers = new Map<VirtualServerKey, Draft>();
   const marked = new Map<VirtualServerKey, MarkedPort>();
-  let done = 0;
-  for (const [index, frontend] of found.entries()) {
-    const { reals, drops } = choices.of(frontend);
+  let [served, done] = [0, 0];
+  for (const frontend of all) {
+    const choice = size.next(frontend);
+    if (choice === undefined) break;
+    served++;
+    const { reals, drops } = choice;
     const { protocol, address, port, portKey } = frontend;
     const { scheduler, flags } = schedulingOf(service, protocol, facts);
     const server = virtualServer(protocol, address, port, { scheduler, flags, drainTimeoutMs, persistenceSeconds });
     const mark = isOutside(frontend) ? markOf(portKey) : undefined;
-    const record = { frontend, external: service.externalTrafficPolicy, admitted, drops, mark };
+    const admission = size.admission(frontend);
+    const ranges = admission === undefined ? NO_ENTRIES : yield* sourceRangeEntries(frontend, admission);
+    const record = { frontend, external: service.externalTrafficPolicy, ranges, drops, mark };
     const entries = frontendEntries(record, facts);
     const title = TITLES[frontend.kind];
     addServer({ server, reals, service: service.name, title, entries, twins: NO_TWINS }, servers);
     if (mark !== undefined)
       addMarked({ family: familyOf(address), protocol, portKey, mark }, server.key, servers, marked);
-    const work = index + 1 + choices.looked;
+    const work = served + choices.looked;
     if (work - done < STEP) continue;
     yield work - done;
     done = work;
   }
-  yield found.length + choices.looked - done;
+  yield served + choices.looked - done;
   for (const { family, protocol, portKey, mark, twins } of marked.values()) {
     const options = { ...hashedIfSticky(service, protocol, facts), drainTimeoutMs };
     const server = markedServer(family, mark, protocol, options);
@@ -109,12 +118,13 @@ export function* wantsSteps({ service, endpoints, facts, markOf }: WantsSource):
     const title = TITLES["cluster-ip"];
     servers.set(server.key, { server, reals, service: service.name, title, entries, twins: twins.slice() });
   }
+  const first = all[served];
+  const found = first === undefined ? all : all.slice(0, served);
   const addresses = boundAddresses(found, facts);
-  return {
-    servers: [...servers.values()],
-    addresses,
-    entries: commonEntries(service, found, addresses, choices),
-  };
+  const entries = commonEntries(service, found, addresses, choices);
+  const wanted = { servers: [...servers.values()], addresses, entries };
+  if (first === undefined) return wanted;
+  return { ...wanted, tooLarge: sizeRejection(service.name, first, all.length - served) };
 }
 
 /** Of two frontends with one address and port the first counts; both have their members. */
@@ -149,14 +159,14 @@ function boundAddresses(found: readonly Frontend[], { ownAddresses }: NodeFacts)
 
 /** The members that are for the Service as a whole. */
 function commonEntries(
-  { ports, healthCheckNodePort }: Service,
+  { healthCheckNodePort }: Service,
   found: readonly Frontend[],
   addresses: readonly IPAddress[],
   choices: EndpointChoices,
 ): readonly SetEntry[] {
   const entries = addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address));
   const served = FAMILIES.filter((family) => found.some(({ address }) => familyOf(address) === family));
-  const protocols = new Map(ports.map(({ key, protocol }) => [key, protocol]));
+  const protocols = new Map(found.map(({ portKey, protocol }) => [portKey, protocol]));
   for (const [portKey, here] of choices.here()) {
     const protocol = protocols.get(portKey);
     if (protocol === undefined || here.length === 0) continue;

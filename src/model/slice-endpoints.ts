@@ -23,12 +23,15 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
   /** Number of the text of all ports, of which a cluster knows few different ones. */
   readonly #ports: number;
   readonly #lines: string;
+  /** How many endpoints there are at each port. */
+  readonly size: number;
 
   /** In the order given. Names and ports go into the table. */
   constructor(ports: ReadonlyMap<PortKey, number>, backends: readonly Backend[], texts = new TextTable()) {
     this.#texts = texts;
     this.#ports = texts.numberOf(portsText(ports));
     this.#lines = backends.map((backend) => lineOf(backend, texts)).join("\n");
+    this.size = backends.length;
   }
 
   /** For each port its endpoints. */

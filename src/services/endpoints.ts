@@ -5,6 +5,8 @@ import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/servi
 export interface EndpointsByPort extends Iterable<readonly [PortKey, readonly Endpoint[]]> {
   /** The endpoints of the port, none where no slice has it. */
   get(port: PortKey): readonly Endpoint[];
+  /** How many endpoints the slices list for the port, each copy counted: `get` costs as much. */
+  listed(port: PortKey): number;
   /** The endpoints whatever their ports, each with port 0, for questions about pods. One in several slices comes several times. */
   pods(): readonly Endpoint[];
 }
@@ -44,6 +46,11 @@ class MergedSlices implements EndpointsByPort {
 
   get(port: PortKey): readonly Endpoint[] {
     return merged(this.#ports.get(port) ?? []);
+  }
+
+  listed(port: PortKey): number {
+    const parts = this.#ports.get(port) ?? [];
+    return parts.reduce((sum, { slice }) => sum + slice.endpoints.size, 0);
   }
 
   pods(): readonly Endpoint[] {

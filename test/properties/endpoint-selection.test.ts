@@ -137,7 +137,12 @@ test("whoever asks wherever is sent, dropped or refused as the traffic policies 
       const ports = isExposed ? [{ port: 80, nodePort: 30080 }] : [80];
       const found = wants(
         service("shop/web", { ports, internal, external }),
-        { get: () => all, pods: () => all, [Symbol.iterator]: () => new Map([[portKey("", "TCP"), all]]).entries() },
+        {
+          get: () => all,
+          listed: () => all.length,
+          pods: () => all,
+          [Symbol.iterator]: () => new Map([[portKey("", "TCP"), all]]).entries(),
+        },
         facts({ node: at.nodeName, zone: at.zone }),
         () => (isExposed && external === "Local" ? MARK : undefined),
       );

@@ -9,6 +9,8 @@ const SOURCES = "/src/";
  */
 export class WorkCounter implements Disposable {
   readonly #session = new Session();
+  /** As `take` counted them last. */
+  #counted: readonly Profiler.FunctionCoverage[] = [];
 
   constructor() {
     this.#session.connect();
@@ -18,12 +20,13 @@ export class WorkCounter implements Disposable {
 
   /** Blocks run since the last call. */
   take(): number {
-    return this.#functions().reduce((sum, { ranges }) => ranges.reduce((all, { count }) => all + count, sum), 0);
+    this.#counted = this.#functions();
+    return this.#counted.reduce((sum, { ranges }) => ranges.reduce((all, { count }) => all + count, sum), 0);
   }
 
-  /** The functions that ran most since the last call, for people: "name count". */
+  /** The functions that ran most in what `take` counted last, for people: "name count". */
   top(count: number): readonly string[] {
-    const sums = this.#functions().map(({ functionName, ranges }) => {
+    const sums = this.#counted.map(({ functionName, ranges }) => {
       const sum = ranges.reduce((all, range) => all + range.count, 0);
       return [functionName, sum] as const;
     });
