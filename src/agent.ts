@@ -2,10 +2,10 @@ import type { Config } from "./config.ts";
 import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
-import { apiServerAddresses } from "./desired/vip-guard.ts";
+import { type ApiServer, apiServers } from "./desired/vip-guard.ts";
 import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
-import type { Cidr, IPAddress, IPFamily } from "./model/address.ts";
+import type { Cidr, IPFamily } from "./model/address.ts";
 import type { AddressChange } from "./model/address-change.ts";
 import { type Clock, timeOf } from "./model/clock.ts";
 import type { HealthCheck } from "./model/health-check.ts";
@@ -61,8 +61,8 @@ export interface AgentParts {
   readonly nextTurn: () => Promise<void>;
   /** Which first lists the source has not told yet and why, for people. */
   readonly missing: () => string;
-  /** Addresses of API servers that are known beside what the cluster tells. */
-  readonly apiServers: () => readonly IPAddress[];
+  /** API servers that are known beside what the cluster says. */
+  readonly apiServers: () => readonly ApiServer[];
   /** Is given all health checks whenever they have changed, but not before the first sync is complete. */
   readonly onHealthChecks: (checks: Iterable<HealthCheck>) => void;
   /** Tells the cluster, at once and whatever comes of it. */
@@ -319,11 +319,10 @@ export class Agent {
     // A node whose Node was never there may be one without an API server. One whose Node is gone is leaving.
     this.#health = { ...this.#health, node: node ?? { leaving: this.#hadNode } };
     if (node !== undefined && this.#config.localMode === "NodeCIDR") this.#followPods(node);
-    const apiServers = apiServerAddresses(this.#state.table, this.#parts.apiServers());
     const facts = nodeFacts(this.#config, this.#families, {
       nodes: this.#state.table.nodes(),
       addresses: this.#addresses.current,
-      apiServers,
+      apiServers: apiServers(this.#state.table, this.#parts.apiServers()),
       missingSchedulers: [...this.#missingSchedulers],
     });
     if (sameNodeFacts(facts, this.#state.facts)) return;

@@ -1,6 +1,7 @@
 import type { Config } from "./config.ts";
+import type { ApiServer } from "./desired/vip-guard.ts";
 import type { Logger } from "./log.ts";
-import { type IPAddress, parseAddress } from "./model/address.ts";
+import { parseAddress } from "./model/address.ts";
 import type { Notice } from "./model/notice.ts";
 import { systemClock } from "./system-clock.ts";
 import {
@@ -75,7 +76,11 @@ function apiOptions({ kubeconfig, servers, nodeName }: Config): ApiSourceOptions
   return { kubeconfig, servers, nodeName, root: "", env: process.env };
 }
 
-/** The addresses among the hosts of URLs. Names are not resolved: what they stand for may change at any time. */
-export function serverAddresses(urls: readonly string[]): readonly IPAddress[] {
-  return urls.flatMap((url) => parseAddress(new URL(url).hostname.replace(/[[\]]/g, "")) ?? []);
+/** Those of the URLs whose host is an address. Names are not resolved: what they stand for may change at any time. */
+export function serversByAddress(urls: readonly string[]): readonly ApiServer[] {
+  return urls.flatMap((url) => {
+    const { hostname, port, protocol } = new URL(url);
+    const address = parseAddress(hostname.replace(/[[\]]/g, ""));
+    return address === undefined ? [] : [{ address, port: Number(port || (protocol === "http:" ? 80 : 443)) }];
+  });
 }

@@ -2,14 +2,14 @@ import { availableParallelism, release } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "./agent.ts";
-import { ClusterSource, readCluster, serverAddresses } from "./cluster-source.ts";
+import { ClusterSource, readCluster, serversByAddress } from "./cluster-source.ts";
 import type { Config } from "./config.ts";
 import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "./desired/node-facts.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { PROXY_CHAINS } from "./desired/rules/proxy-rules.ts";
-import { apiServerAddresses } from "./desired/vip-guard.ts";
+import { apiServers } from "./desired/vip-guard.ts";
 import { kernelFamilies } from "./kernel/families.ts";
 import { runProcess } from "./kernel/iptables/process.ts";
 import type { Observed } from "./kernel/kernel.ts";
@@ -68,7 +68,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     metrics,
     nextTurn: () => nextTurn(),
     missing: () => source.missing(),
-    apiServers: () => serverAddresses(source.servers()),
+    apiServers: () => serversByAddress(source.servers()),
     onHealthChecks: (checks) => healthCheckPorts.update(checks),
     tell: (notice) => source.tell(notice),
     random: Math.random,
@@ -187,13 +187,12 @@ function planOf(
   const state = new ProxyState(nodeFacts(config, families, NO_SURROUNDINGS));
   for (const event of events) state.apply(event);
   const node = state.table.node(config.nodeName);
-  const apiServers = apiServerAddresses(state.table, serverAddresses(config.servers));
   state.setFacts(
     nodeFacts(config, families, {
       ...NO_SURROUNDINGS,
       nodes: state.table.nodes(),
       addresses: addresses ?? nodeIPsOf(config, node),
-      apiServers,
+      apiServers: apiServers(state.table, serversByAddress(config.servers)),
     }),
   );
   state.advance(Number.POSITIVE_INFINITY);

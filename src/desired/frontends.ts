@@ -11,7 +11,7 @@ import {
 import { only } from "../model/only.ts";
 import type { PortKey, Protocol, Rejection, Service, ServicePort } from "../model/service.ts";
 import type { NodeFacts } from "./node-facts.ts";
-import { allowedVips } from "./vip-guard.ts";
+import { allowedBalancers, allowedVips, isApiServer } from "./vip-guard.ts";
 
 /** One address and port of this node on which one port of a Service answers. */
 export interface Frontend {
@@ -55,18 +55,32 @@ function firstFrontends(service: Service, facts: NodeFacts, limit: number): read
   const withNodePort = exposedByNode(ports);
   const found: Frontend[] = [];
   const add = (kind: Frontend["kind"], kindPorts: readonly ServicePort[], addresses: readonly IPAddress[]): void => {
-    for (const { key: portKey, protocol, port, nodePort } of kindPorts) {
+    for (const servicePort of kindPorts) {
       for (const address of addresses) {
         if (found.length >= limit) return;
-        found.push({ kind, protocol, address, port: kind === "node-port" ? nodePort : port, portKey });
+        const frontend = frontendAt(kind, servicePort, address);
+        if (!isTaken(frontend, facts)) found.push(frontend);
       }
     }
   };
   add("cluster-ip", ports, vips(service.clusterIPs, facts));
   if (withNodePort.length > 0) add("node-port", withNodePort, nodeIPsFor(service, facts));
-  add("load-balancer", ports, vips(service.loadBalancerIPs, facts));
+  add("load-balancer", ports, allowedBalancers(served(service.loadBalancerIPs, facts), facts));
   add("external-ip", ports, vips(service.externalIPs, facts));
   return found;
+}
+
+function frontendAt(
+  kind: Frontend["kind"],
+  { key: portKey, protocol, port, nodePort }: ServicePort,
+  address: IPAddress,
+): Frontend {
+  return { kind, protocol, address, port: kind === "node-port" ? nodePort : port, portKey };
+}
+
+/** Of the other kinds no address of an API server is left at all. */
+function isTaken({ kind, address, port }: Frontend, { apiServers }: NodeFacts): boolean {
+  return kind === "load-balancer" && isApiServer(address, port, apiServers);
 }
 
 function exposedByNode(ports: readonly ServicePort[]): readonly ServicePort[] {
@@ -74,18 +88,19 @@ function exposedByNode(ports: readonly ServicePort[]): readonly ServicePort[] {
 }
 
 /** Those of the addresses that the Service may have here. */
-function vips(addresses: readonly IPAddress[], { families, reserved }: NodeFacts): readonly IPAddress[] {
-  if (addresses.length === 0) return addresses;
-  return allowedVips(
-    only(addresses, (address) => families.includes(familyOf(address))),
-    reserved,
-  );
+function vips(addresses: readonly IPAddress[], facts: NodeFacts): readonly IPAddress[] {
+  return addresses.length === 0 ? addresses : allowedVips(served(addresses, facts), facts.reserved);
+}
+
+/** Those of a family that this node serves. */
+function served(addresses: readonly IPAddress[], { families }: NodeFacts): readonly IPAddress[] {
+  return only(addresses, (address) => families.includes(familyOf(address)));
 }
 
 /** A NodePort answers in the families of the Service. */
 function nodeIPsFor({ clusterIPs }: Service, { families, nodePortAddresses }: NodeFacts): readonly IPAddress[] {
-  const served = families.filter((family) => clusterIPs.some((address) => familyOf(address) === family));
-  return only(nodePortAddresses, (address) => served.includes(familyOf(address)));
+  const wanted = families.filter((family) => clusterIPs.some((address) => familyOf(address) === family));
+  return only(nodePortAddresses, (address) => wanted.includes(familyOf(address)));
 }
 
 /** Whether it is for clients outside the cluster, and so under the external traffic policy. */

@@ -1,10 +1,10 @@
-import { type Cidr, familyOf, type IPAddress, type IPFamily, UNSPECIFIED } from "../model/address.ts";
+import { addressPort, type Cidr, familyOf, type IPAddress, type IPFamily, UNSPECIFIED } from "../model/address.ts";
 import type { Scheduler } from "../model/ipvs.ts";
 import { type ClusterNode, KUBERNETES } from "../model/service.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { specialPurpose } from "../services/special-address.ts";
 import { type NodePortSelection, resolveNodePortAddresses, selectsAll } from "./frontends.ts";
-import { type KnownAddresses, type ReservedAddresses, reservedAddresses } from "./vip-guard.ts";
+import { type ApiServer, type KnownAddresses, type ReservedAddresses, reservedAddresses } from "./vip-guard.ts";
 
 /** Where we are and how we were told to work: the second argument of everything a Service can want. */
 export interface NodeFacts {
@@ -19,6 +19,8 @@ export interface NodeFacts {
   readonly reserved: ReservedAddresses;
   /** Of all interfaces but kube-ipvs0, sorted, without those of a special purpose (loopback, link-local). */
   readonly ownAddresses: readonly IPAddress[];
+  /** Sorted, none twice. */
+  readonly apiServers: readonly ApiServer[];
   /** The bits of the packet mark for local traffic. */
   readonly localMarkMask: number;
   readonly scheduler: Scheduler;
@@ -65,10 +67,20 @@ export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], s
     ),
     reserved: reservedAddresses(surroundings, choices.nodeName, choices.sharedVips),
     ownAddresses: [...new Set(addresses)].filter((address) => specialPurpose(address) === undefined).sort(),
+    apiServers: sortedServers(surroundings.apiServers),
     localMarkMask: choices.localMarkMask,
     scheduler: choices.scheduler,
     missingSchedulers: missingSchedulers.toSorted(),
   };
+}
+
+function sortedServers(servers: readonly ApiServer[]): readonly ApiServer[] {
+  const byText = new Map(servers.map((server) => [textOf(server), server]));
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, server]) => server);
+}
+
+function textOf({ address, port }: ApiServer): string {
+  return addressPort(address, port);
 }
 
 /** The node's IPs: those configured, else the first of each family of its Node object. */
@@ -90,6 +102,7 @@ export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
     a.localMarkMask === b.localMarkMask &&
     a.ownAddresses.join() === b.ownAddresses.join() &&
     a.healthCheckAddresses.join() === b.healthCheckAddresses.join() &&
+    a.apiServers.map(textOf).join() === b.apiServers.map(textOf).join() &&
     [...a.reserved].join() === [...b.reserved].join()
   );
 }

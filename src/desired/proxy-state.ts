@@ -155,7 +155,7 @@ function refusals(
   return [
     ...(tooLarge === undefined ? [] : [tooLarge]),
     ...frontendRejections(service, facts),
-    ...vipRejections(service, facts.reserved),
+    ...vipRejections(service, facts),
     ...schedulerRejections(service, facts),
     ...markRejections(service, marks),
   ];

@@ -1,4 +1,4 @@
-import { type Cidr, cidrContains, type IPAddress } from "../model/address.ts";
+import { addressPort, type Cidr, cidrContains, type IPAddress } from "../model/address.ts";
 import { only } from "../model/only.ts";
 import { type ClusterNode, KUBERNETES, type Rejection, type Service } from "../model/service.ts";
 import type { ServiceTable } from "../services/service-table.ts";
@@ -7,13 +7,27 @@ import { specialPurpose } from "../services/special-address.ts";
 /** Addresses that no Service may take on this node, each with the reason as a clause. */
 export type ReservedAddresses = ReadonlyMap<IPAddress, string>;
 
+/** Where an API server answers. */
+export interface ApiServer {
+  readonly address: IPAddress;
+  readonly port: number;
+}
+
 /** What is known of the addresses around us. */
 export interface KnownAddresses {
   /** All that the source tells of: an API server is asked for ours alone. */
   readonly nodes: readonly ClusterNode[];
   /** Of all interfaces of this node but kube-ipvs0. */
   readonly addresses: readonly IPAddress[];
-  readonly apiServers: readonly IPAddress[];
+  readonly apiServers: readonly ApiServer[];
+}
+
+/** What of the facts of a node says which addresses a Service may have there. */
+export interface GuardFacts {
+  readonly reserved: ReservedAddresses;
+  /** Of all interfaces of this node but kube-ipvs0. */
+  readonly ownAddresses: readonly IPAddress[];
+  readonly apiServers: readonly ApiServer[];
 }
 
 /**
@@ -38,7 +52,7 @@ export function reservedAddresses(
       if (name !== nodeName || !isShared(address)) reserved.set(address, `is an address of Node ${name}`);
     }
   }
-  for (const address of apiServers) reserved.set(address, "is the address of an API server");
+  for (const { address } of apiServers) reserved.set(address, "is the address of an API server");
   // Sorted, so that maps of the same addresses are the same text.
   return new Map([...reserved].sort());
 }
@@ -48,35 +62,58 @@ export function vipFault(address: IPAddress, reserved: ReservedAddresses): strin
   return specialPurpose(address) ?? reserved.get(address);
 }
 
+/**
+ * As `vipFault`, for the address of a load balancer. Controllers write those, not tenants, and kube-vip, keepalived and
+ * k3s give addresses that the node has on an interface: there it is served in place, where it costs the node no other port.
+ */
+export function balancerFault(address: IPAddress, { reserved, ownAddresses }: GuardFacts): string | undefined {
+  const fault = vipFault(address, reserved);
+  return fault !== undefined && reserved.has(address) && ownAddresses.includes(address) ? undefined : fault;
+}
+
+/** Whether an API server answers at the address and port: nobody else may, not even in place. */
+export function isApiServer(address: IPAddress, port: number, apiServers: readonly ApiServer[]): boolean {
+  return apiServers.some((server) => server.port === port && server.address === address);
+}
+
 /** The addresses that a Service may have here. */
 export function allowedVips(addresses: readonly IPAddress[], reserved: ReservedAddresses): readonly IPAddress[] {
   return only(addresses, (address) => vipFault(address, reserved) === undefined);
 }
 
-/** One for each address of the Service that it may not have here. */
-export function vipRejections(service: Service, reserved: ReservedAddresses): readonly Rejection[] {
+/** The addresses of load balancers that a Service may have here. */
+export function allowedBalancers(addresses: readonly IPAddress[], facts: GuardFacts): readonly IPAddress[] {
+  return only(addresses, (address) => balancerFault(address, facts) === undefined);
+}
+
+/** One for each address of the Service that it may not have here, and for each address and port of an API server. */
+export function vipRejections(service: Service, facts: GuardFacts): readonly Rejection[] {
+  const { clusterIPs, externalIPs, loadBalancerIPs, ports } = service;
   const rejections: Rejection[] = [];
-  const tell = (field: string, addresses: readonly IPAddress[]): void => {
-    for (const value of addresses) {
-      const reason = vipFault(value, reserved);
-      if (reason !== undefined) rejections.push({ object: `Service ${service.name}`, field, value, reason });
-    }
+  const reject = (field: string, value: string, reason: string | undefined): void => {
+    if (reason !== undefined) rejections.push({ object: `Service ${service.name}`, field, value, reason });
   };
-  tell("spec.clusterIPs", service.clusterIPs);
-  tell("spec.externalIPs", service.externalIPs);
-  tell("status.loadBalancer.ingress", service.loadBalancerIPs);
+  for (const address of clusterIPs) reject("spec.clusterIPs", address, vipFault(address, facts.reserved));
+  for (const address of externalIPs) reject("spec.externalIPs", address, vipFault(address, facts.reserved));
+  for (const address of loadBalancerIPs) reject(BALANCERS, address, balancerFault(address, facts));
+  for (const { address, port } of facts.apiServers) {
+    const isAsked = loadBalancerIPs.includes(address) && ports.some((asked) => asked.port === port);
+    if (isAsked && balancerFault(address, facts) === undefined)
+      reject(BALANCERS, addressPort(address, port), "is the address and port of an API server");
+  }
   return rejections;
 }
+
+const BALANCERS = "status.loadBalancer.ingress";
 
 /**
  * The API servers as the cluster itself tells them, and `configured` ones. Who is told to use the ClusterIP of the API
  * servers' own Service must not thereby forbid it to that Service.
  */
-export function apiServerAddresses(table: ServiceTable, configured: readonly IPAddress[]): readonly IPAddress[] {
+export function apiServers(table: ServiceTable, configured: readonly ApiServer[]): readonly ApiServer[] {
   const clusterIPs = table.service(KUBERNETES)?.clusterIPs ?? [];
-  const endpoints = table
-    .endpoints(KUBERNETES)
-    .pods()
-    .map(({ address }) => address);
-  return [...configured, ...endpoints].filter((address) => !clusterIPs.includes(address));
+  const endpoints = [...table.endpoints(KUBERNETES)].flatMap(([, found]) => found);
+  return [...configured, ...endpoints]
+    .filter(({ address }) => !clusterIPs.includes(address))
+    .map(({ address, port }) => ({ address, port }));
 }

@@ -1,5 +1,5 @@
 import type { NodeFacts } from "../../src/desired/node-facts.ts";
-import { reservedAddresses } from "../../src/desired/vip-guard.ts";
+import { type ApiServer, reservedAddresses } from "../../src/desired/vip-guard.ts";
 import { type MarkOf, type Wants, wants } from "../../src/desired/wants.ts";
 import { type Cidr, type IPAddress, type IPFamily, parseAddress, parseCidr } from "../../src/model/address.ts";
 import type { SetEntry } from "../../src/model/ipset.ts";
@@ -26,6 +26,11 @@ export function network(text: string): Cidr {
   return parsed;
 }
 
+/** An API server at port 6443 of the address. */
+export function apiServer(ip: string): ApiServer {
+  return { address: address(ip), port: 6443 };
+}
+
 export interface FactsSpec {
   readonly node?: string;
   readonly zone?: string;
@@ -33,6 +38,7 @@ export interface FactsSpec {
   readonly nodePorts?: readonly string[];
   /** Addresses of the node's interfaces that Services may have, beside those for NodePorts. */
   readonly own?: readonly string[];
+  /** Each at port 6443. */
   readonly apiServers?: readonly string[];
   readonly scheduler?: string;
   readonly missingSchedulers?: readonly string[];
@@ -41,7 +47,7 @@ export interface FactsSpec {
 /** Node n1 in zone a with both families, at 192.168.1.10 where NodePorts answer, scheduler rr. */
 export function facts(said: FactsSpec = {}): NodeFacts {
   const addresses = (said.nodePorts ?? ["192.168.1.10"]).map(address);
-  const apiServers = (said.apiServers ?? []).map(address);
+  const apiServers = (said.apiServers ?? []).map(apiServer);
   return {
     nodeName: said.node ?? "n1",
     zone: said.zone ?? "a",
@@ -50,6 +56,7 @@ export function facts(said: FactsSpec = {}): NodeFacts {
     healthCheckAddresses: addresses,
     reserved: reservedAddresses({ nodes: [], addresses, apiServers }, said.node ?? "n1", []),
     ownAddresses: [...addresses, ...(said.own ?? []).map(address)],
+    apiServers,
     localMarkMask: 0x107f,
     missingSchedulers: (said.missingSchedulers ?? []) as readonly string[] as readonly Scheduler[], // as below
     scheduler: (said.scheduler ?? "rr") as Scheduler, // any word is one: the kernel alone knows them

@@ -61,6 +61,7 @@ class Run {
       healthCheckAddresses: [],
       reserved: new Map(),
       ownAddresses: [],
+      apiServers: [],
       localMarkMask: 0x107f,
       missingSchedulers: [],
       scheduler: scenario.options.scheduler as Scheduler, // any word is one: the kernel alone knows them

@@ -1,15 +1,21 @@
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ClusterSource, serverAddresses } from "../../src/cluster-source.ts";
+import { ClusterSource, serversByAddress } from "../../src/cluster-source.ts";
 import { readConfig } from "../../src/config.ts";
 import { systemClock } from "../../src/system-clock.ts";
 import { SILENT_LOGGER } from "../support/api/silent-logger.ts";
 import { until } from "../support/api/test-access.ts";
 import { folderOf, kubeconfigText } from "../support/kubeconfigs.ts";
 
-test("addresses are told of the servers that are given by address", () => {
+test("of servers that are given by address, address and port are known", () => {
   const urls = ["https://192.168.1.2:6443", "https://[fd00::2]:6443", "https://api.example.com", "http://10.0.0.1"];
-  expect(serverAddresses(urls)).toEqual(["192.168.1.2", "fd00::2", "10.0.0.1"]);
+  const servers = serversByAddress([...urls, "https://10.0.0.2"]);
+  expect(servers.map(({ address, port }) => `${address} ${port}`)).toEqual([
+    "192.168.1.2 6443",
+    "fd00::2 6443",
+    "10.0.0.1 80",
+    "10.0.0.2 443",
+  ]);
 });
 
 test("what a plugin wrote to stderr is not in what readyz shows: resources and one word of cause", async () => {

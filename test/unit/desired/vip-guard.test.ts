@@ -1,14 +1,15 @@
 import { describe, expect, test } from "vitest";
 import {
+  type ApiServer,
   allowedVips,
-  apiServerAddresses,
+  apiServers,
   reservedAddresses,
   vipFault,
   vipRejections,
 } from "../../../src/desired/vip-guard.ts";
 import { ServiceTable } from "../../../src/services/service-table.ts";
 import { clusterNode, service, slice } from "../../support/builders.ts";
-import { address, built, network } from "../../support/desired.ts";
+import { address, apiServer, built, facts, network } from "../../support/desired.ts";
 
 const RESERVED = reservedAddresses(
   {
@@ -17,7 +18,7 @@ const RESERVED = reservedAddresses(
       clusterNode("n2", { ips: ["172.16.0.20"] }),
     ],
     addresses: ["192.168.1.10", "10.244.1.1", "127.0.0.1", "fe80::1", "172.16.0.9"].map(address),
-    apiServers: ["192.168.1.2"].map(address),
+    apiServers: ["192.168.1.2"].map(apiServer),
   },
   "n1",
   [network("172.16.0.0/24")],
@@ -43,7 +44,7 @@ test("sharing opens the node's own addresses, and never those of other nodes and
   const everything = [network("0.0.0.0/0")];
   const nodes = [clusterNode("n1", { ips: ["192.168.1.10"] }), clusterNode("n2", { ips: ["192.168.1.20"] })];
   const addresses = [address("192.168.1.10"), address("172.16.0.9")];
-  const reserved = reservedAddresses({ nodes, addresses, apiServers: [address("192.168.1.2")] }, "n1", everything);
+  const reserved = reservedAddresses({ nodes, addresses, apiServers: [apiServer("192.168.1.2")] }, "n1", everything);
   expect([...reserved.keys()]).toEqual(["192.168.1.2", "192.168.1.20"]);
 });
 
@@ -75,7 +76,7 @@ test("every refused address of a Service is told with its field", () => {
       externalIPs: ["203.0.113.5", "192.168.1.10"],
       loadBalancerIPs: ["192.168.1.2"],
     }),
-    RESERVED,
+    { reserved: RESERVED, ownAddresses: [address("192.168.1.10")], apiServers: [apiServer("192.168.1.2")] },
   );
   expect(found).toEqual([
     {
@@ -99,7 +100,54 @@ test("every refused address of a Service is told with its field", () => {
   ]);
 });
 
+describe("an address of a load balancer that this node has on an interface", () => {
+  const node = { own: ["198.51.100.1", "192.168.1.2"], apiServers: ["192.168.1.2", "192.168.1.3"] };
+
+  test("is served in place, and nothing is refused", () => {
+    const wanted = built("shop/web", { ip: "10.96.0.1", loadBalancerIPs: ["198.51.100.1", "192.168.1.10"] }, {}, node);
+    const keys = wanted.servers.map(({ server }) => server.key);
+    expect(keys).toEqual(["TCP/10.96.0.1:80", "TCP/198.51.100.1:80", "TCP/192.168.1.10:80"]);
+    expect(wanted.addresses).toEqual(["10.96.0.1"]);
+    const web = service("shop/web", { loadBalancerIPs: ["198.51.100.1", "192.168.1.10"] });
+    expect(vipRejections(web, facts(node))).toEqual([]);
+  });
+
+  test("is refused as an external IP, which whoever may write a Service writes", () => {
+    const wanted = built("shop/web", { ip: "10.96.0.1", externalIPs: ["192.168.1.10"] }, {}, node);
+    expect(wanted.servers.map(({ server }) => server.key)).toEqual(["TCP/10.96.0.1:80"]);
+  });
+
+  test("is refused at the port of an API server alone, which has that address", () => {
+    const said = {
+      ip: "10.96.0.1",
+      ports: [
+        { name: "web", port: 80 },
+        { name: "api", port: 6443 },
+      ],
+      loadBalancerIPs: ["192.168.1.2"],
+    };
+    const keys = built("shop/web", said, {}, node).servers.map(({ server }) => server.key);
+    expect(keys).toEqual(["TCP/10.96.0.1:80", "TCP/10.96.0.1:6443", "TCP/192.168.1.2:80"]);
+    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+      {
+        field: "status.loadBalancer.ingress",
+        value: "192.168.1.2:6443",
+        reason: "is the address and port of an API server",
+      },
+    ]);
+  });
+
+  test("is refused at every port when it is an API server's on another host", () => {
+    const said = { ip: "10.96.0.1", loadBalancerIPs: ["192.168.1.3"] };
+    expect(built("shop/web", said, {}, node).servers).toHaveLength(1);
+    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+      { value: "192.168.1.3", reason: "is the address of an API server" },
+    ]);
+  });
+});
+
 describe("API servers", () => {
+  const found = (servers: readonly ApiServer[]) => servers.map(({ address: ip, port }) => `${ip} ${port}`);
   const table = new ServiceTable();
   table.apply({ kind: "service-upserted", service: service("default/kubernetes", { ip: "10.96.0.1" }) });
   table.apply({
@@ -108,14 +156,14 @@ describe("API servers", () => {
   });
 
   test("are the configured ones and the endpoints of their Service", () => {
-    expect(apiServerAddresses(table, [address("192.168.1.2")])).toEqual(["192.168.1.2", "192.168.1.3"]);
+    expect(found(apiServers(table, [apiServer("192.168.1.2")]))).toEqual(["192.168.1.2 6443", "192.168.1.3 8080"]);
   });
 
   test("whoever reaches them by the ClusterIP of their Service does not take it from the Service", () => {
-    expect(apiServerAddresses(table, [address("10.96.0.1")])).toEqual(["192.168.1.3"]);
+    expect(found(apiServers(table, [apiServer("10.96.0.1")]))).toEqual(["192.168.1.3 8080"]);
   });
 
   test("without that Service they are the configured ones", () => {
-    expect(apiServerAddresses(new ServiceTable(), [address("192.168.1.2")])).toEqual(["192.168.1.2"]);
+    expect(found(apiServers(new ServiceTable(), [apiServer("192.168.1.2")]))).toEqual(["192.168.1.2 6443"]);
   });
 });
