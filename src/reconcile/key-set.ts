@@ -71,6 +71,11 @@ function takeInto<Key>(taken: Set<Key>, keys: Iterable<Key>): readonly Key[] {
   return fresh;
 }
 
+/** Whether there is no key at all. */
+export function isEmpty(keys: Keys): boolean {
+  return namesOf(keys).next().done === true;
+}
+
 /** Every key with its kind. */
 export function* namesOf(keys: Keys): Generator<ObjectName> {
   for (const key of keys.entries) yield { kind: "entry", key };

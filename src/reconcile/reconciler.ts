@@ -13,7 +13,7 @@ import { Draining, type Due, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";
 import { FailureLog } from "./failure-log.ts";
 import type { Batch, Flush } from "./flush.ts";
-import { KeySet, namesOf, subjectOf } from "./key-set.ts";
+import { isEmpty, KeySet, namesOf, subjectOf } from "./key-set.ts";
 import { inSafeOrder } from "./order.ts";
 import { judge, type Refused } from "./outcomes.ts";
 import { PART } from "./parts.ts";
@@ -54,6 +54,8 @@ export class Reconciler {
   /** What is left of that. */
   #comparison: Comparison | undefined;
   #comparedAtMs = 0;
+  /** When the first change was asked for that only the next comparison will find; undefined without any. */
+  #unqueuedAtMs: number | undefined;
   #drainAtMs = 0;
 
   constructor(options: ReconcilerOptions, dependencies: ReconcilerDependencies) {
@@ -72,9 +74,14 @@ export class Reconciler {
     this.#open = true;
   }
 
-  /** The desired state of these objects has changed. Those of one call are programmed together, calls in their order. */
+  /**
+   * The desired state of these objects has changed. Those of one call are programmed together, calls in their order. While
+   * the kernel is unknown nothing is queued, which may last: all is compared after the look that makes it known.
+   */
   mark(keys: Keys, atMs: number = this.#clock.now()): void {
-    if (this.#open) this.#queue.push(keys, atMs);
+    if (!this.#open) return;
+    if (this.isInformed) this.#queue.push(keys, atMs);
+    else if (!isEmpty(keys)) this.#unqueuedAtMs ??= atMs;
   }
 
   /** Whether a flush can do without a look. */
@@ -93,7 +100,9 @@ export class Reconciler {
 
   state(): ReconcileState {
     const comparedAtMs = this.#comparison === undefined ? undefined : this.#comparedAtMs;
-    const oldestMs = [this.#queue.oldestMs, this.#refusals.oldestMs(), comparedAtMs].filter((ms) => ms !== undefined);
+    const oldestMs = [this.#queue.oldestMs, this.#refusals.oldestMs(), comparedAtMs, this.#unqueuedAtMs].filter(
+      (ms) => ms !== undefined,
+    );
     return {
       desired: this.#desired.counts(),
       held: this.#belief.held.countsWithout(this.#claims.foreign),
@@ -189,13 +198,14 @@ export class Reconciler {
 
   #compare(): void {
     this.#comparison = new Comparison(this.#desired, this.#belief.held);
-    this.#comparedAtMs = this.#clock.now();
+    this.#comparedAtMs = this.#unqueuedAtMs ?? this.#clock.now();
+    this.#unqueuedAtMs = undefined;
     this.#compared = true;
   }
 
   /** About how many objects wait for the next flush. */
   #pending(): number {
-    return this.#queue.size + (this.#comparison?.left ?? 0);
+    return this.#queue.size + (this.#comparison?.left ?? 0) + (this.#unqueuedAtMs === undefined ? 0 : 1);
   }
 
   #takeBatch(): Batch {

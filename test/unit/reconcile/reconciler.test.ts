@@ -98,6 +98,29 @@ describe("programming", () => {
     expect(world.desired.counts()).toEqual(world.reconciler.state().held);
   });
 
+  test("changes while the kernel cannot be asked are not queued: they cost one comparison, and count as pending since the first", async () => {
+    world.change("a/web", web([0]));
+    await world.flush();
+    world.memory.failReads(1);
+    world.memory.loseTransportAfter(0);
+    world.change("a/web", web([1]));
+    await world.flush();
+    const sinceMs = world.nowMs;
+    for (let round = 0; round < 3_000; round++) {
+      world.nowMs += 1_000;
+      world.change(`a/gone${round}`, web([round % 3], [tcp(2_000 + round)]));
+      world.change(`a/gone${round}`, undefined);
+      if (round === 0) await world.flush();
+    }
+    world.change("a/last", web([2], [tcp(81)]));
+    expect(world.reconciler.state().oldestPendingMs).toBe(sinceMs);
+    await world.flush();
+    expect(world.lastSync).toMatchObject({ cut: false, pending: 0 });
+    world.quiet();
+    await world.settle();
+    world.expectRight();
+  });
+
   test("nothing is written before open, and what was found is judged only then", async () => {
     const kernel = new MemoryKernel();
     await kernel.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
