@@ -336,10 +336,12 @@ export class IPSetClient {
     const operation = "find ipset in this kernel";
     const [answer] = await this.#commands.request(operation, [undefined], encodeProtocol, DEFAULT_REPLY);
     if (answer === undefined || !answer.ok) {
+      const errno = refusal(answer) ?? "EBADMSG";
+      // nfnetlink_rcv_msg, for a subsystem that is not there after its module was asked for.
       throw new NetlinkError(
         operation,
-        refusal(answer) ?? "EBADMSG",
-        "is the module ip_set loaded? run: modprobe ip_set",
+        errno,
+        errno === "EINVAL" ? "the module ip_set is not loaded, run: modprobe ip_set" : "",
       );
     }
     this.#protocol = answer.replies[0] && decodeProtocol(answer.replies[0].payload);

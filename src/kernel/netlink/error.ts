@@ -27,9 +27,10 @@ export class NetlinkError extends KernelError {
   readonly text: string;
 
   constructor(operation: string, code: Errno, text = "", options: ErrorOptions = {}) {
-    super(`Cannot ${operation}: ${code}${text === "" ? "" : ` (${text})`}`, options);
+    const cause = text === "" && code === "EPERM" ? "the process lacks CAP_NET_ADMIN" : text;
+    super(`Cannot ${operation}: ${code}${cause === "" ? "" : ` (${cause})`}`, options);
     this.operation = operation;
     this.code = code;
-    this.text = text;
+    this.text = cause;
   }
 }
