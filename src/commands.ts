@@ -12,7 +12,7 @@ import { PROXY_CHAINS } from "./desired/rules/proxy-rules.ts";
 import { apiServers } from "./desired/vip-guard.ts";
 import { kernelFamilies } from "./kernel/families.ts";
 import { runProcess } from "./kernel/iptables/process.ts";
-import type { Observed } from "./kernel/kernel.ts";
+import type { NodeSetup, Observed, SetupReport } from "./kernel/kernel.ts";
 import { monitorAddresses } from "./kernel/link/monitor.ts";
 import { monitorStarter } from "./kernel/link/monitor-process.ts";
 import { KERNEL_MODULES, loadModules } from "./kernel/modules.ts";
@@ -149,17 +149,33 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Does what takes privilege: modules are loaded and sysctls set, so that the agent finds them right. Touches nothing of a
+ * Does what takes privilege: modules are loaded, kube-ipvs0 is made and sysctls are set, so that the agent finds them right. Touches nothing of a
  * Service. Rejects when a sysctl without which the agent cannot work is refused; all others were tried by then.
  */
-export async function init(config: Config, output: Output): Promise<number> {
-  const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
-  for (const warning of warnings) output.err(`${warning}\n`);
-  const setup = nodeSetup(config, await machineHere(await kernelFamilies()), []);
-  const sysctls = await new SysctlClient().apply(setup.sysctls);
-  for (const line of sysctls.changed) output.out(`${line}\n`);
-  for (const warning of sysctls.warnings) output.err(`${warning}\n`);
-  return EXIT_OK;
+export async function init(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
+  const print = ({ changed, warnings }: SetupReport): void => {
+    for (const line of changed) output.out(`${line}\n`);
+    for (const warning of warnings) output.err(`${warning}\n`);
+  };
+  try {
+    const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
+    print({ changed: [], warnings });
+    const setup = nodeSetup(config, await machineHere(await kernelFamilies()), []);
+    print(await interfaceReport(kernel, setup));
+    print(await new SysctlClient().apply(setup.sysctls));
+    return EXIT_OK;
+  } finally {
+    await kernel.close();
+  }
+}
+
+/** The interface has sysctls of its own. That it cannot be made is for the agent to report. */
+async function interfaceReport(kernel: NetlinkKernel, { families }: NodeSetup): Promise<SetupReport> {
+  try {
+    return await kernel.ensureInterface(families);
+  } catch (error) {
+    return { changed: [], warnings: [error instanceof Error ? error.message : String(error)] };
+  }
 }
 
 /** Prints what this node would hold. Touches nothing and needs no privilege. */

@@ -20,6 +20,7 @@ import type {
   Outcome,
   RuleTable,
   SetupReport,
+  Sysctl,
 } from "./kernel.ts";
 import { type AddressOperation, DUMMY_NAME, LinkClient } from "./link/client.ts";
 import { NetlinkCounters } from "./netlink/counters.ts";
@@ -47,6 +48,7 @@ export interface NetlinkKernelOptions {
   readonly onForgotten?: (forgotten: ForgottenFlows) => void;
   readonly open?: OpenRawSocket;
   readonly iptables?: IptablesClient;
+  readonly sysctls?: Pick<SysctlClient, "apply" | "differences">;
 }
 
 /** Addresses in one part of a reading. */
@@ -84,7 +86,7 @@ export class NetlinkKernel implements Kernel {
   readonly #sets: IPSetClient;
   readonly #conntrack: ConntrackClient;
   readonly #iptables: IptablesClient;
-  readonly #sysctls = new SysctlClient();
+  readonly #sysctls: Pick<SysctlClient, "apply" | "differences">;
   /** The last time all rules could be written, and so the programs found are the right ones. */
   #iptablesFound = false;
   #iptablesWarnings: readonly string[] = [];
@@ -94,6 +96,7 @@ export class NetlinkKernel implements Kernel {
   constructor(options: NetlinkKernelOptions) {
     this.#options = options;
     this.#iptables = options.iptables ?? new IptablesClient();
+    this.#sysctls = options.sysctls ?? new SysctlClient();
     const generic = this.#socket(NETLINK_GENERIC, COMMAND_BYTES);
     this.#ipvs = new IpvsClient({
       commands: generic,
@@ -120,8 +123,7 @@ export class NetlinkKernel implements Kernel {
   async prepare(setup: NodeSetup): Promise<SetupReport> {
     // First, for its clear error: without ip_vs its sysctls are missing too.
     const family = await this.#ipvs.probe();
-    const made = await this.#link.ensure();
-    const link = { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] };
+    const link = await this.ensureInterface(setup.families);
     const sysctls = await this.#sysctls.apply(setup.sysctls);
     const timeouts = await this.#timeouts.apply(family, setup.ipvsTimeouts ?? []);
     // Rules name sets and ask for members, so these come first.
@@ -130,11 +132,19 @@ export class NetlinkKernel implements Kernel {
     return merge([link, sysctls, timeouts, ...sets, await this.#writeRules(setup)]);
   }
 
+  /** Makes kube-ipvs0 and lets it have addresses of these families; the part of `prepare` that may need a writable /proc/sys. */
+  async ensureInterface(families: readonly IPFamily[]): Promise<SetupReport> {
+    const made = await this.#link.ensure();
+    const { changed, warnings } = await this.#sysctls.apply(interfaceSysctls(families));
+    return { changed: [...(made ? [`created interface "${DUMMY_NAME}"`] : []), ...changed], warnings };
+  }
+
   /** What `prepare` would change. Reads only; a part that cannot be read is a warning. */
   async inspect(setup: NodeSetup): Promise<SetupReport> {
     const family = await this.#ipvs.probe();
     const link = await this.#link.differences();
-    const sysctls = await this.#sysctls.differences(setup.sysctls);
+    const ofInterface = link.length === 0 ? interfaceSysctls(setup.families) : [];
+    const sysctls = await this.#sysctls.differences([...ofInterface, ...setup.sysctls]);
     const timeouts = await this.#timeouts.differences(family, setup.ipvsTimeouts ?? []);
     const sets = await this.#sets.differences(setup.families.flatMap(ipsets));
     await this.#findIptables(ruledFamilies(setup));
@@ -260,6 +270,15 @@ async function* inParts(addresses: ReadonlySet<IPAddress>): AsyncGenerator<Reado
     yield new Set(all.slice(from, from + ADDRESSES_PER_PART));
     await yieldToEventLoop();
   }
+}
+
+/**
+ * A new interface takes disable_ipv6 from net/ipv6/conf/default, and while it is 1 the kernel refuses IPv6 addresses with EACCES
+ * (addrconf_add_dev). Other interfaces of the node keep theirs.
+ */
+function interfaceSysctls(families: readonly IPFamily[]): readonly Sysctl[] {
+  if (!families.includes("IPv6")) return [];
+  return [{ path: `net/ipv6/conf/${DUMMY_NAME}/disable_ipv6`, value: "0", compare: "equal", required: false }];
 }
 
 function ruledFamilies({ families, rules }: NodeSetup): readonly IPFamily[] {

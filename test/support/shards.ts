@@ -24,6 +24,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "networking.test.ts": 27,
   "other-namespace.test.ts": 20,
   "process.test.ts": 45,
+  "refused-operations.test.ts": 40,
   "rolling-update.test.ts": 35,
   "rules.real.test.ts": 11,
   "scenarios.test.ts": 15,

@@ -1,5 +1,5 @@
 import { IptablesClient } from "../../../src/kernel/iptables/client.ts";
-import type { RuleTable } from "../../../src/kernel/kernel.ts";
+import type { RuleTable, SetupReport, Sysctl } from "../../../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../../../src/kernel/netlink-kernel.ts";
 import * as naive from "../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer } from "../../support/netlink-peer.ts";
@@ -16,6 +16,7 @@ const ETH0 = 2;
 export class FakeNode {
   readonly sets = new FakeIPSetKernel();
   readonly iptables = new FakeIptables();
+  readonly sysctls = new FakeSysctls();
   /** Kind of the interface that is called kube-ipvs0; undefined: there is none. */
   link: string | undefined = "dummy";
   readonly #peer = new NetlinkPeer((requests, protocol) =>
@@ -28,6 +29,7 @@ export class FakeNode {
       chains,
       open: (options, listener) => (options.protocol === 12 ? this.sets : this.#peer).open(options, listener),
       iptables: new IptablesClient({ run: this.iptables.run }),
+      sysctls: this.sysctls,
     });
   }
 
@@ -47,6 +49,26 @@ export class FakeNode {
       default:
         return [naive.verdict(it, 95)];
     }
+  }
+}
+
+/** Sysctls that are as they are wanted, unless another value was put there. */
+class FakeSysctls {
+  readonly wrong = new Map<string, string>();
+  isWritable = true;
+
+  async apply(wanted: readonly Sysctl[]): Promise<SetupReport> {
+    const wrong = wanted.filter(({ path }) => this.wrong.has(path));
+    if (!this.isWritable) return { changed: [], warnings: wrong.map(({ path }) => `Cannot set ${path}: EROFS`) };
+    for (const { path } of wrong) this.wrong.delete(path);
+    return { changed: wrong.map(({ path, value }) => `set ${path} to ${value}`), warnings: [] };
+  }
+
+  async differences(wanted: readonly Sysctl[]): Promise<readonly string[]> {
+    return wanted.flatMap(({ path, value }) => {
+      const is = this.wrong.get(path);
+      return is === undefined ? [] : [`${path} is ${is}, not ${value}`];
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { NodeSetup } from "../../../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../../../src/kernel/netlink-kernel.ts";
 import { type IPAddress, parseAddress } from "../../../src/model/address.ts";
@@ -95,6 +95,37 @@ const setup = (rule = "-j ACCEPT"): NodeSetup => {
     sysctls: [],
   };
 };
+
+describe("an interface kube-ipvs0 with IPv6 switched off, as net/ipv6/conf/default has it", () => {
+  const SYSCTL = "net/ipv6/conf/kube-ipvs0/disable_ipv6";
+  const node = new FakeNode();
+  const kernel = node.kernel();
+  const bare = { families: ["IPv4", "IPv6"], rules: {}, sysctls: [] } as const;
+  beforeEach(() => {
+    node.sysctls.wrong.set(SYSCTL, "1");
+    node.sysctls.isWritable = true;
+    node.link = "dummy";
+  });
+
+  test("gets it switched on where IPv6 is served", async () => {
+    expect((await kernel.prepare({ ...bare, families: ["IPv4"] })).changed).not.toContain(`set ${SYSCTL} to 0`);
+    expect((await kernel.prepare(bare)).changed).toContain(`set ${SYSCTL} to 0`);
+    expect((await kernel.prepare(bare)).changed).toEqual([]);
+  });
+
+  test("is reported where sysctls cannot be written", async () => {
+    node.sysctls.isWritable = false;
+    expect((await kernel.prepare(bare)).warnings).toEqual([`Cannot set ${SYSCTL}: EROFS`]);
+  });
+
+  test("is a difference, unless there is no interface at all", async () => {
+    expect((await kernel.inspect(bare)).changed).toContain(`${SYSCTL} is 1, not 0`);
+    node.link = undefined;
+    expect((await kernel.inspect(bare)).changed.filter((line) => line.includes("kube-ipvs0"))).toEqual([
+      'no interface "kube-ipvs0"',
+    ]);
+  });
+});
 
 describe("rules", () => {
   test("that cannot be written are told by family, and the rest of the node is made ready", async () => {
