@@ -1,17 +1,14 @@
+import type { AgentParts, SetupFor } from "./agent-parts.ts";
 import type { Config } from "./config.ts";
 import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
-import { type ApiServer, apiServers } from "./desired/vip-guard.ts";
-import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
-import type { Logger } from "./log.ts";
+import { apiServers } from "./desired/vip-guard.ts";
 import type { Cidr, IPFamily } from "./model/address.ts";
 import type { AddressChange } from "./model/address-change.ts";
-import { type Clock, timeOf } from "./model/clock.ts";
-import type { HealthCheck } from "./model/health-check.ts";
+import { timeOf } from "./model/clock.ts";
 import type { SetEntry } from "./model/ipset.ts";
 import type { Scheduler } from "./model/ipvs.ts";
-import type { Notice } from "./model/notice.ts";
 import type { ClusterNode, Rejection } from "./model/service.ts";
 import { NodeAbsence } from "./node-absence.ts";
 import { NodeAddresses } from "./node-addresses.ts";
@@ -32,7 +29,6 @@ import {
   healthAtStart,
   type Probe,
 } from "./serve/health.ts";
-import type { Metrics } from "./serve/metrics.ts";
 import type { ClusterEvent } from "./services/events.ts";
 import { version } from "./version.ts";
 import { startNotice } from "./watch/events/notices.ts";
@@ -48,28 +44,6 @@ const NODE_PATIENCE_MS = 10_000;
 const WORK_PER_TURN = 600;
 /** Services whose problems are listed in one turn. */
 const REPORTS_PER_TURN = 16;
-
-/** What the node must be, where its Node object says that its pods live in these networks. */
-export type SetupFor = (podCIDRs: readonly Cidr[]) => NodeSetup;
-
-export interface AgentParts {
-  readonly kernel: Kernel;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  /** Resolves after the event loop had a turn. */
-  readonly nextTurn: () => Promise<void>;
-  /** Which first lists the source has not told yet and why, for people. */
-  readonly missing: () => string;
-  /** API servers that are known beside what the cluster says. */
-  readonly apiServers: () => readonly ApiServer[];
-  /** Is given all health checks whenever they have changed, but not before the first sync is complete. */
-  readonly onHealthChecks: (checks: Iterable<HealthCheck>) => void;
-  /** Tells the cluster, at once and whatever comes of it. */
-  readonly tell: (notice: Notice) => void;
-  /** From 0 to 1. */
-  readonly random: () => number;
-}
 
 /**
  * The line: events of a source go in by `accept`, the kernel is made to hold what they want. It begins by making the node

@@ -1,0 +1,31 @@
+import type { ApiServer } from "./desired/vip-guard.ts";
+import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
+import type { Logger } from "./log.ts";
+import type { Cidr } from "./model/address.ts";
+import type { Clock } from "./model/clock.ts";
+import type { HealthCheck } from "./model/health-check.ts";
+import type { Notice } from "./model/notice.ts";
+import type { Metrics } from "./serve/metrics.ts";
+
+/** What the node must be, where its Node object says that its pods live in these networks. */
+export type SetupFor = (podCIDRs: readonly Cidr[]) => NodeSetup;
+
+/** What the agent works with. */
+export interface AgentParts {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Resolves after the event loop had a turn. */
+  readonly nextTurn: () => Promise<void>;
+  /** Which first lists the source has not told yet and why, for people. */
+  readonly missing: () => string;
+  /** API servers that are known beside what the cluster says. */
+  readonly apiServers: () => readonly ApiServer[];
+  /** Is given all health checks whenever they have changed, but not before the first sync is complete. */
+  readonly onHealthChecks: (checks: Iterable<HealthCheck>) => void;
+  /** Tells the cluster, at once and whatever comes of it. */
+  readonly tell: (notice: Notice) => void;
+  /** From 0 to 1. */
+  readonly random: () => number;
+}
