@@ -3,7 +3,7 @@ import { only } from "../model/only.ts";
 import { RealServers } from "../model/real-servers.ts";
 import type { Endpoint, PortKey, Service } from "../model/service.ts";
 import type { EndpointsByPort } from "../services/endpoints.ts";
-import { type EndpointNeeds, isLocal, selectEndpoints } from "../services/topology.ts";
+import { type EndpointNeeds, mayBeLocal, selectEndpoints } from "../services/topology.ts";
 import { exposedPorts, type Frontend, isOutside } from "./frontends.ts";
 import type { NodeFacts } from "./node-facts.ts";
 
@@ -26,7 +26,7 @@ const NONE_USABLE: Usable = { cluster: RealServers.NONE, local: RealServers.NONE
 /** The endpoints of one port of a Service, as far as this node needs to know them. */
 interface PortEndpoints {
   readonly usable: Readonly<Record<IPFamily, Usable>>;
-  /** Those on this node, in any state. */
+  /** Those that may be on this node, in any state. */
   readonly here: readonly Endpoint[];
 }
 
@@ -87,12 +87,12 @@ export class EndpointChoices {
     return this.#looked + (this.#ports.has(portKey) ? 0 : this.#endpoints.listed(portKey));
   }
 
-  /** How many of those that were looked at are on this node. */
+  /** How many of those that were looked at may be on this node. */
   get local(): number {
     return this.#local;
   }
 
-  /** For each port that was asked for its endpoints on this node, whatever their state. */
+  /** For each port that was asked for its endpoints that may be on this node, whatever their state. */
   *here(): Generator<readonly [PortKey, readonly Endpoint[]]> {
     for (const [portKey, { here }] of this.#ports) yield [portKey, here];
   }
@@ -110,7 +110,7 @@ export class EndpointChoices {
   #look(portKey: PortKey): PortEndpoints {
     this.#looked += this.#endpoints.listed(portKey);
     const endpoints = this.#endpoints.get(portKey);
-    const here = endpoints.filter((endpoint) => isLocal(endpoint, this.#facts));
+    const here = endpoints.filter((endpoint) => mayBeLocal(endpoint, this.#facts));
     this.#local += here.length;
     return { usable: { IPv4: this.#select(endpoints, "IPv4"), IPv6: this.#select(endpoints, "IPv6") }, here };
   }

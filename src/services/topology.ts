@@ -74,6 +74,14 @@ export function isLocal(endpoint: Endpoint, place: Place): boolean {
   return endpoint.nodeName !== "" && endpoint.nodeName === place.nodeName;
 }
 
+/**
+ * Whether the endpoint may run on this node, for all that is known: slices that are written by hand or mirrored name no node.
+ * For what must never be missing on the right node and does no harm on another; traffic policies ask `isLocal`.
+ */
+export function mayBeLocal(endpoint: Endpoint, place: Place): boolean {
+  return endpoint.nodeName === "" || endpoint.nodeName === place.nodeName;
+}
+
 /** An endpoint that is ready and terminating (publishNotReadyAddresses) counts as ready. */
 function isReady(endpoint: Endpoint): boolean {
   return endpoint.ready;

@@ -8,7 +8,7 @@ import { RunningAgent } from "../support/running-agent.ts";
 const HINTED: SliceSpec = {
   endpoints: [
     { ip: "10.244.1.5", ready: true, zones: ["a"] },
-    { ip: "10.244.2.5", ready: true, zones: ["b"] },
+    { ip: "10.244.2.5", ready: true, node: "n2", zones: ["b"] },
   ],
 };
 

@@ -48,14 +48,24 @@ COMMIT
 `;
 
 const WEB: Given = {
-  web: [{ affinity: 600 }, { "shop/web-1": { endpoints: ["10.244.2.5", { ip: "10.244.1.5", node: "n1" }] } }],
+  web: [
+    { affinity: 600 },
+    {
+      "shop/web-1": {
+        endpoints: [
+          { ip: "10.244.2.5", node: "n2" },
+          { ip: "10.244.1.5", node: "n1" },
+        ],
+      },
+    },
+  ],
 };
 
 const SHOP: Given = {
   ...WEB,
   dns: [
     { ip: "fd00::a", ports: [{ port: 53, protocol: "UDP" }] },
-    { "shop/dns-1": { ports: [{ port: 5353, protocol: "UDP" }], endpoints: ["fd01::5"] } },
+    { "shop/dns-1": { ports: [{ port: 5353, protocol: "UDP" }], endpoints: [{ ip: "fd01::5", node: "n2" }] } },
   ],
 };
 
@@ -234,7 +244,9 @@ describe("lines of ipvsadm", () => {
 });
 
 describe("diff", () => {
-  const OTHER: Given = { other: [{ ip: "10.96.0.99" }, { "shop/other-1": { endpoints: ["10.244.9.9"] } }] };
+  const OTHER: Given = {
+    other: [{ ip: "10.96.0.99" }, { "shop/other-1": { endpoints: [{ ip: "10.244.9.9", node: "n2" }] } }],
+  };
   const everything = { server: () => true, address: () => true, entry: () => true };
   const nothing = { server: () => false, address: () => false, entry: () => false };
 

@@ -15,7 +15,7 @@ const ports = (count: number): PortSpec[] =>
 const slice = (portCount: number, endpoints: NonNullable<SliceSpec["endpoints"]>): Record<string, SliceSpec> => ({
   "shop/web-1": { ports: ports(portCount), endpoints },
 });
-const onThisNode = (count: number) => ips("10.244", count).map((address) => ({ ip: address, node: "n1" }));
+const onNode = (node: string, count: number) => ips("10.244", count).map((address) => ({ ip: address, node }));
 
 const realsOf = ({ servers }: Wants) => servers.reduce((sum, { reals }) => sum + reals.size, 0);
 
@@ -24,14 +24,14 @@ describe("a Service that would be too large", () => {
     [
       "external IPs x endpoints",
       { ports: ports(1), externalIPs: ips("203.0", 400) },
-      slice(1, ips("10.244", 1_000)),
+      slice(1, onNode("n2", 1_000)),
       200,
       "TCP/203.0.0.199:1000",
     ],
     [
       "ports x endpoints that are not used",
       { ports: ports(30), internal: "Local" },
-      slice(30, ips("10.244", 10_000)),
+      slice(30, onNode("n2", 10_000)),
       20,
       "TCP/10.96.0.10:1020",
     ],
@@ -54,7 +54,7 @@ describe("a Service that would be too large", () => {
       21,
       "TCP/203.0.0.20:1000",
     ],
-    ["ports x endpoints on this node", { ports: ports(60) }, slice(60, onThisNode(1_000)), 20, "TCP/10.96.0.10:1020"],
+    ["ports x endpoints on this node", { ports: ports(60) }, slice(60, onNode("n1", 1_000)), 20, "TCP/10.96.0.10:1020"],
   ])(
     "%s: the first frontends are served, and one problem names the first that is not",
     (_, said, slices, count, cut) => {
@@ -72,13 +72,13 @@ describe("a Service that would be too large", () => {
     [
       "10,000 endpoints of 20 frontends",
       { ports: ports(1), externalIPs: ips("203.0", 19) },
-      slice(1, ips("10.244", 10_000)),
+      slice(1, onNode("n2", 10_000)),
       20,
     ],
     [
       "1,000 ports of 100 endpoints at two addresses",
       { ports: ports(1_000), externalIPs: ["203.0.113.1"] },
-      slice(1_000, ips("10.244", 100)),
+      slice(1_000, onNode("n2", 100)),
       2_000,
     ],
     [

@@ -156,7 +156,7 @@ describe("addresses and set entries", () => {
       ],
     ],
     [
-      "hairpin of local endpoints alone, whatever their state",
+      "hairpin of endpoints on this node, and of those without a node, whatever their state",
       {},
       slices(LOCAL, REMOTE, "10.244.3.5", { ip: "10.244.1.6", ready: false, serving: false, node: "n1" }),
       [
@@ -164,6 +164,7 @@ describe("addresses and set entries", () => {
         "KUBE-IPVS-IPS 10.96.0.10",
         "KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5",
         "KUBE-LOOP-BACK 10.244.1.6,tcp:8080,10.244.1.6",
+        "KUBE-LOOP-BACK 10.244.3.5,tcp:8080,10.244.3.5",
       ],
     ],
     [
