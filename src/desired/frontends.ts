@@ -11,7 +11,7 @@ import {
 import { only } from "../model/only.ts";
 import type { PortKey, Protocol, Rejection, Service, ServicePort } from "../model/service.ts";
 import type { NodeFacts } from "./node-facts.ts";
-import { allowedBalancers, allowedVips, isApiServer } from "./vip-guard.ts";
+import { allowedBalancers, allowedExternals, allowedVips, isApiServer } from "./vip-guard.ts";
 
 /** One address and port of this node on which one port of a Service answers. */
 export interface Frontend {
@@ -66,7 +66,7 @@ function firstFrontends(service: Service, facts: NodeFacts, limit: number): read
   add("cluster-ip", ports, vips(service.clusterIPs, facts));
   if (withNodePort.length > 0) add("node-port", withNodePort, nodeIPsFor(service, facts));
   add("load-balancer", ports, allowedBalancers(served(service.loadBalancerIPs, facts), facts));
-  add("external-ip", ports, vips(service.externalIPs, facts));
+  add("external-ip", ports, allowedExternals(served(service.externalIPs, facts), facts));
   return found;
 }
 

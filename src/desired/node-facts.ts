@@ -21,6 +21,8 @@ export interface NodeFacts {
   readonly ownAddresses: readonly IPAddress[];
   /** Sorted, none twice. */
   readonly apiServers: readonly ApiServer[];
+  /** Of the cluster and of all Nodes that are known, sorted, none twice; never one that holds all addresses. */
+  readonly podNetworks: readonly Cidr[];
   /** The bits of the packet mark for local traffic. */
   readonly localMarkMask: number;
   readonly scheduler: Scheduler;
@@ -42,6 +44,8 @@ export interface NodeChoices {
   readonly nodePortAddresses: NodePortSelection;
   /** Networks of addresses that Services may have though they are this node's. */
   readonly sharedVips: readonly Cidr[];
+  /** Where all pods live. */
+  readonly clusterCidrs: readonly Cidr[];
   readonly localMarkMask: number;
   readonly scheduler: Scheduler;
 }
@@ -68,10 +72,17 @@ export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], s
     reserved: reservedAddresses(surroundings, choices.nodeName, choices.sharedVips),
     ownAddresses: [...new Set(addresses)].filter((address) => specialPurpose(address) === undefined).sort(),
     apiServers: sortedServers(surroundings.apiServers),
+    podNetworks: podNetworksOf(choices, nodes),
     localMarkMask: choices.localMarkMask,
     scheduler: choices.scheduler,
     missingSchedulers: missingSchedulers.toSorted(),
   };
+}
+
+function podNetworksOf({ clusterCidrs }: NodeChoices, nodes: readonly ClusterNode[]): readonly Cidr[] {
+  const all = [...clusterCidrs, ...nodes.flatMap(({ podCIDRs }) => podCIDRs)].filter(({ prefix }) => prefix > 0);
+  const byText = new Map(all.map((network) => [network.text, network]));
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, network]) => network);
 }
 
 function sortedServers(servers: readonly ApiServer[]): readonly ApiServer[] {
@@ -102,6 +113,7 @@ export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
     a.localMarkMask === b.localMarkMask &&
     a.ownAddresses.join() === b.ownAddresses.join() &&
     a.healthCheckAddresses.join() === b.healthCheckAddresses.join() &&
+    a.podNetworks.map(({ text }) => text).join() === b.podNetworks.map(({ text }) => text).join() &&
     a.apiServers.map(textOf).join() === b.apiServers.map(textOf).join() &&
     [...a.reserved].join() === [...b.reserved].join()
   );

@@ -28,6 +28,8 @@ export interface GuardFacts {
   /** Of all interfaces of this node but kube-ipvs0. */
   readonly ownAddresses: readonly IPAddress[];
   readonly apiServers: readonly ApiServer[];
+  /** Where pods live, as far as it is known. */
+  readonly podNetworks: readonly Cidr[];
 }
 
 /**
@@ -63,6 +65,17 @@ export function vipFault(address: IPAddress, reserved: ReservedAddresses): strin
 }
 
 /**
+ * As `vipFault`, for an external IP. Whoever may write a Service writes those, and one that is a pod's address would cut that
+ * pod, the cluster's DNS perhaps, off from every node.
+ */
+export function externalFault(address: IPAddress, { reserved, podNetworks }: GuardFacts): string | undefined {
+  const fault = vipFault(address, reserved);
+  if (fault !== undefined) return fault;
+  const network = podNetworks.find((candidate) => cidrContains(candidate, address));
+  return network === undefined ? undefined : `is in a network of pods, ${network.text}`;
+}
+
+/**
  * As `vipFault`, for the address of a load balancer. Controllers write those, not tenants, and kube-vip, keepalived and
  * k3s give addresses that the node has on an interface: there it is served in place, where it costs the node no other port.
  */
@@ -81,6 +94,11 @@ export function allowedVips(addresses: readonly IPAddress[], reserved: ReservedA
   return only(addresses, (address) => vipFault(address, reserved) === undefined);
 }
 
+/** The external IPs that a Service may have here. */
+export function allowedExternals(addresses: readonly IPAddress[], facts: GuardFacts): readonly IPAddress[] {
+  return only(addresses, (address) => externalFault(address, facts) === undefined);
+}
+
 /** The addresses of load balancers that a Service may have here. */
 export function allowedBalancers(addresses: readonly IPAddress[], facts: GuardFacts): readonly IPAddress[] {
   return only(addresses, (address) => balancerFault(address, facts) === undefined);
@@ -94,7 +112,7 @@ export function vipRejections(service: Service, facts: GuardFacts): readonly Rej
     if (reason !== undefined) rejections.push({ object: `Service ${service.name}`, field, value, reason });
   };
   for (const address of clusterIPs) reject("spec.clusterIPs", address, vipFault(address, facts.reserved));
-  for (const address of externalIPs) reject("spec.externalIPs", address, vipFault(address, facts.reserved));
+  for (const address of externalIPs) reject("spec.externalIPs", address, externalFault(address, facts));
   for (const address of loadBalancerIPs) reject(BALANCERS, address, balancerFault(address, facts));
   for (const { address, port } of facts.apiServers) {
     const isAsked = loadBalancerIPs.includes(address) && ports.some((asked) => asked.port === port);

@@ -40,6 +40,7 @@ export interface FactsSpec {
   readonly own?: readonly string[];
   /** Each at port 6443. */
   readonly apiServers?: readonly string[];
+  readonly podNetworks?: readonly string[];
   readonly scheduler?: string;
   readonly missingSchedulers?: readonly string[];
 }
@@ -57,6 +58,7 @@ export function facts(said: FactsSpec = {}): NodeFacts {
     reserved: reservedAddresses({ nodes: [], addresses, apiServers }, said.node ?? "n1", []),
     ownAddresses: [...addresses, ...(said.own ?? []).map(address)],
     apiServers,
+    podNetworks: (said.podNetworks ?? []).map(network),
     localMarkMask: 0x107f,
     missingSchedulers: (said.missingSchedulers ?? []) as readonly string[] as readonly Scheduler[], // as below
     scheduler: (said.scheduler ?? "rr") as Scheduler, // any word is one: the kernel alone knows them

@@ -62,6 +62,7 @@ class Run {
       reserved: new Map(),
       ownAddresses: [],
       apiServers: [],
+      podNetworks: [],
       localMarkMask: 0x107f,
       missingSchedulers: [],
       scheduler: scenario.options.scheduler as Scheduler, // any word is one: the kernel alone knows them

@@ -81,6 +81,7 @@ test.each<[string, NodePortSelection, readonly string[]]>([
     nodeIPs: [address("192.168.1.10")],
     nodePortAddresses,
     sharedVips: [],
+    clusterCidrs: [],
     localMarkMask: 0,
     scheduler: "rr" as Scheduler, // any word will do
   };

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { readConfig } from "../../../src/config.ts";
+import { NO_SURROUNDINGS, nodeFacts } from "../../../src/desired/node-facts.ts";
 import {
   type ApiServer,
   allowedVips,
@@ -76,7 +78,12 @@ test("every refused address of a Service is told with its field", () => {
       externalIPs: ["203.0.113.5", "192.168.1.10"],
       loadBalancerIPs: ["192.168.1.2"],
     }),
-    { reserved: RESERVED, ownAddresses: [address("192.168.1.10")], apiServers: [apiServer("192.168.1.2")] },
+    {
+      reserved: RESERVED,
+      ownAddresses: [address("192.168.1.10")],
+      apiServers: [apiServer("192.168.1.2")],
+      podNetworks: [],
+    },
   );
   expect(found).toEqual([
     {
@@ -165,5 +172,30 @@ describe("API servers", () => {
 
   test("without that Service they are the configured ones", () => {
     expect(found(apiServers(new ServiceTable(), [apiServer("192.168.1.2")]))).toEqual(["192.168.1.2 6443"]);
+  });
+});
+
+describe("an external IP in a network of pods", () => {
+  const node = { podNetworks: ["10.244.0.0/16", "fd00:244::/64"] };
+  const said = { ip: ["10.96.0.1", "fd00:96::1"], externalIPs: ["10.244.1.5", "203.0.113.1", "fd00:244::5"] };
+
+  test("is refused, for it would cut a pod off, and costs the Service no other", () => {
+    expect(built("shop/web", said, {}, node).addresses).toEqual(["10.96.0.1", "fd00:96::1", "203.0.113.1"]);
+    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+      { field: "spec.externalIPs", value: "10.244.1.5", reason: "is in a network of pods, 10.244.0.0/16" },
+      { field: "spec.externalIPs", value: "fd00:244::5", reason: "is in a network of pods, fd00:244::/64" },
+    ]);
+  });
+
+  test("the networks are those of the cluster and of each known Node, in any order, but never all addresses", () => {
+    const { config } = readConfig({ clusterCidrs: { source: "test", text: "10.244.0.0/16" } });
+    const nodes = [
+      clusterNode("n2", { podCIDRs: ["10.245.2.0/24"] }),
+      clusterNode("n1", { podCIDRs: ["10.245.1.0/24", "::/0"] }),
+    ];
+    for (const known of [nodes, nodes.toReversed()]) {
+      const { podNetworks } = nodeFacts(config, ["IPv4", "IPv6"], { ...NO_SURROUNDINGS, nodes: known });
+      expect(podNetworks.map(({ text }) => text)).toEqual(["10.244.0.0/16", "10.245.1.0/24", "10.245.2.0/24"]);
+    }
   });
 });
