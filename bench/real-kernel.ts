@@ -43,7 +43,7 @@ const { config } = invocation;
 const setup = nodeSetup(
   config,
   { families: ["IPv4"], cpus: availableParallelism(), kernelRelease: release(), liberalConntrack: false },
-  [],
+  { podCIDRs: [], families: ["IPv4"] },
 );
 
 let recorder: Recorder | undefined;

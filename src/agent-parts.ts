@@ -1,14 +1,14 @@
 import type { ApiServer } from "./desired/vip-guard.ts";
 import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
-import type { Cidr } from "./model/address.ts";
 import type { Clock } from "./model/clock.ts";
 import type { HealthCheck } from "./model/health-check.ts";
 import type { Notice } from "./model/notice.ts";
+import type { ClusterNeeds } from "./node-setup.ts";
 import type { Metrics } from "./serve/metrics.ts";
 
-/** What the node must be, where its Node object says that its pods live in these networks. */
-export type SetupFor = (podCIDRs: readonly Cidr[]) => NodeSetup;
+/** What the node is to be, where the cluster says this of it. */
+export type SetupFor = (needs: ClusterNeeds) => NodeSetup;
 
 /** What the agent works with. */
 export interface AgentParts {

@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
+import { configuredFamilies, familiesShown } from "./desired/used-families.ts";
 import { apiServers } from "./desired/vip-guard.ts";
 import type { Cidr, IPFamily } from "./model/address.ts";
 import type { AddressChange } from "./model/address-change.ts";
@@ -12,6 +13,7 @@ import type { Scheduler } from "./model/ipvs.ts";
 import type { ClusterNode, Rejection } from "./model/service.ts";
 import { NodeAbsence } from "./node-absence.ts";
 import { NodeAddresses } from "./node-addresses.ts";
+import type { ClusterNeeds } from "./node-setup.ts";
 import { ProblemReporter } from "./problem-reporter.ts";
 import { isExcluded } from "./reconcile/ownership.ts";
 import { Pacer } from "./reconcile/pacer.ts";
@@ -57,9 +59,8 @@ export class Agent {
   readonly #state: ProxyState;
   readonly #reconciler: Reconciler;
   readonly #pacer: Pacer;
-  /** Where the pods of this node live, as its Node object said last, and with which the node was made ready. */
-  #podCIDRs: readonly Cidr[] = [];
-  #preparedWith = "";
+  /** What the cluster said last of the node. Families are only added. */
+  #needs: ClusterNeeds;
   readonly #addresses: NodeAddresses;
   readonly #absence: NodeAbsence;
   #health: HealthFacts;
@@ -80,7 +81,8 @@ export class Agent {
   constructor(config: Config, setupFor: SetupFor, parts: AgentParts) {
     this.#config = config;
     this.#setupFor = setupFor;
-    this.#families = setupFor([]).families;
+    this.#needs = { podCIDRs: [], families: configuredFamilies(config) };
+    this.#families = setupFor(this.#needs).families;
     this.#parts = parts;
     this.#startedAtMs = parts.clock.now();
     this.#problems = new ProblemReporter({ ...parts, ...config });
@@ -148,6 +150,7 @@ export class Agent {
     const touched = this.#state.apply(event);
     this.#count(event, touched);
     if (this.#state.table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#parts.clock.now());
+    this.#followFamilies(familiesShown(event, this.#config.nodeName));
     if (isAboutNode(event)) this.#refreshFacts();
     this.#advance();
   }
@@ -263,16 +266,16 @@ export class Agent {
 
   /** Learns the addresses of the node and makes it ready; part of every look. */
   async #prepare(): Promise<void> {
-    this.#preparedWith = textOf(this.#podCIDRs);
     const { kernel, logger, metrics } = this.#parts;
     await this.#addresses.read();
     this.#refreshFacts();
-    const setup = { ...this.#setupFor(this.#podCIDRs), members: this.#firstMembers() };
-    const { changed, warnings, failedRules = [] } = await kernel.prepare(setup);
+    const setup = { ...this.#setupFor(this.#needs), members: this.#firstMembers() };
+    const { changed, warnings, wrongSysctls = [], failedRules = [] } = await kernel.prepare(setup);
     if (changed.length > 0) logger.info({ changed }, "node prepared");
     this.#problems.nodeWarnings(warnings);
+    metrics.recordWrongSysctls(wrongSysctls.map(({ path }) => path));
     for (const family of failedRules) metrics.recordRestoreFailure(family);
-    this.#health = healthAfterPrepare(this.#health, failedRules);
+    this.#health = healthAfterPrepare(this.#health, { wrongSysctls, failedRules });
     this.#isPrepared = true;
     this.#advance();
   }
@@ -306,8 +309,19 @@ export class Agent {
 
   /** The rules know pods by these networks, so they come before any Service that does. */
   #followPods({ podCIDRs }: ClusterNode): void {
-    this.#podCIDRs = podCIDRs;
-    if (textOf(podCIDRs) !== this.#preparedWith) this.#pacer.lookSoon();
+    if (textOf(podCIDRs) !== textOf(this.#needs.podCIDRs)) this.#follow({ ...this.#needs, podCIDRs });
+  }
+
+  /** Packets of a family are forwarded before any Service of it is programmed. */
+  #followFamilies(shown: readonly IPFamily[]): void {
+    const { families } = this.#needs;
+    const fresh = shown.filter((family) => !families.includes(family));
+    if (fresh.length > 0) this.#follow({ ...this.#needs, families: [...new Set([...families, ...fresh])] });
+  }
+
+  #follow(needs: ClusterNeeds): void {
+    this.#needs = needs;
+    this.#pacer.lookSoon();
   }
 
   #onSync(report: SyncReport): void {

@@ -9,6 +9,7 @@ import { nodeWants } from "./desired/node-wants.ts";
 import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./desired/plan.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { PROXY_CHAINS } from "./desired/rules/proxy-rules.ts";
+import { configuredFamilies, familiesShown } from "./desired/used-families.ts";
 import { apiServers } from "./desired/vip-guard.ts";
 import { kernelFamilies } from "./kernel/families.ts";
 import { runProcess } from "./kernel/iptables/process.ts";
@@ -61,7 +62,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   registerWatchMetrics(registry, systemClock, () => source.watches());
   registerEventMetrics(registry, () => source.eventCounts);
   const machine = await machineHere(families);
-  const agent = new Agent(config, (podCIDRs) => nodeSetup(config, machine, podCIDRs), {
+  const agent = new Agent(config, (needs) => nodeSetup(config, machine, needs), {
     kernel,
     clock: systemClock,
     logger,
@@ -149,8 +150,9 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Does what takes privilege: modules are loaded, kube-ipvs0 is made and sysctls are set, so that the agent finds them right. Touches nothing of a
- * Service. Rejects when a sysctl without which the agent cannot work is refused; all others were tried by then.
+ * Does what takes privilege: modules are loaded, kube-ipvs0 is made and sysctls are set, so that the agent finds them right.
+ * Touches nothing of a Service. What cannot be had is a warning and no failure: where this is an init container, a failure
+ * would keep the agent from its Services. The agent reports it again.
  */
 export async function init(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
   const print = ({ changed, warnings }: SetupReport): void => {
@@ -160,7 +162,8 @@ export async function init(config: Config, output: Output, kernel = thisKernel()
   try {
     const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
     print({ changed: [], warnings });
-    const setup = nodeSetup(config, await machineHere(await kernelFamilies()), []);
+    const needs = { podCIDRs: [], families: configuredFamilies(config) };
+    const setup = nodeSetup(config, await machineHere(await kernelFamilies()), needs);
     print(await interfaceReport(kernel, setup));
     print(await new SysctlClient().apply(setup.sysctls));
     return EXIT_OK;
@@ -251,7 +254,12 @@ export async function diff(config: Config, output: Output, kernel = thisKernel()
     const cluster = await readCluster(config, quietLogger(output));
     const nodeAddresses = await kernel.nodeAddresses();
     const planned = planOf(config, cluster, machine, nodeAddresses);
-    const { changed, warnings } = await kernel.inspect({ ...nodeSetup(config, machine, []), rules: planned.rules });
+    const used = cluster.events.flatMap((event) => familiesShown(event, config.nodeName));
+    const needs = { podCIDRs: [], families: [...configuredFamilies(config), ...used] };
+    const { changed, warnings } = await kernel.inspect({
+      ...nodeSetup(config, machine, needs),
+      rules: planned.rules,
+    });
     const observed = await kernel.observe("all");
     const evidence = evidenceOf(observed, nodeAddresses, config);
     const lines = [

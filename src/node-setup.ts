@@ -15,13 +15,21 @@ export interface Machine {
   readonly liberalConntrack: boolean;
 }
 
-/** What this configuration wants a machine to be before the first sync. `podCIDRs` are those of its Node object. */
-export function nodeSetup(config: Config, machine: Machine, podCIDRs: readonly Cidr[]): NodeSetup {
+/** What the cluster says of this node, as far as it decides what the node is to be. */
+export interface ClusterNeeds {
+  /** Of its Node object. */
+  readonly podCIDRs: readonly Cidr[];
+  /** Families that Services or the node use. */
+  readonly families: readonly IPFamily[];
+}
+
+/** What this configuration wants a machine to be. Rules are for all of its families, sysctls for those in use. */
+export function nodeSetup(config: Config, machine: Machine, needs: ClusterNeeds): NodeSetup {
   return {
     families: machine.families,
-    rules: staticRules(config, machine, podCIDRs),
+    rules: staticRules(config, machine, needs.podCIDRs),
     sysctls: wantedSysctls({
-      families: machine.families,
+      families: machine.families.filter((family) => needs.families.includes(family)),
       strictARP: config.strictArp,
       conntrackMaxPerCore: config.conntrackMaxPerCore,
       conntrackMin: config.conntrackMin,

@@ -15,6 +15,7 @@ const CONNTRACK_TIMEOUTS = [
 export type ConntrackTimeout = (typeof CONNTRACK_TIMEOUTS)[number]["name"];
 
 export interface SysctlOptions {
+  /** Those in use: of the others nothing is asked. */
   readonly families: readonly IPFamily[];
   /** Answer ARP for an address only on the interface that has it. */
   readonly strictARP: boolean;
@@ -71,7 +72,10 @@ function delaysReusedPorts(kernelRelease: string): boolean {
   return version >= 4001 && version < 5009;
 }
 
-/** IPVS transmits to pods by forwarding. With IPv6 forwarding on, Linux takes router advertisements only if accept_ra is 2. */
+/**
+ * IPVS transmits to pods by forwarding. With IPv6 forwarding on, Linux takes router advertisements only if accept_ra is 2, and
+ * a host may lose its default route: so this is asked only where IPv6 is in use.
+ */
 function forwarding(families: readonly IPFamily[]): readonly Sysctl[] {
   return families.map((family) =>
     exactly(family === "IPv4" ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "1", true),

@@ -9,7 +9,7 @@ export type Errno = string;
 
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly errno: Errno; readonly text?: string };
 
-/** What the node must be before a sync may run. The rules are complete texts, so that writing them is idempotent. */
+/** What the node is to be for Services. The rules are complete texts, so that writing them is idempotent. */
 export interface NodeSetup {
   /** The families this node and we serve. */
   readonly families: readonly IPFamily[];
@@ -53,7 +53,7 @@ export interface Sysctl {
   readonly value: string;
   /** atLeast: a larger number is left alone. */
   readonly compare: "equal" | "atLeast";
-  /** Whether the agent cannot work without it; else a refusal is a warning. */
+  /** Whether Services do not work without it: a node on which it is wrong is not ready. */
   readonly required: boolean;
   /** By which it was asked for, without hyphens: named when it is refused. */
   readonly flag?: string;
@@ -67,10 +67,19 @@ export interface IpvsTimeout {
   readonly flag: string;
 }
 
+/** A setting that is not as wanted and could not be made so. */
+export interface WrongSysctl extends Pick<Sysctl, "path" | "required"> {
+  /** What it is, what it should be, why it was not set and what to do, for people. */
+  readonly text: string;
+}
+
 /** What prepare changed and what it could not: for the log and the metrics. */
 export interface SetupReport {
   readonly changed: readonly string[];
+  /** All that is not as wanted, for people. */
   readonly warnings: readonly string[];
+  /** Of the warnings those about sysctls; absent: none. */
+  readonly wrongSysctls?: readonly WrongSysctl[];
   /** Whose rules could not be read, or a table of them not written, once for each failure; absent: none. */
   readonly failedRules?: readonly IPFamily[];
 }
@@ -108,7 +117,10 @@ export interface ForgottenFlows {
  * be asked or did not answer, and with anything else on a bug; a refusal is an Outcome. A read that fails rejects: it is never a smaller answer.
  */
 export interface Kernel {
-  /** Makes the node ready: sysctls, timeouts of IPVS, kube-ipvs0, sets, members, static chains. Idempotent; writes nothing that is already right. */
+  /**
+   * Makes the node ready: sysctls, timeouts of IPVS, kube-ipvs0, sets, members, static chains. Idempotent; writes nothing that
+   * is already right. A part that cannot be had is a warning and keeps no other from being done: rejects only without IPVS.
+   */
   prepare(setup: NodeSetup): Promise<SetupReport>;
   /** Everything, or of the virtual servers only the named ones (addresses and entries are then empty). */
   observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed>;

@@ -1,7 +1,8 @@
 import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
-import { ipsets } from "../model/ipset.ts";
+import { ipsets, type SetEntry } from "../model/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
+import { KernelError } from "../model/kernel-error.ts";
 import type { ForgetFlows, Operation } from "../model/operation.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import { gather, NOTHING } from "./gather.ts";
@@ -123,20 +124,25 @@ export class NetlinkKernel implements Kernel {
   async prepare(setup: NodeSetup): Promise<SetupReport> {
     // First, for its clear error: without ip_vs its sysctls are missing too.
     const family = await this.#ipvs.probe();
-    const link = await this.ensureInterface(setup.families);
-    const sysctls = await this.#sysctls.apply(setup.sysctls);
-    const timeouts = await this.#timeouts.apply(family, setup.ipvsTimeouts ?? []);
-    // Rules name sets and ask for members, so these come first.
-    const sets = await this.#ensureSets(setup.families);
-    await this.#sets.apply((setup.members ?? []).map((entry) => ({ kind: "add-entry", entry })));
-    return merge([link, sysctls, timeouts, ...sets, await this.#writeRules(setup)]);
+    const parts: readonly (() => Promise<SetupReport>)[] = [
+      () => this.ensureInterface(setup.families),
+      () => this.#sysctls.apply(setup.sysctls),
+      () => this.#timeouts.apply(family, setup.ipvsTimeouts ?? []),
+      // Rules name sets and ask for members, so these come first.
+      () => this.#ensureSets(setup.families),
+      () => this.#addMembers(setup.members ?? []),
+      () => this.#writeRules(setup),
+    ];
+    const reports: SetupReport[] = [];
+    for (const part of parts) reports.push(await withoutKernelError(part));
+    return merge(reports);
   }
 
   /** Makes kube-ipvs0 and lets it have addresses of these families; the part of `prepare` that may need a writable /proc/sys. */
   async ensureInterface(families: readonly IPFamily[]): Promise<SetupReport> {
     const made = await this.#link.ensure();
-    const { changed, warnings } = await this.#sysctls.apply(interfaceSysctls(families));
-    return { changed: [...(made ? [`created interface "${DUMMY_NAME}"`] : []), ...changed], warnings };
+    const created = { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] };
+    return merge([created, await this.#sysctls.apply(interfaceSysctls(families))]);
   }
 
   /** What `prepare` would change. Reads only; a part that cannot be read is a warning. */
@@ -216,13 +222,18 @@ export class NetlinkKernel implements Kernel {
    * A set of another type that rules refer to stays. The rules may be ours, written by an older agent, so they make way,
    * once: rules of others would hold the set again and again, while ours are missing each time.
    */
-  async #ensureSets(families: readonly IPFamily[]): Promise<readonly SetupReport[]> {
+  async #ensureSets(families: readonly IPFamily[]): Promise<SetupReport> {
     const sets = families.flatMap(ipsets);
     const first = await this.#sets.ensure(sets);
-    if (!first.blocked || this.#rulesMadeWay) return [first];
+    if (!first.blocked || this.#rulesMadeWay) return first;
     this.#rulesMadeWay = true;
     const rules = await this.#removeRules(families);
-    return [{ ...first, warnings: [] }, rules, await this.#sets.ensure(sets)];
+    return merge([{ ...first, warnings: [] }, rules, await this.#sets.ensure(sets)]);
+  }
+
+  async #addMembers(members: readonly SetEntry[]): Promise<SetupReport> {
+    await this.#sets.apply(members.map((entry) => ({ kind: "add-entry", entry })));
+    return { changed: [], warnings: [] };
   }
 
   /** Which programs to use is looked up again only if not all was well: each look starts some eight processes. */
@@ -292,11 +303,26 @@ function outcomeOf(answer: Answer): Outcome {
   return { ok: false, errno: answer.errno, ...(answer.text !== "" && { text: answer.text }) };
 }
 
+/**
+ * A part of the node that cannot be had is no reason not to read and program the rest. If the kernel does not answer at all,
+ * the reading that follows rejects.
+ */
+async function withoutKernelError(part: () => Promise<SetupReport>): Promise<SetupReport> {
+  try {
+    return await part();
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return { changed: [], warnings: [error.message] };
+  }
+}
+
 function merge(reports: readonly SetupReport[]): SetupReport {
   const failedRules = reports.flatMap((report) => report.failedRules ?? []);
+  const wrongSysctls = reports.flatMap((report) => report.wrongSysctls ?? []);
   return {
     changed: reports.flatMap(({ changed }) => changed),
     warnings: reports.flatMap(({ warnings }) => warnings),
+    ...(wrongSysctls.length > 0 && { wrongSysctls }),
     ...(failedRules.length > 0 && { failedRules }),
   };
 }

@@ -12,6 +12,7 @@ import type { SyncReport } from "../reconcile/sync-report.ts";
  * - `node`: our Node object; undefined while unknown.
  * - `unruled`: families whose iptables rules could not be written the last time.
  * - `refused`: kernel objects that are refused, and the first of the failures, for people.
+ * - `wrongSysctls`: without which Services do not work, and what to do, for people.
  * - `missing`: first lists that have not come, for people; "" when all have.
  */
 export interface HealthFacts {
@@ -22,6 +23,7 @@ export interface HealthFacts {
   readonly missing: string;
   readonly unruled: readonly IPFamily[];
   readonly refused: { readonly count: number; readonly first: readonly string[] };
+  readonly wrongSysctls: readonly string[];
   readonly synced: boolean;
   readonly lastSyncMs: number;
   readonly lastSuccessMs: number;
@@ -41,6 +43,7 @@ export function healthAtStart(
     missing: "",
     unruled: [],
     refused: { count: 0, first: [] },
+    wrongSysctls: [],
     synced: false,
     lastSyncMs: 0,
     lastSuccessMs: 0,
@@ -86,9 +89,19 @@ export function healthAfterLook(facts: HealthFacts): HealthFacts {
   return facts.failingSinceMs === 0 ? facts : { ...facts, failingSinceMs: 0 };
 }
 
-/** The facts after the node was made ready, but for the rules of these families. */
-export function healthAfterPrepare(facts: HealthFacts, failedRules: readonly IPFamily[]): HealthFacts {
-  return { ...facts, unruled: [...new Set(failedRules)] };
+/** What the node could not be made. */
+export interface Lacking {
+  readonly failedRules: readonly IPFamily[];
+  readonly wrongSysctls: readonly { readonly text: string; readonly required: boolean }[];
+}
+
+/** The facts after the node was made ready, but for this. */
+export function healthAfterPrepare(facts: HealthFacts, { failedRules, wrongSysctls }: Lacking): HealthFacts {
+  return {
+    ...facts,
+    unruled: [...new Set(failedRules)],
+    wrongSysctls: wrongSysctls.filter(({ required }) => required).map(({ text }) => text),
+  };
 }
 
 export interface HealthAnswer {
@@ -104,9 +117,9 @@ export type Probe = "healthz" | "livez" | "readyz";
  *   periods. A refused key alone does not count: a restart would ask the same again.
  * - healthz: livez, and the node is known and stays. Load balancers ask this, and one Service that the kernel refuses
  *   must not take every node from all Services.
- * - readyz: livez, the first lists have come, the first sync is complete, the iptables rules are written, and nothing, refused
- *   keys included, has waited for two sync periods. So a rollout stops at the first node on which something cannot be
- *   programmed.
+ * - readyz: livez, the first lists have come, the first sync is complete, the iptables rules are written, the sysctls that
+ *   Services need are right, and nothing, refused keys included, has waited for two sync periods. So a rollout stops at the
+ *   first node on which something cannot be programmed.
  *
  * `utcOffsetMinutes` is of the time zone in which times are shown. Nothing but what is shown depends on the wall clock.
  */
@@ -153,9 +166,10 @@ interface Verdict {
 }
 
 /** What a living agent is not ready for; "" when it is. */
-function unreadiness({ missing, synced, unruled, refused }: HealthFacts, isLate: boolean): string {
+function unreadiness({ missing, synced, unruled, wrongSysctls, refused }: HealthFacts, isLate: boolean): string {
   if (missing !== "") return `first lists are missing: ${missing}`;
   if (!synced) return "the first sync is not complete";
+  if (wrongSysctls.length > 0) return wrongSysctls.join("; ");
   if (unruled.length > 0) return `the iptables rules of ${unruled.join(" and ")} could not be written: see the log`;
   if (!isLate) return "";
   return refused.count === 0 ? "syncs do not keep up with changes" : refusal(refused);

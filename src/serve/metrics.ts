@@ -119,6 +119,12 @@ function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
       help: "Things that this node lacks, as sysctls, sets or iptables rules. The log names each once, when it begins.",
       registers,
     }),
+    wrongSysctls: new Gauge({
+      name: "kube_ipvs_sysctl_wrong",
+      help: "Sysctls that are not as wanted and could not be set, 1 each. The log says what to do, and /readyz where Services need it.",
+      labelNames: ["name"],
+      registers,
+    }),
     kernelFailures: new Counter({
       name: "kube_ipvs_kernel_failures_total",
       help: "Requests to the kernel that failed as a whole or were not answered. Each is followed by a resync.",
@@ -353,6 +359,12 @@ export class Metrics {
   /** So many things are not as wanted on this node. */
   recordNodeProblems(count: number): void {
     this.#own.nodeProblems.set(count);
+  }
+
+  /** These sysctls are not as wanted, by their paths, and no others. */
+  recordWrongSysctls(names: readonly string[]): void {
+    this.#own.wrongSysctls.reset();
+    for (const name of names) this.#own.wrongSysctls.set({ name }, 1);
   }
 
   /** A request to the kernel failed or was not answered. */

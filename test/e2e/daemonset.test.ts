@@ -112,20 +112,25 @@ function putService(name: string, ip: string, ...pods: readonly string[]): void 
 }
 
 describe("a node that nobody prepared", () => {
-  test("is left alone by the agent, which says why, and is served as soon as init has run", async () => {
+  test("is programmed by the agent, which says what is wrong, and is ready when init has run", async () => {
     await node.prints(...REQUIRED.map((path) => `echo 0 >/proc/sys/${path};`));
     putService("web", "10.96.4.1", "a");
     await using agent = startAgent();
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("a").ip}:8080`]));
     await soon(() => {
-      expect(events("KernelNotAnswering")).toMatchObject([
-        { regarding: { kind: "Node", name: node.name }, note: expect.stringContaining("net/ipv4/vs/conntrack") },
-      ]);
+      for (const path of REQUIRED)
+        expect(events("NodeNotAsWanted")).toContainEqual(
+          expect.objectContaining({
+            regarding: expect.objectContaining({ kind: "Node", name: node.name }),
+            note: expect.stringContaining(`${path} is 0, not 1, and cannot be written here (EROFS)`),
+          }),
+        );
     });
+    expect(events("KernelNotAnswering")).toEqual([]);
     expect(await sysctls()).toEqual(["0", "0"]);
-    expect(await node.prints("ipvsadm -Sn")).not.toContain("10.96.4.1");
 
     const { code, out, err } = await init();
-    expect([code, err]).toEqual([0, expect.not.stringContaining("required")]);
+    expect([code, err]).toEqual([0, expect.not.stringContaining("net/ipv4/ip_forward")]);
     expect(out).toContain("set net/ipv4/vs/conntrack from 0 to 1");
     expect(await sysctls()).toEqual(["1", "1"]);
     await agent.ready();
@@ -135,6 +140,48 @@ describe("a node that nobody prepared", () => {
   test("is changed by init once: a second time there is nothing to do", async () => {
     await init();
     expect(await init()).toMatchObject({ code: 0, out: "" });
+  });
+});
+
+describe("sysctls that somebody changes", () => {
+  /** What a node of this cluster wants; the table of conntrack is the machine's. */
+  const WANTED = [
+    ...REQUIRED,
+    "net/ipv6/conf/all/forwarding",
+    "net/ipv4/vs/expire_nodest_conn",
+    "net/ipv4/vs/expire_quiescent_template",
+    "net/netfilter/nf_conntrack_tcp_timeout_established",
+    "net/netfilter/nf_conntrack_tcp_timeout_close_wait",
+  ];
+  const wrong = async (agent: AgentProcess) =>
+    [...(await agent.metricsText()).matchAll(/^kube_ipvs_sysctl_wrong\{name="([^"]+)"\} 1$/gm)]
+      .map(([, name = ""]) => name)
+      .filter((name) => !/nf_conntrack_(max|buckets)/.test(name))
+      .toSorted();
+
+  test("each is named with its cure and stops nothing, and neither does SIGKILL then", async () => {
+    await init();
+    putService("web", "10.96.4.1", "a");
+    const first = startAgent();
+    onTestFinished(() => first[Symbol.asyncDispose]());
+    await first.ready();
+    expect(await wrong(first)).toEqual([]);
+    await node.prints(...WANTED.map((path) => `echo 0 >/proc/sys/${path} || echo 77 >/proc/sys/${path};`));
+    await soon(async () => expect(await wrong(first)).toEqual(WANTED.toSorted()));
+    putService("web", "10.96.4.1", "b");
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]));
+    await first.kill();
+
+    await using second = startAgent();
+    putService("web", "10.96.4.1", "c");
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("c").ip}:8080`]));
+    await soon(async () => expect((await second.readyz()).body).toContain("net/ipv6/conf/all/forwarding is 0"));
+    expect((await second.readyz()).body).toContain("sysctl -w net.ipv4.ip_forward=1");
+    const { status } = await node.client(node.node).get("127.0.0.1", 10_256, "/livez");
+    expect(status).toBe(200);
+    await init();
+    await second.ready();
+    expect(await wrong(second)).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../../src/agent.ts";
 import { readConfig } from "../../src/config.ts";
-import type { NodeSetup, Observed, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
+import type { NodeSetup, Observed, Outcome, SetupReport, WrongSysctl } from "../../src/kernel/kernel.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import type { AddressChange } from "../../src/model/address-change.ts";
@@ -24,6 +24,9 @@ class RememberingKernel extends MemoryKernel {
   failedRules: readonly IPFamily[] = [];
   /** What the node lacks. */
   warnings: readonly string[] = [];
+  wrongSysctls: readonly WrongSysctl[] = [];
+  /** What is asked to be set in /proc/sys, each time. */
+  readonly sysctls: string[][] = [];
 
   /** What was done, in order: the texts of rules, and whether anything was written for Services. */
   readonly steps: string[] = [];
@@ -36,7 +39,9 @@ class RememberingKernel extends MemoryKernel {
 
   override async prepare(setup: NodeSetup): Promise<SetupReport> {
     this.steps.push(JSON.stringify(setup.rules));
-    return { ...(await super.prepare(setup)), warnings: this.warnings, failedRules: this.failedRules };
+    this.sysctls.push(setup.sysctls.map(({ path }) => path));
+    const { warnings, wrongSysctls, failedRules } = this;
+    return { ...(await super.prepare(setup)), warnings, wrongSysctls, failedRules };
   }
 
   override async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
@@ -109,7 +114,7 @@ export class RunningAgent implements AsyncDisposable {
       clock: this.clock,
       netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
     });
-    this.#agent = new Agent(config, (podCIDRs) => nodeSetup(config, machine, podCIDRs), {
+    this.#agent = new Agent(config, (needs) => nodeSetup(config, machine, needs), {
       kernel: this.kernel,
       clock: this.clock,
       logger: logLines(this.log),
@@ -135,8 +140,8 @@ export class RunningAgent implements AsyncDisposable {
     this.#agent.accept({ kind: "slice-upserted", slice: slice(name, said) });
   }
 
-  node(zone: string, podCIDRs: readonly string[] = []): void {
-    this.#agent.accept({ kind: "node-upserted", node: clusterNode("n1", { zone, podCIDRs }) });
+  node(zone: string, podCIDRs: readonly string[] = [], ips: readonly string[] = []): void {
+    this.#agent.accept({ kind: "node-upserted", node: clusterNode("n1", { zone, podCIDRs, ips }) });
   }
 
   nodeGone(): void {

@@ -50,6 +50,73 @@ test("rules that could not be written are counted for their family at every look
   expect(agent.isReady()).toBe(false);
 });
 
+describe("a sysctl that is wrong and cannot be set", () => {
+  const path = "net/ipv6/conf/all/forwarding";
+  const wrong = (required: boolean) => ({ path, required, text: `${path} is 0` });
+  const names = async (agent: RunningAgent) =>
+    (await agent.registry.getSingleMetric("kube_ipvs_sysctl_wrong")?.get())?.values.map(({ labels: { name } }) => name);
+
+  test.each([
+    ["that Services need, keeps the agent unready", true, `${path} is 0`],
+    ["that Services do without, is reported alone", false, undefined],
+  ])("%s, for however long, and it programs, lives and reports", async (_, required, reason) => {
+    await using agent = new RunningAgent();
+    agent.kernel.wrongSysctls = [wrong(required)];
+    agent.kernel.warnings = [`${path} is 0`];
+    told(agent);
+    agent.node("a");
+    agent.listed("nodes");
+    await agent.rest(600_000);
+    expect(agent.kernel.ipvsadm().trim()).toBe(NEAR);
+    expect([agent.isAlive(), agent.unreadiness()]).toEqual([true, reason]);
+    expect(await names(agent)).toEqual([path]);
+    expect(await agent.metric("kube_ipvs_kernel_failures_total")).toBe(0);
+    expect(agent.notices).toEqual([`Node /n1: ${path} is 0`]);
+    agent.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.10") });
+    await agent.rest(60_000);
+    expect(agent.kernel.asked.at(-1)).toMatchObject({ kind: "bind-address", address: "10.96.0.10" });
+    agent.kernel.wrongSysctls = [];
+    await agent.rest(60_000);
+    expect(agent.isReady()).toBe(true);
+    expect(await names(agent)).toEqual([]);
+  });
+});
+
+describe("packets of IPv6 are forwarded", () => {
+  const forwards = (agent: RunningAgent) =>
+    agent.kernel.sysctls.map((paths) => paths.filter((path) => path.includes("ipv6")).length);
+  const ways: readonly [string, (agent: RunningAgent) => void][] = [
+    ["a Service has a cluster IP", (agent) => agent.service("shop/six", { ip: ["10.96.0.66", "fd00:96::66"] })],
+    ["the Node has an address", (agent) => agent.node("a", [], ["192.168.1.10", "2001:db8::10"])],
+    ["the Node has a network of pods", (agent) => agent.node("a", ["fd00:244::/64"])],
+  ];
+
+  test("not on a node of a cluster that has IPv4 alone, whatever its interfaces have", async () => {
+    await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10", "2001:db8::10"] });
+    told(agent);
+    agent.node("a", ["10.244.1.0/24"]);
+    agent.listed("nodes");
+    await agent.rest(100_000);
+    expect(forwards(agent).length).toBeGreaterThan(1);
+    expect(new Set(forwards(agent))).toEqual(new Set([0]));
+  });
+
+  test.each(ways)("as soon as %s of IPv6, before anything is programmed for it", async (_, use) => {
+    await using agent = new RunningAgent();
+    told(agent);
+    agent.node("a");
+    agent.listed("nodes");
+    await agent.rest();
+    expect(forwards(agent)).toEqual([0]);
+    const asked = agent.kernel.asked.length;
+    use(agent);
+    await agent.rest(5_000);
+    expect(forwards(agent)).toEqual([0, 1]);
+    const steps = agent.kernel.steps.slice(agent.kernel.steps.findLastIndex((step) => step !== "Services"));
+    expect(steps.filter((step) => step === "Services").length).toBe(agent.kernel.asked.length > asked ? 1 : 0);
+  });
+});
+
 describe("what repeats is reported when it begins and when it ends", () => {
   const LOOK_MS = 40_000;
 

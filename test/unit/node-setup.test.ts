@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type GivenTexts, readConfig } from "../../src/config.ts";
-import { FAMILIES } from "../../src/model/address.ts";
+import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import { type Machine, nodeSetup, staticRules } from "../../src/node-setup.ts";
 import { SETTINGS } from "../../src/settings.ts";
 
@@ -15,9 +15,23 @@ const configOf = (given: Readonly<Record<string, string>>) => {
   expect(problems).toEqual([]);
   return config;
 };
-const setup = (given: Readonly<Record<string, string>>) => nodeSetup(configOf(given), MACHINE, []);
+const setup = (given: Readonly<Record<string, string>>, families: readonly IPFamily[] = FAMILIES) =>
+  nodeSetup(configOf(given), MACHINE, { podCIDRs: [], families });
 const sysctls = (given: Readonly<Record<string, string>>) =>
   setup(given).sysctls.map(({ path, value }) => `${path.replace(/.*\//, "")}=${value}`);
+
+test.each<[readonly IPFamily[], readonly string[]]>([
+  [["IPv4"], ["net/ipv4/ip_forward"]],
+  [["IPv6"], ["net/ipv6/conf/all/forwarding"]],
+  [
+    ["IPv6", "IPv4", "IPv4"],
+    ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"],
+  ],
+])("on a machine of both families, packets of %j alone are forwarded where no others are used", (families, paths) => {
+  const forwarding = setup({}, families).sysctls.filter(({ path }) => path.includes("forward"));
+  expect(forwarding.map(({ path }) => path)).toEqual(paths);
+  expect(Object.keys(setup({}, families).rules)).toEqual(FAMILIES);
+});
 
 test("without flags conntrack gets the timeouts that kube-proxy gives it, and IPVS keeps its own", () => {
   const timeouts = sysctls({}).filter((text) => text.includes("_timeout_") || text.includes("liberal"));

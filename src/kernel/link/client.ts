@@ -46,6 +46,8 @@ export interface LinkClientOptions {
 export class LinkClient {
   readonly #links: NetlinkSocket;
   readonly #addresses: NetlinkSocket;
+  /** Why the interface could not be created the last time; "" if it could. */
+  #unmade = "";
 
   constructor(options: LinkClientOptions) {
     this.#links = options.links;
@@ -57,11 +59,13 @@ export class LinkClient {
    * answer all the same, and nobody announces them. Rejects if the name is another kind of interface's.
    */
   async ensure(): Promise<boolean> {
+    this.#unmade = "";
     if ((await this.#dummy()) !== undefined) return false;
     const operation = `create interface "${DUMMY_NAME}"`;
     const [answer] = await this.#links.request(operation, [DUMMY_NAME], encodeNewDummy, NO_REPLY);
     if (answer?.ok === false) {
       const text = answer.errno === "EOPNOTSUPP" ? "the module dummy is not loaded, run: modprobe dummy" : answer.text;
+      this.#unmade = `the interface "${DUMMY_NAME}" cannot be created: ${text || answer.errno}`;
       throw new NetlinkError(operation, answer.errno, text);
     }
     return true;
@@ -89,10 +93,13 @@ export class LinkClient {
     return { changed: [`deleted interface "${DUMMY_NAME}"`], warnings: [] };
   }
 
-  /** In order, one answer each; ENODEV for all if there is no dummy interface. */
+  /**
+   * In order, one answer each; ENODEV for all if there is no such interface any more, EOPNOTSUPP if it could not be created or
+   * is of another kind.
+   */
   async apply(operations: readonly AddressOperation[]): Promise<readonly Answer[]> {
-    const link = await this.#dummy();
-    if (link === undefined) return operations.map(() => NO_DEVICE);
+    const link = await this.#find();
+    if (link === undefined || !isDummy(link)) return operations.map(() => this.#refusal(link));
     const answers: Answer[] = [];
     for (const run of runsBy(operations, isSlow)) {
       const results = await this.#addresses.request(
@@ -124,6 +131,13 @@ export class LinkClient {
     const link = await this.#find();
     const ours = link !== undefined && isDummy(link) ? link.index : undefined;
     return this.#list((index) => index !== ours);
+  }
+
+  /** A new reading creates an interface that is gone, and would do nothing about all else. */
+  #refusal(other: Link | undefined): Answer {
+    const text = other === undefined ? this.#unmade : `the interface "${DUMMY_NAME}" is ${describeKind(other)}`;
+    const code = text === "" ? NO_DEVICE : NOT_SUPPORTED;
+    return { ok: false, ...code, text, request: new Uint8Array(0) };
   }
 
   /** The interface that has the name, of whatever kind. */
@@ -165,7 +179,8 @@ function describeKind({ kind }: Link): string {
   return kind === "" ? "not a dummy" : `of kind "${kind}", not "dummy"`;
 }
 
-const NO_DEVICE: Answer = { ok: false, errno: "ENODEV", number: 19, text: "", request: new Uint8Array(0) };
+const NO_DEVICE = { errno: "ENODEV", number: 19 };
+const NOT_SUPPORTED = { errno: "EOPNOTSUPP", number: 95 };
 
 function isSlow({ kind, address }: AddressOperation): boolean {
   return kind === "unbind-address" && familyOf(address) === "IPv6";

@@ -196,6 +196,38 @@ describe("rules", () => {
   });
 });
 
+const WRONG_SYSCTL = { path: "net/nosuch", value: "1", compare: "equal", required: true } as const;
+
+test.each<[string, Partial<NodeSetup>, (node: FakeNode) => void, string, RegExp?]>([
+  ["its interface", {}, (node) => (node.link = "bridge"), 'Cannot use interface "kube-ipvs0"'],
+  ["a sysctl that it needs", { sysctls: [WRONG_SYSCTL] }, () => {}, "net/nosuch is missing, not 1"],
+  ["a timeout", { ipvsTimeouts: [{ name: "tcp", seconds: 1, flag: "f" }] }, () => {}, "Cannot read timeouts of IPVS"],
+  [
+    "a set",
+    {},
+    (node) => void node.sets.set("KUBE-LOOP-BACK", { type: "hash:ip", references: 1 }),
+    'Cannot replace set "KUBE-LOOP-BACK"',
+    /^created set "KUBE-LOOP-BACK"$/,
+  ],
+  ["its rules", {}, (node) => node.iptables.working.clear(), "Cannot use iptables for IPv4", /^wrote table/],
+])(
+  "a node that lacks %s gets all else, and its kernel is read",
+  async (_, wanted, spoil, warning, lacks = /^created interface/) => {
+    const node = new FakeNode();
+    const whole = node.kernel(CHAINS);
+    const everything = await whole.prepare(setup());
+    await whole.remove(["IPv4", "IPv6"]);
+    spoil(node);
+    const kernel = node.kernel(CHAINS);
+    const { changed, warnings } = await kernel.prepare({ ...setup(), ...wanted });
+    expect(warnings[0]).toContain(warning);
+    const missed = everything.changed.filter((text) => !changed.includes(text) && !lacks.test(text));
+    expect(missed).toEqual([]);
+    expect((await kernel.observe("all")).servers.size).toBe(0);
+    await Promise.all([whole.close(), kernel.close()]);
+  },
+);
+
 describe("an interface kube-ipvs0 that is no dummy", () => {
   const bridge = () => {
     const node = new FakeNode();
@@ -203,11 +235,11 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
     return node;
   };
 
-  test("is not used", async () => {
+  test("is not used, and a warning says so", async () => {
     const kernel = bridge().kernel();
-    await expect(kernel.prepare({ families: [], rules: {}, sysctls: [] })).rejects.toThrow(
+    expect((await kernel.prepare({ families: [], rules: {}, sysctls: [] })).warnings).toEqual([
       'Cannot use interface "kube-ipvs0": EEXIST (there is one, but it is of kind "bridge", not "dummy"; rename or remove it)',
-    );
+    ]);
     await kernel.close();
   });
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Sysctl } from "../../../src/kernel/kernel.ts";
-import { SysctlClient, SysctlError } from "../../../src/kernel/sysctl.ts";
+import { SysctlClient } from "../../../src/kernel/sysctl.ts";
 
 let root = "";
 beforeEach(async () => {
@@ -53,25 +53,40 @@ test.each([
 test("a setting that this kernel does not have is a warning, and is not made up", async () => {
   const report = await new SysctlClient(root).apply([sysctl("absent", "1", { required: false })]);
   expect(report.changed).toEqual([]);
-  expect(report.warnings).toEqual([expect.stringMatching(/^Cannot set absent to 1: ENOENT/)]);
+  expect(report.warnings).toEqual([
+    "absent is missing, not 1: this kernel has no such setting, or its module is not loaded",
+  ]);
   expect(await readdir(root)).toEqual([]);
 });
 
 test("what a flag has asked for is refused with its name", async () => {
   const asked = sysctl("absent", "60", { required: false, flag: "conntrack-udp-timeout" });
   const { warnings } = await new SysctlClient(root).apply([asked]);
-  expect(warnings).toEqual([expect.stringMatching(/^Cannot set absent to 60 for --conntrack-udp-timeout: ENOENT/)]);
+  expect(warnings).toEqual([expect.stringMatching(/^absent is missing, not 60 as --conntrack-udp-timeout asks: /)]);
 });
 
-test("a required setting that cannot be had rejects and names it, after the others were set", async () => {
+test("one that cannot be had keeps no other from being set, and is named with whether Services need it", async () => {
   await put("net/b", "0");
-  const wanted = [sysctl("absent", "1"), sysctl("net/b", "1"), sysctl("gone", "1")];
-  const rejection = expect(new SysctlClient(root).apply(wanted)).rejects;
-  await rejection.toThrow(SysctlError);
-  await expect(new SysctlClient(root).apply(wanted)).rejects.toThrow(
-    /Cannot set absent to 1: .*; Cannot set gone to 1: /,
-  );
-  expect(await get("net/b")).toBe("1");
+  const wanted = [sysctl("absent", "1"), sysctl("net/b", "1"), sysctl("gone", "1", { required: false })];
+  const { changed, warnings, wrongSysctls } = await new SysctlClient(root).apply(wanted);
+  expect(changed).toEqual(["set net/b from 0 to 1"]);
+  expect(wrongSysctls).toMatchObject([
+    { path: "absent", required: true },
+    { path: "gone", required: false },
+  ]);
+  expect(wrongSysctls?.map(({ text }) => text)).toEqual(warnings);
+});
+
+test("where nothing may be written, each says what to do on the host and to the pod", async () => {
+  const refused = () => Promise.reject(Object.assign(new Error("read-only file system"), { code: "EROFS" }));
+  await put("net/ipv4/ip_forward", "0");
+  await put("net/netfilter/max", "7");
+  const wanted = [sysctl("net/ipv4/ip_forward", "1"), sysctl("net/netfilter/max", "8", { compare: "atLeast" })];
+  const { warnings } = await new SysctlClient(root, refused).apply(wanted);
+  expect(warnings).toEqual([
+    "net/ipv4/ip_forward is 0, not 1, and cannot be written here (EROFS): set it on the host: sysctl -w net.ipv4.ip_forward=1, or delete the pod of the agent, whose init container sets it",
+    expect.stringContaining("net/netfilter/max is 7, not 8 or more, and cannot be written here (EROFS)"),
+  ]);
 });
 
 test("a kernel that takes a value and keeps its own is found out", async () => {
@@ -79,5 +94,7 @@ test("a kernel that takes a value and keeps its own is found out", async () => {
   await symlink("/dev/null", join(root, "deaf"));
   const { changed, warnings } = await new SysctlClient(root).apply([sysctl("deaf", "1", { required: false })]);
   expect(changed).toEqual([]);
-  expect(warnings).toEqual(["Cannot set deaf to 1: it was written and is still "]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/^deaf is , not 1, and cannot be written here \(it was written and is still \)/),
+  ]);
 });

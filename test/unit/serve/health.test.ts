@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { IPFamily } from "../../../src/model/address.ts";
 import type { Readings } from "../../../src/model/clock.ts";
 import {
   answerProbe,
@@ -10,6 +11,7 @@ import {
   healthAfterRequest,
   healthAfterSync,
   healthAtStart,
+  type Lacking,
 } from "../../../src/serve/health.ts";
 import { address } from "../../support/desired.ts";
 import { syncReport } from "./reports.ts";
@@ -89,13 +91,34 @@ test.each<[string, HealthFacts, number, object]>([
   ["the first failure counts", healthAfterFailure(healthAfterFailure(good, START + 2000), START + 9000), 62_000, DEAD],
   ["a sync ends the failure", healthAfterSync(healthAfterFailure(good, START + 2000), syncReport()), 62_000, OK],
   ["a look ends the failure", healthAfterLook(healthAfterFailure(good, START + 2000)), 62_000, OK],
-  ["the rules of a family could not be written", healthAfterPrepare(good, ["IPv6", "IPv6"]), 2000, NOT_READY],
-  ["the rules were written after all", healthAfterPrepare(healthAfterPrepare(good, ["IPv6"]), []), 2000, OK],
+  ["the rules of a family could not be written", healthAfterPrepare(good, unruled("IPv6", "IPv6")), 2000, NOT_READY],
+  [
+    "the rules were written after all",
+    healthAfterPrepare(healthAfterPrepare(good, unruled("IPv6")), unruled()),
+    2000,
+    OK,
+  ],
+  ["a sysctl that Services need is wrong", healthAfterPrepare(good, wrong(true, "a is 0")), 2000, NOT_READY],
+  ["a sysctl that is wished for is wrong", healthAfterPrepare(good, wrong(false, "a is 0")), 2000, OK],
+  [
+    "a sysctl has been wrong for two periods",
+    healthAfterPrepare(healthAfterLook(good), wrong(true, "a is 0")),
+    62_000,
+    NOT_READY,
+  ],
   ["the node is leaving", { ...good, node: { leaving: true } }, 2000, NODE_GONE],
   ["the node is unknown", { ...good, node: undefined }, 2000, NODE_GONE],
 ])("%s", (_name, facts, afterMs, expected) => {
   expect(statuses(facts, afterMs)).toEqual(expected);
 });
+
+function unruled(...failedRules: readonly IPFamily[]): Lacking {
+  return { failedRules, wrongSysctls: [] };
+}
+
+function wrong(required: boolean, ...texts: readonly string[]): Lacking {
+  return { failedRules: [], wrongSysctls: texts.map((text) => ({ text, required })) };
+}
 
 /** The same refusal once more, that long after the start. */
 function again(facts: HealthFacts, afterMs: number): HealthFacts {
@@ -176,10 +199,11 @@ describe("payload", () => {
     ],
     [
       "the rules could not be written",
-      healthAfterPrepare(good, ["IPv4", "IPv4", "IPv6"]),
+      healthAfterPrepare(good, unruled("IPv4", "IPv4", "IPv6")),
       2000,
       "the iptables rules of IPv4 and IPv6 could not be written: see the log",
     ],
+    ["sysctls are wrong", healthAfterPrepare(good, wrong(true, "a is 0", "b is 0")), 2000, "a is 0; b is 0"],
     ["all is well", good, 2000, undefined],
   ])("readyz says why when %s", (_name, facts, afterMs, reason) => {
     expect(JSON.parse(answerProbe("readyz", facts, at(afterMs), 0).body).reason).toBe(reason);

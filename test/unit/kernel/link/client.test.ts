@@ -45,6 +45,22 @@ test("the interface is made if there is none, and only then", async () => {
   expect(sends(present.peer)).toEqual([[18, 1]]);
 });
 
+test("an address is refused with the reason where the interface cannot be created, and ENODEV where it is only gone", async () => {
+  const { client, peer } = setUp(undefined);
+  const bind = { kind: "bind-address", address: ip("10.0.0.1") } as const;
+  expect(await client.apply([bind])).toMatchObject([{ errno: "ENODEV" }]);
+  const absent = peer.peer;
+  peer.peer = (requests, protocol) =>
+    requests.flatMap((it) => (it.type === 16 ? [naive.verdict(it, 95)] : absent([it], protocol)));
+  await expect(client.ensure()).rejects.toThrow("modprobe dummy");
+  expect(await client.apply([bind])).toMatchObject([
+    { errno: "EOPNOTSUPP", text: expect.stringContaining("modprobe dummy") },
+  ]);
+  peer.peer = absent;
+  await client.ensure();
+  expect(await client.apply([bind])).toMatchObject([{ errno: "ENODEV" }]);
+});
+
 test("an interface of the name that is no dummy is not taken", async () => {
   const { client, peer } = setUp("bridge");
   const expected =
@@ -54,7 +70,9 @@ test("an interface of the name that is no dummy is not taken", async () => {
     changed: [],
     warnings: ['Left interface "kube-ipvs0" alone: it is of kind "bridge", not "dummy"'],
   });
-  await expect(client.apply([{ kind: "bind-address", address: ip("10.0.0.1") }])).rejects.toThrow(expected);
+  expect(await client.apply([{ kind: "bind-address", address: ip("10.0.0.1") }])).toMatchObject([
+    { errno: "EOPNOTSUPP", text: 'the interface "kube-ipvs0" is of kind "bridge", not "dummy"' },
+  ]);
   expect(sends(peer).every(([type]) => type === 18)).toBe(true);
 });
 
