@@ -3,17 +3,16 @@ import type { Config } from "./config.ts";
 import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
-import { configuredFamilies, familiesShown } from "./desired/used-families.ts";
 import { apiServers } from "./desired/vip-guard.ts";
-import type { Cidr, IPFamily } from "./model/address.ts";
+import type { IPFamily } from "./model/address.ts";
 import type { AddressChange } from "./model/address-change.ts";
 import { timeOf } from "./model/clock.ts";
 import type { SetEntry } from "./model/ipset.ts";
 import type { Scheduler } from "./model/ipvs.ts";
-import type { ClusterNode, Rejection } from "./model/service.ts";
+import type { Rejection } from "./model/service.ts";
 import { NodeAbsence } from "./node-absence.ts";
 import { NodeAddresses } from "./node-addresses.ts";
-import type { ClusterNeeds } from "./node-setup.ts";
+import { type NodeDeficits, NodePreparation } from "./node-preparation.ts";
 import { ProblemReporter } from "./problem-reporter.ts";
 import { isExcluded } from "./reconcile/ownership.ts";
 import { Pacer } from "./reconcile/pacer.ts";
@@ -54,13 +53,11 @@ const REPORTS_PER_TURN = 16;
 export class Agent {
   readonly #config: Config;
   readonly #families: readonly IPFamily[];
-  readonly #setupFor: SetupFor;
   readonly #parts: AgentParts;
   readonly #state: ProxyState;
   readonly #reconciler: Reconciler;
   readonly #pacer: Pacer;
-  /** What the cluster said last of the node. Families are only added. */
-  #needs: ClusterNeeds;
+  readonly #node: NodePreparation;
   readonly #addresses: NodeAddresses;
   readonly #absence: NodeAbsence;
   #health: HealthFacts;
@@ -80,9 +77,11 @@ export class Agent {
 
   constructor(config: Config, setupFor: SetupFor, parts: AgentParts) {
     this.#config = config;
-    this.#setupFor = setupFor;
-    this.#needs = { podCIDRs: [], families: configuredFamilies(config) };
-    this.#families = setupFor(this.#needs).families;
+    this.#node = new NodePreparation(config, setupFor, parts, {
+      onNeeds: () => this.#pacer.lookSoon(),
+      onDeficits: (deficits) => this.#onDeficits(deficits),
+    });
+    this.#families = this.#node.families;
     this.#parts = parts;
     this.#startedAtMs = parts.clock.now();
     this.#problems = new ProblemReporter({ ...parts, ...config });
@@ -150,7 +149,7 @@ export class Agent {
     const touched = this.#state.apply(event);
     this.#count(event, touched);
     if (this.#state.table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#parts.clock.now());
-    this.#followFamilies(familiesShown(event, this.#config.nodeName));
+    this.#node.followFamilies(event);
     if (isAboutNode(event)) this.#refreshFacts();
     this.#advance();
   }
@@ -266,16 +265,9 @@ export class Agent {
 
   /** Learns the addresses of the node and makes it ready; part of every look. */
   async #prepare(): Promise<void> {
-    const { kernel, logger, metrics } = this.#parts;
     await this.#addresses.read();
     this.#refreshFacts();
-    const setup = { ...this.#setupFor(this.#needs), members: this.#firstMembers() };
-    const { changed, warnings, wrongSysctls = [], failedRules = [] } = await kernel.prepare(setup);
-    if (changed.length > 0) logger.info({ changed }, "node prepared");
-    this.#problems.nodeWarnings(warnings);
-    metrics.recordWrongSysctls(wrongSysctls.map(({ path }) => path));
-    for (const family of failedRules) metrics.recordRestoreFailure(family);
-    this.#health = healthAfterPrepare(this.#health, { wrongSysctls, failedRules });
+    await this.#node.prepare(this.#firstMembers());
     this.#isPrepared = true;
     this.#advance();
   }
@@ -289,13 +281,18 @@ export class Agent {
     return this.#isPrepared ? [] : nodeWants(this.#state.facts, []).entries;
   }
 
+  #onDeficits({ warnings, ...deficits }: NodeDeficits): void {
+    this.#problems.nodeWarnings(warnings);
+    this.#health = healthAfterPrepare(this.#health, deficits);
+  }
+
   #refreshFacts(): void {
     this.#absence.check(this.#state.table);
     const node = this.#state.table.node(this.#config.nodeName);
     this.#hadNode ||= node !== undefined;
     // A node whose Node was never there may be one without an API server. One whose Node is gone is leaving.
     this.#health = { ...this.#health, node: node ?? { leaving: this.#hadNode } };
-    if (node !== undefined && this.#config.localMode === "NodeCIDR") this.#followPods(node);
+    if (node !== undefined && this.#config.localMode === "NodeCIDR") this.#node.followPods(node.podCIDRs);
     const facts = nodeFacts(this.#config, this.#families, {
       nodes: this.#state.table.nodes(),
       addresses: this.#addresses.current,
@@ -305,23 +302,6 @@ export class Agent {
     if (sameNodeFacts(facts, this.#state.facts)) return;
     this.#parts.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "facts of this node");
     this.#state.setFacts(facts);
-  }
-
-  /** The rules know pods by these networks, so they come before any Service that does. */
-  #followPods({ podCIDRs }: ClusterNode): void {
-    if (textOf(podCIDRs) !== textOf(this.#needs.podCIDRs)) this.#follow({ ...this.#needs, podCIDRs });
-  }
-
-  /** Packets of a family are forwarded before any Service of it is programmed. */
-  #followFamilies(shown: readonly IPFamily[]): void {
-    const { families } = this.#needs;
-    const fresh = shown.filter((family) => !families.includes(family));
-    if (fresh.length > 0) this.#follow({ ...this.#needs, families: [...new Set([...families, ...fresh])] });
-  }
-
-  #follow(needs: ClusterNeeds): void {
-    this.#needs = needs;
-    this.#pacer.lookSoon();
   }
 
   #onSync(report: SyncReport): void {
@@ -382,8 +362,4 @@ export class Agent {
       if (this.#state.stale > 0) return;
     }
   }
-}
-
-function textOf(networks: readonly Cidr[]): string {
-  return networks.map(({ text }) => text).join();
 }

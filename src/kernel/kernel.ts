@@ -80,8 +80,19 @@ export interface SetupReport {
   readonly warnings: readonly string[];
   /** Of the warnings those about sysctls; absent: none. */
   readonly wrongSysctls?: readonly WrongSysctl[];
-  /** Whose rules could not be read, or a table of them not written, once for each failure; absent: none. */
-  readonly failedRules?: readonly IPFamily[];
+}
+
+/** What came of writing the static rules: `wrote table "nat" of IPv4`, and what could not be read or written. */
+export interface RulesReport {
+  readonly changed: readonly string[];
+  readonly failures: readonly RuleFailure[];
+}
+
+/** The rules of one family could not be read, or a table of them not written. */
+export interface RuleFailure {
+  readonly family: IPFamily;
+  /** What could not be done and why, for people. */
+  readonly message: string;
 }
 
 /** A virtual server and its real servers, wanted or seen. */
@@ -118,10 +129,15 @@ export interface ForgottenFlows {
  */
 export interface Kernel {
   /**
-   * Makes the node ready: sysctls, timeouts of IPVS, kube-ipvs0, sets, members, static chains. Idempotent; writes nothing that
+   * Makes the node ready, but for its rules: sysctls, timeouts of IPVS, kube-ipvs0, sets, members. Idempotent; writes nothing that
    * is already right. A part that cannot be had is a warning and keeps no other from being done: rejects only without IPVS.
    */
   prepare(setup: NodeSetup): Promise<SetupReport>;
+  /**
+   * Writes the static chains, which name sets, and the jumps into them, where they are not right already. May take minutes where
+   * iptables waits for somebody: all else may be called meanwhile. One call at a time. Rejects on bugs only.
+   */
+  writeRules(setup: NodeSetup): Promise<RulesReport>;
   /** Everything, or of the virtual servers only the named ones (addresses and entries are then empty). */
   observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed>;
   /**

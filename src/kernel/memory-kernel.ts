@@ -14,6 +14,7 @@ import type {
   NodeSetup,
   Observed,
   Outcome,
+  RulesReport,
   ServerState,
   SetupReport,
 } from "./kernel.ts";
@@ -88,6 +89,10 @@ export class MemoryKernel implements Kernel {
       if (this.#fault(operation) === undefined) this.meddle(operation);
     }
     return { changed, warnings };
+  }
+
+  async writeRules(_setup: NodeSetup): Promise<RulesReport> {
+    return { changed: [], failures: [] };
   }
 
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {

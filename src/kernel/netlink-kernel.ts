@@ -19,6 +19,8 @@ import type {
   NodeSetup,
   Observed,
   Outcome,
+  RuleFailure,
+  RulesReport,
   RuleTable,
   SetupReport,
   Sysctl,
@@ -90,7 +92,7 @@ export class NetlinkKernel implements Kernel {
   readonly #sysctls: Pick<SysctlClient, "apply" | "differences">;
   /** The last time all rules could be written, and so the programs found are the right ones. */
   #iptablesFound = false;
-  #iptablesWarnings: readonly string[] = [];
+  #isWritingRules = false;
   /** Our rules were removed for the sake of sets that they referred to. */
   #rulesMadeWay = false;
 
@@ -128,10 +130,8 @@ export class NetlinkKernel implements Kernel {
       () => this.ensureInterface(setup.families),
       () => this.#sysctls.apply(setup.sysctls),
       () => this.#timeouts.apply(family, setup.ipvsTimeouts ?? []),
-      // Rules name sets and ask for members, so these come first.
       () => this.#ensureSets(setup.families),
       () => this.#addMembers(setup.members ?? []),
-      () => this.#writeRules(setup),
     ];
     const reports: SetupReport[] = [];
     for (const part of parts) reports.push(await withoutKernelError(part));
@@ -145,7 +145,22 @@ export class NetlinkKernel implements Kernel {
     return merge([created, await this.#sysctls.apply(interfaceSysctls(families))]);
   }
 
-  /** What `prepare` would change. Reads only; a part that cannot be read is a warning. */
+  /** Which programs to use is looked up again only if not all was well: each look starts some eight processes. */
+  async writeRules(setup: NodeSetup): Promise<RulesReport> {
+    const ruled = ruledFamilies(setup);
+    if (ruled.length === 0) return { changed: [], failures: [] };
+    this.#isWritingRules = true;
+    try {
+      const unusable = this.#iptablesFound ? [] : await this.#findIptables(ruled);
+      const { changed, failures } = await this.#iptables.apply(setup.rules);
+      this.#iptablesFound = unusable.length + failures.length === 0;
+      return { changed, failures: [...unusable, ...failures] };
+    } finally {
+      this.#isWritingRules = false;
+    }
+  }
+
+  /** What `prepare` and `writeRules` would change. Reads only; a part that cannot be read is a warning. */
   async inspect(setup: NodeSetup): Promise<SetupReport> {
     const family = await this.#ipvs.probe();
     const link = await this.#link.differences();
@@ -153,11 +168,11 @@ export class NetlinkKernel implements Kernel {
     const sysctls = await this.#sysctls.differences([...ofInterface, ...setup.sysctls]);
     const timeouts = await this.#timeouts.differences(family, setup.ipvsTimeouts ?? []);
     const sets = await this.#sets.differences(setup.families.flatMap(ipsets));
-    await this.#findIptables(ruledFamilies(setup));
+    const unusable = await this.#findIptables(ruledFamilies(setup));
     const rules = await this.#iptables.differences(setup.rules);
     return {
       changed: [...link, ...sysctls, ...timeouts, ...sets, ...rules.changed],
-      warnings: [...this.#iptablesWarnings, ...rules.failures.map(({ message }) => message)],
+      warnings: [...unusable, ...rules.failures].map(({ message }) => message),
     };
   }
 
@@ -225,7 +240,7 @@ export class NetlinkKernel implements Kernel {
   async #ensureSets(families: readonly IPFamily[]): Promise<SetupReport> {
     const sets = families.flatMap(ipsets);
     const first = await this.#sets.ensure(sets);
-    if (!first.blocked || this.#rulesMadeWay) return first;
+    if (!first.blocked || this.#rulesMadeWay || this.#isWritingRules) return first;
     this.#rulesMadeWay = true;
     const rules = await this.#removeRules(families);
     return merge([{ ...first, warnings: [] }, rules, await this.#sets.ensure(sets)]);
@@ -236,17 +251,6 @@ export class NetlinkKernel implements Kernel {
     return { changed: [], warnings: [] };
   }
 
-  /** Which programs to use is looked up again only if not all was well: each look starts some eight processes. */
-  async #writeRules(setup: NodeSetup): Promise<SetupReport> {
-    const ruled = ruledFamilies(setup);
-    if (ruled.length === 0) return { changed: [], warnings: [] };
-    if (!this.#iptablesFound) await this.#findIptables(ruled);
-    const { changed, failures } = await this.#iptables.apply(setup.rules);
-    const warnings = [...this.#iptablesWarnings, ...failures.map(({ message }) => message)];
-    this.#iptablesFound = warnings.length === 0;
-    return { changed, warnings, failedRules: failures.map(({ family }) => family) };
-  }
-
   async #removeRules(families: readonly IPFamily[]): Promise<SetupReport> {
     if (Object.keys(this.#options.chains).length === 0) return { changed: [], warnings: [] };
     // A family without a program has no rules that it could have written.
@@ -255,9 +259,10 @@ export class NetlinkKernel implements Kernel {
     return { changed, warnings: failures.map(({ message }) => message) };
   }
 
-  async #findIptables(families: readonly IPFamily[]): Promise<void> {
+  /** Looks for the programs; the families that have none that works. */
+  async #findIptables(families: readonly IPFamily[]): Promise<readonly RuleFailure[]> {
     const { unusable } = await this.#iptables.find(families);
-    this.#iptablesWarnings = [...unusable].map(([family, text]) => `Cannot use iptables for ${family}: ${text}`);
+    return [...unusable].map(([family, text]) => ({ family, message: `Cannot use iptables for ${family}: ${text}` }));
   }
 
   #socket(protocol: number, messageBytes: number): NetlinkSocket {
@@ -317,12 +322,10 @@ async function withoutKernelError(part: () => Promise<SetupReport>): Promise<Set
 }
 
 function merge(reports: readonly SetupReport[]): SetupReport {
-  const failedRules = reports.flatMap((report) => report.failedRules ?? []);
   const wrongSysctls = reports.flatMap((report) => report.wrongSysctls ?? []);
   return {
     changed: reports.flatMap(({ changed }) => changed),
     warnings: reports.flatMap(({ warnings }) => warnings),
     ...(wrongSysctls.length > 0 && { wrongSysctls }),
-    ...(failedRules.length > 0 && { failedRules }),
   };
 }

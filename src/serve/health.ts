@@ -10,7 +10,7 @@ import type { SyncReport } from "../reconcile/sync-report.ts";
  * - `failingSinceMs`: since when the kernel could not be asked; 0 while it answers.
  * - `synced`: a sync has once left nothing to be programmed but what the kernel refused.
  * - `node`: our Node object; undefined while unknown.
- * - `unruled`: families whose iptables rules could not be written the last time.
+ * - `unruled`: why iptables rules are not written, for people; empty when all are.
  * - `refused`: kernel objects that are refused, and the first of the failures, for people.
  * - `wrongSysctls`: without which Services do not work, and what to do, for people.
  * - `missing`: first lists that have not come, for people; "" when all have.
@@ -21,7 +21,7 @@ export interface HealthFacts {
   readonly startedAtMs: number;
   readonly node: Pick<ClusterNode, "leaving"> | undefined;
   readonly missing: string;
-  readonly unruled: readonly IPFamily[];
+  readonly unruled: readonly string[];
   readonly refused: { readonly count: number; readonly first: readonly string[] };
   readonly wrongSysctls: readonly string[];
   readonly synced: boolean;
@@ -91,15 +91,15 @@ export function healthAfterLook(facts: HealthFacts): HealthFacts {
 
 /** What the node could not be made. */
 export interface Lacking {
-  readonly failedRules: readonly IPFamily[];
+  readonly ruleFailures: readonly { readonly message: string }[];
   readonly wrongSysctls: readonly { readonly text: string; readonly required: boolean }[];
 }
 
 /** The facts after the node was made ready, but for this. */
-export function healthAfterPrepare(facts: HealthFacts, { failedRules, wrongSysctls }: Lacking): HealthFacts {
+export function healthAfterPrepare(facts: HealthFacts, { ruleFailures, wrongSysctls }: Lacking): HealthFacts {
   return {
     ...facts,
-    unruled: [...new Set(failedRules)],
+    unruled: ruleFailures.slice(0, SHOWN_FAILURES).map(({ message }) => message),
     wrongSysctls: wrongSysctls.filter(({ required }) => required).map(({ text }) => text),
   };
 }
@@ -170,7 +170,7 @@ function unreadiness({ missing, synced, unruled, wrongSysctls, refused }: Health
   if (missing !== "") return `first lists are missing: ${missing}`;
   if (!synced) return "the first sync is not complete";
   if (wrongSysctls.length > 0) return wrongSysctls.join("; ");
-  if (unruled.length > 0) return `the iptables rules of ${unruled.join(" and ")} could not be written: see the log`;
+  if (unruled.length > 0) return unruled.join("; ");
   if (!isLate) return "";
   return refused.count === 0 ? "syncs do not keep up with changes" : refusal(refused);
 }

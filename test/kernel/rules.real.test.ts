@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
+import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
 import { type IPFamily, parseAddress } from "../../src/model/address.ts";
 import { addressEntry, ipset, markEntry, type SetEntry } from "../../src/model/ipset.ts";
@@ -53,6 +53,16 @@ afterEach(async () => {
   await shell[Symbol.asyncDispose]();
 });
 
+/** Makes the node ready with its rules, as the agent does; what was changed, and what could not be. */
+async function made(on: NetlinkKernel): Promise<SetupReport> {
+  const node = await on.prepare(SETUP);
+  const rules = await on.writeRules(SETUP);
+  return {
+    changed: [...node.changed, ...rules.changed],
+    warnings: [...node.warnings, ...rules.failures.map(({ message }) => message)],
+  };
+}
+
 /** INPUT as iptables-save prints it: FIRST, LAST, or what rules of others say. */
 async function input(): Promise<readonly string[]> {
   const lines = (await shell.run("iptables-save -t mangle")).split("\n").filter((line) => line.startsWith("-A INPUT "));
@@ -62,13 +72,13 @@ async function input(): Promise<readonly string[]> {
 
 test("jumps stand at both ends of a chain, overtake rules of others once, and then let them be", async () => {
   await shell.run("iptables -t mangle -A INPUT -p tcp -j ACCEPT");
-  await kernel.prepare(SETUP);
+  await made(kernel);
   expect(await input()).toEqual(["FIRST", "-p tcp -j ACCEPT", "LAST"]);
   await shell.run("iptables -t mangle -I INPUT -p udp -j ACCEPT; iptables -t mangle -A INPUT -j DROP");
-  expect((await kernel.prepare(SETUP)).changed).toHaveLength(1);
+  expect((await made(kernel)).changed).toHaveLength(1);
   expect(await input()).toEqual(["FIRST", "-p udp -j ACCEPT", "-p tcp -j ACCEPT", "-j DROP", "LAST"]);
   await shell.run("iptables -t mangle -D INPUT -p udp -j ACCEPT; iptables -t mangle -I INPUT -p udp -j ACCEPT");
-  expect((await kernel.prepare(SETUP)).changed).toEqual([]);
+  expect((await made(kernel)).changed).toEqual([]);
   expect(await input()).toEqual(["-p udp -j ACCEPT", "FIRST", "-p tcp -j ACCEPT", "-j DROP", "LAST"]);
 });
 
@@ -98,7 +108,7 @@ describe("sets", () => {
   });
 
   test("one that cannot mark is replaced in place", async () => {
-    await kernel.prepare(SETUP);
+    await made(kernel);
     await shell.run(
       [
         "ipset create plain hash:ip,port counters",
@@ -107,7 +117,7 @@ describe("sets", () => {
         "ipset destroy plain",
       ].join("\n"),
     );
-    expect((await kernel.prepare(SETUP)).changed).toEqual(['replaced set "KUBE-LOCAL-MARK"']);
+    expect((await made(kernel)).changed).toEqual(['replaced set "KUBE-LOCAL-MARK"']);
     const [entry] = members("IPv4", 1);
     if (entry === undefined) throw new Error("No member to try");
     expect(await kernel.apply([{ kind: "add-entry", entry }])).toEqual([OK]);
@@ -115,7 +125,7 @@ describe("sets", () => {
   });
 
   test("one of another type that rules of ours hold is replaced, and the rules come back", async () => {
-    await kernel.prepare(SETUP);
+    await made(kernel);
     await kernel.remove(["IPv4"]);
     await shell.run(
       [
@@ -125,7 +135,7 @@ describe("sets", () => {
         `iptables -t mangle -I INPUT -j ${CHAIN}`,
       ].join("\n"),
     );
-    const { changed, warnings } = await kernel.prepare(SETUP);
+    const { changed, warnings } = await made(kernel);
     expect(warnings).toEqual([]);
     expect(changed).toEqual(
       expect.arrayContaining([

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../../src/agent.ts";
 import { readConfig } from "../../src/config.ts";
-import type { NodeSetup, Observed, Outcome, SetupReport, WrongSysctl } from "../../src/kernel/kernel.ts";
+import type { NodeSetup, Observed, Outcome, RulesReport, SetupReport, WrongSysctl } from "../../src/kernel/kernel.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import type { AddressChange } from "../../src/model/address-change.ts";
@@ -22,6 +22,10 @@ class RememberingKernel extends MemoryKernel {
   readonly asked: Operation[] = [];
   /** Families whose rules cannot be written. */
   failedRules: readonly IPFamily[] = [];
+  /** Rules that are asked for wait for this. */
+  rulesHeldUp: Promise<void> | undefined;
+  rulesAsked = 0;
+  readonly rulesWanted: string[] = [];
   /** What the node lacks. */
   warnings: readonly string[] = [];
   wrongSysctls: readonly WrongSysctl[] = [];
@@ -40,8 +44,15 @@ class RememberingKernel extends MemoryKernel {
   override async prepare(setup: NodeSetup): Promise<SetupReport> {
     this.steps.push(JSON.stringify(setup.rules));
     this.sysctls.push(setup.sysctls.map(({ path }) => path));
-    const { warnings, wrongSysctls, failedRules } = this;
-    return { ...(await super.prepare(setup)), warnings, wrongSysctls, failedRules };
+    const { warnings, wrongSysctls } = this;
+    return { ...(await super.prepare(setup)), warnings, wrongSysctls };
+  }
+
+  override async writeRules(setup: NodeSetup): Promise<RulesReport> {
+    this.rulesAsked++;
+    this.rulesWanted.push(JSON.stringify(setup.rules));
+    await this.rulesHeldUp;
+    return { changed: [], failures: this.failedRules.map((family) => ({ family, message: `no rules of ${family}` })) };
   }
 
   override async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {

@@ -59,6 +59,10 @@ export class ScriptedKernel implements Kernel {
     return this.#inner.prepare(...setup);
   }
 
+  writeRules(...setup: Parameters<Kernel["writeRules"]>): ReturnType<Kernel["writeRules"]> {
+    return this.#inner.writeRules(...setup);
+  }
+
   observe(...scope: Parameters<Kernel["observe"]>): ReturnType<Kernel["observe"]> {
     return this.#inner.observe(...scope);
   }

@@ -68,6 +68,10 @@ export class WatchedKernel implements Kernel {
     return this.#kernel.prepare(setup);
   }
 
+  writeRules(setup: NodeSetup) {
+    return this.#kernel.writeRules(setup);
+  }
+
   observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
     return this.#kernel.observe(scope);
   }

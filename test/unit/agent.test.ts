@@ -35,7 +35,7 @@ test("Services wait for the Node, so that no connection is made out of its zone 
   expect(agent.isReady()).toBe(true);
 });
 
-test("rules that could not be written are counted for their family at every look, and keep it from being ready", async () => {
+test("rules that could not be written are counted for their family at every look, and keep it from being ready if the family is used", async () => {
   await using agent = new RunningAgent({ failedRules: ["IPv6"] });
   const failures = async () => {
     const name = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total";
@@ -47,7 +47,54 @@ test("rules that could not be written are counted for their family at every look
   told(agent);
   await agent.rest();
   expect(await failures()).toEqual({ IPv4: 0, IPv6: 1 });
-  expect(agent.isReady()).toBe(false);
+  // Nobody uses IPv6 yet.
+  expect(agent.isReady()).toBe(true);
+  agent.service("shop/six", { ip: ["10.96.0.66", "fd00:96::66"] });
+  await agent.rest(5_000);
+  expect(await failures()).toEqual({ IPv4: 0, IPv6: 2 });
+  expect(agent.unreadiness()).toBe("no rules of IPv6");
+  expect(agent.notices).toEqual(["Node /n1: no rules of IPv6"]);
+});
+
+describe("rules that cannot be written for a long time, as where somebody holds the lock of iptables", () => {
+  test("hold up Services for three seconds, keep the agent unready and are reported; it is ready at once when they are written", async () => {
+    await using agent = new RunningAgent();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    agent.kernel.rulesHeldUp = promise;
+    told(agent);
+    agent.node("a");
+    agent.listed("nodes");
+    await agent.rest(2_000);
+    expect(agent.kernel.asked).toEqual([]);
+    await agent.rest(2_000);
+    expect(agent.kernel.ipvsadm().trim()).toBe(NEAR);
+    expect(agent.unreadiness()).toContain("Cannot write the iptables rules of IPv4 in time");
+    for (let looks = 0; looks < 5; looks++) await agent.rest(40_000);
+    expect(agent.kernel.rulesAsked).toBe(1);
+    expect([agent.isAlive(), agent.isReady()]).toEqual([true, false]);
+    expect(agent.notices).toHaveLength(2);
+    expect(await agent.metric("kube_ipvs_node_problems")).toBe(2);
+    resolve();
+    await agent.rest();
+    expect([agent.unreadiness(), await agent.metric("kube_ipvs_node_problems")]).toEqual([undefined, 0]);
+  });
+
+  test("are written with what is wanted by then", async () => {
+    await using agent = new RunningAgent({ localMode: "NodeCIDR" });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    agent.kernel.rulesHeldUp = promise;
+    told(agent);
+    agent.node("a", ["10.244.1.0/24"]);
+    agent.listed("nodes");
+    await agent.rest(20_000);
+    agent.node("a", ["10.244.7.0/24"]);
+    await agent.rest(20_000);
+    expect(agent.kernel.rulesAsked).toBe(1);
+    resolve();
+    await agent.rest();
+    expect(agent.kernel.rulesWanted.at(-1)).toContain("-s 10.244.7.0/24 -j SET");
+    expect(agent.isReady()).toBe(true);
+  });
 });
 
 describe("a sysctl that is wrong and cannot be set", () => {

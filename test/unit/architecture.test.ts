@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, "../../src");
 /** What each folder may import: folders and files below src, and packages. The first row that fits a file is its row. */
 const ALLOWED: readonly (readonly [RegExp, readonly string[]])[] = [
   [
-    /^(main|agent|agent-parts|commands|cluster-source|node-absence|node-addresses|node-setup|problem-reporter|signals|standard-output|system-clock|heap)\.ts$/,
+    /^(main|agent|agent-parts|commands|cluster-source|node-absence|node-addresses|node-preparation|node-rules|node-setup|problem-reporter|signals|standard-output|system-clock|heap)\.ts$/,
     ["*"],
   ],
   [/^log\.ts$/, ["pino", "model/value-text.ts"]],

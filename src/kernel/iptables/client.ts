@@ -1,5 +1,5 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { NodeSetup, RuleTable } from "../kernel.ts";
+import type { NodeSetup, RulesReport, RuleTable } from "../kernel.ts";
 import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
 import { overtakers, type Tolerates } from "./jumps.ts";
 import { type RunProcess, runProcess } from "./process.ts";
@@ -22,12 +22,6 @@ export class IptablesError extends Error {
     this.stderr = stderr;
     this.line = line;
   }
-}
-
-/** What was written, as `wrote table "nat" of IPv4`, and what could not be. */
-export interface RulesReport {
-  readonly changed: readonly string[];
-  readonly failures: readonly IptablesError[];
 }
 
 export interface IptablesOptions {

@@ -23,6 +23,8 @@ export function programName(infix: string, family: IPFamily, suffix: "" | "-save
 
 /** Chains of the kubelet in the table mangle, of which the first is there to be found by others. */
 const HINT = /^:(KUBE-IPTABLES-HINT|KUBE-KUBELET-CANARY)\s/m;
+/** RESOURCE_PROBLEM of xtables.h: "Another app is currently holding the xtables lock". */
+const LOCK_TAKEN = 4;
 const BOTH: readonly IPFamily[] = ["IPv4", "IPv6"];
 
 /**
@@ -73,12 +75,13 @@ async function probe(
   families: readonly IPFamily[],
 ): Promise<IptablesTools> {
   const unusable = new Map<IPFamily, string>();
-  for (const family of families) {
+  // Without -w, so that it waits for nobody who holds the lock: to find that taken is as good as an answer.
+  const tries = families.map(async (family) => {
     const program = programName(infix, family);
-    const { code, stderr } = await run(program, ["-w", "5", "-t", "nat", "-S", "POSTROUTING"]);
-    if (code !== 0) unusable.set(family, `${program}: ${stderr.trim()}`);
-  }
-  const { stdout } = await run(programName(infix, "IPv4"), ["--version"]);
+    const { code, stderr } = await run(program, ["-t", "nat", "-S", "POSTROUTING"]);
+    if (code !== 0 && code !== LOCK_TAKEN) unusable.set(family, `${program}: ${stderr.trim()}`);
+  });
+  const [{ stdout }] = await Promise.all([run(programName(infix, "IPv4"), ["--version"]), ...tries]);
   const version = /v(\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1] ?? "";
   return {
     infix,

@@ -127,23 +127,31 @@ describe("an interface kube-ipvs0 with IPv6 switched off, as net/ipv6/conf/defau
   });
 });
 
+/** All that prepare and the writing of rules report, as the agent does both. */
+const made = async (kernel: NetlinkKernel, wanted: NodeSetup) => {
+  const node = await kernel.prepare(wanted);
+  const { changed, failures } = await kernel.writeRules(wanted);
+  const warnings = [...node.warnings, ...failures.map(({ message }) => message)];
+  return { changed: [...node.changed, ...changed], warnings, failures };
+};
+
 describe("rules", () => {
   test("that cannot be written are told by family, and the rest of the node is made ready", async () => {
     const node = new FakeNode();
     node.link = undefined;
     const kernel = node.kernel(CHAINS);
-    const report = await kernel.prepare(setup("-m nosuch -j ACCEPT"));
-    expect(report.failedRules).toEqual(["IPv4", "IPv6"]);
+    const report = await made(kernel, setup("-m nosuch -j ACCEPT"));
+    expect(report.failures.map(({ family }) => family)).toEqual(["IPv4", "IPv6"]);
     expect(report.warnings).toEqual(
       ["IPv4", "IPv6"].map((family) => expect.stringContaining(`Cannot write iptables table "filter" of ${family}`)),
     );
     expect(report.changed).toContain('created interface "kube-ipvs0"');
     expect(report.changed).toContain('created set "KUBE-6-CLUSTER-IP"');
-    expect(await kernel.prepare(setup())).toMatchObject({
+    expect(await made(kernel, setup())).toMatchObject({
       changed: ['wrote table "filter" of IPv4', 'wrote table "filter" of IPv6'],
       warnings: [],
     });
-    expect((await kernel.prepare(setup())).failedRules).toBeUndefined();
+    expect((await made(kernel, setup())).failures).toEqual([]);
     await kernel.close();
   });
 
@@ -154,23 +162,23 @@ describe("rules", () => {
     const kernel = node.kernel(CHAINS);
     const warning = expect.stringContaining("Cannot use iptables for IPv6");
     expect((await kernel.inspect(setup())).warnings).toEqual([warning]);
-    expect((await kernel.prepare(setup())).warnings).toEqual([warning]);
-    expect((await kernel.prepare(setup())).warnings).toEqual([warning]);
+    expect((await made(kernel, setup())).warnings).toEqual([warning]);
+    expect((await made(kernel, setup())).warnings).toEqual([warning]);
     for (const program of programs) node.iptables.working.add(program);
-    expect(await kernel.prepare(setup())).toMatchObject({ changed: ['wrote table "filter" of IPv6'], warnings: [] });
+    expect(await made(kernel, setup())).toMatchObject({ changed: ['wrote table "filter" of IPv6'], warnings: [] });
     await kernel.close();
   });
 
   test("of ours make way for a set of another type once, and are written again", async () => {
     const node = new FakeNode();
     const kernel = node.kernel(CHAINS);
-    await kernel.prepare(setup());
+    await made(kernel, setup());
     const set = node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip" });
     // The rules of our chain are what refers to the set.
     Object.defineProperty(set, "references", {
       get: () => (node.iptables.table("iptables", "filter").has("KUBE-FORWARD") ? 1 : 0),
     });
-    const report = await kernel.prepare(setup());
+    const report = await made(kernel, setup());
     expect(report.warnings).toEqual([]);
     expect(report.changed).toEqual([
       'removed our chains from table "filter" of IPv4',
@@ -186,12 +194,12 @@ describe("rules", () => {
   test("of others that hold a set of another type do not make ours go again and again", async () => {
     const node = new FakeNode();
     const kernel = node.kernel(CHAINS);
-    await kernel.prepare(setup());
+    await made(kernel, setup());
     node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip", references: 1 });
     const warning = expect.stringContaining('Cannot replace set "KUBE-CLUSTER-IP"');
-    const first = await kernel.prepare(setup());
+    const first = await made(kernel, setup());
     expect([first.changed.length, first.warnings]).toEqual([4, [warning]]);
-    expect(await kernel.prepare(setup())).toMatchObject({ changed: [], warnings: [warning] });
+    expect(await made(kernel, setup())).toMatchObject({ changed: [], warnings: [warning] });
     await kernel.close();
   });
 });
@@ -215,11 +223,11 @@ test.each<[string, Partial<NodeSetup>, (node: FakeNode) => void, string, RegExp?
   async (_, wanted, spoil, warning, lacks = /^created interface/) => {
     const node = new FakeNode();
     const whole = node.kernel(CHAINS);
-    const everything = await whole.prepare(setup());
+    const everything = await made(whole, setup());
     await whole.remove(["IPv4", "IPv6"]);
     spoil(node);
     const kernel = node.kernel(CHAINS);
-    const { changed, warnings } = await kernel.prepare({ ...setup(), ...wanted });
+    const { changed, warnings } = await made(kernel, { ...setup(), ...wanted });
     expect(warnings[0]).toContain(warning);
     const missed = everything.changed.filter((text) => !changed.includes(text) && !lacks.test(text));
     expect(missed).toEqual([]);

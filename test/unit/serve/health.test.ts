@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import type { IPFamily } from "../../../src/model/address.ts";
 import type { Readings } from "../../../src/model/clock.ts";
 import {
   answerProbe,
@@ -112,12 +111,12 @@ test.each<[string, HealthFacts, number, object]>([
   expect(statuses(facts, afterMs)).toEqual(expected);
 });
 
-function unruled(...failedRules: readonly IPFamily[]): Lacking {
-  return { failedRules, wrongSysctls: [] };
+function unruled(...messages: readonly string[]): Lacking {
+  return { ruleFailures: messages.map((message) => ({ message })), wrongSysctls: [] };
 }
 
 function wrong(required: boolean, ...texts: readonly string[]): Lacking {
-  return { failedRules: [], wrongSysctls: texts.map((text) => ({ text, required })) };
+  return { ruleFailures: [], wrongSysctls: texts.map((text) => ({ text, required })) };
 }
 
 /** The same refusal once more, that long after the start. */
@@ -199,9 +198,9 @@ describe("payload", () => {
     ],
     [
       "the rules could not be written",
-      healthAfterPrepare(good, unruled("IPv4", "IPv4", "IPv6")),
+      healthAfterPrepare(good, unruled("no a", "no b", "no c", "no d")),
       2000,
-      "the iptables rules of IPv4 and IPv6 could not be written: see the log",
+      "no a; no b; no c",
     ],
     ["sysctls are wrong", healthAfterPrepare(good, wrong(true, "a is 0", "b is 0")), 2000, "a is 0; b is 0"],
     ["all is well", good, 2000, undefined],

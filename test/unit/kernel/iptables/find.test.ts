@@ -1,6 +1,7 @@
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { findIptables } from "../../../../src/kernel/iptables/find.ts";
-import { runProcess } from "../../../../src/kernel/iptables/process.ts";
+import { type RunProcess, runProcess } from "../../../../src/kernel/iptables/process.ts";
 import { FakeIptables } from "./fake-iptables.ts";
 
 const hint = (chain: string) => (fake: FakeIptables, kind: string) => void fake.table(kind, "mangle").set(chain, []);
@@ -39,8 +40,8 @@ test("a node whose default works is not asked for the tables of another: legacy 
   const fake = new FakeIptables();
   await findIptables(fake.run, ["IPv4", "IPv6"]);
   expect(fake.ran.filter((line) => line.includes("-t nat"))).toEqual([
-    "iptables -w 5 -t nat -S POSTROUTING",
-    "ip6tables -w 5 -t nat -S POSTROUTING",
+    "iptables -t nat -S POSTROUTING",
+    "ip6tables -t nat -S POSTROUTING",
   ]);
 });
 
@@ -58,6 +59,34 @@ test("the one that works for more families is used", async () => {
   fake.working.delete("ip6tables");
   expect(await findIptables(fake.run, ["IPv4", "IPv6"])).toMatchObject({ infix: "-nft" });
 });
+
+test("a program that finds the lock taken works, and nobody waits for the lock", async () => {
+  const fake = new FakeIptables();
+  const run: RunProcess = async (file, args, input) =>
+    args.includes("nat") && !args.includes("-w")
+      ? { code: 4, stdout: "", stderr: "Another app is currently holding the xtables lock" }
+      : fake.run(file, args, input);
+  const tools = await findIptables(run, ["IPv4", "IPv6"]);
+  expect([tools.infix, tools.families, tools.unusable.size]).toEqual(["", ["IPv4", "IPv6"], 0]);
+});
+
+test("programs that all hang are waited for together, not one after the other", async () => {
+  const waiting: (() => void)[] = [];
+  const run: RunProcess = () =>
+    new Promise((resolve) => waiting.push(() => resolve({ code: 124, stdout: "", stderr: "it was killed" })));
+  const found = findIptables(run, ["IPv4", "IPv6"]);
+  let rounds = 0;
+  for (; await isPending(found); rounds++) for (const end of waiting.splice(0)) end();
+  // Two that print all rules, and each of three that may be used.
+  expect(rounds).toBeLessThanOrEqual(5);
+  expect((await found).families).toEqual([]);
+});
+
+const isPending = async (promise: Promise<unknown>): Promise<boolean> => {
+  const pending = Symbol("pending");
+  await setImmediate();
+  return (await Promise.race([promise, Promise.resolve(pending)])) === pending;
+};
 
 test("families without a working program are named with what it said", async () => {
   const fake = new FakeIptables();
