@@ -174,6 +174,21 @@ describe("conntrack that is told how long to remember, and not to be liberal", (
       expect(await forgedByEndpoint(node.pod("c"), [family.vip(1), 80], family)).toEqual(GOES_ON);
     });
 
+    test.each(FAMILY_CASES)("%s: of no Service are forwarded, as where routes are asymmetric", async (name, { ip }) => {
+      const iptables = name === "IPv4" ? "iptables" : "ip6tables";
+      const invalid = "POSTROUTING -m conntrack --ctstate INVALID -j RETURN";
+      await node.prints(`${iptables} -t mangle -I ${invalid}`);
+      const client = node.client(node.outside);
+      const to: End = [ip(node.pod("c")), 8080];
+      const { port, next, expected } = (await client.open(...to)).connection;
+      await client.segment({ from: [ip(node.outside), port], to, next: next + BEYOND, expected });
+      await eventually(async () => {
+        const counted = new RegExp(`\\[[1-9]\\d*:\\d+\\] -A ${invalid}`);
+        expect(await node.prints(`${iptables}-save -c -t mangle`)).toMatch(counted);
+      });
+      await node.prints(`${iptables} -t mangle -D ${invalid}`);
+    });
+
     test.each(FAMILY_CASES)("%s: would end one without the rules", async (name, family) => {
       const nodePort: End = [family.ip(node.node), 30_080];
       await agent().whilePaused(async () => {

@@ -39,9 +39,12 @@ export function filterTable(options: RuleOptions): RuleTable {
 }
 
 function forwardRules(options: RuleOptions): readonly string[] {
+  const fromEndpoint = inSet("KUBE-LOOP-BACK", "src,src,src", options.family);
   return [
-    // Netfilter does not rewrite what belongs to no connection: it would arrive as somebody else's, and be answered with a reset.
-    ...(options.dropInvalid ? ["-m conntrack --ctstate INVALID -j DROP"] : []),
+    // Netfilter does not rewrite what belongs to no connection: the answer of an endpoint would arrive as somebody else's, and be
+    // answered with a reset. What else is forwarded is none of our business: on asymmetric routes conntrack sees one direction
+    // alone, and calls all packets of a connection invalid.
+    ...(options.dropInvalid ? [`-m conntrack --ctstate INVALID ${fromEndpoint} -j DROP`] : []),
     // For nodes whose FORWARD chain drops by policy: what we masquerade passes, and so do the replies.
     `${comment("kubernetes forwarding rules")} -m mark --mark ${masqueradeMark(options)} -j ACCEPT`,
     `${comment("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,

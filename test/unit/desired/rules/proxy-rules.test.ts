@@ -99,7 +99,10 @@ test("where nothing tells pods, none is exempt from drops and none is marked", (
 
 test("invalid packets are dropped unless conntrack is told to be liberal", () => {
   const first = (dropInvalid: boolean, name: string) => chain({ dropInvalid }, name, "filter")[0];
-  expect(first(true, "KUBE-FORWARD")).toBe("-m conntrack --ctstate INVALID -j DROP");
+  // Of what is forwarded only the answers of endpoints are judged.
+  expect(first(true, "KUBE-FORWARD")).toBe(
+    "-m conntrack --ctstate INVALID -m set --match-set KUBE-LOOP-BACK src,src,src -j DROP",
+  );
   expect(first(true, "KUBE-IPVS-FILTER")).toBe("-p tcp -m conntrack --ctstate INVALID -j KUBE-IPVS-INVALID");
   const rules = proxyRules({ ...OPTIONS, dropInvalid: false }).tables.flatMap(({ chains }) => chains);
   expect(rules.flatMap((one) => one.rules).filter((rule) => rule.includes("INVALID"))).toEqual([]);
