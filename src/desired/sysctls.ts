@@ -77,9 +77,10 @@ function delaysReusedPorts(kernelRelease: string): boolean {
  * a host may lose its default route: so this is asked only where IPv6 is in use.
  */
 function forwarding(families: readonly IPFamily[]): readonly Sysctl[] {
-  return families.map((family) =>
-    exactly(family === "IPv4" ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "1", true),
-  );
+  return families.map((family) => ({
+    ...exactly(family === "IPv4" ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "1", true),
+    initFlag: "cluster-cidr",
+  }));
 }
 
 function arp(options: SysctlOptions): readonly Sysctl[] {

@@ -57,6 +57,8 @@ export interface Sysctl {
   readonly required: boolean;
   /** By which it was asked for, without hyphens: named when it is refused. */
   readonly flag?: string;
+  /** The flag by which `init` knows that it is wanted, where the agent knows it by other ways, too. */
+  readonly initFlag?: string;
 }
 
 /** How long IPVS is to remember connections of one kind without packets. */

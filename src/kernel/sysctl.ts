@@ -85,7 +85,8 @@ function describeWrong(sysctl: Sysctl, found: string | undefined, reason: string
   if (found === undefined) return `${difference}: this kernel has no such setting, or its module is not loaded`;
   const cure = `set it on the host: sysctl -w ${sysctl.path.replaceAll("/", ".")}=${sysctl.value}`;
   const isReadOnly = READ_ONLY.has(reason);
-  const orElse = isReadOnly ? ", or delete the pod of the agent, whose init container sets it" : "";
+  const condition = sysctl.initFlag === undefined ? "" : ` where its --${sysctl.initFlag} names this family`;
+  const orElse = isReadOnly ? `, or delete the pod of the agent, whose init container sets it${condition}` : "";
   return `${difference}, and cannot be written here (${reason}): ${cure}${orElse}`;
 }
 

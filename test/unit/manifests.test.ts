@@ -149,6 +149,10 @@ test("the init container is privileged, understood, and the same program", () =>
   expect(container.securityContext).toEqual({ privileged: true, readOnlyRootFilesystem: true });
   expect(container.image).toBe(deployedContainer("containers").image);
   expect(understood("initContainers")).toMatchObject({ kind: "command", command: "init" });
+  // By these it knows which families are forwarded.
+  expect(understood("initContainers", { clusterCIDR: "10.244.0.0/16,fd00::/32" })).toMatchObject({
+    config: { clusterCidrs: [{ family: "IPv4" }, { family: "IPv6" }] },
+  });
 });
 
 /** Rights that requests need, as "list services". */
