@@ -28,6 +28,7 @@ export function nodeSetup(config: Config, machine: Machine, needs: ClusterNeeds)
   return {
     families: machine.families,
     rules: staticRules(config, machine, needs.podCIDRs),
+    excludedCIDRs: config.excludeCidrs,
     sysctls: wantedSysctls({
       families: machine.families.filter((family) => needs.families.includes(family)),
       strictARP: config.strictArp,

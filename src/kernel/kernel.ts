@@ -1,4 +1,4 @@
-import type { IPAddress, IPFamily } from "../model/address.ts";
+import type { Cidr, IPAddress, IPFamily } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import type { IpvsTimeoutName, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
@@ -22,6 +22,8 @@ export interface NodeSetup {
   readonly members?: readonly SetEntry[];
   /** Below /proc/sys, slashes; written only when different. */
   readonly sysctls: readonly Sysctl[];
+  /** Addresses of these networks on kube-ipvs0 are somebody else's, and stay as they are. */
+  readonly excludedCIDRs?: readonly Cidr[];
   /** Of those that are not here nothing is asked. */
   readonly ipvsTimeouts?: readonly IpvsTimeout[];
 }

@@ -128,6 +128,7 @@ export class NetlinkKernel implements Kernel {
     const family = await this.#ipvs.probe();
     const parts: readonly (() => Promise<SetupReport>)[] = [
       () => this.ensureInterface(setup.families),
+      () => this.#link.deprecate(setup.excludedCIDRs ?? []),
       () => this.#sysctls.apply(setup.sysctls),
       () => this.#timeouts.apply(family, setup.ipvsTimeouts ?? []),
       () => this.#ensureSets(setup.families),
@@ -163,7 +164,8 @@ export class NetlinkKernel implements Kernel {
   /** What `prepare` and `writeRules` would change. Reads only; a part that cannot be read is a warning. */
   async inspect(setup: NodeSetup): Promise<SetupReport> {
     const family = await this.#ipvs.probe();
-    const link = await this.#link.differences();
+    const link = await this.#link.differences(setup.excludedCIDRs ?? []);
+    // Where it has addresses of IPv6, that is not switched off.
     const ofInterface = link.length === 0 ? interfaceSysctls(setup.families) : [];
     const sysctls = await this.#sysctls.differences([...ofInterface, ...setup.sysctls]);
     const timeouts = await this.#timeouts.differences(family, setup.ipvsTimeouts ?? []);

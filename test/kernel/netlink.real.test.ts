@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { openRawSocketOf } from "../../src/kernel/netlink/raw-socket.ts";
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
+import { cidr } from "../../src/model/address.ts";
 import { parseVirtualServerKey, type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
 import { seenFlows } from "../support/conntrack.ts";
 import { address } from "../support/desired.ts";
@@ -53,6 +54,51 @@ describe("NetlinkKernel", () => {
       list: async () => (await seenFlows(within)).filter(({ to }) => /(10\.96\.0|fd00:)/.test(to)),
     };
     return { kernel: openKernel(), flows };
+  });
+});
+
+describe("IPv6 addresses on kube-ipvs0", () => {
+  const SETUP = { families: ["IPv6"], rules: {}, sysctls: [] } as const;
+  const shown = async (on: Shell) =>
+    (await on.run("ip -6 -o addr show dev kube-ipvs0"))
+      .split("\n")
+      .flatMap((line) => [/inet6 (\S+)\/128.*? (deprecated )?\\/.exec(line)?.slice(1, 3).join(" ") ?? []].flat())
+      .map((text) => text.trim())
+      .toSorted();
+
+  test("are deprecated, those that somebody else bound as well, in place; so the node's own are the source", async () => {
+    await using on = new Shell();
+    const kernel = openKernel();
+    await on.run(
+      [
+        "ip link add kube-ipvs0 type dummy",
+        "ip addr add fd00:96::6/128 dev kube-ipvs0 nodad",
+        "ip addr add fd00:77::7/128 dev kube-ipvs0 nodad",
+        // The uplink has a link-local address alone, as where a routing daemon announces an address of lo.
+        "ip link add up0 type dummy; ip link set up0 up; ip link set lo up",
+        "ip addr add fd00:1::1/128 dev lo nodad; ip route add fd00:96:1::/48 dev up0",
+      ].join("\n"),
+    );
+    const source = async () => / src (\S+)/.exec(await on.run("ip -6 route get fd00:96:1::5"))?.[1];
+    expect(await source()).toBe("fd00:96::6");
+    const excludedCIDRs = [cidr(address("fd00:77::"), 64)];
+    const { changed } = await kernel.prepare({ ...SETUP, excludedCIDRs });
+    expect(changed).toContain('deprecated 1 IPv6 addresses of "kube-ipvs0"');
+    expect(await kernel.apply([{ kind: "bind-address", address: address("fd00:96::8") }])).toEqual([{ ok: true }]);
+    expect(await shown(on)).toEqual(["fd00:77::7", "fd00:96::6 deprecated", "fd00:96::8 deprecated"]);
+    expect(await source()).toBe("fd00:1::1");
+    // What is the destination as well is preferred whatever it is.
+    expect(await on.run("ip -6 route get fd00:96::8")).toMatch(/ src fd00:96::8 /);
+    expect((await kernel.prepare({ ...SETUP, excludedCIDRs })).changed).toEqual([]);
+    await on.run("ip addr change fd00:96::8/128 dev kube-ipvs0 preferred_lft forever valid_lft forever");
+    expect(await kernel.inspect({ ...SETUP, excludedCIDRs })).toMatchObject({
+      changed: ['address "fd00:96::8" of "kube-ipvs0" is not deprecated'],
+    });
+    await kernel.prepare({ ...SETUP, excludedCIDRs });
+    expect(await shown(on)).toContain("fd00:96::8 deprecated");
+    await on.run("ip link del up0; ip addr del fd00:1::1/128 dev lo");
+    await kernel.remove(["IPv6"]);
+    await kernel.close();
   });
 });
 

@@ -1,5 +1,13 @@
-import { familyOf, type IPAddress, isIPv6LinkLocal } from "../../model/address.ts";
+import {
+  type Cidr,
+  cidrContains,
+  familyOf,
+  type IPAddress,
+  type IPFamily,
+  isIPv6LinkLocal,
+} from "../../model/address.ts";
 import type { SetupReport } from "../kernel.ts";
+import type { AttributeWriter } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { NO_REPLY, replyOf } from "../netlink/receive-buffer.ts";
 import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
@@ -9,11 +17,13 @@ import {
   decodeLink,
   encodeDeleteAddress,
   encodeDeleteLink,
+  encodeDeprecateAddress,
   encodeGetAddresses,
   encodeGetLink,
   encodeNewAddress,
   encodeNewDummy,
   type Link,
+  type LinkAddress,
 } from "./codec.ts";
 
 /** The interface that holds the virtual addresses: the name kube-proxy gave it, which others look for. */
@@ -71,17 +81,42 @@ export class LinkClient {
     return true;
   }
 
-  /** What keeps `ensure` from having nothing to do. Reads only. */
-  async differences(): Promise<readonly string[]> {
+  /**
+   * Makes the IPv6 addresses of the dummy interface deprecated that are not, in place, but for those of the networks to keep. An
+   * address that is preferred may become the source of the node's own connections, whose answers then go astray.
+   */
+  async deprecate(kept: readonly Cidr[]): Promise<SetupReport> {
+    const { index, addresses } = await this.#preferred(kept);
+    if (addresses.length === 0) return NOTHING_DONE;
+    const encode = (writer: AttributeWriter, address: IPAddress) => encodeDeprecateAddress(writer, index, address);
+    const answers = await this.#addresses.request("deprecate addresses", addresses, encode, NO_REPLY);
+    const refused = answers.flatMap((answer, at) =>
+      answer.ok ? [] : [{ errno: answer.errno, address: addresses[at] }],
+    );
+    const done = addresses.length - refused.length;
+    const [first] = refused;
+    return {
+      changed: done === 0 ? [] : [`deprecated ${done} IPv6 addresses of "${DUMMY_NAME}"`],
+      warnings:
+        first === undefined
+          ? []
+          : [`Cannot deprecate ${refused.length} addresses of "${DUMMY_NAME}", as "${first.address}": ${first.errno}`],
+    };
+  }
+
+  /** What keeps `ensure` and `deprecate` from having nothing to do. Reads only. */
+  async differences(kept: readonly Cidr[]): Promise<readonly string[]> {
     const link = await this.#find();
     if (link === undefined) return [`no interface "${DUMMY_NAME}"`];
-    return isDummy(link) ? [] : [`interface "${DUMMY_NAME}" is ${describeKind(link)}`];
+    if (!isDummy(link)) return [`interface "${DUMMY_NAME}" is ${describeKind(link)}`];
+    const { addresses } = await this.#preferred(kept);
+    return addresses.map((address) => `address "${address}" of "${DUMMY_NAME}" is not deprecated`);
   }
 
   /** Removes the dummy interface with all its addresses. One of another kind is not ours and stays, with a warning. */
   async remove(): Promise<SetupReport> {
     const link = await this.#find();
-    if (link === undefined) return { changed: [], warnings: [] };
+    if (link === undefined) return NOTHING_DONE;
     if (!isDummy(link)) {
       return { changed: [], warnings: [`Left interface "${DUMMY_NAME}" alone: it is ${describeKind(link)}`] };
     }
@@ -121,7 +156,7 @@ export class LinkClient {
     const link = await this.#find();
     if (link === undefined || !isDummy(link)) return new Set();
     const bound = new Set<IPAddress>();
-    for (const address of await this.#list((index) => index === link.index))
+    for (const { address } of await this.#list(({ index }) => index === link.index))
       if (!isIPv6LinkLocal(address)) bound.add(address);
     return bound;
   }
@@ -130,7 +165,7 @@ export class LinkClient {
   async others(): Promise<readonly IPAddress[]> {
     const link = await this.#find();
     const ours = link !== undefined && isDummy(link) ? link.index : undefined;
-    return this.#list((index) => index !== ours);
+    return (await this.#list(({ index }) => index !== ours)).map(({ address }) => address);
   }
 
   /** A new reading creates an interface that is gone, and would do nothing about all else. */
@@ -161,13 +196,33 @@ export class LinkClient {
     throw new NetlinkError(operation, "EEXIST", `there is one, but it is ${describeKind(link)}; rename or remove it`);
   }
 
-  /** Addresses of those interfaces whose numbers are meant, as often as they have them. */
-  async #list(isMeant: (index: number) => boolean): Promise<readonly IPAddress[]> {
-    return this.#addresses.dumpAs("list addresses", encodeGetAddresses, (message) => {
-      const found = decodeAddress(message);
-      if (found === undefined || found === "other") return found;
-      return isMeant(found.index) ? found.address : "other";
-    });
+  /** IPv6 addresses of the dummy interface that are not deprecated. */
+  async #preferred(
+    kept: readonly Cidr[],
+  ): Promise<{ readonly index: number; readonly addresses: readonly IPAddress[] }> {
+    const link = await this.#find();
+    if (link === undefined || !isDummy(link)) return { index: 0, addresses: [] };
+    const isMeant = ({ index, address, isDeprecated }: LinkAddress) =>
+      index === link.index &&
+      !isDeprecated &&
+      familyOf(address) === "IPv6" &&
+      !isIPv6LinkLocal(address) &&
+      !kept.some((network) => cidrContains(network, address));
+    const found = await this.#list(isMeant, "IPv6");
+    return { index: link.index, addresses: found.map(({ address }) => address) };
+  }
+
+  /** Addresses that are meant, as often as interfaces have them. */
+  async #list(isMeant: (found: LinkAddress) => boolean, family?: IPFamily): Promise<readonly LinkAddress[]> {
+    return this.#addresses.dumpAs(
+      "list addresses",
+      (writer) => encodeGetAddresses(writer, family),
+      (message) => {
+        const found = decodeAddress(message);
+        if (found === undefined || found === "other") return found;
+        return isMeant(found) ? found : "other";
+      },
+    );
   }
 }
 
@@ -178,6 +233,8 @@ function isDummy({ kind }: Link): boolean {
 function describeKind({ kind }: Link): string {
   return kind === "" ? "not a dummy" : `of kind "${kind}", not "dummy"`;
 }
+
+const NOTHING_DONE: SetupReport = { changed: [], warnings: [] };
 
 const NO_DEVICE = { errno: "ENODEV", number: 19 };
 const NOT_SUPPORTED = { errno: "EOPNOTSUPP", number: 95 };

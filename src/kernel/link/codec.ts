@@ -1,10 +1,21 @@
-import { addressFromBytes, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
+import { addressFromBytes, familyOf, hostPrefix, type IPAddress, type IPFamily } from "../../model/address.ts";
 import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
-import { beginMessage, endMessage, type Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from "../netlink/message.ts";
+import {
+  beginMessage,
+  endMessage,
+  type Message,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from "../netlink/message.ts";
 import {
   AF_INET,
   AF_INET6,
   IFA_ADDRESS,
+  IFA_CACHEINFO,
+  IFA_CACHEINFO_BYTES,
+  IFA_F_DEPRECATED,
   IFA_F_NODAD,
   IFA_LOCAL,
   IFADDRMSG_BYTES,
@@ -12,6 +23,7 @@ import {
   IFLA_IFNAME,
   IFLA_INFO_KIND,
   IFLA_LINKINFO,
+  INFINITY_LIFE_TIME,
   RT_SCOPE_UNIVERSE,
   RTM_DELADDR,
   RTM_DELLINK,
@@ -33,6 +45,8 @@ export interface Link {
 export interface LinkAddress {
   readonly index: number;
   readonly address: IPAddress;
+  /** Linux takes another one of the node's addresses as source of its own connections, if there is one. Of IPv6 alone. */
+  readonly isDeprecated: boolean;
 }
 
 /**
@@ -87,12 +101,19 @@ function readKind(linkInfo: AttributeReader): string {
 }
 
 /**
- * Gives an interface an address of its own, /32 or /128. EEXIST if it has it.
+ * Gives an interface an address of its own, /32 or /128; one of IPv6 deprecated. EEXIST if it has it.
  *
- *     nlmsghdr | ifaddrmsg { u8 family; u8 prefix; u8 flags; u8 scope; u32 index } | LOCAL | ADDRESS
+ *     nlmsghdr | ifaddrmsg { u8 family; u8 prefix; u8 flags; u8 scope; u32 index } | LOCAL | ADDRESS | CACHEINFO
+ *
+ * and CACHEINFO, of IPv6, is { u32 preferred; u32 valid; u32; u32 } in seconds.
  */
 export function encodeNewAddress(writer: AttributeWriter, index: number, address: IPAddress): void {
   encodeAddress(writer, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address);
+}
+
+/** Makes an IPv6 address that an interface has deprecated, in place: no packet to it is lost. */
+export function encodeDeprecateAddress(writer: AttributeWriter, index: number, address: IPAddress): void {
+  encodeAddress(writer, RTM_NEWADDR, NLM_F_REPLACE, index, address);
 }
 
 /** Takes an address from an interface. EADDRNOTAVAIL if it does not have it. */
@@ -111,13 +132,18 @@ function encodeAddress(writer: AttributeWriter, type: number, flags: number, ind
   writer.setU32(header + 4, index);
   writer.address(IFA_LOCAL, address);
   writer.address(IFA_ADDRESS, address);
+  if (type === RTM_NEWADDR && family === "IPv6") writer.bytes(IFA_CACHEINFO, VALID_FOR_EVER_PREFERRED_NEVER);
   endMessage(writer, message);
 }
 
-/** Asks for all addresses of all interfaces: a dump. */
-export function encodeGetAddresses(writer: AttributeWriter): void {
+const VALID_FOR_EVER_PREFERRED_NEVER = new Uint8Array(IFA_CACHEINFO_BYTES);
+new DataView(VALID_FOR_EVER_PREFERRED_NEVER.buffer).setUint32(4, INFINITY_LIFE_TIME, true);
+
+/** Asks for the addresses of all interfaces, of one family or of both: a dump. */
+export function encodeGetAddresses(writer: AttributeWriter, family?: IPFamily): void {
   const message = beginMessage(writer, RTM_GETADDR, NLM_F_DUMP);
-  writer.reserve(IFADDRMSG_BYTES);
+  const header = writer.reserve(IFADDRMSG_BYTES);
+  if (family !== undefined) writer.setU8(header, family === "IPv4" ? AF_INET : AF_INET6);
   endMessage(writer, message);
 }
 
@@ -139,7 +165,8 @@ export function decodeAddress(message: Message): LinkAddress | "other" | undefin
   }
   const own = local ?? address;
   if (reader.failed || own?.length !== length) return undefined;
-  return { index: u32At(payload, 4), address: addressFromBytes(own) };
+  const isDeprecated = ((payload[2] ?? 0) & IFA_F_DEPRECATED) !== 0;
+  return { index: u32At(payload, 4), address: addressFromBytes(own), isDeprecated };
 }
 
 const ADDRESS_BYTES: ReadonlyMap<number, number> = new Map([

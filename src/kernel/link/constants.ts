@@ -15,9 +15,16 @@ export const IFLA_INFO_KIND = 1;
 export const IFADDRMSG_BYTES = 8;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
+export const IFA_CACHEINFO = 6;
+export const IFA_CACHEINFO_BYTES = 16;
+/** A lifetime without end. */
+export const INFINITY_LIFE_TIME = 0xffff_ffff;
 
 /** No duplicate address detection: others may well hold the same virtual address. */
 export const IFA_F_NODAD = 0x02;
+
+/** No source of new connections where there is another address. */
+export const IFA_F_DEPRECATED = 0x20;
 
 export const RT_SCOPE_UNIVERSE = 0;
 

@@ -1,8 +1,8 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { LinkClient } from "../../../../src/kernel/link/client.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
-import { type IPAddress, parseAddress } from "../../../../src/model/address.ts";
+import { addressBytes, cidr, type IPAddress, parseAddress } from "../../../../src/model/address.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
 
@@ -74,6 +74,60 @@ test("an interface of the name that is no dummy is not taken", async () => {
     { errno: "EOPNOTSUPP", text: 'the interface "kube-ipvs0" is of kind "bridge", not "dummy"' },
   ]);
   expect(sends(peer).every(([type]) => type === 18)).toBe(true);
+});
+
+describe("IPv6 addresses that Linux may choose as source", () => {
+  /** What `ip addr` would show: interface, address, and flags of which 0x20 is deprecated. */
+  const shown = [
+    [INDEX, "fd00:96::1", 0x82],
+    [INDEX, "fd00:96::2", 0xa2],
+    [INDEX, "fd00:96::3", 0x82],
+    [INDEX, "fd00:77::1", 0x82],
+    [INDEX, "fe80::1", 0x80],
+    [INDEX, "10.96.0.1", 0x80],
+    [2, "2001:db8::1", 0x80],
+  ] as const;
+  const networks = [cidr(ip("fd00:77::"), 64)];
+
+  const withAddresses = () => {
+    const { client, peer } = setUp("dummy");
+    const others = peer.peer;
+    const replaced: naive.NaiveMessage[] = [];
+    peer.peer = (requests, protocol) =>
+      requests.flatMap((it) => {
+        if (it.type === 20) replaced.push(it);
+        if (it.type !== 22) return others([it], protocol);
+        const parts = shown.map(([index, text, flags]) => {
+          const bytes = [...addressBytes(ip(text))];
+          const header = [bytes.length === 4 ? 2 : 10, 128, flags, 0, ...u32(index)];
+          return naive.message(20, 2, it.sequence, header, attribute(1, bytes));
+        });
+        return [...parts, naive.done(it)];
+      });
+    return { client, replaced };
+  };
+
+  test("are made deprecated in place, but for link-local ones and those of networks to keep", async () => {
+    const { client, replaced } = withAddresses();
+    expect(await client.deprecate(networks)).toEqual({
+      changed: ['deprecated 2 IPv6 addresses of "kube-ipvs0"'],
+      warnings: [],
+    });
+    // NLM_F_REPLACE, and neither created nor deleted.
+    expect(replaced.map(({ flags }) => flags & 0x700)).toEqual([0x100, 0x100]);
+    expect(replaced.map(({ body }) => body.slice(12, 28))).toEqual(
+      ["fd00:96::1", "fd00:96::3"].map((text) => [...addressBytes(ip(text))]),
+    );
+  });
+
+  test("are a difference", async () => {
+    const { client, replaced } = withAddresses();
+    expect(await client.differences(networks)).toEqual([
+      'address "fd00:96::1" of "kube-ipvs0" is not deprecated',
+      'address "fd00:96::3" of "kube-ipvs0" is not deprecated',
+    ]);
+    expect(replaced).toEqual([]);
+  });
 });
 
 test("without the module dummy the error says what to do", async () => {

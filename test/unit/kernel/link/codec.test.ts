@@ -5,6 +5,7 @@ import {
   decodeLink,
   encodeDeleteAddress,
   encodeDeleteLink,
+  encodeDeprecateAddress,
   encodeGetAddresses,
   encodeGetLink,
   encodeNewAddress,
@@ -36,6 +37,8 @@ const ifaddr = (family: number, prefix: number, flags: number, index: number) =>
 ];
 const VIP = naive.ipv4("10.96.0.1");
 const VIP6 = naive.ipv6("fd00:96:0:0:0:0:0:1");
+/** Seconds for which it is preferred and valid, then two times that the kernel writes. */
+const NEVER_PREFERRED = attribute(6, u32(0), u32(0xffffffff), u32(0), u32(0));
 
 test.each<[string, naive.Bytes, naive.Bytes]>([
   [
@@ -55,16 +58,22 @@ test.each<[string, naive.Bytes, naive.Bytes]>([
     naive.message(20, 0x601, 0, ifaddr(2, 32, 0, 7), attribute(2, VIP), attribute(1, VIP)),
   ],
   [
-    "bind IPv6, without duplicate address detection",
+    "bind IPv6, without duplicate address detection and deprecated",
     encoded((w) => encodeNewAddress(w, 7, ip("fd00:96::1"))),
-    naive.message(20, 0x601, 0, ifaddr(10, 128, 2, 7), attribute(2, VIP6), attribute(1, VIP6)),
+    naive.message(20, 0x601, 0, ifaddr(10, 128, 2, 7), attribute(2, VIP6), attribute(1, VIP6), NEVER_PREFERRED),
+  ],
+  [
+    "deprecate IPv6 in place",
+    encoded((w) => encodeDeprecateAddress(w, 7, ip("fd00:96::1"))),
+    naive.message(20, 0x101, 0, ifaddr(10, 128, 2, 7), attribute(2, VIP6), attribute(1, VIP6), NEVER_PREFERRED),
   ],
   [
     "unbind IPv4",
     encoded((w) => encodeDeleteAddress(w, 7, ip("10.96.0.1"))),
     naive.message(21, 1, 0, ifaddr(2, 32, 0, 7), attribute(2, VIP), attribute(1, VIP)),
   ],
-  ["list addresses", encoded(encodeGetAddresses), naive.message(22, 0x301, 0, ifaddr(0, 0, 0, 0))],
+  ["list addresses", encoded((w) => encodeGetAddresses(w)), naive.message(22, 0x301, 0, ifaddr(0, 0, 0, 0))],
+  ["list IPv6", encoded((w) => encodeGetAddresses(w, "IPv6")), naive.message(22, 0x301, 0, ifaddr(10, 0, 0, 0))],
 ])("to %s has the bytes that the kernel expects", (_, bytes, expected) => {
   expect(bytes).toEqual(expected);
 });
@@ -109,7 +118,12 @@ test.each<[string, naive.Bytes, unknown]>([
     "fd00:96::1",
   ],
 ])("%s is read", (_, payload, address) => {
-  expect(decodeAddress(told(20, payload))).toEqual({ index: 3, address });
+  expect(decodeAddress(told(20, payload))).toEqual({ index: 3, address, isDeprecated: false });
+});
+
+test("a deprecated address is recognised by its flag", () => {
+  const payload = [...ifaddr(10, 128, 0xa2, 3), ...attribute(1, VIP6)];
+  expect(decodeAddress(told(20, payload))).toMatchObject({ address: "fd00:96::1", isDeprecated: true });
 });
 
 test("what is no IP address is told apart from what cannot be read", () => {
@@ -129,7 +143,7 @@ test("an address that was encoded is decoded the same", () => {
   fc.assert(
     fc.property(anyAddress, fc.nat(0x7fffffff), (address, index) => {
       const payload = encoded((w) => encodeNewAddress(w, index, address)).slice(16);
-      expect(decodeAddress(told(20, payload))).toEqual({ index, address });
+      expect(decodeAddress(told(20, payload))).toMatchObject({ index, address });
     }),
   );
 });
