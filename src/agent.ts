@@ -78,6 +78,7 @@ export class Agent {
   constructor(config: Config, setupFor: SetupFor, parts: AgentParts) {
     this.#config = config;
     this.#node = new NodePreparation(config, setupFor, parts, {
+      nodePorts: () => this.#state.table.nodePorts(),
       onNeeds: () => this.#pacer.lookSoon(),
       onDeficits: (deficits) => this.#onDeficits(deficits),
     });

@@ -1,4 +1,5 @@
 import type { SetupFor } from "./agent-parts.ts";
+import { describeSourcePorts } from "./desired/source-ports.ts";
 import { configuredFamilies, type FamilyChoices, familiesShown } from "./desired/used-families.ts";
 import type { Kernel, RuleFailure, RulesReport, WrongSysctl } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
@@ -29,6 +30,8 @@ export interface NodeDeficits {
 export interface NodePreparationUse {
   /** The node has to be made ready once more before anything else is programmed. */
   readonly onNeeds: () => void;
+  /** NodePorts of all Services. */
+  readonly nodePorts: () => Iterable<number>;
   /** Comes after each attempt, and once more when its rules are late. */
   readonly onDeficits: (deficits: NodeDeficits) => void;
 }
@@ -69,10 +72,11 @@ export class NodePreparation {
   async prepare(members: readonly SetEntry[]): Promise<void> {
     const { kernel, metrics } = this.#parts;
     const setup = { ...this.#setupFor(this.#needs), members };
-    const { changed, warnings, wrongSysctls = [] } = await kernel.prepare(setup);
+    const { changed, warnings, wrongSysctls = [], sourcePorts } = await kernel.prepare(setup);
     this.#logChanges(changed);
     metrics.recordWrongSysctls(wrongSysctls.map(({ path }) => path));
-    this.#deficits = { ...this.#deficits, warnings, wrongSysctls };
+    const clash = sourcePorts && describeSourcePorts(sourcePorts, this.#use.nodePorts());
+    this.#deficits = { ...this.#deficits, warnings: [...warnings, ...(clash ? [clash] : [])], wrongSysctls };
     await this.#rules.write(setup);
     this.#report();
   }

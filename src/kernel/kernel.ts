@@ -2,6 +2,7 @@ import type { Cidr, IPAddress, IPFamily } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
 import type { IpvsTimeoutName, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
+import type { PortRange } from "../model/port-range.ts";
 import type { RealServers } from "../model/real-servers.ts";
 
 /** Symbolic name as in errno.h, "EEXIST"; "E1234" for one without a name; "IPSET_ERR_…" for the codes of ipset's own. */
@@ -84,6 +85,15 @@ export interface SetupReport {
   readonly warnings: readonly string[];
   /** Of the warnings those about sysctls; absent: none. */
   readonly wrongSysctls?: readonly WrongSysctl[];
+  /** Absent where the kernel does not say. */
+  readonly sourcePorts?: SourcePorts;
+}
+
+/** From which ports Linux makes connections of the node's own processes that ask for none. */
+export interface SourcePorts {
+  readonly chosen: readonly PortRange[];
+  /** Of those the ones that it leaves out. */
+  readonly reserved: readonly PortRange[];
 }
 
 /** What came of writing the static rules: `wrote table "nat" of IPv4`, and what could not be read or written. */

@@ -4,6 +4,7 @@ import { ipsets, type SetEntry } from "../model/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
 import { KernelError } from "../model/kernel-error.ts";
 import type { ForgetFlows, Operation } from "../model/operation.ts";
+import { parsePortRanges } from "../model/port-range.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import { gather, NOTHING } from "./gather.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
@@ -23,6 +24,7 @@ import type {
   RulesReport,
   RuleTable,
   SetupReport,
+  SourcePorts,
   Sysctl,
 } from "./kernel.ts";
 import { type AddressOperation, DUMMY_NAME, LinkClient } from "./link/client.ts";
@@ -51,7 +53,7 @@ export interface NetlinkKernelOptions {
   readonly onForgotten?: (forgotten: ForgottenFlows) => void;
   readonly open?: OpenRawSocket;
   readonly iptables?: IptablesClient;
-  readonly sysctls?: Pick<SysctlClient, "apply" | "differences">;
+  readonly sysctls?: Pick<SysctlClient, "apply" | "differences" | "value">;
 }
 
 /** Addresses in one part of a reading. */
@@ -89,7 +91,7 @@ export class NetlinkKernel implements Kernel {
   readonly #sets: IPSetClient;
   readonly #conntrack: ConntrackClient;
   readonly #iptables: IptablesClient;
-  readonly #sysctls: Pick<SysctlClient, "apply" | "differences">;
+  readonly #sysctls: Pick<SysctlClient, "apply" | "differences" | "value">;
   /** The last time all rules could be written, and so the programs found are the right ones. */
   #iptablesFound = false;
   #isWritingRules = false;
@@ -136,7 +138,8 @@ export class NetlinkKernel implements Kernel {
     ];
     const reports: SetupReport[] = [];
     for (const part of parts) reports.push(await withoutKernelError(part));
-    return merge(reports);
+    const sourcePorts = await this.#sourcePorts();
+    return { ...merge(reports), ...(sourcePorts !== undefined && { sourcePorts }) };
   }
 
   /** Makes kube-ipvs0 and lets it have addresses of these families; the part of `prepare` that may need a writable /proc/sys. */
@@ -251,6 +254,14 @@ export class NetlinkKernel implements Kernel {
   async #addMembers(members: readonly SetEntry[]): Promise<SetupReport> {
     await this.#sets.apply(members.map((entry) => ({ kind: "add-entry", entry })));
     return { changed: [], warnings: [] };
+  }
+
+  /** Of both families, in spite of its name. */
+  async #sourcePorts(): Promise<SourcePorts | undefined> {
+    const chosen = await this.#sysctls.value("net/ipv4/ip_local_port_range");
+    const reserved = await this.#sysctls.value("net/ipv4/ip_local_reserved_ports");
+    if (chosen === undefined) return undefined;
+    return { chosen: parsePortRanges(chosen), reserved: parsePortRanges(reserved ?? "") };
   }
 
   async #removeRules(families: readonly IPFamily[]): Promise<SetupReport> {

@@ -55,6 +55,11 @@ export class ServiceTable {
     }
   }
 
+  /** NodePorts of all Services, as often as they have them. */
+  *nodePorts(): Generator<number> {
+    for (const { ports } of this.#services.values()) for (const { nodePort } of ports) if (nodePort > 0) yield nodePort;
+  }
+
   /** The Service, undefined when it is not there or wants nothing of a proxy. */
   service(name: ServiceName): Service | undefined {
     return this.#services.get(name);

@@ -57,6 +57,24 @@ describe("NetlinkKernel", () => {
   });
 });
 
+test("the kernel says from which ports it makes connections of the node", async () => {
+  await using on = new Shell();
+  const before = await on.run("cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/net/ipv4/ip_local_reserved_ports");
+  await on.run("sysctl -qw net.ipv4.ip_local_port_range='20000 40001' net.ipv4.ip_local_reserved_ports=80,30000-32767");
+  const kernel = openKernel();
+  expect((await kernel.prepare({ families: [], rules: {}, sysctls: [] })).sourcePorts).toEqual({
+    chosen: [{ first: 20_000, last: 40_001 }],
+    reserved: [
+      { first: 80, last: 80 },
+      { first: 30_000, last: 32_767 },
+    ],
+  });
+  const [range = "", reserved = ""] = before.split("\n");
+  await on.run(`sysctl -qw net.ipv4.ip_local_port_range='${range}' net.ipv4.ip_local_reserved_ports='${reserved}'`);
+  await kernel.remove([]);
+  await kernel.close();
+});
+
 describe("IPv6 addresses on kube-ipvs0", () => {
   const SETUP = { families: ["IPv6"], rules: {}, sysctls: [] } as const;
   const shown = async (on: Shell) =>

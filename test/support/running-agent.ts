@@ -2,7 +2,15 @@ import { setImmediate } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../../src/agent.ts";
 import { readConfig } from "../../src/config.ts";
-import type { NodeSetup, Observed, Outcome, RulesReport, SetupReport, WrongSysctl } from "../../src/kernel/kernel.ts";
+import type {
+  NodeSetup,
+  Observed,
+  Outcome,
+  RulesReport,
+  SetupReport,
+  SourcePorts,
+  WrongSysctl,
+} from "../../src/kernel/kernel.ts";
 import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import type { AddressChange } from "../../src/model/address-change.ts";
@@ -29,6 +37,7 @@ class RememberingKernel extends MemoryKernel {
   /** What the node lacks. */
   warnings: readonly string[] = [];
   wrongSysctls: readonly WrongSysctl[] = [];
+  sourcePorts: SourcePorts | undefined;
   /** What is asked to be set in /proc/sys, each time. */
   readonly sysctls: string[][] = [];
 
@@ -44,8 +53,8 @@ class RememberingKernel extends MemoryKernel {
   override async prepare(setup: NodeSetup): Promise<SetupReport> {
     this.steps.push(JSON.stringify(setup.rules));
     this.sysctls.push(setup.sysctls.map(({ path }) => path));
-    const { warnings, wrongSysctls } = this;
-    return { ...(await super.prepare(setup)), warnings, wrongSysctls };
+    const { warnings, wrongSysctls, sourcePorts } = this;
+    return { ...(await super.prepare(setup)), warnings, wrongSysctls, ...(sourcePorts && { sourcePorts }) };
   }
 
   override async writeRules(setup: NodeSetup): Promise<RulesReport> {

@@ -129,6 +129,21 @@ describe("a sysctl that is wrong and cannot be set", () => {
   });
 });
 
+test("a NodePort that processes of the node may be given as source port is reported once, with the cure", async () => {
+  await using agent = new RunningAgent();
+  const chosen = [{ first: 30_000, last: 60_999 }];
+  agent.kernel.sourcePorts = { chosen, reserved: [] };
+  agent.service("shop/web", { ip: "10.96.0.10", ports: [{ name: "http", port: 80, nodePort: 30_080 }] });
+  agent.node("a");
+  agent.listed("nodes", "services", "endpointslices");
+  for (let looks = 0; looks < 5; looks++) await agent.rest(40_000);
+  expect(agent.notices).toEqual([expect.stringContaining("sysctl -w net.ipv4.ip_local_reserved_ports=30080")]);
+  expect([agent.isReady(), await agent.metric("kube_ipvs_node_problems")]).toEqual([true, 1]);
+  agent.kernel.sourcePorts = { chosen, reserved: [{ first: 30_000, last: 32_767 }] };
+  await agent.rest(40_000);
+  expect(await agent.metric("kube_ipvs_node_problems")).toBe(0);
+});
+
 describe("packets of IPv6 are forwarded", () => {
   const forwards = (agent: RunningAgent) =>
     agent.kernel.sysctls.map((paths) => paths.filter((path) => path.includes("ipv6")).length);
