@@ -1,7 +1,8 @@
 import type { SetupFor } from "./agent-parts.ts";
+import { describePodBridges } from "./desired/pod-bridges.ts";
 import { describeSourcePorts } from "./desired/source-ports.ts";
 import { configuredFamilies, type FamilyChoices, familiesShown } from "./desired/used-families.ts";
-import type { Kernel, RuleFailure, RulesReport, WrongSysctl } from "./kernel/kernel.ts";
+import type { Kernel, RuleFailure, RulesReport, SetupReport, WrongSysctl } from "./kernel/kernel.ts";
 import type { Logger } from "./log.ts";
 import type { Cidr, IPFamily } from "./model/address.ts";
 import type { Clock } from "./model/clock.ts";
@@ -10,6 +11,13 @@ import { NodeRules } from "./node-rules.ts";
 import type { ClusterNeeds } from "./node-setup.ts";
 import type { Metrics } from "./serve/metrics.ts";
 import type { ClusterEvent } from "./services/events.ts";
+
+/** The part of the configuration that says what to look at. */
+export interface PreparationChoices extends FamilyChoices {
+  readonly nodeName: string;
+  /** "" when none is named. */
+  readonly podBridge: string;
+}
 
 export interface NodePreparationParts {
   readonly kernel: Pick<Kernel, "prepare" | "writeRules">;
@@ -41,6 +49,8 @@ export class NodePreparation {
   /** Those that the node can have. */
   readonly families: readonly IPFamily[];
   readonly #nodeName: string;
+  readonly #podBridge: string;
+  readonly #clusterCIDRs: readonly Cidr[];
   readonly #setupFor: SetupFor;
   readonly #parts: NodePreparationParts;
   readonly #use: NodePreparationUse;
@@ -49,13 +59,10 @@ export class NodePreparation {
   #needs: ClusterNeeds;
   #deficits: NodeDeficits = { warnings: [], wrongSysctls: [], ruleFailures: [] };
 
-  constructor(
-    config: FamilyChoices & { readonly nodeName: string },
-    setupFor: SetupFor,
-    parts: NodePreparationParts,
-    use: NodePreparationUse,
-  ) {
+  constructor(config: PreparationChoices, setupFor: SetupFor, parts: NodePreparationParts, use: NodePreparationUse) {
     this.#nodeName = config.nodeName;
+    this.#podBridge = config.podBridge;
+    this.#clusterCIDRs = config.clusterCidrs;
     this.#needs = { podCIDRs: [], families: configuredFamilies(config) };
     this.#setupFor = setupFor;
     this.families = setupFor(this.#needs).families;
@@ -72,11 +79,11 @@ export class NodePreparation {
   async prepare(members: readonly SetEntry[]): Promise<void> {
     const { kernel, metrics } = this.#parts;
     const setup = { ...this.#setupFor(this.#needs), members };
-    const { changed, warnings, wrongSysctls = [], sourcePorts } = await kernel.prepare(setup);
+    const report = await kernel.prepare(setup);
+    const { changed, wrongSysctls = [] } = report;
     this.#logChanges(changed);
     metrics.recordWrongSysctls(wrongSysctls.map(({ path }) => path));
-    const clash = sourcePorts && describeSourcePorts(sourcePorts, this.#use.nodePorts());
-    this.#deficits = { ...this.#deficits, warnings: [...warnings, ...(clash ? [clash] : [])], wrongSysctls };
+    this.#deficits = { ...this.#deficits, warnings: this.#warningsOf(report), wrongSysctls };
     await this.#rules.write(setup);
     this.#report();
   }
@@ -91,6 +98,16 @@ export class NodePreparation {
   /** The rules know pods by these networks, so they come before any Service that does. */
   followPods(podCIDRs: readonly Cidr[]): void {
     if (textOf(podCIDRs) !== textOf(this.#needs.podCIDRs)) this.#follow({ ...this.#needs, podCIDRs });
+  }
+
+  /** What could not be made right, and what is nobody's to make right but the operator's. */
+  #warningsOf({ warnings, sourcePorts, bridges }: SetupReport): readonly string[] {
+    const places = { bridge: this.#podBridge, networks: [...this.#clusterCIDRs, ...this.#needs.podCIDRs] };
+    return [
+      ...warnings,
+      ...(sourcePorts === undefined ? [] : describeSourcePorts(sourcePorts, this.#use.nodePorts())),
+      ...(bridges === undefined ? [] : describePodBridges(bridges, places)),
+    ];
   }
 
   #follow(needs: ClusterNeeds): void {

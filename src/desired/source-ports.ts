@@ -6,10 +6,7 @@ import { portRangesText, rangeContains } from "../model/port-range.ts";
  * undefined when it may not. The answers to such a connection are for a virtual server, so IPVS takes them and the process
  * waits in vain.
  */
-export function describeSourcePorts(
-  { chosen, reserved }: SourcePorts,
-  nodePorts: Iterable<number>,
-): string | undefined {
+export function describeSourcePorts({ chosen, reserved }: SourcePorts, nodePorts: Iterable<number>): readonly string[] {
   let first = Number.POSITIVE_INFINITY;
   let last = 0;
   for (const port of nodePorts) {
@@ -18,10 +15,10 @@ export function describeSourcePorts(
     first = Math.min(first, port);
     last = Math.max(last, port);
   }
-  if (last === 0) return undefined;
+  if (last === 0) return [];
   const wanted = portRangesText([...reserved, { first, last }]);
-  return (
+  return [
     `net/ipv4/ip_local_port_range is ${portRangesText(chosen)}, so that connections of this node may come from port ${first}, ` +
-    `which is a NodePort: IPVS would take their answers. Reserve NodePorts on the host: sysctl -w net.ipv4.ip_local_reserved_ports=${wanted}`
-  );
+      `which is a NodePort: IPVS would take their answers. Reserve NodePorts on the host: sysctl -w net.ipv4.ip_local_reserved_ports=${wanted}`,
+  ];
 }

@@ -87,6 +87,19 @@ export interface SetupReport {
   readonly wrongSysctls?: readonly WrongSysctl[];
   /** Absent where the kernel does not say. */
   readonly sourcePorts?: SourcePorts;
+  readonly bridges?: BridgeFacts;
+}
+
+export interface BridgeFacts {
+  /** Families of which bridged packets do not pass netfilter, and so not IPVS. */
+  readonly unfiltered: readonly IPFamily[];
+  /** Those that are up and have an address. */
+  readonly bridges: readonly Bridge[];
+}
+
+export interface Bridge {
+  readonly name: string;
+  readonly addresses: readonly IPAddress[];
 }
 
 /** From which ports Linux makes connections of the node's own processes that ask for none. */

@@ -5,6 +5,7 @@ import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
 import { KernelError } from "../model/kernel-error.ts";
 import type { ForgetFlows, Operation } from "../model/operation.ts";
 import { parsePortRanges } from "../model/port-range.ts";
+import { readBridges } from "./bridges.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import { gather, NOTHING } from "./gather.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
@@ -139,7 +140,8 @@ export class NetlinkKernel implements Kernel {
     const reports: SetupReport[] = [];
     for (const part of parts) reports.push(await withoutKernelError(part));
     const sourcePorts = await this.#sourcePorts();
-    return { ...merge(reports), ...(sourcePorts !== undefined && { sourcePorts }) };
+    const bridges = await readBridges(this.#sysctls);
+    return { ...merge(reports), bridges, ...(sourcePorts !== undefined && { sourcePorts }) };
   }
 
   /** Makes kube-ipvs0 and lets it have addresses of these families; the part of `prepare` that may need a writable /proc/sys. */

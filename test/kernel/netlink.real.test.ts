@@ -75,6 +75,23 @@ test("the kernel says from which ports it makes connections of the node", async 
   await kernel.close();
 });
 
+test("the kernel says which bridges there are, and of which families their packets pass netfilter", async () => {
+  await using on = new Shell();
+  await on.run("ip link add br9 type bridge; ip addr add 10.9.9.1/24 dev br9; ip link set br9 up");
+  await on.run("ip link add up9 type dummy; ip addr add 10.9.8.1/24 dev up9; ip link set up9 up");
+  const kernel = openKernel();
+  const facts = (await kernel.prepare({ families: [], rules: {}, sysctls: [] })).bridges;
+  const unfiltered = await on.run(
+    "for n in iptables ip6tables; do cat /proc/sys/net/bridge/bridge-nf-call-$n 2>/dev/null || echo 0; done",
+  );
+  expect(facts?.unfiltered).toEqual((["IPv4", "IPv6"] as const).filter((_, at) => unfiltered.split("\n")[at] !== "1"));
+  if (facts?.unfiltered.length !== 0)
+    expect(facts?.bridges.map(({ name, addresses }) => [name, addresses[0]])).toEqual([["br9", "10.9.9.1"]]);
+  await on.run("ip link del br9; ip link del up9");
+  await kernel.remove([]);
+  await kernel.close();
+});
+
 describe("IPv6 addresses on kube-ipvs0", () => {
   const SETUP = { families: ["IPv6"], rules: {}, sysctls: [] } as const;
   const shown = async (on: Shell) =>

@@ -5,7 +5,7 @@ import { parsePortRanges } from "../../../src/model/port-range.ts";
 
 const CHOSEN = "32768\t60999";
 const describe = (reserved: string, nodePorts: readonly number[]) =>
-  describeSourcePorts({ chosen: parsePortRanges(CHOSEN), reserved: parsePortRanges(reserved) }, nodePorts);
+  describeSourcePorts({ chosen: parsePortRanges(CHOSEN), reserved: parsePortRanges(reserved) }, nodePorts)[0];
 
 test.each([
   ["none", "", [], undefined],
