@@ -446,7 +446,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     expect(await kernel.apply([addEntry(there)])).toEqual([OK]);
     const [added, again] = [members.slice(0, 2), [there, ...members.slice(0, 1)]];
     for (const wanted of [added, again])
-      expect(await kernel.prepare({ ...SETUP, members: wanted })).toEqual({ changed: [], warnings: [] });
+      expect(await kernel.prepare({ ...SETUP, members: wanted })).toMatchObject({ changed: [], warnings: [] });
     expect([...(await kernel.observe("all")).entries.keys()].toSorted()).toEqual(
       [there, ...added].map(({ key }) => key).toSorted(),
     );
