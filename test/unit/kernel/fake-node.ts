@@ -57,6 +57,10 @@ class FakeSysctls {
   readonly wrong = new Map<string, string>();
   isWritable = true;
 
+  async value(path: string): Promise<string | undefined> {
+    return this.wrong.get(path);
+  }
+
   async apply(wanted: readonly Sysctl[]): Promise<SetupReport> {
     const wrong = wanted.filter(({ path }) => this.wrong.has(path));
     if (!this.isWritable) return { changed: [], warnings: wrong.map(({ path }) => `Cannot set ${path}: EROFS`) };

@@ -206,9 +206,14 @@ describe("rules", () => {
 
 const WRONG_SYSCTL = { path: "net/nosuch", value: "1", compare: "equal", required: true } as const;
 
+const spoilSysctl = ({ sysctls }: FakeNode) => {
+  sysctls.wrong.set(WRONG_SYSCTL.path, "0");
+  sysctls.isWritable = false;
+};
+
 test.each<[string, Partial<NodeSetup>, (node: FakeNode) => void, string, RegExp?]>([
   ["its interface", {}, (node) => (node.link = "bridge"), 'Cannot use interface "kube-ipvs0"'],
-  ["a sysctl that it needs", { sysctls: [WRONG_SYSCTL] }, () => {}, "net/nosuch is missing, not 1"],
+  ["a sysctl that it needs", { sysctls: [WRONG_SYSCTL] }, spoilSysctl, `Cannot set ${WRONG_SYSCTL.path}: EROFS`],
   ["a timeout", { ipvsTimeouts: [{ name: "tcp", seconds: 1, flag: "f" }] }, () => {}, "Cannot read timeouts of IPVS"],
   [
     "a set",
