@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { portKey, serviceName } from "../../src/model/service.ts";
 import type { ServiceSpec, SliceSpec } from "../support/builders.ts";
 import type { RunningAgent } from "../support/running-agent.ts";
 import { WorkCounter } from "../support/work-counter.ts";
@@ -8,6 +9,7 @@ import { WorkCounter } from "../support/work-counter.ts";
 /** Begun before the product's code is loaded: V8 counts in code that it compiles from then on. */
 const counter = new WorkCounter();
 const support = await import("../support/running-agent.ts");
+const { LocalMarks } = await import("../../src/desired/local-marks.ts");
 
 const { STRESS = "1" } = process.env;
 /** Frontends of the small and of the large cluster that are compared. */
@@ -157,6 +159,18 @@ test.each(Object.entries(SHAPES))("the cost of %s is linear, and of another Serv
   };
   for (const [phase, factor] of Object.entries(factors)) expect(factor, phase).toBeLessThan(1.6);
   expect(large.other / small.other, "another Service").toBeLessThan(1.6);
+});
+
+test("ports that wait for a mark cost no more when more of them wait", () => {
+  const costOf = (services: number): number => {
+    const marks = new LocalMarks(127);
+    const udp = [portKey("a", "UDP"), portKey("b", "UDP")];
+    counter.take();
+    for (let index = 0; index < services; index++) marks.replace(serviceName("a", `s${index}`), udp);
+    for (let index = 0; index < services; index++) marks.replace(serviceName("a", `s${index}`), []);
+    return counter.take() / services;
+  };
+  expect(costOf(4_000) / costOf(1_000)).toBeLessThan(1.6);
 });
 
 /** Blocks of code in one turn of the event loop: 20 to 30 ms on a slow machine. With 10,000 frontends a square would be 10^8. */
