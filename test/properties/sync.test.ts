@@ -221,6 +221,32 @@ test("whatever happens, in the end the kernel holds exactly what is wanted and i
   );
 });
 
+test("killed at any operation, beside servers of others on our ports, the next agent ends it, takes nothing of theirs, and the one after writes nothing", async () => {
+  const kill = lose.map((one) => ({ ...one, restart: true }));
+  const command = fc.oneof(
+    { arbitrary: change, weight: 4 },
+    { arbitrary: kill, weight: 3 },
+    { arbitrary: flush, weight: 2 },
+    connect,
+    wait,
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(command, { maxLength: 20 }), async (script) => {
+      const world = await SyncWorld.create();
+      for (const step of script) await play(world, step);
+      world.memory.heal();
+      world.quiet();
+      world.restart();
+      await world.settle();
+      world.expectRight();
+      world.restart();
+      expect((await world.flush()).filter(({ kind }) => kind !== "forget-flows")).toEqual([]);
+      world.expectRight();
+    }),
+    { numRuns: RUNS / 2 },
+  );
+});
+
 test("in the end every flow goes where its virtual server would send it now, though nobody looks and whatever is lost", async () => {
   const dns: fc.Arbitrary<SmallService> = fc.record({
     ip: fc.constant(0),
