@@ -3,7 +3,7 @@ import { allAnswered, dropped, IN_VAIN, refused } from "../support/answers.ts";
 import { type ServiceSpec, serviceObject } from "../support/builders.ts";
 import { type AskOptions, LongClient } from "../support/client.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
-import type { Host } from "../support/netns.ts";
+import type { Addresses, Host } from "../support/netns.ts";
 import { Cluster, type PodEndpoint } from "../support/nodes.ts";
 import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
 
@@ -64,6 +64,8 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   const askInVain = (from: string | Host, to: string, port = 80) =>
     Promise.all(PROTOCOLS.map((protocol) => cluster.client(from).request(protocol, to, port, 1, IN_VAIN)));
   const all = (expected: unknown) => PROTOCOLS.map(() => expected);
+  /** The source ranges that hold one host. */
+  const own = (host: Addresses) => [`${host.ip}/32`, `${host.ip6}/128`];
   // SCTP heeds no ICMP and waits; where nobody but the host's own SCTP is asked, that refuses.
   const none = PROTOCOLS.map((protocol) =>
     protocol === "sctp" ? expect.objectContaining({ answers: {}, count: 2 }) : refused(2),
@@ -204,7 +206,6 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   );
 
   test("source ranges let in whom they name, as they change (G-6, G-17)", async () => {
-    const own = (host: { ip: string; ip6: string }) => [`${host.ip}/32`, `${host.ip6}/128`];
     const halves = ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"];
     const nobody = ["192.0.2.1/32", "2001:db8::1/128"];
     await via(1, 7);
@@ -242,17 +243,21 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     for (const answers of await asked({})) expect(answers).toEqual(allAnswered({ a: 1 }));
   });
 
-  test("connections at every address of a Service outlive it, and no new ones come", async () => {
-    await via(1, 13);
-    await put(13, { ports: PORTS.map((port) => ({ ...port, nodePort: 30_013 })) }, ["a"]);
+  test.each([
+    [13, "open to all", () => ({})],
+    [23, "with source ranges", () => ({ sourceRanges: own(outside(1)) })],
+  ])("connections at every address of Service %i, %s, outlive it, and no new ones come", async (n, _, said) => {
+    const nodePort = 30_000 + n;
+    await via(1, n);
+    await put(n, { ports: PORTS.map((port) => ({ ...port, nodePort })), ...said() }, ["a"]);
     const ways = [
-      [outside(1), balanced(13), 80],
-      [outside(1), ip(node(1)), 30_013],
-      [node(1), vip(13), 80],
-      [cluster.pod("b"), vip(13), 80],
+      [outside(1), balanced(n), 80],
+      [outside(1), ip(node(1)), nodePort],
+      [node(1), vip(n), 80],
+      [cluster.pod("b"), vip(n), 80],
     ] as const;
     const held = await Promise.all(ways.map(([{ namespace }, to, port]) => LongClient.hold(namespace, to, port)));
-    await cluster.apply("s13", []);
+    await cluster.apply(`s${n}`, []);
     for (const [from, to, port] of ways)
       for (const { answers } of await askInVain(from, to, port)) expect(answers).toEqual({});
     for (const client of held) {
