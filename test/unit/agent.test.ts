@@ -414,14 +414,14 @@ test("in the mode NodeCIDR the rules know the Node's pods before any Service com
   await agent.rest();
   const { steps } = agent.kernel;
   const [last = ""] = steps.slice(0, steps.indexOf("Services")).slice(-1);
-  expect(last).toContain("-s 10.244.1.0/24 -j SET");
+  expect(last).toContain("-s 10.244.1.0/24 -m mark");
   agent.node("a", ["10.244.7.0/24"]);
   await agent.rest();
-  expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -j SET");
+  expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -m mark");
   // A Node that is gone says nothing of where pods are.
   agent.nodeGone();
   await agent.rest(60_000);
-  expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -j SET");
+  expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -m mark");
 });
 
 test("in other modes what the Node says of its pods asks for no look", async () => {

@@ -21,10 +21,27 @@ export function localMarkCount(mask: number): number {
   return 2 ** (bitsOf(mask).length - 1);
 }
 
-/** Mark and mask by which a packet is known to wear a mark of local traffic. */
+/**
+ * Mark and mask by which a packet is known to wear a mark of local traffic: its highest bit, and none of the bits that the
+ * mask leaves out between its lowest and its highest. Those are others': the keys of Cilium's IPsec are in 0xf000, and there
+ * is always more in 0x0f00 then.
+ */
 export function markedLocal({ localMarkMask }: Pick<RuleOptions, "localMarkMask">): string {
   const bit = highestBit(localMarkMask);
-  return masked(bit, bit);
+  return masked(bit, bit + spanOf(localMarkMask) - localMarkMask);
+}
+
+/** Mark and mask of a packet that may be given a mark of local traffic: others have written nothing there. */
+export function unmarkedLocal({ localMarkMask }: Pick<RuleOptions, "localMarkMask">): string {
+  const span = spanOf(localMarkMask);
+  // iptables-save prints no mask of all bits.
+  return span === 0xffffffff ? "0x0" : masked(0, span);
+}
+
+/** All bits from the lowest of the mask to the highest. */
+function spanOf(mask: number): number {
+  const [lowest = 1] = bitsOf(mask);
+  return 2 * highestBit(mask) - lowest;
 }
 
 function highestBit(mask: number): number {

@@ -1,6 +1,6 @@
 import type { RuleTable } from "../../kernel/kernel.ts";
 import { ipset } from "../../model/ipset.ts";
-import { markedLocal } from "./local-mark.ts";
+import { markedLocal, unmarkedLocal } from "./local-mark.ts";
 import { comment, inSet, masked, masqueradeMark, notInSet, type RuleOptions } from "./match.ts";
 
 /**
@@ -24,9 +24,13 @@ export function mangleTable(options: RuleOptions): RuleTable {
   };
 }
 
-/** Gives the packet the mark that the set has for its destination; one whose destination is not in it stays as it is. */
-function setMark({ family }: RuleOptions): string {
-  return `-j SET --map-set ${ipset("KUBE-LOCAL-MARK", family).name} dst,dst --map-mark`;
+/**
+ * Gives the packet the mark that the set has for its destination; one whose destination is not in it stays as it is, and so
+ * does one with bits of others there: they would be lost, and IPVS knows no mark with them.
+ */
+function setMark(options: RuleOptions): string {
+  const { family } = options;
+  return `-m mark --mark ${unmarkedLocal(options)} -j SET --map-set ${ipset("KUBE-LOCAL-MARK", family).name} dst,dst --map-mark`;
 }
 
 function nodeRules(options: RuleOptions): readonly string[] {
@@ -46,12 +50,13 @@ function nodeRules(options: RuleOptions): readonly string[] {
 
 /**
  * IPVS has chosen; whoever reads marks after us is to find his own. The node itself is to be masqueraded, which is decided
- * with the first packet: on a later one nobody would clear the mark.
+ * with the first packet of a flow, when conntrack has not confirmed it: on a later one, which is still NEW until somebody has
+ * answered, nobody would clear the mark.
  */
 function unmarkRules(options: RuleOptions): readonly string[] {
   return [
     `-m mark ! --mark ${markedLocal(options)} -j RETURN`,
-    `-m conntrack --ctstate NEW -m addrtype --src-type LOCAL -j MARK --set-xmark ${masqueradeMark(options)}`,
+    `-m conntrack ! --ctstatus CONFIRMED -m addrtype --src-type LOCAL -j MARK --set-xmark ${masqueradeMark(options)}`,
     `-j MARK --set-xmark ${masked(0, options.localMarkMask)}`,
   ];
 }

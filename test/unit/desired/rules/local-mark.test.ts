@@ -31,6 +31,12 @@ test("every mark lies within its mask, has its highest bit and is another than t
   );
 });
 
-test("a packet is known to wear a mark by its highest bit", () => {
-  expect(markedLocal({ localMarkMask: 0x107f })).toBe("0x1000/0x1000");
+test("a packet is known to wear a mark, whichever, and not by a mark of others that has bits in the gap of the mask", () => {
+  const [known = 0, mask = 0] = markedLocal({ localMarkMask: 0x107f }).split("/").map(Number);
+  const isKnown = (packet: number) => (packet & mask) === known;
+  const ours = Array.from({ length: 128 }, (_, index) => localMark(index, 0x107f));
+  expect(ours.every(isKnown)).toBe(true);
+  // Calico sets bits above 16 between our rules; Cilium's IPsec marks are a key in 0xf000 and 0x0e00 or 0x0d00.
+  expect(ours.map((one) => one + 0x10000).every(isKnown)).toBe(true);
+  expect([0x1e00, 0x1d00, 0x3e00, 0xfe00, 0xabcd1e00, 0x4000, 0].some(isKnown)).toBe(false);
 });

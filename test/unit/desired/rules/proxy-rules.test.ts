@@ -80,13 +80,21 @@ test("ports are chosen at random where iptables can, but never for a pod that re
   expect(chain({ randomFully: false }, "KUBE-POSTROUTING")[3]).toMatch(/-j MASQUERADE$/);
 });
 
-test("a local mark is known by the highest bit of the mask and cleared in all its bits", () => {
-  const [notOurs, , clear] = chain({ localMarkMask: 0x30f }, "KUBE-LOCAL-UNMARK", "mangle");
-  expect(notOurs).toBe("-m mark ! --mark 0x200/0x200 -j RETURN");
-  expect(clear).toBe("-j MARK --set-xmark 0x0/0x30f");
-  expect(chain({ localMarkMask: 0x30f }, "KUBE-LOCAL-POLICY")).toEqual([
-    "-m mark ! --mark 0x200/0x200 -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ",
+test.each([
+  // The default: the gap is 0x0f80.
+  [0x107f, "0x1000/0x1f80", "0x0/0x1fff"],
+  [0x30f, "0x200/0x2f0", "0x0/0x3ff"],
+  [0xff0, "0x800/0x800", "0x0/0xff0"],
+  [0x80000001, "0x80000000/0xfffffffe", "0x0"],
+])("a local mark within %x is known by %s, given to %s, and cleared in all its bits", (localMarkMask, known, free) => {
+  const [notOurs, , clear] = chain({ localMarkMask }, "KUBE-LOCAL-UNMARK", "mangle");
+  expect(notOurs).toBe(`-m mark ! --mark ${known} -j RETURN`);
+  expect(clear).toBe(`-j MARK --set-xmark 0x0/0x${localMarkMask.toString(16)}`);
+  expect(chain({ localMarkMask }, "KUBE-LOCAL-POLICY")).toEqual([
+    `-m mark ! --mark ${known} -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ`,
   ]);
+  for (const name of ["KUBE-LOCAL-PODS", "KUBE-LOCAL-NODE"])
+    expect(chain({ localMarkMask }, name, "mangle").at(-1)).toContain(`-m mark --mark ${free} -j SET --map-set`);
 });
 
 test("where nothing tells pods, none is exempt from drops and none is marked", () => {
