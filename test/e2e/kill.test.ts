@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder } from "../support/agent-process.ts";
+import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder, sumOf } from "../support/agent-process.ts";
 import { serviceObject, sliceObject } from "../support/builders.ts";
 import { LongClient } from "../support/client.ts";
 import { TestNode } from "../support/netns.ts";
@@ -13,6 +13,9 @@ let manifests: ManifestFolder;
 beforeAll(async () => {
   manifests = await ManifestFolder.create();
   node = await TestNode.create({ pods: ["a", "b", "c", "d", "e"] });
+  await node.node.namespace.output(["ipvsadm", "-R"], theirs("192.0.2.1", NODE_PORTS));
+  // In another network namespace, at our very addresses and more than one page of them.
+  await node.outside.namespace.output(["ipvsadm", "-R"], theirs("192.168.1.10", [...NODE_PORTS, ...MORE_PORTS]));
 });
 
 afterAll(async () => {
@@ -26,6 +29,19 @@ const MOVING = "10.96.0.2";
 const KILLS = 12;
 const MOST_KILLS = 40;
 const CAUGHT = 4;
+
+/** NodePorts of Services here, and ports of virtual servers of others. */
+const NODE_PORTS = Array.from({ length: 40 }, (_, index) => 30_000 + 10 * index);
+const MORE_PORTS = Array.from({ length: 300 }, (_, index) => 20_000 + index);
+
+/** Virtual servers of somebody else at one address, as `ipvsadm -Sn` prints them. */
+function theirs(address: string, ports: readonly number[]): string {
+  const lines = ports.flatMap((port) => [
+    `-A -u ${address}:${port} -s sh`,
+    `-a -u ${address}:${port} -r 10.9.9.9:9090 -m -w 7`,
+  ]);
+  return lines.map((line) => `${line}\n`).join("");
+}
 
 type State = 0 | 1;
 
@@ -42,7 +58,7 @@ function cluster(state: State): readonly object[] {
     return [
       serviceObject(`crowd/s${number}`, {
         ip: `10.97.${number >> 8}.${number & 255}`,
-        ports: [{ port: 53, protocol: "UDP" }],
+        ports: [{ port: 53, protocol: "UDP", ...(number % 10 === 0 && { nodePort: 30_000 + number }) }],
         ...affinity,
       }),
       sliceObject(`crowd/s${number}-1`, { ports: [{ port: 53, protocol: "UDP" }], endpoints }),
@@ -61,7 +77,15 @@ function cluster(state: State): readonly object[] {
 /** What the kernel holds; of the Service with TCP connections on the move, without what drains. */
 async function held(): Promise<readonly string[]> {
   const drains = (line: string) => line.startsWith(`-a -t ${MOVING}:80 `) && line.endsWith(" -w 0");
-  return (await heldLines(node.shell)).filter((line) => !drains(line)).toSorted();
+  return (await heldLines(node.shell)).filter((line) => !drains(line) && !isTheirs(line)).toSorted();
+}
+
+const isTheirs = (line: string) => line.includes(" 192.0.2.1:");
+
+/** The virtual servers of others, here and in the other network namespace. */
+async function others(): Promise<string> {
+  const elsewhere = await node.outside.namespace.output(["ipvsadm", "-Sn"]);
+  return [...(await heldLines(node.shell)).filter(isTheirs), ...elsewhere.split("\n")].toSorted().join("\n");
 }
 
 async function planned(state: State): Promise<readonly string[]> {
@@ -134,10 +158,11 @@ async function killAtChange(state: State, delayMs: number): Promise<void> {
   await agent.kill();
 }
 
-test("a SIGKILL at any moment of a sync costs no connection, and the next start ends in what is wanted", {
+test("a SIGKILL at any moment of a sync costs no connection, the next start ends in what is wanted, the one after writes nothing, and what others have stays", {
   timeout: patient(480_000),
 }, async () => {
   const wanted = [await planned(1), await planned(0)].reverse();
+  const theirsBefore = await others();
   const { agent: first, tookMs } = await startAndSync();
   expect(await held()).toEqual(wanted[0]);
   await first.kill();
@@ -175,6 +200,12 @@ test("a SIGKILL at any moment of a sync costs no connection, and the next start 
   const { agent: last } = await startAndSync();
   expect(await held()).toEqual(wanted[state]);
   await last[Symbol.asyncDispose]();
+
+  const { agent: idle } = await startAndSync();
+  expect(sumOf(await idle.metrics(), /^kube_ipvs_operations_total\{(?!operation="forget-flows")/)).toBe(0);
+  expect(await held()).toEqual(wanted[state]);
+  expect(await others()).toBe(theirsBefore);
+  await idle[Symbol.asyncDispose]();
 
   const looped = await Promise.all(looping.map((client) => client.stop()));
   const kept = await Promise.all(holding.map((client) => client.stop()));
