@@ -9,21 +9,19 @@ import {
   type Edit,
   edit,
   editService,
-  randomFrom,
   runWatchScript,
   servedServices,
   watchScript,
 } from "../support/api/watch-script.ts";
-
-const { STRESS = "1" } = process.env;
-const runs = 1500 * Number(STRESS);
+import { cases } from "../support/cases.ts";
+import { randomFrom } from "../support/random.ts";
 
 test("after things calm down exactly what the servers have is told, and nothing ever went backwards, though one lags", async () => {
   await fc.assert(
     fc.asyncProperty(watchScript, async (script) => {
       expect(await runWatchScript(script)).toEqual([]);
     }),
-    { numRuns: runs },
+    { numRuns: cases(1_500, 100_000) },
   );
 });
 
@@ -70,7 +68,7 @@ test("the same holds over TLS, with HTTP/2 and HTTP/1.1, for what happens to con
         await one.stop();
       }
     }),
-    { numRuns: Math.ceil(runs / 30) },
+    { numRuns: cases(50, 1_000) },
   );
   await rm(folder, { recursive: true });
 });

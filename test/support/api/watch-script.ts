@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { OutageLog } from "../../../src/watch/outage-log.ts";
 import { Reflector } from "../../../src/watch/reflector.ts";
 import { watchedServices } from "../../../src/watch/resources.ts";
+import { randomFrom } from "../random.ts";
 import { ApiModel } from "./api-model.ts";
 import { HandClock, settle } from "./hand-clock.ts";
 import { type Fault, ModelTransport } from "./model-transport.ts";
@@ -336,15 +337,4 @@ function isServed(object: JsonObject): boolean {
 
 function revisionOf(object: JsonObject): number {
   return Number(/"port":(\d+)/.exec(JSON.stringify(object))?.[1]);
-}
-
-/** Mulberry32: numbers in [0, 1) that follow from the seed. */
-export function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
