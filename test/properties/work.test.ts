@@ -14,7 +14,9 @@ const { LocalMarks } = await import("../../src/desired/local-marks.ts");
 const { STRESS = "1" } = process.env;
 /** Frontends of the small and of the large cluster that are compared. */
 const SMALL = Number(STRESS) > 1 ? 1_000 : 300;
-const LARGE = Number(STRESS) > 1 ? 20_000 : 1_200;
+const LARGE = Number(STRESS) > 1 ? 20_000 : 1_800;
+/** Beyond what is linear. The count varies a little with the turns of the loop; a quadratic search in one of six places makes it 2. */
+const MOST_GROWTH = 1.9;
 
 const ip = (net: number, index: number): string => `${net}.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
 const ips = (net: number, count: number) => Array.from({ length: count }, (_, index) => ip(net, index));
@@ -157,8 +159,8 @@ test.each(Object.entries(SHAPES))("the cost of %s is linear, and of another Serv
     nodeAddress: growth("nodeAddress"),
     remove: growth("remove"),
   };
-  for (const [phase, factor] of Object.entries(factors)) expect(factor, phase).toBeLessThan(1.6);
-  expect(large.other / small.other, "another Service").toBeLessThan(1.6);
+  for (const [phase, factor] of Object.entries(factors)) expect(factor, phase).toBeLessThan(MOST_GROWTH);
+  expect(large.other / small.other, "another Service").toBeLessThan(MOST_GROWTH);
 });
 
 test("ports that wait for a mark cost no more when more of them wait", () => {

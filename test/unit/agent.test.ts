@@ -92,7 +92,7 @@ describe("rules that cannot be written for a long time, as where somebody holds 
     expect(agent.kernel.rulesAsked).toBe(1);
     resolve();
     await agent.rest();
-    expect(agent.kernel.rulesWanted.at(-1)).toContain("-s 10.244.7.0/24 -j SET");
+    expect(agent.kernel.rulesWanted.at(-1)).toContain("-s 10.244.7.0/24 -m mark --mark 0x0/0x1fff -j SET");
     expect(agent.isReady()).toBe(true);
   });
 });
