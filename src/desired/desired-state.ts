@@ -21,13 +21,6 @@ const NAMED_SERVICES = 3;
 const NOBODY: readonly ServiceName[] = [];
 const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
 const NO_TWINS: readonly VirtualServerKey[] = [];
-const NO_ENTRIES: readonly SetEntry[] = [];
-
-/** A virtual server as one Service holds it, with the members that it may have for it. */
-interface Holding {
-  readonly state: WantedServer | undefined;
-  readonly entries: readonly SetEntry[];
-}
 
 /**
  * What all Services together want of this node. Addresses and set members may be shared: they are wanted as long as one
@@ -58,21 +51,18 @@ export class DesiredState {
     const after = wants ?? NOTHING;
     if (wants === undefined) this.#wants.delete(name);
     else this.#wants.set(name, wants);
-    const touched = Array.from(this.#touchedBy(before, after), (key) => [key, this.#holding(key)] as const);
+    const touched = this.#touchedBy(before, after);
+    const held = touched.map((key) => this.#servers.get(key));
+    const dropped = this.#membersOfAll(held, before.entries);
     this.#replaceClaims(before.servers, after.servers);
+    const holds = touched.map((key) => this.#servers.get(key));
+    const added = this.#membersOfAll(holds, after.entries);
     const servers: VirtualServerKey[] = [];
-    const dropped: SetEntry[] = [];
-    const added: SetEntry[] = [];
-    for (const [key, old] of touched) {
-      const now = this.#holding(key);
-      if (this.#counts(old.state, now.state)) servers.push(key);
-      for (const entry of old.entries) dropped.push(entry);
-      for (const entry of now.entries) added.push(entry);
-    }
+    for (const [index, key] of touched.entries()) if (this.#counts(held[index], holds[index])) servers.push(key);
     return {
       servers,
       addresses: this.#addresses.replace(before.addresses, after.addresses),
-      entries: this.#entries.replace(dropped.concat(before.entries), added.concat(after.entries)),
+      entries: this.#entries.replace(dropped, added),
     };
   }
 
@@ -198,21 +188,26 @@ export class DesiredState {
    * The virtual servers that may be another's, or have other members, once the Service wants something else: those it
    * wants, and by address those of every Service that wants the same mark.
    */
-  #touchedBy(before: Wants, after: Wants): ReadonlySet<VirtualServerKey> {
+  #touchedBy(before: Wants, after: Wants): readonly VirtualServerKey[] {
     const keys = new Set<VirtualServerKey>();
-    for (const { server } of before.servers) keys.add(server.key);
-    for (const { server } of after.servers) keys.add(server.key);
-    for (const { server } of [...before.servers, ...after.servers]) {
-      if (server.mark === 0) continue;
-      for (const { twins } of this.#contested.get(server.key) ?? []) for (const twin of twins) keys.add(twin);
-      for (const twin of this.twins(server.key)) keys.add(twin);
-    }
-    return keys;
+    const add = ({ server: { key, mark } }: WantedServer): void => {
+      keys.add(key);
+      if (mark === 0) return;
+      for (const { twins } of this.#contested.get(key) ?? []) for (const twin of twins) keys.add(twin);
+      for (const twin of this.twins(key)) keys.add(twin);
+    };
+    before.servers.forEach(add);
+    after.servers.forEach(add);
+    return [...keys];
   }
 
-  #holding(key: VirtualServerKey): Holding {
-    const state = this.#servers.get(key);
-    return { state, entries: state === undefined ? NO_ENTRIES : this.#membersOf(state) };
+  /** The members that their Services have of these virtual servers, and the others. */
+  #membersOfAll(states: readonly (WantedServer | undefined)[], others: readonly SetEntry[]): readonly SetEntry[] {
+    const members: SetEntry[] = [];
+    for (const state of states)
+      if (state !== undefined) for (const entry of this.#membersOf(state)) members.push(entry);
+    for (const entry of others) members.push(entry);
+    return members;
   }
 
   /** The members that a Service has of those it wants. */
