@@ -57,6 +57,11 @@ async function agentBefore(world: SourceWorld) {
   });
 }
 
+/** Endpoints that are not on this node, where they would be in KUBE-LOOP-BACK. */
+function elsewhere(...ips: readonly string[]) {
+  return ips.map((ip) => ({ ip, node: "node-2" }));
+}
+
 /** As JSON made by the builders says it. */
 interface Said {
   readonly spec: { readonly clusterIP: string };
@@ -100,8 +105,11 @@ test("fifty kills of the server under churn end in the exact state, and cost at 
     const number = round * 4 + moment;
     const name = `shop/s${number}`;
     put(SERVICES, serviceObject(name, { ip: `10.97.${number >> 8}.${number & 255}` }));
-    put(SLICES, sliceObject(`${name}-1`, { endpoints: [`10.244.${round}.1`, `10.244.${round}.2`] }));
-    put(SLICES, sliceObject("shop/steady-1", { endpoints: [`10.244.${round}.${moment + 3}`, "10.244.200.1"] }));
+    put(SLICES, sliceObject(`${name}-1`, { endpoints: elsewhere(`10.244.${round}.1`, `10.244.${round}.2`) }));
+    put(
+      SLICES,
+      sliceObject("shop/steady-1", { endpoints: elsewhere(`10.244.${round}.${moment + 3}`, "10.244.200.1") }),
+    );
     // Each lives for some two rounds.
     store.delete(SERVICES, `shop/s${number - 9}`);
     store.delete(SLICES, `shop/s${number - 9}-1`);
@@ -137,7 +145,8 @@ test("fifty kills of the server under churn end in the exact state, and cost at 
   expect(truth(world).length).toBeGreaterThan(40);
   for (const { resource, lists, endings } of world.source.stats()) {
     expect(lists, resource).toBeLessThanOrEqual(1 + forgotten);
-    expect(endings.get("lost"), resource).toBeGreaterThanOrEqual(RESTARTS);
+    // A stream that the server still ends cleanly at its kill is not lost.
+    expect((endings.get("lost") ?? 0) + (endings.get("ended") ?? 0), resource).toBeGreaterThanOrEqual(RESTARTS);
   }
   expect(world.told.faults).toEqual([]);
 
