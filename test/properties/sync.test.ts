@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { addressEntry, ipset } from "../../src/model/ipset.ts";
-import { parseVirtualServerKey, realServerKey, type Scheduler, virtualServerKey } from "../../src/model/ipvs.ts";
+import { parseVirtualServerKey, realServerKey, virtualServerKey } from "../../src/model/ipvs.ts";
 import type { Operation, OperationKind } from "../../src/model/operation.ts";
-import { address, realServer } from "../support/desired.ts";
+import { address } from "../support/desired.ts";
+import { meddling, nth } from "../support/meddling.ts";
 import { ADDRESSES, naiveNode, type SmallPort, type SmallService } from "../support/naive-node.ts";
 import { FOREIGN, SyncWorld } from "../support/sync-world.ts";
 
@@ -90,33 +90,6 @@ const anything = fc.oneof(
 type CommandOf<Commands> = Commands extends fc.Arbitrary<infer One> ? One : never;
 type Command = CommandOf<typeof anything> | CommandOf<typeof send>;
 
-function nth<Item>(items: readonly Item[], index: number): Item | undefined {
-  return items[index % Math.max(1, items.length)];
-}
-
-/** What others may do to our objects. They do not take the members that name our virtual servers: those say whose it is. */
-function meddling(world: SyncWorld, how: number, pick: number): Operation[] {
-  const states = [...world.memory.servers().values()].filter(({ server }) => !FOREIGN.has(server.key));
-  const state = nth(states, pick);
-  const bound = nth(world.memory.addresses(), pick);
-  const alien = addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("10.99.0.9"));
-  if (how === 0) return [{ kind: "bind-address", address: address("10.99.0.9") }];
-  if (how === 1) return [{ kind: "add-entry", entry: alien }];
-  if (how === 2) return bound === undefined ? [] : [{ kind: "unbind-address", address: bound }];
-  if (state === undefined) return [];
-  const { server } = state;
-  const real = nth([...state.reals.values()], pick);
-  const six = server.address.includes(":");
-  const stranger = realServer(address(six ? "fd02::99" : "10.244.9.9"), 8080, pick % 3);
-  const changed = { ...server, scheduler: "wlc" as Scheduler, persistenceSeconds: 77 };
-  if (how === 3) return [{ kind: "delete-virtual-server", server }];
-  if (how === 4) return [{ kind: "add-real-server", server, real: stranger }];
-  if (how === 5) return [{ kind: "update-virtual-server", server: changed }];
-  if (real === undefined) return [];
-  if (how === 6) return [{ kind: "update-real-server", server, real: { ...real, weight: pick % 4 } }];
-  return [{ kind: "delete-real-server", server, real }];
-}
-
 async function play(world: SyncWorld, command: Command): Promise<void> {
   switch (command.kind) {
     case "change":
@@ -153,7 +126,7 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
       world.memory.failReads(1);
       return;
     case "meddle":
-      for (const operation of meddling(world, command.how, command.pick)) world.kernel.meddle(operation);
+      for (const operation of meddling(world.memory, { ...command, foreign: FOREIGN })) world.kernel.meddle(operation);
       return;
     case "look":
       await world.look();

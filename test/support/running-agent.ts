@@ -19,14 +19,14 @@ import type { VirtualServerKey } from "../../src/model/ipvs.ts";
 import type { Operation } from "../../src/model/operation.ts";
 import { nodeSetup } from "../../src/node-setup.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
-import type { Resource } from "../../src/services/events.ts";
+import type { ClusterEvent, Resource } from "../../src/services/events.ts";
 import { HandClock } from "./api/hand-clock.ts";
 import { clusterNode, type ServiceSpec, type SliceSpec, service, slice } from "./builders.ts";
 import { address } from "./desired.ts";
 import { logLines } from "./log-lines.ts";
 
 /** A kernel that remembers what it was asked to do, of a node that may refuse rules. */
-class RememberingKernel extends MemoryKernel {
+export class RememberingKernel extends MemoryKernel {
   readonly asked: Operation[] = [];
   /** Families whose rules cannot be written. */
   failedRules: readonly IPFamily[] = [];
@@ -91,8 +91,8 @@ class RememberingKernel extends MemoryKernel {
 
 /** The agent of node n1, at work on a kernel in memory until it is disposed of. */
 export class RunningAgent implements AsyncDisposable {
-  readonly kernel = new RememberingKernel();
-  readonly clock = new HandClock();
+  readonly kernel: RememberingKernel;
+  readonly clock: HandClock;
   readonly registry = new Registry();
   /** What load balancers may ask, as it was handed out, each time all. */
   readonly checks: HealthCheck[][] = [];
@@ -114,7 +114,12 @@ export class RunningAgent implements AsyncDisposable {
     localMode = "ClusterCIDR",
     /** With these Services come from manifests, which may do without Nodes; "" is an API server. */
     manifests = "/manifests",
+    /** Those of an agent that ran here before. */
+    kernel = new RememberingKernel(),
+    clock = new HandClock(),
   } = {}) {
+    this.kernel = kernel;
+    this.clock = clock;
     const asksFor = (operation: Operation) => "server" in operation && operation.server.scheduler === lacks;
     this.kernel.refuse((operation) => operation.kind.endsWith("-virtual-server") && asksFor(operation), "ENOENT");
     this.kernel.failedRules = failedRules;
@@ -152,20 +157,24 @@ export class RunningAgent implements AsyncDisposable {
     this.#running = this.#agent.run(this.#stop.signal);
   }
 
+  accept(event: ClusterEvent): void {
+    this.#agent.accept(event);
+  }
+
   service(name: string, said: ServiceSpec): void {
-    this.#agent.accept({ kind: "service-upserted", service: service(name, said) });
+    this.accept({ kind: "service-upserted", service: service(name, said) });
   }
 
   slice(name: string, said: SliceSpec): void {
-    this.#agent.accept({ kind: "slice-upserted", slice: slice(name, said) });
+    this.accept({ kind: "slice-upserted", slice: slice(name, said) });
   }
 
   node(zone: string, podCIDRs: readonly string[] = [], ips: readonly string[] = []): void {
-    this.#agent.accept({ kind: "node-upserted", node: clusterNode("n1", { zone, podCIDRs, ips }) });
+    this.accept({ kind: "node-upserted", node: clusterNode("n1", { zone, podCIDRs, ips }) });
   }
 
   nodeGone(): void {
-    this.#agent.accept({ kind: "node-deleted", name: "n1" });
+    this.accept({ kind: "node-deleted", name: "n1" });
   }
 
   /** What the interfaces of the node have from now on. */
@@ -179,11 +188,11 @@ export class RunningAgent implements AsyncDisposable {
   }
 
   listed(...resources: readonly Resource[]): void {
-    for (const resource of resources) this.#agent.accept({ kind: "listed", resource });
+    for (const resource of resources) this.accept({ kind: "listed", resource });
   }
 
   serviceGone(name: string): void {
-    this.#agent.accept({ kind: "service-deleted", name: service(name).name });
+    this.accept({ kind: "service-deleted", name: service(name).name });
   }
 
   isAlive(): boolean {
