@@ -3,6 +3,9 @@ import { patient } from "./test/support/patience.ts";
 import { RecordReporter } from "./test/support/record-reporter.ts";
 import { EvenShards } from "./test/support/shards.ts";
 
+/** How many more cases properties are tried with, which take as much longer. */
+const { STRESS = "1" } = process.env;
+
 /** Of tests in memory; most take milliseconds. */
 const LIMITS = { testTimeout: patient(20_000), hookTimeout: patient(20_000) };
 
@@ -18,7 +21,7 @@ export default defineConfig({
           name: "properties",
           include: ["test/properties/**/*.test.ts"],
           ...LIMITS,
-          testTimeout: patient(120_000),
+          testTimeout: patient(120_000 * Math.max(1, Number(STRESS))),
         },
       },
       { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...LIMITS } },

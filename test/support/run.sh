@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The one entry of `npm run demo | test | check | bench`: sets up what is missing, then runs it.
+# The one entry of `npm run demo | test | test:stress | check | bench`: sets up what is missing, then runs it.
 #   run.sh check          lint, types and the tests that need no privilege
 #   run.sh test           check, and the suites on a real IPVS kernel; the last line is "N passed, N failed, N skipped"
+#   run.sh stress         the properties with all of their cases, in memory
 #   run.sh demo           the shop of examples/ on a real IPVS kernel
 #   run.sh bench [SIZES]  the benchmarks on a real IPVS kernel
 #   run.sh bench watch    those of the watch layer, which need none
@@ -249,6 +250,11 @@ case "${1:-}" in
     [ -z "$run_in_kernel" ] || { run_suite; kernel_suites; }
     node test/support/sum-results.ts "$failed" "$CACHE"/results-*.jsonl
     ;;
+  stress)
+    ensure_npm_packages
+    set_patience
+    STRESS=20 tied vitest run --project properties
+    ;;
   demo)
     ensure_npm_packages
     set_patience
@@ -270,7 +276,7 @@ case "${1:-}" in
     in_kernel "$@"
     ;;
   *)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac
