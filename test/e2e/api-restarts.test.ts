@@ -145,8 +145,8 @@ test("fifty kills of the server under churn end in the exact state, and cost at 
   expect(truth(world).length).toBeGreaterThan(40);
   for (const { resource, lists, endings } of world.source.stats()) {
     expect(lists, resource).toBeLessThanOrEqual(1 + forgotten);
-    // A stream that the server still ends cleanly at its kill is not lost.
-    expect((endings.get("lost") ?? 0) + (endings.get("ended") ?? 0), resource).toBeGreaterThanOrEqual(RESTARTS);
+    // A request that a killed server had not begun with is sent again, and is not lost.
+    expect(endings.get("lost"), resource).toBeGreaterThanOrEqual(0.8 * RESTARTS);
   }
   expect(world.told.faults).toEqual([]);
 
