@@ -26,8 +26,8 @@ export interface Slowness {
   readonly systemCallUs?: number;
 }
 
-/** Of a quiet machine with two CPUs, 2026-11-29: the medians of 20 runs of calibrate.ts. */
-export const QUIET: Required<Slowness> = { nodeStartMs: 35, systemCallUs: 14.5 };
+/** What calibrate.ts measures on a quiet machine with two CPUs, 2026-11-29: 28 to 32 ms, and 14.8 to 16.6 us. */
+export const QUIET: Required<Slowness> = { nodeStartMs: 30, systemCallUs: 14.8 };
 
 /** The factor of a quiet machine: load that comes after the measurement, such as that of the suites, must not use up a limit. */
 export const HEADROOM = 4;
