@@ -29,6 +29,7 @@ import { registerFlowMetrics } from "./serve/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "./serve/health-check-metrics.ts";
 import { HealthCheckPorts } from "./serve/health-check-ports.ts";
 import { Metrics } from "./serve/metrics.ts";
+import { registerProcessMetrics } from "./serve/process-metrics.ts";
 import { healthServer, listen, metricsServer } from "./serve/server.ts";
 import { registerWatchMetrics } from "./serve/watch-metrics.ts";
 import { systemClock } from "./system-clock.ts";
@@ -58,6 +59,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   const registry = new Registry();
   const kernel = thisKernel({ onForgotten: registerFlowMetrics(registry) });
   const metrics = new Metrics({ registry, families, clock: systemClock, netlink: () => kernel.counters });
+  registerProcessMetrics(registry);
   const source = new ClusterSource(config, logger);
   registerWatchMetrics(registry, systemClock, () => source.watches());
   registerEventMetrics(registry, () => source.eventCounts);

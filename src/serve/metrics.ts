@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Errno } from "../kernel/kernel.ts";
 import type { IPFamily } from "../model/address.ts";
 import type { Readings } from "../model/clock.ts";
@@ -234,13 +234,6 @@ function kubeProxyMetrics(registers: Registry[]) {
   };
 }
 
-/** Gauges of prom-client's that are named like counters, which promtool refuses; nodejs_active_* tell the same by type. */
-const MISNAMED_GAUGES = [
-  "nodejs_active_handles_total",
-  "nodejs_active_requests_total",
-  "nodejs_active_resources_total",
-];
-
 /** What the metrics are made from. */
 export interface MetricsOptions {
   readonly registry: Registry;
@@ -263,8 +256,6 @@ export class Metrics {
     this.#own = ownMetrics([registry], netlink);
     this.#kubeProxy = kubeProxyMetrics([registry]);
     this.#times = new SyncTimes(registry, families, new UnixTimes(clock));
-    collectDefaultMetrics({ register: registry });
-    for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
     this.#showZeros();
   }
 

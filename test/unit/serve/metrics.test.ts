@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { dateOf } from "../../../src/model/clock.ts";
 import { registerEventMetrics } from "../../../src/serve/event-metrics.ts";
 import { Metrics, type NetlinkCounts } from "../../../src/serve/metrics.ts";
+import { registerProcessMetrics } from "../../../src/serve/process-metrics.ts";
 import { registerWatchMetrics, type WatchCounts } from "../../../src/serve/watch-metrics.ts";
 import { HandClock } from "../../support/api/hand-clock.ts";
 import { isMissing } from "../../support/missing.ts";
@@ -18,6 +19,7 @@ function harness(families: readonly ("IPv4" | "IPv6")[] = ["IPv4", "IPv6"]) {
   const counts = { sends: 0, messages: 0, errors: new Map<string, number>() };
   const clock = new HandClock();
   const metrics = new Metrics({ registry, families, clock, netlink: (): NetlinkCounts => counts });
+  registerProcessMetrics(registry);
   const watches: WatchCounts[] = [];
   registerWatchMetrics(registry, clock, () => watches);
   const events = { sent: 0, known: 0, dropped: 0, failed: 0 };
