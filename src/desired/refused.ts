@@ -1,9 +1,7 @@
+import { LISTED_REJECTIONS } from "../model/rejection-list.ts";
 import type { Rejection, ServiceName } from "../model/service.ts";
 import { conflictRejection } from "./conflicts.ts";
 import type { DesiredState } from "./desired-state.ts";
-
-/** So many problems of one kind are listed for a Service, then how many more there are: one manifest can have 30,000. */
-const LISTED = 10;
 
 /** What `Refused` reads of the desired state. */
 export type ConflictSource = Pick<DesiredState, "lost" | "losers" | "conflictsOf" | "takeLostAnew">;
@@ -79,13 +77,14 @@ export class Refused {
     for (const rejection of this.#byNode.get(name) ?? []) listed.push({ text: JSON.stringify(rejection), rejection });
     const lost = this.#desired.lost(name);
     const conflicts = this.#desired.conflictsOf(name);
-    for (let left = Math.min(lost, LISTED); left > 0; left--) {
+    for (let left = Math.min(lost, LISTED_REJECTIONS); left > 0; left--) {
       const { value: conflict } = conflicts.next();
       // Known by its key alone: when 10,000 Services want one key, each change of its holder would be news for all of them.
       if (conflict !== undefined)
         listed.push({ text: `conflict ${conflict.key}`, rejection: conflictRejection(conflict) });
     }
-    if (lost > LISTED) listed.push({ text: "conflicts", rejection: moreConflicts(name, lost - LISTED) });
+    if (lost > LISTED_REJECTIONS)
+      listed.push({ text: "conflicts", rejection: moreConflicts(name, lost - LISTED_REJECTIONS) });
     return listed;
   }
 }
@@ -99,9 +98,14 @@ function missingIn(some: ReadonlyMap<string, Rejection>, all: ReadonlyMap<string
 
 function shortened(rejections: readonly Rejection[]): readonly Rejection[] {
   const [first] = rejections;
-  if (first === undefined || rejections.length <= LISTED) return rejections;
-  const more = { ...first, field: "", value: `${rejections.length - LISTED} more`, reason: "are refused as well" };
-  return [...rejections.slice(0, LISTED), more];
+  if (first === undefined || rejections.length <= LISTED_REJECTIONS) return rejections;
+  const more = {
+    ...first,
+    field: "",
+    value: `${rejections.length - LISTED_REJECTIONS} more`,
+    reason: "are refused as well",
+  };
+  return [...rejections.slice(0, LISTED_REJECTIONS), more];
 }
 
 function moreConflicts(name: ServiceName, count: number): Rejection {
