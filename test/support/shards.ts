@@ -13,6 +13,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "clock.test.ts": 14,
   "conntrack.test.ts": 24,
   "daemonset.test.ts": 26,
+  "early-client.test.ts": 17,
   "endpoint-slices.test.ts": 21,
   "exposure.test.ts": 34,
   "flows.test.ts": 39,

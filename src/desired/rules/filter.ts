@@ -52,10 +52,13 @@ function forwardRules(options: RuleOptions): readonly string[] {
   ];
 }
 
-/** A ClusterIP that no Service has is no address of this node, and would travel along the default route for nothing. */
+/**
+ * A ClusterIP that no Service has is no address of this node, and would travel along the default route for nothing. Dropped and
+ * not refused, as in kube-proxy's nftables mode: its Service may exist and be unknown here still, and TCP tries again after a second.
+ */
 function unallocatedRule(family: IPFamily): string {
   const isNew = "-m conntrack --ctstate NEW";
-  return `${isNew} ${inSet("KUBE-SERVICE-CIDR", "dst", family)} -m addrtype ! --dst-type LOCAL ${rejectPort(family)}`;
+  return `${isNew} ${inSet("KUBE-SERVICE-CIDR", "dst", family)} -m addrtype ! --dst-type LOCAL -j DROP`;
 }
 
 /**
