@@ -1,8 +1,9 @@
-import type { PortKey, Rejection, Service, ServiceName } from "../model/service.ts";
+import type { EndpointSlice, PortKey, Rejection, Service, ServiceName } from "../model/service.ts";
 import type { Steps } from "../model/steps.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
+import { EndpointGuard } from "./endpoint-guard.ts";
 import { exposedPorts, frontendRejections } from "./frontends.ts";
 import { HealthChecks, healthCheck } from "./health-checks.ts";
 import { type KeyLists, type Keys, NO_KEYS } from "./keys.ts";
@@ -29,6 +30,7 @@ export class ProxyState {
   /** As far as `advance` has come. */
   readonly refused = new Refused(this.desired);
   readonly #marks: LocalMarks;
+  readonly #guard = new EndpointGuard();
   #facts: NodeFacts;
   #nodeIsStale = true;
   /** The Service that is being computed. */
@@ -51,10 +53,22 @@ export class ProxyState {
 
   /** Takes an event in; returns how many Services it made stale. */
   apply(event: ClusterEvent): number {
+    const slice = this.#watchedSlice(event);
     const touched = this.table.apply(event);
     if (event.kind === "servicecidr-upserted" || event.kind === "servicecidr-deleted") this.#nodeIsStale = true;
+    if (event.kind === "service-upserted") this.#guard.ask(event.service.name, event.service.externalIPs);
+    if (event.kind === "service-deleted") this.#guard.ask(event.name, []);
+    const guarded = this.#guard.replaceSlice(slice, this.#watchedSlice(event));
     for (const name of touched) this.#stale.add(name, this.table.service(name));
-    return touched.length;
+    for (const name of guarded) this.#stale.add(name, this.table.service(name));
+    return touched.length + guarded.size;
+  }
+
+  /** The slice that the event is about, as it is known, where external IPs depend on it. */
+  #watchedSlice(event: ClusterEvent): EndpointSlice | undefined {
+    if (!this.#guard.isWatching) return undefined;
+    if (event.kind === "slice-upserted") return this.table.slice(event.slice.name);
+    return event.kind === "slice-deleted" ? this.table.slice(event.name) : undefined;
   }
 
   /** Takes in new facts of this node. Every Service is computed anew, because any may depend on them. */
@@ -105,7 +119,10 @@ export class ProxyState {
   }
 
   *#compute(name: ServiceName): Steps<KeyLists> {
-    const service = this.table.service(name);
+    const asked = this.table.service(name);
+    if (asked !== undefined && !this.#guard.isCounted(asked)) yield* this.#guard.count(this.table.slices());
+    // Read anew. If it has changed meanwhile it is stale again, and external IPs that are not counted are withheld until then.
+    const { service, rejections } = this.#guard.guarded(this.table.service(name), this.#facts);
     // Computed next. Until then a mark that has changed hands is wanted by two Services: one of them holds it, and only the
     // frontends of that Service lead to it.
     for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
@@ -115,7 +132,7 @@ export class ProxyState {
     const wanted =
       service && (yield* wantsSteps({ service, endpoints, facts: this.#facts, markOf: this.#marksOf(name) }));
     const refused = service && wanted ? refusals(service, this.#facts, this.#marks, wanted.tooLarge) : [];
-    this.refused.replace(name, refused);
+    this.refused.replace(name, rejections.length === 0 ? refused : [...refused, ...rejections]);
     return this.desired.replace(name, wanted);
   }
 

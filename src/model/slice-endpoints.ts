@@ -11,6 +11,16 @@ export const USUAL_WEIGHT = 1;
 /** Shared by every endpoint without hints. */
 const NO_HINTS: readonly string[] = [];
 
+/** The keys of a map, or the members of a set. */
+export interface AddressSet {
+  readonly size: number;
+  has(address: IPAddress): boolean;
+  keys(): Iterable<IPAddress>;
+}
+
+/** V8 finds one address in a list in a fifteenth of the time that it takes to read all addresses of the list. */
+const FEW = 15;
+
 /**
  * The endpoints of one EndpointSlice: each backend at each port of the slice, immutable. Kept as text, one line for each
  * backend: address, node, state, then hints and an unusual weight, as "10.244.1.15 712 3" or "10.244.1.15 712 3;7,8;712;50",
@@ -63,6 +73,12 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
     const number = this.#texts.find(nodeName);
     // Nothing else in a line stands between two spaces.
     return number !== undefined && this.#lines.includes(` ${number} `);
+  }
+
+  /** Those of the addresses at which it has endpoints, whatever their ports and states; each once. */
+  among(addresses: AddressSet): Iterable<IPAddress> {
+    if (addresses.size > FEW) return listedAmong(this.#lines, addresses);
+    return [...addresses.keys()].filter((address) => isListed(this.#lines, address));
   }
 
   /** Says the same of the same endpoints in the same order. */
@@ -122,6 +138,22 @@ function parseLine(line: string, port: number, texts: TextTable): Endpoint {
     nodeHints: textsOf(more[2], texts),
     weight: Number(more[3] ?? USUAL_WEIGHT),
   };
+}
+
+/** Whether a line begins with the address. */
+function isListed(lines: string, address: IPAddress): boolean {
+  return lines.startsWith(`${address} `) || lines.includes(`\n${address} `);
+}
+
+function listedAmong(lines: string, addresses: AddressSet): ReadonlySet<IPAddress> {
+  const found = new Set<IPAddress>();
+  for (let at = 0, next = 0; next >= 0 && at < lines.length; at = next + 1) {
+    const end = lines.indexOf(" ", at);
+    const address = lines.slice(at, end) as IPAddress; // as `lineOf` wrote it
+    if (addresses.has(address)) found.add(address);
+    next = lines.indexOf("\n", end);
+  }
+  return found;
 }
 
 const DIGIT_ZERO = 48;

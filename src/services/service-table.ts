@@ -70,6 +70,15 @@ export class ServiceTable {
     return this.#services.keys();
   }
 
+  slice(name: SliceName): EndpointSlice | undefined {
+    return this.#slices.get(name);
+  }
+
+  /** All slices, also those of Services that are not there, in no particular order. */
+  slices(): Iterable<EndpointSlice> {
+    return this.#slices.values();
+  }
+
   /** Endpoints of the Service for each port, of both families, sorted and without duplicates. Costs O(ports of its slices). */
   endpoints(name: ServiceName): EndpointsByPort {
     return mergeSlices(this.#slicesFor(name));
