@@ -70,6 +70,10 @@ function services(): readonly object[] {
     serviceObject("shop/self", { ip: ["10.96.0.7", "fd00:96::7"], ports: [HTTP, UDP] }),
     sliceObject("shop/self-4", { ports: [SLICE_HTTP, SLICE_UDP], endpoints: ready("d") }),
     sliceObject("shop/self-6", { ports: [SLICE_HTTP, SLICE_UDP], endpoints: ready6("d") }),
+    // Slices that name no node, as those that are written by hand.
+    serviceObject("shop/unnamed", { ip: ["10.96.0.11", "fd00:96::11"], ports: [HTTP, UDP] }),
+    sliceObject("shop/unnamed-4", { ports: [SLICE_HTTP, SLICE_UDP], endpoints: [pod().ip] }),
+    sliceObject("shop/unnamed-6", { ports: [SLICE_HTTP, SLICE_UDP], endpoints: [pod().ip6] }),
     serviceObject("shop/signals", { ip: "10.96.0.8", ports: [{ port: 3868, protocol: "SCTP", nodePort: 30_132 }] }),
     sliceObject("shop/signals-1", { ports: [{ port: 3868, protocol: "SCTP" }], endpoints: ready("a") }),
     serviceObject("shop/local", { ip: "10.96.0.9", ports: [{ ...HTTP, nodePort: 30_099 }], external: "Local" }),
@@ -211,6 +215,12 @@ describe.each([
 
   test("a pod reaches itself through a Service of which it is the only endpoint", async () => {
     const vip = ipOf({ ...node.node, ip: "10.96.0.7", ip6: "fd00:96::7" });
+    expect(await from(pod()).tcp(vip, 80, 3)).toEqual(allAnswered({ d: 3 }, gateway));
+    expect(await from(pod()).udp(vip, 53, 3)).toEqual(allAnswered({ d: 3 }, gateway));
+  });
+
+  test("a pod reaches itself through a Service whose slices do not tell on which node it runs", async () => {
+    const vip = ipOf({ ...node.node, ip: "10.96.0.11", ip6: "fd00:96::11" });
     expect(await from(pod()).tcp(vip, 80, 3)).toEqual(allAnswered({ d: 3 }, gateway));
     expect(await from(pod()).udp(vip, 53, 3)).toEqual(allAnswered({ d: 3 }, gateway));
   });
