@@ -145,6 +145,11 @@ export class AgentProcess implements AsyncDisposable {
     return this.#get(HEALTH_PORT, "/readyz");
   }
 
+  /** The answer of /livez. */
+  livez(): Promise<HttpAnswer> {
+    return this.#get(HEALTH_PORT, "/livez");
+  }
+
   /** The text of /metrics. */
   async metricsText(): Promise<string> {
     return (await this.#get(METRICS_PORT, "/metrics")).body;

@@ -27,7 +27,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "process.test.ts": 45,
   "refused-operations.test.ts": 40,
   "rolling-update.test.ts": 35,
-  "rules-held-up.test.ts": 12,
+  "rules-held-up.test.ts": 28,
   "rules.real.test.ts": 11,
   "scenarios.test.ts": 15,
   "sctp.test.ts": 5,
