@@ -278,7 +278,10 @@ sub dial {
     return (undef, $error) if $error;
     return (undef, 'timeout') unless ready($socket, 1, now() + $timeout);
     $! = unpack 'i', getsockopt($socket, SOL_SOCKET, SO_ERROR);
-    return $! ? (undef, word($!)) : $socket;
+    return (undef, word($!)) if $!;
+    # A connection outlives a moment without a route, unless it asks for errors.
+    setsockopt($socket, IPPROTO_IPV6, 25, 0) if $protocol eq 'tcp' && $address =~ /:/;
+    return $socket;
 }
 
 # A socket that is connected or about to be, or undef and a word for why not.

@@ -21,6 +21,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "kill.test.ts": 73,
   "load-balancer.test.ts": 58,
   "local-mode.test.ts": 34,
+  "moving-addresses.test.ts": 50,
   "netlink.real.test.ts": 17,
   "networking.test.ts": 27,
   "other-namespace.test.ts": 20,

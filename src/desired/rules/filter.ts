@@ -40,11 +40,17 @@ export function filterTable(options: RuleOptions): RuleTable {
 
 function forwardRules(options: RuleOptions): readonly string[] {
   const fromEndpoint = inSet("KUBE-LOOP-BACK", "src,src,src", options.family);
+  // Netfilter forgets a masqueraded connection that leaves by another interface. Its endpoint would then reset it, once the
+  // address is bound again: the client would seem to come from another port.
+  const ofClient = "-m conntrack --ctstate NEW,SNAT --ctdir ORIGINAL";
   return [
     // Netfilter does not rewrite what belongs to no connection: the answer of an endpoint would arrive as somebody else's, and be
     // answered with a reset. What else is forwarded is none of our business: on asymmetric routes conntrack sees one direction
     // alone, and calls all packets of a connection invalid.
     ...(options.dropInvalid ? [`-m conntrack --ctstate INVALID ${fromEndpoint} -j DROP`] : []),
+    // Frontends are addresses of this node: what is forwarded came before the address was bound, or between two interfaces that
+    // have it in turn. TCP sends it again.
+    ...VIP_SETS.map((base) => `${ofClient} ${inSet(base, "dst,dst", options.family)} -j DROP`),
     // For nodes whose FORWARD chain drops by policy: what we masquerade passes, and so do the replies.
     `${comment("kubernetes forwarding rules")} -m mark --mark ${masqueradeMark(options)} -j ACCEPT`,
     `${comment("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
