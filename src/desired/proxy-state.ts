@@ -6,7 +6,7 @@ import { DesiredState } from "./desired-state.ts";
 import { EndpointGuard } from "./endpoint-guard.ts";
 import { exposedPorts, frontendRejections } from "./frontends.ts";
 import { HealthChecks, healthCheck } from "./health-checks.ts";
-import { type KeyLists, type Keys, NO_KEYS } from "./keys.ts";
+import { countOf, type KeyLists, type Keys, NO_KEYS } from "./keys.ts";
 import { LocalMarks } from "./local-marks.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { nodeWants, THE_NODE } from "./node-wants.ts";
@@ -105,7 +105,7 @@ export class ProxyState {
     const { done, value } = current.next();
     if (done !== true) return value;
     this.#current = undefined;
-    if (isChange(value)) changes.push(value);
+    if (countOf(value) > 0) changes.push(value);
     return 1;
   }
 
@@ -115,7 +115,7 @@ export class ProxyState {
     // What nobody wants any longer may go from kube-ipvs0 now.
     if (addresses.length > 0) changes.push({ ...NO_KEYS, addresses });
     const keys = this.desired.replace(THE_NODE, nodeWants(this.#facts, this.table.serviceNetworks()));
-    if (isChange(keys)) changes.push(keys);
+    if (countOf(keys) > 0) changes.push(keys);
   }
 
   *#compute(name: ServiceName): Steps<KeyLists> {
@@ -146,10 +146,6 @@ export class ProxyState {
   }
 }
 
-function isChange({ servers, addresses, entries }: KeyLists): boolean {
-  return servers.length + addresses.length + entries.length > 0;
-}
-
 /** Under the external policy Local, clients of this node are not for the local endpoints alone. */
 function markedPorts(service: Service): readonly PortKey[] {
   return service.externalTrafficPolicy === "Local" ? exposedPorts(service).map(({ key }) => key) : [];
@@ -163,17 +159,18 @@ function markRejections({ name, externalTrafficPolicy }: Service, marks: LocalMa
   return [{ object: `Service ${name}`, field: "spec.externalTrafficPolicy", value: externalTrafficPolicy, reason }];
 }
 
+const NONE: readonly Rejection[] = [];
+
 function refusals(
   service: Service,
   facts: NodeFacts,
   marks: LocalMarks,
   tooLarge: Rejection | undefined,
 ): readonly Rejection[] {
-  return [
-    ...(tooLarge === undefined ? [] : [tooLarge]),
-    ...frontendRejections(service, facts),
-    ...vipRejections(service, facts),
-    ...schedulerRejections(service, facts),
-    ...markRejections(service, marks),
-  ];
+  return (tooLarge === undefined ? NONE : [tooLarge]).concat(
+    frontendRejections(service, facts),
+    vipRejections(service, facts),
+    schedulerRejections(service, facts),
+    markRejections(service, marks),
+  );
 }

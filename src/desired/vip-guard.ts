@@ -107,6 +107,8 @@ export function allowedBalancers(addresses: readonly IPAddress[], facts: GuardFa
 /** One for each address of the Service that it may not have here, and for each address and port of an API server. */
 export function vipRejections(service: Service, facts: GuardFacts): readonly Rejection[] {
   const { clusterIPs, externalIPs, loadBalancerIPs, ports } = service;
+  const isOrdinary = externalIPs.length === 0 && loadBalancerIPs.length === 0;
+  if (isOrdinary && clusterIPs.every((address) => vipFault(address, facts.reserved) === undefined)) return NONE;
   const rejections: Rejection[] = [];
   const reject = (field: string, value: string, reason: string | undefined): void => {
     if (reason !== undefined) rejections.push({ object: `Service ${service.name}`, field, value, reason });
@@ -122,6 +124,7 @@ export function vipRejections(service: Service, facts: GuardFacts): readonly Rej
   return rejections;
 }
 
+const NONE: readonly Rejection[] = [];
 const BALANCERS = "status.loadBalancer.ingress";
 
 /**

@@ -101,7 +101,10 @@ export function* wantsSteps({ service, endpoints, facts, markOf }: WantsSource):
     const record = { frontend, external: service.externalTrafficPolicy, ranges, drops, mark };
     const entries = frontendEntries(record, facts);
     const title = TITLES[frontend.kind];
-    addServer({ server, reals, service: service.name, title, entries, twins: NO_TWINS }, servers);
+    const draft = { server, reals, service: service.name, title, entries, twins: NO_TWINS };
+    // The only one has no rival: V8 internalizes a text that a Map is asked for.
+    if (all.length === 1) servers.set(server.key, draft);
+    else addServer(draft, servers);
     if (mark !== undefined)
       addMarked({ family: familyOf(address), protocol, portKey, mark }, server.key, servers, marked);
     const work = served + choices.looked;
@@ -165,24 +168,35 @@ function commonEntries(
   choices: EndpointChoices,
 ): readonly SetEntry[] {
   const entries = addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address));
+  if (choices.local === 0 && healthCheckNodePort === 0) return distinct(entries);
   const served = FAMILIES.filter((family) => found.some(({ address }) => familyOf(address) === family));
-  const protocols = new Map(found.map(({ portKey, protocol }) => [portKey, protocol]));
-  for (const [portKey, here] of choices.here()) {
-    const protocol = protocols.get(portKey);
-    if (protocol === undefined || here.length === 0) continue;
-    // A pod that reaches itself through a Service must be masqueraded, or it would see its own address as the client's
-    // and answer past us. Any state counts: a connection outlives the readiness of its endpoint.
-    for (const { address, port } of here) {
-      if (!served.includes(familyOf(address))) continue;
-      const set = ipset("KUBE-LOOP-BACK", familyOf(address));
-      entries.push(addressPortAddressEntry(set, address, protocol, port, address));
-    }
-  }
+  for (const entry of hairpinEntries(found, served, choices)) entries.push(entry);
   // Load balancers ask there whether to send traffic, whatever the host's firewall says.
   if (healthCheckNodePort !== 0)
     for (const family of served)
       entries.push(portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", family), healthCheckNodePort));
   return distinct(entries);
+}
+
+/**
+ * A pod that reaches itself through a Service must be masqueraded, or it would see its own address as the client's and
+ * answer past us. Any state counts: a connection outlives the readiness of its endpoint.
+ */
+function* hairpinEntries(
+  found: readonly Frontend[],
+  served: readonly IPFamily[],
+  choices: EndpointChoices,
+): Generator<SetEntry> {
+  const protocols = new Map(found.map(({ portKey, protocol }) => [portKey, protocol]));
+  for (const [portKey, here] of choices.here()) {
+    const protocol = protocols.get(portKey);
+    if (protocol === undefined) continue;
+    for (const { address, port } of here) {
+      if (!served.includes(familyOf(address))) continue;
+      const set = ipset("KUBE-LOOP-BACK", familyOf(address));
+      yield addressPortAddressEntry(set, address, protocol, port, address);
+    }
+  }
 }
 
 /** Each once, in a list without room left over. */

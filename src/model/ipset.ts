@@ -148,6 +148,17 @@ export function addressPortEntry(set: IPSet, address: IPAddress, protocol: Proto
   return { key: entryKey(set, text), set, text, address, protocol, port };
 }
 
+/** The keys that the member has in each of these hash:ip,port sets. */
+export function addressPortKeys(
+  sets: readonly IPSet[],
+  address: IPAddress,
+  protocol: Protocol,
+  port: number,
+): readonly SetEntryKey[] {
+  const text = addressPortText(address, protocol, port);
+  return sets.map((set) => entryKey(set, text));
+}
+
 /**
  * A member of a hash:ip,port set that marks. The kernel knows it by address and port alone: a member with another mark
  * must go before this one can come.

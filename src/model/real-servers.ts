@@ -11,6 +11,12 @@ export interface RealServerParts {
   readonly forwarding?: Forwarding;
 }
 
+/** One real server that differs between two lists: what each of them has under its key, undefined: nothing. */
+export interface Difference {
+  readonly mine: RealServer | undefined;
+  readonly other: RealServer | undefined;
+}
+
 /**
  * The real servers of one virtual server, each once, immutable. They are kept as one text, a line each, as
  * "10.244.1.5:8443 1": some 20 bytes instead of the 200 of an object with its key, and whether two are the same is
@@ -74,6 +80,26 @@ export class RealServers implements Iterable<RealServer> {
     return this.#lines === other.#lines;
   }
 
+  /** Where they differ from others, in order. Lines that are the same are not read: mostly all are but one or two. */
+  differences(other: RealServers): readonly Difference[] {
+    const found: Difference[] = [];
+    const start = startOfDifference(this.#lines, other.#lines);
+    const mine = new LineReader(this.#lines, start);
+    const others = new LineReader(other.#lines, start);
+    while (!mine.isDone || !others.isDone) {
+      if (mine.line === others.line) {
+        mine.next();
+        others.next();
+        continue;
+      }
+      const order = orderOf(mine.real, others.real);
+      found.push({ mine: order <= 0 ? mine.real : undefined, other: order >= 0 ? others.real : undefined });
+      if (order <= 0) mine.next();
+      if (order >= 0) others.next();
+    }
+    return found;
+  }
+
   /** By key, for whoever asks for many of them. */
   toMap(): Map<RealServerKey, RealServer> {
     return new Map(this.list().map((real) => [real.key, real]));
@@ -129,6 +155,56 @@ function isAlike(a: RealServerParts, b: RealServerParts): boolean {
 /** What stands behind the address. */
 function restOf({ port, weight = 1, forwarding = "masquerade" }: RealServerParts): string {
   return forwarding === "masquerade" ? `:${port} ${weight}` : `:${port} ${weight} ${forwarding}`;
+}
+
+/** Reads lines one after the other. */
+class LineReader {
+  readonly #lines: string;
+  #at: number;
+  /** "" after the last one. */
+  line = "";
+  #real: RealServer | undefined;
+
+  /** From the line that begins at `start`. */
+  constructor(lines: string, start: number) {
+    this.#lines = lines;
+    this.#at = start;
+    this.#read();
+  }
+
+  get isDone(): boolean {
+    return this.line === "";
+  }
+
+  /** What the line says; undefined after the last one. */
+  get real(): RealServer | undefined {
+    if (!this.isDone) this.#real ??= parseLine(this.line, 0, this.line.length);
+    return this.#real;
+  }
+
+  next(): void {
+    this.#at += this.line.length + 1;
+    this.#real = undefined;
+    this.#read();
+  }
+
+  #read(): void {
+    this.line = this.#lines.slice(this.#at, endOfLine(this.#lines, this.#at));
+  }
+}
+
+/** Any comes before none. */
+function orderOf(a: RealServer | undefined, b: RealServer | undefined): number {
+  if (a === undefined) return 1;
+  return b === undefined ? -1 : compareParts(a, b);
+}
+
+/** Where the first line that differs begins, in both. */
+function startOfDifference(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < length && a.charCodeAt(at) === b.charCodeAt(at)) at++;
+  return at === 0 ? 0 : a.lastIndexOf("\n", at - 1) + 1;
 }
 
 function endOfLine(lines: string, start: number): number {

@@ -51,10 +51,13 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
 
   /** The ports of the slice with their numbers. */
   *ports(): Generator<readonly [PortKey, number]> {
-    for (const text of this.#texts.at(this.#ports).split(AFTER_PORT).slice(0, -1)) {
-      const slash = text.indexOf("/");
-      const key = text.slice(slash + 1) as PortKey; // as `portsText` wrote it
-      yield [key, Number(text.slice(0, slash))];
+    const text = this.#texts.at(this.#ports);
+    for (let start = 0; start < text.length; ) {
+      const slash = text.indexOf("/", start);
+      const end = text.indexOf(AFTER_PORT, slash);
+      const key = text.slice(slash + 1, end) as PortKey; // as `portsText` wrote it
+      yield [key, Number(text.slice(start, slash))];
+      start = end + 1;
     }
   }
 

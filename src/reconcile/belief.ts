@@ -2,9 +2,10 @@ import type { Kernel, Observed, ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { SetEntry } from "../model/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
+import type { Operation } from "../model/operation.ts";
 import { countPresence, countServerDrift, type DriftCounts } from "./drift.ts";
 import { HeldState } from "./held-state.ts";
-import { KeySet, type ObjectKey, type ObjectName } from "./key-set.ts";
+import { KeySet, type ObjectKey, type ObjectName, subjectOf } from "./key-set.ts";
 import { inSlices } from "./slices.ts";
 
 export interface BeliefDependencies {
@@ -72,7 +73,7 @@ export class Belief {
 
   doubt(key: VirtualServerKey): void {
     this.#doubted.add(key);
-    this.touch([{ kind: "server", key }]);
+    this.#reading?.touched.servers.add(key);
   }
 
   doubtAll(): void {
@@ -86,9 +87,10 @@ export class Belief {
     this.#lost = true;
   }
 
-  /** These objects are about to be written to, or were just looked at: what is being read of them may be older. */
-  touch(names: Iterable<ObjectName>): void {
-    for (const name of names) this.#reading?.touched.add(name);
+  /** These objects are about to be written to: what is being read of them may be older. */
+  touch(operations: readonly Operation[]): void {
+    const touched = this.#reading?.touched;
+    if (touched !== undefined) for (const operation of operations) touched.add(subjectOf(operation));
   }
 
   /**
@@ -118,7 +120,8 @@ export class Belief {
 
   /** Observes the doubted virtual servers, believes what is seen and counts the drift. */
   async observeDoubted(drift: DriftCounts): Promise<void> {
-    this.touch(Array.from(this.#doubted, (key) => ({ kind: "server", key })));
+    // What is being read of them may be older.
+    for (const key of this.#doubted) this.#reading?.touched.servers.add(key);
     const observed = await this.#dependencies.kernel.observe(this.#doubted);
     for (const key of this.#doubted) {
       const seen = observed.servers.get(key);

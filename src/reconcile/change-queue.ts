@@ -1,5 +1,5 @@
-import type { Keys } from "../desired/keys.ts";
-import { namesOf, type ObjectKey } from "./key-set.ts";
+import { countOf, type Keys } from "../desired/keys.ts";
+import type { ObjectKey } from "./key-set.ts";
 
 /** Keys that one change touched: planned together, so that a Service is programmed whole. */
 export interface ChangeSet {
@@ -52,14 +52,17 @@ export class ChangeQueue {
     return front;
   }
 
+  /** Returns whether there are any. */
   #count(keys: Keys, step: 1 | -1): boolean {
-    let any = false;
-    for (const { key } of namesOf(keys)) {
-      any = true;
-      const count = (this.#counts.get(key) ?? 0) + step;
-      if (count === 0) this.#counts.delete(key);
-      else this.#counts.set(key, count);
-    }
-    return any;
+    for (const key of keys.entries) this.#countOne(key, step);
+    for (const key of keys.servers) this.#countOne(key, step);
+    for (const key of keys.addresses) this.#countOne(key, step);
+    return countOf(keys) > 0;
+  }
+
+  #countOne(key: ObjectKey, step: 1 | -1): void {
+    const count = (this.#counts.get(key) ?? 0) + step;
+    if (count === 0) this.#counts.delete(key);
+    else this.#counts.set(key, count);
   }
 }

@@ -1,6 +1,7 @@
 import type { ServerState } from "../kernel/kernel.ts";
-import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../model/ipvs.ts";
+import { type RealServer, sameVirtualServer, type VirtualServer } from "../model/ipvs.ts";
 import type { Operation } from "../model/operation.ts";
+import type { RealServers } from "../model/real-servers.ts";
 import { additionOrder } from "./rotation.ts";
 
 /** Whether an unwanted real server may be deleted now; else it is kept at weight 0. */
@@ -29,19 +30,40 @@ export function diffServer(
   const isSame = have !== undefined && sameVirtualServer(server, have.server);
   if (isSame && want.reals.equals(have.reals)) return true;
   if (!isSame) operations.push({ kind: have === undefined ? "add-virtual-server" : "update-virtual-server", server });
-  const unwanted = have?.reals.toMap();
-  for (const real of additionOrder(want, nodeName)) {
-    const held = unwanted?.get(real.key);
-    unwanted?.delete(real.key);
-    if (held === undefined) operations.push({ kind: "add-real-server", server, real });
-    else if (!sameRealServer(real, held)) operations.push({ kind: "update-real-server", server, real });
-  }
+  const { added, updated, unwanted } = have === undefined ? allOf(want.reals) : differencesOf(want.reals, have.reals);
+  for (const real of additionOrder(server, added, nodeName)) operations.push({ kind: "add-real-server", server, real });
+  for (const real of updated) operations.push({ kind: "update-real-server", server, real });
   let reaches = true;
-  for (const real of unwanted?.values() ?? []) {
+  for (const real of unwanted) {
     if (!mayGo(server, real)) reaches = false;
     dismiss(server, real, mayGo, operations);
   }
   return reaches;
+}
+
+/** How the real servers of a wanted virtual server differ from the held ones. */
+interface Differences {
+  readonly added: readonly RealServer[];
+  readonly updated: readonly RealServer[];
+  /** As they are held. */
+  readonly unwanted: readonly RealServer[];
+}
+
+const NONE: readonly RealServer[] = [];
+
+function allOf(wanted: RealServers): Differences {
+  return { added: wanted.list(), updated: NONE, unwanted: NONE };
+}
+
+function differencesOf(wanted: RealServers, held: RealServers): Differences {
+  const added: RealServer[] = [];
+  const updated: RealServer[] = [];
+  const unwanted: RealServer[] = [];
+  for (const { mine, other } of wanted.differences(held)) {
+    if (mine !== undefined) (other === undefined ? added : updated).push(mine);
+    else if (other !== undefined) unwanted.push(other);
+  }
+  return { added, updated, unwanted };
 }
 
 /** What ends an unwanted virtual server that is ours; `mayDelete` is about itself, once no real server keeps it. */

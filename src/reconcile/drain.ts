@@ -1,5 +1,6 @@
 import type { Connections, ServerState } from "../kernel/kernel.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
+import { RealServers } from "../model/real-servers.ts";
 import type { Protocol } from "../model/service.ts";
 import { PART } from "./parts.ts";
 import { SLICE } from "./slices.ts";
@@ -8,10 +9,11 @@ import { SLICE } from "./slices.ts";
 export type Due = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
 
 /** The real servers that are held at weight 0 and not wanted. */
-export function* quiescent(want: ServerState | undefined, have: ServerState): Generator<RealServerKey> {
-  if (want?.reals.equals(have.reals) === true) return;
-  const wanted = want?.reals.toMap();
-  for (const real of have.reals) if (real.weight === 0 && wanted?.has(real.key) !== true) yield real.key;
+export function quiescent(want: ServerState | undefined, have: ServerState): readonly RealServerKey[] {
+  const keys: RealServerKey[] = [];
+  for (const { mine, other } of have.reals.differences(want?.reals ?? RealServers.NONE))
+    if (mine?.weight === 0 && other === undefined) keys.push(mine.key);
+  return keys;
 }
 
 /**

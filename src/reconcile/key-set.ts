@@ -65,15 +65,10 @@ export class KeySet implements Keys {
   }
 }
 
-function takeInto<Key>(taken: Set<Key>, keys: Iterable<Key>): readonly Key[] {
-  const fresh = only(Array.isArray(keys) ? keys : [...keys], (key) => !taken.has(key));
+function takeInto<Key>(taken: Set<Key>, keys: readonly Key[] | ReadonlySet<Key>): readonly Key[] {
+  const fresh = only("size" in keys ? [...keys] : keys, (key) => !taken.has(key));
   for (const key of fresh) taken.add(key);
   return fresh;
-}
-
-/** Whether there is no key at all. */
-export function isEmpty(keys: Keys): boolean {
-  return namesOf(keys).next().done === true;
 }
 
 /** Every key with its kind. */

@@ -1,7 +1,7 @@
-import { type Cidr, cidrContains, familyOf, type IPAddress } from "../model/address.ts";
+import { type Cidr, cidrContains, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import {
   addressEntry,
-  addressPortEntry,
+  addressPortKeys,
   type IPSet,
   ipset,
   ipsets,
@@ -37,10 +37,11 @@ export interface Evidence {
  */
 export function isOurs(server: VirtualServer, evidence: Evidence, excluded: readonly Cidr[]): boolean {
   if (isExcluded(server.address, excluded)) return false;
-  return (
-    evidence.hasAddress(server.address) ||
-    proofsOf(server).some((proof) => proof.every(({ key }) => evidence.hasEntry(key)))
-  );
+  if (evidence.hasAddress(server.address)) return true;
+  const isMember = (key: SetEntryKey) => evidence.hasEntry(key);
+  if (server.mark !== 0) return isMember(markEntryKey(server));
+  if (frontendKeys(server).some(isMember)) return true;
+  return isMember(nodePortAddressEntry(server.address).key) && nodePortKeys(server).some(isMember);
 }
 
 /** Whether the operator has told us to leave the address, and all virtual servers on it, to others. */
@@ -48,21 +49,30 @@ export function isExcluded(address: IPAddress, excluded: readonly Cidr[]): boole
   return excluded.some((network) => cidrContains(network, address));
 }
 
-/** What would prove that the virtual server is ours: each element does, once all members of it are in their sets. */
-function proofsOf(server: VirtualServer): readonly (readonly SetEntry[])[] {
-  const family = familyOf(server.address);
-  if (server.mark !== 0) return [[portEntry(ipset(BY_MARK, family), server.mark)]];
-  return ipsets(family).flatMap((set) => {
-    const named = nameIn(set, server);
-    if (named === undefined) return [];
-    // The number alone proves nothing: a load balancer of others may serve the same port at its own address.
-    return [TIES[set.base] === "node-port" ? [named, nodePortAddressEntry(server.address)] : [named]];
-  });
+/** The member of the set of marks that names a virtual server by firewall mark. */
+function markEntryKey({ address, mark }: VirtualServer): SetEntryKey {
+  return portEntry(ipset(BY_MARK, familyOf(address)), mark).key;
+}
+
+/** The members that name a virtual server by address, protocol and port: each of them proves it ours. */
+function frontendKeys({ address, protocol, port }: VirtualServer): readonly SetEntryKey[] {
+  return addressPortKeys(FRONTEND_SETS[familyOf(address)], address, protocol, port);
+}
+
+/**
+ * The members that name a NodePort by its number. The number alone proves nothing, for a load balancer of others may serve
+ * the same port at its own address: each proves it ours together with the member for the address.
+ */
+function nodePortKeys({ address, protocol, port }: VirtualServer): readonly SetEntryKey[] {
+  return PORT_SETS[protocol].map((base) => portEntry(ipset(base, familyOf(address)), port).key);
 }
 
 /** Every member, there or not, that is part of a proof that the virtual server is ours. */
-export function provingEntries(server: VirtualServer): readonly SetEntry[] {
-  return [...new Map(proofsOf(server).flatMap((proof) => proof.map((entry) => [entry.key, entry]))).values()];
+export function provingKeys(server: VirtualServer): readonly SetEntryKey[] {
+  if (server.mark !== 0) return [markEntryKey(server)];
+  const frontends = frontendKeys(server);
+  const nodePorts = nodePortKeys(server);
+  return nodePorts.length === 0 ? frontends : frontends.concat(nodePorts, nodePortAddressEntry(server.address).key);
 }
 
 /**
@@ -78,7 +88,7 @@ export function mustOutlive(entry: SetEntry, server: VirtualServer): boolean {
     case "mark":
       return port !== undefined && markedServerKey(set.family, port) === server.key;
     case "node-port":
-      return server.mark === 0 && nameIn(set, server)?.key === entry.key;
+      return server.mark === 0 && nodePortKeys(server).includes(entry.key);
     case "node-address":
       return server.mark === 0 && PORT_SETS[server.protocol].length > 0 && entry.address === server.address;
     case "none":
@@ -162,28 +172,22 @@ const TIES: Readonly<Record<SetBase, Tie>> = {
   "KUBE-LOCAL-MARK": "none",
 };
 
+/** The sets whose members name a virtual server by address, protocol and port. */
+const FRONTEND_SETS: Readonly<Record<IPFamily, readonly IPSet[]>> = {
+  IPv4: frontendSets("IPv4"),
+  IPv6: frontendSets("IPv6"),
+};
+
+function frontendSets(family: IPFamily): readonly IPSet[] {
+  return ipsets(family).filter(({ base }) => TIES[base] === "frontend");
+}
+
 /** In which set of numbers a NodePort of each protocol is looked for; SCTP has sets with addresses. */
 const PORT_SETS: Readonly<Record<Protocol, readonly SetBase[]>> = {
   TCP: ["KUBE-NODE-PORT-TCP", "KUBE-NODE-PORT-LOCAL-TCP"],
   UDP: ["KUBE-NODE-PORT-UDP", "KUBE-NODE-PORT-LOCAL-UDP"],
   SCTP: [],
 };
-
-/** The member by which a set names a virtual server that has an address; undefined where it names none of the kind. */
-function nameIn(set: IPSet, { address, protocol, port }: VirtualServer): SetEntry | undefined {
-  if (familyOf(address) !== set.family) return undefined;
-  switch (TIES[set.base]) {
-    case "frontend":
-      return addressPortEntry(set, address, protocol, port);
-    case "node-port":
-      return PORT_SETS[protocol].includes(set.base) ? portEntry(set, port) : undefined;
-    case "node-address":
-    case "mark":
-    case "client":
-    case "none":
-      return undefined;
-  }
-}
 
 function nodePortAddressEntry(address: IPAddress): SetEntry {
   return addressEntry(ipset("KUBE-NODE-PORT-IPS", familyOf(address)), address);

@@ -1,4 +1,5 @@
-import type { Keys } from "../desired/keys.ts";
+import { countOf, type Keys } from "../desired/keys.ts";
+import type { VirtualServerKey } from "../model/ipvs.ts";
 import { rankOf } from "../model/operation.ts";
 import type { Desired } from "./desired.ts";
 import type { HeldState } from "./held-state.ts";
@@ -15,10 +16,10 @@ export interface PartsView {
 
 /** Units of work that it takes to plan the keys; counts no further than a little above PART. */
 export function weightOf(keys: Keys, view: PartsView): number {
-  let weight = 0;
-  for (const name of namesOf(keys)) {
-    weight += weightOfName(name, view);
+  let weight = countOf(keys);
+  for (const key of keys.servers) {
     if (weight > PART) break;
+    weight += realsOf(key, view);
   }
   return weight;
 }
@@ -48,9 +49,12 @@ export function* partsOf(keys: Keys, view: PartsView): Generator<KeySet> {
   if (part.size > 0) yield part;
 }
 
-function weightOfName(name: ObjectName, { desired, held }: PartsView): number {
-  if (name.kind !== "server") return 1;
-  return 1 + Math.max(desired.server(name.key)?.reals.size ?? 0, held.server(name.key)?.reals.size ?? 0);
+function weightOfName(name: ObjectName, view: PartsView): number {
+  return name.kind === "server" ? 1 + realsOf(name.key, view) : 1;
+}
+
+function realsOf(key: VirtualServerKey, { desired, held }: PartsView): number {
+  return Math.max(desired.server(key)?.reals.size ?? 0, held.server(key)?.reals.size ?? 0);
 }
 
 /** The place of the first operation that the object may need. */

@@ -8,7 +8,7 @@ import type { Desired } from "./desired.ts";
 import { type DiffRules, diffServer, diffUnwantedServer, isReadyToGo } from "./diff.ts";
 import type { HeldState } from "./held-state.ts";
 import { KeySet } from "./key-set.ts";
-import { entryOfAddress, mustOutlive, provingEntries, serversNear } from "./ownership.ts";
+import { entryOfAddress, mustOutlive, provingKeys, serversNear } from "./ownership.ts";
 
 /** All that a plan is made from. */
 export interface PlanView extends DiffRules {
@@ -69,7 +69,7 @@ export function addWaiting(keys: Keys, view: PlanView, waiting: KeySet): void {
 
 function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: KeySet): void {
   if (isLeaving(server.address, view)) waiting.addresses.add(server.address);
-  for (const { key } of provingEntries(server)) if (isSpareEntry(key, view)) waiting.entries.add(key);
+  for (const key of provingKeys(server)) if (isSpareEntry(key, view)) waiting.entries.add(key);
   for (const key of view.held.admittedTo(server.key)) if (isSpareEntry(key, view)) waiting.entries.add(key);
 }
 

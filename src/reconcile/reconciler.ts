@@ -1,4 +1,4 @@
-import { type Keys, NO_KEYS } from "../desired/keys.ts";
+import { countOf, type Keys, NO_KEYS } from "../desired/keys.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
@@ -13,7 +13,7 @@ import { Draining, type Due, quiescent } from "./drain.ts";
 import { DriftCounts } from "./drift.ts";
 import { FailureLog } from "./failure-log.ts";
 import type { Batch, Flush } from "./flush.ts";
-import { isEmpty, KeySet, namesOf, subjectOf } from "./key-set.ts";
+import { KeySet, namesOf } from "./key-set.ts";
 import { inSafeOrder } from "./order.ts";
 import { judge, type Refused } from "./outcomes.ts";
 import { PART } from "./parts.ts";
@@ -81,7 +81,7 @@ export class Reconciler {
   mark(keys: Keys, atMs: number = this.#clock.now()): void {
     if (!this.#open) return;
     if (this.isInformed) this.#queue.push(keys, atMs);
-    else if (!isEmpty(keys)) this.#unqueuedAtMs ??= atMs;
+    else if (countOf(keys) > 0) this.#unqueuedAtMs ??= atMs;
   }
 
   /** Whether a flush can do without a look. */
@@ -240,6 +240,7 @@ export class Reconciler {
       const done = await this.#apply(round, flush);
       const next = unlockedBy(done, view);
       for (const key of round.planned.unfinished) next.servers.add(key);
+      if (next.size === 0) return;
       const unlocked = new KeySet();
       for (const name of namesOf(next)) if (!flush.refused.has(name)) unlocked.add(name);
       if (unlocked.size === 0) return;
@@ -259,7 +260,7 @@ export class Reconciler {
       await this.#nextTurn();
       return [];
     }
-    this.#belief.touch(ordered.map(subjectOf));
+    this.#belief.touch(ordered);
     try {
       const outcomes = await this.#ask(() => this.#kernel.apply(ordered));
       const { done, refused } = judge(ordered, outcomes);
@@ -379,7 +380,7 @@ export class Reconciler {
     const want = this.#desired.server(key);
     const ours = this.#claims.settle(have.server, want !== undefined, this.#belief.held);
     const limitMs = want === undefined ? this.#limitOfUnwanted(have.server) : want.server.drainTimeoutMs;
-    const waiting = ours && this.#draining.drains(have.server.protocol, limitMs) ? [...quiescent(want, have)] : [];
+    const waiting = ours && this.#draining.drains(have.server.protocol, limitMs) ? quiescent(want, have) : [];
     if (waiting.length === 0) this.#draining.forget(key);
     else this.#draining.set(key, waiting, limitMs, this.#clock.now());
   }

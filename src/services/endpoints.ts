@@ -50,6 +50,8 @@ class MergedSlices implements EndpointsByPort {
 
   listed(port: PortKey): number {
     const parts = this.#ports.get(port) ?? [];
+    const [first] = parts;
+    if (first !== undefined && parts.length === 1) return first.slice.endpoints.size;
     return parts.reduce((sum, { slice }) => sum + slice.endpoints.size, 0);
   }
 

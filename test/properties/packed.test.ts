@@ -48,6 +48,19 @@ test("real servers are equal when they are the same, in whatever order they came
   );
 });
 
+test("real servers differ where one is missing on a side or has another weight or forwarding, in order", () => {
+  fc.assert(
+    fc.property(reals, reals, (a, b) => {
+      const [mine, other] = [RealServers.of(a), RealServers.of(b)];
+      const ofBoth = RealServers.of([...new Map([...a, ...b].map((real) => [real.key, real])).values()]).list();
+      const expected = ofBoth
+        .map(({ key }) => ({ mine: mine.get(key), other: other.get(key) }))
+        .filter((pair) => JSON.stringify(pair.mine) !== JSON.stringify(pair.other));
+      expect(mine.differences(other)).toEqual(expected);
+    }),
+  );
+});
+
 const names = fc.constantFrom("", "n1", "n 2", "z1,z2", "ü");
 const backends = fc.array(
   fc.record({

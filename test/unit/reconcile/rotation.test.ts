@@ -7,7 +7,7 @@ import { address } from "../../support/desired.ts";
 function added(nodeName: string, { scheduler = "rr", port = 80, pods = 4 } = {}): readonly string[] {
   const server = virtualServer("TCP", address("10.96.0.1"), port, { scheduler: scheduler as Scheduler });
   const reals = Array.from({ length: pods }, (_, pod) => ({ address: address(`10.244.0.${pod + 1}`), port: 8080 }));
-  return additionOrder({ server, reals: RealServers.of(reals) }, nodeName).map(({ address: ip }) => ip);
+  return additionOrder(server, RealServers.of(reals).list(), nodeName).map(({ address: ip }) => ip);
 }
 
 const SORTED = ["10.244.0.1", "10.244.0.2", "10.244.0.3", "10.244.0.4"];
