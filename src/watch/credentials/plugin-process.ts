@@ -19,8 +19,7 @@ export interface Program {
  */
 export async function runProgram(program: Program, clock: Clock, signal: AbortSignal): Promise<string> {
   signal.throwIfAborted();
-  const child = start(program);
-  const release = endsWithUs(child);
+  const { child, release } = startTied(program);
   const over = new AbortController();
   const end = () => over.abort();
   signal.addEventListener("abort", end, { signal: over.signal });
@@ -101,11 +100,15 @@ function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Lets the group end with this process, until the returned function is called: signals of a terminal do not reach the group. */
-function endsWithUs(child: ChildProcess): () => void {
-  const onExit = () => killGroup(child);
+/**
+ * Starts a program whose group ends with this process, until `release` is called: signals of a terminal do not reach the group.
+ * The listeners are there before it is: a signal that comes while it starts would end this process alone.
+ */
+function startTied(program: Program) {
+  let child: ReturnType<typeof start> | undefined;
+  const onExit = () => child && killGroup(child);
   const onSignal = (name: NodeJS.Signals) => {
-    killGroup(child);
+    onExit();
     release();
     // Whoever else listens decides what becomes of this process; without anybody it is the system's way.
     if (process.listenerCount(name) === 0) process.kill(process.pid, name);
@@ -116,5 +119,11 @@ function endsWithUs(child: ChildProcess): () => void {
   };
   process.on("exit", onExit);
   for (const name of SIGNALS) process.on(name, onSignal);
-  return release;
+  try {
+    child = start(program);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { child, release };
 }
