@@ -238,6 +238,7 @@ export class Agent {
       }
       if (!this.#isOpen) this.#open();
       this.#publishHealthChecks();
+      this.#parts.metrics.recordNoLocalEndpoints((side, family) => this.#state.noLocalEndpoints.count(side, family));
       await this.#reportRefused();
     } while (this.#state.stale > 0);
     this.#isAdvancing = false;

@@ -8,6 +8,7 @@ import { exposedPorts, frontendRejections } from "./frontends.ts";
 import { HealthChecks, healthCheck } from "./health-checks.ts";
 import { countOf, type KeyLists, type Keys, NO_KEYS } from "./keys.ts";
 import { LocalMarks } from "./local-marks.ts";
+import { NoLocalEndpoints } from "./no-local-endpoints.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { nodeWants, THE_NODE } from "./node-wants.ts";
 import { Refused } from "./refused.ts";
@@ -26,6 +27,7 @@ export class ProxyState {
   readonly table = new ServiceTable();
   readonly desired = new DesiredState();
   readonly healthChecks = new HealthChecks();
+  readonly noLocalEndpoints = new NoLocalEndpoints();
   readonly #stale = new StartOrder();
   /** As far as `advance` has come. */
   readonly refused = new Refused(this.desired);
@@ -131,6 +133,7 @@ export class ProxyState {
     this.healthChecks.replace(name, service && healthCheck(service, endpoints, this.#facts));
     const wanted =
       service && (yield* wantsSteps({ service, endpoints, facts: this.#facts, markOf: this.#marksOf(name) }));
+    this.noLocalEndpoints.replace(name, wanted?.dropped);
     const refused = service && wanted ? refusals(service, this.#facts, this.#marks, wanted.tooLarge) : [];
     this.refused.replace(name, rejections.length === 0 ? refused : [...refused, ...rejections]);
     return this.desired.replace(name, wanted);

@@ -9,6 +9,7 @@ import { TITLES, type Title } from "./claim.ts";
 import { EndpointChoices } from "./endpoint-choice.ts";
 import { admittedBy, frontendEntries, sourceRangeEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
+import { droppedTraffic, type Traffic } from "./no-local-endpoints.ts";
 import type { NodeFacts } from "./node-facts.ts";
 import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
 import { ServiceSize, sizeRejection } from "./service-size.ts";
@@ -37,6 +38,8 @@ export interface Wants {
   readonly entries: readonly SetEntry[];
   /** Where the Service is too large for the node to serve all its frontends; absent in all others, as it costs memory. */
   readonly tooLarge?: Rejection;
+  /** Whose clients are dropped, as no endpoint is on this node; absent where there are none, as above. */
+  readonly dropped?: readonly Traffic[];
 }
 
 /** The packet mark of this node's own clients of a port; undefined where it has none. */
@@ -126,8 +129,14 @@ export function* wantsSteps({ service, endpoints, facts, markOf }: WantsSource):
   const addresses = boundAddresses(found, facts);
   const entries = commonEntries(service, found, addresses, choices);
   const wanted = { servers: [...servers.values()], addresses, entries };
-  if (first === undefined) return wanted;
-  return { ...wanted, tooLarge: sizeRejection(service.name, first, all.length - served) };
+  const tooLarge = first && sizeRejection(service.name, first, all.length - served);
+  return withNotes(wanted, droppedTraffic(service, found, choices), tooLarge);
+}
+
+/** The very object where there is nothing to note, as mostly: it is small. */
+function withNotes(wanted: Wants, dropped: readonly Traffic[], tooLarge: Rejection | undefined): Wants {
+  if (dropped.length === 0 && tooLarge === undefined) return wanted;
+  return { ...wanted, ...(dropped.length > 0 && { dropped }), ...(tooLarge && { tooLarge }) };
 }
 
 /** Of two frontends with one address and port the first counts; both have their members. */

@@ -71,6 +71,10 @@ export const NO_CHOICES: ServiceChoices = { scheduling: undefined, onePacket: fa
 
 export type TrafficPolicy = "Cluster" | "Local";
 
+/** The two that a Service has a policy for: clients inside the cluster use cluster IPs, clients outside all other frontends. */
+export type TrafficSide = "internal" | "external";
+export const TRAFFIC_SIDES: readonly TrafficSide[] = ["internal", "external"];
+
 export interface ServicePort {
   readonly key: PortKey;
   readonly protocol: Protocol;

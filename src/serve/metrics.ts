@@ -3,6 +3,7 @@ import type { Errno } from "../kernel/kernel.ts";
 import type { IPFamily } from "../model/address.ts";
 import type { Readings } from "../model/clock.ts";
 import { OPERATION_KINDS } from "../model/operation.ts";
+import { TRAFFIC_SIDES, type TrafficSide } from "../model/service.ts";
 import type {
   DriftCount,
   DriftKind,
@@ -210,6 +211,12 @@ function kubeProxyMetrics(registers: Registry[]) {
       help: "Service events that were told, whatever they changed.",
       registers,
     }),
+    noLocalEndpoints: new Gauge({
+      name: "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+      help: "Services with a traffic policy Local whose clients are dropped: there are endpoints, and none is on this node.",
+      labelNames: ["ip_family", "traffic_policy"] as const,
+      registers,
+    }),
     programming: new Histogram({
       name: "kubeproxy_network_programming_duration_seconds",
       help: "Time from the change of a Service or pod, as the EndpointSlice tells it, until the kernel was programmed for it.",
@@ -269,6 +276,7 @@ export class Metrics {
       this.#kubeProxy.syncDuration.zero({ ip_family });
       this.#kubeProxy.programming.zero({ ip_family });
     }
+    this.recordNoLocalEndpoints(() => 0);
     for (const code of ["200", "503"]) {
       this.#kubeProxy.healthz.inc({ code }, 0);
       this.#kubeProxy.livez.inc({ code }, 0);
@@ -340,6 +348,13 @@ export class Metrics {
   /** The kernel has been programmed for a change that was made `latencyMs` ago. */
   recordProgrammed(ip_family: IPFamily, latencyMs: number): void {
     this.#kubeProxy.programming.observe({ ip_family }, latencyMs / 1000);
+  }
+
+  /** Of how many Services the clients of a side are dropped for want of an endpoint on this node. */
+  recordNoLocalEndpoints(countOf: (side: TrafficSide, family: IPFamily) => number): void {
+    for (const ip_family of this.#families)
+      for (const traffic_policy of TRAFFIC_SIDES)
+        this.#kubeProxy.noLocalEndpoints.set({ ip_family, traffic_policy }, countOf(traffic_policy, ip_family));
   }
 
   /** How many rejections stand. */

@@ -524,6 +524,24 @@ test("a bug in a call of the kernel ends the agent, and is in the log", async ()
   expect(agent.log).toContain('error a bug in kube-ipvs ends it {"err":"undefined is not a function"}');
 });
 
+test("Services whose clients are dropped for want of a local endpoint are shown as a metric", async () => {
+  await using agent = new RunningAgent();
+  const shown = async () =>
+    (await agent.registry.metrics())
+      .split("\n")
+      .filter((line) => /^kubeproxy_sync_proxy_rules_no_local_endpoints_total.* [1-9]/.test(line));
+  const series = (policy: string) =>
+    `kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="${policy}"} 1`;
+  agent.service("shop/web", { ip: "10.96.0.10", internal: "Local", external: "Local", externalIPs: ["203.0.113.1"] });
+  agent.slice("shop/web-1", { endpoints: [{ ip: "10.244.3.5", node: "n3", ready: true }] });
+  agent.listed("nodes", "services", "endpointslices");
+  await agent.rest();
+  expect(await shown()).toEqual([series("internal"), series("external")]);
+  agent.slice("shop/web-1", { endpoints: [{ ip: "10.244.1.5", node: "n1", ready: true }] });
+  await agent.rest();
+  expect(await shown()).toEqual([]);
+});
+
 test("a node name that no Node has is told once the Nodes are listed, and shown as a metric", async () => {
   await using agent = new RunningAgent({ manifests: "" });
   agent.listed("nodes");

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { dateOf } from "../../../src/model/clock.ts";
@@ -8,10 +8,13 @@ import { registerProcessMetrics } from "../../../src/serve/process-metrics.ts";
 import { registerWatchMetrics, type WatchCounts } from "../../../src/serve/watch-metrics.ts";
 import { HandClock } from "../../support/api/hand-clock.ts";
 import { isMissing } from "../../support/missing.ts";
+import { PROMTOOL_FINDS } from "../../support/promtool.ts";
 import { syncReport } from "./reports.ts";
 
 /** What the wall clock of the tests shows when their other clock shows 0. */
 const ZERO_S = dateOf(0, new HandClock()).getTime() / 1000;
+/** kube-proxy's, which is a gauge. */
+const NO_LOCAL_ENDPOINTS = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
 const PREFIX = /^(kube_ipvs|kubeproxy)_/;
 
 function harness(families: readonly ("IPv4" | "IPv6")[] = ["IPv4", "IPv6"]) {
@@ -42,7 +45,7 @@ describe("names", () => {
     (name, metric) => {
       const type = String(metric.type);
       expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
-      expect(name.endsWith("_total")).toBe(type === "counter");
+      if (name !== NO_LOCAL_ENDPOINTS) expect(name.endsWith("_total")).toBe(type === "counter");
       if (type === "histogram") expect(name).toMatch(/_(seconds|operations)$/);
       if (/duration|timestamp/.test(name)) expect(name).toMatch(/_seconds$/);
       expect(name).not.toMatch(/_(ms|milliseconds|count|sum|bucket|info)$/);
@@ -50,10 +53,11 @@ describe("names", () => {
     },
   );
 
-  test.skipIf(isMissing("promtool"))("promtool finds nothing to say", async () => {
+  test.skipIf(isMissing("promtool"))("promtool finds a name of kube-proxy, and nothing else", async () => {
     const { registry } = harness();
     for (const { name } of registry.getMetricsAsArray()) if (!PREFIX.test(name)) registry.removeSingleMetric(name);
-    expect(execFileSync("promtool", ["check", "metrics"], { input: await registry.metrics() }).toString()).toBe("");
+    const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], { input: await registry.metrics() });
+    expect({ code: status, out: String(stdout), err: String(stderr) }).toEqual({ ...PROMTOOL_FINDS, out: "" });
   });
 
   test("kube-proxy's families have its names and types", () => {
@@ -68,6 +72,7 @@ describe("names", () => {
       "kubeproxy_sync_proxy_rules_iptables_restore_failures_total counter",
       "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge",
       "kubeproxy_sync_proxy_rules_last_timestamp_seconds gauge",
+      `${NO_LOCAL_ENDPOINTS} gauge`,
       "kubeproxy_sync_proxy_rules_service_changes_pending gauge",
       "kubeproxy_sync_proxy_rules_service_changes_total counter",
     ]);
@@ -196,6 +201,21 @@ test("drift of looks and syncs is counted by object and kind, and shown as zero 
   expect(await sample('kube_ipvs_drift_total{object="real-server",kind="missing"}')).toBe(5);
   expect(await sample('kube_ipvs_drift_total{object="entry",kind="unwanted"}')).toBe(0);
   expect(await sample("kube_ipvs_look_duration_seconds_sum")).toBe(0.03);
+});
+
+test("Services without a local endpoint are shown by policy and family, as zero before", async () => {
+  const { metrics, sample } = harness();
+  const seen = () =>
+    Promise.all(
+      ["internal", "external"].flatMap((policy) =>
+        ["IPv4", "IPv6"].map((family) =>
+          sample(`${NO_LOCAL_ENDPOINTS}{ip_family="${family}",traffic_policy="${policy}"}`),
+        ),
+      ),
+    );
+  expect(await seen()).toEqual([0, 0, 0, 0]);
+  metrics.recordNoLocalEndpoints((side, family) => (side === "internal" ? 1 : 3) + (family === "IPv4" ? 0 : 1));
+  expect(await seen()).toEqual([1, 2, 3, 4]);
 });
 
 test("netlink is counted as it stands at the scrape", async () => {

@@ -1,0 +1,49 @@
+import { familyOf, type IPFamily } from "../model/address.ts";
+import type { Service, ServiceName, TrafficSide } from "../model/service.ts";
+import type { EndpointChoices } from "./endpoint-choice.ts";
+import { type Frontend, isOutside } from "./frontends.ts";
+
+/** The traffic of one side in one family, as "internal/IPv4". */
+export type Traffic = `${TrafficSide}/${IPFamily}`;
+
+const NONE: readonly Traffic[] = [];
+
+/** The Services that have endpoints, none of them on this node, and a policy Local by which this node drops their clients. */
+export class NoLocalEndpoints {
+  readonly #dropped = new Map<ServiceName, readonly Traffic[]>();
+  readonly #counts = new Map<Traffic, number>();
+
+  /** Takes in which clients of a Service are dropped now, each once; none when it is gone. */
+  replace(service: ServiceName, dropped: readonly Traffic[] = NONE): void {
+    const before = this.#dropped.get(service);
+    if (before === undefined && dropped.length === 0) return;
+    if (dropped.length === 0) this.#dropped.delete(service);
+    else this.#dropped.set(service, dropped);
+    for (const traffic of before ?? NONE) this.#count(traffic, -1);
+    for (const traffic of dropped) this.#count(traffic, 1);
+  }
+
+  /** Of how many Services the clients of this side are dropped in this family. */
+  count(side: TrafficSide, family: IPFamily): number {
+    return this.#counts.get(`${side}/${family}`) ?? 0;
+  }
+
+  #count(traffic: Traffic, step: 1 | -1): void {
+    this.#counts.set(traffic, (this.#counts.get(traffic) ?? 0) + step);
+  }
+}
+
+/** The traffic that is dropped at any of these frontends of the Service, each once. */
+export function droppedTraffic(
+  { internalTrafficPolicy, externalTrafficPolicy }: Service,
+  frontends: readonly Frontend[],
+  choices: EndpointChoices,
+): readonly Traffic[] {
+  if (internalTrafficPolicy === "Cluster" && externalTrafficPolicy === "Cluster") return NONE;
+  const dropped = new Set<Traffic>();
+  for (const frontend of frontends) {
+    if (choices.of(frontend).drops === undefined) continue;
+    dropped.add(`${isOutside(frontend) ? "external" : "internal"}/${familyOf(frontend.address)}`);
+  }
+  return dropped.size === 0 ? NONE : [...dropped];
+}

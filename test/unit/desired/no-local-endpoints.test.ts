@@ -1,0 +1,132 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { NoLocalEndpoints, type Traffic } from "../../../src/desired/no-local-endpoints.ts";
+import { ProxyState } from "../../../src/desired/proxy-state.ts";
+import { FAMILIES } from "../../../src/model/address.ts";
+import { serviceName, TRAFFIC_SIDES } from "../../../src/model/service.ts";
+import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/builders.ts";
+import { facts } from "../../support/desired.ts";
+
+const ALL_TRAFFIC = TRAFFIC_SIDES.flatMap((side) => FAMILIES.map((family): Traffic => `${side}/${family}`));
+
+function countsOf(counted: NoLocalEndpoints): Readonly<Partial<Record<Traffic, number>>> {
+  const all = TRAFFIC_SIDES.flatMap((side) =>
+    FAMILIES.map((family) => [`${side}/${family}`, counted.count(side, family)] as const),
+  );
+  return Object.fromEntries(all.filter(([, count]) => count > 0));
+}
+
+/** A Service of both families with every kind of frontend. */
+function put(state: ProxyState, name: string, number: number, said: ServiceSpec): void {
+  const exposed: ServiceSpec = {
+    ip: [`10.96.0.${number}`, `fd00:96::${number}`],
+    ports: [
+      { name: "a", port: 80, nodePort: 30_000 + number },
+      { name: "b", port: 81 },
+    ],
+    externalIPs: [`198.51.100.${number}`, `2001:db8::${number}`],
+  };
+  state.apply({ kind: "service-upserted", service: service(name, { ...exposed, ...said }) });
+}
+
+function putPods(state: ProxyState, name: string, endpoints: readonly EndpointSpec[]): void {
+  const ports = [
+    { name: "a", port: 80 },
+    { name: "b", port: 81 },
+  ];
+  for (const addressType of FAMILIES) {
+    const ofFamily = endpoints.filter(
+      (one) => (typeof one === "string" ? one : one.ip).includes(":") === (addressType === "IPv6"),
+    );
+    state.apply({
+      kind: "slice-upserted",
+      slice: slice(`${name}-${addressType.toLowerCase()}`, { addressType, ports, endpoints: ofFamily }),
+    });
+  }
+}
+
+const HERE: readonly EndpointSpec[] = [
+  { ip: "10.244.1.5", node: "n1", ready: true },
+  { ip: "fd00:244:1::5", node: "n1", ready: true },
+];
+const THERE: readonly EndpointSpec[] = [
+  { ip: "10.244.2.5", node: "n2", ready: true },
+  { ip: "fd00:244:2::5", node: "n2", ready: true },
+];
+const DEAD: readonly EndpointSpec[] = [{ ip: "10.244.2.5", node: "n2", ready: false }];
+const INTERNAL = { "internal/IPv4": 1, "internal/IPv6": 1 };
+const EXTERNAL = { "external/IPv4": 1, "external/IPv6": 1 };
+
+describe("a Service counts", () => {
+  test.each<[string, ServiceSpec, readonly EndpointSpec[], Partial<Record<Traffic, number>>]>([
+    ["not, with the policies Cluster", {}, THERE, {}],
+    ["with the internal policy Local", { internal: "Local" }, THERE, INTERNAL],
+    ["with the external policy Local", { external: "Local" }, THERE, EXTERNAL],
+    [
+      "with both, once for all its frontends",
+      { internal: "Local", external: "Local" },
+      THERE,
+      { ...INTERNAL, ...EXTERNAL },
+    ],
+    ["not, with an endpoint here", { internal: "Local", external: "Local" }, [...HERE, ...THERE], {}],
+    [
+      "in the family that has none here",
+      { internal: "Local" },
+      [...HERE.slice(0, 1), ...THERE],
+      { "internal/IPv6": 1 },
+    ],
+    ["not, without any endpoint", { internal: "Local", external: "Local" }, [], {}],
+    ["not, without a usable one", { internal: "Local", external: "Local" }, DEAD, {}],
+    [
+      "not, where the policy is for no frontend",
+      { external: "Local", externalIPs: [], ports: [{ name: "b", port: 81 }] },
+      THERE,
+      {},
+    ],
+  ])("%s", (_, said, endpoints, expected) => {
+    const state = new ProxyState(facts({ nodePorts: ["192.168.1.10", "fd01::10"] }));
+    put(state, "shop/web", 1, said);
+    putPods(state, "shop/web", endpoints);
+    state.advance(Number.POSITIVE_INFINITY);
+    expect(countsOf(state.noLocalEndpoints)).toEqual(expected);
+  });
+
+  test("as long as it is so", () => {
+    const state = new ProxyState(facts());
+    const counts = () => {
+      state.advance(Number.POSITIVE_INFINITY);
+      return countsOf(state.noLocalEndpoints);
+    };
+    for (const [index, name] of ["shop/a", "shop/b"].entries()) {
+      put(state, name, index + 1, { internal: "Local" });
+      putPods(state, name, THERE);
+    }
+    expect(counts()).toEqual({ "internal/IPv4": 2, "internal/IPv6": 2 });
+    putPods(state, "shop/a", [...HERE, ...THERE]);
+    expect(counts()).toEqual({ "internal/IPv4": 1, "internal/IPv6": 1 });
+    putPods(state, "shop/a", THERE);
+    put(state, "shop/b", 2, {});
+    expect(counts()).toEqual({ "internal/IPv4": 1, "internal/IPv6": 1 });
+    state.setFacts(facts({ node: "n2" }));
+    expect(counts()).toEqual({});
+    state.setFacts(facts());
+    state.apply({ kind: "service-deleted", name: serviceName("shop", "a") });
+    expect(counts()).toEqual({});
+  });
+});
+
+test("the counts are those of what was said last of each Service", () => {
+  const change = fc.record({
+    name: fc.constantFrom("a", "b", "c"),
+    dropped: fc.option(fc.subarray(ALL_TRAFFIC), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(fc.array(change), (changes) => {
+      const counted = new NoLocalEndpoints();
+      for (const { name, dropped } of changes) counted.replace(serviceName("shop", name), dropped);
+      const last = [...new Map(changes.map(({ name, dropped }) => [name, dropped ?? []])).values()].flat();
+      const expected = ALL_TRAFFIC.map((traffic) => [traffic, last.filter((one) => one === traffic).length] as const);
+      expect(countsOf(counted)).toEqual(Object.fromEntries(expected.filter(([, count]) => count > 0)));
+    }),
+  );
+});
