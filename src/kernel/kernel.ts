@@ -179,7 +179,7 @@ export interface Kernel {
   connections(
     servers: ReadonlySet<VirtualServerKey>,
   ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>>;
-  /** Addresses of this node on every interface but kube-ipvs0, loopback and IPv6 link-local included. */
+  /** Addresses that this node can be reached at on every interface but kube-ipvs0, loopback and IPv6 link-local included. */
   nodeAddresses(): Promise<readonly IPAddress[]>;
   /** Removes kube-ipvs0, our sets and our chains, of the families given. Virtual servers are the caller's to delete first. */
   remove(families: readonly IPFamily[]): Promise<SetupReport>;

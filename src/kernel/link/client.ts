@@ -161,11 +161,14 @@ export class LinkClient {
     return bound;
   }
 
-  /** Addresses of every interface but the dummy, as often as interfaces have them. */
+  /**
+   * Addresses of every interface but the dummy, as often as interfaces have them. Without those of IPv6 that are still checked for
+   * duplicates, or were found to be one: until then no packet to them is for this host. The kernel tells when one may be used.
+   */
   async others(): Promise<readonly IPAddress[]> {
     const link = await this.#find();
     const ours = link !== undefined && isDummy(link) ? link.index : undefined;
-    return (await this.#list(({ index }) => index !== ours)).map(({ address }) => address);
+    return (await this.#list(({ index, isTentative }) => index !== ours && !isTentative)).map(({ address }) => address);
   }
 
   /** A new reading creates an interface that is gone, and would do nothing about all else. */

@@ -17,6 +17,8 @@ import {
   IFA_CACHEINFO_BYTES,
   IFA_F_DEPRECATED,
   IFA_F_NODAD,
+  IFA_F_OPTIMISTIC,
+  IFA_F_TENTATIVE,
   IFA_LOCAL,
   IFADDRMSG_BYTES,
   IFINFOMSG_BYTES,
@@ -47,6 +49,8 @@ export interface LinkAddress {
   readonly address: IPAddress;
   /** Linux takes another one of the node's addresses as source of its own connections, if there is one. Of IPv6 alone. */
   readonly isDeprecated: boolean;
+  /** Whether packets to it are not for this host, yet or ever: nobody knows whether another host has it (RFC 4862, tentative). */
+  readonly isTentative: boolean;
 }
 
 /**
@@ -165,8 +169,13 @@ export function decodeAddress(message: Message): LinkAddress | "other" | undefin
   }
   const own = local ?? address;
   if (reader.failed || own?.length !== length) return undefined;
-  const isDeprecated = ((payload[2] ?? 0) & IFA_F_DEPRECATED) !== 0;
-  return { index: u32At(payload, 4), address: addressFromBytes(own), isDeprecated };
+  const flags = payload[2] ?? 0;
+  return {
+    index: u32At(payload, 4),
+    address: addressFromBytes(own),
+    isDeprecated: (flags & IFA_F_DEPRECATED) !== 0,
+    isTentative: (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) === IFA_F_TENTATIVE,
+  };
 }
 
 const ADDRESS_BYTES: ReadonlyMap<number, number> = new Map([

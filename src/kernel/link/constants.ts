@@ -22,9 +22,14 @@ export const INFINITY_LIFE_TIME = 0xffff_ffff;
 
 /** No duplicate address detection: others may well hold the same virtual address. */
 export const IFA_F_NODAD = 0x02;
+/** With TENTATIVE: used while it is checked for duplicates (RFC 4429). */
+export const IFA_F_OPTIMISTIC = 0x04;
 
 /** No source of new connections where there is another address. */
 export const IFA_F_DEPRECATED = 0x20;
+
+/** Being checked for duplicates, or one of them. */
+export const IFA_F_TENTATIVE = 0x40;
 
 export const RT_SCOPE_UNIVERSE = 0;
 

@@ -118,12 +118,21 @@ test.each<[string, naive.Bytes, unknown]>([
     "fd00:96::1",
   ],
 ])("%s is read", (_, payload, address) => {
-  expect(decodeAddress(told(20, payload))).toEqual({ index: 3, address, isDeprecated: false });
+  expect(decodeAddress(told(20, payload))).toEqual({ index: 3, address, isDeprecated: false, isTentative: false });
 });
 
 test("a deprecated address is recognised by its flag", () => {
   const payload = [...ifaddr(10, 128, 0xa2, 3), ...attribute(1, VIP6)];
   expect(decodeAddress(told(20, payload))).toMatchObject({ address: "fd00:96::1", isDeprecated: true });
+});
+
+test.each([
+  ["checked for duplicates", 0x40, true],
+  ["used though it is checked", 0x44, false],
+  ["a duplicate", 0xc8, true],
+])("whether an address is tentative that is %s", (_, flags, isTentative) => {
+  const payload = [...ifaddr(10, 128, flags, 3), ...attribute(1, VIP6)];
+  expect(decodeAddress(told(20, payload))).toMatchObject({ isTentative });
 });
 
 test("what is no IP address is told apart from what cannot be read", () => {
