@@ -20,7 +20,7 @@ let modulesBefore: string;
 beforeAll(async () => {
   modulesBefore = modules();
   manifests = await ManifestFolder.create();
-  node = await TestNode.create({ pods: ["a", "b", "c", "d"], ports: ["tcp:8080", "tcp:8081", "udp:5353"] });
+  node = await TestNode.create({ pods: ["a", "b", "c", "d"], ports: ["tcp:8080", "tcp:8081", "udp:5353", "udp:5354"] });
   await manifests.put("all.json", services());
   agent = AgentProcess.start(node, manifests);
   await agent.ready();
@@ -36,6 +36,10 @@ const HTTP = { name: "http", port: 80 };
 const UDP = { name: "dns", port: 53, protocol: "UDP" };
 const SLICE_HTTP = { name: "http", port: 8080, protocol: "TCP" };
 const SLICE_UDP = { name: "dns", port: 5353, protocol: "UDP" };
+const UNNAMED = [
+  { name: "http", port: 8081 },
+  { name: "dns", port: 5354, protocol: "UDP" },
+];
 
 function services(): readonly object[] {
   const ready = (...names: string[]) => names.map((name) => ({ ip: node.pod(name).ip, node: node.name }));
@@ -70,10 +74,10 @@ function services(): readonly object[] {
     serviceObject("shop/self", { ip: ["10.96.0.7", "fd00:96::7"], ports: [HTTP, UDP] }),
     sliceObject("shop/self-4", { ports: [SLICE_HTTP, SLICE_UDP], endpoints: ready("d") }),
     sliceObject("shop/self-6", { ports: [SLICE_HTTP, SLICE_UDP], endpoints: ready6("d") }),
-    // Slices that name no node, as those that are written by hand.
+    // Slices that name no node, as those that are written by hand. No other Service has these ports of the pod.
     serviceObject("shop/unnamed", { ip: ["10.96.0.11", "fd00:96::11"], ports: [HTTP, UDP] }),
-    sliceObject("shop/unnamed-4", { ports: [SLICE_HTTP, SLICE_UDP], endpoints: [pod().ip] }),
-    sliceObject("shop/unnamed-6", { ports: [SLICE_HTTP, SLICE_UDP], endpoints: [pod().ip6] }),
+    sliceObject("shop/unnamed-4", { ports: UNNAMED, endpoints: [pod().ip] }),
+    sliceObject("shop/unnamed-6", { ports: UNNAMED, endpoints: [pod().ip6] }),
     serviceObject("shop/signals", { ip: "10.96.0.8", ports: [{ port: 3868, protocol: "SCTP", nodePort: 30_132 }] }),
     sliceObject("shop/signals-1", { ports: [{ port: 3868, protocol: "SCTP" }], endpoints: ready("a") }),
     serviceObject("shop/local", { ip: "10.96.0.9", ports: [{ ...HTTP, nodePort: 30_099 }], external: "Local" }),
