@@ -47,6 +47,18 @@ spec: { clusterIP: 10.96.0.1, ports: [{ port: 80 }] }`,
     await run("apply web.yaml\nexpect said.txt", servers);
   });
 
+  const REFUSAL = "refuse ENOMEM bind-address 10.96.0.1";
+  const WARN = 'WARN operation failed failure="Cannot bind … services=["shop/web"]';
+  const EVENT = "Warning FailedToProgram Service shop/web Cannot bind";
+  const TWICE = (kind: string) => `expect ${kind} said.txt\nexpect ${kind} said.txt`;
+
+  test("nothing where reports are as they are said", async () => {
+    await run(`${REFUSAL}\napply web.yaml\nexpect log said.txt\nexpect log nothing`, WARN);
+    await run(`${REFUSAL}\napply web.yaml\nexpect event said.txt\nexpect event nothing`, EVENT);
+    await run(`${REFUSAL}\napply web.yaml\nexpect ready\nwait 60\nexpect unready the kernel refuses 1 object`, "");
+    await run("apply web.yaml\nexpect log said.txt\nexpect event nothing", "INFO first sync complete");
+  });
+
   const wrong: readonly (readonly [string, string, string])[] = [
     ["a server that was not said", "apply web.yaml\nexpect said.txt", address],
     ["a server that is not there", "apply web.yaml\nexpect said.txt", `${servers}\n-A -t 10.96.0.2:80 -s rr`],
@@ -59,6 +71,20 @@ spec: { clusterIP: 10.96.0.1, ports: [{ port: 80 }] }`,
     ["a conflict that is none", "apply web.yaml\nexpect said.txt", `${servers}\nconflict TCP/10.96.0.1:80 a/a a/b`],
     ["a rejection that is none", "apply web.yaml\nexpect said.txt", `${servers}\nrejected Service shop/web spec`],
     ["operations beyond those said", "apply web.yaml\nwrote 3", servers],
+    ["a warning that was not said", `${REFUSAL}\napply web.yaml\nexpect log nothing`, ""],
+    ["a line that was not logged", "apply web.yaml\nexpect log said.txt", "INFO operation failed"],
+    [
+      "a line that was logged once and said twice",
+      `${REFUSAL}\napply web.yaml\nexpect log said.txt`,
+      `${WARN}\n${WARN}`,
+    ],
+    ["a line that was said and logged before", `${REFUSAL}\napply web.yaml\n${TWICE("log")}`, WARN],
+    ["an Event that was not said", `${REFUSAL}\napply web.yaml\nexpect event nothing`, ""],
+    ["an Event of another object", `${REFUSAL}\napply web.yaml\nexpect event said.txt`, EVENT.replace("web", "api")],
+    ["an Event that was said and written before", `${REFUSAL}\napply web.yaml\n${TWICE("event")}`, EVENT],
+    ["an agent that is not ready", `${REFUSAL}\napply web.yaml\nwait 60\nexpect ready`, ""],
+    ["an agent that is not ready for another reason", `${REFUSAL}\napply web.yaml\nwait 60\nexpect unready no`, ""],
+    ["an agent that is ready", "apply web.yaml\nexpect unready the kernel", ""],
     ["an unknown step", "apply web.yaml\nexpcet said.txt", servers],
     ["an unknown file", "apply other.yaml", servers],
   ];

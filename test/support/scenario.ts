@@ -7,18 +7,21 @@ import type { OperationKind } from "../../src/model/operation.ts";
  *
  *   node n1 ip 192.168.1.10 ip fd01::10 zone a     where the agent runs; once more: its facts change
  *   option scheduler mh                            before the first apply; see OPTIONS below
- *   apply web.yaml                                 as `kubectl apply -f`; then the agent syncs
+ *   apply web.yaml                                 as `kubectl apply -f`; then the agent syncs; no time passes
  *   delete web.yaml                                as `kubectl delete -f`; then the agent syncs
  *   expect up.txt                                  what must be so now; `expect nothing` is an empty kernel and plan
- *   wrote 2                                        so many operations were asked of the kernel since the last step of this kind, the
- *                                                  first time those of the node itself among them (one for each of its addresses)
+ *   expect log failed.txt                          what was logged since the last step of this kind; `nothing` is no WARN or ERROR
+ *   expect event failed.txt                        which Events were written since the last step of this kind; `nothing` is no Warning
+ *   expect ready                                   the agent is ready, as the kubelet sees it
+ *   expect unready the kernel refuses 1 object     it is not, and the reason begins so
+ *   wrote 2                                        so many operations were asked of the kernel since the last step of this kind
  *   connect TCP/10.96.0.1:80 10.244.1.5:80 3       so many connections the real server has from now on
  *   refuse ENOMEM add-real-server 10.244.1.5:80    the kernel refuses operations of the kind on what has that text in it
  *   allow                                          and no longer
  *   wait 60                                        so many seconds pass, and the agent does what comes due
  *   meddle theirs.txt                              somebody else changes the kernel; the agent does not know
- *   look                                           the agent looks at the whole kernel and syncs
- *   restart                                        the agent is killed; a new one is told all objects, looks and syncs
+ *   look                                           the agent looks at the whole kernel and syncs; a second passes
+ *   restart                                        the agent ends; a new one is told all objects, looks and syncs
  *
  * A file begins with `-- name --`. Files to expect hold, in any order:
  *
@@ -35,6 +38,15 @@ import type { OperationKind } from "../../src/model/operation.ts";
  *
  * Plan and kernel must agree on addresses and members that are not mentioned.
  *
+ * Files to expect in the log or of Events hold lines as an operator reads them, without their time, in any order:
+ *
+ *   WARN operation failed failure="Cannot add real server … ENOMEM … services=["shop/web"]
+ *   INFO operation no longer fails … services=["shop/web"]
+ *   Warning FailedToProgram Service shop/web Cannot add real server "10.244.1.5:8080"
+ *
+ * `…` stands for any text, and so does the end of a line. Each line is there as often as it is written. WARN, ERROR and
+ * Warning: always all. INFO and Normal: those that are like the lines written.
+ *
  * Files to meddle with hold lines as `ipvsadm` takes them (-A -E -D -a -e -d), or `address add|del IP`, or
  * `entry add|del SET MEMBER`.
  */
@@ -42,6 +54,9 @@ import type { OperationKind } from "../../src/model/operation.ts";
 export type Step = { readonly line: number } & (
   | { readonly kind: "node"; readonly name: string; readonly zone: string; readonly ips: readonly IPAddress[] }
   | { readonly kind: "apply" | "delete" | "expect" | "meddle"; readonly file: string }
+  | { readonly kind: "expect-log" | "expect-event"; readonly file: string }
+  /** "" for ready. */
+  | { readonly kind: "expect-readiness"; readonly reason: string }
   | { readonly kind: "connect"; readonly server: string; readonly real: string; readonly connections: number }
   | { readonly kind: "refuse"; readonly errno: Errno; readonly operation: OperationKind; readonly object: string }
   | { readonly kind: "wait"; readonly seconds: number }
@@ -104,9 +119,10 @@ function parseStep([kind = "", ...rest]: readonly string[], line: number): Unnum
       return { kind, name: first, zone: valuesOf(rest, "zone")[0] ?? "", ips: valuesOf(rest, "ip").map(address) };
     case "apply":
     case "delete":
-    case "expect":
     case "meddle":
       return { kind, file: first };
+    case "expect":
+      return parseExpectation(rest, line);
     case "connect":
       return { kind, server: first, real: second, connections: Number(third) };
     case "refuse":
@@ -121,6 +137,23 @@ function parseStep([kind = "", ...rest]: readonly string[], line: number): Unnum
       return { kind };
     default:
       return fail(line, `unknown step "${kind}"`);
+  }
+}
+
+function parseExpectation([first = "", ...rest]: readonly string[], line: number): Unnumbered<Step> {
+  const [file = ""] = rest;
+  switch (first) {
+    case "log":
+      return { kind: "expect-log", file };
+    case "event":
+      return { kind: "expect-event", file };
+    case "ready":
+      return { kind: "expect-readiness", reason: "" };
+    case "unready":
+      if (rest.length === 0) return fail(line, "unready for which reason?");
+      return { kind: "expect-readiness", reason: rest.join(" ") };
+    default:
+      return { kind: "expect", file: first };
   }
 }
 

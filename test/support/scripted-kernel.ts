@@ -1,6 +1,8 @@
-import type { Connections, Errno, Kernel, Outcome } from "../../src/kernel/kernel.ts";
-import type { RealServerKey, VirtualServerKey } from "../../src/model/ipvs.ts";
+import type { Connections, Errno, Kernel, NodeSetup, Observed, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
+import type { IPAddress } from "../../src/model/address.ts";
+import type { RealServerKey, Scheduler, VirtualServerKey } from "../../src/model/ipvs.ts";
 import { describeOperation, type Operation, type OperationKind } from "../../src/model/operation.ts";
+import type { Activity } from "./activity.ts";
 
 interface Refusal {
   readonly errno: Errno;
@@ -9,16 +11,25 @@ interface Refusal {
   readonly object: string;
 }
 
-/** Another kernel, memory or real, with what a scenario decides itself: what is refused, and how many connections live. */
+/**
+ * Another kernel, memory or real, with what a scenario decides itself: the addresses of the node, what is refused, and how
+ * many connections live. Of the machine around it nothing is reported.
+ */
 export class ScriptedKernel implements Kernel {
   readonly #inner: Kernel;
+  readonly #activity: Activity;
   readonly #refusals: Refusal[] = [];
   readonly #connections = new Map<string, number>();
+  #addresses: readonly IPAddress[] = [];
   /** Operations that were asked for. */
   asked = 0;
+  /** Schedulers that virtual servers were refused for. */
+  readonly missingSchedulers = new Set<Scheduler>();
 
-  constructor(inner: Kernel) {
+  /** Each request to it is part of the activity. */
+  constructor(inner: Kernel, activity: Activity) {
     this.#inner = inner;
+    this.#activity = activity;
   }
 
   refuse(refusal: Refusal): void {
@@ -33,9 +44,29 @@ export class ScriptedKernel implements Kernel {
     this.#connections.set(`${server} ${real}`, connections);
   }
 
-  /** Without one that is refused, the others reach the kernel in one call and in their order. */
+  /** What the interfaces of the node have from now on. */
+  setNodeAddresses(addresses: readonly IPAddress[]): void {
+    this.#addresses = addresses;
+  }
+
+  async nodeAddresses(): Promise<readonly IPAddress[]> {
+    return this.#addresses;
+  }
+
   async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     this.asked += operations.length;
+    const outcomes = await this.#activity.of(this.#apply(operations));
+    operations.forEach((operation, index) => {
+      const outcome = outcomes[index];
+      const isServer = operation.kind === "add-virtual-server" || operation.kind === "update-virtual-server";
+      if (isServer && outcome?.ok === false && outcome.errno === "ENOENT")
+        this.missingSchedulers.add(operation.server.scheduler);
+    });
+    return outcomes;
+  }
+
+  /** Without one that is refused, the others reach the kernel in one call and in their order. */
+  async #apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     const refusals = operations.map((operation) => this.#refusalOf(operation));
     const passed = await this.#inner.apply(operations.filter((_, index) => refusals[index] === undefined));
     const outcomes = passed.values();
@@ -45,7 +76,7 @@ export class ScriptedKernel implements Kernel {
   async connections(
     servers: ReadonlySet<VirtualServerKey>,
   ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>> {
-    const counted = await this.#inner.connections(servers);
+    const counted = await this.#activity.of(this.#inner.connections(servers));
     const said = (server: VirtualServerKey, real: RealServerKey) => this.#connections.get(`${server} ${real}`) ?? 0;
     return new Map(
       [...counted].map(([server, reals]) => [
@@ -55,28 +86,30 @@ export class ScriptedKernel implements Kernel {
     );
   }
 
-  prepare(...setup: Parameters<Kernel["prepare"]>): ReturnType<Kernel["prepare"]> {
-    return this.#inner.prepare(...setup);
+  async prepare(setup: NodeSetup): Promise<SetupReport> {
+    const { changed, warnings } = await this.#activity.of(this.#inner.prepare(setup));
+    return { changed, warnings };
   }
 
-  writeRules(...setup: Parameters<Kernel["writeRules"]>): ReturnType<Kernel["writeRules"]> {
-    return this.#inner.writeRules(...setup);
+  writeRules(setup: NodeSetup): ReturnType<Kernel["writeRules"]> {
+    return this.#activity.of(this.#inner.writeRules(setup));
   }
 
   observe(...scope: Parameters<Kernel["observe"]>): ReturnType<Kernel["observe"]> {
-    return this.#inner.observe(...scope);
+    return this.#activity.of(this.#inner.observe(...scope));
   }
 
-  parts(): ReturnType<Kernel["parts"]> {
-    return this.#inner.parts();
-  }
-
-  nodeAddresses(): ReturnType<Kernel["nodeAddresses"]> {
-    return this.#inner.nodeAddresses();
+  async *parts(): AsyncGenerator<Observed> {
+    const parts = this.#inner.parts()[Symbol.asyncIterator]();
+    for (;;) {
+      const { done = false, value } = await this.#activity.of(parts.next());
+      if (done) return;
+      yield value;
+    }
   }
 
   remove(...families: Parameters<Kernel["remove"]>): ReturnType<Kernel["remove"]> {
-    return this.#inner.remove(...families);
+    return this.#activity.of(this.#inner.remove(...families));
   }
 
   close(): Promise<void> {

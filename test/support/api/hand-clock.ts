@@ -11,6 +11,12 @@ export class HandClock implements Clock {
   #nowMs = 1_000_000;
   #wallZeroMs = 1_800_000_000_000;
   readonly #sleepers = new Set<Sleeper>();
+  readonly #settled: () => Promise<void>;
+
+  /** `settled` resolves when all that can be done without time passing is done; by default after two turns of the event loop. */
+  constructor(settled: () => Promise<void> = settle) {
+    this.#settled = settled;
+  }
 
   now(): number {
     return this.#nowMs;
@@ -47,20 +53,20 @@ export class HandClock implements Clock {
   /** Moves on by `ms`, stopping wherever someone wants to be woken. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
-    await settle();
+    await this.#settled();
     for (;;) {
       const next = this.#earliest();
       if (next === undefined || next.atMs > endMs) break;
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.wake();
-      await settle();
+      await this.#settled();
     }
     this.#nowMs = endMs;
   }
 
   /** Moves on to when the next one wakes. */
   async advanceToNext(): Promise<void> {
-    await settle();
+    await this.#settled();
     const next = this.#earliest();
     if (next !== undefined) await this.advance(Math.max(0, next.atMs - this.#nowMs));
   }

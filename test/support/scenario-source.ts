@@ -1,0 +1,173 @@
+import type { Clock } from "../../src/model/clock.ts";
+import type { Rejection } from "../../src/model/service.ts";
+import type { ClusterEvent } from "../../src/services/events.ts";
+import { field, identityOf } from "../../src/services/object-reader.ts";
+import { type EventSink, Inventory } from "../../src/watch/inventory.ts";
+import { RejectionLedger } from "../../src/watch/rejection-ledger.ts";
+import {
+  type WatchedResource,
+  watchedNode,
+  watchedServiceCIDRs,
+  watchedServices,
+  watchedSlices,
+} from "../../src/watch/resources.ts";
+import type { ApiObject } from "../../src/watch/watch-event.ts";
+
+/** The objects of a cluster by kind and name, each in its latest version. */
+export class ScenarioCluster {
+  readonly #objects = new Map<string, ApiObject>();
+  #version = 0;
+
+  /** The objects, in the order in which they came. */
+  objects(): readonly ApiObject[] {
+    return [...this.#objects.values()];
+  }
+
+  /** Takes in an object as JSON; returns it in its new version. */
+  put(object: unknown): ApiObject {
+    const versioned = this.#versioned(object);
+    this.#objects.set(keyOf(versioned), versioned);
+    return versioned;
+  }
+
+  /** Takes an object away; returns it as the server shows it last. */
+  remove(object: unknown): ApiObject {
+    const versioned = this.#versioned(object);
+    this.#objects.delete(keyOf(versioned));
+    return versioned;
+  }
+
+  #versioned(object: unknown): ApiObject {
+    const { namespace = "", name = "" } = identityOf(object) ?? {};
+    return { namespace, name, resourceVersion: String(++this.#version), object };
+  }
+}
+
+/** Where what a source of objects tells goes: an agent. */
+export interface SourceListener {
+  accept(event: ClusterEvent): void;
+  reject(count: number, fresh: readonly Rejection[]): void;
+}
+
+/** Tells an agent of the objects of a cluster as its source for API servers does, but without server and network. */
+export class ScenarioSource {
+  readonly #inventories: readonly KindInventory[];
+  readonly #rejections = new Map<string, readonly Rejection[]>();
+  readonly #everRejected: Rejection[] = [];
+  readonly #inForce = new Map<string, ClusterEvent>();
+  /** Settles when the signal is aborted. Rejects when the listener throws. */
+  readonly finished: Promise<void>;
+
+  /** Tells all there is, and from then on what changes. */
+  constructor(nodeName: string, cluster: ScenarioCluster, listener: SourceListener, signal: AbortSignal) {
+    const ledger = new RejectionLedger();
+    this.finished = ledger.run(AT_ONCE, signal, (count, fresh) => listener.reject(count, fresh));
+    const sink: EventSink = {
+      onEvent: (event) => {
+        this.#note(event);
+        listener.accept(event);
+      },
+      onRejections: (object, rejections) => {
+        this.#rejections.set(object, rejections);
+        this.#everRejected.push(...rejections);
+        ledger.record(object, rejections);
+      },
+    };
+    this.#inventories = [
+      inventoryOf(watchedNode(nodeName), sink),
+      inventoryOf(watchedServiceCIDRs(), sink),
+      inventoryOf(watchedSlices(), sink),
+      inventoryOf(watchedServices(), sink),
+    ];
+    for (const { inventory, kind } of this.#inventories) {
+      inventory.beginList();
+      for (const object of cluster.objects()) if (kindOf(object) === kind) inventory.upsert(object);
+      inventory.completeList();
+    }
+  }
+
+  /** The object is there in this version. */
+  put(object: ApiObject): void {
+    this.#inventoryOf(object).upsert(object);
+  }
+
+  /** The object is gone. */
+  remove(object: ApiObject): void {
+    this.#inventoryOf(object).delete(object);
+  }
+
+  /** Events of what was told and still holds, in the order in which it came. */
+  inForce(): readonly ClusterEvent[] {
+    return [...this.#inForce.values()];
+  }
+
+  /** What is wrong with the objects there are. */
+  rejections(): readonly Rejection[] {
+    return [...this.#rejections.values()].flat();
+  }
+
+  /** What is wrong with them, and what was. */
+  everRejected(): readonly Rejection[] {
+    return this.#everRejected;
+  }
+
+  #inventoryOf(object: ApiObject): KindInventory["inventory"] {
+    const found = this.#inventories.find(({ kind }) => kind === kindOf(object));
+    if (found === undefined) throw new Error(`The agent reads no objects of the kind ${kindOf(object)}`);
+    return found.inventory;
+  }
+
+  #note(event: ClusterEvent): void {
+    switch (event.kind) {
+      case "service-upserted":
+        this.#inForce.set(`Service ${event.service.name}`, event);
+        return;
+      case "slice-upserted":
+        this.#inForce.set(`EndpointSlice ${event.slice.name}`, event);
+        return;
+      case "node-upserted":
+        this.#inForce.set(`Node ${event.node.name}`, event);
+        return;
+      case "servicecidr-upserted":
+        this.#inForce.set(`ServiceCIDR ${event.cidr.name}`, event);
+        return;
+      case "service-deleted":
+        this.#inForce.delete(`Service ${event.name}`);
+        return;
+      case "slice-deleted":
+        this.#inForce.delete(`EndpointSlice ${event.name}`);
+        return;
+      case "node-deleted":
+        this.#inForce.delete(`Node ${event.name}`);
+        return;
+      case "servicecidr-deleted":
+        this.#inForce.delete(`ServiceCIDR ${event.name}`);
+        return;
+      case "listed":
+        return;
+    }
+  }
+}
+
+/** No rejection waits for others: no time passes in a scenario but where a step says so. */
+const AT_ONCE: Clock = { now: () => 1, date: () => new Date(0), sleep: async () => {} };
+
+interface KindInventory {
+  readonly kind: string;
+  readonly inventory: Pick<Inventory<string, unknown>, "beginList" | "completeList" | "upsert" | "delete">;
+}
+
+function inventoryOf<Name extends string, Value>(
+  resource: WatchedResource<Name, Value>,
+  sink: EventSink,
+): KindInventory {
+  return { kind: resource.kind, inventory: new Inventory(resource, sink) };
+}
+
+function kindOf({ object }: ApiObject): string {
+  return String(field(object, "kind"));
+}
+
+function keyOf(object: ApiObject): string {
+  return `${kindOf(object)} ${object.namespace}/${object.name}`;
+}
