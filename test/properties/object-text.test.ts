@@ -20,13 +20,15 @@ const text = fc.oneof(
   ),
   fc.string(),
 );
+/** Once V8 14.6 has read the key "\\", its JSON.parse takes a key of one escaped character, as "\n", for that one. */
+const key = text.filter((any) => any !== "\\");
 const { json } = fc.letrec<{ json: unknown }>((tie) => ({
   json: fc.oneof(
     { depthSize: "small" },
     text,
     fc.constantFrom(null, true, 1.5),
     fc.array(tie("json"), { maxLength: 3 }),
-    fc.dictionary(text, tie("json"), { maxKeys: 4 }),
+    fc.dictionary(key, tie("json"), { maxKeys: 4 }),
   ),
 }));
 
