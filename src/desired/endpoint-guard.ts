@@ -95,7 +95,7 @@ export class EndpointGuard {
    * Services: there it is served in place and cuts nobody off.
    */
   guarded(service: Service | undefined, facts: GuardFacts): GuardedService {
-    if (service === undefined) return { service, rejections: NO_REJECTIONS };
+    if (service === undefined || service.externalIPs.length === 0) return { service, rejections: NO_REJECTIONS };
     const { name, externalIPs } = service;
     const withheld = externalIPs.filter((address) => this.#isWithheld(address, facts));
     if (withheld.length === 0) return { service, rejections: NO_REJECTIONS };

@@ -55,6 +55,7 @@ function firstFrontends(service: Service, facts: NodeFacts, limit: number): read
   const withNodePort = exposedByNode(ports);
   const found: Frontend[] = [];
   const add = (kind: Frontend["kind"], kindPorts: readonly ServicePort[], addresses: readonly IPAddress[]): void => {
+    if (addresses.length === 0) return;
     for (const servicePort of kindPorts) {
       for (const address of addresses) {
         if (found.length >= limit) return;
@@ -94,7 +95,7 @@ function vips(addresses: readonly IPAddress[], facts: NodeFacts): readonly IPAdd
 
 /** Those of a family that this node serves. */
 function served(addresses: readonly IPAddress[], { families }: NodeFacts): readonly IPAddress[] {
-  return only(addresses, (address) => families.includes(familyOf(address)));
+  return addresses.length === 0 ? addresses : only(addresses, (address) => families.includes(familyOf(address)));
 }
 
 /** A NodePort answers in the families of the Service. */

@@ -3,7 +3,7 @@ import type { Steps } from "../model/steps.ts";
 import type { ClusterEvent } from "../services/events.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
-import { EndpointGuard } from "./endpoint-guard.ts";
+import { EndpointGuard, type GuardedService } from "./endpoint-guard.ts";
 import { exposedPorts, frontendRejections } from "./frontends.ts";
 import { HealthChecks, healthCheck } from "./health-checks.ts";
 import { countOf, type KeyLists, type Keys, NO_KEYS } from "./keys.ts";
@@ -16,7 +16,7 @@ import { localMark, localMarkCount } from "./rules/local-mark.ts";
 import { schedulerRejections } from "./scheduling.ts";
 import { StartOrder } from "./start-order.ts";
 import { vipRejections } from "./vip-guard.ts";
-import { type MarkOf, wantsSteps } from "./wants.ts";
+import { type MarkOf, type Wants, type WantsSource, wantsSteps } from "./wants.ts";
 
 /**
  * The pure half of the line: events go in, names of kernel objects whose desired value changed come out.
@@ -60,8 +60,9 @@ export class ProxyState {
     if (event.kind === "servicecidr-upserted" || event.kind === "servicecidr-deleted") this.#nodeIsStale = true;
     if (event.kind === "service-upserted") this.#guard.ask(event.service.name, event.service.externalIPs);
     if (event.kind === "service-deleted") this.#guard.ask(event.name, []);
-    const guarded = this.#guard.replaceSlice(slice, this.#watchedSlice(event));
     for (const name of touched) this.#stale.add(name, this.table.service(name));
+    if (!this.#guard.isWatching) return touched.length;
+    const guarded = this.#guard.replaceSlice(slice, this.#watchedSlice(event));
     for (const name of guarded) this.#stale.add(name, this.table.service(name));
     return touched.length + guarded.size;
   }
@@ -124,15 +125,24 @@ export class ProxyState {
     const asked = this.table.service(name);
     if (asked !== undefined && !this.#guard.isCounted(asked)) yield* this.#guard.count(this.table.slices());
     // Read anew. If it has changed meanwhile it is stale again, and external IPs that are not counted are withheld until then.
-    const { service, rejections } = this.#guard.guarded(this.table.service(name), this.#facts);
+    const guarded = this.#guard.guarded(this.table.service(name), this.#facts);
+    const source = this.#sourceOf(name, guarded.service);
+    return this.#replace(name, guarded, source && (yield* wantsSteps(source)));
+  }
+
+  /** What the Service is computed from; undefined when it is gone. */
+  #sourceOf(name: ServiceName, service: Service | undefined): WantsSource | undefined {
     // Computed next. Until then a mark that has changed hands is wanted by two Services: one of them holds it, and only the
     // frontends of that Service lead to it.
     for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
       this.#stale.addFirst(other);
     const endpoints = this.table.endpoints(name);
     this.healthChecks.replace(name, service && healthCheck(service, endpoints, this.#facts));
-    const wanted =
-      service && (yield* wantsSteps({ service, endpoints, facts: this.#facts, markOf: this.#marksOf(name) }));
+    return service && { service, endpoints, facts: this.#facts, markOf: this.#marksOf(name) };
+  }
+
+  /** Takes in what was computed of the Service. */
+  #replace(name: ServiceName, { service, rejections }: GuardedService, wanted: Wants | undefined): KeyLists {
     this.noLocalEndpoints.replace(name, wanted?.dropped);
     const refused = service && wanted ? refusals(service, this.#facts, this.#marks, wanted.tooLarge) : [];
     this.refused.replace(name, rejections.length === 0 ? refused : [...refused, ...rejections]);

@@ -6,7 +6,7 @@ import type { PortKey, Protocol, Rejection, Service, ServiceName } from "../mode
 import { finish, STEP, type Steps } from "../model/steps.ts";
 import type { EndpointsByPort } from "../services/endpoints.ts";
 import { TITLES, type Title } from "./claim.ts";
-import { EndpointChoices } from "./endpoint-choice.ts";
+import { type Choice, EndpointChoices } from "./endpoint-choice.ts";
 import { admittedBy, frontendEntries, sourceRangeEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import { droppedTraffic, type Traffic } from "./no-local-endpoints.ts";
@@ -81,56 +81,93 @@ export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeF
  * such endpoints has no real servers, and the kernel refuses its clients. Under the external policy Local another one,
  * selected by packet mark, has the endpoints of the whole cluster for the clients of this node.
  */
-export function* wantsSteps({ service, endpoints, facts, markOf }: WantsSource): Steps<Wants> {
-  const all = frontends(service, facts);
-  const choices = new EndpointChoices(service, endpoints, facts);
-  const size = new ServiceSize(choices, admittedBy(service.sourceRanges, facts));
-  const { drainTimeoutMs } = service.choices;
-  const persistenceSeconds = service.affinitySeconds;
-  const servers = new Map<VirtualServerKey, Draft>();
-  const marked = new Map<VirtualServerKey, MarkedPort>();
-  let [served, done] = [0, 0];
-  for (const frontend of all) {
-    const choice = size.next(frontend);
+export function* wantsSteps(source: WantsSource): Steps<Wants> {
+  const draft = new WantsDraft(source);
+  let done = 0;
+  for (const frontend of draft.frontends) {
+    const choice = draft.size.next(frontend);
     if (choice === undefined) break;
-    served++;
-    const { reals, drops } = choice;
-    const { protocol, address, port, portKey } = frontend;
-    const { scheduler, flags } = schedulingOf(service, protocol, facts);
-    const server = virtualServer(protocol, address, port, { scheduler, flags, drainTimeoutMs, persistenceSeconds });
-    const mark = isOutside(frontend) ? markOf(portKey) : undefined;
-    const admission = size.admission(frontend);
+    const admission = draft.size.admission(frontend);
     const ranges = admission === undefined ? NO_ENTRIES : yield* sourceRangeEntries(frontend, admission);
-    const record = { frontend, external: service.externalTrafficPolicy, ranges, drops, mark };
-    const entries = frontendEntries(record, facts);
-    const title = TITLES[frontend.kind];
-    const draft = { server, reals, service: service.name, title, entries, twins: NO_TWINS };
-    // The only one has no rival: V8 internalizes a text that a Map is asked for.
-    if (all.length === 1) servers.set(server.key, draft);
-    else addServer(draft, servers);
-    if (mark !== undefined)
-      addMarked({ family: familyOf(address), protocol, portKey, mark }, server.key, servers, marked);
-    const work = served + choices.looked;
+    draft.add(frontend, choice, ranges);
+    const { work } = draft;
     if (work - done < STEP) continue;
     yield work - done;
     done = work;
   }
-  yield served + choices.looked - done;
-  for (const { family, protocol, portKey, mark, twins } of marked.values()) {
-    const options = { ...hashedIfSticky(service, protocol, facts), drainTimeoutMs };
-    const server = markedServer(family, mark, protocol, options);
-    const entries = [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark)];
-    const reals = choices.forThisNode(portKey, family);
-    const title = TITLES["cluster-ip"];
-    servers.set(server.key, { server, reals, service: service.name, title, entries, twins: twins.slice() });
+  yield draft.work - done;
+  return draft.finish();
+}
+
+/** The wants of a Service while they are computed. Apart from the generator, as V8 does not optimize the code of one. */
+class WantsDraft {
+  readonly frontends: readonly Frontend[];
+  readonly size: ServiceSize;
+  readonly #source: WantsSource;
+  readonly #choices: EndpointChoices;
+  readonly #servers = new Map<VirtualServerKey, Draft>();
+  readonly #marked = new Map<VirtualServerKey, MarkedPort>();
+  #served = 0;
+
+  constructor(source: WantsSource) {
+    const { service, endpoints, facts } = source;
+    this.#source = source;
+    this.frontends = frontends(service, facts);
+    this.#choices = new EndpointChoices(service, endpoints, facts);
+    this.size = new ServiceSize(this.#choices, admittedBy(service.sourceRanges, facts));
   }
-  const first = all[served];
-  const found = first === undefined ? all : all.slice(0, served);
-  const addresses = boundAddresses(found, facts);
-  const entries = commonEntries(service, found, addresses, choices);
-  const wanted = { servers: [...servers.values()], addresses, entries };
-  const tooLarge = first && sizeRejection(service.name, first, all.length - served);
-  return withNotes(wanted, droppedTraffic(service, found, choices), tooLarge);
+
+  /** Units of work that were done. */
+  get work(): number {
+    return this.#served + this.#choices.looked;
+  }
+
+  /** Adds the next frontend, with the members of its source ranges. */
+  add(frontend: Frontend, { reals, drops }: Choice, ranges: readonly SetEntry[]): void {
+    const { service, facts, markOf } = this.#source;
+    const { protocol, address, port, portKey } = frontend;
+    const { scheduler, flags } = schedulingOf(service, protocol, facts);
+    const { drainTimeoutMs } = service.choices;
+    const persistenceSeconds = service.affinitySeconds;
+    const server = virtualServer(protocol, address, port, { scheduler, flags, drainTimeoutMs, persistenceSeconds });
+    const mark = isOutside(frontend) ? markOf(portKey) : undefined;
+    const record = { frontend, external: service.externalTrafficPolicy, ranges, drops, mark };
+    const entries = frontendEntries(record, facts);
+    const title = TITLES[frontend.kind];
+    const draft = { server, reals, service: service.name, title, entries, twins: NO_TWINS };
+    this.#served++;
+    // The only one has no rival: V8 internalizes a text that a Map is asked for.
+    if (this.frontends.length === 1) this.#servers.set(server.key, draft);
+    else addServer(draft, this.#servers);
+    if (mark !== undefined)
+      addMarked({ family: familyOf(address), protocol, portKey, mark }, server.key, this.#servers, this.#marked);
+  }
+
+  /** What the Service wants with the frontends that were added. */
+  finish(): Wants {
+    const { service, facts } = this.#source;
+    for (const port of this.#marked.values()) this.#addMarkedServer(port);
+    const first = this.frontends[this.#served];
+    const found = first === undefined ? this.frontends : this.frontends.slice(0, this.#served);
+    const addresses = boundAddresses(found, facts);
+    const entries = commonEntries(service, found, addresses, this.#choices);
+    const wanted = { servers: [...this.#servers.values()], addresses, entries };
+    const tooLarge = first && sizeRejection(service.name, first, this.frontends.length - this.#served);
+    return withNotes(wanted, droppedTraffic(service, found, this.#choices), tooLarge);
+  }
+
+  #addMarkedServer({ family, protocol, portKey, mark, twins }: MarkedPort): void {
+    const { service, facts } = this.#source;
+    const { drainTimeoutMs } = service.choices;
+    const server = markedServer(family, mark, protocol, {
+      ...hashedIfSticky(service, protocol, facts),
+      drainTimeoutMs,
+    });
+    const entries = [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark)];
+    const reals = this.#choices.forThisNode(portKey, family);
+    const title = TITLES["cluster-ip"];
+    this.#servers.set(server.key, { server, reals, service: service.name, title, entries, twins: twins.slice() });
+  }
 }
 
 /** The very object where there is nothing to note, as mostly: it is small. */
