@@ -5,7 +5,7 @@ import { type AskOptions, LongClient } from "../support/client.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import type { Addresses, Host } from "../support/netns.ts";
 import { Cluster, type PodEndpoint } from "../support/nodes.ts";
-import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
+import { spokenProtocols, unloadSCTP } from "../support/sctp.ts";
 
 /**
  * Addresses that come from outside the cluster: those of load balancers, whose packets the host outside hands to a node
@@ -35,7 +35,7 @@ const TARGETS = [
   { name: "udp", port: 8080, protocol: "UDP" },
   { name: "sctp", port: 8080, protocol: "SCTP" },
 ];
-const PROTOCOLS = (["tcp", "udp", "sctp"] as const).filter((protocol) => protocol !== "sctp" || loadSCTP());
+const PROTOCOLS = spokenProtocols();
 
 /** The addresses that load balancer number n has for a Service. */
 const ingress = (n: number) => [`172.16.0.${n}`, `fd00:172::${n}`];

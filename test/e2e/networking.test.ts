@@ -5,7 +5,7 @@ import { LongClient } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import { Cluster } from "../support/nodes.ts";
-import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
+import { spokenProtocols, unloadSCTP } from "../support/sctp.ts";
 
 /**
  * Every way to a Service in a cluster of two nodes: from pods, nodes, endpoints and outside, to ClusterIPs and NodePorts,
@@ -13,7 +13,7 @@ import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
  */
 let cluster: Cluster;
 
-const PROTOCOLS = (["tcp", "udp", "sctp"] as const).filter((protocol) => protocol !== "sctp" || loadSCTP());
+const PROTOCOLS = spokenProtocols();
 const PORTS = [
   { name: "tcp", port: 80 },
   { name: "udp", port: 80, protocol: "UDP" },

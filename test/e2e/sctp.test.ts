@@ -3,7 +3,7 @@ import { AgentProcess, ManifestFolder } from "../support/agent-process.ts";
 import { type ServiceSpec, serviceObject, sliceObject } from "../support/builders.ts";
 import type { Answers } from "../support/client.ts";
 import { type Host, TestNode } from "../support/netns.ts";
-import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
+import { canSpeakSCTP, unloadSCTP } from "../support/sctp.ts";
 
 /**
  * Associations through Services, from outside, from a pod that serves nothing (c) and from the node. Of pod b the slices
@@ -36,7 +36,7 @@ function exposed(name: string, number: number, said: ServiceSpec): readonly obje
   ];
 }
 
-describe.runIf(loadSCTP())("SCTP", () => {
+describe.runIf(canSpeakSCTP())("SCTP", () => {
   beforeAll(async () => {
     manifests = await ManifestFolder.create();
     node = await TestNode.create({ pods: ["a", "b", "c"], ports: ["sctp:3868"] });

@@ -6,7 +6,7 @@ import { eventually } from "../support/eventually.ts";
 import { FAMILY_CASES, vips } from "../support/families.ts";
 import type { Host } from "../support/netns.ts";
 import { Cluster, type PodEndpoint } from "../support/nodes.ts";
-import { loadSCTP, unloadSCTP } from "../support/sctp.ts";
+import { type SpokenProtocol, spokenProtocols, unloadSCTP } from "../support/sctp.ts";
 
 /**
  * internalTrafficPolicy and externalTrafficPolicy, as the clients of three nodes see them: pods a and b are on the first,
@@ -29,10 +29,7 @@ afterAll(async () => {
 });
 
 const LEAVING = { ready: false, serving: true, terminating: true };
-type Protocol = "tcp" | "udp" | "sctp";
-const PROTOCOLS: readonly Protocol[] = (["tcp", "udp", "sctp"] as const).filter(
-  (protocol) => protocol !== "sctp" || loadSCTP(),
-);
+const PROTOCOLS = spokenProtocols();
 
 describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const node = (number: number) => cluster.node(number).node;
@@ -64,7 +61,12 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const nodePort = (from: string | Host, to: number, n: number): Way => [from, ip(node(to)), 30_000 + n];
 
   /** So many requests of each way by each protocol. */
-  const ask = (ways: readonly Way[], protocols: readonly Protocol[] = PROTOCOLS, count = 2, how: AskOptions = {}) =>
+  const ask = (
+    ways: readonly Way[],
+    protocols: readonly SpokenProtocol[] = PROTOCOLS,
+    count = 2,
+    how: AskOptions = {},
+  ) =>
     Promise.all(
       ways.flatMap(([from, to, port]) =>
         protocols.map((protocol) => cluster.client(from).request(protocol, to, port, count, how)),
