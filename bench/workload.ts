@@ -1,8 +1,15 @@
 import type { IPAddress } from "../src/model/address.ts";
-import { type EndpointSlice, NO_CHOICES, portKey, type Service, serviceName, sliceName } from "../src/model/service.ts";
-import { type Backend, SliceEndpoints } from "../src/model/slice-endpoints.ts";
+import {
+  type EndpointSlice,
+  NO_CHOICES,
+  portKey,
+  type Service,
+  serviceName,
+  sliceName,
+} from "../src/model/cluster/service.ts";
+import { type Backend, SliceEndpoints } from "../src/model/cluster/slice-endpoints.ts";
 import { TextTable } from "../src/model/text-table.ts";
-import type { ClusterEvent } from "../src/services/events.ts";
+import type { ClusterEvent } from "../src/services/cluster-event.ts";
 
 const HTTP = portKey("http", "TCP");
 /** One for all slices, as a source has it. */

@@ -1,11 +1,11 @@
-import type { ApiServer } from "./desired/vip-guard.ts";
+import type { ApiServer } from "./desired/service/vip-guard.ts";
 import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
-import type { Logger } from "./log.ts";
 import type { Clock } from "./model/clock.ts";
-import type { HealthCheck } from "./model/health-check.ts";
-import type { Notice } from "./model/notice.ts";
-import type { ClusterNeeds } from "./node-setup.ts";
-import type { Metrics } from "./serve/metrics.ts";
+import type { HealthCheck } from "./model/cluster/health-check.ts";
+import type { Notice } from "./model/cluster/notice.ts";
+import type { ClusterNeeds } from "./node/node-setup.ts";
+import type { Logger } from "./process/log.ts";
+import type { Metrics } from "./serve/metrics/metrics.ts";
 
 /** What the node is to be, where the cluster says this of it. */
 export type SetupFor = (needs: ClusterNeeds) => NodeSetup;

@@ -1,23 +1,21 @@
 import type { AgentParts, SetupFor } from "./agent-parts.ts";
-import type { Config } from "./config.ts";
-import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./desired/node-facts.ts";
+import type { Config } from "./config/config.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
-import { apiServers } from "./desired/vip-guard.ts";
+import { apiServers } from "./desired/service/vip-guard.ts";
+import { startNotice } from "./events/notices.ts";
+import { ProblemReporter } from "./events/problem-reporter.ts";
 import type { IPFamily } from "./model/address.ts";
-import type { AddressChange } from "./model/address-change.ts";
 import { timeOf } from "./model/clock.ts";
-import type { SetEntry } from "./model/ipset.ts";
-import type { Scheduler } from "./model/ipvs.ts";
-import type { Rejection } from "./model/service.ts";
-import { NodeAbsence } from "./node-absence.ts";
-import { NodeAddresses } from "./node-addresses.ts";
-import { type NodeDeficits, NodePreparation } from "./node-preparation.ts";
-import { ProblemReporter } from "./problem-reporter.ts";
-import { isExcluded } from "./reconcile/ownership.ts";
-import { Pacer } from "./reconcile/pacer.ts";
-import { Reconciler } from "./reconcile/reconciler.ts";
-import type { LookReport, SyncReport } from "./reconcile/sync-report.ts";
+import type { Rejection } from "./model/cluster/service.ts";
+import type { AddressChange } from "./model/kernel/address-change.ts";
+import type { SetEntry } from "./model/kernel/ipset.ts";
+import type { Scheduler } from "./model/kernel/ipvs.ts";
+import { NodeAbsence } from "./node/node-absence.ts";
+import { NodeAddresses } from "./node/node-addresses.ts";
+import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./node/node-facts.ts";
+import { type NodeDeficits, NodePreparation } from "./node/node-preparation.ts";
+import { version } from "./process/version.ts";
 import {
   answerProbe,
   type HealthAnswer,
@@ -30,9 +28,11 @@ import {
   healthAtStart,
   type Probe,
 } from "./serve/health.ts";
-import type { ClusterEvent } from "./services/events.ts";
-import { version } from "./version.ts";
-import { startNotice } from "./watch/events/notices.ts";
+import type { ClusterEvent } from "./services/cluster-event.ts";
+import { Pacer } from "./sync/pacer.ts";
+import { isExcluded } from "./sync/plan/ownership.ts";
+import { Reconciler } from "./sync/reconciler.ts";
+import type { LookReport, SyncReport } from "./sync/sync-report.ts";
 
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;

@@ -1,13 +1,13 @@
 import { hostname } from "node:os";
-import { readCommandLine } from "./cli.ts";
-import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, plan, run } from "./commands.ts";
-import type { Config } from "./config.ts";
-import { tuneHeap } from "./heap.ts";
-import type { Command } from "./settings.ts";
-import { endSignal, ignoreUserSignals } from "./signals.ts";
-import { StandardOutput } from "./standard-output.ts";
-import { systemClock } from "./system-clock.ts";
-import { nodeProblem, version } from "./version.ts";
+import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, plan, run } from "./commands/run.ts";
+import { readCommandLine } from "./config/cli.ts";
+import type { Config } from "./config/config.ts";
+import type { Command } from "./config/settings.ts";
+import { tuneHeap } from "./process/heap.ts";
+import { endSignal, ignoreUserSignals } from "./process/signals.ts";
+import { StandardOutput } from "./process/standard-output.ts";
+import { systemClock } from "./process/system-clock.ts";
+import { nodeProblem, version } from "./process/version.ts";
 
 ignoreUserSignals();
 tuneHeap();

@@ -1,7 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { parseAddress } from "../../src/model/address.ts";
-import { type RealServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../src/model/ipvs.ts";
+import {
+  type RealServerKey,
+  realServerKey,
+  type VirtualServerKey,
+  virtualServerKey,
+} from "../../src/model/kernel/ipvs.ts";
 import type { ClusterModel } from "../api/cluster-model.ts";
 import { clusterIPOf, endpointIPOf } from "../api/cluster-objects.ts";
 

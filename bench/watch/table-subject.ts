@@ -1,9 +1,10 @@
 /** Our watch layer and the table alone, before the API server of a kubeconfig: `node table-subject.mjs KUBECONFIG`. */
-import { tuneHeap } from "../../src/heap.ts";
+
+import { EventWriter } from "../../src/events/event-writer.ts";
+import { tuneHeap } from "../../src/process/heap.ts";
+import { systemClock } from "../../src/process/system-clock.ts";
 import { ServiceTable } from "../../src/services/service-table.ts";
-import { systemClock } from "../../src/system-clock.ts";
-import { watchApiServer } from "../../src/watch/api-source.ts";
-import { EventWriter } from "../../src/watch/events/event-writer.ts";
+import { watchApiServer } from "../../src/sources/api/api-source.ts";
 import { SILENT_LOGGER } from "../../test/support/api/silent-logger.ts";
 import { runSubject } from "./subject.ts";
 

@@ -1,5 +1,5 @@
-import type { ServiceName } from "../model/service.ts";
-import type { Frontend } from "./frontends.ts";
+import type { ServiceName } from "../model/cluster/service.ts";
+import type { Frontend } from "./service/frontends.ts";
 
 /** How good a Service's title to a frontend is; the lower counts. */
 export type Title = 0 | 1 | 2 | 3;

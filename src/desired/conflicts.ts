@@ -1,4 +1,4 @@
-import type { Rejection } from "../model/service.ts";
+import type { Rejection } from "../model/cluster/service.ts";
 import type { Conflict } from "./desired-state.ts";
 
 /** The problem of a Service that wants a virtual server which another one holds. */

@@ -1,13 +1,13 @@
 import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
-import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
-import { sameVirtualServer, type VirtualServerKey } from "../model/ipvs.ts";
+import type { ServiceName } from "../model/cluster/service.ts";
+import type { SetEntry, SetEntryKey } from "../model/kernel/ipset.ts";
+import { sameVirtualServer, type VirtualServerKey } from "../model/kernel/ipvs.ts";
+import type { KeyLists, Keys } from "../model/kernel/keys.ts";
 import { only } from "../model/only.ts";
-import type { ServiceName } from "../model/service.ts";
 import { Claimants } from "./claimants.ts";
-import type { KeyLists, Keys } from "./keys.ts";
 import { References } from "./references.ts";
-import type { WantedServer, Wants } from "./wants.ts";
+import type { WantedServer, Wants } from "./service/wants.ts";
 
 /** A virtual server that a Service wants and another one holds. The best title has it, of equal ones the first by name. */
 export interface Conflict {

@@ -1,7 +1,7 @@
 import type { IPAddress } from "../model/address.ts";
-import type { EndpointSlice, Rejection, Service, ServiceName } from "../model/service.ts";
+import type { EndpointSlice, Rejection, Service, ServiceName } from "../model/cluster/service.ts";
 import type { Steps } from "../model/steps.ts";
-import { externalFault, type GuardFacts } from "./vip-guard.ts";
+import { externalFault, type GuardFacts } from "./service/vip-guard.ts";
 
 const NO_ADDRESSES: readonly IPAddress[] = [];
 const NOBODY: ReadonlySet<ServiceName> = new Set();

@@ -1,4 +1,4 @@
-import type { PortKey, ServiceName } from "../model/service.ts";
+import type { PortKey, ServiceName } from "../model/cluster/service.ts";
 import { type Claimant, claimantOf, isBefore, WaitingClaimants } from "./mark-claimants.ts";
 
 const NOBODY: readonly Claimant[] = [];

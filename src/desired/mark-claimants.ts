@@ -1,4 +1,4 @@
-import type { PortKey, ServiceName } from "../model/service.ts";
+import type { PortKey, ServiceName } from "../model/cluster/service.ts";
 
 /** A port of a Service that wants a mark. */
 export interface Claimant {

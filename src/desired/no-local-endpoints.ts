@@ -1,7 +1,7 @@
 import { familyOf, type IPFamily } from "../model/address.ts";
-import type { Service, ServiceName, TrafficSide } from "../model/service.ts";
-import type { EndpointChoices } from "./endpoint-choice.ts";
-import { type Frontend, isOutside } from "./frontends.ts";
+import type { Service, ServiceName, TrafficSide } from "../model/cluster/service.ts";
+import type { EndpointChoices } from "./service/endpoint-choice.ts";
+import { type Frontend, isOutside } from "./service/frontends.ts";
 
 /** The traffic of one side in one family, as "internal/IPv4". */
 export type Traffic = `${TrafficSide}/${IPFamily}`;

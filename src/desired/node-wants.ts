@@ -1,8 +1,8 @@
 import { type Cidr, familyOf } from "../model/address.ts";
-import { addressEntry, ipset, networkEntry } from "../model/ipset.ts";
-import { serviceName } from "../model/service.ts";
-import type { NodeFacts } from "./node-facts.ts";
-import type { Wants } from "./wants.ts";
+import { serviceName } from "../model/cluster/service.ts";
+import { addressEntry, ipset, networkEntry } from "../model/kernel/ipset.ts";
+import type { NodeFacts } from "../node/node-facts.ts";
+import type { Wants } from "./service/wants.ts";
 
 /** Who wants what no Service wants: no Service can have this name. */
 export const THE_NODE = serviceName("", "");

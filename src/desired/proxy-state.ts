@@ -1,22 +1,22 @@
-import type { EndpointSlice, PortKey, Rejection, Service, ServiceName } from "../model/service.ts";
+import type { EndpointSlice, PortKey, Rejection, Service, ServiceName } from "../model/cluster/service.ts";
+import { countOf, type KeyLists, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
 import type { Steps } from "../model/steps.ts";
-import type { ClusterEvent } from "../services/events.ts";
+import type { NodeFacts } from "../node/node-facts.ts";
+import { localMark, localMarkCount } from "../node/rules/local-mark.ts";
+import type { ClusterEvent } from "../services/cluster-event.ts";
 import { ServiceTable } from "../services/service-table.ts";
 import { DesiredState } from "./desired-state.ts";
 import { EndpointGuard, type GuardedService } from "./endpoint-guard.ts";
-import { exposedPorts, frontendRejections } from "./frontends.ts";
-import { HealthChecks, healthCheck } from "./health-checks.ts";
-import { countOf, type KeyLists, type Keys, NO_KEYS } from "./keys.ts";
 import { LocalMarks } from "./local-marks.ts";
 import { NoLocalEndpoints } from "./no-local-endpoints.ts";
-import type { NodeFacts } from "./node-facts.ts";
 import { nodeWants, THE_NODE } from "./node-wants.ts";
 import { Refused } from "./refused.ts";
-import { localMark, localMarkCount } from "./rules/local-mark.ts";
-import { schedulerRejections } from "./scheduling.ts";
+import { exposedPorts, frontendRejections } from "./service/frontends.ts";
+import { HealthChecks, healthCheck } from "./service/health-checks.ts";
+import { schedulerRejections } from "./service/scheduling.ts";
+import { vipRejections } from "./service/vip-guard.ts";
+import { type MarkOf, type Wants, type WantsSource, wantsSteps } from "./service/wants.ts";
 import { StartOrder } from "./start-order.ts";
-import { vipRejections } from "./vip-guard.ts";
-import { type MarkOf, type Wants, type WantsSource, wantsSteps } from "./wants.ts";
 
 /**
  * The pure half of the line: events go in, names of kernel objects whose desired value changed come out.

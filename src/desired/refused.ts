@@ -1,5 +1,5 @@
-import { LISTED_REJECTIONS } from "../model/rejection-list.ts";
-import type { Rejection, ServiceName } from "../model/service.ts";
+import { LISTED_REJECTIONS } from "../model/cluster/rejection-list.ts";
+import type { Rejection, ServiceName } from "../model/cluster/service.ts";
 import { conflictRejection } from "./conflicts.ts";
 import type { DesiredState } from "./desired-state.ts";
 

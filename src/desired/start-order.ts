@@ -1,4 +1,4 @@
-import { KUBERNETES, type Service, type ServiceName } from "../model/service.ts";
+import { KUBERNETES, type Service, type ServiceName } from "../model/cluster/service.ts";
 
 type Line = Set<ServiceName>;
 

@@ -1,9 +1,9 @@
 import type { Cidr, IPAddress, IPFamily } from "../model/address.ts";
-import type { SetEntry, SetEntryKey } from "../model/ipset.ts";
-import type { IpvsTimeoutName, RealServerKey, VirtualServer, VirtualServerKey } from "../model/ipvs.ts";
-import type { Operation } from "../model/operation.ts";
+import type { SetEntry, SetEntryKey } from "../model/kernel/ipset.ts";
+import type { IpvsTimeoutName, RealServerKey, VirtualServer, VirtualServerKey } from "../model/kernel/ipvs.ts";
+import type { Operation } from "../model/kernel/operation.ts";
+import type { RealServers } from "../model/kernel/real-servers.ts";
 import type { PortRange } from "../model/port-range.ts";
-import type { RealServers } from "../model/real-servers.ts";
 
 /** Symbolic name as in errno.h, "EEXIST"; "E1234" for one without a name; "IPSET_ERR_…" for the codes of ipset's own. */
 export type Errno = string;

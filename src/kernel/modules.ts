@@ -1,5 +1,5 @@
-import type { RunProcess } from "./iptables/process.ts";
 import type { SetupReport } from "./kernel.ts";
+import type { RunProcess } from "./run-process.ts";
 
 /**
  * What IPVS, its sets and our iptables rules are made of. The kernel loads most of them when they are first used, but not

@@ -1,9 +1,9 @@
 import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
-import { ipsets, type SetEntry } from "../model/ipset.ts";
-import type { RealServerKey, VirtualServerKey } from "../model/ipvs.ts";
-import { KernelError } from "../model/kernel-error.ts";
-import type { ForgetFlows, Operation } from "../model/operation.ts";
+import { ipsets, type SetEntry } from "../model/kernel/ipset.ts";
+import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
+import { KernelError } from "../model/kernel/kernel-error.ts";
+import type { ForgetFlows, Operation } from "../model/kernel/operation.ts";
 import { parsePortRanges } from "../model/port-range.ts";
 import { readBridges } from "./bridges.ts";
 import { ConntrackClient } from "./conntrack/client.ts";

@@ -1,8 +1,8 @@
 import type { IPFamily } from "../model/address.ts";
 import { dateOf, type Readings } from "../model/clock.ts";
-import type { ClusterNode } from "../model/service.ts";
-import { describeFailure } from "../reconcile/failed-operation.ts";
-import type { SyncReport } from "../reconcile/sync-report.ts";
+import type { ClusterNode } from "../model/cluster/service.ts";
+import { describeFailure } from "../sync/retry/failed-operation.ts";
+import type { SyncReport } from "../sync/sync-report.ts";
 
 /**
  * What health is judged by. Times are of `Clock.now`, 0 for never.

@@ -1,5 +1,5 @@
-import { compareParts, isSorted } from "../model/real-servers.ts";
-import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/service.ts";
+import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/cluster/service.ts";
+import { compareParts, isSorted } from "../model/kernel/real-servers.ts";
 
 /** The endpoints of one Service for each port, in the order in which slices name the ports. */
 export interface EndpointsByPort extends Iterable<readonly [PortKey, readonly Endpoint[]]> {

@@ -1,8 +1,15 @@
 import type { Cidr } from "../model/address.ts";
-import type { ClusterNode, EndpointSlice, Service, ServiceCIDR, ServiceName, SliceName } from "../model/service.ts";
+import type {
+  ClusterNode,
+  EndpointSlice,
+  Service,
+  ServiceCIDR,
+  ServiceName,
+  SliceName,
+} from "../model/cluster/service.ts";
+import type { ClusterEvent, Resource } from "./cluster-event.ts";
 import { type EndpointsByPort, mergeSlices } from "./endpoints.ts";
-import type { ClusterEvent, Resource } from "./events.ts";
-import { sameService, sameSlice } from "./sameness.ts";
+import { sameService, sameSlice } from "./equality.ts";
 
 const NONE: readonly ServiceName[] = [];
 const NO_SLICES: readonly EndpointSlice[] = [];

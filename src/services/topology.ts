@@ -1,5 +1,5 @@
+import type { Endpoint } from "../model/cluster/service.ts";
 import { only } from "../model/only.ts";
-import type { Endpoint } from "../model/service.ts";
 
 /** Which sets the frontends of a port use, by its traffic policies. */
 export interface EndpointNeeds {

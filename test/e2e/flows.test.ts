@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { realServerKey } from "../../src/model/ipvs.ts";
+import { realServerKey } from "../../src/model/kernel/ipvs.ts";
 import { sumOf } from "../support/agent-process.ts";
 import { allAnswered, dropped, IN_VAIN, refused } from "../support/answers.ts";
 import { type PortSpec, type ServiceSpec, serviceObject } from "../support/builders.ts";

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { gather } from "../../src/kernel/gather.ts";
 import type { Errno, IpvsTimeout, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
 import { cidr, FAMILIES, type IPFamily } from "../../src/model/address.ts";
+import { PROTOCOLS, type Protocol } from "../../src/model/cluster/service.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
@@ -14,7 +15,7 @@ import {
   portEntry,
   type SetBase,
   type SetEntry,
-} from "../../src/model/ipset.ts";
+} from "../../src/model/kernel/ipset.ts";
 import {
   type IpvsTimeoutName,
   markedServer,
@@ -23,11 +24,10 @@ import {
   type SchedulerFlag,
   type VirtualServer,
   virtualServer,
-} from "../../src/model/ipvs.ts";
-import type { Operation } from "../../src/model/operation.ts";
-import { RealServers } from "../../src/model/real-servers.ts";
-import { PROTOCOLS, type Protocol } from "../../src/model/service.ts";
-import { inSafeOrder } from "../../src/reconcile/order.ts";
+} from "../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../src/model/kernel/operation.ts";
+import { inSafeOrder } from "../../src/model/kernel/order.ts";
+import { RealServers } from "../../src/model/kernel/real-servers.ts";
 import { address, realServer } from "../support/desired.ts";
 
 const SETUP: NodeSetup = { families: FAMILIES, rules: {}, sysctls: [] };

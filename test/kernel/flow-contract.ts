@@ -1,10 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
-import { type RealServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../src/model/ipvs.ts";
-import type { Operation } from "../../src/model/operation.ts";
-import { RealServers } from "../../src/model/real-servers.ts";
-import type { Protocol } from "../../src/model/service.ts";
+import type { Protocol } from "../../src/model/cluster/service.ts";
+import {
+  type RealServerKey,
+  realServerKey,
+  type VirtualServerKey,
+  virtualServerKey,
+} from "../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../src/model/kernel/operation.ts";
+import { RealServers } from "../../src/model/kernel/real-servers.ts";
 import { address } from "../support/desired.ts";
 
 /** A connection: whom it is sent to, and who answers it. */

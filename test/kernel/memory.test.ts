@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
+import { MemoryKernel } from "../support/memory-kernel/memory-kernel.ts";
 import { kernelContract } from "./contract.ts";
 import { type FlowTable, flowContract } from "./flow-contract.ts";
 

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { openRawSocketOf } from "../../src/kernel/netlink/raw-socket.ts";
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
 import { cidr } from "../../src/model/address.ts";
-import { parseVirtualServerKey, type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
+import { parseVirtualServerKey, type Scheduler, virtualServer } from "../../src/model/kernel/ipvs.ts";
 import { seenFlows } from "../support/conntrack.ts";
 import { address } from "../support/desired.ts";
 import { Shell } from "../support/shell.ts";

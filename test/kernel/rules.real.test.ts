@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
 import { type IPFamily, parseAddress } from "../../src/model/address.ts";
-import { addressEntry, ipset, markEntry, type SetEntry } from "../../src/model/ipset.ts";
+import { addressEntry, ipset, markEntry, type SetEntry } from "../../src/model/kernel/ipset.ts";
 import { address } from "../support/desired.ts";
 import { Shell } from "../support/shell.ts";
 

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Title } from "../../src/desired/claim.ts";
 import { DesiredState } from "../../src/desired/desired-state.ts";
-import type { Wants } from "../../src/desired/wants.ts";
-import { addressPortEntry, ipset } from "../../src/model/ipset.ts";
-import { type Scheduler, virtualServer, virtualServerKey } from "../../src/model/ipvs.ts";
-import { RealServers } from "../../src/model/real-servers.ts";
-import { type ServiceName, serviceName } from "../../src/model/service.ts";
+import type { Wants } from "../../src/desired/service/wants.ts";
+import { type ServiceName, serviceName } from "../../src/model/cluster/service.ts";
+import { addressPortEntry, ipset } from "../../src/model/kernel/ipset.ts";
+import { type Scheduler, virtualServer, virtualServerKey } from "../../src/model/kernel/ipvs.ts";
+import { RealServers } from "../../src/model/kernel/real-servers.ts";
 import { address } from "../support/desired.ts";
 
 const { STRESS = "1" } = process.env;

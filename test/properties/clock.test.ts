@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { RealServerKey, VirtualServerKey } from "../../src/model/ipvs.ts";
+import type { RealServerKey, VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
 import { RunningAgent } from "../support/running-agent.ts";
 
 /** The wall clock is set, by hours and in both directions, while the agent works; nothing may follow from that. */

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeNode } from "../../src/services/decode-node.ts";
-import { decodeService } from "../../src/services/decode-service.ts";
-import { decodeEndpointSlice } from "../../src/services/decode-slice.ts";
+import { decodeNode } from "../../src/sources/decode/decode-node.ts";
+import { decodeService } from "../../src/sources/decode/decode-service.ts";
+import { decodeEndpointSlice } from "../../src/sources/decode/decode-slice.ts";
 import { nodeObject, serviceObject, sliceObject } from "../support/builders.ts";
 
 const { STRESS = "1" } = process.env;

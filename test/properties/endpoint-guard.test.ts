@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ProxyState } from "../../src/desired/proxy-state.ts";
-import { virtualServerKey } from "../../src/model/ipvs.ts";
-import { serviceName, sliceName } from "../../src/model/service.ts";
+import { serviceName, sliceName } from "../../src/model/cluster/service.ts";
+import { virtualServerKey } from "../../src/model/kernel/ipvs.ts";
 import { service, slice } from "../support/builders.ts";
 import { assertInBatches, cases } from "../support/cases.ts";
 import { address, facts } from "../support/desired.ts";

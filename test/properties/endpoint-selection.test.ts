@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Wants, wants } from "../../src/desired/wants.ts";
-import { type Endpoint, portKey } from "../../src/model/service.ts";
+import { type Wants, wants } from "../../src/desired/service/wants.ts";
+import { type Endpoint, portKey } from "../../src/model/cluster/service.ts";
 import { mergeSlices } from "../../src/services/endpoints.ts";
 import { selectEndpoints } from "../../src/services/topology.ts";
 import { service, slice } from "../support/builders.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Notice } from "../../src/model/notice.ts";
-import { EVENT_LIMITS } from "../../src/watch/events/event-book.ts";
-import { EventWriter } from "../../src/watch/events/event-writer.ts";
+import { EVENT_LIMITS } from "../../src/events/event-book.ts";
+import { EventWriter } from "../../src/events/event-writer.ts";
+import type { Notice } from "../../src/model/cluster/notice.ts";
 import { ApiModel } from "../support/api/api-model.ts";
 import type { ApiEvent } from "../support/api/event-registry.ts";
 import { HandClock } from "../support/api/hand-clock.ts";

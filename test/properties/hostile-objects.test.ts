@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeNode } from "../../src/services/decode-node.ts";
-import { decodeService } from "../../src/services/decode-service.ts";
-import { decodeServiceCIDR } from "../../src/services/decode-service-cidr.ts";
-import { decodeEndpointSlice } from "../../src/services/decode-slice.ts";
-import type { Decoded } from "../../src/services/events.ts";
+import type { Decoded } from "../../src/services/cluster-event.ts";
+import { decodeNode } from "../../src/sources/decode/decode-node.ts";
+import { decodeService } from "../../src/sources/decode/decode-service.ts";
+import { decodeServiceCIDR } from "../../src/sources/decode/decode-service-cidr.ts";
+import { decodeEndpointSlice } from "../../src/sources/decode/decode-slice.ts";
 import { assertInBatches, cases } from "../support/cases.ts";
 import {
   nodeFaults,

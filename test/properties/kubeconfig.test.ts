@@ -3,7 +3,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
-import { type AccessConfig, kubeconfigAccess } from "../../src/watch/credentials/access-config.ts";
+import { type AccessConfig, kubeconfigAccess } from "../../src/sources/api/access/access-config.ts";
 import { testTls } from "../support/api/api-server.ts";
 
 const { STRESS = "1" } = process.env;

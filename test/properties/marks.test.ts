@@ -2,14 +2,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ProxyState } from "../../src/desired/proxy-state.ts";
 import type { Outcome } from "../../src/kernel/kernel.ts";
-import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
-import { markedServerKey } from "../../src/model/ipvs.ts";
-import type { Operation } from "../../src/model/operation.ts";
-import { serviceName } from "../../src/model/service.ts";
-import { Reconciler } from "../../src/reconcile/reconciler.ts";
-import type { ClusterEvent } from "../../src/services/events.ts";
+import { serviceName } from "../../src/model/cluster/service.ts";
+import { markedServerKey } from "../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../src/model/kernel/operation.ts";
+import type { ClusterEvent } from "../../src/services/cluster-event.ts";
+import { Reconciler } from "../../src/sync/reconciler.ts";
 import { service, slice } from "../support/builders.ts";
 import { facts } from "../support/desired.ts";
+import { MemoryKernel } from "../support/memory-kernel/memory-kernel.ts";
 
 const { STRESS = "1" } = process.env;
 

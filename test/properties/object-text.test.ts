@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { objectText } from "../../src/watch/object-text.ts";
+import { objectText } from "../../src/sources/api/stream/object-text.ts";
 
 const { STRESS = "1" } = process.env;
 

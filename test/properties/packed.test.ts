@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { realServerKey } from "../../src/model/ipvs.ts";
-import { RealServers } from "../../src/model/real-servers.ts";
-import { portKey } from "../../src/model/service.ts";
-import { SliceEndpoints } from "../../src/model/slice-endpoints.ts";
+import { portKey } from "../../src/model/cluster/service.ts";
+import { SliceEndpoints } from "../../src/model/cluster/slice-endpoints.ts";
+import { realServerKey } from "../../src/model/kernel/ipvs.ts";
+import { RealServers } from "../../src/model/kernel/real-servers.ts";
 import { TextTable } from "../../src/model/text-table.ts";
 import { address } from "../support/desired.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseVirtualServerKey, realServerKey, virtualServerKey } from "../../src/model/ipvs.ts";
-import type { Operation, OperationKind } from "../../src/model/operation.ts";
+import { parseVirtualServerKey, realServerKey, virtualServerKey } from "../../src/model/kernel/ipvs.ts";
+import type { Operation, OperationKind } from "../../src/model/kernel/operation.ts";
 import { address } from "../support/desired.ts";
 import { meddling, nth } from "../support/meddling.ts";
 import { ADDRESSES, naiveNode, type SmallPort, type SmallService } from "../support/naive-node.ts";

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { portKey, serviceName } from "../../src/model/service.ts";
+import { portKey, serviceName } from "../../src/model/cluster/service.ts";
 import type { ServiceSpec, SliceSpec } from "../support/builders.ts";
 import type { RunningAgent } from "../support/running-agent.ts";
 import { WorkCounter } from "../support/work-counter.ts";

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
+import { MemoryKernel } from "../support/memory-kernel/memory-kernel.ts";
 import { parseScenario } from "../support/scenario.ts";
 import { runScenario, type Stage } from "../support/scenario-runner.ts";
 

@@ -1,9 +1,9 @@
-import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../src/model/service.ts";
-import { decodeNode } from "../../src/services/decode-node.ts";
-import { decodeService } from "../../src/services/decode-service.ts";
-import { decodeServiceCIDR } from "../../src/services/decode-service-cidr.ts";
-import { decodeEndpointSlice } from "../../src/services/decode-slice.ts";
-import type { Decoded } from "../../src/services/events.ts";
+import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../src/model/cluster/service.ts";
+import type { Decoded } from "../../src/services/cluster-event.ts";
+import { decodeNode } from "../../src/sources/decode/decode-node.ts";
+import { decodeService } from "../../src/sources/decode/decode-service.ts";
+import { decodeServiceCIDR } from "../../src/sources/decode/decode-service-cidr.ts";
+import { decodeEndpointSlice } from "../../src/sources/decode/decode-slice.ts";
 
 /** A port by its number, or with more said; wrong values may be said too. */
 export type PortSpec = number | PortObject;

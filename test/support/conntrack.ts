@@ -1,5 +1,10 @@
-import { type RealServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../src/model/ipvs.ts";
-import { PROTOCOLS } from "../../src/model/service.ts";
+import { PROTOCOLS } from "../../src/model/cluster/service.ts";
+import {
+  type RealServerKey,
+  realServerKey,
+  type VirtualServerKey,
+  virtualServerKey,
+} from "../../src/model/kernel/ipvs.ts";
 import { address } from "./desired.ts";
 import type { Shell } from "./shell.ts";
 

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from "node:net";
-import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../../src/model/service.ts";
+import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../../src/model/cluster/service.ts";
 
 /*
  * What is wrong with decoded values and with what was rejected of them, in words. Addresses are judged by Node.js and by the URL

@@ -1,5 +1,5 @@
 import { parseAddress } from "../../src/model/address.ts";
-import type { Endpoint } from "../../src/model/service.ts";
+import type { Endpoint } from "../../src/model/cluster/service.ts";
 
 /** A ready endpoint on an unknown node, `endpoint("10.244.1.5", 8080, { ready: false })`. */
 export function endpoint(ip: string, port = 8080, said: Partial<Endpoint> = {}): Endpoint {

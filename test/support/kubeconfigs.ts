@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import { stringify } from "yaml";
-import type { Logger } from "../../src/log.ts";
-import { ApiServerConfig, type ClusterAccess } from "../../src/watch/kubeconfig.ts";
+import type { Logger } from "../../src/process/log.ts";
+import { ApiServerConfig, type ClusterAccess } from "../../src/sources/api/access/kubeconfig.ts";
 import { HandClock } from "./api/hand-clock.ts";
 
 export interface GivenKubeconfig {

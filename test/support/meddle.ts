@@ -1,4 +1,5 @@
 import { type Cidr, cidr, type IPAddress, parseAddress, parseCidr } from "../../src/model/address.ts";
+import { PROTOCOLS, type Protocol } from "../../src/model/cluster/service.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
@@ -10,7 +11,7 @@ import {
   networkEntry,
   portEntry,
   type SetEntry,
-} from "../../src/model/ipset.ts";
+} from "../../src/model/kernel/ipset.ts";
 import {
   type Forwarding,
   markedServer,
@@ -19,9 +20,8 @@ import {
   type SchedulerFlag,
   type VirtualServer,
   virtualServer,
-} from "../../src/model/ipvs.ts";
-import type { Operation } from "../../src/model/operation.ts";
-import { PROTOCOLS, type Protocol } from "../../src/model/service.ts";
+} from "../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../src/model/kernel/operation.ts";
 import { realServer } from "./desired.ts";
 
 /**

@@ -1,8 +1,8 @@
-import type { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
-import { addressEntry, ipset } from "../../src/model/ipset.ts";
-import type { Scheduler } from "../../src/model/ipvs.ts";
-import type { Operation } from "../../src/model/operation.ts";
+import { addressEntry, ipset } from "../../src/model/kernel/ipset.ts";
+import type { Scheduler } from "../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../src/model/kernel/operation.ts";
 import { address, realServer } from "./desired.ts";
+import type { MemoryKernel } from "./memory-kernel/memory-kernel.ts";
 
 export interface Meddling {
   /** 0 to 7: what is done. */

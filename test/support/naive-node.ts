@@ -1,5 +1,6 @@
-import type { WantedServer, Wants } from "../../src/desired/wants.ts";
+import type { WantedServer, Wants } from "../../src/desired/service/wants.ts";
 import { parseAddress } from "../../src/model/address.ts";
+import type { ServiceName } from "../../src/model/cluster/service.ts";
 import {
   addressEntry,
   addressPortEntry,
@@ -7,10 +8,9 @@ import {
   portEntry,
   type SetEntry,
   type SetEntryKey,
-} from "../../src/model/ipset.ts";
-import { type Scheduler, type VirtualServer, virtualServer } from "../../src/model/ipvs.ts";
-import { RealServers } from "../../src/model/real-servers.ts";
-import type { ServiceName } from "../../src/model/service.ts";
+} from "../../src/model/kernel/ipset.ts";
+import { type Scheduler, type VirtualServer, virtualServer } from "../../src/model/kernel/ipvs.ts";
+import { RealServers } from "../../src/model/kernel/real-servers.ts";
 
 /** A small Service: what the properties of the sync make up, and what both sides of them are computed from. */
 export interface SmallService {

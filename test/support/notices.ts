@@ -1,4 +1,4 @@
-import type { Notice } from "../../src/model/notice.ts";
+import type { Notice } from "../../src/model/cluster/notice.ts";
 
 /** Something about a Service, which all nodes would tell. */
 export function aboutService(name: string, note = "wrong"): Notice {

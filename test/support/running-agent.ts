@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../../src/agent.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/config.ts";
 import type {
   NodeSetup,
   Observed,
@@ -11,19 +11,19 @@ import type {
   SourcePorts,
   WrongSysctl,
 } from "../../src/kernel/kernel.ts";
-import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
-import type { AddressChange } from "../../src/model/address-change.ts";
-import type { HealthCheck } from "../../src/model/health-check.ts";
-import type { VirtualServerKey } from "../../src/model/ipvs.ts";
-import type { Operation } from "../../src/model/operation.ts";
-import { nodeSetup } from "../../src/node-setup.ts";
-import { Metrics } from "../../src/serve/metrics.ts";
-import type { ClusterEvent, Resource } from "../../src/services/events.ts";
+import type { HealthCheck } from "../../src/model/cluster/health-check.ts";
+import type { AddressChange } from "../../src/model/kernel/address-change.ts";
+import type { VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../src/model/kernel/operation.ts";
+import { nodeSetup } from "../../src/node/node-setup.ts";
+import { Metrics } from "../../src/serve/metrics/metrics.ts";
+import type { ClusterEvent, Resource } from "../../src/services/cluster-event.ts";
 import { HandClock } from "./api/hand-clock.ts";
 import { clusterNode, type ServiceSpec, type SliceSpec, service, slice } from "./builders.ts";
 import { address } from "./desired.ts";
 import { logLines } from "./log-lines.ts";
+import { MemoryKernel } from "./memory-kernel/memory-kernel.ts";
 
 /** A kernel that remembers what it was asked to do, of a node that may refuse rules. */
 export class RememberingKernel extends MemoryKernel {

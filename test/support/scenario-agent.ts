@@ -1,13 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../../src/agent.ts";
-import type { Config } from "../../src/config.ts";
+import type { Config } from "../../src/config/config.ts";
 import { DUMMY_NAME } from "../../src/kernel/link/client.ts";
 import type { IPAddress, IPFamily } from "../../src/model/address.ts";
-import type { AddressChange } from "../../src/model/address-change.ts";
-import type { Rejection } from "../../src/model/service.ts";
-import { Metrics } from "../../src/serve/metrics.ts";
-import type { ClusterEvent } from "../../src/services/events.ts";
+import type { Rejection } from "../../src/model/cluster/service.ts";
+import type { AddressChange } from "../../src/model/kernel/address-change.ts";
+import { Metrics } from "../../src/serve/metrics/metrics.ts";
+import type { ClusterEvent } from "../../src/services/cluster-event.ts";
 import type { Activity } from "./activity.ts";
 import type { HandClock } from "./api/hand-clock.ts";
 import { address } from "./desired.ts";

@@ -1,8 +1,8 @@
 import { expect } from "vitest";
-import { diffPlan, renderPlanText } from "../../src/desired/plan.ts";
+import { diffPlan, renderPlanText } from "../../src/commands/dry-run/plan.ts";
 import type { ProxyState } from "../../src/desired/proxy-state.ts";
 import type { Observed } from "../../src/kernel/kernel.ts";
-import type { Rejection } from "../../src/model/service.ts";
+import type { Rejection } from "../../src/model/cluster/service.ts";
 import { identityOf, type Standing } from "./scenario-reports.ts";
 
 /** All that a file to expect is compared with. */

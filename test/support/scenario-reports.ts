@@ -1,6 +1,6 @@
-import { createLogger, type Logger } from "../../src/log.ts";
-import type { Notice } from "../../src/model/notice.ts";
-import type { Rejection } from "../../src/model/service.ts";
+import type { Notice } from "../../src/model/cluster/notice.ts";
+import type { Rejection } from "../../src/model/cluster/service.ts";
+import { createLogger, type Logger } from "../../src/process/log.ts";
 
 /** A line of the log as a program reads it. Of the fields these are read here, of the lines that have them. */
 interface LogRecord {

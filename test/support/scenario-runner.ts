@@ -1,11 +1,11 @@
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { type Config, readConfig } from "../../src/config.ts";
-import { nodeFacts } from "../../src/desired/node-facts.ts";
+import { type Config, readConfig } from "../../src/config/config.ts";
 import { ProxyState } from "../../src/desired/proxy-state.ts";
-import { apiServers } from "../../src/desired/vip-guard.ts";
+import { apiServers } from "../../src/desired/service/vip-guard.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { IPAddress } from "../../src/model/address.ts";
+import { nodeFacts } from "../../src/node/node-facts.ts";
 import { Activity } from "./activity.ts";
 import { HandClock } from "./api/hand-clock.ts";
 import { nodeObject } from "./builders.ts";

@@ -1,17 +1,17 @@
 import type { Clock } from "../../src/model/clock.ts";
-import type { Rejection } from "../../src/model/service.ts";
-import type { ClusterEvent } from "../../src/services/events.ts";
-import { field, identityOf } from "../../src/services/object-reader.ts";
-import { type EventSink, Inventory } from "../../src/watch/inventory.ts";
-import { RejectionLedger } from "../../src/watch/rejection-ledger.ts";
+import type { Rejection } from "../../src/model/cluster/service.ts";
+import type { ClusterEvent } from "../../src/services/cluster-event.ts";
+import { type EventSink, Inventory } from "../../src/sources/api/inventory.ts";
+import { RejectionLedger } from "../../src/sources/api/rejection-ledger.ts";
 import {
   type WatchedResource,
   watchedNode,
   watchedServiceCIDRs,
   watchedServices,
   watchedSlices,
-} from "../../src/watch/resources.ts";
-import type { ApiObject } from "../../src/watch/watch-event.ts";
+} from "../../src/sources/api/resources.ts";
+import type { ApiObject } from "../../src/sources/api/stream/watch-event.ts";
+import { field, identityOf } from "../../src/sources/decode/object-reader.ts";
 
 /** The objects of a cluster by kind and name, each in its latest version. */
 export class ScenarioCluster {

@@ -1,6 +1,6 @@
 import type { Errno } from "../../src/kernel/kernel.ts";
 import { type IPAddress, type IPFamily, parseAddress } from "../../src/model/address.ts";
-import type { OperationKind } from "../../src/model/operation.ts";
+import type { OperationKind } from "../../src/model/kernel/operation.ts";
 
 /*
  * A scenario is a text: steps, one a line, then the files they name. Empty lines and lines that begin with # are nothing.

@@ -1,7 +1,7 @@
 import type { Connections, Errno, Kernel, NodeSetup, Observed, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
 import type { IPAddress } from "../../src/model/address.ts";
-import type { RealServerKey, Scheduler, VirtualServerKey } from "../../src/model/ipvs.ts";
-import { describeOperation, type Operation, type OperationKind } from "../../src/model/operation.ts";
+import type { RealServerKey, Scheduler, VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
+import { describeOperation, type Operation, type OperationKind } from "../../src/model/kernel/operation.ts";
 import type { Activity } from "./activity.ts";
 
 interface Refusal {

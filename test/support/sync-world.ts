@@ -1,14 +1,14 @@
 import { expect } from "vitest";
 import { DesiredState } from "../../src/desired/desired-state.ts";
-import { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import { FAMILIES } from "../../src/model/address.ts";
-import { type Scheduler, type VirtualServer, virtualServer } from "../../src/model/ipvs.ts";
-import { KernelError } from "../../src/model/kernel-error.ts";
-import type { Operation } from "../../src/model/operation.ts";
-import { serviceName } from "../../src/model/service.ts";
-import { Reconciler } from "../../src/reconcile/reconciler.ts";
-import type { LookReport, SyncReport } from "../../src/reconcile/sync-report.ts";
+import { serviceName } from "../../src/model/cluster/service.ts";
+import { type Scheduler, type VirtualServer, virtualServer } from "../../src/model/kernel/ipvs.ts";
+import { KernelError } from "../../src/model/kernel/kernel-error.ts";
+import type { Operation } from "../../src/model/kernel/operation.ts";
+import { Reconciler } from "../../src/sync/reconciler.ts";
+import type { LookReport, SyncReport } from "../../src/sync/sync-report.ts";
 import { address, realServer } from "./desired.ts";
+import { MemoryKernel } from "./memory-kernel/memory-kernel.ts";
 import { naiveNode, type SmallService, smallWants } from "./naive-node.ts";
 import { WatchedKernel } from "./watched-kernel.ts";
 

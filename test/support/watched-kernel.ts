@@ -1,10 +1,10 @@
 import type { Kernel, NodeSetup, Observed, Outcome } from "../../src/kernel/kernel.ts";
-import type { MemoryKernel } from "../../src/kernel/memory-kernel.ts";
 import type { IPFamily } from "../../src/model/address.ts";
-import type { SetEntry } from "../../src/model/ipset.ts";
-import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../src/model/ipvs.ts";
-import type { Operation } from "../../src/model/operation.ts";
-import type { Desired } from "../../src/reconcile/desired.ts";
+import type { SetEntry } from "../../src/model/kernel/ipset.ts";
+import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../src/model/kernel/operation.ts";
+import type { Desired } from "../../src/sync/desired.ts";
+import type { MemoryKernel } from "./memory-kernel/memory-kernel.ts";
 
 export interface WatchedOptions {
   readonly desired: () => Desired;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { RealServerKey, VirtualServerKey } from "../../src/model/ipvs.ts";
+import type { RealServerKey, VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
 import { RunningAgent } from "../support/running-agent.ts";
 
 /** What an agent on the wall clock did wrong when somebody set it, one example each; `properties/clock.test.ts` has the rest. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ipset, portEntry } from "../../src/model/ipset.ts";
-import { type Scheduler, virtualServer } from "../../src/model/ipvs.ts";
+import { ipset, portEntry } from "../../src/model/kernel/ipset.ts";
+import { type Scheduler, virtualServer } from "../../src/model/kernel/ipvs.ts";
 import type { SliceSpec } from "../support/builders.ts";
 import { address } from "../support/desired.ts";
 import { RunningAgent } from "../support/running-agent.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { nodeProblem } from "../../src/version.ts";
+import { nodeProblem } from "../../src/process/version.ts";
 import { SourceWorld } from "../support/api/source-world.ts";
 import { until } from "../support/api/test-access.ts";
 import { apiService } from "../support/api/told-cluster.ts";

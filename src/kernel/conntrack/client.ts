@@ -1,6 +1,6 @@
 import { familyOf } from "../../model/address.ts";
-import { parseVirtualServerKey, type VirtualServerKey } from "../../model/ipvs.ts";
-import type { ForgetFlows } from "../../model/operation.ts";
+import { parseVirtualServerKey, type VirtualServerKey } from "../../model/kernel/ipvs.ts";
+import type { ForgetFlows } from "../../model/kernel/operation.ts";
 import type { Errno, ForgottenFlows, Outcome } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { NO_REPLY } from "../netlink/receive-buffer.ts";

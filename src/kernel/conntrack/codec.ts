@@ -1,6 +1,6 @@
 import { addressFromBytes, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
-import { type RealServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/ipvs.ts";
-import { PROTOCOLS, type Protocol } from "../../model/service.ts";
+import { PROTOCOLS, type Protocol } from "../../model/cluster/service.ts";
+import { type RealServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/kernel/ipvs.ts";
 import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
 import {
   beginNetfilterMessage,

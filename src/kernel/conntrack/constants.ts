@@ -1,4 +1,4 @@
-import type { Protocol } from "../../model/service.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
 
 // From linux/netfilter/nfnetlink.h and nfnetlink_conntrack.h.
 

@@ -1,5 +1,5 @@
-import type { IPSet, SetEntry, SetName } from "../../model/ipset.ts";
-import type { Operation } from "../../model/operation.ts";
+import type { IPSet, SetEntry, SetName } from "../../model/kernel/ipset.ts";
+import type { Operation } from "../../model/kernel/operation.ts";
 
 export type EntryOperation = Extract<Operation, { readonly kind: "add-entry" | "delete-entry" }>;
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep, setImmediate as yieldToEventLoop } from "node:timers/promises";
-import type { IPSet, SetEntry, SetEntryKey, SetName } from "../../model/ipset.ts";
+import type { IPSet, SetEntry, SetEntryKey, SetName } from "../../model/kernel/ipset.ts";
 import type { Errno, Outcome, SetupReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { errnoName, NetlinkError } from "../netlink/error.ts";

@@ -1,4 +1,5 @@
 import { addressFromBytes, type Cidr, cidr, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
+import { PROTOCOLS, type Protocol } from "../../model/cluster/service.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
@@ -10,8 +11,7 @@ import {
   portEntry,
   type SetEntry,
   type SetName,
-} from "../../model/ipset.ts";
-import { PROTOCOLS, type Protocol } from "../../model/service.ts";
+} from "../../model/kernel/ipset.ts";
 import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
 import {
   beginNetfilterMessage,

@@ -1,6 +1,6 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { IPSet, SetType } from "../../model/ipset.ts";
-import type { Protocol } from "../../model/service.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
+import type { IPSet, SetType } from "../../model/kernel/ipset.ts";
 import type { Errno } from "../kernel.ts";
 
 // From linux/netfilter/ipset/ip_set.h, ip_set_hash.h and ip_set_bitmap.h.

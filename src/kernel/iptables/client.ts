@@ -1,8 +1,8 @@
 import type { IPFamily } from "../../model/address.ts";
 import type { NodeSetup, RulesReport, RuleTable } from "../kernel.ts";
+import { type RunProcess, runProcess } from "../run-process.ts";
 import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
 import { overtakers, type Tolerates } from "./jumps.ts";
-import { type RunProcess, runProcess } from "./process.ts";
 import type { SavedTable } from "./rule-text.ts";
 import { ownPart, parseSave, removalText, restoreText } from "./save-format.ts";
 

@@ -1,5 +1,5 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { RunProcess } from "./process.ts";
+import type { RunProcess } from "../run-process.ts";
 
 /** The two ways in which one node may hold its rules; they do not see each other, so all of a node must use the same. */
 export type IptablesVariant = "legacy" | "nft";

@@ -6,8 +6,8 @@ import {
   type RealServerKey,
   type VirtualServer,
   type VirtualServerKey,
-} from "../../model/ipvs.ts";
-import { RealServers } from "../../model/real-servers.ts";
+} from "../../model/kernel/ipvs.ts";
+import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { Connections, Observed, ServerState } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Message } from "../netlink/message.ts";

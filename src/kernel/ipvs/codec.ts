@@ -1,4 +1,5 @@
 import { addressFromBytes, FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
 import {
   type Forwarding,
   markedServerKey,
@@ -10,9 +11,8 @@ import {
   type VirtualServer,
   type VirtualServerName,
   virtualServerKey,
-} from "../../model/ipvs.ts";
-import { namedFlags } from "../../model/scheduler.ts";
-import type { Protocol } from "../../model/service.ts";
+} from "../../model/kernel/ipvs.ts";
+import { namedFlags } from "../../model/kernel/scheduler.ts";
 import { AttributeReader, type AttributeWriter, swapBytes } from "../netlink/attributes.ts";
 import { beginGenericMessage, endMessage, GENERIC_HEADER_BYTES, type Message, NLM_F_DUMP } from "../netlink/message.ts";
 import {

@@ -1,5 +1,5 @@
-import type { Forwarding, IpvsTimeoutName, SchedulerFlag } from "../../model/ipvs.ts";
-import type { Protocol } from "../../model/service.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
+import type { Forwarding, IpvsTimeoutName, SchedulerFlag } from "../../model/kernel/ipvs.ts";
 
 /* Names and numbers of linux/ip_vs.h and linux/genetlink.h. The kernel calls a virtual server "service", a real server "dest". */
 

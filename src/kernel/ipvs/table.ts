@@ -1,6 +1,6 @@
 import { FAMILIES, familyOf, type IPAddress, parseAddress } from "../../model/address.ts";
-import { markedServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/ipvs.ts";
-import type { Protocol } from "../../model/service.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
+import { markedServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { DecodedReal } from "./codec.ts";
 import { FORWARDING_WORDS } from "./constants.ts";
 

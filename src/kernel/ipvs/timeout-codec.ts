@@ -1,4 +1,4 @@
-import { IPVS_TIMEOUTS, type IpvsTimeoutName } from "../../model/ipvs.ts";
+import { IPVS_TIMEOUTS, type IpvsTimeoutName } from "../../model/kernel/ipvs.ts";
 import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
 import { beginGenericMessage, endMessage, GENERIC_HEADER_BYTES, type Message } from "../netlink/message.ts";
 import { IPVS_CMD_GET_CONFIG, IPVS_CMD_SET_CONFIG, TIMEOUT_ATTRIBUTES } from "./constants.ts";

@@ -1,5 +1,5 @@
 import { parseAddress } from "../../model/address.ts";
-import type { AddressChange } from "../../model/address-change.ts";
+import type { AddressChange } from "../../model/kernel/address-change.ts";
 
 /**
  * Reads a line of `ip -o monitor address`; undefined if it tells of no address.

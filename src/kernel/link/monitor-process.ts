@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import type { RunProcess } from "../iptables/process.ts";
+import type { RunProcess } from "../run-process.ts";
 import { leftoverMonitors, MONITOR_OF } from "./leftover-monitors.ts";
 
 /** What listens. */

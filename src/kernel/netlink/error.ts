@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { KernelError } from "../../model/kernel-error.ts";
+import { KernelError } from "../../model/kernel/kernel-error.ts";
 import type { Errno } from "../kernel.ts";
 
 /** Second names of numbers on Linux; the kernel's sources use the others. */

@@ -1,4 +1,4 @@
-import type { Body } from "../../../src/watch/transport.ts";
+import type { Body } from "../../../src/sources/api/transport/transport.ts";
 
 /** The whole body; rejects when it is cut short. */
 export async function bodyText(body: Body): Promise<string> {

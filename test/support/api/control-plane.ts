@@ -1,6 +1,6 @@
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "../../../src/system-clock.ts";
+import { systemClock } from "../../../src/process/system-clock.ts";
 import type { AgentSource } from "../agent-process.ts";
 import { output } from "../namespace.ts";
 import type { TestNode } from "../netns.ts";

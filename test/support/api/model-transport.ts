@@ -4,7 +4,7 @@ import {
   TransportError,
   type WritingTransport,
   type ApiRequest as WrittenRequest,
-} from "../../../src/watch/transport.ts";
+} from "../../../src/sources/api/transport/transport.ts";
 import type { ApiModel, ApiRequest, Reply } from "./api-model.ts";
 
 /** What goes wrong with one request. The rules are applied to the bytes of the answer, whatever they mean. */

@@ -1,8 +1,8 @@
-import type { Logger } from "../../../src/log.ts";
-import type { Rejection } from "../../../src/model/service.ts";
-import type { ClusterEvent } from "../../../src/services/events.ts";
-import { type ApiSource, watchApiServer } from "../../../src/watch/api-source.ts";
-import { EventWriter } from "../../../src/watch/events/event-writer.ts";
+import { EventWriter } from "../../../src/events/event-writer.ts";
+import type { Rejection } from "../../../src/model/cluster/service.ts";
+import type { Logger } from "../../../src/process/log.ts";
+import type { ClusterEvent } from "../../../src/services/cluster-event.ts";
+import { type ApiSource, watchApiServer } from "../../../src/sources/api/api-source.ts";
 import { ApiModel } from "./api-model.ts";
 import { ApiServer, type ApiServerOptions } from "./api-server.ts";
 import { HandClock } from "./hand-clock.ts";

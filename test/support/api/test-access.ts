@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
-import type { ServerAccess } from "../../../src/watch/api-transport.ts";
-import type { TlsMaterial } from "../../../src/watch/kubeconfig.ts";
+import type { TlsMaterial } from "../../../src/sources/api/access/kubeconfig.ts";
+import type { ServerAccess } from "../../../src/sources/api/transport/api-transport.ts";
 import { patient } from "../patience.ts";
 import { testTls } from "./api-server.ts";
 

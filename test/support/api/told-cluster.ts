@@ -1,6 +1,6 @@
-import type { Rejection } from "../../../src/model/service.ts";
-import type { ClusterEvent, Resource } from "../../../src/services/events.ts";
-import type { EventSink } from "../../../src/watch/inventory.ts";
+import type { Rejection } from "../../../src/model/cluster/service.ts";
+import type { ClusterEvent, Resource } from "../../../src/services/cluster-event.ts";
+import type { EventSink } from "../../../src/sources/api/inventory.ts";
 import type { JsonObject } from "./store.ts";
 
 /** What a source has told, and in which order. Services are known by the number of their first port: their revision. */

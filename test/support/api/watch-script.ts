@@ -1,7 +1,7 @@
 import fc from "fast-check";
-import { OutageLog } from "../../../src/watch/outage-log.ts";
-import { Reflector } from "../../../src/watch/reflector.ts";
-import { watchedServices } from "../../../src/watch/resources.ts";
+import { OutageLog } from "../../../src/sources/api/outage-log.ts";
+import { Reflector } from "../../../src/sources/api/reflector.ts";
+import { watchedServices } from "../../../src/sources/api/resources.ts";
 import { randomFrom } from "../random.ts";
 import { ApiModel } from "./api-model.ts";
 import { HandClock, settle } from "./hand-clock.ts";

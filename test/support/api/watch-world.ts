@@ -1,9 +1,9 @@
-import type { Logger } from "../../../src/log.ts";
-import type { EventSink } from "../../../src/watch/inventory.ts";
-import { OutageLog } from "../../../src/watch/outage-log.ts";
-import { Reflector } from "../../../src/watch/reflector.ts";
-import type { ReflectorStats } from "../../../src/watch/reflector-stats.ts";
-import { watchedServices } from "../../../src/watch/resources.ts";
+import type { Logger } from "../../../src/process/log.ts";
+import type { EventSink } from "../../../src/sources/api/inventory.ts";
+import { OutageLog } from "../../../src/sources/api/outage-log.ts";
+import { Reflector } from "../../../src/sources/api/reflector.ts";
+import type { ReflectorStats } from "../../../src/sources/api/reflector-stats.ts";
+import { watchedServices } from "../../../src/sources/api/resources.ts";
 import { ApiModel, type ApiRequest } from "./api-model.ts";
 import { HandClock, settle } from "./hand-clock.ts";
 import { type Fault, ModelTransport } from "./model-transport.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { DesiredState } from "../../../src/desired/desired-state.ts";
-import type { KeyLists, Keys } from "../../../src/desired/keys.ts";
-import type { Wants } from "../../../src/desired/wants.ts";
-import { markedServerKey, virtualServerKey } from "../../../src/model/ipvs.ts";
-import { type ServiceName, serviceName } from "../../../src/model/service.ts";
+import type { Wants } from "../../../src/desired/service/wants.ts";
+import { type ServiceName, serviceName } from "../../../src/model/cluster/service.ts";
+import { markedServerKey, virtualServerKey } from "../../../src/model/kernel/ipvs.ts";
+import type { KeyLists, Keys } from "../../../src/model/kernel/keys.ts";
 import type { ServiceSpec } from "../../support/builders.ts";
 import { address, built } from "../../support/desired.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EndpointGuard } from "../../../src/desired/endpoint-guard.ts";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
-import { serviceName } from "../../../src/model/service.ts";
+import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/builders.ts";
 import { address, type FactsSpec, facts } from "../../support/desired.ts";
 

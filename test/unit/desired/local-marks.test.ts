@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LocalMarks } from "../../../src/desired/local-marks.ts";
-import { type PortKey, portKey, serviceName } from "../../../src/model/service.ts";
+import { type PortKey, portKey, serviceName } from "../../../src/model/cluster/service.ts";
 
 const HTTP = portKey("http", "TCP");
 const DNS = portKey("dns", "UDP");

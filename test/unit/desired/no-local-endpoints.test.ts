@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { NoLocalEndpoints, type Traffic } from "../../../src/desired/no-local-endpoints.ts";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
 import { FAMILIES } from "../../../src/model/address.ts";
-import { serviceName, TRAFFIC_SIDES } from "../../../src/model/service.ts";
+import { serviceName, TRAFFIC_SIDES } from "../../../src/model/cluster/service.ts";
 import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/builders.ts";
 import { facts } from "../../support/desired.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
-import { serviceName } from "../../../src/model/service.ts";
+import { serviceName } from "../../../src/model/cluster/service.ts";
 import { service } from "../../support/builders.ts";
 import { facts } from "../../support/desired.ts";
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
 import { StartOrder } from "../../../src/desired/start-order.ts";
-import { serviceName } from "../../../src/model/service.ts";
+import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type ServiceSpec, service, slice } from "../../support/builders.ts";
 import { facts } from "../../support/desired.ts";
 

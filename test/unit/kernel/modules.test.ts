@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { ProcessResult } from "../../../src/kernel/iptables/process.ts";
 import { KERNEL_MODULES, loadModules } from "../../../src/kernel/modules.ts";
+import type { ProcessResult } from "../../../src/kernel/run-process.ts";
 
 /** A modprobe that ends like this. */
 const modprobe = (result: Partial<ProcessResult>) => async () => ({ code: 0, stdout: "", stderr: "", ...result });

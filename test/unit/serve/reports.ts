@@ -1,5 +1,5 @@
-import { NO_FAILURES } from "../../../src/reconcile/failure-log.ts";
-import type { ReconcileState, SyncReport } from "../../../src/reconcile/sync-report.ts";
+import { NO_FAILURES } from "../../../src/sync/retry/failure-log.ts";
+import type { ReconcileState, SyncReport } from "../../../src/sync/sync-report.ts";
 
 const NOTHING = { virtualServers: 0, realServers: 0, addresses: 0, entries: 0 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type EndpointSlice, sliceName } from "../../../src/model/service.ts";
+import { type EndpointSlice, sliceName } from "../../../src/model/cluster/service.ts";
 import { mergeSlices } from "../../../src/services/endpoints.ts";
 import { type EndpointSpec, slice } from "../../support/builders.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../../src/model/service.ts";
-import { serviceName, sliceName } from "../../../src/model/service.ts";
-import type { ClusterEvent, Resource } from "../../../src/services/events.ts";
+import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../../src/model/cluster/service.ts";
+import { serviceName, sliceName } from "../../../src/model/cluster/service.ts";
+import type { ClusterEvent, Resource } from "../../../src/services/cluster-event.ts";
 import { ServiceTable } from "../../../src/services/service-table.ts";
 import { clusterNode, type ServiceSpec, type SliceSpec, service, serviceCIDR, slice } from "../../support/builders.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Endpoint } from "../../../src/model/service.ts";
+import type { Endpoint } from "../../../src/model/cluster/service.ts";
 import { selectEndpoints } from "../../../src/services/topology.ts";
 import { endpoint } from "../../support/endpoints.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { batchRest, entryBatches } from "../../../../src/kernel/ipset/batches.ts";
-import { ipset, portEntry } from "../../../../src/model/ipset.ts";
+import { ipset, portEntry } from "../../../../src/model/kernel/ipset.ts";
 
 const TCP = ipset("KUBE-NODE-PORT-TCP", "IPv4");
 const UDP = ipset("KUBE-NODE-PORT-UDP", "IPv4");

@@ -14,7 +14,7 @@ import {
   ipsets,
   portEntry,
   type SetEntry,
-} from "../../../../src/model/ipset.ts";
+} from "../../../../src/model/kernel/ipset.ts";
 import { FakeIPSetKernel } from "./fake-ipset-kernel.ts";
 
 const ip = (text: string): IPAddress => text as IPAddress;

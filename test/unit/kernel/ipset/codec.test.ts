@@ -14,6 +14,7 @@ import {
 } from "../../../../src/kernel/ipset/codec.ts";
 import { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
 import { addressFromBytes, cidr, type IPAddress } from "../../../../src/model/address.ts";
+import { PROTOCOLS } from "../../../../src/model/cluster/service.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
@@ -24,8 +25,7 @@ import {
   networkEntry,
   portEntry,
   type SetEntry,
-} from "../../../../src/model/ipset.ts";
-import { PROTOCOLS } from "../../../../src/model/service.ts";
+} from "../../../../src/model/kernel/ipset.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 
 const { attribute, nested, text, be16, be32, u32 } = naive;

@@ -1,4 +1,4 @@
-import type { RunProcess } from "../../../../src/kernel/iptables/process.ts";
+import type { RunProcess } from "../../../../src/kernel/run-process.ts";
 
 const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
   nat: ["PREROUTING", "OUTPUT", "POSTROUTING"],

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { findIptables } from "../../../../src/kernel/iptables/find.ts";
-import { type RunProcess, runProcess } from "../../../../src/kernel/iptables/process.ts";
+import { type RunProcess, runProcess } from "../../../../src/kernel/run-process.ts";
 import { FakeIptables } from "./fake-iptables.ts";
 
 const hint = (chain: string) => (fake: FakeIptables, kind: string) => void fake.table(kind, "mangle").set(chain, []);

@@ -7,7 +7,12 @@ import type { ServerState } from "../../../../src/kernel/kernel.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
 import { type IPAddress, parseAddress } from "../../../../src/model/address.ts";
-import { type Scheduler, type VirtualServerKey, virtualServer, virtualServerKey } from "../../../../src/model/ipvs.ts";
+import {
+  type Scheduler,
+  type VirtualServerKey,
+  virtualServer,
+  virtualServerKey,
+} from "../../../../src/model/kernel/ipvs.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
 

@@ -12,6 +12,7 @@ import {
 } from "../../../../src/kernel/ipvs/codec.ts";
 import { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
 import { addressFromBytes, familyOf, type IPAddress, parseAddress } from "../../../../src/model/address.ts";
+import type { Protocol } from "../../../../src/model/cluster/service.ts";
 import {
   type Forwarding,
   markedServer,
@@ -21,8 +22,7 @@ import {
   type SchedulerFlag,
   type VirtualServer,
   virtualServer,
-} from "../../../../src/model/ipvs.ts";
-import type { Protocol } from "../../../../src/model/service.ts";
+} from "../../../../src/model/kernel/ipvs.ts";
 import { realServer } from "../../../support/desired.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 

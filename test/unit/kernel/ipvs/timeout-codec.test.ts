@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeTimeouts, encodeGetTimeouts, encodeSetTimeout } from "../../../../src/kernel/ipvs/timeout-codec.ts";
 import { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
-import { IPVS_TIMEOUTS, type IpvsTimeoutName } from "../../../../src/model/ipvs.ts";
+import { IPVS_TIMEOUTS, type IpvsTimeoutName } from "../../../../src/model/kernel/ipvs.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 
 const FAMILY = 31;

@@ -1,0 +1,72 @@
+import type { ServerState } from "../../kernel/kernel.ts";
+import { addressPort, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
+import type { IPSet, SetEntry } from "../../model/kernel/ipset.ts";
+import type { Forwarding, RealServer, VirtualServer } from "../../model/kernel/ipvs.ts";
+
+const SERVICE_OPTIONS: Readonly<Record<Protocol, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
+
+/** ipvsadm has three words for the kernel's five methods. */
+const FORWARDING_OPTIONS: Readonly<Record<Forwarding, string>> = {
+  masquerade: "-m",
+  tunnel: "-i",
+  direct: "-g",
+  local: "-g",
+  bypass: "-g",
+};
+
+/** A virtual server as `ipvsadm -Sn` prints and `ipvsadm -R` reads it. */
+export function serverLine(server: VirtualServer): string {
+  const { persistenceSeconds: seconds, persistencePrefix: prefix } = server;
+  const partial = prefix !== hostPrefix(familyOf(server.address));
+  const flags = server.flags.filter((flag) => flag !== "one-packet");
+  return [
+    `-A ${serviceOption(server)} -s ${server.scheduler}`,
+    ...(seconds === 0 ? [] : [`-p ${seconds}`]),
+    ...(seconds !== 0 && partial ? [`-M ${persistenceMask(server)}`] : []),
+    ...(server.flags.includes("one-packet") ? ["-o"] : []),
+    ...(flags.length === 0 ? [] : [`-b ${flags.join(",")}`]),
+  ].join(" ");
+}
+
+/** A real server as `ipvsadm -Sn` prints and `ipvsadm -R` reads it. */
+export function realLine(server: VirtualServer, real: RealServer): string {
+  const forwarding = FORWARDING_OPTIONS[real.forwarding];
+  return `-a ${serviceOption(server)} -r ${addressPort(real.address, real.port)} ${forwarding} -w ${real.weight}`;
+}
+
+function serviceOption({ protocol, address, port, mark }: VirtualServer): string {
+  if (mark !== 0) return familyOf(address) === "IPv4" ? `-f ${mark}` : `-f ${mark} -6`;
+  return `${SERVICE_OPTIONS[protocol]} ${addressPort(address, port)}`;
+}
+
+/** A dotted mask in IPv4, a prefix length in IPv6. */
+function persistenceMask({ address, persistencePrefix: prefix }: VirtualServer): string {
+  if (familyOf(address) === "IPv6") return String(prefix);
+  return [0, 8, 16, 24].map((start) => 256 - 2 ** (8 - Math.min(8, Math.max(0, prefix - start)))).join(".");
+}
+
+/** The lines of a virtual server and its real servers, those sorted. */
+export function stateLines({ server, reals }: ServerState): readonly string[] {
+  return [serverLine(server), ...Array.from(reals, (real) => realLine(server, real)).sort()];
+}
+
+/** As `ip -batch` reads it. */
+export function addressLine(address: IPAddress): string {
+  return `address add ${address}/${hostPrefix(familyOf(address))} dev kube-ipvs0`;
+}
+
+/** As `ipset restore` reads it. */
+export function entryLine(entry: SetEntry): string {
+  return `add ${entry.set.name} ${entry.text}`;
+}
+
+/** As `ipset restore` reads it, large enough for the members: twice 65,536 as often as needed. */
+export function createLine(set: IPSet, members: number): string {
+  if (set.type === "bitmap:port") return `create ${set.name} bitmap:port range 0-65535`;
+  let maxelem = 65_536;
+  while (maxelem < members) maxelem *= 2;
+  const family = set.family === "IPv4" ? "inet" : "inet6";
+  const skbinfo = set.marks ? " skbinfo" : "";
+  return `create ${set.name} ${set.type} family ${family} hashsize 1024 maxelem ${maxelem}${skbinfo}`;
+}

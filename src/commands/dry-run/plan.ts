@@ -1,0 +1,170 @@
+import type { DesiredState } from "../../desired/desired-state.ts";
+import type { NodeSetup, Observed, Rules, RuleTable, ServerState } from "../../kernel/kernel.ts";
+import type { IPAddress, IPFamily } from "../../model/address.ts";
+import type { Rejection } from "../../model/cluster/service.ts";
+import { ipsets, type SetEntry } from "../../model/kernel/ipset.ts";
+import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
+import { addressLine, createLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
+
+/** All that a node would hold, and what was asked for and cannot be. */
+export interface Plan {
+  readonly node: string;
+  readonly families: readonly IPFamily[];
+  readonly desired: DesiredState;
+  readonly rules: NodeSetup["rules"];
+  readonly rejected: readonly Rejection[];
+}
+
+/**
+ * The plan for a person and for the tools: each section is input of the tool its heading names. Deterministic.
+ * Sorted, the section of virtual servers equals the sorted output of `ipvsadm -Sn`.
+ */
+export function renderPlanText(plan: Plan): string {
+  const sections: readonly (readonly [string, readonly string[]])[] = [
+    ["virtual servers (ipvsadm -R)", sortedServers(plan.desired).flatMap(stateLines)],
+    ["addresses (ip -batch)", [...plan.desired.addresses()].sort().map(addressLine)],
+    ["sets (ipset restore)", setLines(plan)],
+    ["rules of IPv4 (iptables-restore --noflush)", ruleText(plan, "IPv4").split("\n")],
+    ["rules of IPv6 (ip6tables-restore --noflush)", ruleText(plan, "IPv6").split("\n")],
+    ["rejected", sortedRejections(plan).map(rejectionLine)],
+  ];
+  const filled = sections.map(([heading, lines]) =>
+    [`# ${heading}`, ...lines.filter((line) => line !== "")].join("\n"),
+  );
+  return `# node ${plan.node}\n\n${filled.join("\n\n")}\n`;
+}
+
+/** The same as JSON, indented. `rules` hold the texts for iptables-restore; "" for a family that is left alone. */
+export function renderPlanJson(plan: Plan): string {
+  const document = {
+    node: plan.node,
+    virtualServers: sortedServers(plan.desired).map(({ server, reals }) => ({
+      protocol: server.protocol,
+      address: server.address,
+      port: server.port,
+      ...(server.mark !== 0 && { mark: server.mark }),
+      scheduler: server.scheduler,
+      flags: server.flags,
+      persistenceSeconds: server.persistenceSeconds,
+      service: plan.desired.owner(server.key),
+      realServers: byKey(reals).map(({ address, port, weight, forwarding }) => ({
+        address,
+        port,
+        weight,
+        forwarding,
+      })),
+    })),
+    addresses: [...plan.desired.addresses()].sort(),
+    sets: Object.fromEntries([...members(plan)].map(([set, entries]) => [set.name, entries.map(({ text }) => text)])),
+    rules: { ipv4: ruleText(plan, "IPv4"), ipv6: ruleText(plan, "IPv6") },
+    rejected: sortedRejections(plan).map(({ object, field, value, reason }) => ({ object, field, value, reason })),
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** Rules as `iptables-restore --noflush` reads them, on a host that has no jumps of ours yet. */
+export function renderRules(rules: Rules): string {
+  return rules.tables.map(renderTable).join("");
+}
+
+function renderTable({ name, chains, jumps }: RuleTable): string {
+  return [
+    `*${name}`,
+    ...chains.map((chain) => `:${chain.name} - [0:0]`),
+    ...chains.flatMap((chain) => chain.rules.map((rule) => `-A ${chain.name} ${rule}`)),
+    ...jumps.map(({ from, rule, place }) => (place === "last" ? `-A ${from} ${rule}` : `-I ${from} ${rule}`)),
+    "COMMIT\n",
+  ].join("\n");
+}
+
+/** What of the kernel's is ours: what is not and is not wanted either is no difference. */
+export interface Ours {
+  readonly server: (server: VirtualServer) => boolean;
+  readonly address: (address: IPAddress) => boolean;
+  readonly entry: (entry: SetEntry) => boolean;
+}
+
+/**
+ * How the kernel differs from what is desired, one sorted line each, empty when it does not:
+ * `+` is missing, `-` is ours and not wanted (a real server that drains as well), `~` is there with other values.
+ */
+export function diffPlan(desired: DesiredState, observed: Observed, ours: Ours): readonly string[] {
+  const unwanted = [...observed.servers.values()].filter(
+    ({ server }) => desired.server(server.key) === undefined && ours.server(server),
+  );
+  return [
+    ...[...desired.servers()].flatMap((wanted) => diffServer(wanted, observed.servers.get(wanted.server.key))),
+    ...unwanted.flatMap(stateLines).map((line) => `- ${line}`),
+    ...diffAddresses(desired, observed, ours),
+    ...diffEntries(desired, observed, ours),
+  ].sort();
+}
+
+function diffAddresses(desired: DesiredState, observed: Observed, ours: Ours): readonly string[] {
+  const missing = [...desired.addresses()].filter((address) => !observed.addresses.has(address));
+  const unwanted = [...observed.addresses].filter((address) => !desired.hasAddress(address) && ours.address(address));
+  return [
+    ...missing.map((address) => `+ ${addressLine(address)}`),
+    ...unwanted.map((address) => `- ${addressLine(address)}`),
+  ];
+}
+
+function diffEntries(desired: DesiredState, observed: Observed, ours: Ours): readonly string[] {
+  const missing = [...desired.entries()].filter(({ key }) => !observed.entries.has(key));
+  const unwanted = [...observed.entries.values()].filter(
+    (entry) => desired.entry(entry.key) === undefined && ours.entry(entry),
+  );
+  return [...missing.map((entry) => `+ ${entryLine(entry)}`), ...unwanted.map((entry) => `- ${entryLine(entry)}`)];
+}
+
+function diffServer(wanted: ServerState, seen: ServerState | undefined): readonly string[] {
+  if (seen === undefined) return stateLines(wanted).map((line) => `+ ${line}`);
+  const { server } = wanted;
+  const lines: string[] = [];
+  if (!sameVirtualServer(server, seen.server)) lines.push(`~ ${serverLine(server)} # is ${serverLine(seen.server)}`);
+  const unwanted = seen.reals.toMap();
+  for (const real of wanted.reals) {
+    lines.push(...diffReal(server, real, unwanted.get(real.key)));
+    unwanted.delete(real.key);
+  }
+  for (const real of unwanted.values()) lines.push(`- ${realLine(server, real)}`);
+  return lines;
+}
+
+function diffReal(server: VirtualServer, wanted: RealServer, seen: RealServer | undefined): readonly string[] {
+  if (seen === undefined) return [`+ ${realLine(server, wanted)}`];
+  if (sameRealServer(wanted, seen)) return [];
+  return [`~ ${realLine(server, wanted)} # is ${realLine(server, seen)}`];
+}
+
+function sortedServers(desired: DesiredState): readonly ServerState[] {
+  return [...desired.servers()].sort((a, b) => (a.server.key < b.server.key ? -1 : 1));
+}
+
+function byKey<Keyed extends { readonly key: string }>(values: Iterable<Keyed>): readonly Keyed[] {
+  return [...values].sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** Every set of the families served, empty ones too, each with its members in order. */
+function members(plan: Plan): ReadonlyMap<ReturnType<typeof ipsets>[number], readonly SetEntry[]> {
+  const bySet = Map.groupBy(byKey(plan.desired.entries()), ({ set }) => set.name);
+  return new Map(plan.families.flatMap((family) => ipsets(family)).map((set) => [set, bySet.get(set.name) ?? []]));
+}
+
+function setLines(plan: Plan): readonly string[] {
+  return [...members(plan)].flatMap(([set, entries]) => [createLine(set, entries.length), ...entries.map(entryLine)]);
+}
+
+function ruleText(plan: Plan, family: IPFamily): string {
+  const rules = plan.rules[family];
+  return rules === undefined ? "" : renderRules(rules);
+}
+
+function sortedRejections({ rejected }: Plan): readonly Rejection[] {
+  return [...rejected].sort((a, b) => (rejectionLine(a) < rejectionLine(b) ? -1 : 1));
+}
+
+/** A comment, so that no tool trips over it. */
+function rejectionLine({ object, field, value, reason }: Rejection): string {
+  return `# ${object}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
+}

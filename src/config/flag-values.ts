@@ -1,0 +1,161 @@
+import { type Cidr, type IPAddress, parseAddress, parseCidr } from "../model/address.ts";
+import { parseDurationMs } from "../model/duration.ts";
+import type { Scheduler } from "../model/kernel/ipvs.ts";
+import { SCHEDULERS } from "../model/kernel/scheduler.ts";
+
+/** Told what is wrong with a text, as a clause that follows the text in a message. */
+export type Refuse = (problem: string) => void;
+
+/** Reads the text of a flag. Every problem goes to `refuse`; the value of a refused text means nothing. */
+export type Parse<Value> = (text: string, refuse: Refuse) => Value;
+
+/** Where a server listens. */
+export interface BindAddress {
+  readonly address: IPAddress;
+  readonly port: number;
+}
+
+/** A duration above zero, in ms. */
+export const parsePeriodMs: Parse<number> = (text, refuse) => {
+  let refused = false;
+  const ms = parseDurationMs(text, (problem) => {
+    refused = true;
+    refuse(problem);
+  });
+  if (ms === 0 && !refused) refuse("must be greater than zero");
+  return ms;
+};
+
+/** A duration in whole seconds, the rest cut off; 0 leaves what the kernel has, so that a lesser one must not become it. */
+export const parseTimeoutSeconds: Parse<number> = (text, refuse) => {
+  const ms = parseDurationMs(text, refuse);
+  if (ms > 0 && ms < 1000) refuse("must be at least 1s, or 0s to leave what the kernel has");
+  return Math.floor(ms / 1000);
+};
+
+/** A decimal integer from `min` to `max`. */
+export function integerFrom(min: number, max: number): Parse<number> {
+  return (text, refuse) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    refuse(max === Number.MAX_SAFE_INTEGER ? `must be an integer of at least ${min}` : `must be from ${min} to ${max}`);
+    return min;
+  };
+}
+
+const TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);
+const FALSE = new Set(["0", "f", "F", "false", "FALSE", "False"]);
+
+/** A boolean as Go's strconv.ParseBool reads it. */
+export const parseBoolean: Parse<boolean> = (text, refuse) => {
+  if (!TRUE.has(text) && !FALSE.has(text)) refuse("must be true or false");
+  return TRUE.has(text);
+};
+
+/** One of a few words. */
+export function oneOf<Word extends string>(...words: readonly [Word, ...Word[]]): Parse<Word> {
+  return (text, refuse) => {
+    const word = words.find((candidate) => candidate === text);
+    if (word === undefined) refuse(`must be one of ${words.join(", ")}`);
+    return word ?? words[0];
+  };
+}
+
+/** A text that must say something. */
+export const parseText: Parse<string> = (text) => text;
+
+const INTERFACE = /^[\w.:@-]{0,14}$/;
+
+/** The name of a network interface, or how it begins; "" for none. Linux takes 15 characters, and iptables a `+` for the rest. */
+export const parseInterface: Parse<string> = (text, refuse) => {
+  if (!INTERFACE.test(text)) refuse("must be at most 14 letters, digits, and any of . _ - : @");
+  return text;
+};
+
+const MASK = /^(?:0x[0-9a-f]{1,8}|\d{1,10})$/i;
+
+/**
+ * Bits of the packet mark, at least two. They lie in the low half: the high one is Calico's by default, and the numbers
+ * are kept in a set of ports. Bit 15 is the kubelet's, for packets to drop.
+ */
+export const parseMarkMask: Parse<number> = (text, refuse) => {
+  const mask = MASK.test(text) ? Number(text) : Number.NaN;
+  if (mask >= 3 && mask < 0x8000 && (mask & (mask - 1)) !== 0) return mask;
+  refuse("must be at least two bits of 0x7fff");
+  return 0;
+};
+
+const NODE_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
+
+/** The name of a Node object: trimmed and in lower case, as the kubelet registers itself. */
+export const parseNodeName: Parse<string> = (text, refuse) => {
+  const name = text.trim().toLowerCase();
+  if (name === "") refuse("must not be blank");
+  else if (!NODE_NAME.test(name)) refuse("must be a DNS name of lower case letters, digits, - and .");
+  return name;
+};
+
+function items(text: string): readonly string[] {
+  return text.trim() === "" ? [] : text.split(",").map((item) => item.trim());
+}
+
+/** Comma list of networks; a bare address is refused. */
+export const parseCidrs: Parse<readonly Cidr[]> = (text, refuse) =>
+  items(text).flatMap((item) => {
+    const network = parseCidr(item);
+    if (network === undefined) refuse(`"${item}" is not a CIDR like 10.0.0.0/8`);
+    return network ?? [];
+  });
+
+/** None, one network, or one of each family. */
+export const parseClusterCidrs: Parse<readonly Cidr[]> = (text, refuse) => {
+  const networks = parseCidrs(text, refuse);
+  const families = new Set(networks.map((network) => network.family));
+  if (networks.length !== families.size) refuse("must be one CIDR, or one of IPv4 and one of IPv6");
+  return networks;
+};
+
+/** Comma list of API servers, as "https://10.0.0.1:6443"; without TLS where it says http. */
+export const parseServers: Parse<readonly string[]> = (text, refuse) =>
+  items(text).map((item) => {
+    const url = URL.parse(item);
+    if (url === null || !/^https?:$/.test(url.protocol)) refuse(`"${item}" is not a URL like https://10.0.0.1:6443`);
+    else if (url.username !== "") refuse("must not hold credentials: they belong into a kubeconfig");
+    return item;
+  });
+
+/** Networks (none: every address), or the word `primary` alone. */
+export const parseNodePortAddresses: Parse<readonly Cidr[] | "primary"> = (text, refuse) => {
+  const words = items(text);
+  if (words.length === 1 && words[0] === "primary") return "primary";
+  if (!words.includes("primary")) return parseCidrs(text, refuse);
+  refuse("primary must stand alone");
+  return "primary";
+};
+
+/** Comma list of IP addresses. */
+export const parseAddresses: Parse<readonly IPAddress[]> = (text, refuse) =>
+  items(text).flatMap((item) => {
+    const address = parseAddress(item);
+    if (address === undefined) refuse(`"${item}" is not an IP address`);
+    return address ?? [];
+  });
+
+/** A scheduler of IPVS; the empty text, kube-proxy's default, is rr. */
+export const parseScheduler: Parse<Scheduler> = (text, refuse) =>
+  oneOf(...SCHEDULERS)(text === "" ? "rr" : text, refuse) as string as Scheduler;
+
+/** "IP:port", "[IPv6]:port" or an IP alone, which gets `defaultPort`; the empty text is undefined: do not listen. */
+export function bindAddress(defaultPort: number): Parse<BindAddress | undefined> {
+  return (text, refuse) => {
+    if (text === "") return undefined;
+    const bare = parseAddress(text);
+    if (bare !== undefined) return { address: bare, port: defaultPort };
+    const match = /^(?:\[([^\]]*:[^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+    const address = parseAddress(match?.[1] ?? match?.[2] ?? "");
+    const port = Number(match?.[3]);
+    if (address !== undefined && port >= 1 && port <= 65_535) return { address, port };
+    refuse("must be IP:port with a port from 1 to 65535");
+    return undefined;
+  };
+}

@@ -1,0 +1,156 @@
+import {
+  type Cidr,
+  cidrContains,
+  FAMILIES,
+  familyOf,
+  type IPAddress,
+  type IPFamily,
+  isIPv6LinkLocal,
+  isLoopback,
+} from "../../model/address.ts";
+import type { PortKey, Protocol, Rejection, Service, ServicePort } from "../../model/cluster/service.ts";
+import { only } from "../../model/only.ts";
+import type { NodeFacts } from "../../node/node-facts.ts";
+import { allowedBalancers, allowedExternals, allowedVips, isApiServer } from "./vip-guard.ts";
+
+/** One address and port of this node on which one port of a Service answers. */
+export interface Frontend {
+  readonly kind: "cluster-ip" | "external-ip" | "load-balancer" | "node-port";
+  readonly protocol: Protocol;
+  readonly address: IPAddress;
+  readonly port: number;
+  readonly portKey: PortKey;
+}
+
+/**
+ * So many frontends one Service may have on a node. A manifest of 28 KiB can hold 700 ports and 700 external IPs, which
+ * are 490,000 virtual servers; whoever may create Services could stop every node of a cluster.
+ */
+export const FRONTEND_LIMIT = 10_000;
+
+/**
+ * The frontends of a Service on this node. One refused here costs no other. They come in the order of their titles, and
+ * within a kind in the order of the ports and addresses, so that it is the first ones which count when there are more
+ * than FRONTEND_LIMIT.
+ */
+export function frontends(service: Service, facts: NodeFacts): readonly Frontend[] {
+  return firstFrontends(service, facts, FRONTEND_LIMIT);
+}
+
+/** One where the Service has more frontends than count. */
+export function frontendRejections(service: Service, facts: NodeFacts): readonly Rejection[] {
+  const { ports, clusterIPs, loadBalancerIPs, externalIPs } = service;
+  const perPort = clusterIPs.length + loadBalancerIPs.length + externalIPs.length;
+  if (ports.length * (perPort + facts.nodePortAddresses.length) <= FRONTEND_LIMIT) return NONE;
+  if (firstFrontends(service, facts, FRONTEND_LIMIT + 1).length <= FRONTEND_LIMIT) return NONE;
+  const count = ports.length * perPort + exposedByNode(ports).length * nodeIPsFor(service, facts).length;
+  const reason = `frontends (ports times addresses) are more than ${FRONTEND_LIMIT}; those beyond are not programmed: external IPs first, cluster IPs last`;
+  return [{ object: `Service ${service.name}`, field: "spec", value: String(count), reason }];
+}
+
+const NONE: readonly Rejection[] = [];
+
+function firstFrontends(service: Service, facts: NodeFacts, limit: number): readonly Frontend[] {
+  const { ports } = service;
+  const withNodePort = exposedByNode(ports);
+  const found: Frontend[] = [];
+  const add = (kind: Frontend["kind"], kindPorts: readonly ServicePort[], addresses: readonly IPAddress[]): void => {
+    if (addresses.length === 0) return;
+    for (const servicePort of kindPorts) {
+      for (const address of addresses) {
+        if (found.length >= limit) return;
+        const frontend = frontendAt(kind, servicePort, address);
+        if (!isTaken(frontend, facts)) found.push(frontend);
+      }
+    }
+  };
+  add("cluster-ip", ports, vips(service.clusterIPs, facts));
+  if (withNodePort.length > 0) add("node-port", withNodePort, nodeIPsFor(service, facts));
+  add("load-balancer", ports, allowedBalancers(served(service.loadBalancerIPs, facts), facts));
+  add("external-ip", ports, allowedExternals(served(service.externalIPs, facts), facts));
+  return found;
+}
+
+function frontendAt(
+  kind: Frontend["kind"],
+  { key: portKey, protocol, port, nodePort }: ServicePort,
+  address: IPAddress,
+): Frontend {
+  return { kind, protocol, address, port: kind === "node-port" ? nodePort : port, portKey };
+}
+
+/** Of the other kinds no address of an API server is left at all. */
+function isTaken({ kind, address, port }: Frontend, { apiServers }: NodeFacts): boolean {
+  return kind === "load-balancer" && isApiServer(address, port, apiServers);
+}
+
+function exposedByNode(ports: readonly ServicePort[]): readonly ServicePort[] {
+  return only(ports, ({ nodePort }) => nodePort !== 0);
+}
+
+/** Those of the addresses that the Service may have here. */
+function vips(addresses: readonly IPAddress[], facts: NodeFacts): readonly IPAddress[] {
+  return addresses.length === 0 ? addresses : allowedVips(served(addresses, facts), facts.reserved);
+}
+
+/** Those of a family that this node serves. */
+function served(addresses: readonly IPAddress[], { families }: NodeFacts): readonly IPAddress[] {
+  return addresses.length === 0 ? addresses : only(addresses, (address) => families.includes(familyOf(address)));
+}
+
+/** A NodePort answers in the families of the Service. */
+function nodeIPsFor({ clusterIPs }: Service, { families, nodePortAddresses }: NodeFacts): readonly IPAddress[] {
+  const wanted = families.filter((family) => clusterIPs.some((address) => familyOf(address) === family));
+  return only(nodePortAddresses, (address) => wanted.includes(familyOf(address)));
+}
+
+/** Whether it is for clients outside the cluster, and so under the external traffic policy. */
+export function isOutside({ kind }: Frontend): boolean {
+  return kind !== "cluster-ip";
+}
+
+/** The ports of a Service that clients outside the cluster can reach. */
+export function exposedPorts({ ports, externalIPs, loadBalancerIPs }: Service): readonly ServicePort[] {
+  if (externalIPs.length > 0 || loadBalancerIPs.length > 0) return ports;
+  return exposedByNode(ports);
+}
+
+/** How `--nodeport-addresses` chooses: networks, the node's own IPs, or (undefined) everything. */
+export type NodePortSelection = readonly Cidr[] | "primary" | undefined;
+
+/**
+ * The addresses on which NodePorts answer, sorted. Never loopback, whatever is selected.
+ * - undefined, or networks without one of a family: all of the family but IPv6 link-local.
+ * - networks: what they contain; IPv6 link-local too if one of them asks for it.
+ * - "primary": the node's IPs that it really has. A family whose node IP is unknown gets none: an unknown IP must not
+ *   open NodePorts to every network the node is in.
+ * `nodeAddresses` are those of all interfaces but kube-ipvs0: a ClusterIP must never answer on NodePorts.
+ */
+export function resolveNodePortAddresses(
+  selection: NodePortSelection,
+  nodeAddresses: readonly IPAddress[],
+  nodeIPs: readonly IPAddress[],
+): readonly IPAddress[] {
+  const chosen = FAMILIES.flatMap((family) => {
+    const selects = selector(selection, family, nodeIPs);
+    return nodeAddresses.filter((address) => familyOf(address) === family && !isLoopback(address) && selects(address));
+  });
+  return [...new Set(chosen)].sort();
+}
+
+function selector(
+  selection: NodePortSelection,
+  family: IPFamily,
+  nodeIPs: readonly IPAddress[],
+): (address: IPAddress) => boolean {
+  if (selection === "primary") return (address) => nodeIPs.includes(address);
+  if (selectsAll(selection, family)) return (address) => !isIPv6LinkLocal(address);
+  return (address) => (selection ?? []).some((network) => cidrContains(network, address));
+}
+
+/** Whether NodePorts of the family answer on every address, whatever addresses there will be. */
+export function selectsAll(selection: NodePortSelection, family: IPFamily): boolean {
+  if (selection === "primary") return false;
+  const networks = (selection ?? []).filter((network) => network.family === family);
+  return networks.length === 0 || networks.some((network) => network.prefix === 0);
+}

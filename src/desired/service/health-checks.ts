@@ -1,0 +1,57 @@
+import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
+import type { HealthCheck } from "../../model/cluster/health-check.ts";
+import type { Service, ServiceName } from "../../model/cluster/service.ts";
+import type { NodeFacts } from "../../node/node-facts.ts";
+import type { EndpointsByPort } from "../../services/endpoints.ts";
+import { isLocal } from "../../services/topology.ts";
+
+/** The health checks of all Services that have one, as far as they were computed. */
+export class HealthChecks {
+  readonly #checks = new Map<ServiceName, HealthCheck>();
+  #changed = false;
+
+  /** Takes in what one Service wants now; undefined: no check. */
+  replace(service: ServiceName, check: HealthCheck | undefined): void {
+    const before = this.#checks.get(service);
+    if (sameCheck(before, check)) return;
+    this.#changed = true;
+    if (check === undefined) this.#checks.delete(service);
+    else this.#checks.set(service, check);
+  }
+
+  /** All of them, if any has changed since this was asked last. */
+  takeChanged(): ReadonlyMap<ServiceName, HealthCheck> | undefined {
+    if (!this.#changed) return undefined;
+    this.#changed = false;
+    return new Map(this.#checks);
+  }
+}
+
+/** What load balancers may ask about the Service here; undefined: it has no health check node port. */
+export function healthCheck(service: Service, endpoints: EndpointsByPort, facts: NodeFacts): HealthCheck | undefined {
+  if (service.healthCheckNodePort === 0) return undefined;
+  const families = new Set(service.clusterIPs.map(familyOf));
+  const ready = new Set(
+    endpoints
+      .pods()
+      .filter((endpoint) => endpoint.ready && isLocal(endpoint, facts))
+      .map(({ address }) => address),
+  );
+  const counts = new Map(FAMILIES.map((family) => [family, countOf(ready, family)]));
+  const addresses = facts.healthCheckAddresses.filter((address) => families.has(familyOf(address)));
+  const localEndpoints = new Map(addresses.map((address) => [address, counts.get(familyOf(address)) ?? 0]));
+  return { service: service.name, port: service.healthCheckNodePort, localEndpoints };
+}
+
+function countOf(addresses: Iterable<IPAddress>, family: IPFamily): number {
+  return [...addresses].filter((address) => familyOf(address) === family).length;
+}
+
+function sameCheck(a: HealthCheck | undefined, b: HealthCheck | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.port === b.port &&
+    a.localEndpoints.size === b.localEndpoints.size &&
+    [...a.localEndpoints].every(([address, count]) => b.localEndpoints.get(address) === count)
+  );
+}

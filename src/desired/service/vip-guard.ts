@@ -1,0 +1,140 @@
+import { addressPort, type Cidr, cidrContains, type IPAddress } from "../../model/address.ts";
+import { type ClusterNode, KUBERNETES, type Rejection, type Service } from "../../model/cluster/service.ts";
+import { only } from "../../model/only.ts";
+import { specialPurpose } from "../../model/special-address.ts";
+import type { ServiceTable } from "../../services/service-table.ts";
+
+/** Addresses that no Service may take on this node, each with the reason as a clause. */
+export type ReservedAddresses = ReadonlyMap<IPAddress, string>;
+
+/** Where an API server answers. */
+export interface ApiServer {
+  readonly address: IPAddress;
+  readonly port: number;
+}
+
+/** What is known of the addresses around us. */
+export interface KnownAddresses {
+  /** All that the source tells of: an API server is asked for ours alone. */
+  readonly nodes: readonly ClusterNode[];
+  /** Of all interfaces of this node but kube-ipvs0. */
+  readonly addresses: readonly IPAddress[];
+  readonly apiServers: readonly ApiServer[];
+}
+
+/** What of the facts of a node says which addresses a Service may have there. */
+export interface GuardFacts {
+  readonly reserved: ReservedAddresses;
+  /** Of all interfaces of this node but kube-ipvs0. */
+  readonly ownAddresses: readonly IPAddress[];
+  readonly apiServers: readonly ApiServer[];
+  /** Where pods live, as far as it is known. */
+  readonly podNetworks: readonly Cidr[];
+}
+
+/**
+ * What a Service would take away from somebody if it got it: packets for one of these addresses must go on reaching whoever
+ * has them now, the host's sshd, another node and the API server among them. This node's own that lie in `shared` are
+ * meant for Services by whoever runs the node: they are moved between nodes by keepalived, say.
+ */
+export function reservedAddresses(
+  { nodes, addresses, apiServers }: KnownAddresses,
+  nodeName: string,
+  shared: readonly Cidr[],
+): ReservedAddresses {
+  const reserved = new Map<IPAddress, string>();
+  const isShared = (address: IPAddress) => shared.some((network) => cidrContains(network, address));
+  for (const address of addresses) {
+    // Each pod brings a link-local address, and no Service may have any: the map must not change for one.
+    if (specialPurpose(address) === undefined && !isShared(address))
+      reserved.set(address, "is an address of this node");
+  }
+  for (const { name, addresses: listed } of nodes) {
+    for (const address of listed) {
+      if (name !== nodeName || !isShared(address)) reserved.set(address, `is an address of Node ${name}`);
+    }
+  }
+  for (const { address } of apiServers) reserved.set(address, "is the address of an API server");
+  // Sorted, so that maps of the same addresses are the same text.
+  return new Map([...reserved].sort());
+}
+
+/** Why no Service may have the address here, as a clause; undefined when one may. */
+export function vipFault(address: IPAddress, reserved: ReservedAddresses): string | undefined {
+  return specialPurpose(address) ?? reserved.get(address);
+}
+
+/**
+ * As `vipFault`, for an external IP. Whoever may write a Service writes those, and one that is a pod's address would cut that
+ * pod, the cluster's DNS perhaps, off from every node.
+ */
+export function externalFault(address: IPAddress, { reserved, podNetworks }: GuardFacts): string | undefined {
+  const fault = vipFault(address, reserved);
+  if (fault !== undefined) return fault;
+  const network = podNetworks.find((candidate) => cidrContains(candidate, address));
+  return network === undefined ? undefined : `is in a network of pods, ${network.text}`;
+}
+
+/**
+ * As `vipFault`, for the address of a load balancer. Controllers write those, not tenants, and kube-vip, keepalived and
+ * k3s give addresses that the node has on an interface: there it is served in place, where it costs the node no other port.
+ */
+export function balancerFault(address: IPAddress, { reserved, ownAddresses }: GuardFacts): string | undefined {
+  const fault = vipFault(address, reserved);
+  return fault !== undefined && reserved.has(address) && ownAddresses.includes(address) ? undefined : fault;
+}
+
+/** Whether an API server answers at the address and port: nobody else may, not even in place. */
+export function isApiServer(address: IPAddress, port: number, apiServers: readonly ApiServer[]): boolean {
+  return apiServers.some((server) => server.port === port && server.address === address);
+}
+
+/** The addresses that a Service may have here. */
+export function allowedVips(addresses: readonly IPAddress[], reserved: ReservedAddresses): readonly IPAddress[] {
+  return only(addresses, (address) => vipFault(address, reserved) === undefined);
+}
+
+/** The external IPs that a Service may have here. */
+export function allowedExternals(addresses: readonly IPAddress[], facts: GuardFacts): readonly IPAddress[] {
+  return only(addresses, (address) => externalFault(address, facts) === undefined);
+}
+
+/** The addresses of load balancers that a Service may have here. */
+export function allowedBalancers(addresses: readonly IPAddress[], facts: GuardFacts): readonly IPAddress[] {
+  return only(addresses, (address) => balancerFault(address, facts) === undefined);
+}
+
+/** One for each address of the Service that it may not have here, and for each address and port of an API server. */
+export function vipRejections(service: Service, facts: GuardFacts): readonly Rejection[] {
+  const { clusterIPs, externalIPs, loadBalancerIPs, ports } = service;
+  const isOrdinary = externalIPs.length === 0 && loadBalancerIPs.length === 0;
+  if (isOrdinary && clusterIPs.every((address) => vipFault(address, facts.reserved) === undefined)) return NONE;
+  const rejections: Rejection[] = [];
+  const reject = (field: string, value: string, reason: string | undefined): void => {
+    if (reason !== undefined) rejections.push({ object: `Service ${service.name}`, field, value, reason });
+  };
+  for (const address of clusterIPs) reject("spec.clusterIPs", address, vipFault(address, facts.reserved));
+  for (const address of externalIPs) reject("spec.externalIPs", address, externalFault(address, facts));
+  for (const address of loadBalancerIPs) reject(BALANCERS, address, balancerFault(address, facts));
+  for (const { address, port } of facts.apiServers) {
+    const isAsked = loadBalancerIPs.includes(address) && ports.some((asked) => asked.port === port);
+    if (isAsked && balancerFault(address, facts) === undefined)
+      reject(BALANCERS, addressPort(address, port), "is the address and port of an API server");
+  }
+  return rejections;
+}
+
+const NONE: readonly Rejection[] = [];
+const BALANCERS = "status.loadBalancer.ingress";
+
+/**
+ * The API servers as the cluster itself tells them, and `configured` ones. Who is told to use the ClusterIP of the API
+ * servers' own Service must not thereby forbid it to that Service.
+ */
+export function apiServers(table: ServiceTable, configured: readonly ApiServer[]): readonly ApiServer[] {
+  const clusterIPs = table.service(KUBERNETES)?.clusterIPs ?? [];
+  const endpoints = [...table.endpoints(KUBERNETES)].flatMap(([, found]) => found);
+  return [...configured, ...endpoints]
+    .filter(({ address }) => !clusterIPs.includes(address))
+    .map(({ address, port }) => ({ address, port }));
+}

@@ -1,0 +1,254 @@
+import type { ServerState } from "../../kernel/kernel.ts";
+import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
+import type { PortKey, Protocol, Rejection, Service, ServiceName } from "../../model/cluster/service.ts";
+import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../../model/kernel/ipset.ts";
+import { markedServer, markedServerKey, type VirtualServerKey, virtualServer } from "../../model/kernel/ipvs.ts";
+import { finish, STEP, type Steps } from "../../model/steps.ts";
+import type { NodeFacts } from "../../node/node-facts.ts";
+import type { EndpointsByPort } from "../../services/endpoints.ts";
+import { TITLES, type Title } from "../claim.ts";
+import { droppedTraffic, type Traffic } from "../no-local-endpoints.ts";
+import { type Choice, EndpointChoices } from "./endpoint-choice.ts";
+import { admittedBy, frontendEntries, sourceRangeEntries } from "./frontend-entries.ts";
+import { type Frontend, frontends, isOutside } from "./frontends.ts";
+import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
+import { ServiceSize, sizeRejection } from "./service-size.ts";
+
+/** A virtual server that a Service wants, and how good its title is where others want it too. */
+export interface WantedServer extends ServerState {
+  readonly service: ServiceName;
+  readonly title: Title;
+  /** The set members that speak of its frontend: they are for the Service that holds the virtual server. */
+  readonly entries: readonly SetEntry[];
+  /**
+   * The virtual servers of the Service that serve the same frontends to other clients: of one by address that by mark for
+   * the clients of this node, and of one by mark those by address. Packets to one frontend, as conntrack knows them, may
+   * go to either.
+   */
+  readonly twins: readonly VirtualServerKey[];
+}
+
+/** What one Service wants of this node's kernel. */
+export interface Wants {
+  /** Each key once, as in the other two. */
+  readonly servers: readonly WantedServer[];
+  /** To bind to kube-ipvs0. */
+  readonly addresses: readonly IPAddress[];
+  /** Members that speak of no virtual server in particular. */
+  readonly entries: readonly SetEntry[];
+  /** Where the Service is too large for the node to serve all its frontends; absent in all others, as it costs memory. */
+  readonly tooLarge?: Rejection;
+  /** Whose clients are dropped, as no endpoint is on this node; absent where there are none, as above. */
+  readonly dropped?: readonly Traffic[];
+}
+
+/** The packet mark of this node's own clients of a port; undefined where it has none. */
+export type MarkOf = (port: PortKey) => number | undefined;
+
+/** All that the wants of a Service are made from. */
+export interface WantsSource {
+  readonly service: Service;
+  readonly endpoints: EndpointsByPort;
+  readonly facts: NodeFacts;
+  readonly markOf: MarkOf;
+}
+
+/** A virtual server while its Service is computed. */
+interface Draft extends Omit<WantedServer, "twins"> {
+  entries: readonly SetEntry[];
+  twins: readonly VirtualServerKey[];
+}
+
+/** A port of a Service whose clients on this node have a virtual server of their own, in one family. */
+interface MarkedPort {
+  readonly family: IPFamily;
+  readonly protocol: Protocol;
+  readonly portKey: PortKey;
+  readonly mark: number;
+  readonly twins: VirtualServerKey[];
+}
+
+const NO_TWINS: readonly VirtualServerKey[] = [];
+const NO_ENTRIES: readonly SetEntry[] = [];
+
+/** As `wantsSteps`, at once. */
+export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeFacts, markOf: MarkOf): Wants {
+  return finish(wantsSteps({ service, endpoints, facts, markOf }));
+}
+
+/**
+ * What the Service wants: a virtual server for each frontend, on the endpoints its traffic policy allows. One without
+ * such endpoints has no real servers, and the kernel refuses its clients. Under the external policy Local another one,
+ * selected by packet mark, has the endpoints of the whole cluster for the clients of this node.
+ */
+export function* wantsSteps(source: WantsSource): Steps<Wants> {
+  const draft = new WantsDraft(source);
+  let done = 0;
+  for (const frontend of draft.frontends) {
+    const choice = draft.size.next(frontend);
+    if (choice === undefined) break;
+    const admission = draft.size.admission(frontend);
+    const ranges = admission === undefined ? NO_ENTRIES : yield* sourceRangeEntries(frontend, admission);
+    draft.add(frontend, choice, ranges);
+    const { work } = draft;
+    if (work - done < STEP) continue;
+    yield work - done;
+    done = work;
+  }
+  yield draft.work - done;
+  return draft.finish();
+}
+
+/** The wants of a Service while they are computed. Apart from the generator, as V8 does not optimize the code of one. */
+class WantsDraft {
+  readonly frontends: readonly Frontend[];
+  readonly size: ServiceSize;
+  readonly #source: WantsSource;
+  readonly #choices: EndpointChoices;
+  readonly #servers = new Map<VirtualServerKey, Draft>();
+  readonly #marked = new Map<VirtualServerKey, MarkedPort>();
+  #served = 0;
+
+  constructor(source: WantsSource) {
+    const { service, endpoints, facts } = source;
+    this.#source = source;
+    this.frontends = frontends(service, facts);
+    this.#choices = new EndpointChoices(service, endpoints, facts);
+    this.size = new ServiceSize(this.#choices, admittedBy(service.sourceRanges, facts));
+  }
+
+  /** Units of work that were done. */
+  get work(): number {
+    return this.#served + this.#choices.looked;
+  }
+
+  /** Adds the next frontend, with the members of its source ranges. */
+  add(frontend: Frontend, { reals, drops }: Choice, ranges: readonly SetEntry[]): void {
+    const { service, facts, markOf } = this.#source;
+    const { protocol, address, port, portKey } = frontend;
+    const { scheduler, flags } = schedulingOf(service, protocol, facts);
+    const { drainTimeoutMs } = service.choices;
+    const persistenceSeconds = service.affinitySeconds;
+    const server = virtualServer(protocol, address, port, { scheduler, flags, drainTimeoutMs, persistenceSeconds });
+    const mark = isOutside(frontend) ? markOf(portKey) : undefined;
+    const record = { frontend, external: service.externalTrafficPolicy, ranges, drops, mark };
+    const entries = frontendEntries(record, facts);
+    const title = TITLES[frontend.kind];
+    const draft = { server, reals, service: service.name, title, entries, twins: NO_TWINS };
+    this.#served++;
+    // The only one has no rival: V8 internalizes a text that a Map is asked for.
+    if (this.frontends.length === 1) this.#servers.set(server.key, draft);
+    else addServer(draft, this.#servers);
+    if (mark !== undefined)
+      addMarked({ family: familyOf(address), protocol, portKey, mark }, server.key, this.#servers, this.#marked);
+  }
+
+  /** What the Service wants with the frontends that were added. */
+  finish(): Wants {
+    const { service, facts } = this.#source;
+    for (const port of this.#marked.values()) this.#addMarkedServer(port);
+    const first = this.frontends[this.#served];
+    const found = first === undefined ? this.frontends : this.frontends.slice(0, this.#served);
+    const addresses = boundAddresses(found, facts);
+    const entries = commonEntries(service, found, addresses, this.#choices);
+    const wanted = { servers: [...this.#servers.values()], addresses, entries };
+    const tooLarge = first && sizeRejection(service.name, first, this.frontends.length - this.#served);
+    return withNotes(wanted, droppedTraffic(service, found, this.#choices), tooLarge);
+  }
+
+  #addMarkedServer({ family, protocol, portKey, mark, twins }: MarkedPort): void {
+    const { service, facts } = this.#source;
+    const { drainTimeoutMs } = service.choices;
+    const server = markedServer(family, mark, protocol, {
+      ...hashedIfSticky(service, protocol, facts),
+      drainTimeoutMs,
+    });
+    const entries = [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark)];
+    const reals = this.#choices.forThisNode(portKey, family);
+    const title = TITLES["cluster-ip"];
+    this.#servers.set(server.key, { server, reals, service: service.name, title, entries, twins: twins.slice() });
+  }
+}
+
+/** The very object where there is nothing to note, as mostly: it is small. */
+function withNotes(wanted: Wants, dropped: readonly Traffic[], tooLarge: Rejection | undefined): Wants {
+  if (dropped.length === 0 && tooLarge === undefined) return wanted;
+  return { ...wanted, ...(dropped.length > 0 && { dropped }), ...(tooLarge && { tooLarge }) };
+}
+
+/** Of two frontends with one address and port the first counts; both have their members. */
+function addServer(draft: Draft, servers: Map<VirtualServerKey, Draft>): void {
+  const first = servers.get(draft.server.key);
+  if (first === undefined) servers.set(draft.server.key, draft);
+  else first.entries = distinct([...first.entries, ...draft.entries]);
+}
+
+function addMarked(
+  port: Omit<MarkedPort, "twins">,
+  frontend: VirtualServerKey,
+  servers: ReadonlyMap<VirtualServerKey, Draft>,
+  marked: Map<VirtualServerKey, MarkedPort>,
+): void {
+  const key = markedServerKey(port.family, port.mark);
+  const draft = servers.get(frontend);
+  if (draft === undefined || draft.twins.length > 0) return;
+  draft.twins = [key];
+  const known = marked.get(key);
+  if (known === undefined) marked.set(key, { ...port, twins: [frontend] });
+  else known.twins.push(frontend);
+}
+
+/** Addresses for kube-ipvs0. One that another interface of this node has is local already, and stays there. */
+function boundAddresses(found: readonly Frontend[], { ownAddresses }: NodeFacts): readonly IPAddress[] {
+  const vips = new Set<IPAddress>();
+  for (const { kind, address } of found) if (kind !== "node-port") vips.add(address);
+  for (const address of ownAddresses) vips.delete(address);
+  return [...vips];
+}
+
+/** The members that are for the Service as a whole. */
+function commonEntries(
+  { healthCheckNodePort }: Service,
+  found: readonly Frontend[],
+  addresses: readonly IPAddress[],
+  choices: EndpointChoices,
+): readonly SetEntry[] {
+  const entries = addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address));
+  if (choices.local === 0 && healthCheckNodePort === 0) return distinct(entries);
+  const served = FAMILIES.filter((family) => found.some(({ address }) => familyOf(address) === family));
+  for (const entry of hairpinEntries(found, served, choices)) entries.push(entry);
+  // Load balancers ask there whether to send traffic, whatever the host's firewall says.
+  if (healthCheckNodePort !== 0)
+    for (const family of served)
+      entries.push(portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", family), healthCheckNodePort));
+  return distinct(entries);
+}
+
+/**
+ * A pod that reaches itself through a Service must be masqueraded, or it would see its own address as the client's and
+ * answer past us. Any state counts: a connection outlives the readiness of its endpoint.
+ */
+function* hairpinEntries(
+  found: readonly Frontend[],
+  served: readonly IPFamily[],
+  choices: EndpointChoices,
+): Generator<SetEntry> {
+  const protocols = new Map(found.map(({ portKey, protocol }) => [portKey, protocol]));
+  for (const [portKey, here] of choices.here()) {
+    const protocol = protocols.get(portKey);
+    if (protocol === undefined) continue;
+    for (const { address, port } of here) {
+      if (!served.includes(familyOf(address))) continue;
+      const set = ipset("KUBE-LOOP-BACK", familyOf(address));
+      yield addressPortAddressEntry(set, address, protocol, port, address);
+    }
+  }
+}
+
+/** Each once, in a list without room left over. */
+function distinct(entries: readonly SetEntry[]): readonly SetEntry[] {
+  if (entries.length < 2) return entries.slice();
+  const byKey = new Map<SetEntry["key"], SetEntry>();
+  for (const entry of entries) if (!byKey.has(entry.key)) byKey.set(entry.key, entry);
+  return [...byKey.values()];
+}

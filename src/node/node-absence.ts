@@ -1,0 +1,60 @@
+import type { Config } from "../config/config.ts";
+import { nodeWarningNotice } from "../events/notices.ts";
+import type { Clock } from "../model/clock.ts";
+import type { Notice } from "../model/cluster/notice.ts";
+import type { Logger } from "../process/log.ts";
+import type { Metrics } from "../serve/metrics/metrics.ts";
+import type { ServiceTable } from "../services/service-table.ts";
+
+/** A log that rotates daily has the warning in each file. */
+const REPEAT_MS = 3_600_000;
+
+export interface NodeAbsenceParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, "recordNodeFound">;
+  readonly tell: (notice: Notice) => void;
+}
+
+/**
+ * Reports that no Node has the name of this node, as when one is the full host name and the other the short one. Nothing fails
+ * then: endpoints are compared with a name that none of them has, so traffic policy Local, topology hints and health check
+ * node ports see no endpoint on this node.
+ */
+export class NodeAbsence {
+  readonly #config: Pick<Config, "nodeName" | "manifests">;
+  readonly #parts: NodeAbsenceParts;
+  #wasFound = false;
+  #reportedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(config: Pick<Config, "nodeName" | "manifests">, parts: NodeAbsenceParts) {
+    this.#config = config;
+    this.#parts = parts;
+  }
+
+  /** To be called when Nodes have changed, and now and then: the report is repeated after an hour. */
+  check(table: ServiceTable): void {
+    this.#wasFound ||= table.node(this.#config.nodeName) !== undefined;
+    const { clock, logger, metrics, tell } = this.#parts;
+    const isAbsent = this.#isAbsent(table);
+    metrics.recordNodeFound(!isAbsent);
+    const nowMs = clock.now();
+    if (!isAbsent || nowMs - this.#reportedAtMs < REPEAT_MS) return;
+    this.#reportedAtMs = nowMs;
+    const warning = warningText(this.#config.nodeName, table);
+    logger.warn({ node: this.#config.nodeName, warning }, "node name unknown");
+    tell(nodeWarningNotice(this.#config.nodeName, warning));
+  }
+
+  /** A Node that is deleted later is a node that leaves. Manifests may do without Nodes. */
+  #isAbsent(table: ServiceTable): boolean {
+    if (this.#wasFound || !table.isListed("nodes")) return false;
+    return this.#config.manifests === "" || table.nodes().length > 0;
+  }
+}
+
+function warningText(nodeName: string, table: ServiceTable): string {
+  const [other] = table.nodes();
+  const example = other === undefined ? "" : ` as "${other.name}"`;
+  return `no Node is named "${nodeName}", so no endpoint counts as local to this node: set --node-name or --hostname-override to the name in "kubectl get nodes"${example}`;
+}

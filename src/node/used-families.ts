@@ -1,0 +1,36 @@
+import { type Cidr, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
+import type { ClusterEvent } from "../services/cluster-event.ts";
+
+/** The part of the configuration that says which families the cluster has. */
+export interface FamilyChoices {
+  readonly nodeIPs: readonly IPAddress[];
+  readonly clusterCidrs: readonly Cidr[];
+}
+
+/** The families that the configuration names; IPv4 where it names none. */
+export function configuredFamilies({ nodeIPs, clusterCidrs }: FamilyChoices): readonly IPFamily[] {
+  const named = [...nodeIPs.map(familyOf), ...clusterCidrs.map(({ family }) => family)];
+  return named.length === 0 ? ["IPv4"] : [...new Set(named)];
+}
+
+/**
+ * The families that an event shows to be in use: those of the Node of this name, and of cluster IPs. The other addresses of a
+ * Service show none, as they are only of families of which it has a cluster IP.
+ */
+export function familiesShown(event: ClusterEvent, nodeName: string): readonly IPFamily[] {
+  switch (event.kind) {
+    case "service-upserted":
+      return event.service.clusterIPs.map(familyOf);
+    case "node-upserted":
+      if (event.node.name !== nodeName) return [];
+      return [...event.node.addresses.map(familyOf), ...event.node.podCIDRs.map(({ family }) => family)];
+    case "node-deleted":
+    case "service-deleted":
+    case "slice-upserted":
+    case "slice-deleted":
+    case "servicecidr-upserted":
+    case "servicecidr-deleted":
+    case "listed":
+      return [];
+  }
+}

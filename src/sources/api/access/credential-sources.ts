@@ -1,0 +1,101 @@
+import type { Clock } from "../../../model/clock.ts";
+import type { Logger } from "../../../process/log.ts";
+import type { JsonObject } from "../../decode/object-reader.ts";
+import { type AccessConfig, bearer } from "./access-config.ts";
+import { ExecPlugin } from "./exec-plugin.ts";
+import type { Credentials } from "./kubeconfig.ts";
+import { LastGood } from "./last-good.ts";
+import { authorities, type KeyPair, keyPair, type PemSource, readPem } from "./pem.ts";
+import { TokenFile } from "./token-file.ts";
+
+export interface SourceParts {
+  readonly clock: Clock;
+  /** Evenly distributed in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** Ends all that runs. */
+  readonly signal: AbortSignal;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const NO_PAIR: KeyPair = { cert: "", key: "" };
+
+/** Files, inline data and a plugin, as an `AccessConfig` names them, that together are credentials. */
+export class CredentialSources {
+  readonly #config: AccessConfig;
+  readonly #authority: LastGood<string>;
+  readonly #pair: LastGood<KeyPair>;
+  readonly #token: TokenFile | undefined;
+  readonly #plugin: ExecPlugin | undefined;
+
+  /** `server` is the one that a plugin is told. Throws when inline data cannot be used: that does not pass. */
+  constructor(config: AccessConfig, server: string, parts: SourceParts) {
+    const { authority, clientCert, clientKey, tokenFile, exec } = config;
+    const { clock, logger } = parts;
+    this.#config = config;
+    this.#authority = new LastGood(() => readAuthorities(authority), logger);
+    this.#pair = new LastGood(() => readPair(clientCert, clientKey), logger);
+    this.#token = tokenFile === undefined ? undefined : new TokenFile(tokenFile.path, tokenFile.label, clock, logger);
+    this.#plugin =
+      exec === undefined ? undefined : new ExecPlugin(exec, { ...parts, cluster: () => this.#clusterInfo(server) });
+    if (authority?.path === "") authorities(authority.inline, authority.label);
+    if (clientCert?.path === "" && clientKey?.path === "")
+      keyPair({ cert: clientCert.inline, key: clientKey.inline }, clientCert.label, clientKey.label);
+  }
+
+  /** Read anew as far as needed. Rejects when a file cannot be used and never could, or a plugin fails. */
+  async current(): Promise<Credentials> {
+    const { headers, tlsServerName: serverName, verify } = this.#config;
+    const ca = await this.#authority.current();
+    const plugin = await this.#plugin?.current();
+    const given = bearer(await this.#tokenFromFile()) || this.#config.authorization;
+    // As in client-go a token that is given goes before one of a plugin, and a certificate of a plugin before one that is given.
+    const authorization = given || bearer(plugin?.token ?? "");
+    const pair = plugin === undefined || plugin.pair.cert === "" ? await this.#pair.current() : plugin.pair;
+    return {
+      headers: { ...headers, ...(authorization === "" ? {} : { authorization }) },
+      tls: { ca, ...pair, serverName, verify },
+    };
+  }
+
+  /** What `current` is waiting for, in an error. */
+  get waitsFor(): string {
+    return this.#plugin?.isRunning ? (this.#config.exec?.label ?? "") : "a file";
+  }
+
+  /** The server does not accept these: what they came from is read again. */
+  refuse({ headers: { authorization = "" }, tls }: Credentials): void {
+    const token = String(authorization).replace(/^Bearer /, "");
+    this.#token?.refuse(token);
+    this.#plugin?.refuse(token, tls.cert);
+  }
+
+  /** "" without a token file, and when it cannot be read but the kubeconfig holds a token as well. */
+  async #tokenFromFile(): Promise<string> {
+    if (this.#token === undefined) return "";
+    const token = this.#token.current();
+    return this.#config.authorization === "" ? await token : await token.catch(() => "");
+  }
+
+  async #clusterInfo(server: string): Promise<JsonObject> {
+    const { tlsServerName, verify, execExtension } = this.#config;
+    const ca = await this.#authority.current();
+    return {
+      server,
+      ...(tlsServerName === "" ? {} : { "tls-server-name": tlsServerName }),
+      ...(verify ? {} : { "insecure-skip-tls-verify": true }),
+      ...(ca === "" ? {} : { "certificate-authority-data": Buffer.from(ca).toString("base64") }),
+      ...(execExtension === undefined ? {} : { config: execExtension }),
+    };
+  }
+}
+
+/** "" for none: the system's. */
+async function readAuthorities(source: PemSource | undefined): Promise<string> {
+  return source === undefined ? "" : authorities(await readPem(source), source.label);
+}
+
+async function readPair(cert: PemSource | undefined, key: PemSource | undefined): Promise<KeyPair> {
+  if (cert === undefined || key === undefined) return NO_PAIR;
+  return keyPair({ cert: await readPem(cert), key: await readPem(key) }, cert.label, key.label);
+}

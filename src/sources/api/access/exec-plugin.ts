@@ -1,0 +1,84 @@
+import type { Clock } from "../../../model/clock.ts";
+import type { JsonObject } from "../../decode/object-reader.ts";
+import { Backoff, type BackoffOptions } from "../transport/backoff.ts";
+import { type ExecConfig, type ExecCredential, execInfo, readExecCredential } from "./exec-credential.ts";
+import { runProgram } from "./plugin-process.ts";
+
+/** How often it runs at most. A credential that lives for a quarter of a minute is renewed without a wait. */
+const RUNS: BackoffOptions = { initialMs: 800, maxMs: 30_000, resetAfterMs: 10_000 };
+
+export interface ExecPluginParts {
+  readonly clock: Clock;
+  /** Evenly distributed in [0, 1). */
+  readonly random: () => number;
+  /** Kills the plugin. */
+  readonly signal: AbortSignal;
+  readonly env: NodeJS.ProcessEnv;
+  /** What a plugin may know of the cluster. */
+  readonly cluster: () => Promise<JsonObject>;
+}
+
+/**
+ * The credential of an exec plugin. The plugin runs when there is none, when it has expired, and when the server has refused it:
+ * once for all who wait, and after a failure or a refusal not before a wait that doubles.
+ */
+export class ExecPlugin {
+  readonly #config: ExecConfig;
+  readonly #parts: ExecPluginParts;
+  readonly #backoff: Backoff;
+  #kept: ExecCredential | undefined;
+  #isRefused = false;
+  #failure: Error | undefined;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+  #running: Promise<ExecCredential> | undefined;
+
+  constructor(config: ExecConfig, parts: ExecPluginParts) {
+    this.#config = config;
+    this.#parts = parts;
+    this.#backoff = new Backoff(RUNS, parts.random);
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Rejects with an error that names the plugin. */
+  async current(): Promise<ExecCredential> {
+    const kept = this.#kept;
+    if (kept !== undefined && !this.#isRefused && this.#parts.clock.date().getTime() < kept.expiresAtMs) return kept;
+    if (this.#running === undefined && this.#parts.clock.now() < this.#notBeforeMs) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (kept !== undefined) return kept;
+    }
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      const nowMs = this.#parts.clock.now();
+      this.#notBeforeMs = nowMs + this.#backoff.next(nowMs);
+    });
+    return await this.#running;
+  }
+
+  /** The server does not accept these: the plugin runs again, unless it has given others meanwhile. */
+  refuse(token: string, cert: string): void {
+    if (this.#kept?.token === token && this.#kept.pair.cert === cert) this.#isRefused = true;
+  }
+
+  async #run(): Promise<ExecCredential> {
+    const { clock, signal, env, cluster } = this.#parts;
+    const { label, command, args, provideClusterInfo } = this.#config;
+    try {
+      const info = execInfo(this.#config, provideClusterInfo ? await cluster() : undefined);
+      const variables = { ...env, ...this.#config.env, KUBERNETES_EXEC_INFO: info };
+      const stdout = await runProgram({ command, args, env: variables }, clock, signal).catch((cause: Error) => {
+        throw new Error(`Cannot get credentials: ${label} ${cause.message}`, { cause });
+      });
+      this.#kept = readExecCredential(stdout, this.#config);
+      this.#isRefused = false;
+      this.#failure = undefined;
+      return this.#kept;
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      throw this.#failure;
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import type { EventWriter } from "../../events/event-writer.ts";
+import type { Rejection } from "../../model/cluster/service.ts";
+import type { ClusterEvent } from "../../services/cluster-event.ts";
+import type { ClusterAccess } from "./access/kubeconfig.ts";
+import { ApiServerConfig } from "./access/kubeconfig.ts";
+import { OutageLog } from "./outage-log.ts";
+import { Reflector, type ReflectorParts } from "./reflector.ts";
+import { missingLists, type ReflectorStats } from "./reflector-stats.ts";
+import { RejectionLedger } from "./rejection-ledger.ts";
+import { watchedNode, watchedServiceCIDRs, watchedServices, watchedSlices } from "./resources.ts";
+import { ApiTransport } from "./transport/api-transport.ts";
+
+export interface ApiSourceOptions extends ClusterAccess {
+  readonly nodeName: string;
+}
+
+/** Who listens to an API server. */
+export interface ApiListener extends Pick<ReflectorParts, "clock" | "random" | "logger"> {
+  /** Called for each change, many in one turn. */
+  onEvent(event: ClusterEvent): void;
+  /** Called when what is wrong changes: how much is wrong now, and of that what was not told before. */
+  onRejections(count: number, fresh: readonly Rejection[]): void;
+  /** Writes Events to the server as long as the source lasts. */
+  readonly events: Pick<EventWriter, "run">;
+  /** Ends the source; nothing is told after that. */
+  readonly signal: AbortSignal;
+}
+
+/** An API server being watched. */
+export interface ApiSource {
+  /** Settles after the signal is aborted and all is closed. Rejects at once when the listener throws, and only then. */
+  readonly finished: Promise<void>;
+  /** URLs of the API servers. */
+  readonly servers: readonly string[];
+  /** One for each resource, as it is now. */
+  stats(): readonly ReflectorStats[];
+}
+
+/**
+ * Tells the Services, EndpointSlices, ServiceCIDRs and this Node of an API server as events, for ever and through every failure of
+ * server and network. Rejects when the configuration cannot be used at all.
+ */
+export async function watchApiServer(options: ApiSourceOptions, listener: ApiListener): Promise<ApiSource> {
+  const { clock, logger, random } = listener;
+  const stop = new AbortController();
+  listener.signal.addEventListener("abort", () => stop.abort(), { signal: stop.signal });
+  if (listener.signal.aborted) stop.abort();
+  const { signal } = stop;
+  const config = await ApiServerConfig.load(options, { clock, random, logger, signal });
+  const transport = new ApiTransport(config, { clock, logger, signal });
+  const ledger = new RejectionLedger();
+  const sink = {
+    onEvent: (event: ClusterEvent) => listener.onEvent(event),
+    onRejections: (object: string, rejections: readonly Rejection[]) => ledger.record(object, rejections),
+  };
+  const outages = new OutageLog({ clock, logger });
+  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger, outages });
+  const running = [
+    ...reflectors.map((reflector) => reflector.run(signal)),
+    ledger.run(clock, signal, (count, fresh) => listener.onRejections(count, fresh)),
+    listener.events.run(transport, signal),
+    transport.run(),
+  ];
+  // Whichever fails takes the others down with it.
+  const finished = Promise.all(running).then(
+    () => {},
+    (error: unknown) => {
+      stop.abort();
+      throw error;
+    },
+  );
+  return { finished, servers: config.servers.map(String), stats: () => reflectors.map((reflector) => reflector.stats) };
+}
+
+/** The state of a cluster at one time, or nearly: resources are read side by side. */
+export interface ClusterState {
+  readonly events: readonly ClusterEvent[];
+  readonly rejections: readonly Rejection[];
+}
+
+/**
+ * Reads the same once. Tries again as a watch does, but throws when not all is there after `patienceMs`, and when the
+ * configuration cannot be used.
+ */
+export async function readApiServer(
+  options: ApiSourceOptions,
+  { clock, random, logger }: Pick<ReflectorParts, "clock" | "random" | "logger">,
+  patienceMs: number,
+): Promise<ClusterState> {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const config = await ApiServerConfig.load(options, { clock, random, logger, signal });
+  const events: ClusterEvent[] = [];
+  const rejections = new Map<string, readonly Rejection[]>();
+  let listed = 0;
+  const sink = {
+    onEvent: (event: ClusterEvent) => {
+      events.push(event);
+      if (event.kind === "listed" && ++listed === reflectors.length) stop.abort();
+    },
+    onRejections: (object: string, found: readonly Rejection[]) => void rejections.set(object, found),
+  };
+  const transport = new ApiTransport(config, { clock, logger, signal });
+  const outages = new OutageLog({ clock, logger });
+  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger, outages });
+  const running = reflectors.map((reflector) => reflector.run(signal));
+  await clock.sleep(patienceMs, signal);
+  const missing = missingLists(
+    reflectors.map((reflector) => reflector.stats),
+    "trouble",
+  );
+  stop.abort();
+  await Promise.all(running);
+  if (missing !== "") throw new Error(`Cannot list all that is needed within ${patienceMs / 1000} s: ${missing}`);
+  return { events, rejections: [...rejections.values()].flat() };
+}
+
+function reflectorsOf(nodeName: string, parts: ReflectorParts) {
+  return [
+    new Reflector(watchedNode(nodeName), parts),
+    new Reflector(watchedSlices(), parts),
+    new Reflector(watchedServices(), parts),
+    new Reflector(watchedServiceCIDRs(), parts),
+  ];
+}

@@ -1,0 +1,60 @@
+import type { Clock } from "../../model/clock.ts";
+import type { Rejection } from "../../model/cluster/service.ts";
+
+/** A first list may bring thousands, which are told together. */
+const GATHER_MS = 200;
+/** Objects whose rejections are told at one time; the rest follows: a thousand rejections are half a millisecond. */
+const OBJECTS_PER_TELLING = 100;
+
+const RIGHT: readonly Rejection[] = [];
+
+/** Keeps what is wrong with the objects there are, and tells what is new of it when that has changed. */
+export class RejectionLedger {
+  readonly #byObject = new Map<string, readonly Rejection[]>();
+  /** Of each object whose rejections have changed, those that were told last. */
+  readonly #toldBefore = new Map<string, readonly Rejection[]>();
+  #count = 0;
+  #changed = Promise.withResolvers<void>();
+
+  /** What is wrong with the object now; empty when nothing is. */
+  record(object: string, rejections: readonly Rejection[]): void {
+    const before = this.#byObject.get(object) ?? RIGHT;
+    if (JSON.stringify(before) === JSON.stringify(rejections)) return;
+    this.#count += rejections.length - before.length;
+    if (rejections.length === 0) this.#byObject.delete(object);
+    else this.#byObject.set(object, rejections);
+    if (!this.#toldBefore.has(object)) this.#toldBefore.set(object, before);
+    this.#changed.resolve();
+  }
+
+  /** Calls `tell` with how much is wrong now and what of it is new, until the signal is aborted. Rejects if it throws. */
+  async run(
+    clock: Clock,
+    signal: AbortSignal,
+    tell: (count: number, fresh: readonly Rejection[]) => void,
+  ): Promise<void> {
+    signal.addEventListener("abort", () => this.#changed.resolve());
+    while (!signal.aborted) {
+      await this.#changed.promise;
+      await clock.sleep(GATHER_MS, signal);
+      if (signal.aborted) return;
+      this.#changed = Promise.withResolvers<void>();
+      tell(this.#count, this.#takeFresh());
+      if (this.#toldBefore.size > 0) this.#changed.resolve();
+    }
+  }
+
+  #takeFresh(): readonly Rejection[] {
+    const fresh: Rejection[] = [];
+    let left = OBJECTS_PER_TELLING;
+    for (const [object, before] of this.#toldBefore) {
+      if (left-- === 0) break;
+      this.#toldBefore.delete(object);
+      const told = new Set(before.map((rejection) => JSON.stringify(rejection)));
+      for (const rejection of this.#byObject.get(object) ?? RIGHT) {
+        if (!told.has(JSON.stringify(rejection))) fresh.push(rejection);
+      }
+    }
+    return fresh;
+  }
+}

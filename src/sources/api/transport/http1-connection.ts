@@ -1,0 +1,112 @@
+import { type ClientRequest, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from "node:http";
+import { Agent, type RequestOptions, request } from "node:https";
+import { finished } from "node:stream";
+import type { TlsMaterial } from "../access/kubeconfig.ts";
+import { type Answer, type Connection, type Headers, hostOf, readHeaders, tlsOptions } from "./connection.ts";
+import { reasonOf } from "./reason.ts";
+import { type ApiRequest, TransportError } from "./transport.ts";
+
+/** A dead peer is found by TCP: first probe after so long, then every second, ten of them (libuv's numbers). */
+const KEEP_ALIVE_MS = 30_000;
+
+/**
+ * HTTP/1.1 for servers, or proxies before them, that do not speak HTTP/2: one socket for each request that is open. The first
+ * socket that fails retires all of it, as one socket does with HTTP/2: the next request has to find a server that answers.
+ */
+export class Http1Connection implements Connection {
+  readonly closed: Promise<void>;
+  readonly #options: RequestOptions;
+  readonly #open: typeof request;
+  readonly #agent: PlainAgent;
+  readonly #closing = new AbortController();
+  readonly #tellClosed: () => void;
+  #requests = 0;
+  #isRetired = false;
+
+  constructor(server: URL, tls: TlsMaterial) {
+    const isPlain = server.protocol === "http:";
+    const keepAlive = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, maxFreeSockets: 3 };
+    const host = hostOf(server);
+    // Given with each request, a check of the certificate would cost each request a socket of its own.
+    this.#agent = isPlain ? new PlainAgent(keepAlive) : new Agent({ ...keepAlive, ...tlsOptions(host, tls) });
+    this.#open = isPlain ? plainRequest : request;
+    this.#options = { host, port: server.port || (isPlain ? 80 : 443), agent: this.#agent };
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#tellClosed = resolve;
+  }
+
+  get usable(): boolean {
+    return !this.#isRetired;
+  }
+
+  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<Answer> {
+    if (!this.usable) return Promise.reject(new TransportError("unprocessed", "the connection is closing"));
+    return new Promise((resolve, reject) => {
+      const stop = AbortSignal.any([signal, this.#closing.signal]);
+      const outgoing = this.#open({ ...this.#options, method, path, headers }, (incoming) => {
+        resolve({
+          status: incoming.statusCode ?? 0,
+          ...readHeaders(incoming.headers),
+          body: { read: (onChunk) => this.#read(incoming, stop, onChunk) },
+        });
+        // Without a listener an error that nobody reads any more would end the process.
+        incoming.on("error", () => {});
+      });
+      const abort = () =>
+        outgoing.destroy(stop.reason instanceof Error ? stop.reason : new TransportError("lost", "aborted"));
+      if (stop.aborted) abort();
+      stop.addEventListener("abort", abort);
+      outgoing.on("error", (error) => {
+        if (!stop.aborted) this.retire();
+        reject(this.#failure(error, isStale(outgoing, method, error) ? "unprocessed" : "lost"));
+      });
+      this.#requests++;
+      outgoing.once("close", () => {
+        this.#requests--;
+        this.#closeIfOver();
+      });
+      outgoing.end(body);
+    });
+  }
+
+  retire(): void {
+    this.#isRetired = true;
+    this.#closeIfOver();
+  }
+
+  close(why: TransportError): void {
+    this.#isRetired = true;
+    this.#closing.abort(why);
+    this.#agent.destroy();
+    this.#tellClosed();
+  }
+
+  #closeIfOver(): void {
+    if (!this.#isRetired || this.#requests > 0) return;
+    this.#agent.destroy();
+    this.#tellClosed();
+  }
+
+  #read(incoming: IncomingMessage, stop: AbortSignal, onChunk: (chunk: Uint8Array) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      incoming.on("data", onChunk);
+      finished(incoming, (error) => {
+        if (!error) return resolve();
+        if (!stop.aborted) this.retire();
+        reject(this.#failure(error, "lost"));
+      });
+    });
+  }
+
+  #failure(cause: unknown, kind: "lost" | "unprocessed"): TransportError {
+    const why: unknown = this.#closing.signal.reason;
+    if (why instanceof TransportError) return why;
+    return new TransportError(kind, reasonOf(cause), { cause });
+  }
+}
+
+/** The server closed an idle socket at the moment at which it was taken for this request (as Node.js documents `reusedSocket`). */
+function isStale(request: ClientRequest, method: string, error: Error): boolean {
+  return request.reusedSocket && method === "GET" && "code" in error && error.code === "ECONNRESET";
+}

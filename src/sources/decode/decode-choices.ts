@@ -1,0 +1,97 @@
+import { NO_CHOICES, type ServiceChoices } from "../../model/cluster/service.ts";
+import { parseDurationMs } from "../../model/duration.ts";
+import type { SchedulerFlag } from "../../model/kernel/ipvs.ts";
+import {
+  namedFlags,
+  parseScheduler,
+  SCHEDULERS,
+  type Scheduling,
+  usualScheduling,
+} from "../../model/kernel/scheduler.ts";
+import { annotationPath, annotationsOf, type JsonObject, type ObjectReader, stringOf } from "./object-reader.ts";
+
+/** Before every annotation that is ours; the API reserves names with a prefix for whoever has the domain. */
+export const PREFIX = "kube-ipvs.io/";
+
+const SCHEDULER = `${PREFIX}scheduler`;
+const SCHEDULER_FLAGS = `${PREFIX}scheduler-flags`;
+const ONE_PACKET = `${PREFIX}one-packet`;
+const DRAIN_TIMEOUT = `${PREFIX}drain-timeout`;
+const KNOWN: readonly string[] = [SCHEDULER, SCHEDULER_FLAGS, ONE_PACKET, DRAIN_TIMEOUT];
+
+/** What kube-router calls it. Ours wins where both are. */
+const KUBE_ROUTER_SCHEDULER = "kube-router.io/service.scheduler";
+
+/**
+ * What a Service chooses by annotations. A wrong one is told and counts as absent, so that the Service works as if nobody
+ * had chosen; so is one below our prefix that does not exist, as it is most likely misspelt.
+ */
+export function readChoices(reader: ObjectReader, service: JsonObject): ServiceChoices {
+  const annotations = annotationsOf(service);
+  rejectUnknown(reader, annotations, KNOWN);
+  const scheduling = readScheduling(reader, annotations);
+  const onePacket = readOnePacket(reader, annotations);
+  const drainTimeoutMs = readDrainTimeout(reader, annotations);
+  const chosen = scheduling !== undefined || onePacket || drainTimeoutMs !== undefined;
+  return chosen ? { scheduling, onePacket, drainTimeoutMs } : NO_CHOICES;
+}
+
+/** Tells of annotations below our prefix that are not among the known ones. */
+export function rejectUnknown(reader: ObjectReader, annotations: JsonObject, known: readonly string[]): void {
+  for (const name of Object.keys(annotations)) {
+    if (!name.startsWith(PREFIX) || known.includes(name)) continue;
+    reader.reject(annotationPath(name), annotations[name], `is none of ${known.join(", ")}`);
+  }
+}
+
+function readScheduling(reader: ObjectReader, annotations: JsonObject): Scheduling | undefined {
+  const name = SCHEDULER in annotations ? SCHEDULER : KUBE_ROUTER_SCHEDULER;
+  const text = textOf(annotations, name);
+  const flags = textOf(annotations, SCHEDULER_FLAGS);
+  const scheduler = text === undefined ? undefined : parseScheduler(text);
+  if (text !== undefined && scheduler === undefined) {
+    reader.reject(annotationPath(name), text, `must be one of ${SCHEDULERS.join(", ")}`);
+  }
+  if (scheduler === undefined) {
+    if (flags !== undefined) reader.reject(annotationPath(SCHEDULER_FLAGS), flags, `needs a valid ${SCHEDULER}`);
+    return undefined;
+  }
+  if (flags === undefined) return usualScheduling(scheduler);
+  return { scheduler, flags: readFlags(reader, scheduler, flags) };
+}
+
+/** The empty text asks for no flags at all, which for mh is not the same as saying nothing. */
+function readFlags(reader: ObjectReader, scheduler: Scheduling["scheduler"], text: string): readonly SchedulerFlag[] {
+  const known = namedFlags(scheduler);
+  const words = text === "" ? [] : text.split(",").map((word) => word.trim());
+  const flags = known.filter((flag) => words.includes(flag)).sort();
+  if (words.every((word) => known.some((flag) => flag === word))) return flags;
+  const reason = known.length === 0 ? `must be empty: ${scheduler} has none` : `must be of ${known.join(", ")}`;
+  reader.reject(annotationPath(SCHEDULER_FLAGS), text, reason);
+  return usualScheduling(scheduler).flags;
+}
+
+function readOnePacket(reader: ObjectReader, annotations: JsonObject): boolean {
+  const text = textOf(annotations, ONE_PACKET);
+  if (text !== undefined && text !== "true" && text !== "false") {
+    reader.reject(annotationPath(ONE_PACKET), text, "must be true or false");
+  }
+  return text === "true";
+}
+
+function readDrainTimeout(reader: ObjectReader, annotations: JsonObject): number | undefined {
+  const text = textOf(annotations, DRAIN_TIMEOUT);
+  if (text === undefined) return undefined;
+  let problem: string | undefined;
+  const ms = parseDurationMs(text, (found) => {
+    problem = found;
+  });
+  if (problem === undefined) return ms;
+  reader.reject(annotationPath(DRAIN_TIMEOUT), text, problem);
+  return undefined;
+}
+
+function textOf(annotations: JsonObject, name: string): string | undefined {
+  const value = annotations[name] ?? undefined;
+  return value === undefined ? undefined : stringOf(value).trim();
+}

@@ -1,0 +1,64 @@
+import { type Cidr, type IPAddress, parseAddress, parseCidr } from "../../model/address.ts";
+import type { ClusterNode } from "../../model/cluster/service.ts";
+import type { Decoded } from "../../services/cluster-event.ts";
+import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
+
+const ZONE_LABEL = "topology.kubernetes.io/zone";
+
+/** The cluster autoscaler taints a node so before it drains and removes it. */
+const DELETION_TAINT = "ToBeDeletedByClusterAutoscaler";
+
+/** Decodes a v1 Node: never unwanted. Addresses and pod networks that cannot be read are left out and told. */
+export function decodeNode(object: unknown): Decoded<string, ClusterNode> {
+  const name = identityOf(object)?.name;
+  if (name === undefined || !isJsonObject(object)) return broken("Node", object);
+  const reader = new ObjectReader(`Node ${name}`);
+  const spec = reader.object(object, "spec", "") ?? {};
+  const status = reader.object(object, "status", "") ?? {};
+  const value: ClusterNode = {
+    name,
+    zone: labelOf(object, ZONE_LABEL) ?? "",
+    addresses: readAddresses(reader, status),
+    podCIDRs: readPodCIDRs(reader, spec),
+    leaving: isLeaving(reader, object, spec),
+  };
+  return { kind: "wanted", name, value, rejections: reader.rejections };
+}
+
+/** InternalIPs before ExternalIPs, each in listed order; host names and DNS names are no addresses. */
+function readAddresses(reader: ObjectReader, status: JsonObject): readonly IPAddress[] {
+  const internal: IPAddress[] = [];
+  const external: IPAddress[] = [];
+  reader.list(status, "addresses", "status").forEach((entry, index) => {
+    const type = field(entry, "type");
+    if (!isJsonObject(entry) || (type !== "InternalIP" && type !== "ExternalIP")) return;
+    const path = `status.addresses[${index}]`;
+    const text = reader.text(entry, "address", path);
+    if (text === undefined) return;
+    const address = parseAddress(text);
+    if (address === undefined) reader.reject(`${path}.address`, text, "must be an IP address");
+    else (type === "InternalIP" ? internal : external).push(address);
+  });
+  return [...internal, ...external];
+}
+
+function readPodCIDRs(reader: ObjectReader, spec: JsonObject): readonly Cidr[] {
+  const listed = reader.list(spec, "podCIDRs", "spec");
+  const single = reader.text(spec, "podCIDR", "spec") ?? "";
+  if (listed.length === 0) return single === "" ? [] : readCidr(reader, single, "spec.podCIDR");
+  return listed.flatMap((text, index) => readCidr(reader, text, `spec.podCIDRs[${index}]`));
+}
+
+function readCidr(reader: ObjectReader, text: unknown, path: string): readonly Cidr[] {
+  const network = typeof text === "string" ? parseCidr(text) : undefined;
+  if (network !== undefined) return [network];
+  reader.reject(path, text, 'must be a network, as "10.244.1.0/24"');
+  return [];
+}
+
+function isLeaving(reader: ObjectReader, node: JsonObject, spec: JsonObject): boolean {
+  const metadata = reader.object(node, "metadata", "") ?? {};
+  const deleted = reader.text(metadata, "deletionTimestamp", "metadata") !== undefined;
+  const taints = reader.list(spec, "taints", "spec");
+  return deleted || taints.some((taint) => field(taint, "key") === DELETION_TAINT);
+}

@@ -1,0 +1,23 @@
+import { type Cidr, parseCidr } from "../../model/address.ts";
+import type { ServiceCIDR } from "../../model/cluster/service.ts";
+import type { Decoded } from "../../services/cluster-event.ts";
+import { broken, field, identityOf, isJsonObject, ObjectReader } from "./object-reader.ts";
+
+/** Decodes a networking.k8s.io/v1 ServiceCIDR: never unwanted. Networks that cannot be read are left out and told. */
+export function decodeServiceCIDR(object: unknown): Decoded<string, ServiceCIDR> {
+  const name = identityOf(object)?.name;
+  if (name === undefined || !isJsonObject(object)) return broken("ServiceCIDR", object);
+  const reader = new ObjectReader(`ServiceCIDR ${name}`);
+  const spec = field(object, "spec");
+  if (!isJsonObject(spec)) {
+    reader.reject("spec", spec, "must be an object");
+    return { kind: "broken", rejections: reader.rejections };
+  }
+  const networks = reader.list(spec, "cidrs", "spec").flatMap((text, index): readonly Cidr[] => {
+    const network = typeof text === "string" ? parseCidr(text) : undefined;
+    if (network !== undefined) return [network];
+    reader.reject(`spec.cidrs[${index}]`, text, 'must be a network, as "10.96.0.0/16"');
+    return [];
+  });
+  return { kind: "wanted", name, value: { name, networks }, rejections: reader.rejections };
+}

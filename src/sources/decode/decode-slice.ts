@@ -1,0 +1,189 @@
+import { familyOf, type IPAddress, type IPFamily, parseAddress } from "../../model/address.ts";
+import {
+  type EndpointSlice,
+  type PortKey,
+  portKey,
+  type SliceName,
+  serviceName,
+  sliceName,
+} from "../../model/cluster/service.ts";
+import { type Backend, SliceEndpoints, USUAL_WEIGHT } from "../../model/cluster/slice-endpoints.ts";
+import { specialPurpose } from "../../model/special-address.ts";
+import { TextTable } from "../../model/text-table.ts";
+import type { Decoded } from "../../services/cluster-event.ts";
+import { readWeights } from "./decode-weights.ts";
+import {
+  annotationOf,
+  annotationPath,
+  broken,
+  field,
+  identityOf,
+  isJsonObject,
+  type JsonObject,
+  labelOf,
+  ObjectReader,
+} from "./object-reader.ts";
+
+const SERVICE_LABEL = "kubernetes.io/service-name";
+const HEADLESS_LABEL = "service.kubernetes.io/headless";
+const CHANGE_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/** Shared by every endpoint without hints. */
+const NO_HINTS: readonly string[] = [];
+
+/**
+ * Decodes a discovery.k8s.io/v1 EndpointSlice. Unwanted are slices of no Service, of a headless Service, and of host
+ * names (FQDN). A wrong endpoint or port is left out and told; hints that are wrong count as none. A source of many
+ * slices hands in one table for all, so that they share their names.
+ */
+export function decodeEndpointSlice(object: unknown, texts = new TextTable()): Decoded<SliceName, EndpointSlice> {
+  const identity = identityOf(object);
+  if (identity === undefined || !isJsonObject(object)) return broken("EndpointSlice", object);
+  const name = sliceName(identity.namespace, identity.name);
+  const reader = new ObjectReader(`EndpointSlice ${name}`);
+  const service = labelOf(object, SERVICE_LABEL) ?? "";
+  const addressType = field(object, "addressType");
+  if (service === "" || labelOf(object, HEADLESS_LABEL) !== undefined || addressType === "FQDN") {
+    return { kind: "unwanted", name, rejections: [] };
+  }
+  if (addressType !== "IPv4" && addressType !== "IPv6") {
+    reader.reject("addressType", addressType, "must be one of IPv4, IPv6, FQDN");
+    return { kind: "broken", rejections: reader.rejections };
+  }
+  const value: EndpointSlice = {
+    name,
+    service: serviceName(identity.namespace, service),
+    family: addressType,
+    endpoints: new SliceEndpoints(
+      readPorts(reader, object),
+      readBackends(reader, object, { family: addressType, weights: readWeights(reader, object) }),
+      texts,
+    ),
+    changedAtUnixMs: readChangeTime(reader, object),
+  };
+  return { kind: "wanted", name, value, rejections: reader.rejections };
+}
+
+/** A port without a name is the unnamed port: the API server writes "" where it is left out. */
+function readPorts(reader: ObjectReader, slice: JsonObject): ReadonlyMap<PortKey, number> {
+  const ports = new Map<PortKey, number>();
+  reader.list(slice, "ports", "").forEach((object, index) => {
+    const path = `ports[${index}]`;
+    const [key, port] = readPort(reader, object, path) ?? [];
+    if (key === undefined || port === undefined) return;
+    if (ports.has(key)) reader.reject(path, object, "is a second port of that name and protocol");
+    else ports.set(key, port);
+  });
+  return ports;
+}
+
+/** Undefined for a wrong port, and for one without a number: in the API it means no port, or any. */
+function readPort(reader: ObjectReader, object: unknown, path: string): readonly [PortKey, number] | undefined {
+  if (!isJsonObject(object)) {
+    reader.reject(path, object, "must be an object");
+    return undefined;
+  }
+  if ((field(object, "port") ?? 0) === 0) return undefined;
+  const name = reader.portName(object, path);
+  const protocol = reader.protocol(object, path);
+  const port = reader.portNumber(object, path);
+  if (name === undefined || protocol === undefined || port === undefined) return undefined;
+  return [portKey(name, protocol), port];
+}
+
+/** What is the same for all endpoints of a slice. */
+interface SliceFacts {
+  readonly family: IPFamily;
+  /** Undefined for none. */
+  readonly weights: ReadonlyMap<IPAddress, number> | undefined;
+}
+
+function readBackends(reader: ObjectReader, slice: JsonObject, facts: SliceFacts): readonly Backend[] {
+  const backends: Backend[] = [];
+  reader.list(slice, "endpoints", "").forEach((object, index) => {
+    const backend = readBackend(reader, object, `endpoints[${index}]`, facts);
+    if (backend !== undefined) backends.push(backend);
+  });
+  return backends;
+}
+
+function readBackend(
+  reader: ObjectReader,
+  object: unknown,
+  path: string,
+  { family, weights }: SliceFacts,
+): Backend | undefined {
+  if (!isJsonObject(object)) {
+    reader.reject(path, object, "must be an object");
+    return undefined;
+  }
+  const before = reader.rejectionCount;
+  const address = readAddress(reader, object, path, family);
+  const conditions = reader.object(object, "conditions", path) ?? {};
+  const below = `${path}.conditions`;
+  const ready = reader.boolean(conditions, "ready", below) ?? true;
+  const serving = reader.boolean(conditions, "serving", below) ?? true;
+  const terminating = reader.boolean(conditions, "terminating", below) ?? false;
+  // An endpoint whose address or readiness cannot be read takes no traffic.
+  if (address === undefined || reader.rejectionCount > before) return undefined;
+  const hints = reader.object(object, "hints", path);
+  return {
+    address,
+    ready,
+    serving,
+    terminating,
+    nodeName: reader.text(object, "nodeName", path) ?? "",
+    zoneHints: readHints(reader, hints, "forZones", path),
+    nodeHints: readHints(reader, hints, "forNodes", path),
+    weight: weights?.get(address) ?? USUAL_WEIGHT,
+  };
+}
+
+/** The first address alone counts; the API defines the others as fungible with it. No address is no endpoint. */
+function readAddress(
+  reader: ObjectReader,
+  endpoint: JsonObject,
+  path: string,
+  family: IPFamily,
+): IPAddress | undefined {
+  const [text] = reader.list(endpoint, "addresses", path);
+  if (text === undefined) return undefined;
+  const address = typeof text === "string" ? parseAddress(text) : undefined;
+  const fault = address === undefined ? `must be an ${family} address` : addressFault(address, family);
+  if (fault === undefined) return address;
+  reader.reject(`${path}.addresses[0]`, text, fault);
+  return undefined;
+}
+
+function addressFault(address: IPAddress, family: IPFamily): string | undefined {
+  return familyOf(address) === family ? specialPurpose(address) : `must be an ${family} address`;
+}
+
+function readHints(
+  reader: ObjectReader,
+  hints: JsonObject | undefined,
+  key: "forZones" | "forNodes",
+  path: string,
+): readonly string[] {
+  const list = hints === undefined ? [] : reader.list(hints, key, `${path}.hints`);
+  if (list.length === 0) return NO_HINTS;
+  const names: string[] = [];
+  for (const [index, hint] of list.entries()) {
+    const name = field(hint, "name");
+    if (typeof name === "string" && name !== "") names.push(name);
+    else reader.reject(`${path}.hints.${key}[${index}]`, hint, "must hold a name");
+  }
+  return names;
+}
+
+const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+
+/** Milliseconds since the epoch, 0 when not told. */
+function readChangeTime(reader: ObjectReader, slice: JsonObject): number {
+  const text = annotationOf(slice, CHANGE_ANNOTATION);
+  if (text === undefined || text === "") return 0;
+  const time = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return time;
+  reader.reject(annotationPath(CHANGE_ANNOTATION), text, "must be a time as in RFC 3339");
+  return 0;
+}

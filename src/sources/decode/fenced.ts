@@ -1,0 +1,24 @@
+import type { Decoded } from "../../services/cluster-event.ts";
+
+/**
+ * What the decoder makes of one object, where an exception becomes a rejection of that object. `object` names the object,
+ * as "Service shop/web".
+ *
+ * The exception is a fault of a decoder, and the rejection says where it is. But whoever may write one object could end
+ * the agents of all nodes with it, again after each restart; so the fault costs this object alone.
+ */
+export function fenced<Name, Value>(object: string, decode: () => Decoded<Name, Value>): Decoded<Name, Value> {
+  try {
+    return decode();
+  } catch (error) {
+    const reason = `cannot be decoded: ${faultText(error)}`;
+    return { kind: "broken", rejections: [{ object, field: "", value: "", reason }] };
+  }
+}
+
+/** The message, and the innermost function that is known. */
+function faultText(error: unknown): string {
+  if (!(error instanceof Error)) return "an exception that is no Error";
+  const [, place] = /\n\s+(at .*)/.exec(error.stack ?? "") ?? [];
+  return place === undefined ? error.message : `${error.message} (${place})`;
+}

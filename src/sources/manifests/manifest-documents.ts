@@ -1,0 +1,93 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Composer, type Document, LineCounter, Parser } from "yaml";
+import type { Rejection } from "../../model/cluster/service.ts";
+import { structureFault } from "./manifest-structure.ts";
+
+/** One document of a file as plain data, or why there is none. They are numbered from 1. */
+export type ManifestDocument =
+  | { readonly kind: "parsed"; readonly number: number; readonly value: unknown }
+  | { readonly kind: "unparsable"; readonly number: number; readonly rejection: Rejection };
+
+/** Documents parsed before others get a turn: a Service takes some 0.3 ms. */
+const DOCUMENTS_PER_TURN = 16;
+/** The YAML parser takes a hundred times as long as that of JSON, and the event loop waits for a whole document. */
+const LONGEST_JSON_AS_YAML = 1_048_576;
+
+/**
+ * Merge keys (`<<`) as kubectl has them. Repeated keys are found by `structureFault`. No warnings on stderr: what is wrong is
+ * told as a rejection.
+ */
+const YAML_OPTIONS = { merge: true, uniqueKeys: false, logLevel: "error" } as const;
+
+/**
+ * Parses the documents of a file; empty ones are left out but counted. A .json file that is no strict JSON is read as
+ * YAML, of which JSON is a part: its parser names the line that is wrong. Above a megabyte the message of the JSON parser
+ * must do.
+ */
+export async function parseDocuments(file: string, text: string): Promise<readonly ManifestDocument[]> {
+  if (!file.endsWith(".json")) return parseYaml(file, text);
+  try {
+    return [{ kind: "parsed", number: 1, value: JSON.parse(text) }];
+  } catch (error) {
+    if (text.length <= LONGEST_JSON_AS_YAML) return parseYaml(file, text);
+    return [unparsable(file, 1, "", `is no JSON: ${messageOf(error)}`)];
+  }
+}
+
+async function parseYaml(file: string, text: string): Promise<readonly ManifestDocument[]> {
+  const documents: ManifestDocument[] = [];
+  const lines = new LineCounter();
+  let number = 0;
+  for (const document of composed(text, lines)) {
+    number += 1;
+    const read = "thrown" in document ? lostAt(file, number, document) : readDocument(file, number, document, lines);
+    if (read.kind === "unparsable" || read.value !== null) documents.push(read);
+    if (number % DOCUMENTS_PER_TURN === 0) await nextTurn();
+  }
+  return documents;
+}
+
+/** What the parser threw. */
+interface Thrown {
+  readonly thrown: unknown;
+}
+
+/** The documents of the text up to what the parser throws, if it does: it calls itself once for each level of a sequence. */
+function* composed(text: string, lines: LineCounter): Generator<Document | Thrown> {
+  const composer = new Composer(YAML_OPTIONS);
+  let failure: Thrown | undefined;
+  try {
+    for (const token of new Parser(lines.addNewLine).parse(text)) yield* composer.next(token);
+  } catch (thrown) {
+    failure = { thrown };
+  }
+  yield* composer.end();
+  if (failure !== undefined) yield failure;
+}
+
+function lostAt(file: string, number: number, { thrown }: Thrown): ManifestDocument {
+  return unparsable(file, number, "", `cannot be parsed, nor can what follows it: ${messageOf(thrown)}`);
+}
+
+function readDocument(file: string, number: number, document: Document, lines: LineCounter): ManifestDocument {
+  const lineOf = (offset: number) => `line ${lines.linePos(offset).line}`;
+  const [error] = document.errors;
+  if (error !== undefined) return unparsable(file, number, lineOf(error.pos[0]), error.message);
+  const fault = structureFault(document);
+  if (fault !== undefined) return unparsable(file, number, lineOf(fault.offset), fault.reason);
+  try {
+    return { kind: "parsed", number, value: document.toJS() };
+  } catch (thrown) {
+    // An alias without its anchor, or one that would expand without end, shows only here.
+    return unparsable(file, number, lineOf(document.contents?.range?.[0] ?? 0), messageOf(thrown));
+  }
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : "an exception that is no Error";
+}
+
+function unparsable(file: string, number: number, field: string, reason: string): ManifestDocument {
+  const object = `file ${file} document ${number}`;
+  return { kind: "unparsable", number, rejection: { object, field, value: "", reason } };
+}

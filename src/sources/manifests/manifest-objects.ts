@@ -1,0 +1,201 @@
+import { RejectionList } from "../../model/cluster/rejection-list.ts";
+import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../../model/cluster/service.ts";
+import type { TextTable } from "../../model/text-table.ts";
+import { valueText } from "../../model/value-text.ts";
+import type { Decoded } from "../../services/cluster-event.ts";
+import { decodeNode } from "../decode/decode-node.ts";
+import { decodeService } from "../decode/decode-service.ts";
+import { decodeServiceCIDR } from "../decode/decode-service-cidr.ts";
+import { decodeEndpointSlice } from "../decode/decode-slice.ts";
+import { fenced } from "../decode/fenced.ts";
+import { field, identityOf } from "../decode/object-reader.ts";
+import type { ManifestDocument } from "./manifest-documents.ts";
+
+/** What a manifest can define. */
+export type ManifestObject =
+  | { readonly kind: "Service"; readonly value: Service }
+  | { readonly kind: "EndpointSlice"; readonly value: EndpointSlice }
+  | { readonly kind: "Node"; readonly value: ClusterNode }
+  | { readonly kind: "ServiceCIDR"; readonly value: ServiceCIDR };
+
+type Kind = ManifestObject["kind"];
+
+/** One object as a file defines it. */
+export interface ManifestEntry {
+  /** Kind and name, as "Service shop/web". */
+  readonly key: string;
+  /** Where it stands, as "file shop.yaml document 3". */
+  readonly at: string;
+  /** What was good of it; "unwanted" and "broken" as in Decoded. */
+  readonly object: ManifestObject | "unwanted" | "broken";
+  readonly rejections: readonly Rejection[];
+}
+
+/** What one version of a file says. */
+export interface ManifestFile {
+  readonly file: string;
+  readonly version: string;
+  readonly entries: readonly ManifestEntry[];
+  /** What is wrong beside the entries. */
+  readonly rejections: readonly Rejection[];
+  /** Kinds that hold nothing for a proxy. */
+  readonly ignoredKinds: ReadonlySet<string>;
+  /** False when something in it could not be read or named: then an absent object need not be a deleted one. */
+  readonly complete: boolean;
+}
+
+const API_VERSIONS: Readonly<Record<Kind, string>> = {
+  Service: "v1",
+  EndpointSlice: "discovery.k8s.io/v1",
+  Node: "v1",
+  ServiceCIDR: "networking.k8s.io/v1",
+};
+
+/** Kinds without a namespace. */
+const CLUSTER_SCOPED: ReadonlySet<Kind> = new Set(["Node", "ServiceCIDR"]);
+
+/** Kinds of lists, with the kind of their items where an item does not say it. */
+const LISTS: ReadonlyMap<string, Kind | undefined> = new Map<string, Kind | undefined>([
+  ["List", undefined],
+  ["ServiceList", "Service"],
+  ["EndpointSliceList", "EndpointSlice"],
+  ["NodeList", "Node"],
+  ["ServiceCIDRList", "ServiceCIDR"],
+]);
+
+/**
+ * How deep lists may stand in lists; kubectl writes one level. A list that contains itself, which YAML can say by an alias,
+ * ends there too.
+ */
+const MOST_LISTS = 8;
+
+/** Decodes the documents of a file. Lists are opened; kinds that a proxy does not read are noted and left out. */
+export function decodeFile(
+  file: string,
+  version: string,
+  documents: readonly ManifestDocument[],
+  texts: TextTable,
+): ManifestFile {
+  const decoder = new FileDecoder(file, texts);
+  for (const document of documents) {
+    if (document.kind === "unparsable") decoder.miss(document.rejection);
+    else decoder.decode(document.value, `file ${file} document ${document.number}`);
+  }
+  const { entries, ignoredKinds, complete } = decoder;
+  return { file, version, entries, rejections: decoder.rejections.list(), ignoredKinds, complete };
+}
+
+class FileDecoder {
+  readonly entries: ManifestEntry[] = [];
+  readonly rejections: RejectionList;
+  readonly ignoredKinds = new Set<string>();
+  complete = true;
+  readonly #texts: TextTable;
+
+  constructor(file: string, texts: TextTable) {
+    this.rejections = new RejectionList(`file ${file}`);
+    this.#texts = texts;
+  }
+
+  /** Something that may have held objects cannot be read. */
+  miss(...rejections: readonly Rejection[]): void {
+    for (const { object, field, value, reason } of rejections) this.rejections.add(field, value, reason, object);
+    this.complete = false;
+  }
+
+  decode(object: unknown, at: string): void {
+    this.#decode(object, at, { kind: undefined, lists: 0 });
+  }
+
+  /** `list` is what holds the object: the kind of its items, and how many lists there are around one. */
+  #decode(object: unknown, at: string, list: { readonly kind: Kind | undefined; readonly lists: number }): void {
+    const { kind: itemKind, lists } = list;
+    const kind = field(object, "kind") ?? itemKind;
+    const apiVersion = field(object, "apiVersion") ?? (itemKind === undefined ? undefined : API_VERSIONS[itemKind]);
+    if (typeof kind !== "string") {
+      this.miss({ object: at, field: "kind", value: "", reason: "is missing: this is no Kubernetes object" });
+    } else if (LISTS.has(kind)) {
+      this.#decodeList(object, at, { kind: LISTS.get(kind), lists: lists + 1 });
+    } else if (!isKnown(kind)) {
+      this.ignoredKinds.add(kind);
+    } else if (isOfOtherGroup(apiVersion, kind)) {
+      this.ignoredKinds.add(`${kind} of ${apiVersion}`);
+    } else {
+      this.#decodeKnown(kind, object, at, apiVersion);
+    }
+  }
+
+  #decodeList(object: unknown, at: string, list: { readonly kind: Kind | undefined; readonly lists: number }): void {
+    const items = field(object, "items") ?? [];
+    if (!Array.isArray(items)) {
+      this.miss({ object: at, field: "items", value: valueText(items), reason: "must be a list" });
+    } else if (list.lists > MOST_LISTS) {
+      this.miss({ object: at, field: "kind", value: "", reason: `is a list in more than ${MOST_LISTS} others` });
+    } else {
+      items.forEach((item, index) => {
+        this.#decode(item, `${at} items[${index}]`, list);
+      });
+    }
+  }
+
+  #decodeKnown(kind: Kind, json: unknown, at: string, apiVersion: unknown): void {
+    const key = keyOf(kind, json);
+    const { decoded, object } = decodeKind(kind, json, { key, texts: this.#texts });
+    const found = decoded.rejections.map((rejection) => ({ ...rejection, object: `${rejection.object} in ${at}` }));
+    if (key === undefined) {
+      this.miss(...found);
+      return;
+    }
+    if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, at, object, rejections: found });
+    else
+      this.entries.push({ key, at, object: "broken", rejections: [wrongVersion(`${key} in ${at}`, apiVersion, kind)] });
+  }
+}
+
+/** Undefined without a usable name. */
+function keyOf(kind: Kind, json: unknown): string | undefined {
+  const identity = identityOf(json);
+  if (identity === undefined) return undefined;
+  return `${kind} ${CLUSTER_SCOPED.has(kind) ? identity.name : `${identity.namespace}/${identity.name}`}`;
+}
+
+function isKnown(kind: string): kind is Kind {
+  return Object.hasOwn(API_VERSIONS, kind);
+}
+
+function decodeKind(
+  kind: Kind,
+  json: unknown,
+  { key = kind, texts }: { readonly key: string | undefined; readonly texts: TextTable },
+): { decoded: Decoded<unknown, unknown>; object: ManifestEntry["object"] } {
+  switch (kind) {
+    case "Service": {
+      const decoded = fenced(key, () => decodeService(json));
+      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+    }
+    case "EndpointSlice": {
+      const decoded = fenced(key, () => decodeEndpointSlice(json, texts));
+      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+    }
+    case "Node": {
+      const decoded = fenced(key, () => decodeNode(json));
+      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+    }
+    case "ServiceCIDR": {
+      const decoded = fenced(key, () => decodeServiceCIDR(json));
+      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+    }
+  }
+}
+
+/** Others have a Service too, as serving.knative.dev; with our group, or none, it is a mistake. */
+function isOfOtherGroup(apiVersion: unknown, kind: Kind): boolean {
+  if (typeof apiVersion !== "string" || !apiVersion.includes("/")) return false;
+  const [group] = apiVersion.split("/");
+  return group !== API_VERSIONS[kind].split("/")[0];
+}
+
+function wrongVersion(object: string, apiVersion: unknown, kind: Kind): Rejection {
+  const value = apiVersion === undefined ? "" : valueText(apiVersion);
+  return { object, field: "apiVersion", value, reason: `must be ${API_VERSIONS[kind]}` };
+}

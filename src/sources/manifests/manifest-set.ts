@@ -1,0 +1,129 @@
+import { RejectionList } from "../../model/cluster/rejection-list.ts";
+import type { Rejection } from "../../model/cluster/service.ts";
+import type { ClusterEvent } from "../../services/cluster-event.ts";
+import { sameNode, sameService, sameServiceCIDR, sameSlice } from "../../services/equality.ts";
+import type { ManifestEntry, ManifestFile, ManifestObject } from "./manifest-objects.ts";
+
+/** An object in force. */
+interface Held {
+  readonly object: ManifestObject;
+  /** The file that defines it now. */
+  readonly file: string;
+  /** Nothing of it was rejected: what later, broken versions fall back to. */
+  readonly clean: boolean;
+}
+
+/** What a reading of all files changed. */
+export interface ManifestChange {
+  readonly events: Readonly<Record<ManifestObject["kind"], readonly ClusterEvent[]>>;
+  /** Everything that is wrong now, in the order of the files. */
+  readonly rejections: readonly Rejection[];
+}
+
+/**
+ * The objects that a set of files puts in force. An object with something wrong keeps its last clean version; without
+ * one its good parts are used. What a file held before stays while a part of the file cannot be read. Of an object that
+ * is defined twice the first by file name, then by place, is used.
+ */
+export class ManifestSet {
+  #held: ReadonlyMap<string, Held> = new Map();
+
+  /** Puts the files, sorted by name, in force and tells the differences. */
+  replace(files: readonly ManifestFile[]): ManifestChange {
+    const before = this.#held;
+    const after = new Map<string, Held>();
+    const definedAt = new Map<string, string>();
+    const rejections: Rejection[] = [];
+    for (const file of files) {
+      const repeated = new RejectionList(`file ${file.file}`);
+      rejections.push(...file.rejections);
+      for (const entry of file.entries) {
+        const first = definedAt.get(entry.key);
+        if (first !== undefined) {
+          reject(repeated, entry, first);
+          continue;
+        }
+        definedAt.set(entry.key, entry.at);
+        rejections.push(...entry.rejections);
+        const held = settle(entry, file.file, before.get(entry.key));
+        if (held !== undefined) after.set(entry.key, held);
+      }
+      rejections.push(...repeated.list());
+    }
+    const incomplete = new Set(files.filter((file) => !file.complete).map((file) => file.file));
+    for (const [key, held] of before) {
+      if (!definedAt.has(key) && incomplete.has(held.file)) after.set(key, held);
+    }
+    this.#held = after;
+    return { events: difference(before, after), rejections };
+  }
+}
+
+/** What is in force of an entry, given what was in force under its name. */
+function settle(entry: ManifestEntry, file: string, before: Held | undefined): Held | undefined {
+  const clean = entry.rejections.length === 0;
+  if (before !== undefined && (entry.object === "broken" || (!clean && before.clean))) return { ...before, file };
+  if (entry.object === "broken" || entry.object === "unwanted") return undefined;
+  const unchanged = before !== undefined && sameObject(before.object, entry.object);
+  return { object: unchanged ? before.object : entry.object, file, clean };
+}
+
+function reject(repeated: RejectionList, { key, at }: ManifestEntry, first: string): void {
+  const name = key.slice(key.indexOf(" ") + 1);
+  repeated.add("metadata.name", name, `is defined in ${first} already, which is used`, `${key} in ${at}`);
+}
+
+function sameObject(a: ManifestObject, b: ManifestObject): boolean {
+  switch (a.kind) {
+    case "Service":
+      return b.kind === a.kind && sameService(a.value, b.value);
+    case "EndpointSlice":
+      return b.kind === a.kind && sameSlice(a.value, b.value);
+    case "Node":
+      return b.kind === a.kind && sameNode(a.value, b.value);
+    case "ServiceCIDR":
+      return b.kind === a.kind && sameServiceCIDR(a.value, b.value);
+  }
+}
+
+function difference(before: ReadonlyMap<string, Held>, after: ReadonlyMap<string, Held>): ManifestChange["events"] {
+  const events: Record<ManifestObject["kind"], ClusterEvent[]> = {
+    Service: [],
+    EndpointSlice: [],
+    Node: [],
+    ServiceCIDR: [],
+  };
+  for (const [key, { object }] of after) {
+    if (before.get(key)?.object !== object) events[object.kind].push(upserted(object));
+  }
+  for (const [key, { object }] of before) {
+    if (!after.has(key)) events[object.kind].push(deleted(object));
+  }
+  return events;
+}
+
+function upserted(object: ManifestObject): ClusterEvent {
+  switch (object.kind) {
+    case "Service":
+      return { kind: "service-upserted", service: object.value };
+    case "EndpointSlice":
+      return { kind: "slice-upserted", slice: object.value };
+    case "Node":
+      return { kind: "node-upserted", node: object.value };
+    case "ServiceCIDR":
+      return { kind: "servicecidr-upserted", cidr: object.value };
+  }
+}
+
+function deleted(object: ManifestObject): ClusterEvent {
+  switch (object.kind) {
+    case "Service":
+      return { kind: "service-deleted", name: object.value.name };
+    case "EndpointSlice":
+      return { kind: "slice-deleted", name: object.value.name };
+    case "Node":
+      return { kind: "node-deleted", name: object.value.name };
+    case "ServiceCIDR":
+      return { kind: "servicecidr-deleted", name: object.value.name };
+  }
+}

@@ -1,0 +1,161 @@
+import { resolve } from "node:path";
+import type { Rejection } from "../../model/cluster/service.ts";
+import { TextTable } from "../../model/text-table.ts";
+import type { Logger } from "../../process/log.ts";
+import type { ClusterEvent, Resource } from "../../services/cluster-event.ts";
+import { FolderWatch, folderOf, type Waits } from "./folder-watch.ts";
+import { parseDocuments } from "./manifest-documents.ts";
+import { errorCode, type FileRead, readFiles } from "./manifest-files.ts";
+import { decodeFile, type ManifestFile } from "./manifest-objects.ts";
+import { type ManifestChange, ManifestSet } from "./manifest-set.ts";
+
+/** Who listens to a source of manifests. */
+export interface ManifestListener {
+  /** Called for each change, many in one turn. */
+  onEvent(event: ClusterEvent): void;
+  /** Called when what is wrong changes: how much is wrong now, and of that what was not told before. */
+  onRejections(count: number, fresh: readonly Rejection[]): void;
+  readonly logger: Pick<Logger, "debug">;
+}
+
+const DEFAULT_WAITS: Waits = { settleMs: 200, pollMs: 10_000 };
+
+/**
+ * Tells the Services, EndpointSlices and Nodes of manifests as events. A reading that fails is never a deletion: while
+ * the path cannot be read everything stays, while a file cannot be read what it held stays, and `listed` waits until all
+ * files could be read once. An empty folder that can be read is a deletion. One reading at a time.
+ */
+export class ManifestSource {
+  readonly #path: string;
+  readonly #listener: ManifestListener;
+  #texts = new TextTable();
+  readonly #set = new ManifestSet();
+  #files: readonly ManifestFile[] | undefined;
+  #listed = false;
+  #rejections: readonly Rejection[] = [];
+  #told: ReadonlySet<string> = new Set();
+
+  constructor(path: string, listener: ManifestListener) {
+    this.#path = resolve(path);
+    this.#listener = listener;
+  }
+
+  /** Reads everything again and tells what changed. Rejects only if the listener throws. */
+  async reread(): Promise<void> {
+    let reads: readonly FileRead[];
+    try {
+      reads = await readFiles(this.#path);
+    } catch (error) {
+      this.#tellRejections([pathRejection(this.#path, error), ...this.#rejections]);
+      return;
+    }
+    const files = await this.#parseAll(reads);
+    if (!isUnchanged(files, this.#files)) {
+      this.#files = files;
+      const change = this.#set.replace(files);
+      this.#rejections = change.rejections;
+      const isFirstList = !this.#listed && reads.every((read) => read.kind === "read");
+      this.#listed ||= isFirstList;
+      for (const event of inOrder(change, isFirstList)) this.#listener.onEvent(event);
+    }
+    this.#tellRejections(this.#rejections);
+  }
+
+  async #parseAll(reads: readonly FileRead[]): Promise<readonly ManifestFile[]> {
+    const known = new Map(this.#files?.map((file) => [file.file, file]));
+    const files: ManifestFile[] = [];
+    for (const read of reads) {
+      const before = known.get(read.file);
+      files.push(before?.version === read.version ? before : await this.#parse(read));
+    }
+    return files;
+  }
+
+  async #parse(read: FileRead): Promise<ManifestFile> {
+    this.#texts = this.#texts.orNext();
+    const file = await parseFile(read, this.#texts);
+    const facts = { file: file.file, objects: file.entries.length, ignoredKinds: [...file.ignoredKinds] };
+    this.#listener.logger.debug(facts, "manifest read");
+    return file;
+  }
+
+  #tellRejections(all: readonly Rejection[]): void {
+    const now = new Map(all.map((rejection) => [JSON.stringify(rejection), rejection]));
+    const fresh = [...now].flatMap(([text, rejection]) => (this.#told.has(text) ? [] : [rejection]));
+    const isChanged = fresh.length > 0 || now.size !== this.#told.size;
+    this.#told = new Set(now.keys());
+    if (isChanged) this.#listener.onRejections(all.length, fresh);
+  }
+}
+
+/**
+ * Reads the manifests at `path`, a file or a folder, and again whenever they change, until the signal aborts. It polls
+ * besides: network file systems tell no changes. Rejects only if the listener throws.
+ */
+export async function watchManifests(
+  path: string,
+  options: ManifestListener & { readonly signal: AbortSignal } & Partial<Waits>,
+): Promise<void> {
+  const { signal, settleMs = DEFAULT_WAITS.settleMs, pollMs = DEFAULT_WAITS.pollMs } = options;
+  const source = new ManifestSource(path, options);
+  while (!signal.aborted) {
+    const folderWatch = new FolderWatch(await folderOf(path), { settleMs, pollMs }, signal);
+    try {
+      await source.reread();
+      await folderWatch.settled;
+    } finally {
+      folderWatch.close();
+    }
+  }
+}
+
+/** Reads the manifests once. Throws when the path cannot be read; what is wrong inside is told as rejections. */
+export async function readManifests(
+  path: string,
+): Promise<{ readonly events: readonly ClusterEvent[]; readonly rejections: readonly Rejection[] }> {
+  const reads = await readFiles(path).catch((error: unknown) => {
+    throw new Error(`Cannot read manifests at "${path}": ${errorCode(error)}`, { cause: error });
+  });
+  const texts = new TextTable();
+  const change = new ManifestSet().replace(await Promise.all(reads.map((read) => parseFile(read, texts))));
+  return { events: inOrder(change, true), rejections: change.rejections };
+}
+
+async function parseFile(read: FileRead, texts: TextTable): Promise<ManifestFile> {
+  if (read.kind === "unreadable") return withoutObjects(read, read.reason);
+  try {
+    return decodeFile(read.file, read.version, await parseDocuments(read.file, read.text), texts);
+  } catch (error) {
+    // A fault of a parser costs this file alone: it would end the agent again after each restart.
+    return withoutObjects(read, `cannot be parsed: ${errorCode(error)}`);
+  }
+}
+
+function withoutObjects({ file, version }: FileRead, reason: string): ManifestFile {
+  const rejection = { object: `file ${file}`, field: "", value: "", reason };
+  return { file, version, entries: [], rejections: [rejection], ignoredKinds: new Set(), complete: false };
+}
+
+/** Slices go before Services: so each Service is complete when it is told. */
+function inOrder({ events }: ManifestChange, isFirstList: boolean): readonly ClusterEvent[] {
+  const listed = (resource: Resource): readonly ClusterEvent[] => (isFirstList ? [{ kind: "listed", resource }] : []);
+  return [
+    ...events.Node,
+    ...listed("nodes"),
+    ...events.ServiceCIDR,
+    ...listed("servicecidrs"),
+    ...events.EndpointSlice,
+    ...listed("endpointslices"),
+    ...events.Service,
+    ...listed("services"),
+  ];
+}
+
+function pathRejection(path: string, error: unknown): Rejection {
+  const reason = `cannot be read: ${errorCode(error)}; everything stays as it was`;
+  return { object: "manifests", field: "", value: path, reason };
+}
+
+function isUnchanged(files: readonly ManifestFile[], before: readonly ManifestFile[] | undefined): boolean {
+  return files.length === before?.length && files.every((file, index) => file === before[index]);
+}

@@ -1,0 +1,22 @@
+import type { DriftCounts } from "./drift.ts";
+import type { KeySet } from "./key-set.ts";
+import type { Planned } from "./plan/plan.ts";
+import type { Tally } from "./tally.ts";
+
+/** What one flush gathers on its way. */
+export interface Flush {
+  readonly tally: Tally;
+  readonly drift: DriftCounts;
+  /** Not to be tried again in this flush. */
+  readonly refused: KeySet;
+  /** Work that could not be taken was left. */
+  cut: boolean;
+}
+
+/** Objects that are planned and applied together. */
+export interface Batch {
+  readonly keys: KeySet;
+  readonly planned: Planned;
+  /** When the oldest of it was asked for. */
+  readonly atMs: number;
+}

@@ -1,0 +1,204 @@
+import { type Cidr, cidrContains, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
+import {
+  addressEntry,
+  addressPortKeys,
+  type IPSet,
+  ipset,
+  ipsets,
+  portEntry,
+  type SetBase,
+  type SetEntry,
+  type SetEntryKey,
+} from "../../model/kernel/ipset.ts";
+import {
+  markedServerKey,
+  type VirtualServer,
+  type VirtualServerKey,
+  virtualServerKey,
+} from "../../model/kernel/ipvs.ts";
+
+/** The set that names our virtual servers by firewall mark: the mark is the "port" of its members. */
+const BY_MARK = "KUBE-LOCAL-MARK-SERVERS";
+
+/** Where virtual servers are. */
+export interface Placed {
+  serversAt(address: IPAddress): Iterable<VirtualServerKey>;
+  serversOnPort(port: number): Iterable<VirtualServerKey>;
+}
+
+/** What tells our virtual servers from others'. */
+export interface Evidence {
+  /** Whether the address is on kube-ipvs0. */
+  hasAddress(address: IPAddress): boolean;
+  /** Whether the member is in its set. */
+  hasEntry(key: SetEntryKey): boolean;
+}
+
+/**
+ * Whether we may delete an unwanted virtual server we see. IPVS has no place for a mark of the owner, so the proof is what
+ * only we make: its address on kube-ipvs0, or members of our sets that name its address and port. The proof goes in before
+ * the virtual server and out after it, so whenever we die, what we leave behind is still known as ours.
+ */
+export function isOurs(server: VirtualServer, evidence: Evidence, excluded: readonly Cidr[]): boolean {
+  if (isExcluded(server.address, excluded)) return false;
+  if (evidence.hasAddress(server.address)) return true;
+  const isMember = (key: SetEntryKey) => evidence.hasEntry(key);
+  if (server.mark !== 0) return isMember(markEntryKey(server));
+  if (frontendKeys(server).some(isMember)) return true;
+  return isMember(nodePortAddressEntry(server.address).key) && nodePortKeys(server).some(isMember);
+}
+
+/** Whether the operator has told us to leave the address, and all virtual servers on it, to others. */
+export function isExcluded(address: IPAddress, excluded: readonly Cidr[]): boolean {
+  return excluded.some((network) => cidrContains(network, address));
+}
+
+/** The member of the set of marks that names a virtual server by firewall mark. */
+function markEntryKey({ address, mark }: VirtualServer): SetEntryKey {
+  return portEntry(ipset(BY_MARK, familyOf(address)), mark).key;
+}
+
+/** The members that name a virtual server by address, protocol and port: each of them proves it ours. */
+function frontendKeys({ address, protocol, port }: VirtualServer): readonly SetEntryKey[] {
+  return addressPortKeys(FRONTEND_SETS[familyOf(address)], address, protocol, port);
+}
+
+/**
+ * The members that name a NodePort by its number. The number alone proves nothing, for a load balancer of others may serve
+ * the same port at its own address: each proves it ours together with the member for the address.
+ */
+function nodePortKeys({ address, protocol, port }: VirtualServer): readonly SetEntryKey[] {
+  return PORT_SETS[protocol].map((base) => portEntry(ipset(base, familyOf(address)), port).key);
+}
+
+/** Every member, there or not, that is part of a proof that the virtual server is ours. */
+export function provingKeys(server: VirtualServer): readonly SetEntryKey[] {
+  if (server.mark !== 0) return [markEntryKey(server)];
+  const frontends = frontendKeys(server);
+  const nodePorts = nodePortKeys(server);
+  return nodePorts.length === 0 ? frontends : frontends.concat(nodePorts, nodePortAddressEntry(server.address).key);
+}
+
+/**
+ * Whether the member must outlive the virtual server: as a proof of whose it is, or because connections that drain still
+ * need it.
+ */
+export function mustOutlive(entry: SetEntry, server: VirtualServer): boolean {
+  const { set, port } = entry;
+  switch (TIES[set.base]) {
+    case "frontend":
+    case "client":
+      return frontendOf(entry) === server.key;
+    case "mark":
+      return port !== undefined && markedServerKey(set.family, port) === server.key;
+    case "node-port":
+      return server.mark === 0 && nodePortKeys(server).includes(entry.key);
+    case "node-address":
+      return server.mark === 0 && PORT_SETS[server.protocol].length > 0 && entry.address === server.address;
+    case "none":
+      return false;
+  }
+}
+
+/** The frontend whose clients the member admits; undefined if the member is of another set. */
+export function admittedTo(entry: SetEntry): VirtualServerKey | undefined {
+  return TIES[entry.set.base] === "client" ? frontendOf(entry) : undefined;
+}
+
+/** The member that says the address is on kube-ipvs0. */
+export function entryOfAddress(address: IPAddress): SetEntry {
+  return addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address);
+}
+
+/** The held virtual servers that the member may have to outlive. With an address and a port it names one alone. */
+export function serversNear(entry: SetEntry, held: Placed): Iterable<VirtualServerKey> {
+  const { set, address, port } = entry;
+  switch (TIES[set.base]) {
+    case "mark":
+      return port === undefined ? [] : [markedServerKey(set.family, port)];
+    case "node-port":
+      return port === undefined ? [] : held.serversOnPort(port);
+    case "node-address":
+      return address === undefined ? [] : held.serversAt(address);
+    case "frontend":
+    case "client": {
+      const frontend = frontendOf(entry);
+      return frontend === undefined ? [] : [frontend];
+    }
+    case "none":
+      return [];
+  }
+}
+
+/** What the members of a set have to do with virtual servers. */
+type Tie =
+  /** They name one by address, protocol and port: that proves it ours. */
+  | "frontend"
+  /** They name its port number: that proves it ours together with the member of KUBE-NODE-PORT-IPS for its address. */
+  | "node-port"
+  /** They name the address of NodePorts. */
+  | "node-address"
+  /** They name one by its mark: that proves it ours. */
+  | "mark"
+  /** They name the clients of one: that proves nothing, as another set names the frontend, but it drains by them. */
+  | "client"
+  /** They may come and go whatever stands. */
+  | "none";
+
+const TIES: Readonly<Record<SetBase, Tie>> = {
+  "KUBE-CLUSTER-IP": "frontend",
+  "KUBE-EXTERNAL-IP": "frontend",
+  "KUBE-EXTERNAL-IP-LOCAL": "frontend",
+  "KUBE-LOAD-BALANCER": "frontend",
+  "KUBE-LOAD-BALANCER-LOCAL": "frontend",
+  "KUBE-LOAD-BALANCER-FW": "frontend",
+  "KUBE-DROP": "frontend",
+  "KUBE-DROP-EXTERNAL": "frontend",
+  "KUBE-NODE-PORT-TCP": "node-port",
+  "KUBE-NODE-PORT-LOCAL-TCP": "node-port",
+  "KUBE-NODE-PORT-UDP": "node-port",
+  "KUBE-NODE-PORT-LOCAL-UDP": "node-port",
+  "KUBE-NODE-PORT-SCTP-HASH": "frontend",
+  "KUBE-NODE-PORT-LOCAL-SCTP-HASH": "frontend",
+  "KUBE-NODE-PORT-IPS": "node-address",
+  "KUBE-LOCAL-MARK-SERVERS": "mark",
+  // The restriction stays until its virtual server is gone: without the clients it admits, their connections would hang.
+  "KUBE-LOAD-BALANCER-SOURCE-CIDR": "client",
+  "KUBE-LOAD-BALANCER-SOURCE-IP": "client",
+  // Its members name endpoints, and are asked for with the first packet of a connection alone.
+  "KUBE-LOOP-BACK": "none",
+  // Its members name addresses; that the address itself is on kube-ipvs0 says as much, and that is what they wait for.
+  "KUBE-IPVS-IPS": "none",
+  // Of the node, not of a Service.
+  "KUBE-HEALTH-CHECK-NODE-PORT": "none",
+  "KUBE-SERVICE-CIDR": "none",
+  // Goes before the virtual servers that it leads to: what is connected already needs no mark.
+  "KUBE-LOCAL-MARK": "none",
+};
+
+/** The sets whose members name a virtual server by address, protocol and port. */
+const FRONTEND_SETS: Readonly<Record<IPFamily, readonly IPSet[]>> = {
+  IPv4: frontendSets("IPv4"),
+  IPv6: frontendSets("IPv6"),
+};
+
+function frontendSets(family: IPFamily): readonly IPSet[] {
+  return ipsets(family).filter(({ base }) => TIES[base] === "frontend");
+}
+
+/** In which set of numbers a NodePort of each protocol is looked for; SCTP has sets with addresses. */
+const PORT_SETS: Readonly<Record<Protocol, readonly SetBase[]>> = {
+  TCP: ["KUBE-NODE-PORT-TCP", "KUBE-NODE-PORT-LOCAL-TCP"],
+  UDP: ["KUBE-NODE-PORT-UDP", "KUBE-NODE-PORT-LOCAL-UDP"],
+  SCTP: [],
+};
+
+function nodePortAddressEntry(address: IPAddress): SetEntry {
+  return addressEntry(ipset("KUBE-NODE-PORT-IPS", familyOf(address)), address);
+}
+
+function frontendOf({ protocol, address, port }: SetEntry): VirtualServerKey | undefined {
+  if (protocol === undefined || address === undefined || port === undefined) return undefined;
+  return virtualServerKey(protocol, address, port);
+}

@@ -1,0 +1,153 @@
+import type { ServerState } from "../../kernel/kernel.ts";
+import type { IPAddress } from "../../model/address.ts";
+import type { SetEntry, SetEntryKey } from "../../model/kernel/ipset.ts";
+import type { VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
+import type { Keys } from "../../model/kernel/keys.ts";
+import type { Operation } from "../../model/kernel/operation.ts";
+import type { Desired } from "../desired.ts";
+import { KeySet } from "../key-set.ts";
+import type { HeldState } from "../resync/held-state.ts";
+import { type DiffRules, diffServer, diffUnwantedServer, isReadyToGo } from "./diff.ts";
+import { entryOfAddress, mustOutlive, provingKeys, serversNear } from "./ownership.ts";
+
+/** All that a plan is made from. */
+export interface PlanView extends DiffRules {
+  readonly desired: Desired;
+  readonly held: HeldState;
+  /** Whether an unwanted virtual server that is held may be deleted by us. */
+  readonly isOurs: (server: VirtualServer) => boolean;
+  /** Whether the address is to be left to others while we do not want it. */
+  readonly isExcluded: (address: IPAddress) => boolean;
+}
+
+/** Operations, and what is so once they are done. */
+export interface Planned {
+  readonly operations: Operation[];
+  /** Virtual servers that are then just as wanted. */
+  readonly reached: Map<VirtualServerKey, ServerState>;
+  /** Virtual servers that need more operations than one plan may have; these are the first of them. */
+  readonly unfinished: VirtualServerKey[];
+}
+
+export function nothingPlanned(): Planned {
+  return { operations: [], reached: new Map(), unfinished: [] };
+}
+
+/** So many operations on one virtual server are planned together, however many real servers come and go. */
+const SERVER_LIMIT = 5_000;
+
+/**
+ * Adds the operations that bring the named objects from held to desired, as far as that is possible now, in no order.
+ * What must wait for another object to go yields nothing here and comes again through `unlockedBy`: an object is taken
+ * away only when the kernel has said that what leans on it is gone, so a refusal on the way leaves no half-removed Service.
+ */
+export function plan(keys: Keys, view: PlanView, planned = nothingPlanned()): Planned {
+  for (const key of keys.entries) planEntry(key, view, planned.operations);
+  for (const key of keys.servers) planServer(key, view, planned);
+  for (const address of keys.addresses) planAddress(address, view, planned.operations);
+  return planned;
+}
+
+/** Unwanted objects that may go now that these operations are done. */
+export function unlockedBy(operations: readonly Operation[], view: PlanView): KeySet {
+  const keys = new KeySet();
+  operations.forEach((operation) => {
+    if (operation.kind === "delete-virtual-server") addWaitingForServer(operation.server, view, keys);
+    else if (operation.kind === "unbind-address") addWaitingForAddress(operation.address, view, keys);
+  });
+  return keys;
+}
+
+/** Adds the unwanted objects that wait for some of these to go, and may go themselves if these are wanted again. */
+export function addWaiting(keys: Keys, view: PlanView, waiting: KeySet): void {
+  for (const key of keys.servers) {
+    const have = view.held.server(key);
+    if (have !== undefined) addWaitingForServer(have.server, view, waiting);
+  }
+  for (const address of keys.addresses) addWaitingForAddress(address, view, waiting);
+}
+
+function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: KeySet): void {
+  if (isLeaving(server.address, view)) waiting.addresses.add(server.address);
+  for (const key of provingKeys(server)) if (isSpareEntry(key, view)) waiting.entries.add(key);
+  for (const key of view.held.admittedTo(server.key)) if (isSpareEntry(key, view)) waiting.entries.add(key);
+}
+
+function addWaitingForAddress(address: IPAddress, view: PlanView, waiting: KeySet): void {
+  for (const key of view.held.serversAt(address)) if (view.desired.server(key) === undefined) waiting.servers.add(key);
+  // The member comes and goes with the address: one that is wanted has its own wanted, too.
+  if (view.desired.hasAddress(address)) return;
+  const { key } = entryOfAddress(address);
+  if (isSpareEntry(key, view)) waiting.entries.add(key);
+}
+
+function isSpareEntry(key: SetEntryKey, { desired, held }: PlanView): boolean {
+  return held.hasEntry(key) && desired.entry(key) === undefined;
+}
+
+function planServer(key: VirtualServerKey, view: PlanView, { operations, reached, unfinished }: Planned): void {
+  const want = view.desired.server(key);
+  const have = view.held.server(key);
+  const before = operations.length;
+  if (want !== undefined) {
+    if (diffServer(want, have, view, operations)) reached.set(key, want);
+  } else if (have !== undefined && view.isOurs(have.server)) {
+    for (const operation of diffUnwantedServer(have, view, !isLeaving(have.server.address, view)))
+      operations.push(operation);
+  }
+  if (operations.length <= before + SERVER_LIMIT) return;
+  operations.length = before + SERVER_LIMIT;
+  reached.delete(key);
+  unfinished.push(key);
+}
+
+/** On kube-ipvs0 though nobody wants it: without its virtual servers, the node itself would answer there. */
+function isLeaving(address: IPAddress, { desired, held }: PlanView): boolean {
+  return held.hasAddress(address) && !desired.hasAddress(address);
+}
+
+function planAddress(address: IPAddress, view: PlanView, operations: Operation[]): void {
+  const wanted = view.desired.hasAddress(address);
+  if (wanted === view.held.hasAddress(address)) return;
+  if (wanted) operations.push({ kind: "bind-address", address });
+  else if (!view.isExcluded(address) && !isInUse(address, view)) operations.push({ kind: "unbind-address", address });
+}
+
+/** Connections that may still run need the address here: some unwanted virtual server on it is not done. */
+function isInUse(address: IPAddress, view: PlanView): boolean {
+  if (view.desired.isElsewhere(address)) return false;
+  for (const key of view.held.serversAt(address)) {
+    const have = unwantedOfOurs(key, view);
+    if (have !== undefined && !isReadyToGo(have, view)) return true;
+  }
+  return false;
+}
+
+function planEntry(key: SetEntryKey, view: PlanView, operations: Operation[]): void {
+  const want = view.desired.entry(key);
+  const have = view.held.entry(key);
+  if (want !== undefined) {
+    if (have === undefined) operations.push({ kind: "add-entry", entry: want });
+  } else if (have !== undefined && !isLeanedOn(have, view)) operations.push({ kind: "delete-entry", entry: have });
+}
+
+/** An unwanted object still held cannot be without the member. */
+function isLeanedOn(entry: SetEntry, view: PlanView): boolean {
+  if (entry.address !== undefined && namesLeaving(entry, entry.address, view)) return true;
+  for (const key of serversNear(entry, view.held)) {
+    const have = unwantedOfOurs(key, view);
+    if (have !== undefined && mustOutlive(entry, have.server)) return true;
+  }
+  return false;
+}
+
+function namesLeaving(entry: SetEntry, address: IPAddress, view: PlanView): boolean {
+  const leaving = isLeaving(address, view) && !view.isExcluded(address);
+  return leaving && entryOfAddress(address).key === entry.key;
+}
+
+function unwantedOfOurs(key: VirtualServerKey, view: PlanView): ServerState | undefined {
+  if (view.desired.server(key) !== undefined) return undefined;
+  const have = view.held.server(key);
+  return have !== undefined && view.isOurs(have.server) ? have : undefined;
+}

@@ -1,0 +1,387 @@
+import type { Kernel } from "../kernel/kernel.ts";
+import type { Clock } from "../model/clock.ts";
+import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/kernel/ipvs.ts";
+import { countOf, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
+import type { ForgetFlows, Operation } from "../model/kernel/operation.ts";
+import { inSafeOrder } from "../model/kernel/order.ts";
+import { firstPart, takeBatch } from "./batch.ts";
+import { ChangeQueue } from "./change-queue.ts";
+import type { Desired } from "./desired.ts";
+import { DriftCounts } from "./drift.ts";
+import type { Batch, Flush } from "./flush.ts";
+import { KeySet, namesOf } from "./key-set.ts";
+import { Claims } from "./plan/claims.ts";
+import { Draining, type Due, quiescent } from "./plan/drain.ts";
+import { PART } from "./plan/parts.ts";
+import { addWaiting, type Planned, type PlanView, plan, unlockedBy } from "./plan/plan.ts";
+import { releaseLimitMs } from "./plan/release.ts";
+import { StaleFlows } from "./plan/stale-flows.ts";
+import type { ReconcilerDependencies, ReconcilerOptions } from "./reconciler-options.ts";
+import { Belief } from "./resync/belief.ts";
+import { type Compared, Comparison } from "./resync/comparison.ts";
+import { FailureLog } from "./retry/failure-log.ts";
+import { judge, type Refused } from "./retry/outcomes.ts";
+import { Refusals } from "./retry/refusals.ts";
+import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
+import { Tally } from "./tally.ts";
+import { Turns } from "./turns.ts";
+
+/**
+ * Makes the kernel hold what is desired. One flush and one look at a time; changes may be marked at any moment. A look reads
+ * for seconds where there are many objects, and flushes go on meanwhile; what it has read counts from a moment between two.
+ *
+ * Adopting at start, mending drift and recovering are the same act: look, believe what was seen, mark what differs, flush.
+ *
+ * Nothing is written before `open`: a half-known cluster would delete what it does not know yet.
+ */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #kernel: Kernel;
+  readonly #desired: Desired;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #nextTurn: () => Promise<void>;
+  readonly #queue = new ChangeQueue();
+  readonly #failures = new FailureLog();
+  readonly #refusals = new Refusals(this.#failures);
+  readonly #draining: Draining;
+  readonly #claims: Claims;
+  readonly #belief: Belief;
+  readonly #flows = new StaleFlows(this.#failures);
+  #open = false;
+  readonly #turns = new Turns();
+  /** Since the last look desired and held were compared, or are being compared. */
+  #compared = false;
+  /** What is left of that. */
+  #comparison: Comparison | undefined;
+  #comparedAtMs = 0;
+  /** When the first change was asked for that only the next comparison will find; undefined without any. */
+  #unqueuedAtMs: number | undefined;
+  #drainAtMs = 0;
+
+  constructor(options: ReconcilerOptions, dependencies: ReconcilerDependencies) {
+    this.#options = options;
+    this.#kernel = dependencies.kernel;
+    this.#desired = dependencies.desired;
+    this.#clock = dependencies.clock;
+    this.#nextTurn = dependencies.nextTurn;
+    this.#belief = new Belief({ ...dependencies, quietly: (act) => this.#turns.betweenFlushes(act) });
+    this.#claims = new Claims(options.excludeCIDRs);
+    this.#draining = new Draining(options.drainTimeoutMs);
+  }
+
+  /** From now on flushes may write: all that is desired is known. It begins with comparing everything. */
+  open(): void {
+    this.#open = true;
+  }
+
+  /**
+   * The desired state of these objects has changed. Those of one call are programmed together, calls in their order. While
+   * the kernel is unknown nothing is queued, which may last: all is compared after the look that makes it known.
+   */
+  mark(keys: Keys, atMs: number = this.#clock.now()): void {
+    if (!this.#open) return;
+    if (this.isInformed) this.#queue.push(keys, atMs);
+    else if (countOf(keys) > 0) this.#unqueuedAtMs ??= atMs;
+  }
+
+  /** Whether a flush can do without a look. */
+  get isInformed(): boolean {
+    return this.#belief.isKnown;
+  }
+
+  /** When there is something to flush: in the past when now, Infinity when nothing waits. */
+  workAtMs(): number {
+    if (!this.#open) return Number.POSITIVE_INFINITY;
+    const isCompared = this.#compared && this.#comparison === undefined;
+    if (!this.#belief.isKnown || !isCompared || this.#belief.doubted.size > 0 || this.#queue.size > 0) return 0;
+    const drainAtMs = this.#draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
+    return Math.min(drainAtMs, this.#flows.nextMs(), this.#refusals.nextMs());
+  }
+
+  state(): ReconcileState {
+    const comparedAtMs = this.#comparison === undefined ? undefined : this.#comparedAtMs;
+    const oldestMs = [this.#queue.oldestMs, this.#refusals.oldestMs(), comparedAtMs, this.#unqueuedAtMs].filter(
+      (ms) => ms !== undefined,
+    );
+    return {
+      desired: this.#desired.counts(),
+      held: this.#belief.held.countsWithout(this.#claims.foreign),
+      foreignServers: this.#claims.foreign.size + this.#belief.unnamedServers,
+      refusedKeys: this.#refusals.size,
+      drainingRealServers: this.#draining.size,
+      oldestPendingMs: oldestMs.length === 0 ? 0 : Math.min(...oldestMs),
+    };
+  }
+
+  /** Reads the whole kernel and believes it; what differs from what is desired is flushed next. Rejects as the kernel does. */
+  look(): Promise<LookReport> {
+    return this.#turns.look(async () => {
+      const startedAtMs = this.#clock.now();
+      const first = this.#belief.isBlank;
+      const drift = new DriftCounts();
+      await this.#see(drift);
+      return { durationMs: this.#clock.now() - startedAtMs, first, drift: drift.list() };
+    });
+  }
+
+  /**
+   * Does what is due of the marked, refused and draining work. Throws before `open`. Rejects as the kernel does;
+   * nothing is lost by that, the next flush begins with a look.
+   */
+  flush(): Promise<SyncReport> {
+    if (!this.#open) throw new Error("Cannot flush before open: not all that is desired is known yet");
+    const startedAtMs = this.#clock.now();
+    const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet(), cut: false };
+    return this.#informed(flush.drift, async () => {
+      if (!this.#compared) this.#compare();
+      if (this.#belief.doubted.size > 0) await this.#observeDoubted(flush.drift);
+      const batch = this.#takeBatch();
+      flush.cut = this.#pending() > 0;
+      await this.#carryOut(batch, this.#view(), flush);
+      await this.#drain(flush);
+      await this.#forgetFlows(flush);
+      return {
+        startedAtMs,
+        durationMs: this.#clock.now() - startedAtMs,
+        ...flush.tally.counts(),
+        failures: this.#failures.report(this.#desired, this.#clock.now()),
+        pending: this.#pending(),
+        cut: flush.cut,
+        drift: flush.drift.list(),
+        state: this.state(),
+      };
+    });
+  }
+
+  /** A flush that needs a look waits for the one that is running, or else begins with one. */
+  async #informed(drift: DriftCounts, flush: () => Promise<SyncReport>): Promise<SyncReport> {
+    while (!this.isInformed) {
+      await this.#turns.afterLook();
+      if (!this.isInformed) await this.#turns.look(() => this.#see(drift));
+    }
+    return this.#turns.flush(flush);
+  }
+
+  /** Asks the kernel; when it does not answer, nothing of it is known for certain any longer. */
+  async #ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await question();
+    } catch (error) {
+      this.#belief.lose();
+      this.#flows.doubt();
+      throw error;
+    }
+  }
+
+  async #observeDoubted(drift: DriftCounts): Promise<void> {
+    const servers = new Set(this.#belief.doubted);
+    const waiting = new KeySet();
+    addWaiting({ ...NO_KEYS, servers }, this.#view(), waiting);
+    await this.#ask(() => this.#belief.observeDoubted(drift));
+    for (const key of servers) this.#classify(key);
+    this.mark({ ...NO_KEYS, servers });
+    this.mark(waiting);
+  }
+
+  async #see(drift: DriftCounts): Promise<void> {
+    await this.#ask(() => this.#belief.read(drift, (key) => this.#queue.has(key)));
+    await this.#turns.betweenFlushes(() => this.#reviseAll());
+  }
+
+  /** Much may be other than it was believed. */
+  #reviseAll(): void {
+    const { held } = this.#belief;
+    this.#claims.retain((key) => held.server(key) !== undefined);
+    for (const key of [...this.#draining.servers()]) this.#classify(key);
+    this.#compared = false;
+  }
+
+  #compare(): void {
+    this.#comparison = new Comparison(this.#desired, this.#belief.held);
+    this.#comparedAtMs = this.#unqueuedAtMs ?? this.#clock.now();
+    this.#unqueuedAtMs = undefined;
+    this.#compared = true;
+  }
+
+  /** About how many objects wait for the next flush. */
+  #pending(): number {
+    return this.#queue.size + (this.#comparison?.left ?? 0) + (this.#unqueuedAtMs === undefined ? 0 : 1);
+  }
+
+  #takeBatch(): Batch {
+    const view = this.#view();
+    const source = {
+      queue: this.#queue,
+      nextCompared: () => this.#nextCompared(),
+      refusals: this.#refusals,
+      view,
+      onServers: (keys: readonly VirtualServerKey[]) => {
+        // Whose it is must be settled before any of the evidence goes.
+        for (const key of keys) if (view.held.server(key) !== undefined) this.#classify(key);
+        this.#flows.compare(keys, this.#desired);
+      },
+    };
+    return takeBatch(source, this.#clock.now());
+  }
+
+  #nextCompared(): Compared | undefined {
+    const compared = this.#comparison?.next();
+    if (compared === undefined) {
+      this.#comparison = undefined;
+      this.#flows.trust();
+    }
+    return compared;
+  }
+
+  /** Applies a batch, then what it left unfinished and whatever may go because something of it went, until nothing more may. */
+  async #carryOut(batch: Batch, view: PlanView, flush: Flush): Promise<void> {
+    let round = batch;
+    for (;;) {
+      const done = await this.#apply(round, flush);
+      const next = unlockedBy(done, view);
+      for (const key of round.planned.unfinished) next.servers.add(key);
+      if (next.size === 0) return;
+      const unlocked = new KeySet();
+      for (const name of namesOf(next)) if (!flush.refused.has(name)) unlocked.add(name);
+      if (unlocked.size === 0) return;
+      const keys = new KeySet();
+      keys.take(firstPart(unlocked, batch.atMs, this.#queue, view));
+      if (keys.size < unlocked.size) flush.cut = true;
+      round = { keys, planned: plan(keys, view), atMs: batch.atMs };
+    }
+  }
+
+  /** Returns what was done of the batch. When the transport is lost, all of it stays dirty. */
+  async #apply({ keys, planned, atMs }: Batch, flush: Flush): Promise<readonly Operation[]> {
+    const ordered = inSafeOrder(planned.operations);
+    if (ordered.length === 0) {
+      this.#belief.held.fold([], planned.reached);
+      this.#settle(keys, planned.reached, flush.refused);
+      await this.#nextTurn();
+      return [];
+    }
+    this.#belief.touch(ordered);
+    try {
+      const outcomes = await this.#ask(() => this.#kernel.apply(ordered));
+      const { done, refused } = judge(ordered, outcomes);
+      for (const { name } of refused.values()) if (name.kind === "server") planned.reached.delete(name.key);
+      this.#belief.held.fold(done, planned.reached);
+      this.#flows.note(ordered, this.#belief.held, this.#desired);
+      for (const one of refused.values()) this.#refuse(one, flush.refused);
+      flush.tally.add(ordered, outcomes);
+      // What we have written to is ours, though nobody may want it by now and the member that names it may be refused.
+      done.forEach((operation) => {
+        if ("server" in operation && !planned.reached.has(operation.server.key))
+          this.#claims.claim(operation.server.key);
+      });
+      this.#settle(keys, planned.reached, flush.refused);
+      return done;
+    } catch (error) {
+      this.#queue.putBack([keys], atMs);
+      throw error;
+    }
+  }
+
+  #refuse(one: Refused, refused: KeySet): void {
+    const { name, contradicted } = one;
+    this.#refusals.refuse(one, this.#clock.now());
+    refused.add(name);
+    if (!contradicted) return;
+    if (name.kind === "server") this.#belief.doubt(name.key);
+    else this.#belief.doubtAll();
+  }
+
+  #settle(keys: KeySet, reached: Planned["reached"], refused: KeySet): void {
+    if (this.#refusals.size > 0)
+      for (const name of namesOf(keys)) if (!refused.has(name)) this.#refusals.clear(name.key);
+    for (const key of keys.servers) {
+      if (reached.has(key)) this.#claims.claim(key);
+      if (!reached.has(key) || this.#draining.size > 0) this.#classify(key);
+    }
+  }
+
+  /** Counts the connections of those that have just begun to drain, or of all that drain, and lets go who is done. */
+  async #drain(flush: Flush): Promise<void> {
+    const nowMs = this.#clock.now();
+    const fresh = this.#draining.takeFresh();
+    const all = nowMs >= this.#drainAtMs;
+    const keys = all ? [...this.#draining.servers()] : fresh;
+    if (all) this.#drainAtMs = nowMs + this.#options.drainCheckMs;
+    for (const slice of this.#draining.slices(keys)) {
+      const connections = await this.#ask(() => this.#kernel.connections(slice));
+      const due = new Map<VirtualServerKey, ReadonlySet<RealServerKey>>();
+      for (const key of slice) {
+        const counted = connections.get(key) ?? new Map();
+        due.set(key, this.#draining.due(key, counted, nowMs));
+        if (!this.#draining.isCounted(key, counted)) this.#belief.doubt(key);
+      }
+      const view = this.#view(due);
+      await this.#carryOut(this.#dueBatch(due, view, flush), view, flush);
+    }
+  }
+
+  #dueBatch(due: Due, view: PlanView, flush: Flush): Batch {
+    const keys = new KeySet();
+    for (const [key, reals] of due) {
+      if (reals.size === 0 || flush.refused.servers.has(key)) continue;
+      keys.servers.add(key);
+      const held = this.#belief.held.server(key);
+      if (held !== undefined && this.#desired.server(key) === undefined) keys.addresses.add(held.server.address);
+    }
+    return { keys, planned: plan(keys, view), atMs: this.#clock.now() };
+  }
+
+  /** Last, as a flow may begin anew until all is right; not within a comparison, as one list of flows then does for all. */
+  async #forgetFlows({ tally }: Flush): Promise<void> {
+    if (this.#comparison) return;
+    const operations: ForgetFlows[] = [];
+    for (const operation of this.#flows.plan(this.#desired, this.#belief.held, this.#clock.now())) {
+      operations.push(operation);
+      if (operations.length % PART === 0) await this.#nextTurn();
+    }
+    if (operations.length === 0) return;
+    const outcomes = await this.#ask(() => this.#kernel.apply(operations));
+    this.#flows.settle(operations, outcomes, this.#clock.now());
+    tally.add(operations, outcomes);
+  }
+
+  #view(due?: Due): PlanView {
+    const { held } = this.#belief;
+    return {
+      desired: this.#desired,
+      held,
+      nodeName: this.#options.nodeName,
+      drains: (server) => this.#drains(server),
+      mayGo: (server, real) => !this.#drains(server) || due?.get(server.key)?.has(real.key) === true,
+      isOurs: (server) => this.#claims.isOurs(server, held),
+      isExcluded: (address) => this.#claims.isExcluded(address),
+    };
+  }
+
+  #drains(server: VirtualServer): boolean {
+    return this.#draining.drains(server.protocol, this.#draining.limitOf(server));
+  }
+
+  /** The shorter of what its Service asked for and of what its address allows. */
+  #limitOfUnwanted(server: VirtualServer): number | undefined {
+    const askedMs = this.#draining.limitOf(server);
+    const releaseMs = releaseLimitMs(server, this.#desired, this.#belief.held);
+    return releaseMs === undefined ? askedMs : Math.min(releaseMs, askedMs ?? this.#options.drainTimeoutMs);
+  }
+
+  /** Notes whose a virtual server is and which of its real servers drain. */
+  #classify(key: VirtualServerKey): void {
+    const have = this.#belief.held.server(key);
+    if (have === undefined) {
+      this.#claims.forget(key);
+      this.#draining.forget(key);
+      return;
+    }
+    const want = this.#desired.server(key);
+    const ours = this.#claims.settle(have.server, want !== undefined, this.#belief.held);
+    const limitMs = want === undefined ? this.#limitOfUnwanted(have.server) : want.server.drainTimeoutMs;
+    const waiting = ours && this.#draining.drains(have.server.protocol, limitMs) ? quiescent(want, have) : [];
+    if (waiting.length === 0) this.#draining.forget(key);
+    else this.#draining.set(key, waiting, limitMs, this.#clock.now());
+  }
+}

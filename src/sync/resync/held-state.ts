@@ -1,0 +1,201 @@
+import type { ServerState } from "../../kernel/kernel.ts";
+import type { IPAddress } from "../../model/address.ts";
+import type { SetEntry, SetEntryKey } from "../../model/kernel/ipset.ts";
+import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
+import type { Operation } from "../../model/kernel/operation.ts";
+import { RealServers } from "../../model/kernel/real-servers.ts";
+import { admittedTo, type Evidence, type Placed } from "../plan/ownership.ts";
+import type { ObjectCounts } from "../sync-report.ts";
+
+/** What we believe the kernel holds, ours and others' alike: what a look saw, and every operation that went well since. */
+export class HeldState implements Evidence, Placed {
+  readonly #servers = new Map<VirtualServerKey, ServerState>();
+  readonly #addresses = new Set<IPAddress>();
+  readonly #entries = new Map<SetEntryKey, SetEntry>();
+  readonly #byAddress = new Index<IPAddress, VirtualServerKey>();
+  readonly #byPort = new Index<number, VirtualServerKey>();
+  readonly #byFrontend = new Index<VirtualServerKey, SetEntryKey>();
+  #realServers = 0;
+
+  server(key: VirtualServerKey): ServerState | undefined {
+    return this.#servers.get(key);
+  }
+
+  servers(): Iterable<ServerState> {
+    return this.#servers.values();
+  }
+
+  /** The virtual servers on an address. */
+  serversAt(address: IPAddress): Iterable<VirtualServerKey> {
+    return this.#byAddress.get(address);
+  }
+
+  /** The virtual servers with a port number, of every protocol. */
+  serversOnPort(port: number): Iterable<VirtualServerKey> {
+    return this.#byPort.get(port);
+  }
+
+  /** The members that admit clients to a virtual server. */
+  admittedTo(key: VirtualServerKey): Iterable<SetEntryKey> {
+    return this.#byFrontend.get(key);
+  }
+
+  hasAddress(address: IPAddress): boolean {
+    return this.#addresses.has(address);
+  }
+
+  addresses(): Iterable<IPAddress> {
+    return this.#addresses;
+  }
+
+  hasEntry(key: SetEntryKey): boolean {
+    return this.#entries.has(key);
+  }
+
+  entry(key: SetEntryKey): SetEntry | undefined {
+    return this.#entries.get(key);
+  }
+
+  entries(): Iterable<SetEntry> {
+    return this.#entries.values();
+  }
+
+  counts(): ObjectCounts {
+    return {
+      virtualServers: this.#servers.size,
+      realServers: this.#realServers,
+      addresses: this.#addresses.size,
+      entries: this.#entries.size,
+    };
+  }
+
+  /** The counts without these virtual servers and their real servers. */
+  countsWithout(servers: Iterable<VirtualServerKey>): ObjectCounts {
+    let { virtualServers, realServers, ...rest } = this.counts();
+    for (const key of servers) {
+      virtualServers--;
+      realServers -= this.server(key)?.reals.size ?? 0;
+    }
+    return { ...rest, virtualServers, realServers };
+  }
+
+  /** Believes what was seen of one virtual server; undefined: it is not there. */
+  believeServer(key: VirtualServerKey, seen: ServerState | undefined): void {
+    const before = this.#servers.get(key);
+    this.#realServers += (seen?.reals.size ?? 0) - (before?.reals.size ?? 0);
+    if (seen !== undefined) this.#servers.set(key, seen);
+    else this.#servers.delete(key);
+    const { server } = before ?? seen ?? {};
+    if (server === undefined || (before === undefined) === (seen === undefined)) return;
+    const change = seen === undefined ? "delete" : "add";
+    this.#byAddress[change](server.address, key);
+    this.#byPort[change](server.port, key);
+  }
+
+  /** Believes whether an address was seen. */
+  believeAddress(address: IPAddress, isThere: boolean): void {
+    if (isThere) this.#addresses.add(address);
+    else this.#addresses.delete(address);
+  }
+
+  /** Believes whether a member was seen. */
+  believeEntry(entry: SetEntry, isThere: boolean): void {
+    if (isThere) this.#entries.set(entry.key, entry);
+    else this.#entries.delete(entry.key);
+    const frontend = admittedTo(entry);
+    if (frontend !== undefined) this.#byFrontend[isThere ? "add" : "delete"](frontend, entry.key);
+  }
+
+  /**
+   * Folds in operations that the kernel has done. `reached` are the virtual servers that are now just so, all of whose
+   * operations are among these: they are kept as they come, so that what is held and what is wanted share their memory.
+   */
+  fold(operations: readonly Operation[], reached: ReadonlyMap<VirtualServerKey, ServerState> = new Map()): void {
+    const drafts = new Map<VirtualServerKey, Map<RealServerKey, RealServer>>();
+    operations.forEach((operation) => {
+      if (!("server" in operation && reached.has(operation.server.key))) this.#foldOne(operation, drafts);
+    });
+    for (const [key, draft] of drafts) this.#putReals(key, RealServers.of([...draft.values()]));
+    for (const [key, state] of reached) this.believeServer(key, state);
+  }
+
+  #foldOne(operation: Operation, drafts: Map<VirtualServerKey, Map<RealServerKey, RealServer>>): void {
+    switch (operation.kind) {
+      case "add-virtual-server":
+        this.believeServer(operation.server.key, { server: operation.server, reals: RealServers.NONE });
+        return;
+      case "update-virtual-server":
+        this.#update(operation.server);
+        return;
+      case "delete-virtual-server":
+        // As in the kernel, the real servers go with it.
+        this.believeServer(operation.server.key, undefined);
+        drafts.delete(operation.server.key);
+        return;
+      case "add-real-server":
+      case "update-real-server":
+        this.#draft(operation.server.key, drafts).set(operation.real.key, operation.real);
+        return;
+      case "delete-real-server":
+        this.#draft(operation.server.key, drafts).delete(operation.real.key);
+        return;
+      case "bind-address":
+        this.#addresses.add(operation.address);
+        return;
+      case "unbind-address":
+        this.#addresses.delete(operation.address);
+        return;
+      case "add-entry":
+        this.believeEntry(operation.entry, true);
+        return;
+      case "delete-entry":
+        this.believeEntry(operation.entry, false);
+        return;
+      case "forget-flows":
+        return;
+    }
+  }
+
+  #update(server: VirtualServer): void {
+    const held = this.#servers.get(server.key);
+    if (held !== undefined) this.#servers.set(server.key, { server, reals: held.reals });
+  }
+
+  /** The real servers of a virtual server, to be changed. */
+  #draft(
+    key: VirtualServerKey,
+    drafts: Map<VirtualServerKey, Map<RealServerKey, RealServer>>,
+  ): Map<RealServerKey, RealServer> {
+    const draft = drafts.get(key) ?? this.#servers.get(key)?.reals.toMap() ?? new Map();
+    drafts.set(key, draft);
+    return draft;
+  }
+
+  #putReals(key: VirtualServerKey, reals: RealServers): void {
+    const held = this.#servers.get(key);
+    if (held !== undefined) this.believeServer(key, { server: held.server, reals });
+  }
+}
+
+/** Keys by a part of the name. Most parts have one key, which then is kept without a set around it. */
+class Index<Part, Key extends string> {
+  readonly #keys = new Map<Part, Key | Set<Key>>();
+
+  get(part: Part): Iterable<Key> {
+    const keys = this.#keys.get(part) ?? [];
+    return typeof keys === "string" ? [keys] : keys;
+  }
+
+  add(part: Part, key: Key): void {
+    const keys = this.#keys.get(part);
+    if (keys === undefined) this.#keys.set(part, key);
+    else if (typeof keys === "object") keys.add(key);
+    else if (keys !== key) this.#keys.set(part, new Set([keys, key]));
+  }
+
+  delete(part: Part, key: Key): void {
+    const keys = this.#keys.get(part);
+    if (typeof keys === "object") keys.delete(key);
+    if (keys === key || (typeof keys === "object" && keys.size === 0)) this.#keys.delete(part);
+  }
+}

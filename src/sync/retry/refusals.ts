@@ -1,0 +1,73 @@
+import type { ObjectKey, ObjectName } from "../key-set.ts";
+import type { FailureLog } from "./failure-log.ts";
+import type { Refused } from "./outcomes.ts";
+
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 60_000;
+
+/** How long to wait after so many attempts in a row have failed: 1 s, doubling, at most a minute. */
+export function backoffMs(attempts: number): number {
+  return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempts - 1, 16));
+}
+
+interface Refusal {
+  readonly name: ObjectName;
+  readonly attempts: number;
+  readonly sinceMs: number;
+  readonly retryAtMs: number;
+}
+
+/** Objects the kernel refused to change, each waiting for its own next attempt. */
+export class Refusals {
+  readonly #waiting = new Map<ObjectKey, Refusal>();
+  readonly #failures: Pick<FailureLog, "failed" | "ended">;
+
+  /** Each that has to wait is also noted in the log of failures. */
+  constructor(failures: Pick<FailureLog, "failed" | "ended">) {
+    this.#failures = failures;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Where we were wrong about the object rather than the kernel about us, it waits only from the second time on. */
+  refuse(refused: Refused, nowMs: number): void {
+    const { name, contradicted } = refused;
+    const before = this.#waiting.get(name.key);
+    const attempts = (before?.attempts ?? 0) + 1;
+    const atOnce = contradicted && attempts === 1;
+    const waitMs = atOnce ? 0 : backoffMs(attempts);
+    if (!atOnce) this.#failures.failed(name.key, refused, nowMs);
+    this.#waiting.set(name.key, {
+      name,
+      attempts,
+      sinceMs: before?.sinceMs ?? nowMs,
+      retryAtMs: nowMs + waitMs,
+    });
+  }
+
+  /** The object is as it should be. */
+  clear(key: ObjectKey): void {
+    if (this.#waiting.delete(key)) this.#failures.ended(key);
+  }
+
+  /** Those whose wait is over. They stay until cleared or refused again. */
+  *due(nowMs: number): Generator<ObjectName> {
+    for (const { name, retryAtMs } of this.#waiting.values()) if (retryAtMs <= nowMs) yield name;
+  }
+
+  /** When the next wait ends; Infinity without any. */
+  nextMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { retryAtMs } of this.#waiting.values()) next = Math.min(next, retryAtMs);
+    return next;
+  }
+
+  /** Since when the oldest is refused; undefined without any. */
+  oldestMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const { sinceMs } of this.#waiting.values()) oldest = Math.min(oldest ?? sinceMs, sinceMs);
+    return oldest;
+  }
+}

@@ -1,0 +1,400 @@
+import { gather, NOTHING } from "../../../src/kernel/gather.ts";
+import type {
+  Connections,
+  Errno,
+  IpvsTimeout,
+  Kernel,
+  NodeSetup,
+  Observed,
+  Outcome,
+  RulesReport,
+  ServerState,
+  SetupReport,
+} from "../../../src/kernel/kernel.ts";
+import { familyOf, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../../../src/model/address.ts";
+import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../../../src/model/kernel/ipset.ts";
+import type {
+  IpvsTimeoutName,
+  RealServer,
+  RealServerKey,
+  VirtualServer,
+  VirtualServerKey,
+} from "../../../src/model/kernel/ipvs.ts";
+import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
+import { describeOperation, type ForgetFlows, type Operation } from "../../../src/model/kernel/operation.ts";
+import { RealServers } from "../../../src/model/kernel/real-servers.ts";
+import { ipvsadmLines } from "./ipvsadm-lines.ts";
+
+/** The schedulers of a kernel with every module; the IPVS table refuses all others with ENOENT. */
+const SCHEDULERS: ReadonlySet<string> = new Set("rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split(" "));
+/** The name with its final zero must fit IP_VS_SCHEDNAME_MAXLEN. */
+const LONGEST_SCHEDULER = 15;
+/** In seconds: more, and the clock of the kernel cannot count it (INT_MAX / HZ, of the slowest one). */
+const LONGEST_TIMEOUT = 21_474_836;
+/** Virtual servers in one part of a reading. */
+const PART = 1;
+const NO_CONNECTIONS: Connections = { active: 0, inactive: 0 };
+const OK: Outcome = { ok: true };
+
+interface KernelServer {
+  server: VirtualServer;
+  readonly reals: Map<RealServerKey, RealServer>;
+  readonly connections: Map<RealServerKey, Connections>;
+}
+
+interface Fault {
+  readonly applies: (operation: Operation) => boolean;
+  readonly errno: Errno;
+  left: number;
+}
+
+/** A connection in conntrack: whom it is sent to, and who answers it. */
+export interface MemoryFlow {
+  readonly to: VirtualServerKey;
+  readonly from: RealServerKey;
+}
+
+/** The kernel could not be asked: as thrown where a socket is lost. */
+export class TransportLost extends KernelError {
+  override readonly name = "TransportLost";
+}
+
+/**
+ * A kernel in memory, with the rules and errnos of the real one (Linux 6.1; both pass the same contract suite) and, on
+ * demand, its faults: refusals, a transport lost in the middle, someone else's hands, connections.
+ */
+export class MemoryKernel implements Kernel {
+  readonly #servers = new Map<VirtualServerKey, KernelServer>();
+  /** Their keys in order, until one comes or goes. */
+  #order: readonly VirtualServerKey[] | undefined;
+  readonly #sets = new Map<SetName, { readonly members: Map<string, SetEntry>; max: number }>();
+  readonly #flows: MemoryFlow[] = [];
+  /** As IPVS begins. */
+  readonly #timeouts: Record<IpvsTimeoutName, number> = { tcp: 900, tcpfin: 120, udp: 300 };
+  #device: Set<IPAddress> | undefined;
+  #nodeAddresses: readonly IPAddress[] = [];
+  #faults: Fault[] = [];
+  #operationsUntilLoss = Number.POSITIVE_INFINITY;
+  #readsToFail = 0;
+
+  async prepare({ families, members = [], ipvsTimeouts = [] }: NodeSetup): Promise<SetupReport> {
+    const changed: string[] = [];
+    const warnings: string[] = [];
+    for (const timeout of ipvsTimeouts) this.#setTimeout(timeout, { changed, warnings });
+    if (this.#device === undefined) {
+      this.#device = new Set();
+      changed.push("link kube-ipvs0");
+    }
+    for (const { name } of families.flatMap(ipsets)) {
+      if (this.#sets.has(name)) continue;
+      this.#sets.set(name, { members: new Map(), max: Number.POSITIVE_INFINITY });
+      changed.push(`set ${name}`);
+    }
+    for (const entry of members) {
+      const operation: Operation = { kind: "add-entry", entry };
+      if (this.#fault(operation) === undefined) this.meddle(operation);
+    }
+    return { changed, warnings };
+  }
+
+  async writeRules(_setup: NodeSetup): Promise<RulesReport> {
+    return { changed: [], failures: [] };
+  }
+
+  async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
+    if (scope === "all") return gather(this.parts());
+    this.#read();
+    return { ...NOTHING, servers: this.#states([...scope]) };
+  }
+
+  async *parts(): AsyncGenerator<Observed> {
+    // The kernel counts through its list, whatever has gone from it meanwhile.
+    for (let from = 0; from < this.#servers.size; from += PART) {
+      this.#read();
+      this.#order ??= [...this.#servers.keys()];
+      yield { ...NOTHING, servers: this.#states(this.#order.slice(from, from + PART)) };
+    }
+    this.#read();
+    yield { ...NOTHING, addresses: new Set(this.addresses()) };
+    for (const { members } of this.#sets.values()) {
+      this.#read();
+      yield { ...NOTHING, entries: new Map(Array.from(members.values(), (entry) => [entry.key, entry])) };
+    }
+  }
+
+  async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = [];
+    for (const operation of operations) {
+      if (this.#operationsUntilLoss === 0) {
+        this.#operationsUntilLoss = Number.POSITIVE_INFINITY;
+        throw new TransportLost(`Transport lost before ${describeOperation(operation)}`);
+      }
+      this.#operationsUntilLoss--;
+      outcomes.push(this.#fault(operation) ?? this.meddle(operation));
+    }
+    return outcomes;
+  }
+
+  async connections(
+    servers: ReadonlySet<VirtualServerKey>,
+  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>> {
+    this.#read();
+    const counted = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>();
+    for (const key of servers) {
+      const server = this.#servers.get(key);
+      if (server === undefined) continue;
+      const reals = [...server.reals.keys()];
+      counted.set(key, new Map(reals.map((real) => [real, server.connections.get(real) ?? NO_CONNECTIONS])));
+    }
+    return counted;
+  }
+
+  async nodeAddresses(): Promise<readonly IPAddress[]> {
+    this.#read();
+    return this.#nodeAddresses;
+  }
+
+  async remove(families: readonly IPFamily[]): Promise<SetupReport> {
+    const changed: string[] = [];
+    if (this.#device !== undefined) changed.push("link kube-ipvs0");
+    this.#device = undefined;
+    for (const { name } of families.flatMap(ipsets)) if (this.#sets.delete(name)) changed.push(`set ${name}`);
+    return { changed, warnings: [] };
+  }
+
+  async close(): Promise<void> {}
+
+  /** Does at once what anyone with the right to may ask of the kernel, past the faults. */
+  meddle(operation: Operation): Outcome {
+    const errno = this.#perform(operation);
+    return errno === undefined ? OK : { ok: false, errno };
+  }
+
+  /** Refuses the next `times` operations that match. */
+  refuse(applies: (operation: Operation) => boolean, errno: Errno, times = Number.POSITIVE_INFINITY): void {
+    this.#faults.push({ applies, errno, left: times });
+  }
+
+  /** Ends all faults that were asked for. */
+  heal(): void {
+    this.#faults = [];
+    this.#operationsUntilLoss = Number.POSITIVE_INFINITY;
+    this.#readsToFail = 0;
+  }
+
+  /** After so many more operations an apply rejects; those were done, and nobody is told. */
+  loseTransportAfter(operations: number): void {
+    this.#operationsUntilLoss = operations;
+  }
+
+  /** The next reads reject. */
+  failReads(times: number): void {
+    this.#readsToFail = times;
+  }
+
+  /** A set takes no more members than this. */
+  limitSet(name: SetName, members: number): void {
+    const set = this.#sets.get(name);
+    if (set !== undefined) set.max = members;
+  }
+
+  /** Someone deletes kube-ipvs0. */
+  deleteDevice(): void {
+    this.#device = undefined;
+  }
+
+  /** What other interfaces of the node have. */
+  setNodeAddresses(addresses: readonly IPAddress[]): void {
+    this.#nodeAddresses = addresses;
+  }
+
+  /** Connections that clients have open; they end with their real server. */
+  setConnections(server: VirtualServerKey, real: RealServerKey, connections: Connections): void {
+    const held = this.#servers.get(server);
+    if (held?.reals.has(real) === true) held.connections.set(real, connections);
+  }
+
+  /** A client sends: conntrack knows of it from now on. */
+  addFlow(flow: MemoryFlow): void {
+    this.#flows.push(flow);
+  }
+
+  /** What conntrack knows, in the order in which it began. */
+  flows(): readonly MemoryFlow[] {
+    return [...this.#flows];
+  }
+
+  /** The virtual servers as they are, past the faults. */
+  servers(): ReadonlyMap<VirtualServerKey, Readonly<Pick<KernelServer, "server" | "reals">>> {
+    return this.#servers;
+  }
+
+  /** The connections of one real server, past the faults. */
+  connectionsOf(server: VirtualServerKey, real: RealServerKey): Connections {
+    return this.#servers.get(server)?.connections.get(real) ?? NO_CONNECTIONS;
+  }
+
+  /** The virtual servers as `ipvsadm -Sn` prints them, sorted. */
+  ipvsadm(): string {
+    const servers = [...this.#servers.values()].sort((a, b) => compare(a.server.key, b.server.key));
+    return servers
+      .flatMap(({ server, reals }) =>
+        ipvsadmLines(
+          server,
+          [...reals.values()].sort((a, b) => compare(a.key, b.key)),
+        ),
+      )
+      .join("\n");
+  }
+
+  /** Addresses on kube-ipvs0, sorted. */
+  addresses(): IPAddress[] {
+    return [...(this.#device ?? [])].filter((address) => !isIPv6LinkLocal(address)).sort(compare);
+  }
+
+  /** "SET MEMBER" of every member, sorted. */
+  members(): string[] {
+    return [...this.#entries().keys()].sort(compare);
+  }
+
+  #entries(): ReadonlyMap<SetEntryKey, SetEntry> {
+    const all = [...this.#sets.values()].flatMap(({ members }) => [...members.values()]);
+    return new Map(all.map((entry) => [entry.key, entry]));
+  }
+
+  /** Those of them that are there. */
+  #states(keys: readonly VirtualServerKey[]): ReadonlyMap<VirtualServerKey, ServerState> {
+    const states = new Map<VirtualServerKey, ServerState>();
+    for (const key of keys) {
+      const held = this.#servers.get(key);
+      if (held !== undefined) states.set(key, { server: held.server, reals: RealServers.of([...held.reals.values()]) });
+    }
+    return states;
+  }
+
+  #read(): void {
+    if (this.#readsToFail === 0) return;
+    this.#readsToFail--;
+    throw new TransportLost("Transport lost in a read");
+  }
+
+  #setTimeout({ name, seconds, flag }: IpvsTimeout, report: { changed: string[]; warnings: string[] }): void {
+    const before = this.#timeouts[name];
+    const text = `IPVS timeout ${name}`;
+    if (seconds > LONGEST_TIMEOUT) report.warnings.push(`Cannot set ${text} to ${seconds} s for --${flag}: EINVAL`);
+    else if (before !== seconds) {
+      this.#timeouts[name] = seconds;
+      report.changed.push(`set ${text} from ${before} s to ${seconds} s`);
+    }
+  }
+
+  #fault(operation: Operation): Outcome | undefined {
+    const fault = this.#faults.find(({ applies, left }) => left > 0 && applies(operation));
+    if (fault === undefined) return undefined;
+    fault.left--;
+    return { ok: false, errno: fault.errno };
+  }
+
+  #perform(operation: Operation): Errno | undefined {
+    switch (operation.kind) {
+      case "add-virtual-server":
+        if (this.#servers.has(operation.server.key)) return "EEXIST";
+        return this.#putServer(operation.server, new Map());
+      case "update-virtual-server":
+        return this.#updateServer(operation.server);
+      case "delete-virtual-server":
+        this.#order = undefined;
+        return this.#servers.delete(operation.server.key) ? undefined : "ESRCH";
+      case "add-real-server":
+      case "update-real-server":
+      case "delete-real-server": {
+        const server = this.#servers.get(operation.server.key);
+        return server === undefined ? "ESRCH" : performOnReal(server, operation.kind, operation.real);
+      }
+      case "bind-address":
+        return this.#bind(operation.address);
+      case "unbind-address":
+        if (this.#device === undefined) return "ENODEV";
+        return this.#device.delete(operation.address) ? undefined : "EADDRNOTAVAIL";
+      case "add-entry":
+        return this.#addEntry(operation.entry);
+      case "delete-entry":
+        return this.#sets.get(operation.entry.set.name)?.members.delete(identityOf(operation.entry))
+          ? undefined
+          : "ENOENT";
+      case "forget-flows":
+        return this.#forgetFlows(operation);
+    }
+  }
+
+  #updateServer(server: VirtualServer): Errno | undefined {
+    const held = this.#servers.get(server.key);
+    if (held === undefined) return "ESRCH";
+    return this.#putServer(server, held.reals, held.connections);
+  }
+
+  #putServer(
+    server: VirtualServer,
+    reals: Map<RealServerKey, RealServer>,
+    connections: Map<RealServerKey, Connections> = new Map(),
+  ): Errno | undefined {
+    if (server.scheduler.length > LONGEST_SCHEDULER) return "EINVAL";
+    if (!SCHEDULERS.has(server.scheduler)) return "ENOENT";
+    if (!this.#servers.has(server.key)) this.#order = undefined;
+    const kept: VirtualServer = server.mark === 0 ? server : { ...server, protocol: "TCP" };
+    this.#servers.set(server.key, { server: kept, reals, connections });
+    return undefined;
+  }
+
+  #forgetFlows({ to, keep }: ForgetFlows): undefined {
+    const kept = keep.toMap();
+    const left = this.#flows.filter((flow) => flow.to !== to || kept.has(flow.from));
+    this.#flows.splice(0, this.#flows.length, ...left);
+  }
+
+  #bind(address: IPAddress): Errno | undefined {
+    if (this.#device === undefined) return "ENODEV";
+    if (address === "::" || address.startsWith("ff")) return "EADDRNOTAVAIL";
+    if (this.#device.has(address)) return "EEXIST";
+    this.#device.add(address);
+    return undefined;
+  }
+
+  #addEntry(entry: SetEntry): Errno | undefined {
+    const set = this.#sets.get(entry.set.name);
+    if (set === undefined) return "ENOENT";
+    if (set.members.has(identityOf(entry))) return "EEXIST";
+    if (set.members.size >= set.max) return "IPSET_ERR_HASH_FULL";
+    set.members.set(identityOf(entry), entry);
+    return undefined;
+  }
+}
+
+/** What the kernel knows a member by: not by its mark. */
+function identityOf({ text }: SetEntry): string {
+  return text.replace(/ .*/, "");
+}
+
+/** The part of the kernel's rules that is about one destination of a service that is there. */
+function performOnReal(
+  held: KernelServer,
+  kind: "add-real-server" | "update-real-server" | "delete-real-server",
+  real: RealServer,
+): Errno | undefined {
+  const isThere = held.reals.has(real.key);
+  if (kind === "delete-real-server") {
+    held.connections.delete(real.key);
+    return held.reals.delete(real.key) ? undefined : "ENOENT";
+  }
+  if (real.weight < 0) return "ERANGE";
+  if (familyOf(real.address) !== familyOf(held.server.address) && real.forwarding !== "tunnel") return "EINVAL";
+  if (kind === "add-real-server" && isThere) return "EEXIST";
+  if (kind === "update-real-server" && !isThere) return "ENOENT";
+  held.reals.set(real.key, real);
+  return undefined;
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

@@ -1,0 +1,51 @@
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { ClusterSource, serversByAddress } from "../../../src/commands/cluster-source.ts";
+import { readConfig } from "../../../src/config/config.ts";
+import { systemClock } from "../../../src/process/system-clock.ts";
+import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
+import { until } from "../../support/api/test-access.ts";
+import { folderOf, kubeconfigText } from "../../support/kubeconfigs.ts";
+
+test("of servers that are given by address, address and port are known", () => {
+  const urls = ["https://192.168.1.2:6443", "https://[fd00::2]:6443", "https://api.example.com", "http://10.0.0.1"];
+  const servers = serversByAddress([...urls, "https://10.0.0.2"]);
+  expect(servers.map(({ address, port }) => `${address} ${port}`)).toEqual([
+    "192.168.1.2 6443",
+    "fd00::2 6443",
+    "10.0.0.1 80",
+    "10.0.0.2 443",
+  ]);
+});
+
+test("what a plugin wrote to stderr is not in what readyz shows: resources and one word of cause", async () => {
+  const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "./plugin" };
+  const folder = await folderOf({
+    plugin: "#!/bin/sh\necho 'SECRET' >&2; exit 1",
+    config: kubeconfigText({ user: { exec } }),
+  });
+  const { config } = readConfig({
+    nodeName: { source: "--node-name", text: "n1" },
+    kubeconfig: { source: "--kubeconfig", text: join(folder, "config") },
+  });
+  const source = new ClusterSource(config, SILENT_LOGGER);
+  const stop = new AbortController();
+  const running = source.run({
+    onEvent: () => {},
+    onRejections: () => {},
+    clock: systemClock,
+    random: () => 0,
+    logger: SILENT_LOGGER,
+    signal: stop.signal,
+  });
+  onTestFinished(async () => {
+    stop.abort();
+    await running;
+  });
+  await until(
+    "all have failed",
+    () => source.watches().length > 0 && source.watches().every(({ trouble }) => trouble !== ""),
+  );
+  expect(source.watches().map(({ trouble }) => trouble)).toEqual(Array(4).fill(expect.stringContaining("SECRET")));
+  expect(source.missing()).toBe("nodes, endpointslices, services, servicecidrs (no-credentials)");
+});

@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { cleanup, diff, EXIT_DIFFERENT, EXIT_FAILURE, EXIT_OK } from "../../../src/commands/run.ts";
+import { readConfig } from "../../../src/config/config.ts";
+import { PROXY_CHAINS } from "../../../src/node/rules/proxy-rules.ts";
+import { FakeNode } from "../kernel/fake-node.ts";
+
+let manifests: string;
+beforeEach(async () => {
+  manifests = await mkdtemp(join(tmpdir(), "kube-ipvs-"));
+});
+afterEach(() => rm(manifests, { recursive: true }));
+
+/** Runs a command of a cluster without Services on the node. */
+async function carryOut(command: typeof diff, node: FakeNode) {
+  const { config } = readConfig({
+    nodeName: { source: "--node-name", text: "n1" },
+    manifests: { source: "--manifests", text: manifests },
+  });
+  const out: string[] = [];
+  const err: string[] = [];
+  const output = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text) };
+  const status = await command(config, output, node.kernel(PROXY_CHAINS));
+  return { status, out: out.join(""), err: err.join("") };
+}
+
+test("diff tells what is missing, and that it is different", async () => {
+  const { status, out, err } = await carryOut(diff, new FakeNode());
+  expect([status, err]).toEqual([EXIT_DIFFERENT, ""]);
+  expect(out).toContain('~ our rules in table "nat" of IPv4\n');
+});
+
+test("diff fails, and says why, when it could not read all: that is neither equal nor different", async () => {
+  const node = new FakeNode();
+  const { run } = node.iptables;
+  Object.assign(node.iptables, {
+    run: async (file: string, args: readonly string[], input?: string) =>
+      file === "iptables-save" ? { code: 1, stdout: "", stderr: "no rules" } : run(file, args, input),
+  });
+  const { status, out, err } = await carryOut(diff, node);
+  expect(status).toBe(EXIT_FAILURE);
+  expect(err).toContain("Cannot read iptables rules of IPv4: no rules\n");
+  expect(out).toContain('~ our rules in table "nat" of IPv6\n');
+});
+
+test("cleanup leaves an interface of our name alone that is no dummy, removes the rest and says so", async () => {
+  const node = new FakeNode();
+  node.link = "bridge";
+  node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip,port" });
+  const { status, out, err } = await carryOut(cleanup, node);
+  expect(out).toBe('0 virtual servers\ndestroyed set "KUBE-CLUSTER-IP"\n');
+  expect(err).toBe('Left interface "kube-ipvs0" alone: it is of kind "bridge", not "dummy"\n');
+  expect([status, node.link]).toEqual([EXIT_FAILURE, "bridge"]);
+});
+
+test("cleanup of a node that has nothing of ours succeeds", async () => {
+  const node = new FakeNode();
+  node.link = undefined;
+  expect(await carryOut(cleanup, node)).toEqual({ status: EXIT_OK, out: "0 virtual servers\n", err: "" });
+});

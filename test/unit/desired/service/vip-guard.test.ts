@@ -1,0 +1,201 @@
+import { describe, expect, test } from "vitest";
+import { readConfig } from "../../../../src/config/config.ts";
+import {
+  type ApiServer,
+  allowedVips,
+  apiServers,
+  reservedAddresses,
+  vipFault,
+  vipRejections,
+} from "../../../../src/desired/service/vip-guard.ts";
+import { NO_SURROUNDINGS, nodeFacts } from "../../../../src/node/node-facts.ts";
+import { ServiceTable } from "../../../../src/services/service-table.ts";
+import { clusterNode, service, slice } from "../../../support/builders.ts";
+import { address, apiServer, built, facts, network } from "../../../support/desired.ts";
+
+const RESERVED = reservedAddresses(
+  {
+    nodes: [
+      clusterNode("n1", { ips: ["192.168.1.10"], externalIPs: ["198.51.100.7"] }),
+      clusterNode("n2", { ips: ["172.16.0.20"] }),
+    ],
+    addresses: ["192.168.1.10", "10.244.1.1", "127.0.0.1", "fe80::1", "172.16.0.9"].map(address),
+    apiServers: ["192.168.1.2"].map(apiServer),
+  },
+  "n1",
+  [network("172.16.0.0/24")],
+);
+
+test.each<[string, string, string | undefined]>([
+  ["an address of an interface", "10.244.1.1", "is an address of this node"],
+  ["the node's IP", "192.168.1.10", "is an address of Node n1"],
+  ["an IP of the node that no interface has", "198.51.100.7", "is an address of Node n1"],
+  ["another node's IP, though such are shared", "172.16.0.20", "is an address of Node n2"],
+  ["an API server", "192.168.1.2", "is the address of an API server"],
+  ["loopback", "127.0.0.1", "is a loopback address"],
+  ["unspecified", "::", "is the unspecified address"],
+  ["multicast", "239.0.0.1", "is a multicast address"],
+  ["link-local", "fe80::1", "is a link-local address"],
+  ["an address of an interface that is shared", "172.16.0.9", undefined],
+  ["any other", "203.0.113.5", undefined],
+])("whether a Service may have %s", (_, text, fault) => {
+  expect(vipFault(address(text), RESERVED)).toBe(fault);
+});
+
+test("sharing opens the node's own addresses, and never those of other nodes and of API servers", () => {
+  const everything = [network("0.0.0.0/0")];
+  const nodes = [clusterNode("n1", { ips: ["192.168.1.10"] }), clusterNode("n2", { ips: ["192.168.1.20"] })];
+  const addresses = [address("192.168.1.10"), address("172.16.0.9")];
+  const reserved = reservedAddresses({ nodes, addresses, apiServers: [apiServer("192.168.1.2")] }, "n1", everything);
+  expect([...reserved.keys()]).toEqual(["192.168.1.2", "192.168.1.20"]);
+});
+
+test("the order in which addresses are found, and link-local ones that pods bring, change nothing", () => {
+  const one = reservedAddresses(
+    { nodes: [], addresses: ["10.0.0.1", "10.0.0.2"].map(address), apiServers: [] },
+    "n1",
+    [],
+  );
+  const addresses = ["fe80::5", "10.0.0.2", "10.0.0.1", "10.0.0.2"].map(address);
+  const other = reservedAddresses({ nodes: [], addresses, apiServers: [] }, "n1", []);
+  expect([...other]).toEqual([...one]);
+});
+
+test("a refused address costs the Service no other", () => {
+  expect(allowedVips(["192.168.1.10", "203.0.113.5"].map(address), RESERVED)).toEqual(["203.0.113.5"]);
+  const wanted = built("shop/web", {
+    ip: ["192.168.1.10", "fd00::a"],
+    ports: [{ port: 80, nodePort: 30080 }],
+  });
+  expect(wanted.servers.map(({ server }) => server.key)).toEqual(["TCP/[fd00::a]:80", "TCP/192.168.1.10:30080"]);
+  expect([...wanted.addresses]).toEqual(["fd00::a"]);
+});
+
+test("every refused address of a Service is told with its field", () => {
+  const found = vipRejections(
+    service("shop/web", {
+      ip: "10.244.1.1",
+      externalIPs: ["203.0.113.5", "192.168.1.10"],
+      loadBalancerIPs: ["192.168.1.2"],
+    }),
+    {
+      reserved: RESERVED,
+      ownAddresses: [address("192.168.1.10")],
+      apiServers: [apiServer("192.168.1.2")],
+      podNetworks: [],
+    },
+  );
+  expect(found).toEqual([
+    {
+      object: "Service shop/web",
+      field: "spec.clusterIPs",
+      value: "10.244.1.1",
+      reason: "is an address of this node",
+    },
+    {
+      object: "Service shop/web",
+      field: "spec.externalIPs",
+      value: "192.168.1.10",
+      reason: "is an address of Node n1",
+    },
+    {
+      object: "Service shop/web",
+      field: "status.loadBalancer.ingress",
+      value: "192.168.1.2",
+      reason: "is the address of an API server",
+    },
+  ]);
+});
+
+describe("an address of a load balancer that this node has on an interface", () => {
+  const node = { own: ["198.51.100.1", "192.168.1.2"], apiServers: ["192.168.1.2", "192.168.1.3"] };
+
+  test("is served in place, and nothing is refused", () => {
+    const wanted = built("shop/web", { ip: "10.96.0.1", loadBalancerIPs: ["198.51.100.1", "192.168.1.10"] }, {}, node);
+    const keys = wanted.servers.map(({ server }) => server.key);
+    expect(keys).toEqual(["TCP/10.96.0.1:80", "TCP/198.51.100.1:80", "TCP/192.168.1.10:80"]);
+    expect(wanted.addresses).toEqual(["10.96.0.1"]);
+    const web = service("shop/web", { loadBalancerIPs: ["198.51.100.1", "192.168.1.10"] });
+    expect(vipRejections(web, facts(node))).toEqual([]);
+  });
+
+  test("is refused as an external IP, which whoever may write a Service writes", () => {
+    const wanted = built("shop/web", { ip: "10.96.0.1", externalIPs: ["192.168.1.10"] }, {}, node);
+    expect(wanted.servers.map(({ server }) => server.key)).toEqual(["TCP/10.96.0.1:80"]);
+  });
+
+  test("is refused at the port of an API server alone, which has that address", () => {
+    const said = {
+      ip: "10.96.0.1",
+      ports: [
+        { name: "web", port: 80 },
+        { name: "api", port: 6443 },
+      ],
+      loadBalancerIPs: ["192.168.1.2"],
+    };
+    const keys = built("shop/web", said, {}, node).servers.map(({ server }) => server.key);
+    expect(keys).toEqual(["TCP/10.96.0.1:80", "TCP/10.96.0.1:6443", "TCP/192.168.1.2:80"]);
+    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+      {
+        field: "status.loadBalancer.ingress",
+        value: "192.168.1.2:6443",
+        reason: "is the address and port of an API server",
+      },
+    ]);
+  });
+
+  test("is refused at every port when it is an API server's on another host", () => {
+    const said = { ip: "10.96.0.1", loadBalancerIPs: ["192.168.1.3"] };
+    expect(built("shop/web", said, {}, node).servers).toHaveLength(1);
+    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+      { value: "192.168.1.3", reason: "is the address of an API server" },
+    ]);
+  });
+});
+
+describe("API servers", () => {
+  const found = (servers: readonly ApiServer[]) => servers.map(({ address: ip, port }) => `${ip} ${port}`);
+  const table = new ServiceTable();
+  table.apply({ kind: "service-upserted", service: service("default/kubernetes", { ip: "10.96.0.1" }) });
+  table.apply({
+    kind: "slice-upserted",
+    slice: slice("default/kubernetes", { service: "kubernetes", endpoints: ["192.168.1.3"] }),
+  });
+
+  test("are the configured ones and the endpoints of their Service", () => {
+    expect(found(apiServers(table, [apiServer("192.168.1.2")]))).toEqual(["192.168.1.2 6443", "192.168.1.3 8080"]);
+  });
+
+  test("whoever reaches them by the ClusterIP of their Service does not take it from the Service", () => {
+    expect(found(apiServers(table, [apiServer("10.96.0.1")]))).toEqual(["192.168.1.3 8080"]);
+  });
+
+  test("without that Service they are the configured ones", () => {
+    expect(found(apiServers(new ServiceTable(), [apiServer("192.168.1.2")]))).toEqual(["192.168.1.2 6443"]);
+  });
+});
+
+describe("an external IP in a network of pods", () => {
+  const node = { podNetworks: ["10.244.0.0/16", "fd00:244::/64"] };
+  const said = { ip: ["10.96.0.1", "fd00:96::1"], externalIPs: ["10.244.1.5", "203.0.113.1", "fd00:244::5"] };
+
+  test("is refused, for it would cut a pod off, and costs the Service no other", () => {
+    expect(built("shop/web", said, {}, node).addresses).toEqual(["10.96.0.1", "fd00:96::1", "203.0.113.1"]);
+    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+      { field: "spec.externalIPs", value: "10.244.1.5", reason: "is in a network of pods, 10.244.0.0/16" },
+      { field: "spec.externalIPs", value: "fd00:244::5", reason: "is in a network of pods, fd00:244::/64" },
+    ]);
+  });
+
+  test("the networks are those of the cluster and of each known Node, in any order, but never all addresses", () => {
+    const { config } = readConfig({ clusterCidrs: { source: "test", text: "10.244.0.0/16" } });
+    const nodes = [
+      clusterNode("n2", { podCIDRs: ["10.245.2.0/24"] }),
+      clusterNode("n1", { podCIDRs: ["10.245.1.0/24", "::/0"] }),
+    ];
+    for (const known of [nodes, nodes.toReversed()]) {
+      const { podNetworks } = nodeFacts(config, ["IPv4", "IPv6"], { ...NO_SURROUNDINGS, nodes: known });
+      expect(podNetworks.map(({ text }) => text)).toEqual(["10.244.0.0/16", "10.245.1.0/24", "10.245.2.0/24"]);
+    }
+  });
+});

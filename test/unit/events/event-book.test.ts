@@ -1,0 +1,236 @@
+import { describe, expect, test } from "vitest";
+import { EventBook, type EventLimits, type EventWrite, type WriteOutcome } from "../../../src/events/event-book.ts";
+import type { Notice } from "../../../src/model/cluster/notice.ts";
+import { aboutNode, aboutService } from "../../support/notices.ts";
+
+const LIMITS: EventLimits = {
+  burst: 3,
+  refillMs: 100,
+  notices: 4,
+  waiting: 4,
+  seriesMs: 1000,
+  forgetMs: 5000,
+  spreadMs: 500,
+  attempts: 3,
+};
+
+function book(limits: Partial<EventLimits> = {}, random = () => 0) {
+  return new EventBook({ ...LIMITS, ...limits }, random);
+}
+
+/** What the wall clock shows at a time of the other clock. */
+function wall(nowMs: number): Date {
+  return new Date(1_800_000_000_000 + nowMs);
+}
+
+function add(one: EventBook, notice: Notice, nowMs: number): void {
+  one.add(notice, nowMs, wall(nowMs));
+}
+
+/** The write that may be made at this time. */
+function taken(one: EventBook, nowMs: number): EventWrite {
+  const next = one.next(nowMs);
+  if (typeof next === "number") throw new Error(`not before ${next}`);
+  return next;
+}
+
+/** Makes the write of this time and lets it end like this. */
+function written(one: EventBook, nowMs: number, outcome: WriteOutcome = "done"): EventWrite {
+  const write = taken(one, nowMs);
+  one.settle(write, outcome, nowMs);
+  return write;
+}
+
+describe("a notice", () => {
+  test("is told at once, and then there is nothing to tell", () => {
+    const one = book();
+    expect(one.next(0)).toBe(Number.POSITIVE_INFINITY);
+    add(one, aboutNode("n"), 10);
+    expect(written(one, 10)).toEqual({
+      kind: "create",
+      notice: aboutNode("n"),
+      first: wall(10),
+      last: wall(10),
+      count: 1,
+    });
+    expect(one.next(10)).toBe(Number.POSITIVE_INFINITY);
+    expect(one.counts).toEqual({ sent: 1, known: 0, dropped: 0, failed: 0 });
+  });
+
+  test("of what all nodes see waits for a random part of the spread", () => {
+    const one = book({}, () => 0.5);
+    add(one, aboutService("a/b"), 10);
+    expect(one.next(10)).toBe(260);
+    expect(written(one, 260)).toMatchObject({ kind: "create", first: wall(10) });
+  });
+
+  test("that repeats before it was told is one Event with its count", () => {
+    const one = book();
+    for (const nowMs of [10, 20, 30]) add(one, aboutNode("n"), nowMs);
+    expect(written(one, 30)).toMatchObject({ kind: "create", first: wall(10), last: wall(30), count: 3 });
+    expect(one.next(30)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("that repeats after it was told is a series, written anew after the time of a series", () => {
+    const one = book();
+    add(one, aboutNode("n"), 10);
+    written(one, 10);
+    for (const nowMs of [20, 30]) add(one, aboutNode("n"), nowMs);
+    expect(one.next(30)).toBe(1010);
+    expect(written(one, 1010)).toMatchObject({ kind: "repeat", first: wall(10), last: wall(30), count: 3 });
+    add(one, aboutNode("n"), 1020);
+    expect(one.next(1020)).toBe(2010);
+  });
+
+  test("is another one when a word of it is another", () => {
+    const one = book({ burst: 9 });
+    const notices = [aboutNode("n"), aboutNode("m"), aboutNode("n", "else"), aboutService("a/n")];
+    for (const notice of notices) add(one, notice, 0);
+    expect(notices.map(() => written(one, 0).notice)).toEqual(notices);
+  });
+
+  test("that was not repeated for long is a new Event when it comes again", () => {
+    const one = book();
+    add(one, aboutNode("n"), 0);
+    written(one, 0);
+    add(one, aboutNode("n"), 5000);
+    expect(written(one, 5000)).toMatchObject({ kind: "create", first: wall(5000), count: 1 });
+  });
+
+  test("that was not told yet is not forgotten, however old", () => {
+    const one = book();
+    add(one, aboutNode("n"), 0);
+    add(one, aboutNode("n"), 9000);
+    expect(written(one, 9000)).toMatchObject({ kind: "create", first: wall(0), count: 2 });
+  });
+});
+
+describe("when there is too much to tell", () => {
+  test("a burst goes out at once and the rest one by one", () => {
+    const one = book({ notices: 9, waiting: 9 });
+    for (const name of ["a", "b", "c", "d", "e"]) add(one, aboutNode(name), 0);
+    for (const _ of [1, 2, 3]) written(one, 0);
+    expect(one.next(0)).toBe(100);
+    written(one, 100);
+    expect(one.next(100)).toBe(200);
+    written(one, 250);
+    add(one, aboutNode("f"), 260);
+    expect(one.next(260)).toBe(300);
+  });
+
+  test("what there is no room for is dropped, and counted each time", () => {
+    const one = book();
+    for (const name of ["a", "b", "c", "d", "e", "e"]) add(one, aboutNode(name), 0);
+    expect(one.counts.dropped).toBe(2);
+    // One that waits may still repeat.
+    add(one, aboutNode("a"), 1);
+    expect(one.counts.dropped).toBe(2);
+  });
+
+  test("of 10,000 wrong Services, and of what one of them has wrong, a bounded number waits, and the node's own goes first", () => {
+    const one = book({ notices: 40, waiting: 3, burst: 2 });
+    for (let number = 0; number < 10_000; number++) add(one, aboutService(`mallory/web-${number}`), 0);
+    expect(one.counts.dropped).toBe(9_960);
+    add(one, aboutNode("n"), 1);
+    expect(written(one, 1).notice).toEqual(aboutNode("n"));
+    expect(written(one, 1).notice).toEqual(aboutService("mallory/web-0"));
+    add(one, aboutNode("n", "again"), 2);
+    expect(one.next(2)).toBeGreaterThan(2);
+    expect(written(one, 201).notice).toEqual(aboutNode("n", "again"));
+
+    const other = book({ notices: 40, waiting: 3 });
+    for (let number = 0; number < 10_000; number++) add(other, aboutService("mallory/web", `wrong ${number}`), 0);
+    expect(other.counts.dropped).toBe(9_997);
+    add(other, aboutService("shop/web"), 0);
+    expect(other.counts.dropped).toBe(9_997);
+  });
+
+  test("room is made by forgetting what was told, of that what was noticed longest ago", () => {
+    const one = book({ burst: 9 });
+    for (const [index, name] of ["a", "b", "c", "d"].entries()) {
+      add(one, aboutNode(name), index);
+      written(one, index);
+    }
+    add(one, aboutNode("a"), 10);
+    add(one, aboutNode("e"), 11);
+    expect(written(one, 11)).toMatchObject({ kind: "create", notice: aboutNode("e") });
+    // "b" is gone from memory, "c" is not.
+    add(one, aboutNode("c"), 12);
+    expect(one.next(12)).toBe(1000);
+    expect(one.counts.dropped).toBe(0);
+  });
+});
+
+describe("a write that ends", () => {
+  test("lost is tried again as it is, and given up at last", () => {
+    const one = book({ burst: 9 });
+    add(one, aboutNode("n"), 0);
+    const first = written(one, 0, "lost");
+    expect(written(one, 1, "lost")).toEqual(first);
+    expect(written(one, 2, "lost")).toEqual(first);
+    expect(one.next(3)).toBe(Number.POSITIVE_INFINITY);
+    expect(one.counts).toEqual({ sent: 0, known: 0, dropped: 0, failed: 1 });
+    add(one, aboutNode("n"), 4);
+    expect(written(one, 4)).toMatchObject({ kind: "create", first: wall(4), count: 1 });
+  });
+
+  test("takes a token though it is lost", () => {
+    const one = book({ burst: 1 });
+    add(one, aboutNode("n"), 0);
+    written(one, 0, "lost");
+    expect(one.next(0)).toBe(100);
+  });
+
+  test.each(["refused", "known"] as const)("%s is the last for this notice, until it is a new one", (outcome) => {
+    const one = book();
+    add(one, aboutService("a/b"), 0);
+    written(one, 0, outcome);
+    add(one, aboutService("a/b"), 4999);
+    expect(one.next(4999)).toBe(Number.POSITIVE_INFINITY);
+    expect(one.counts).toMatchObject(outcome === "known" ? { known: 1, failed: 0 } : { known: 0, failed: 1 });
+    add(one, aboutService("a/b"), 9999);
+    expect(written(one, 9999)).toMatchObject({ kind: "create" });
+  });
+
+  test("known after it was lost had arrived, and its series is ours", () => {
+    const one = book({ burst: 9 });
+    add(one, aboutService("a/b"), 0);
+    written(one, 0, "lost");
+    written(one, 1, "known");
+    add(one, aboutService("a/b"), 2);
+    expect(one.next(2)).toBe(1001);
+    expect(written(one, 1001)).toMatchObject({ kind: "repeat", count: 2 });
+  });
+
+  test("known is ours when it is about the node", () => {
+    const one = book();
+    add(one, aboutNode("n"), 0);
+    written(one, 0, "known");
+    add(one, aboutNode("n"), 2);
+    expect(written(one, 1000)).toMatchObject({ kind: "repeat", count: 2 });
+  });
+
+  test("gone begins a new Event with what the old one was not told", () => {
+    const one = book({ burst: 9 });
+    for (const nowMs of [0, 1, 2]) add(one, aboutNode("n"), nowMs);
+    written(one, 2);
+    for (const nowMs of [10, 11]) add(one, aboutNode("n"), nowMs);
+    written(one, 1002, "gone");
+    expect(written(one, 1002)).toEqual({
+      kind: "create",
+      notice: aboutNode("n"),
+      first: wall(11),
+      last: wall(11),
+      count: 2,
+    });
+  });
+
+  test("while the notice repeats does not forget the repetition", () => {
+    const one = book();
+    add(one, aboutNode("n"), 0);
+    const write = taken(one, 0);
+    add(one, aboutNode("n"), 1);
+    one.settle(write, "done", 2);
+    expect(written(one, 1002)).toMatchObject({ kind: "repeat", count: 2 });
+  });
+});

@@ -1,0 +1,178 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { EventWriter } from "../../../src/events/event-writer.ts";
+import { ApiModel } from "../../support/api/api-model.ts";
+import { HandClock, settle } from "../../support/api/hand-clock.ts";
+import { type Fault, ModelTransport } from "../../support/api/model-transport.ts";
+import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
+import { apiService } from "../../support/api/told-cluster.ts";
+import { aboutNode, aboutService } from "../../support/notices.ts";
+
+const SERVICES = "/api/v1/services";
+const USER = "system:serviceaccount:kube-system:kube-ipvs";
+
+/** A writer before an API server without network. `faults` meet its requests in turn. */
+function world(model = new ApiModel(new HandClock()), clock = new HandClock()) {
+  const transport = new ModelTransport(model);
+  const faults: (Fault | undefined)[] = [];
+  transport.fault = () => faults.shift();
+  const writer = new EventWriter("node-1", { clock, random: () => 0, logger: SILENT_LOGGER });
+  const stop = new AbortController();
+  const finished = writer.run(transport, stop.signal);
+  onTestFinished(() => stop.abort());
+  const events = () => [...model.events.events.values()];
+  const asked = () => model.requests.map(({ method, path }) => `${method} ${path}`);
+  return { clock, model, transport, faults, writer, stop, finished, events, asked };
+}
+
+test("a notice becomes an Event that the server accepts", async () => {
+  const { writer, events, model } = world();
+  writer.tell(aboutNode("node-1", "no iptables"));
+  await settle();
+  expect(events()).toMatchObject([
+    {
+      regarding: { kind: "Node", name: "node-1", uid: "node-1" },
+      note: "no iptables",
+      metadata: { namespace: "default" },
+    },
+  ]);
+  expect(model.requests).toMatchObject([{ method: "POST", contentType: "application/json" }]);
+  expect(writer.counts).toEqual({ sent: 1, known: 0, dropped: 0, failed: 0 });
+});
+
+test("what is told before it runs is told then", async () => {
+  const model = new ApiModel(new HandClock());
+  const transport = new ModelTransport(model);
+  const parts = { clock: new HandClock(), random: () => 0, logger: SILENT_LOGGER };
+  const writer = new EventWriter("node-1", parts);
+  writer.tell(aboutNode("node-1"));
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  void writer.run(transport, stop.signal);
+  await settle();
+  expect(model.events.events.size).toBe(1);
+});
+
+test("the uid of a Service is asked for, so that kubectl describe finds the Event", async () => {
+  const { writer, events, model, asked } = world();
+  const { metadata, ...rest } = apiService("web", 1);
+  model.store.put(SERVICES, { ...rest, metadata: { ...metadata, namespace: "shop", uid: "12-34" } });
+  model.store.put(SERVICES, apiService("web", 1));
+  writer.tell(aboutService("shop/web"));
+  await settle();
+  expect(events()).toMatchObject([{ regarding: { kind: "Service", namespace: "shop", name: "web", uid: "12-34" } }]);
+  expect(asked()).toEqual([
+    "GET /api/v1/namespaces/shop/services",
+    "POST /apis/events.k8s.io/v1/namespaces/shop/events",
+  ]);
+});
+
+test("an Event about a Service that is gone has no uid", async () => {
+  const { writer, events } = world();
+  writer.tell(aboutService("shop/web"));
+  await settle();
+  expect(events()[0]?.regarding).toEqual({ apiVersion: "v1", kind: "Service", namespace: "shop", name: "web" });
+});
+
+test("a notice that repeats becomes a series, by patches of the same Event", async () => {
+  const { writer, events, clock, asked } = world();
+  for (let minute = 0; minute < 25; minute++) {
+    writer.tell(aboutNode("node-1"));
+    await clock.advance(60_000);
+  }
+  expect(events()).toMatchObject([{ series: { count: 20 } }]);
+  const [{ metadata } = { metadata: { name: "" } }] = events();
+  const path = "/apis/events.k8s.io/v1/namespaces/default/events";
+  expect(asked()).toEqual([`POST ${path}`, `PATCH ${path}/${metadata.name}`, `PATCH ${path}/${metadata.name}`]);
+});
+
+test("a series whose Event has expired begins another", async () => {
+  const { writer, events, clock, model } = world();
+  writer.tell(aboutNode("node-1"));
+  await clock.advance(1000);
+  model.events.expire();
+  for (const _ of [1, 2]) writer.tell(aboutNode("node-1"));
+  await clock.advance(600_000);
+  expect(events()).toMatchObject([{ series: { count: 2 } }]);
+});
+
+test("of what is wrong with a Service one Event is kept, whichever node tells it", async () => {
+  const model = new ApiModel(new HandClock());
+  const [one, other] = [world(model), world(model)];
+  for (const { writer } of [one, other]) writer.tell(aboutService("shop/web"));
+  await settle();
+  expect(one.events()).toHaveLength(1);
+  expect(one.writer.counts.sent + other.writer.counts.sent).toBe(1);
+  expect(one.writer.counts.known + other.writer.counts.known).toBe(1);
+});
+
+describe("when things go wrong", () => {
+  test.each<[string, Fault]>([
+    ["nobody answers the door", { kind: "refuse" }],
+    ["no answer comes", { kind: "no-answer" }],
+    ["the server is overloaded", { kind: "answer", status: 429, body: "Too many requests", retryAfterMs: 3000 }],
+    ["the server has a fault", { kind: "answer", status: 500, body: "{}" }],
+    ["the answer is cut", { kind: "cut", afterBytes: 1, how: "reset" }],
+    ["the answer never arrives", { kind: "unheard" }],
+  ])("%s: the Event is told later, once", async (_what, fault) => {
+    const { writer, events, clock, faults } = world();
+    faults.push(fault, fault, undefined);
+    writer.tell(aboutNode("node-1"));
+    await clock.advance(120_000);
+    expect(events()).toHaveLength(1);
+    expect(writer.counts).toMatchObject({ dropped: 0, failed: 0 });
+    writer.tell(aboutNode("node-1"));
+    await clock.advance(600_000);
+    expect(events()).toMatchObject([{ series: { count: 2 } }]);
+  });
+
+  test("the server's wish to be left alone is respected", async () => {
+    const { writer, clock, faults, model } = world();
+    faults.push({ kind: "answer", status: 429, body: "", retryAfterMs: 50_000 });
+    writer.tell(aboutNode("node-1"));
+    await clock.advance(49_999);
+    expect(model.requests).toHaveLength(0);
+    await clock.advance(2);
+    expect(model.requests).toHaveLength(1);
+  });
+
+  test("an Event that nobody takes is given up and counted", async () => {
+    const { writer, clock, faults } = world();
+    faults.push(...Array.from({ length: 10 }, (): Fault => ({ kind: "refuse" })));
+    writer.tell(aboutNode("node-1"));
+    await clock.advance(600_000);
+    expect(writer.counts).toEqual({ sent: 0, known: 0, dropped: 0, failed: 1 });
+  });
+
+  test("a role that allows no Events costs one request and a count", async () => {
+    const { writer, events, clock, model, transport } = world();
+    model.behaviour.tokens = new Map([["token", USER]]);
+    model.behaviour.rules = [];
+    transport.authorization = "Bearer token";
+    writer.tell(aboutNode("node-1"));
+    await settle();
+    writer.tell(aboutNode("node-1"));
+    await clock.advance(60_000);
+    expect([events().length, model.requests.length]).toEqual([0, 1]);
+    expect(writer.counts).toEqual({ sent: 0, known: 0, dropped: 0, failed: 1 });
+  });
+
+  test("one that is refused holds up no other", async () => {
+    const { writer, events, faults } = world();
+    faults.push({ kind: "answer", status: 404, body: "" });
+    writer.tell(aboutNode("node-1", "first"));
+    writer.tell(aboutNode("node-1", "second"));
+    await settle();
+    await settle();
+    expect(events()).toMatchObject([{ note: "second" }]);
+  });
+});
+
+test.each(["before", "during"])("a stop %s a request ends it, and leaves no timer", async (when) => {
+  const { writer, clock, faults, finished, stop } = world();
+  faults.push({ kind: "no-answer" });
+  if (when === "during") writer.tell(aboutNode("node-1"));
+  await settle();
+  stop.abort();
+  await finished;
+  expect(clock.sleeping).toBe(0);
+});

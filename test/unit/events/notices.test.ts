@@ -1,0 +1,76 @@
+import { expect, test } from "vitest";
+import {
+  kernelFailureNotice,
+  listenFailureNotice,
+  nodeWarningNotice,
+  refusedPortNotice,
+  rejectionNotice,
+  startNotice,
+} from "../../../src/events/notices.ts";
+import { type Rejection, serviceName } from "../../../src/model/cluster/service.ts";
+
+const NODE = { kind: "Node", namespace: "", name: "node-1" };
+
+function rejection(object: string, field = "spec.ports[0].port"): Rejection {
+  return { object, field, value: "99999", reason: "must be smaller" };
+}
+
+test.each([
+  ["Service shop/web", { kind: "Service", namespace: "shop", name: "web" }],
+  ["EndpointSlice shop/web-x7", { kind: "EndpointSlice", namespace: "shop", name: "web-x7" }],
+])("what is wrong with %s is told about it", (object, regarding) => {
+  expect(rejectionNotice("node-1", rejection(object))).toMatchObject({
+    type: "Warning",
+    regarding,
+    note: 'spec.ports[0].port "99999" must be smaller',
+  });
+});
+
+test.each([
+  "Service without a valid name",
+  "Service shop/web in file shop.yaml document 3",
+  "file shop.yaml",
+  "Node node-2",
+])("what is wrong with %s is told about this node", (object) => {
+  expect(rejectionNotice("node-1", rejection(object))).toMatchObject({
+    regarding: NODE,
+    note: `${object}: spec.ports[0].port "99999" must be smaller`,
+  });
+});
+
+test("what is wrong with a whole object is told without a field", () => {
+  expect(rejectionNotice("node-1", rejection("Service shop/web", "")).note).toBe('"99999" must be smaller');
+});
+
+test.each([
+  ["metrics", "FailedToStartMetricServer"],
+  ["healthz", "FailedToStartProxierHealthcheck"],
+] as const)("that %s cannot be listened on is told in kube-proxy's words", (server, reason) => {
+  const notice = listenFailureNotice("node-1", server, new Error("listen EADDRINUSE: address already in use"));
+  expect(notice).toMatchObject({ reason, regarding: NODE, note: "listen EADDRINUSE: address already in use" });
+});
+
+test("what concerns the node is told about it", () => {
+  expect(startNotice("node-1", "1.2.3")).toMatchObject({ type: "Normal", reason: "Starting", regarding: NODE });
+  expect(startNotice("node-1", "1.2.3").note).toContain("1.2.3");
+  expect(nodeWarningNotice("node-1", "no iptables")).toMatchObject({
+    type: "Warning",
+    regarding: NODE,
+    note: "no iptables",
+  });
+  const error = new Error("Cannot ask the kernel", { cause: new Error("Cannot set a: EROFS", { cause: "b" }) });
+  expect(kernelFailureNotice("node-1", error)).toMatchObject({
+    regarding: NODE,
+    note: "Cannot ask the kernel: Cannot set a: EROFS: b",
+  });
+});
+
+test("a health check port that is refused is told about its Service", () => {
+  const refused = { service: serviceName("shop", "web"), port: 32_000, reason: "EADDRINUSE" };
+  expect(refusedPortNotice(refused)).toMatchObject({
+    type: "Warning",
+    reason: "FailedToStartServiceHealthcheck",
+    regarding: { kind: "Service", namespace: "shop", name: "web" },
+    note: 'spec.healthCheckNodePort "32000" cannot be listened on: EADDRINUSE',
+  });
+});

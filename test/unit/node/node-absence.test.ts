@@ -1,0 +1,81 @@
+import { expect, test } from "vitest";
+import { NodeAbsence } from "../../../src/node/node-absence.ts";
+import { ServiceTable } from "../../../src/services/service-table.ts";
+import { HandClock } from "../../support/api/hand-clock.ts";
+import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
+import { clusterNode } from "../../support/builders.ts";
+
+/** What is reported of node n1.example.com, whose Services come from an API server, or from these manifests. */
+function setUp(manifests = "") {
+  const clock = new HandClock();
+  const table = new ServiceTable();
+  const said: string[] = [];
+  const told: string[] = [];
+  let found: boolean | undefined;
+  const absence = new NodeAbsence(
+    { nodeName: "n1.example.com", manifests },
+    {
+      clock,
+      logger: { ...SILENT_LOGGER, warn: ({ warning }) => said.push(String(warning)) },
+      metrics: {
+        recordNodeFound: (isFound) => {
+          found = isFound;
+        },
+      },
+      tell: ({ regarding, note }) => told.push(`${regarding.kind} ${regarding.name}: ${note}`),
+    },
+  );
+  return {
+    clock,
+    table,
+    said,
+    told,
+    check: () => {
+      absence.check(table);
+      return found;
+    },
+    listed: () => table.apply({ kind: "listed", resource: "nodes" }),
+    upsert: (name: string) => table.apply({ kind: "node-upserted", node: clusterNode(name, {}) }),
+  };
+}
+
+const CURE = 'set --node-name or --hostname-override to the name in "kubectl get nodes"';
+
+test("a node name that no Node has is reported, with the cure, when the list of Nodes is complete", () => {
+  const { check, listed, said, told } = setUp();
+  expect(check()).toBe(true);
+  expect(said).toEqual([]);
+  listed();
+  expect(check()).toBe(false);
+  expect(said).toEqual([`no Node is named "n1.example.com", so no endpoint counts as local to this node: ${CURE}`]);
+  expect(told).toEqual([`Node n1.example.com: ${said[0]}`]);
+});
+
+test("it is reported once an hour, however often Nodes change", async () => {
+  const { check, clock, listed, said } = setUp();
+  listed();
+  for (let minutes = 0; minutes < 150; minutes++) {
+    check();
+    await clock.advance(60_000);
+  }
+  expect(said).toHaveLength(3);
+});
+
+test("a Node that comes later, and one that is deleted later, are no reason", () => {
+  const { check, listed, table, upsert } = setUp();
+  listed();
+  expect(check()).toBe(false);
+  upsert("n1.example.com");
+  expect(check()).toBe(true);
+  table.apply({ kind: "node-deleted", name: "n1.example.com" });
+  expect(check()).toBe(true);
+});
+
+test("manifests may do without Nodes; where they have some, one of them is named", () => {
+  const { check, listed, said, upsert } = setUp("/etc/manifests");
+  listed();
+  expect(check()).toBe(true);
+  upsert("n1");
+  expect(check()).toBe(false);
+  expect(said).toEqual([expect.stringMatching(`${CURE} as "n1"$`)]);
+});

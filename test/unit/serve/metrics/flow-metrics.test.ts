@@ -1,0 +1,14 @@
+import { Registry } from "prom-client";
+import { expect, test } from "vitest";
+import { registerFlowMetrics } from "../../../../src/serve/metrics/flow-metrics.ts";
+
+test("forgotten flows are counted by family, and how long it took, by kube-proxy's names", async () => {
+  const registry = new Registry();
+  const record = registerFlowMetrics(registry);
+  record({ family: "IPv4", flows: 3, durationMs: 5 });
+  record({ family: "IPv4", flows: 0, durationMs: 1 });
+  const text = await registry.metrics();
+  expect(text).toContain('kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 3');
+  expect(text).toContain('kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 2');
+  expect(text).toContain('kubeproxy_conntrack_reconciler_sync_duration_seconds_sum{ip_family="IPv4"} 0.006');
+});

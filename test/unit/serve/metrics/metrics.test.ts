@@ -1,0 +1,293 @@
+import { spawnSync } from "node:child_process";
+import { Registry } from "prom-client";
+import { describe, expect, test } from "vitest";
+import { dateOf } from "../../../../src/model/clock.ts";
+import { registerEventMetrics } from "../../../../src/serve/metrics/event-metrics.ts";
+import { Metrics, type NetlinkCounts } from "../../../../src/serve/metrics/metrics.ts";
+import { registerProcessMetrics } from "../../../../src/serve/metrics/process-metrics.ts";
+import { registerWatchMetrics, type WatchCounts } from "../../../../src/serve/metrics/watch-metrics.ts";
+import { HandClock } from "../../../support/api/hand-clock.ts";
+import { isMissing } from "../../../support/missing.ts";
+import { PROMTOOL_FINDS } from "../../../support/promtool.ts";
+import { syncReport } from "../reports.ts";
+
+/** What the wall clock of the tests shows when their other clock shows 0. */
+const ZERO_S = dateOf(0, new HandClock()).getTime() / 1000;
+/** kube-proxy's, which is a gauge. */
+const NO_LOCAL_ENDPOINTS = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
+const PREFIX = /^(kube_ipvs|kubeproxy)_/;
+
+function harness(families: readonly ("IPv4" | "IPv6")[] = ["IPv4", "IPv6"]) {
+  const registry = new Registry();
+  const counts = { sends: 0, messages: 0, errors: new Map<string, number>() };
+  const clock = new HandClock();
+  const metrics = new Metrics({ registry, families, clock, netlink: (): NetlinkCounts => counts });
+  registerProcessMetrics(registry);
+  const watches: WatchCounts[] = [];
+  registerWatchMetrics(registry, clock, () => watches);
+  const events = { sent: 0, known: 0, dropped: 0, failed: 0 };
+  registerEventMetrics(registry, () => events);
+  /** The value of a sample by its exposed text, as `name{label="x"}`. */
+  const sample = async (series: string) => {
+    const line = (await registry.metrics()).split("\n").find((text) => text.startsWith(`${series} `));
+    return line === undefined ? undefined : Number(line.slice(series.length + 1));
+  };
+  return { registry, clock, counts, watches, events, metrics, sample };
+}
+
+describe("names", () => {
+  const ours = harness()
+    .registry.getMetricsAsArray()
+    .filter(({ name }) => PREFIX.test(name));
+
+  test.each(ours.map((metric) => [metric.name, metric] as const))(
+    "%s follows the rules of Prometheus",
+    (name, metric) => {
+      const type = String(metric.type);
+      expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
+      if (name !== NO_LOCAL_ENDPOINTS) expect(name.endsWith("_total")).toBe(type === "counter");
+      if (type === "histogram") expect(name).toMatch(/_(seconds|operations)$/);
+      if (/duration|timestamp/.test(name)) expect(name).toMatch(/_seconds$/);
+      expect(name).not.toMatch(/_(ms|milliseconds|count|sum|bucket|info)$/);
+      expect(metric.help).toMatch(/^[A-Z].{18,}\.$/);
+    },
+  );
+
+  test.skipIf(isMissing("promtool"))("promtool finds a name of kube-proxy, and nothing else", async () => {
+    const { registry } = harness();
+    for (const { name } of registry.getMetricsAsArray()) if (!PREFIX.test(name)) registry.removeSingleMetric(name);
+    const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], { input: await registry.metrics() });
+    expect({ code: status, out: String(stdout), err: String(stderr) }).toEqual({ ...PROMTOOL_FINDS, out: "" });
+  });
+
+  test("kube-proxy's families have its names and types", () => {
+    const names = ours.filter(({ name }) => name.startsWith("kubeproxy_")).map(({ name, type }) => `${name} ${type}`);
+    expect(names.sort()).toEqual([
+      "kubeproxy_network_programming_duration_seconds histogram",
+      "kubeproxy_proxy_healthz_total counter",
+      "kubeproxy_proxy_livez_total counter",
+      "kubeproxy_sync_proxy_rules_duration_seconds histogram",
+      "kubeproxy_sync_proxy_rules_endpoint_changes_pending gauge",
+      "kubeproxy_sync_proxy_rules_endpoint_changes_total counter",
+      "kubeproxy_sync_proxy_rules_iptables_restore_failures_total counter",
+      "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge",
+      "kubeproxy_sync_proxy_rules_last_timestamp_seconds gauge",
+      `${NO_LOCAL_ENDPOINTS} gauge`,
+      "kubeproxy_sync_proxy_rules_service_changes_pending gauge",
+      "kubeproxy_sync_proxy_rules_service_changes_total counter",
+    ]);
+  });
+
+  test("the process is measured too", async () => {
+    expect(await harness().registry.metrics()).toMatch(/^process_resident_memory_bytes \d+$/m);
+  });
+});
+
+async function buckets(name: string): Promise<string[]> {
+  const text = await harness(["IPv4"]).registry.metrics();
+  return [...text.matchAll(new RegExp(`^${name}_bucket\\{le="([^"]+)",ip_family="IPv4"\\} 0$`, "gm"))].map(
+    ([, bound]) => bound ?? "",
+  );
+}
+
+test("the buckets are kube-proxy's", async () => {
+  expect((await buckets("kubeproxy_sync_proxy_rules_duration_seconds")).join(" ")).toBe(
+    "0.001 0.002 0.004 0.008 0.016 0.032 0.064 0.128 0.256 0.512 1.024 2.048 4.096 8.192 16.384 +Inf",
+  );
+  const programming = await buckets("kubeproxy_network_programming_duration_seconds");
+  expect(programming.slice(0, 5)).toEqual(["0.25", "0.5", "1", "2", "3"]);
+  expect(programming.slice(59, 64)).toEqual(["58", "59", "60", "65", "70"]);
+  expect(programming.slice(72)).toEqual(["115", "120", "150", "180", "210", "240", "270", "300", "+Inf"]);
+});
+
+describe("a sync", () => {
+  test("counts operations by kind and result, numbers without a name together", async () => {
+    const { metrics, sample } = harness();
+    const operations = [
+      { kind: "add-real-server", errno: "", count: 3 },
+      { kind: "add-real-server", errno: "EEXIST", count: 2 },
+      { kind: "add-real-server", errno: "E1234", count: 1 },
+      { kind: "add-real-server", errno: "E4321", count: 1 },
+      { kind: "add-entry", errno: "IPSET_ERR_EXIST", count: 1 },
+    ] as const;
+    metrics.record(syncReport({ clean: false, operations }));
+    metrics.record(syncReport({ operations: [{ kind: "add-real-server", errno: "", count: 1 }] }));
+    const count = (operation: string, result: string) =>
+      sample(`kube_ipvs_operations_total{operation="${operation}",result="${result}"}`);
+    expect(await count("add-real-server", "ok")).toBe(4);
+    expect(await count("add-real-server", "EEXIST")).toBe(2);
+    expect(await count("add-real-server", "other")).toBe(2);
+    expect(await count("add-entry", "IPSET_ERR_EXIST")).toBe(1);
+    expect(await count("delete-entry", "ok")).toBe(0);
+    expect(await sample("kube_ipvs_sync_operations_sum")).toBe(9);
+    expect(await sample("kube_ipvs_sync_operations_count")).toBe(2);
+  });
+
+  test("is timed once for us and once for each family as kube-proxy does, in seconds", async () => {
+    const { metrics, sample } = harness();
+    metrics.record(syncReport({ durationMs: 0.4 }));
+    expect(await sample("kube_ipvs_sync_duration_seconds_sum")).toBe(0.0004);
+    expect(await sample('kube_ipvs_sync_duration_seconds_bucket{le="0.00025"}')).toBe(0);
+    expect(await sample('kube_ipvs_sync_duration_seconds_bucket{le="0.0005"}')).toBe(1);
+    for (const family of ["IPv4", "IPv6"])
+      expect(await sample(`kubeproxy_sync_proxy_rules_duration_seconds_sum{ip_family="${family}"}`)).toBe(0.0004);
+  });
+
+  test("moves the time of the last success only when nothing is left or refused", async () => {
+    const { metrics, sample } = harness(["IPv4"]);
+    const last = () => sample('kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"}');
+    metrics.record(syncReport({ clean: false }));
+    expect(await last()).toBeUndefined();
+    metrics.record(syncReport({ startedAtMs: 5000, durationMs: 500 }));
+    expect(await last()).toBe(ZERO_S + 5.5);
+    metrics.record(syncReport({ startedAtMs: 9000, state: { refusedKeys: 1 } }));
+    expect(await last()).toBe(ZERO_S + 5.5);
+  });
+
+  test("shows the state after it", async () => {
+    const { metrics, sample } = harness();
+    metrics.record(
+      syncReport({
+        pending: 7,
+        state: {
+          desired: { virtualServers: 1, realServers: 2, addresses: 3, entries: 4 },
+          held: { virtualServers: 5, realServers: 6, addresses: 7, entries: 8 },
+          foreignServers: 9,
+          refusedKeys: 10,
+          drainingRealServers: 11,
+          oldestPendingMs: 12_500,
+        },
+      }),
+    );
+    const objects = ["virtual-server", "real-server", "address", "entry"];
+    const of = (name: string) => Promise.all(objects.map((object) => sample(`${name}{object="${object}"}`)));
+    expect(await of("kube_ipvs_desired_objects")).toEqual([1, 2, 3, 4]);
+    expect(await of("kube_ipvs_held_objects")).toEqual([5, 6, 7, 8]);
+    expect(await sample("kube_ipvs_foreign_virtual_servers")).toBe(9);
+    expect(await sample("kube_ipvs_refused_keys")).toBe(10);
+    expect(await sample("kube_ipvs_draining_real_servers")).toBe(11);
+    expect(await sample("kube_ipvs_oldest_pending_timestamp_seconds")).toBe(ZERO_S + 12.5);
+    expect(await sample("kube_ipvs_pending_keys")).toBe(7);
+  });
+});
+
+test("changes are pending until a sync has left nothing, and counted for good", async () => {
+  const { metrics, sample } = harness();
+  const name = (kind: string) => `kubeproxy_sync_proxy_rules_${kind}`;
+  const kinds = [
+    "endpoint_changes_pending",
+    "endpoint_changes_total",
+    "service_changes_pending",
+    "service_changes_total",
+  ];
+  const seen = () => Promise.all(kinds.map((kind) => sample(name(kind))));
+  metrics.recordChange("endpoint");
+  metrics.recordChange("endpoint");
+  metrics.recordChange("service");
+  metrics.record(syncReport({ pending: 1 }));
+  expect(await seen()).toEqual([2, 2, 1, 1]);
+  metrics.record(syncReport());
+  expect(await seen()).toEqual([0, 2, 0, 1]);
+});
+
+test("drift of looks and syncs is counted by object and kind, and shown as zero before", async () => {
+  const { metrics, sample } = harness();
+  metrics.recordLook({
+    durationMs: 30,
+    first: false,
+    drift: [{ object: "real-server", kind: "missing", count: 2 }],
+  });
+  metrics.record(syncReport({ drift: [{ object: "real-server", kind: "missing", count: 3 }] }));
+  expect(await sample('kube_ipvs_drift_total{object="real-server",kind="missing"}')).toBe(5);
+  expect(await sample('kube_ipvs_drift_total{object="entry",kind="unwanted"}')).toBe(0);
+  expect(await sample("kube_ipvs_look_duration_seconds_sum")).toBe(0.03);
+});
+
+test("Services without a local endpoint are shown by policy and family, as zero before", async () => {
+  const { metrics, sample } = harness();
+  const seen = () =>
+    Promise.all(
+      ["internal", "external"].flatMap((policy) =>
+        ["IPv4", "IPv6"].map((family) =>
+          sample(`${NO_LOCAL_ENDPOINTS}{ip_family="${family}",traffic_policy="${policy}"}`),
+        ),
+      ),
+    );
+  expect(await seen()).toEqual([0, 0, 0, 0]);
+  metrics.recordNoLocalEndpoints((side, family) => (side === "internal" ? 1 : 3) + (family === "IPv4" ? 0 : 1));
+  expect(await seen()).toEqual([1, 2, 3, 4]);
+});
+
+test("netlink is counted as it stands at the scrape", async () => {
+  const { counts, sample } = harness();
+  counts.sends = 2;
+  counts.messages = 128;
+  counts.errors.set("ENOENT", 3).set("E1234", 1).set("E4321", 1);
+  expect(await sample("kube_ipvs_netlink_sends_total")).toBe(2);
+  expect(await sample("kube_ipvs_netlink_messages_total")).toBe(128);
+  counts.sends = 3;
+  expect(await sample("kube_ipvs_netlink_sends_total")).toBe(3);
+  expect(await sample('kube_ipvs_netlink_errors_total{errno="ENOENT"}')).toBe(3);
+  expect(await sample('kube_ipvs_netlink_errors_total{errno="other"}')).toBe(2);
+});
+
+test("watches of an API server are counted by resource as they stand at the scrape", async () => {
+  const { registry, watches, sample } = harness();
+  expect(await registry.metrics()).not.toMatch(/^kube_ipvs_watch_/m);
+  const endings = new Map([["lost", 2]]);
+  const counts = { objects: 3, lists: 1, events: 7, bytes: 9000, decodeErrors: 4 };
+  const times = { lastContactAtMs: 12_500, lastProgressAtMs: 11_500 };
+  watches.push(
+    { resource: "services", endings, ...counts, ...times },
+    { resource: "nodes", endings: new Map(), ...counts, ...times },
+  );
+  const seen = {
+    objects: 3,
+    lists_total: 1,
+    events_total: 7,
+    bytes_total: 9000,
+    decode_errors_total: 4,
+    last_contact_timestamp_seconds: ZERO_S + 12.5,
+    last_progress_timestamp_seconds: ZERO_S + 11.5,
+  };
+  for (const [name, value] of Object.entries(seen))
+    for (const resource of ["services", "nodes"])
+      expect(await sample(`kube_ipvs_watch_${name}{resource="${resource}"}`)).toBe(value);
+  endings.set("410", 1);
+  expect(await sample('kube_ipvs_watch_endings_total{resource="services",reason="lost"}')).toBe(2);
+  expect(await sample('kube_ipvs_watch_endings_total{resource="services",reason="410"}')).toBe(1);
+});
+
+test("the rest is recorded as it is told", async () => {
+  const { metrics, sample } = harness();
+  metrics.recordRequest(7500);
+  metrics.recordProgrammed("IPv6", 700);
+  metrics.recordRejected(4);
+  metrics.recordNodeProblems(2);
+  metrics.recordKernelFailure();
+  metrics.recordRestoreFailure("IPv4");
+  metrics.recordProbe("healthz", { status: 503, body: "" });
+  metrics.recordProbe("livez", { status: 200, body: "" });
+  metrics.recordProbe("readyz", { status: 200, body: "" });
+  expect(await sample('kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv6"}')).toBe(ZERO_S + 7.5);
+  expect(await sample('kubeproxy_network_programming_duration_seconds_sum{ip_family="IPv6"}')).toBe(0.7);
+  expect(await sample('kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}')).toBe(0);
+  expect(await sample("kube_ipvs_rejected_objects")).toBe(4);
+  expect(await sample("kube_ipvs_node_problems")).toBe(2);
+  expect(await sample("kube_ipvs_kernel_failures_total")).toBe(1);
+  expect(await sample('kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"}')).toBe(1);
+  expect(await sample('kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv6"}')).toBe(0);
+  expect(await sample('kubeproxy_proxy_healthz_total{code="503"}')).toBe(1);
+  expect(await sample('kubeproxy_proxy_healthz_total{code="200"}')).toBe(0);
+  expect(await sample('kubeproxy_proxy_livez_total{code="200"}')).toBe(1);
+});
+
+test("Events are counted by what became of them, from the start", async () => {
+  const { events, sample } = harness();
+  expect(await sample('kube_ipvs_events_total{result="failed"}')).toBe(0);
+  Object.assign(events, { sent: 3, known: 2, dropped: 1 });
+  await sample('kube_ipvs_events_total{result="sent"}');
+  const results = ["sent", "known", "dropped", "failed"];
+  const values = await Promise.all(results.map((result) => sample(`kube_ipvs_events_total{result="${result}"}`)));
+  expect(values).toEqual([3, 2, 1, 0]);
+});

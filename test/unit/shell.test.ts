@@ -1,0 +1,9 @@
+import { expect, test } from "vitest";
+import { Shell } from "../support/shell.ts";
+
+test("a script whose command fails is an error with what it printed, and the next one runs", async () => {
+  await using shell = new Shell();
+  expect(await shell.run("echo one; echo two >&2")).toBe("one\ntwo\n");
+  await expect(shell.run("echo why; false; echo never")).rejects.toThrow('"echo why; false; echo never" failed: why');
+  expect(await shell.run("true")).toBe("");
+});

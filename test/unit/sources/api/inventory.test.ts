@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import { Inventory } from "../../../../src/sources/api/inventory.ts";
+import { watchedServices } from "../../../../src/sources/api/resources.ts";
+import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
+import { serviceObject } from "../../../support/builders.ts";
+
+/** An inventory of Services whose decoder has a fault that some objects meet. */
+function setUp() {
+  const told: string[] = [];
+  const resource = {
+    ...watchedServices(),
+    decode: (object: unknown) => {
+      if (JSON.stringify(object).includes("poison")) throw new TypeError("x is not a function");
+      return decodeService(object);
+    },
+  };
+  const inventory = new Inventory(resource, {
+    onEvent: (event) => told.push(event.kind === "service-upserted" ? `+${event.service.name}` : event.kind),
+    onRejections: (object, rejections) =>
+      told.push(
+        ...rejections.map(({ reason }) => `${object}: ${rejections[0]?.object} ${reason.replace(/ \(.*/, "")}`),
+      ),
+  });
+  const upsert = (name: string, resourceVersion: string, labels: Record<string, string> = {}) =>
+    inventory.upsert({ namespace: "shop", name, resourceVersion, object: serviceObject(`shop/${name}`, { labels }) });
+  return { told, upsert, inventory };
+}
+
+test("an exception while one object is decoded is a rejection of that object, and the others go on", () => {
+  const { told, upsert, inventory } = setUp();
+  inventory.beginList();
+  upsert("api", "1");
+  upsert("web", "2", { app: "poison" });
+  upsert("dns", "3");
+  inventory.completeList();
+  expect(told).toEqual([
+    "+shop/api",
+    "services shop/web: Service shop/web cannot be decoded: x is not a function",
+    "+shop/dns",
+    "listed",
+  ]);
+});
+
+test("the version before that exception stays in force, and a later one replaces it", () => {
+  const { told, upsert } = setUp();
+  upsert("web", "1");
+  upsert("web", "2", { app: "poison" });
+  upsert("web", "3");
+  expect(told).toEqual([
+    "+shop/web",
+    "services shop/web: Service shop/web cannot be decoded: x is not a function",
+    "+shop/web",
+  ]);
+});

@@ -1,0 +1,95 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { OutageLog } from "../../../../src/sources/api/outage-log.ts";
+import { HandClock } from "../../../support/api/hand-clock.ts";
+import { LogLines } from "../../../support/api/log-lines.ts";
+import { SourceWorld } from "../../../support/api/source-world.ts";
+
+const never = new AbortController().signal;
+
+function setUp() {
+  const clock = new HandClock();
+  const log = new LogLines();
+  return { clock, log, outages: new OutageLog({ clock, logger: log }) };
+}
+
+const LOST = { cause: "ECONNREFUSED", unreachable: true };
+
+test("an API server that is gone is one warning for all resources, one a minute, and one line when it is back", async () => {
+  const log = new LogLines();
+  const one = new SourceWorld(log);
+  onTestFinished(() => one.stop());
+  await one.serve();
+  const folder = await mkdtemp(join(tmpdir(), "outage-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "kubeconfig"), one.kubeconfig("{}"));
+  await one.watch(join(folder, "kubeconfig"));
+  await one.until("the lists", () => one.told.listed.size === 4);
+  await one.clock.advance(1000);
+  log.lines.length = 0;
+  const goneAtMs = one.clock.now();
+  await one.restart(async () => {
+    await one.until("ten minutes", () => one.clock.now() - goneAtMs >= 600_000);
+  });
+  await one.until("all is watched again", () => log.lines.some((line) => line.startsWith("INFO")));
+  const warnings = log.lines.slice(0, -1);
+  expect(warnings.length).toBeGreaterThan(5);
+  expect(warnings.length).toBeLessThanOrEqual(11);
+  for (const line of warnings)
+    expect(line).toMatch(
+      /^WARN API server unreachable since \d+[sm], serving the state of 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$/,
+    );
+  expect(log.lines.at(-1)).toMatch(/^INFO API server answers and is watched again, after \d+m$/);
+});
+
+test("a watch that is taken up again at the first attempt is no news", async () => {
+  const { clock, log, outages } = setUp();
+  for (let round = 0; round < 5; round++) {
+    outages.failed("services", { ...LOST, stateAtMs: clock.now() });
+    void outages.watched("services", never);
+    await clock.advance(1000);
+  }
+  expect(log.lines).toEqual([]);
+});
+
+test("a watch counts after a second, and not when it ended before", async () => {
+  const { clock, log, outages } = setUp();
+  const failure = { cause: "500 it broke", unreachable: false, stateAtMs: clock.now() };
+  outages.failed("services", failure);
+  outages.failed("services", failure);
+  const ended = new AbortController();
+  void outages.watched("services", ended.signal);
+  await clock.advance(999);
+  ended.abort();
+  await clock.advance(1000);
+  expect(log.lines).toEqual([
+    "WARN API server cannot be watched for services since 0s, serving the state of 2027-01-15 08:16:40 UTC",
+  ]);
+  void outages.watched("services", never);
+  await clock.advance(1000);
+  expect(log.lines.slice(1)).toEqual(["INFO API server answers and is watched again, after 3s"]);
+});
+
+test("one resource that cannot be watched is named with its cause, and without a first list no state is", async () => {
+  const { clock, log, outages } = setUp();
+  for (let minute = 0; minute <= 150; minute++) {
+    outages.failed("nodes", { cause: "403 forbidden", unreachable: false, stateAtMs: 0 });
+    await clock.advance(60_000);
+  }
+  expect(log.lines[0]).toBe("WARN API server cannot be watched for nodes since 1m, no state of it is known yet");
+  expect(log.lines.at(-1)).toMatch(/for nodes since 2h30m, no state/);
+  expect(log.fields[0]).toEqual({ resources: ["nodes"], cause: "403 forbidden" });
+});
+
+test("a resource that the server turns out not to have ends its outage", () => {
+  const { log, outages } = setUp();
+  outages.failed("servicecidrs", { ...LOST, stateAtMs: 0 });
+  outages.failed("servicecidrs", { ...LOST, stateAtMs: 0 });
+  outages.ended("servicecidrs");
+  expect(log.lines).toEqual([
+    "WARN API server unreachable since 0s, no state of it is known yet",
+    "INFO API server answers and is watched again, after 0s",
+  ]);
+});

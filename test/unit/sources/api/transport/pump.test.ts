@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import { pump } from "../../../../../src/sources/api/transport/pump.ts";
+import type { Body } from "../../../../../src/sources/api/transport/transport.ts";
+
+/** So many chunks that arrive in one turn, then the end. */
+function chunks(count: number, isWhole = true): Body {
+  return {
+    async read(onChunk) {
+      for (let i = 0; i < count; i++) onChunk(new Uint8Array(100));
+      if (!isWhole) throw new Error("reset");
+    },
+  };
+}
+
+const never = new AbortController().signal;
+
+test("nothing is handled after an abort, even of what has already come", async () => {
+  const stop = new AbortController();
+  let handled = 0;
+  const pumped = await pump(chunks(10), stop.signal, () => {
+    handled++;
+    if (handled === 3) stop.abort();
+    return undefined;
+  });
+  expect([pumped.kind, handled]).toEqual(["failed", 3]);
+});
+
+test("nothing is handled after the result, which does not wait for the end of the body", async () => {
+  let handled = 0;
+  const endless: Body = {
+    read: (onChunk) => {
+      for (let i = 0; i < 10; i++) onChunk(new Uint8Array(100));
+      return new Promise(() => {});
+    },
+  };
+  const pumped = await pump(endless, never, () => (++handled === 3 ? "enough" : undefined));
+  expect([pumped, handled]).toEqual([{ kind: "stopped", result: "enough" }, 3]);
+});
+
+test("a body that fails is an ending", async () => {
+  expect(await pump(chunks(1, false), never, () => undefined)).toMatchObject({
+    kind: "failed",
+    error: { message: "reset" },
+  });
+});
+
+test("what the handler throws is not caught, and it is not called again", async () => {
+  let handled = 0;
+  const bug = () => {
+    handled++;
+    throw new Error("bug");
+  };
+  await expect(pump(chunks(2), never, bug)).rejects.toThrow("bug");
+  expect(handled).toBe(1);
+});

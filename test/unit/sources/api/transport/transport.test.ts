@@ -1,0 +1,307 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { ApiTransport } from "../../../../../src/sources/api/transport/api-transport.ts";
+import { type ApiResponse, TransportError } from "../../../../../src/sources/api/transport/transport.ts";
+import { ApiModel } from "../../../../support/api/api-model.ts";
+import { ApiServer, type ApiServerOptions, testTls } from "../../../../support/api/api-server.ts";
+import { bodyText } from "../../../../support/api/body-text.ts";
+import { HandClock } from "../../../../support/api/hand-clock.ts";
+import { SILENT_LOGGER } from "../../../../support/api/silent-logger.ts";
+import { TcpRelay } from "../../../../support/api/tcp-relay.ts";
+import { TestAccess, until } from "../../../../support/api/test-access.ts";
+import { apiService } from "../../../../support/api/told-cluster.ts";
+
+const SERVICES = "/api/v1/services";
+const WATCH = `${SERVICES}?watch=true&resourceVersion=100&timeoutSeconds=600`;
+const EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events";
+const ALL = ["h2", "http/1.1", "plain"] as const;
+
+async function serve(options: ApiServerOptions = {}) {
+  const clock = new HandClock();
+  const model = new ApiModel(clock);
+  const server = await ApiServer.start(model, options);
+  onTestFinished(() => server.close());
+  return { clock, model, server, access: new TestAccess(server.url) };
+}
+
+function transportTo(access: TestAccess, clock: HandClock) {
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  const transport = new ApiTransport(access, { clock, logger: SILENT_LOGGER, signal: stop.signal });
+  return { transport, stop };
+}
+
+/** Reads an open body behind the test's back; what came, and how it ended. */
+function listen(response: ApiResponse) {
+  const heard = { text: "", end: undefined as string | undefined };
+  const read = async () => {
+    try {
+      await response.body.read((chunk) => {
+        heard.text += Buffer.from(chunk).toString();
+      });
+      heard.end = "complete";
+    } catch (error) {
+      heard.end = error instanceof TransportError ? error.kind : "aborted";
+    }
+  };
+  void read();
+  return heard;
+}
+
+const never = new AbortController().signal;
+
+describe.each(ALL)("over %s", (protocol) => {
+  test("status, Retry-After and body come as they are", async () => {
+    const { access, clock, model } = await serve({ protocol });
+    model.store.put(SERVICES, apiService("é🦊", 1));
+    const { transport } = transportTo(access, clock);
+    const list = await transport.get(SERVICES, never);
+    expect([list.status, list.retryAfterMs]).toEqual([200, 0]);
+    expect(JSON.parse(await bodyText(list.body)).items[0].metadata.name).toBe("é🦊");
+    const tooNew = await transport.get(`${SERVICES}?resourceVersion=9999`, never);
+    expect([tooNew.status, tooNew.retryAfterMs]).toEqual([504, 1000]);
+    expect((await transport.get("/nothing", never)).status).toBe(404);
+  });
+
+  test("a server behind a path is asked below it", async () => {
+    const { server, clock, model } = await serve({ protocol });
+    const { transport } = transportTo(new TestAccess(`${server.url}/k8s/c-1/`), clock);
+    await transport.get(`${SERVICES}?limit=1`, never);
+    expect(model.requests.map(({ path }) => path)).toEqual([`/k8s/c-1${SERVICES}`]);
+  });
+
+  test("what is written arrives with its method, its type and every byte", async () => {
+    const { access, clock, model } = await serve({ protocol });
+    const { transport } = transportTo(access, clock);
+    const body = JSON.stringify({ text: "é🦊".repeat(20_000) });
+    const sent = { method: "PATCH" as const, path: `${EVENTS}/a`, contentType: "application/merge-patch+json", body };
+    expect((await transport.send(sent, never)).status).toBe(404);
+    expect(model.requests).toMatchObject([
+      { method: "PATCH", path: `${EVENTS}/a`, contentType: sent.contentType, body },
+    ]);
+  });
+
+  test("the headers of a watch come before its first event, and an event when it happens", async () => {
+    const { access, clock, model } = await serve({ protocol });
+    const { transport } = transportTo(access, clock);
+    const heard = listen(await transport.get(WATCH, never));
+    expect(heard.text).toBe("");
+    model.store.put(SERVICES, apiService("a", 1));
+    await until("the event", () => heard.text.endsWith("}\n"));
+    model.endWatches("end");
+    await until("the end", () => heard.end !== undefined);
+    expect(heard.end).toBe("complete");
+  });
+
+  test.each(["reset", "drop"] as const)("a body that is cut (%s) never looks complete", async (how) => {
+    const { access, clock, model, server } = await serve({ protocol });
+    const { transport } = transportTo(access, clock);
+    const heard = listen(await transport.get(WATCH, never));
+    model.store.put(SERVICES, apiService("a", 1));
+    await until("the event", () => heard.text.endsWith("}\n"));
+    if (how === "reset") server.resetConnections();
+    else server.dropConnections();
+    await until("the end", () => heard.end !== undefined);
+    expect(heard.end).toBe("lost");
+    expect((await transport.get(SERVICES, never)).status).toBe(200);
+  });
+
+  test("aborting ends the request at the server, before and after the answer", async () => {
+    const { access, clock, model } = await serve({ protocol });
+    const { transport } = transportTo(access, clock);
+    model.behaviour.etcdDown = true;
+    const early = new AbortController();
+    const unanswered = transport.get(SERVICES, early.signal);
+    await until("the request", () => model.requests.length === 1);
+    early.abort();
+    await expect(unanswered).rejects.toBeDefined();
+    const late = new AbortController();
+    const heard = listen(await transport.get(WATCH, late.signal));
+    expect(model.openWatches).toBe(1);
+    late.abort();
+    await until("the end", () => heard.end !== undefined && model.openWatches === 0);
+    expect(heard.end).not.toBe("complete");
+  });
+
+  test("a stop ends what is open", async () => {
+    const { access, clock, model, server } = await serve({ protocol });
+    const { transport, stop } = transportTo(access, clock);
+    const heard = listen(await transport.get(WATCH, never));
+    stop.abort();
+    await until("the end", () => heard.end !== undefined && model.openWatches === 0);
+    expect(heard.end).toBe("lost");
+    await until("no timer is left", () => clock.sleeping === 0);
+    await server.close();
+    await expect(transport.get(SERVICES, never)).rejects.toBeInstanceOf(TransportError);
+  });
+});
+
+test("all requests go over one connection of HTTP/2", async () => {
+  const { access, clock, server } = await serve();
+  const { transport } = transportTo(access, clock);
+  await Promise.all([1, 2, 3, 4].map(() => transport.get(WATCH, never)));
+  expect(server.connections).toBe(1);
+});
+
+test("who we are, what we want and how we are let in is said", async () => {
+  const { access, clock, model } = await serve();
+  model.behaviour.tokens = new Map([["secret", "kube-ipvs"]]);
+  access.token = "secret";
+  access.nextToken = "secret";
+  const { transport } = transportTo(access, clock);
+  expect((await transport.get(SERVICES, never)).status).toBe(200);
+});
+
+test("no credentials are sent in clear text", async () => {
+  const { access, clock, model } = await serve({ protocol: "plain" });
+  access.token = "secret";
+  const { transport } = transportTo(access, clock);
+  await transport.get(SERVICES, never);
+  expect(model.requests[0]?.authorization).toBe("");
+});
+
+describe("a token that is refused", () => {
+  test("is read anew, and the request made again at once", async () => {
+    const { access, clock, model } = await serve();
+    model.behaviour.tokens = new Map([["new", "kube-ipvs"]]);
+    access.token = "old";
+    access.nextToken = "new";
+    const { transport } = transportTo(access, clock);
+    expect((await transport.get(SERVICES, never)).status).toBe(200);
+    expect([access.renewals, model.requests.length]).toEqual([1, 2]);
+  });
+
+  test("and has not changed is not tried twice", async () => {
+    const { access, clock, model } = await serve();
+    model.behaviour.tokens = new Map();
+    access.token = "old";
+    access.nextToken = "old";
+    const { transport } = transportTo(access, clock);
+    expect((await transport.get(SERVICES, never)).status).toBe(401);
+    expect(model.requests).toHaveLength(1);
+  });
+});
+
+describe("a server that goes away", () => {
+  test("keeps its open watches after GOAWAY, and new requests go over a new connection", async () => {
+    const { access, clock, model, server } = await serve();
+    const { transport } = transportTo(access, clock);
+    const heard = listen(await transport.get(WATCH, never));
+    server.goAway();
+    await until("a new connection", async () => {
+      await transport.get(SERVICES, never);
+      return server.connections === 2;
+    });
+    model.store.put(SERVICES, apiService("a", 1));
+    await until("the event", () => heard.text.endsWith("}\n"));
+    expect(heard.end).toBeUndefined();
+  });
+
+  test("and refuses to look at a request is asked again over a new connection", async () => {
+    const { access, clock, server } = await serve();
+    const { transport } = transportTo(access, clock);
+    await transport.get(SERVICES, never);
+    server.refuseStreams(2);
+    expect((await transport.get(SERVICES, never)).status).toBe(200);
+    expect(server.connections).toBe(3);
+    server.refuseStreams(3);
+    await expect(transport.get(SERVICES, never)).rejects.toMatchObject({ kind: "unprocessed" });
+  });
+});
+
+describe("a dead network path", () => {
+  test("is found by an unanswered PING within 45 s of silence, and the next request takes another", async () => {
+    const { clock, model, server } = await serve();
+    const relay = await TcpRelay.start(server.port);
+    onTestFinished(() => relay.close());
+    const { transport } = transportTo(new TestAccess(`https://127.0.0.1:${relay.port}`), clock);
+    const heard = listen(await transport.get(WATCH, never));
+    relay.freeze();
+    model.store.put(SERVICES, apiService("a", 1));
+    await clock.advance(44_999);
+    expect(heard.end).toBeUndefined();
+    await clock.advance(1);
+    await until("the end", () => heard.end !== undefined);
+    expect([heard.end, heard.text]).toEqual(["lost", ""]);
+    const again = listen(await transport.get(WATCH, never));
+    await until("the event", () => again.text.endsWith("}\n"));
+  });
+
+  test("is not suspected while anything comes back", async () => {
+    const { access, clock, model, server } = await serve();
+    const { transport } = transportTo(access, clock);
+    const heard = listen(await transport.get(WATCH, never));
+    for (let i = 0; i < 5; i++) {
+      await clock.advance(40_000);
+      await transport.get(SERVICES, never);
+    }
+    expect(server.connections).toBe(1);
+    model.store.put(SERVICES, apiService("a", 1));
+    await until("the event", () => heard.text.endsWith("}\n"));
+  });
+
+  test("to a server that never answers a handshake is given up after 10 s", async () => {
+    const { clock, server } = await serve();
+    const relay = await TcpRelay.start(server.port);
+    onTestFinished(() => relay.close());
+    relay.swallow();
+    const { transport } = transportTo(new TestAccess(`https://127.0.0.1:${relay.port}`), clock);
+    const failed = expect(transport.get(SERVICES, never)).rejects.toThrow("no connection in time");
+    await until("someone waits", () => clock.sleeping > 0);
+    await clock.advance(10_000);
+    await failed;
+  });
+});
+
+describe("certificates", () => {
+  test("of a server that nobody has signed are refused, unless nothing is to be verified", async () => {
+    const { access, clock } = await serve({ certificate: "b" });
+    const { transport } = transportTo(access, clock);
+    await expect(transport.get(SERVICES, never)).rejects.toMatchObject({ kind: "lost" });
+    access.tls = { ...access.tls, verify: false };
+    expect((await transport.get(SERVICES, never)).status).toBe(200);
+  });
+
+  test("of our own are shown", async () => {
+    const { access, clock } = await serve({ clientCertificate: "b" });
+    const { transport } = transportTo(access, clock);
+    await expect(transport.get(SERVICES, never)).rejects.toMatchObject({ kind: "lost" });
+    access.tls = { ...access.tls, ...testTls("b") };
+    expect((await transport.get(SERVICES, never)).status).toBe(200);
+  });
+
+  test("that have changed are used by the next request", async () => {
+    const { access, clock, server } = await serve();
+    const { transport } = transportTo(access, clock);
+    await transport.get(SERVICES, never);
+    access.tls = { ...access.tls, ...testTls("b") };
+    await transport.get(SERVICES, never);
+    expect(server.connections).toBe(2);
+  });
+
+  test.each([
+    ["our certificate", "h2", { cert: testTls("b").cert, key: testTls("b").key }],
+    ["our certificate", "http/1.1", { cert: testTls("b").cert, key: testTls("b").key }],
+    ["the authority", "h2", { ca: `${testTls("b").cert}${testTls("a").cert}` }],
+  ] as const)(
+    "that rotate (%s) move the watches over %s to a new connection within a minute",
+    async (_, protocol, change) => {
+      const { access, clock, model, server } = await serve({ protocol });
+      const { transport, stop } = transportTo(access, clock);
+      const running = transport.run();
+      const heard = listen(await transport.get(WATCH, never));
+      const before = server.connections;
+      access.tls = { ...access.tls, ...change };
+      await clock.advance(29_000);
+      // Something has to come over the real socket, or the old connection would be suspected first.
+      model.store.put(SERVICES, apiService("a", 1));
+      await until("the event", () => heard.text.endsWith("}\n"));
+      await clock.advance(31_000);
+      await until("the end", () => heard.end !== undefined);
+      expect(heard.end).toBe("moved");
+      expect((await transport.get(SERVICES, never)).status).toBe(200);
+      expect(server.connections).toBeGreaterThan(before);
+      stop.abort();
+      await running;
+    },
+  );
+});

@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { decodeNode } from "../../../../src/sources/decode/decode-node.ts";
+import { clusterNode, nodeObject } from "../../../support/builders.ts";
+import { network } from "../../../support/desired.ts";
+
+test("a Node is reduced to zone, addresses and pod networks; InternalIPs come first", () => {
+  const said = {
+    zone: "z1",
+    ips: ["192.168.0.1", "fd00::1"],
+    externalIPs: ["203.0.113.1"],
+    podCIDRs: ["10.244.1.0/24", "fd01::/64"],
+  };
+  expect(clusterNode("node-a", said)).toEqual({
+    name: "node-a",
+    zone: "z1",
+    addresses: ["192.168.0.1", "fd00::1", "203.0.113.1"],
+    podCIDRs: [network("10.244.1.0/24"), network("fd01::/64")],
+    leaving: false,
+  });
+});
+
+test("a bare Node knows nothing of itself", () => {
+  const value = { name: "node-a", zone: "", addresses: [], podCIDRs: [], leaving: false };
+  expect(decodeNode({ metadata: { name: "node-a" } })).toEqual({
+    kind: "wanted",
+    name: "node-a",
+    value,
+    rejections: [],
+  });
+});
+
+test("host names are no addresses, and wrong addresses and networks are told", () => {
+  const addresses = [
+    { type: "Hostname", address: "node-a" },
+    { type: "InternalIP", address: "node-a" },
+    { type: "InternalIP", address: "192.168.0.1" },
+  ];
+  const object = {
+    ...nodeObject("node-a"),
+    status: { addresses },
+    spec: { podCIDRs: ["10.244.1.0", "10.244.2.0/24"] },
+  };
+  const result = decodeNode(object);
+  expect(result).toMatchObject({ value: { addresses: ["192.168.0.1"], podCIDRs: [network("10.244.2.0/24")] } });
+  expect(result.rejections.map((fault) => fault.field)).toEqual(["status.addresses[1].address", "spec.podCIDRs[0]"]);
+});
+
+test("podCIDR stands in for absent podCIDRs", () => {
+  const result = decodeNode({ metadata: { name: "node-a" }, spec: { podCIDR: "10.244.1.0/24" } });
+  expect(result).toMatchObject({ value: { podCIDRs: [network("10.244.1.0/24")] }, rejections: [] });
+});
+
+test.each([
+  ["being deleted", { metadata: { name: "node-a", deletionTimestamp: "2026-01-01T00:00:00Z" } }, true],
+  ["tainted for deletion", nodeObject("node-a", { taints: ["ToBeDeletedByClusterAutoscaler"] }), true],
+  ["tainted otherwise", nodeObject("node-a", { taints: ["node.kubernetes.io/unreachable"] }), false],
+])("a node that is %s", (_, object, leaving) => {
+  expect(decodeNode(object)).toMatchObject({ value: { leaving } });
+});
+
+test("a Node without a name is broken", () => {
+  expect(decodeNode({ metadata: {} }).kind).toBe("broken");
+});

@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { decodeServiceCIDR } from "../../../../src/sources/decode/decode-service-cidr.ts";
+import { serviceCIDR, serviceCIDRObject } from "../../../support/builders.ts";
+
+test("a ServiceCIDR is reduced to its networks, written one way", () => {
+  const { name, networks } = serviceCIDR("kubernetes", ["10.96.0.0/16", "FD00:96:0::/108"]);
+  expect(name).toBe("kubernetes");
+  expect(networks.map(({ text }) => text)).toEqual(["10.96.0.0/16", "fd00:96::/108"]);
+});
+
+test("a network that is none is told, and the other used", () => {
+  const decoded = decodeServiceCIDR(serviceCIDRObject("kubernetes", ["10.96.0.0", "fd00:96::/108"]));
+  expect(decoded).toMatchObject({
+    kind: "wanted",
+    value: { networks: [{ text: "fd00:96::/108" }] },
+    rejections: [{ object: "ServiceCIDR kubernetes", field: "spec.cidrs[0]", value: "10.96.0.0" }],
+  });
+});
+
+test.each<[string, unknown, string]>([
+  ["without a name", { spec: { cidrs: [] } }, "metadata"],
+  ["without a spec", { metadata: { name: "kubernetes" } }, "spec"],
+])("one %s is broken", (_, object, field) => {
+  expect(decodeServiceCIDR(object)).toMatchObject({ kind: "broken", rejections: [{ field }] });
+});

@@ -1,0 +1,320 @@
+import { describe, expect, test } from "vitest";
+import { NO_CHOICES } from "../../../../src/model/cluster/service.ts";
+import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
+import { type PortSpec, type ServiceSpec, service, serviceObject } from "../../../support/builders.ts";
+
+/** The good parts and "field=value: reason" for each fault of a Service that must still be wanted. */
+function decoded(said: ServiceSpec) {
+  const result = decodeService(serviceObject("shop/web", said));
+  if (result.kind !== "wanted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
+  return {
+    value: result.value,
+    faults: result.rejections.map((fault) => `${fault.field}=${fault.value}: ${fault.reason}`),
+  };
+}
+
+function portsOf(ports: readonly PortSpec[], said: ServiceSpec = {}) {
+  const { value, faults } = decoded({ ...said, ports });
+  return {
+    ports: value.ports.map((port) => `${port.key} ${port.port}${port.nodePort === 0 ? "" : `@${port.nodePort}`}`),
+    faults,
+  };
+}
+
+test("a Service is reduced to what a proxy reads", () => {
+  const ports = [
+    { name: "http", port: 80, nodePort: 30080 },
+    { name: "dns", port: 53, protocol: "UDP" },
+  ];
+  const said = { ip: ["10.96.0.10", "fd00::A"], ports, affinity: 600, internal: "Local", external: "Local" };
+  expect(service("shop/web", said)).toEqual({
+    name: "shop/web",
+    clusterIPs: ["10.96.0.10", "fd00::a"],
+    ports: [
+      { key: "http/TCP", protocol: "TCP", port: 80, nodePort: 30080 },
+      { key: "dns/UDP", protocol: "UDP", port: 53, nodePort: 0 },
+    ],
+    affinitySeconds: 600,
+    internalTrafficPolicy: "Local",
+    externalTrafficPolicy: "Local",
+    externalIPs: [],
+    loadBalancerIPs: [],
+    sourceRanges: undefined,
+    healthCheckNodePort: 0,
+    clusterDNS: false,
+    choices: NO_CHOICES,
+  });
+});
+
+test("a bare Service gets the API's defaults", () => {
+  const object = { metadata: { name: "web" }, spec: { clusterIP: "10.96.0.10", ports: [{ port: 80 }] } };
+  expect(decodeService(object)).toEqual({
+    kind: "wanted",
+    name: "default/web",
+    rejections: [],
+    value: {
+      name: "default/web",
+      clusterIPs: ["10.96.0.10"],
+      ports: [{ key: "/TCP", protocol: "TCP", port: 80, nodePort: 0 }],
+      affinitySeconds: 0,
+      internalTrafficPolicy: "Cluster",
+      externalTrafficPolicy: "Cluster",
+      externalIPs: [],
+      loadBalancerIPs: [],
+      sourceRanges: undefined,
+      healthCheckNodePort: 0,
+      clusterDNS: false,
+      choices: NO_CHOICES,
+    },
+  });
+});
+
+test.each<[string, ServiceSpec]>([
+  ["is headless", { ip: "None" }],
+  ["is headless by clusterIPs alone", { ip: [], spec: { clusterIPs: ["None"] } }],
+  ["is an ExternalName", { type: "ExternalName", ip: [] }],
+  ["is an ExternalName that still has an address", { type: "ExternalName" }],
+  ["belongs to another proxy", { labels: { "service.kubernetes.io/service-proxy-name": "other" } }],
+  ["belongs to another proxy, named by nothing", { labels: { "service.kubernetes.io/service-proxy-name": "" } }],
+])("a Service that %s is unwanted and nothing is wrong with it", (_, said) => {
+  expect(decodeService(serviceObject("shop/web", said))).toEqual({
+    kind: "unwanted",
+    name: "shop/web",
+    rejections: [],
+  });
+});
+
+test("a Service whose address was never allocated is unwanted, and told", () => {
+  const result = decodeService(serviceObject("shop/web", { ip: [] }));
+  expect(result).toMatchObject({
+    kind: "unwanted",
+    rejections: [{ object: "Service shop/web", field: "spec.clusterIP" }],
+  });
+});
+
+test.each<[string, unknown]>([
+  ["nothing", undefined],
+  ["a list", []],
+  ["no metadata", { spec: {} }],
+  ["a name with a slash", { metadata: { name: "a/b" }, spec: {} }],
+  ["a name in capitals", { metadata: { name: "Web" }, spec: {} }],
+  ["a number for a namespace", { metadata: { name: "web", namespace: 1 }, spec: {} }],
+  ["no spec", { metadata: { name: "web" } }],
+  ["a text for a spec", { metadata: { name: "web" }, spec: "x" }],
+])("an object with %s is broken", (_, object) => {
+  const result = decodeService(object);
+  expect(result.kind).toBe("broken");
+  expect(result.rejections).toHaveLength(1);
+});
+
+describe("cluster IPs", () => {
+  test.each<[string, ServiceSpec, readonly string[], readonly string[]]>([
+    ["leading zeros", { ip: "010.096.000.010" }, ["10.96.0.10"], []],
+    ["IPv6 first", { ip: ["fd00::a", "10.96.0.10"] }, ["fd00::a", "10.96.0.10"], []],
+    ["clusterIP alone", { ip: [], spec: { clusterIP: "10.96.0.10" } }, ["10.96.0.10"], []],
+    [
+      "families that fit",
+      { ip: ["10.96.0.10", "fd00::a"], spec: { ipFamilies: ["IPv4", "IPv6"] } },
+      ["10.96.0.10", "fd00::a"],
+      [],
+    ],
+    ["no IP", { ip: ["10.96.0.10", "fd00::x"] }, ["10.96.0.10"], ["spec.clusterIPs[1]=fd00::x: must be an IP address"]],
+    [
+      "a number",
+      { ip: ["10.96.0.10"], spec: { clusterIPs: [7, "10.96.0.10"], clusterIP: "" } },
+      ["10.96.0.10"],
+      ["spec.clusterIPs[0]=7: must be an IP address"],
+    ],
+    [
+      "two of a family",
+      { ip: ["10.96.0.10", "10.96.0.11"] },
+      ["10.96.0.10"],
+      ["spec.clusterIPs[1]=10.96.0.11: is a second IPv4 address"],
+    ],
+    [
+      "a family that does not fit",
+      { ip: ["10.96.0.10", "fd00::a"], spec: { ipFamilies: ["IPv4", "IPv4"] } },
+      ["10.96.0.10"],
+      ["spec.clusterIPs[1]=fd00::a: is IPv6, but its family is IPv4"],
+    ],
+    [
+      "no family",
+      { ip: ["10.96.0.10", "fd00::a"], spec: { ipFamilies: ["IPv4"] } },
+      ["10.96.0.10"],
+      ["spec.clusterIPs[1]=fd00::a: has no family in spec.ipFamilies"],
+    ],
+    [
+      "two truths",
+      { spec: { clusterIP: "10.96.0.11" } },
+      ["10.96.0.10"],
+      ["spec.clusterIP=10.96.0.11: is not spec.clusterIPs[0], which is used instead"],
+    ],
+    [
+      "the unspecified address",
+      { ip: ["10.96.0.10", "::"] },
+      ["10.96.0.10"],
+      ["spec.clusterIPs[1]=::: is the unspecified address"],
+    ],
+    [
+      "a loopback address",
+      { ip: ["127.0.0.5", "fd00::a"] },
+      ["fd00::a"],
+      ["spec.clusterIPs[0]=127.0.0.5: is a loopback address"],
+    ],
+  ])("%s", (_, said, clusterIPs, faults) => {
+    expect(decoded(said)).toMatchObject({ value: { clusterIPs }, faults });
+  });
+});
+
+describe("ports: a wrong one is left out and the others stay", () => {
+  const good = { name: "good", port: 443 };
+  test.each<[string, PortSpec, string]>([
+    [
+      "number too large",
+      { name: "bad", port: 65536 },
+      "spec.ports[0].port=65536: must be a whole number from 1 to 65535",
+    ],
+    ["number 0", { name: "bad", port: 0 }, "spec.ports[0].port=0: must be a whole number from 1 to 65535"],
+    ["number as text", { name: "bad", port: "80" }, "spec.ports[0].port=80: must be a whole number from 1 to 65535"],
+    ["no number", { name: "bad" }, "spec.ports[0].port=: is missing"],
+    [
+      "unknown protocol",
+      { name: "bad", port: 80, protocol: "ICMP" },
+      "spec.ports[0].protocol=ICMP: must be one of TCP, UDP, SCTP",
+    ],
+    [
+      "name with a slash",
+      { name: "a/b", port: 80 },
+      "spec.ports[0].name=a/b: must be a DNS label: lower case letters, digits and dashes",
+    ],
+  ])("%s", (_, bad, fault) => {
+    expect(portsOf([bad, good])).toEqual({ ports: ["good/TCP 443"], faults: [fault] });
+  });
+
+  test("one that is no object", () => {
+    const { value, faults } = decoded({ spec: { ports: ["80", good] } });
+    expect(value.ports.map((port) => port.key)).toEqual(["good/TCP"]);
+    expect(faults).toEqual(["spec.ports[0]=80: must be an object"]);
+  });
+});
+
+describe("of two ports that clash the first stays", () => {
+  test.each<[string, readonly PortSpec[], readonly string[], readonly string[]]>([
+    [
+      "one name",
+      [
+        { name: "a", port: 80 },
+        { name: "a", port: 81 },
+      ],
+      ["a/TCP 80"],
+      ["spec.ports[1].name=a: is taken by an earlier TCP port"],
+    ],
+    ["no name", [80, 81], ["/TCP 80"], ["spec.ports[1].name=: is taken by an earlier TCP port"]],
+    [
+      "one number",
+      [
+        { name: "a", port: 80 },
+        { name: "b", port: 80 },
+      ],
+      ["a/TCP 80"],
+      ["spec.ports[1].port=80: is taken by an earlier TCP port"],
+    ],
+    [
+      "one number of two protocols is no clash",
+      [
+        { name: "a", port: 53 },
+        { name: "a", port: 53, protocol: "UDP" },
+      ],
+      ["a/TCP 53", "a/UDP 53"],
+      [],
+    ],
+    [
+      "one node port: the second port goes on without",
+      [
+        { name: "a", port: 80, nodePort: 30080 },
+        { name: "b", port: 81, nodePort: 30080 },
+      ],
+      ["a/TCP 80@30080", "b/TCP 81"],
+      ["spec.ports[1].nodePort=30080: is taken by an earlier TCP port"],
+    ],
+    [
+      "one node port of two protocols is no clash",
+      [
+        { name: "a", port: 53, nodePort: 30053 },
+        { name: "a", port: 53, protocol: "UDP", nodePort: 30053 },
+      ],
+      ["a/TCP 53@30053", "a/UDP 53@30053"],
+      [],
+    ],
+  ])("%s", (_, said, ports, faults) => {
+    expect(portsOf(said)).toEqual({ ports, faults });
+  });
+});
+
+test.each<[string, ServiceSpec, string, readonly string[]]>([
+  ["NodePort", { type: "NodePort" }, "/TCP 80@30080", []],
+  ["LoadBalancer", { type: "LoadBalancer" }, "/TCP 80@30080", []],
+  [
+    "ClusterIP",
+    { type: "ClusterIP" },
+    "/TCP 80",
+    ["spec.ports[0].nodePort=30080: needs spec.type NodePort or LoadBalancer"],
+  ],
+  [
+    "no known type",
+    { type: "Magic" },
+    "/TCP 80",
+    [
+      "spec.type=Magic: must be one of ClusterIP, NodePort, LoadBalancer, ExternalName",
+      "spec.ports[0].nodePort=30080: needs spec.type NodePort or LoadBalancer",
+    ],
+  ],
+])("a node port on a Service of type %s", (_, said, port, faults) => {
+  expect(portsOf([{ port: 80, nodePort: 30080 }], said)).toEqual({ ports: [port], faults });
+});
+
+test("a wrong node port leaves the port itself alone", () => {
+  const faults = ["spec.ports[0].nodePort=70000: must be a whole number from 0 to 65535"];
+  expect(portsOf([{ port: 80, nodePort: 70000 }])).toEqual({ ports: ["/TCP 80"], faults });
+});
+
+const timeout = (timeoutSeconds: unknown) => ({
+  sessionAffinity: "ClientIP",
+  sessionAffinityConfig: { clientIP: { timeoutSeconds } },
+});
+test.each<[string, Record<string, unknown>, number, readonly string[]]>([
+  ["None", { sessionAffinity: "None", sessionAffinityConfig: { clientIP: { timeoutSeconds: 5 } } }, 0, []],
+  ["ClientIP", { sessionAffinity: "ClientIP" }, 10800, []],
+  ["one second", timeout(1), 1, []],
+  ["a day", timeout(86400), 86400, []],
+  [
+    "more than a day",
+    timeout(86401),
+    10800,
+    ["spec.sessionAffinityConfig.clientIP.timeoutSeconds=86401: must be a whole number from 1 to 86400"],
+  ],
+  [
+    "no second",
+    timeout(0),
+    10800,
+    ["spec.sessionAffinityConfig.clientIP.timeoutSeconds=0: must be a whole number from 1 to 86400"],
+  ],
+  [
+    "half a second",
+    timeout(0.5),
+    10800,
+    ["spec.sessionAffinityConfig.clientIP.timeoutSeconds=0.5: must be a whole number from 1 to 86400"],
+  ],
+  ["an unknown kind", { sessionAffinity: "Cookie" }, 0, ["spec.sessionAffinity=Cookie: must be one of None, ClientIP"]],
+])("session affinity of %s", (_, spec, affinitySeconds, faults) => {
+  expect(decoded({ spec })).toMatchObject({ value: { affinitySeconds }, faults });
+});
+
+test("an unknown traffic policy is told and means Cluster", () => {
+  const { value, faults } = decoded({ internal: "Near", external: "local" });
+  expect([value.internalTrafficPolicy, value.externalTrafficPolicy]).toEqual(["Cluster", "Cluster"]);
+  expect(faults).toEqual([
+    "spec.internalTrafficPolicy=Near: must be one of Cluster, Local",
+    "spec.externalTrafficPolicy=local: must be one of Cluster, Local",
+  ]);
+});

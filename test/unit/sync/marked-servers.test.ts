@@ -1,0 +1,156 @@
+import { beforeEach, expect, test } from "vitest";
+import type { WantedServer, Wants } from "../../../src/desired/service/wants.ts";
+import { serviceName } from "../../../src/model/cluster/service.ts";
+import { addressPortEntry, ipset, markEntry, portEntry, type SetEntry } from "../../../src/model/kernel/ipset.ts";
+import {
+  markedServer,
+  type RealServerKey,
+  type Scheduler,
+  type VirtualServer,
+  virtualServer,
+} from "../../../src/model/kernel/ipvs.ts";
+import { describeOperation } from "../../../src/model/kernel/operation.ts";
+import { RealServers } from "../../../src/model/kernel/real-servers.ts";
+import { address } from "../../support/desired.ts";
+import { DRAIN_TIMEOUT_MS, SyncWorld } from "../../support/sync-world.ts";
+
+const RR = { scheduler: "rr" as Scheduler }; // any word will do
+const WEB = serviceName("a", "web");
+const VIP = address("192.0.2.10");
+const MARKED = markedServer("IPv4", 5, "TCP", RR).key;
+const POD1 = "10.244.0.1:80" as RealServerKey; // as realServerKey spells it
+const pods = (...hosts: readonly number[]) =>
+  RealServers.of(hosts.map((host) => ({ address: address(`10.244.0.${host}`), port: 80 })));
+
+/** A frontend with pod 1, whose clients here are led to pods 1 and 2 by their mark; `mark` 0: they are not. */
+function exposed(mark: number): Wants {
+  const external = addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "TCP", 80);
+  const byAddress = virtualServer("TCP", VIP, 80, RR);
+  if (mark === 0) return wantsOf([wanted(byAddress, pods(1), [external])]);
+  const byMark = markedServer("IPv4", mark, "TCP", RR);
+  return wantsOf([
+    { ...wanted(byAddress, pods(1), [external, leading(mark)]), twins: [byMark.key] },
+    { ...wanted(byMark, pods(1, 2), [naming(mark)]), twins: [byAddress.key] },
+  ]);
+}
+
+function wanted(server: VirtualServer, reals: RealServers, entries: readonly SetEntry[]): WantedServer {
+  return { server, reals, service: WEB, title: 0, entries, twins: [] };
+}
+
+function wantsOf(servers: readonly WantedServer[]): Wants {
+  return { servers, addresses: [], entries: [] };
+}
+
+function naming(mark: number): SetEntry {
+  return portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), mark);
+}
+
+function leading(mark: number): SetEntry {
+  return markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), VIP, "TCP", 80, mark, 0x107f);
+}
+
+let world: SyncWorld;
+beforeEach(async () => {
+  world = await SyncWorld.create();
+});
+
+/** What a flush did about marks, in short. */
+async function flushed(wants: Wants | undefined): Promise<readonly string[]> {
+  world.reconciler.mark(world.desired.replace(WEB, wants));
+  const done = (await world.flush()).map((operation) => `${operation.kind} ${describeOperation(operation)}`);
+  return (
+    done
+      .filter((line) => /FWM|MARK/.test(line))
+      .map((line) => line.replace(/(member|set|virtual server|real server|of) /g, "").replaceAll('"', ""))
+      // In whatever order.
+      .map((line) => line.replace(/^add-real-server \S+/, "add-real-server any"))
+  );
+}
+
+const ADDED = (mark: number) => [
+  `add-entry ${mark} KUBE-LOCAL-MARK-SERVERS`,
+  `add-virtual-server FWM/IPv4/${mark}`,
+  `add-real-server any FWM/IPv4/${mark}`,
+  `add-real-server any FWM/IPv4/${mark}`,
+  `add-entry 192.0.2.10,tcp:80 skbmark 0x${mark}/0x107f KUBE-LOCAL-MARK`,
+];
+
+test("a mark leads to a virtual server only when that has its real servers", async () => {
+  expect(await flushed(exposed(5))).toEqual(ADDED(5));
+});
+
+test("a mark goes at once, so that new clients are served by address, and what it led to drains, known as ours", async () => {
+  await flushed(exposed(5));
+  world.memory.setConnections(MARKED, POD1, { active: 1, inactive: 0 });
+  expect(await flushed(exposed(0))).toEqual([
+    "delete-entry 192.0.2.10,tcp:80 skbmark 0x5/0x107f KUBE-LOCAL-MARK",
+    "update-real-server 10.244.0.1:80 FWM/IPv4/5",
+    "update-real-server 10.244.0.2:80 FWM/IPv4/5",
+    "delete-real-server 10.244.0.2:80 FWM/IPv4/5",
+  ]);
+  expect(world.memory.members()).toContain("KUBE-LOCAL-MARK-SERVERS 5");
+  world.nowMs += DRAIN_TIMEOUT_MS;
+  expect(await flushed(exposed(0))).toEqual([
+    "delete-real-server 10.244.0.1:80 FWM/IPv4/5",
+    "delete-virtual-server FWM/IPv4/5",
+    "delete-entry 5 KUBE-LOCAL-MARK-SERVERS",
+  ]);
+});
+
+test("another mark of a frontend comes when the old one is gone and its own virtual server is ready", async () => {
+  await flushed(exposed(5));
+  const done = await flushed(exposed(6));
+  expect(done[0]).toBe("delete-entry 192.0.2.10,tcp:80 skbmark 0x5/0x107f KUBE-LOCAL-MARK");
+  expect(done.filter((line) => line.includes("6"))).toEqual(ADDED(6));
+  expect(world.reconciler.state().refusedKeys).toBe(0);
+});
+
+test("a mark that others gave the frontend is found by a look and mended", async () => {
+  await flushed(exposed(5));
+  world.memory.meddle({ kind: "delete-entry", entry: leading(5) });
+  world.memory.meddle({ kind: "add-entry", entry: leading(9) });
+  await world.look();
+  await world.flush();
+  expect(world.memory.members().filter((member) => member.includes("skbmark"))).toEqual([
+    "KUBE-LOCAL-MARK 192.0.2.10,tcp:80 skbmark 0x5/0x107f",
+  ]);
+});
+
+test("after a restart one that nobody wants goes, and one of others by mark stays", async () => {
+  await flushed(exposed(5));
+  const others = markedServer("IPv4", 7, "TCP", RR);
+  world.memory.meddle({ kind: "add-virtual-server", server: others });
+  world.restart();
+  await flushed(exposed(0));
+  await world.settle();
+  expect([...world.memory.servers().keys()].filter((key) => key.startsWith("FWM"))).toEqual([others.key]);
+  expect(world.memory.members()).toEqual(["KUBE-EXTERNAL-IP-LOCAL 192.0.2.10,tcp:80"]);
+});
+
+/** A UDP frontend: these pods by address, those by mark. */
+function exposedUDP(byAddress: readonly number[], byMark: readonly number[]): Wants {
+  const frontend = virtualServer("UDP", VIP, 53, RR);
+  const marked = markedServer("IPv4", 5, "UDP", RR);
+  const members = [
+    addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "UDP", 53),
+    markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), VIP, "UDP", 53, 5, 0x107f),
+  ];
+  return wantsOf([
+    { ...wanted(frontend, pods(...byAddress), members), twins: [marked.key] },
+    { ...wanted(marked, pods(...byMark), [naming(5)]), twins: [frontend.key] },
+  ]);
+}
+
+test.each([
+  ["an endpoint by mark goes", [1, 3], [1], ["10.244.0.1:80", "10.244.0.3:80"]],
+  ["an endpoint by address goes", [1], [1, 2], ["10.244.0.1:80", "10.244.0.2:80"]],
+  ["an endpoint of both goes", [3], [2], ["10.244.0.2:80", "10.244.0.3:80"]],
+])("when %s, flows to the frontend stay that go to one of either", async (_, byAddress, byMark, left) => {
+  const to = virtualServer("UDP", VIP, 53, RR).key;
+  const all = pods(1, 2, 3).list();
+  await flushed(exposedUDP([1, 3], [1, 2]));
+  for (const { key: from } of all) world.memory.addFlow({ to, from });
+  await flushed(exposedUDP(byAddress, byMark));
+  expect(world.memory.flows().map(({ from }) => from)).toEqual(left);
+});

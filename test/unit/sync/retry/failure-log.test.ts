@@ -1,0 +1,83 @@
+import { describe, expect, test } from "vitest";
+import { THE_NODE } from "../../../../src/desired/node-wants.ts";
+import type { IPAddress } from "../../../../src/model/address.ts";
+import { type ServiceName, serviceName } from "../../../../src/model/cluster/service.ts";
+import type { Keys } from "../../../../src/model/kernel/keys.ts";
+import { FailureLog, type FailureReport, NO_FAILURES } from "../../../../src/sync/retry/failure-log.ts";
+import { address } from "../../../support/desired.ts";
+
+const WEB = serviceName("shop", "web");
+
+/** Which Services want an address, and how often that was asked for. */
+class Wanted {
+  readonly #services: readonly ServiceName[];
+  walks = 0;
+
+  constructor(...services: readonly ServiceName[]) {
+    this.#services = services;
+  }
+
+  servicesOf({ addresses }: Keys): ReadonlyMap<string, readonly ServiceName[]> {
+    this.walks++;
+    return new Map([...addresses].map((key) => [key, this.#services]));
+  }
+}
+
+const fail = (log: FailureLog, ip: IPAddress, { errno = "ENOBUFS", nowMs = 0, kind = "bind-address" as const } = {}) =>
+  log.failed(ip, { operation: { kind, address: ip }, errno, text: "" }, nowMs);
+const names = ({ begun, ended, standing }: FailureReport) => [
+  begun.map(({ operation, errno }) => `${"address" in operation ? operation.address : ""} ${errno}`),
+  ended.map(({ operation }) => ("address" in operation ? operation.address : "")),
+  standing.length,
+];
+
+test("a failure is named with its Services, since when it lasts and how often it was tried", () => {
+  const log = new FailureLog();
+  const wanted = new Wanted(THE_NODE, WEB);
+  const ip = address("10.96.0.1");
+  expect(log.report(wanted, 0)).toBe(NO_FAILURES);
+  fail(log, ip, { nowMs: 1_000 });
+  const failure = { operation: { kind: "bind-address", address: ip }, errno: "ENOBUFS", text: "", services: [WEB] };
+  const first = { ...failure, sinceMs: 1_000, attempts: 1 };
+  expect(log.report(wanted, 1_000)).toEqual({ begun: [first], ended: [], standing: [first] });
+  fail(log, ip, { nowMs: 2_000 });
+  const second = { ...failure, sinceMs: 1_000, attempts: 2 };
+  expect(log.report(wanted, 2_000)).toEqual({ begun: [], ended: [], standing: [second] });
+  fail(log, ip, { nowMs: 4_000, errno: "EPERM" });
+  expect(names(log.report(wanted, 4_000))).toEqual([["10.96.0.1 EPERM"], [], 1]);
+  log.ended(ip);
+  const last = { ...second, errno: "EPERM", attempts: 3 };
+  expect(log.report(wanted, 5_000)).toEqual({ begun: [], ended: [last], standing: [] });
+  expect(log.report(wanted, 6_000)).toBe(NO_FAILURES);
+  expect(wanted.walks).toBe(1);
+});
+
+describe("100,000 failures", () => {
+  const ips = Array.from({ length: 100_000 }, (_, index) =>
+    address(`10.${100 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`),
+  );
+
+  test("at once are twenty names, and so are their ends", () => {
+    const log = new FailureLog();
+    const wanted = new Wanted(WEB);
+    for (const ip of ips) fail(log, ip);
+    const { begun, standing } = log.report(wanted, 0);
+    expect([begun.length, standing.length, wanted.walks]).toEqual([20, 20, 1]);
+    for (const ip of ips) log.ended(ip);
+    expect(log.report(wanted, 0).ended).toHaveLength(20);
+  });
+
+  test("that come and go one after the other within an hour are 140 names, each with its end", () => {
+    const log = new FailureLog();
+    let named = 0;
+    for (const [index, ip] of ips.entries()) {
+      const nowMs = index * 36;
+      fail(log, ip, { nowMs });
+      named += log.report(new Wanted(), nowMs).begun.length;
+      log.ended(ip);
+      named += log.report(new Wanted(), nowMs).ended.length;
+    }
+    expect(named).toBeGreaterThan(40);
+    expect(named).toBeLessThanOrEqual(2 * (20 + 120));
+  });
+});

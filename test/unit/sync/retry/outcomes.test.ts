@@ -1,0 +1,100 @@
+import { expect, test } from "vitest";
+import { ipset, portEntry } from "../../../../src/model/kernel/ipset.ts";
+import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
+import type { Operation, OperationKind } from "../../../../src/model/kernel/operation.ts";
+import { inSafeOrder } from "../../../../src/model/kernel/order.ts";
+import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
+import { judge } from "../../../../src/sync/retry/outcomes.ts";
+import { backoffMs, Refusals } from "../../../../src/sync/retry/refusals.ts";
+import { address, realServer } from "../../../support/desired.ts";
+
+const server = virtualServer("TCP", address("10.96.0.1"), 80, { scheduler: "rr" as Scheduler }); // any word will do
+const real = realServer(address("10.244.0.1"), 8080);
+const entry = portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_001);
+
+const OPERATIONS: Readonly<Record<OperationKind, Operation>> = {
+  "forget-flows": { kind: "forget-flows", to: server.key, keep: RealServers.NONE },
+  "delete-entry": { kind: "delete-entry", entry },
+  "delete-virtual-server": { kind: "delete-virtual-server", server },
+  "delete-real-server": { kind: "delete-real-server", server, real },
+  "unbind-address": { kind: "unbind-address", address: address("10.96.0.1") },
+  "bind-address": { kind: "bind-address", address: address("10.96.0.1") },
+  "update-real-server": { kind: "update-real-server", server, real },
+  "add-real-server": { kind: "add-real-server", server, real },
+  "update-virtual-server": { kind: "update-virtual-server", server },
+  "add-virtual-server": { kind: "add-virtual-server", server },
+  "add-entry": { kind: "add-entry", entry },
+};
+
+test("operations are made safe to apply, and those of one kind keep their order", () => {
+  const other = { ...OPERATIONS["add-entry"], entry: portEntry(entry.set, 30_002) } as Operation; // same kind, same shape
+  const order = inSafeOrder([...Object.values(OPERATIONS), other]);
+  expect(order.map(({ kind }) => kind)).toEqual(["add-entry", ...Object.keys(OPERATIONS).reverse()]);
+  expect(order.slice(0, 2)).toEqual([OPERATIONS["add-entry"], other]);
+});
+
+test.each<[OperationKind, string, boolean]>([
+  ["add-virtual-server", "EEXIST", true],
+  ["add-virtual-server", "ENOENT", false],
+  ["update-virtual-server", "ESRCH", true],
+  ["update-virtual-server", "ENOENT", false],
+  ["delete-virtual-server", "ESRCH", true],
+  ["add-real-server", "EEXIST", true],
+  ["add-real-server", "ESRCH", true],
+  ["update-real-server", "ENOENT", true],
+  ["update-real-server", "ESRCH", true],
+  ["delete-real-server", "ENOENT", true],
+  ["delete-real-server", "ESRCH", true],
+  ["delete-real-server", "EPERM", false],
+  ["bind-address", "EEXIST", true],
+  ["bind-address", "ENODEV", true],
+  ["bind-address", "EADDRNOTAVAIL", false],
+  ["unbind-address", "EADDRNOTAVAIL", true],
+  ["add-entry", "EEXIST", true],
+  ["add-entry", "ENOENT", true],
+  ["add-entry", "IPSET_ERR_HASH_FULL", false],
+  ["delete-entry", "ENOENT", true],
+  ["forget-flows", "EINVAL", false],
+])("%s refused with %s contradicts what was believed: %s", (kind, errno, contradicted) => {
+  const { done, refused } = judge([OPERATIONS[kind]], [{ ok: false, errno }]);
+  expect(done).toEqual([]);
+  expect([...refused.values()].map((each) => each.contradicted)).toEqual([contradicted]);
+});
+
+test("a real server that misses a refused virtual server says nothing new, one that is there already does", () => {
+  const operations = [OPERATIONS["add-virtual-server"], OPERATIONS["add-real-server"]];
+  const judged = (second: string) =>
+    judge(operations, [
+      { ok: false, errno: "ENOMEM" },
+      { ok: false, errno: second },
+    ]).refused.get(server.key)?.contradicted;
+  expect([judged("ESRCH"), judged("EEXIST")]).toEqual([false, true]);
+});
+
+test("a kernel that owes outcomes is a bug that is told", () => {
+  expect(() => judge([OPERATIONS["add-entry"]], [])).toThrow("0 outcomes for 1");
+});
+
+test("the wait doubles from a second to a minute", () => {
+  expect([1, 2, 3, 6, 7, 8, 5_000].map(backoffMs)).toEqual([1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
+});
+
+test("a contradiction is tried again at once, a second one in a row waits as any other", () => {
+  const named: string[] = [];
+  const refusals = new Refusals({
+    failed: (key) => named.push(`failed ${key}`),
+    ended: (key) => named.push(`ended ${key}`),
+  });
+  const name = { kind: "server", key: server.key } as const;
+  const refused = { name, contradicted: true, operation: OPERATIONS["add-virtual-server"], errno: "EEXIST", text: "" };
+  refusals.refuse(refused, 10_000);
+  expect([refusals.nextMs(), [...refusals.due(10_000)]]).toEqual([10_000, [name]]);
+  expect(named).toEqual([]);
+  refusals.refuse(refused, 10_500);
+  expect([refusals.nextMs(), [...refusals.due(12_499)]]).toEqual([12_500, []]);
+  expect(refusals.oldestMs()).toBe(10_000);
+  refusals.clear(server.key);
+  refusals.clear(server.key);
+  expect(named).toEqual([`failed ${server.key}`, `ended ${server.key}`]);
+  expect([refusals.size, refusals.nextMs(), refusals.oldestMs()]).toEqual([0, Number.POSITIVE_INFINITY, undefined]);
+});
