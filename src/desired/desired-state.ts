@@ -1,9 +1,9 @@
-import type { ServerState } from "../kernel/kernel.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
 import type { SetEntry, SetEntryKey } from "../model/kernel/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { KeyLists, Keys } from "../model/kernel/keys.ts";
+import type { ServerState } from "../model/kernel/server-state.ts";
 import { only } from "../model/only.ts";
 import { Claimants } from "./claimants.ts";
 import { References } from "./references.ts";

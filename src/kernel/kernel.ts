@@ -1,8 +1,10 @@
 import type { Cidr, IPAddress, IPFamily } from "../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../model/kernel/ipset.ts";
-import type { IpvsTimeoutName, RealServerKey, VirtualServer, VirtualServerKey } from "../model/kernel/ipvs.ts";
+import type { IpvsTimeoutName, RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { Operation } from "../model/kernel/operation.ts";
-import type { RealServers } from "../model/kernel/real-servers.ts";
+import type { Rules } from "../model/kernel/rules.ts";
+import type { ServerState } from "../model/kernel/server-state.ts";
+import type { Sysctl } from "../model/kernel/sysctl.ts";
 import type { PortRange } from "../model/port-range.ts";
 
 /** Symbolic name as in errno.h, "EEXIST"; "E1234" for one without a name; "IPSET_ERR_…" for the codes of ipset's own. */
@@ -27,41 +29,6 @@ export interface NodeSetup {
   readonly excludedCIDRs?: readonly Cidr[];
   /** Of those that are not here nothing is asked. */
   readonly ipvsTimeouts?: readonly IpvsTimeout[];
-}
-
-export interface Rules {
-  readonly tables: readonly RuleTable[];
-}
-
-export interface RuleTable {
-  readonly name: "nat" | "filter" | "mangle";
-  /** Ours alone: emptied and written anew, atomically with the rest of the table. */
-  readonly chains: readonly { readonly name: string; readonly rules: readonly string[] }[];
-  readonly jumps: readonly Jump[];
-}
-
-/** A rule in a chain of others that leads into ours: `OUTPUT` and `-m comment … -j KUBE-SERVICES`. */
-export interface Jump {
-  readonly from: string;
-  readonly rule: string;
-  /**
-   * Where it belongs: above all rules of others, so that none of them takes packets away before it, or "last", below them
-   * all. Of several in one chain the one named last is the topmost, or the lowest.
-   */
-  readonly place?: "last";
-}
-
-export interface Sysctl {
-  readonly path: string;
-  readonly value: string;
-  /** atLeast: a larger number is left alone. */
-  readonly compare: "equal" | "atLeast";
-  /** Whether Services do not work without it: a node on which it is wrong is not ready. */
-  readonly required: boolean;
-  /** By which it was asked for, without hyphens: named when it is refused. */
-  readonly flag?: string;
-  /** The flag by which `init` knows that it is wanted, where the agent knows it by other ways, too. */
-  readonly initFlag?: string;
 }
 
 /** How long IPVS is to remember connections of one kind without packets. */
@@ -120,12 +87,6 @@ export interface RuleFailure {
   readonly family: IPFamily;
   /** What could not be done and why, for people. */
   readonly message: string;
-}
-
-/** A virtual server and its real servers, wanted or seen. */
-export interface ServerState {
-  readonly server: VirtualServer;
-  readonly reals: RealServers;
 }
 
 /** The kernel as it was seen, ours and others' alike; or a part of that. */

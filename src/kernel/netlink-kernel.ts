@@ -4,6 +4,8 @@ import { ipsets, type SetEntry } from "../model/kernel/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { ForgetFlows, Operation } from "../model/kernel/operation.ts";
+import type { RuleTable } from "../model/kernel/rules.ts";
+import type { Sysctl } from "../model/kernel/sysctl.ts";
 import { parsePortRanges } from "../model/port-range.ts";
 import { readBridges } from "./bridges.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
@@ -23,10 +25,8 @@ import type {
   Outcome,
   RuleFailure,
   RulesReport,
-  RuleTable,
   SetupReport,
   SourcePorts,
-  Sysctl,
 } from "./kernel.ts";
 import { type AddressOperation, DUMMY_NAME, LinkClient } from "./link/client.ts";
 import { NetlinkCounters } from "./netlink/counters.ts";

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { SetupReport, Sysctl, WrongSysctl } from "./kernel.ts";
+import type { Sysctl } from "../model/kernel/sysctl.ts";
+import type { SetupReport, WrongSysctl } from "./kernel.ts";
 
 /** Settings of the kernel below a folder, by default /proc/sys. */
 export class SysctlClient {

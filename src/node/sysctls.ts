@@ -1,5 +1,5 @@
-import type { Sysctl } from "../kernel/kernel.ts";
 import type { IPFamily } from "../model/address.ts";
+import type { Sysctl } from "../model/kernel/sysctl.ts";
 
 /** What conntrack remembers for a time of its own: where that stands, and the flag that asks for it. */
 const CONNTRACK_TIMEOUTS = [

@@ -1,5 +1,5 @@
-import type { ServerState } from "../kernel/kernel.ts";
 import { sameRealServer, sameVirtualServer } from "../model/kernel/ipvs.ts";
+import type { ServerState } from "../model/kernel/server-state.ts";
 import type { DriftCount, DriftKind, DriftObject } from "./sync-report.ts";
 
 /** Counts differences by what differs and how. */

@@ -89,7 +89,6 @@ const TOO_LONG: Readonly<Record<string, number>> = {
 const OPEN: readonly string[] = [
   "agent-parts -> desired",
   "agent-parts -> process",
-  "desired -> kernel",
   "events -> process",
   "events -> serve",
   "kernel -> process",

@@ -1,8 +1,8 @@
-import type { ServerState } from "../../kernel/kernel.ts";
 import { addressPort, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
 import type { IPSet, SetEntry } from "../../model/kernel/ipset.ts";
 import type { Forwarding, RealServer, VirtualServer } from "../../model/kernel/ipvs.ts";
+import type { ServerState } from "../../model/kernel/server-state.ts";
 
 const SERVICE_OPTIONS: Readonly<Record<Protocol, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
 

@@ -1,9 +1,11 @@
 import type { DesiredState } from "../../desired/desired-state.ts";
-import type { NodeSetup, Observed, Rules, RuleTable, ServerState } from "../../kernel/kernel.ts";
+import type { NodeSetup, Observed } from "../../kernel/kernel.ts";
 import type { IPAddress, IPFamily } from "../../model/address.ts";
 import type { Rejection } from "../../model/cluster/service.ts";
 import { ipsets, type SetEntry } from "../../model/kernel/ipset.ts";
 import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
+import type { Rules, RuleTable } from "../../model/kernel/rules.ts";
+import type { ServerState } from "../../model/kernel/server-state.ts";
 import { addressLine, createLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
 
 /** All that a node would hold, and what was asked for and cannot be. */

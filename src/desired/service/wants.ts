@@ -1,8 +1,8 @@
-import type { ServerState } from "../../kernel/kernel.ts";
 import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
 import type { PortKey, Protocol, Rejection, Service, ServiceName } from "../../model/cluster/service.ts";
 import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../../model/kernel/ipset.ts";
 import { markedServer, markedServerKey, type VirtualServerKey, virtualServer } from "../../model/kernel/ipvs.ts";
+import type { ServerState } from "../../model/kernel/server-state.ts";
 import { finish, STEP, type Steps } from "../../model/steps.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
 import type { EndpointsByPort } from "../../services/endpoints.ts";

@@ -1,5 +1,6 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { NodeSetup, RulesReport, RuleTable } from "../kernel.ts";
+import type { RuleTable } from "../../model/kernel/rules.ts";
+import type { NodeSetup, RulesReport } from "../kernel.ts";
 import { type RunProcess, runProcess } from "../run-process.ts";
 import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
 import { overtakers, type Tolerates } from "./jumps.ts";

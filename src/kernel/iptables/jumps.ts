@@ -1,4 +1,4 @@
-import type { Jump } from "../kernel.ts";
+import type { Jump } from "../../model/kernel/rules.ts";
 import { type SavedTable, sameRule } from "./rule-text.ts";
 
 /** Whether a rule of others may stay where a jump of ours belongs. */

@@ -1,4 +1,4 @@
-import type { RuleTable } from "../kernel.ts";
+import type { RuleTable } from "../../model/kernel/rules.ts";
 import { jumpLines, type Tolerates } from "./jumps.ts";
 import { ruleWords, type SavedTable, sameRule } from "./rule-text.ts";
 

@@ -8,7 +8,8 @@ import {
   type VirtualServerKey,
 } from "../../model/kernel/ipvs.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
-import type { Connections, Observed, ServerState } from "../kernel.ts";
+import type { ServerState } from "../../model/kernel/server-state.ts";
+import type { Connections, Observed } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Message } from "../netlink/message.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";

@@ -1,6 +1,6 @@
-import type { RuleTable } from "../../kernel/kernel.ts";
 import type { IPFamily } from "../../model/address.ts";
 import type { SetBase } from "../../model/kernel/ipset.ts";
+import type { RuleTable } from "../../model/kernel/rules.ts";
 import { comment, echoRequest, inSet, masqueradeMark, type RuleOptions, rejectPort } from "./match.ts";
 
 /** Every set whose members are frontends of ours on VIPs. */

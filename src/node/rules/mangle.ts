@@ -1,5 +1,5 @@
-import type { RuleTable } from "../../kernel/kernel.ts";
 import { ipset } from "../../model/kernel/ipset.ts";
+import type { RuleTable } from "../../model/kernel/rules.ts";
 import { markedLocal, unmarkedLocal } from "./local-mark.ts";
 import { comment, inSet, masked, masqueradeMark, notInSet, type RuleOptions } from "./match.ts";
 

@@ -1,4 +1,4 @@
-import type { Rules } from "../../kernel/kernel.ts";
+import type { Rules } from "../../model/kernel/rules.ts";
 import { filterTable } from "./filter.ts";
 import { mangleTable } from "./mangle.ts";
 import type { RuleOptions } from "./match.ts";

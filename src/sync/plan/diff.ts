@@ -1,7 +1,7 @@
-import type { ServerState } from "../../kernel/kernel.ts";
 import { type RealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { RealServers } from "../../model/kernel/real-servers.ts";
+import type { ServerState } from "../../model/kernel/server-state.ts";
 import { additionOrder } from "./rotation.ts";
 
 /** Whether an unwanted real server may be deleted now; else it is kept at weight 0. */

@@ -1,7 +1,8 @@
-import type { Connections, ServerState } from "../../kernel/kernel.ts";
+import type { Connections } from "../../kernel/kernel.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
+import type { ServerState } from "../../model/kernel/server-state.ts";
 import { SLICE } from "../resync/slices.ts";
 import { PART } from "./parts.ts";
 

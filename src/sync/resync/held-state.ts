@@ -1,9 +1,9 @@
-import type { ServerState } from "../../kernel/kernel.ts";
 import type { IPAddress } from "../../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../../model/kernel/ipset.ts";
 import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
+import type { ServerState } from "../../model/kernel/server-state.ts";
 import { admittedTo, type Evidence, type Placed } from "../plan/ownership.ts";
 import type { ObjectCounts } from "../sync-report.ts";
 

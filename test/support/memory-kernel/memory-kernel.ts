@@ -8,7 +8,6 @@ import type {
   Observed,
   Outcome,
   RulesReport,
-  ServerState,
   SetupReport,
 } from "../../../src/kernel/kernel.ts";
 import { familyOf, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../../../src/model/address.ts";
@@ -23,6 +22,7 @@ import type {
 import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
 import { describeOperation, type ForgetFlows, type Operation } from "../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../src/model/kernel/real-servers.ts";
+import type { ServerState } from "../../../src/model/kernel/server-state.ts";
 import { ipvsadmLines } from "./ipvsadm-lines.ts";
 
 /** The schedulers of a kernel with every module; the IPVS table refuses all others with ENOENT. */

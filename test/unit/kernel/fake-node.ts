@@ -1,6 +1,8 @@
 import { IptablesClient } from "../../../src/kernel/iptables/client.ts";
-import type { RuleTable, SetupReport, Sysctl } from "../../../src/kernel/kernel.ts";
+import type { SetupReport } from "../../../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../../../src/kernel/netlink-kernel.ts";
+import type { RuleTable } from "../../../src/model/kernel/rules.ts";
+import type { Sysctl } from "../../../src/model/kernel/sysctl.ts";
 import * as naive from "../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer } from "../../support/netlink-peer.ts";
 import { FakeIPSetKernel } from "./ipset/fake-ipset-kernel.ts";

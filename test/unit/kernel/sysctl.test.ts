@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Sysctl } from "../../../src/kernel/kernel.ts";
 import { SysctlClient } from "../../../src/kernel/sysctl.ts";
+import type { Sysctl } from "../../../src/model/kernel/sysctl.ts";
 
 let root = "";
 beforeEach(async () => {

@@ -8,11 +8,13 @@ import {
 } from "../../../../src/commands/dry-run/plan.ts";
 import { createLine, realLine, serverLine, stateLines } from "../../../../src/commands/dry-run/plan-lines.ts";
 import { DesiredState } from "../../../../src/desired/desired-state.ts";
-import type { Observed, Rules, ServerState } from "../../../../src/kernel/kernel.ts";
+import type { Observed } from "../../../../src/kernel/kernel.ts";
 import { serviceName } from "../../../../src/model/cluster/service.ts";
 import { ipset, ipsets } from "../../../../src/model/kernel/ipset.ts";
 import { markedServer, type RealServer, type VirtualServer, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
+import type { Rules } from "../../../../src/model/kernel/rules.ts";
+import type { ServerState } from "../../../../src/model/kernel/server-state.ts";
 import type { ServiceSpec, SliceSpec } from "../../../support/builders.ts";
 import { address, built, facts, realServer } from "../../../support/desired.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { IptablesClient } from "../../../../src/kernel/iptables/client.ts";
-import type { RuleTable } from "../../../../src/kernel/kernel.ts";
+import type { RuleTable } from "../../../../src/model/kernel/rules.ts";
 import { FakeIptables } from "./fake-iptables.ts";
 
 const JUMP = '-m comment --comment "portals" -j KUBE-SERVICES';

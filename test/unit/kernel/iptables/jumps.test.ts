@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { jumpLines, overtakers } from "../../../../src/kernel/iptables/jumps.ts";
-import type { Jump } from "../../../../src/kernel/kernel.ts";
+import type { Jump } from "../../../../src/model/kernel/rules.ts";
 
 const first = (rule: string): Jump => ({ from: "INPUT", rule });
 const last = (rule: string): Jump => ({ from: "INPUT", rule, place: "last" });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ownPart, parseSave, removalText, restoreText } from "../../../../src/kernel/iptables/save-format.ts";
-import type { RuleTable } from "../../../../src/kernel/kernel.ts";
+import type { RuleTable } from "../../../../src/model/kernel/rules.ts";
 
 const WANTED: RuleTable = {
   name: "nat",

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { IpvsClient } from "../../../../src/kernel/ipvs/client.ts";
-import type { ServerState } from "../../../../src/kernel/kernel.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
 import { type IPAddress, parseAddress } from "../../../../src/model/address.ts";
@@ -13,6 +12,7 @@ import {
   virtualServer,
   virtualServerKey,
 } from "../../../../src/model/kernel/ipvs.ts";
+import type { ServerState } from "../../../../src/model/kernel/server-state.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
 
