@@ -4,7 +4,7 @@ import type { EventCounts } from "../events/event-book.ts";
 import { EventWriter } from "../events/event-writer.ts";
 import { parseAddress } from "../model/address.ts";
 import type { Notice } from "../model/cluster/notice.ts";
-import type { Logger } from "../process/log.ts";
+import type { Logger } from "../model/logger.ts";
 import { systemClock } from "../process/system-clock.ts";
 import {
   type ApiListener,

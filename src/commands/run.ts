@@ -17,11 +17,13 @@ import { runProcess } from "../kernel/run-process.ts";
 import { SysctlClient } from "../kernel/sysctl.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import type { Notice } from "../model/cluster/notice.ts";
+import type { Logger } from "../model/logger.ts";
 import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "../node/node-facts.ts";
 import { type Machine, nodeSetup, staticRules } from "../node/node-setup.ts";
 import { PROXY_CHAINS } from "../node/rules/proxy-rules.ts";
 import { configuredFamilies, familiesShown } from "../node/used-families.ts";
-import { createLogger, type Logger, levelOf } from "../process/log.ts";
+import { createLogger, levelOf } from "../process/log.ts";
+import type { Output } from "../process/standard-output.ts";
 import { systemClock } from "../process/system-clock.ts";
 import { HealthCheckPorts } from "../serve/health-check-ports.ts";
 import { registerEventMetrics } from "../serve/metrics/event-metrics.ts";
@@ -39,14 +41,6 @@ import { diffPlan, type Plan, renderPlanJson, renderPlanText } from "./dry-run/p
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
 export const EXIT_DIFFERENT = 2;
-
-/** Where a command writes: text for its user on `out`, log lines on `err`. */
-export interface Output {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  /** Whether so much waits for the reader of `out` that lines of a log should rather be lost. */
-  readonly isFull?: () => boolean;
-}
 
 /** The agent: programs the kernel and keeps it right until the signal aborts. */
 export async function run(config: Config, output: Output, signal: AbortSignal): Promise<number> {

@@ -1,6 +1,5 @@
-import type { Cidr, IPAddress } from "../model/address.ts";
+import type { BindAddress, Cidr, IPAddress } from "../model/address.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
-import type { BindAddress } from "./flag-values.ts";
 import { SETTINGS } from "./settings.ts";
 
 /** All that can be configured, read and checked. */

@@ -1,4 +1,4 @@
-import { type Cidr, type IPAddress, parseAddress, parseCidr } from "../model/address.ts";
+import { type BindAddress, type Cidr, type IPAddress, parseAddress, parseCidr } from "../model/address.ts";
 import { parseDurationMs } from "../model/duration.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import { SCHEDULERS } from "../model/kernel/scheduler.ts";
@@ -8,12 +8,6 @@ export type Refuse = (problem: string) => void;
 
 /** Reads the text of a flag. Every problem goes to `refuse`; the value of a refused text means nothing. */
 export type Parse<Value> = (text: string, refuse: Refuse) => Value;
-
-/** Where a server listens. */
-export interface BindAddress {
-  readonly address: IPAddress;
-  readonly port: number;
-}
 
 /** A duration above zero, in ms. */
 export const parsePeriodMs: Parse<number> = (text, refuse) => {

@@ -1,6 +1,6 @@
 import type { Clock } from "../model/clock.ts";
 import type { Notice, ObjectReference } from "../model/cluster/notice.ts";
-import type { Logger } from "../process/log.ts";
+import type { Logger } from "../model/logger.ts";
 import { type ApiStatus, statusOfAnswer } from "../sources/api/transport/api-status.ts";
 import { Backoff, RECONNECT } from "../sources/api/transport/backoff.ts";
 import { bodyText } from "../sources/api/transport/body-text.ts";

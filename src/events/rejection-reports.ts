@@ -1,8 +1,8 @@
 import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
 import type { Rejection } from "../model/cluster/service.ts";
+import type { Logger } from "../model/logger.ts";
 import { TokenBucket } from "../model/token-bucket.ts";
-import type { Logger } from "../process/log.ts";
 import { rejectionNotice } from "./notices.ts";
 
 /** Reports about one object that may follow each other, and the time between two after that. Two full lists are 22. */

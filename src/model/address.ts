@@ -140,3 +140,9 @@ export function isLoopback(address: IPAddress): boolean {
 export function isIPv6LinkLocal(address: IPAddress): boolean {
   return /^fe[89ab][0-9a-f]:/.test(address);
 }
+
+/** Where a server listens. */
+export interface BindAddress {
+  readonly address: IPAddress;
+  readonly port: number;
+}

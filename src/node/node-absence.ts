@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { nodeWarningNotice } from "../events/notices.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
-import type { Logger } from "../process/log.ts";
+import type { Logger } from "../model/logger.ts";
 import type { Metrics } from "../serve/metrics/metrics.ts";
 import type { ServiceTable } from "../services/service-table.ts";
 

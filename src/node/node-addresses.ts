@@ -4,7 +4,7 @@ import type { IPAddress } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
 import type { AddressChange } from "../model/kernel/address-change.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
-import type { Logger } from "../process/log.ts";
+import type { Logger } from "../model/logger.ts";
 import { AddressNews, type KnownAddresses } from "./address-news.ts";
 
 /** So long news are gathered: they come in bunches. */

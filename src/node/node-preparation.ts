@@ -3,7 +3,7 @@ import type { Kernel, RuleFailure, RulesReport, SetupReport, WrongSysctl } from 
 import type { Cidr, IPFamily } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
 import type { SetEntry } from "../model/kernel/ipset.ts";
-import type { Logger } from "../process/log.ts";
+import type { Logger } from "../model/logger.ts";
 import type { Metrics } from "../serve/metrics/metrics.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import { NodeRules } from "./node-rules.ts";

@@ -1,19 +1,8 @@
 import pino from "pino";
+import type { Logger } from "../model/logger.ts";
 import { printable } from "../model/value-text.ts";
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
-export type LogFields = Readonly<Record<string, unknown>>;
-
-/**
- * An event and its fields. error: someone must act. warn: may need someone. info: a handful an hour. debug: every
- * change. An Error goes under `err`.
- */
-export interface Logger {
-  error(fields: LogFields, message: string): void;
-  warn(fields: LogFields, message: string): void;
-  info(fields: LogFields, message: string): void;
-  debug(fields: LogFields, message: string): void;
-}
 
 export interface LogOptions {
   readonly level: LogLevel;

@@ -1,5 +1,12 @@
 import { fstatSync, writeFileSync } from "node:fs";
-import type { Output } from "../commands/run.ts";
+
+/** Where a command writes: text for its user on `out`, log lines on `err`. */
+export interface Output {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Whether so much waits for the reader of `out` that lines of a log should rather be lost. */
+  readonly isFull?: () => boolean;
+}
 
 /** What may wait in memory for a reader of a pipe that does not read. */
 const LONGEST_BACKLOG = 1_048_576;

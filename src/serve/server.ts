@@ -1,8 +1,8 @@
 import fastify, { type FastifyInstance } from "fastify";
 import type { Registry } from "prom-client";
-import type { BindAddress } from "../config/flag-values.ts";
+import type { BindAddress } from "../model/address.ts";
+import type { Logger } from "../model/logger.ts";
 import { ProblemTracker } from "../model/problem-tracker.ts";
-import type { Logger } from "../process/log.ts";
 import { ConnectionLimit, SERVED_CONNECTIONS } from "./connection-limit.ts";
 import { answerOnce, REQUEST_TIMES } from "./first-request.ts";
 import type { HealthAnswer, Probe } from "./health.ts";

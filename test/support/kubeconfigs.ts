@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import { stringify } from "yaml";
-import type { Logger } from "../../src/process/log.ts";
+import type { Logger } from "../../src/model/logger.ts";
 import { ApiServerConfig, type ClusterAccess } from "../../src/sources/api/access/kubeconfig.ts";
 import { HandClock } from "./api/hand-clock.ts";
 

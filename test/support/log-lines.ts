@@ -1,4 +1,4 @@
-import type { LogFields, Logger } from "../../src/process/log.ts";
+import type { LogFields, Logger } from "../../src/model/logger.ts";
 
 /** Adds a line for each call to `lines`, as `warn node not as wanted {"warning":"…"}`; an Error becomes its messages. */
 export function logLines(lines: string[]): Logger {

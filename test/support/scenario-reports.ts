@@ -1,6 +1,7 @@
 import type { Notice } from "../../src/model/cluster/notice.ts";
 import type { Rejection } from "../../src/model/cluster/service.ts";
-import { createLogger, type Logger } from "../../src/process/log.ts";
+import type { Logger } from "../../src/model/logger.ts";
+import { createLogger } from "../../src/process/log.ts";
 
 /** A line of the log as a program reads it. Of the fields these are read here, of the lines that have them. */
 interface LogRecord {

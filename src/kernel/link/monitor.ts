@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Clock } from "../../model/clock.ts";
 import type { AddressChange } from "../../model/kernel/address-change.ts";
-import type { Logger } from "../../process/log.ts";
+import type { Logger } from "../../model/logger.ts";
 import { parseMonitorLine } from "./monitor-line.ts";
 import { MONITOR_COMMAND } from "./monitor-process.ts";
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../../model/clock.ts";
-import type { Logger } from "../../process/log.ts";
+import type { Logger } from "../../model/logger.ts";
 import { type EventSink, Inventory } from "./inventory.ts";
 import type { OutageLog } from "./outage-log.ts";
 import {

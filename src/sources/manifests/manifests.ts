@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Rejection } from "../../model/cluster/service.ts";
+import type { Logger } from "../../model/logger.ts";
 import { TextTable } from "../../model/text-table.ts";
-import type { Logger } from "../../process/log.ts";
 import type { ClusterEvent, Resource } from "../../services/cluster-event.ts";
 import { FolderWatch, folderOf, type Waits } from "./folder-watch.ts";
 import { parseDocuments } from "./manifest-documents.ts";

@@ -1,4 +1,4 @@
-import type { LogFields, Logger } from "../../../src/process/log.ts";
+import type { LogFields, Logger } from "../../../src/model/logger.ts";
 
 /** Keeps lines of at least level info, as "WARN message". */
 export class LogLines implements Logger {

@@ -1,6 +1,6 @@
 import { EventWriter } from "../../../src/events/event-writer.ts";
 import type { Rejection } from "../../../src/model/cluster/service.ts";
-import type { Logger } from "../../../src/process/log.ts";
+import type { Logger } from "../../../src/model/logger.ts";
 import type { ClusterEvent } from "../../../src/services/cluster-event.ts";
 import { type ApiSource, watchApiServer } from "../../../src/sources/api/api-source.ts";
 import { ApiModel } from "./api-model.ts";

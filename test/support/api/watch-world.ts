@@ -1,4 +1,4 @@
-import type { Logger } from "../../../src/process/log.ts";
+import type { Logger } from "../../../src/model/logger.ts";
 import type { EventSink } from "../../../src/sources/api/inventory.ts";
 import { OutageLog } from "../../../src/sources/api/outage-log.ts";
 import { Reflector } from "../../../src/sources/api/reflector.ts";

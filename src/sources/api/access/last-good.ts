@@ -1,4 +1,4 @@
-import type { Logger } from "../../../process/log.ts";
+import type { Logger } from "../../../model/logger.ts";
 import { reasonOf } from "../transport/reason.ts";
 
 /**
