@@ -2,7 +2,6 @@ import type { AgentParts, SetupFor } from "./agent-parts.ts";
 import type { Config } from "./config/config.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
-import { apiServers } from "./desired/service/vip-guard.ts";
 import { startNotice } from "./events/notices.ts";
 import { ProblemReporter } from "./events/problem-reporter.ts";
 import type { IPFamily } from "./model/address.ts";
@@ -15,6 +14,7 @@ import { NodeAbsence } from "./node/node-absence.ts";
 import { NodeAddresses } from "./node/node-addresses.ts";
 import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./node/node-facts.ts";
 import { type NodeDeficits, NodePreparation } from "./node/node-preparation.ts";
+import { apiServers } from "./node/reserved-addresses.ts";
 import { version } from "./process/version.ts";
 import {
   answerProbe,

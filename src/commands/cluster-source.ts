@@ -1,10 +1,10 @@
 import type { Config } from "../config/config.ts";
-import type { ApiServer } from "../desired/service/vip-guard.ts";
 import type { EventCounts } from "../events/event-book.ts";
 import { EventWriter } from "../events/event-writer.ts";
 import { parseAddress } from "../model/address.ts";
 import type { Notice } from "../model/cluster/notice.ts";
 import type { Logger } from "../model/logger.ts";
+import type { ApiServer } from "../node/reserved-addresses.ts";
 import { systemClock } from "../process/system-clock.ts";
 import {
   type ApiListener,

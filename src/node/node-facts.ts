@@ -1,15 +1,15 @@
-import { type NodePortSelection, resolveNodePortAddresses, selectsAll } from "../desired/service/frontends.ts";
-import {
-  type ApiServer,
-  type KnownAddresses,
-  type ReservedAddresses,
-  reservedAddresses,
-} from "../desired/service/vip-guard.ts";
 import { addressPort, type Cidr, familyOf, type IPAddress, type IPFamily, UNSPECIFIED } from "../model/address.ts";
 import { type ClusterNode, KUBERNETES } from "../model/cluster/service.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import { specialPurpose } from "../model/special-address.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
+import { type NodePortSelection, resolveNodePortAddresses, selectsAll } from "./node-port-addresses.ts";
+import {
+  type ApiServer,
+  type KnownAddresses,
+  type ReservedAddresses,
+  reservedAddresses,
+} from "./reserved-addresses.ts";
 
 /** Where we are and how we were told to work: the second argument of everything a Service can want. */
 export interface NodeFacts {

@@ -1,9 +1,9 @@
-import { type ApiServer, reservedAddresses } from "../../src/desired/service/vip-guard.ts";
 import { type MarkOf, type Wants, wants } from "../../src/desired/service/wants.ts";
 import { type Cidr, type IPAddress, type IPFamily, parseAddress, parseCidr } from "../../src/model/address.ts";
 import type { SetEntry } from "../../src/model/kernel/ipset.ts";
 import { type RealServer, realServerKey, type Scheduler } from "../../src/model/kernel/ipvs.ts";
 import type { NodeFacts } from "../../src/node/node-facts.ts";
+import { type ApiServer, reservedAddresses } from "../../src/node/reserved-addresses.ts";
 import { mergeSlices } from "../../src/services/endpoints.ts";
 import { type ServiceSpec, type SliceSpec, service, slice } from "./builders.ts";
 

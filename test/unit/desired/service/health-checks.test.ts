@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import type { NodePortSelection } from "../../../../src/desired/service/frontends.ts";
 import { HealthChecks, healthCheck } from "../../../../src/desired/service/health-checks.ts";
 import type { HealthCheck } from "../../../../src/model/cluster/health-check.ts";
 import { type Service, serviceName } from "../../../../src/model/cluster/service.ts";
 import type { Scheduler } from "../../../../src/model/kernel/ipvs.ts";
 import { NO_SURROUNDINGS, nodeFacts } from "../../../../src/node/node-facts.ts";
+import type { NodePortSelection } from "../../../../src/node/node-port-addresses.ts";
 import { mergeSlices } from "../../../../src/services/endpoints.ts";
 import { type SliceSpec, service, slice } from "../../../support/builders.ts";
 import { address, facts, network } from "../../../support/desired.ts";
