@@ -1,14 +1,10 @@
-import type { Kernel, NodeSetup } from "./kernel/kernel.ts";
+import type { Kernel } from "./kernel/kernel.ts";
 import type { Clock } from "./model/clock.ts";
 import type { HealthCheck } from "./model/cluster/health-check.ts";
 import type { Notice } from "./model/cluster/notice.ts";
 import type { Logger } from "./model/logger.ts";
-import type { ClusterNeeds } from "./node/node-setup.ts";
 import type { ApiServer } from "./node/reserved-addresses.ts";
 import type { Metrics } from "./serve/metrics/metrics.ts";
-
-/** What the node is to be, where the cluster says this of it. */
-export type SetupFor = (needs: ClusterNeeds) => NodeSetup;
 
 /** What the agent works with. */
 export interface AgentParts {

@@ -1,8 +1,8 @@
-import type { AgentParts, SetupFor } from "./agent-parts.ts";
+import type { AgentParts } from "./agent-parts.ts";
 import type { Config } from "./config/config.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
-import { startNotice } from "./events/notices.ts";
+import { nodeWarningNotice, startNotice } from "./events/notices.ts";
 import { ProblemReporter } from "./events/problem-reporter.ts";
 import type { IPFamily } from "./model/address.ts";
 import { timeOf } from "./model/clock.ts";
@@ -14,6 +14,7 @@ import { NodeAbsence } from "./node/node-absence.ts";
 import { NodeAddresses } from "./node/node-addresses.ts";
 import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./node/node-facts.ts";
 import { type NodeDeficits, NodePreparation } from "./node/node-preparation.ts";
+import type { SetupFor } from "./node/node-setup.ts";
 import { apiServers } from "./node/reserved-addresses.ts";
 import { version } from "./process/version.ts";
 import {
@@ -93,7 +94,10 @@ export class Agent {
       startedAtMs: this.#startedAtMs,
       node: undefined,
     });
-    this.#absence = new NodeAbsence(config, parts);
+    this.#absence = new NodeAbsence(config, {
+      ...parts,
+      onAbsent: (warning) => parts.tell(nodeWarningNotice(config.nodeName, warning)),
+    });
     this.#addresses = new NodeAddresses(parts, {
       isWanted: (address) => this.#state.desired.hasAddress(address),
       isOthers: (address) => isExcluded(address, config.excludeCidrs),

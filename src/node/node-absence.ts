@@ -1,19 +1,23 @@
-import type { Config } from "../config/config.ts";
-import { nodeWarningNotice } from "../events/notices.ts";
 import type { Clock } from "../model/clock.ts";
-import type { Notice } from "../model/cluster/notice.ts";
 import type { Logger } from "../model/logger.ts";
-import type { Metrics } from "../serve/metrics/metrics.ts";
 import type { ServiceTable } from "../services/service-table.ts";
 
 /** A log that rotates daily has the warning in each file. */
 const REPEAT_MS = 3_600_000;
 
+/** The part of the configuration that says whether a Node must be there. */
+export interface NodeAbsenceOptions {
+  readonly nodeName: string;
+  /** "" when Services come from an API server. */
+  readonly manifests: string;
+}
+
 export interface NodeAbsenceParts {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, "recordNodeFound">;
-  readonly tell: (notice: Notice) => void;
+  readonly metrics: { recordNodeFound(isFound: boolean): void };
+  /** Is given each report, for people. */
+  readonly onAbsent: (warning: string) => void;
 }
 
 /**
@@ -22,12 +26,12 @@ export interface NodeAbsenceParts {
  * node ports see no endpoint on this node.
  */
 export class NodeAbsence {
-  readonly #config: Pick<Config, "nodeName" | "manifests">;
+  readonly #config: NodeAbsenceOptions;
   readonly #parts: NodeAbsenceParts;
   #wasFound = false;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(config: Pick<Config, "nodeName" | "manifests">, parts: NodeAbsenceParts) {
+  constructor(config: NodeAbsenceOptions, parts: NodeAbsenceParts) {
     this.#config = config;
     this.#parts = parts;
   }
@@ -35,7 +39,7 @@ export class NodeAbsence {
   /** To be called when Nodes have changed, and now and then: the report is repeated after an hour. */
   check(table: ServiceTable): void {
     this.#wasFound ||= table.node(this.#config.nodeName) !== undefined;
-    const { clock, logger, metrics, tell } = this.#parts;
+    const { clock, logger, metrics, onAbsent } = this.#parts;
     const isAbsent = this.#isAbsent(table);
     metrics.recordNodeFound(!isAbsent);
     const nowMs = clock.now();
@@ -43,7 +47,7 @@ export class NodeAbsence {
     this.#reportedAtMs = nowMs;
     const warning = warningText(this.#config.nodeName, table);
     logger.warn({ node: this.#config.nodeName, warning }, "node name unknown");
-    tell(nodeWarningNotice(this.#config.nodeName, warning));
+    onAbsent(warning);
   }
 
   /** A Node that is deleted later is a node that leaves. Manifests may do without Nodes. */

@@ -1,13 +1,11 @@
-import type { SetupFor } from "../agent-parts.ts";
 import type { Kernel, RuleFailure, RulesReport, SetupReport, WrongSysctl } from "../kernel/kernel.ts";
 import type { Cidr, IPFamily } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
 import type { SetEntry } from "../model/kernel/ipset.ts";
 import type { Logger } from "../model/logger.ts";
-import type { Metrics } from "../serve/metrics/metrics.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import { NodeRules } from "./node-rules.ts";
-import type { ClusterNeeds } from "./node-setup.ts";
+import type { ClusterNeeds, SetupFor } from "./node-setup.ts";
 import { describePodBridges } from "./pod-bridges.ts";
 import { describeSourcePorts } from "./source-ports.ts";
 import { configuredFamilies, type FamilyChoices, familiesShown } from "./used-families.ts";
@@ -19,11 +17,19 @@ export interface PreparationChoices extends FamilyChoices {
   readonly podBridge: string;
 }
 
+/** Counts what the node could not be made. */
+export interface PreparationMetrics {
+  /** Names of the sysctls that are wrong now. */
+  recordWrongSysctls(names: readonly string[]): void;
+  /** The rules of a family could not be written. */
+  recordRestoreFailure(family: IPFamily): void;
+}
+
 export interface NodePreparationParts {
   readonly kernel: Pick<Kernel, "prepare" | "writeRules">;
   readonly clock: Pick<Clock, "sleep">;
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, "recordWrongSysctls" | "recordRestoreFailure">;
+  readonly metrics: PreparationMetrics;
 }
 
 /** What the node could not be made the last time. */

@@ -1,9 +1,40 @@
-import type { Config } from "../config/config.ts";
 import type { IpvsTimeout, NodeSetup } from "../kernel/kernel.ts";
 import type { Cidr, IPFamily } from "../model/address.ts";
-import { podMatch } from "./rules/pod-match.ts";
+import { type LocalMode, podMatch } from "./rules/pod-match.ts";
 import { proxyRules } from "./rules/proxy-rules.ts";
 import { wantedSysctls } from "./sysctls.ts";
+
+/** The part of the configuration that says what a node is to be. */
+export interface NodeSetupOptions {
+  /** Addresses of these networks on kube-ipvs0 are somebody else's. */
+  readonly excludeCidrs: readonly Cidr[];
+  readonly strictArp: boolean;
+  /** 0 leaves nf_conntrack_max alone. */
+  readonly conntrackMaxPerCore: number;
+  readonly conntrackMin: number;
+  /** 0 leaves it alone, as with all timeouts. */
+  readonly conntrackTcpEstablishedSeconds: number;
+  readonly conntrackTcpCloseWaitSeconds: number;
+  readonly conntrackUdpSeconds: number;
+  readonly conntrackUdpStreamSeconds: number;
+  /** False leaves it alone. */
+  readonly conntrackTcpBeLiberal: boolean;
+  readonly ipvsTcpSeconds: number;
+  readonly ipvsTcpFinSeconds: number;
+  readonly ipvsUdpSeconds: number;
+  /** How packets of pods are told from others. */
+  readonly localMode: LocalMode;
+  readonly clusterCidrs: readonly Cidr[];
+  /** "" where no bridge is named. */
+  readonly podBridge: string;
+  /** "" where no interface is named. */
+  readonly podInterfacePrefix: string;
+  /** Bit of the packet mark, 0 to 31. */
+  readonly masqueradeBit: number;
+  readonly masqueradeAll: boolean;
+  /** The bits of the packet mark for local traffic. */
+  readonly localMarkMask: number;
+}
 
 /** What the rules and sysctls depend on besides the configuration. */
 export interface Machine {
@@ -24,7 +55,7 @@ export interface ClusterNeeds {
 }
 
 /** What this configuration wants a machine to be. Rules are for all of its families, sysctls for those in use. */
-export function nodeSetup(config: Config, machine: Machine, needs: ClusterNeeds): NodeSetup {
+export function nodeSetup(config: NodeSetupOptions, machine: Machine, needs: ClusterNeeds): NodeSetup {
   return {
     families: machine.families,
     rules: staticRules(config, machine, needs.podCIDRs),
@@ -49,7 +80,7 @@ export function nodeSetup(config: Config, machine: Machine, needs: ClusterNeeds)
 }
 
 /** Those that the configuration asks for. */
-function ipvsTimeouts(config: Config): readonly IpvsTimeout[] {
+function ipvsTimeouts(config: NodeSetupOptions): readonly IpvsTimeout[] {
   const timeouts: readonly IpvsTimeout[] = [
     { name: "tcp", seconds: config.ipvsTcpSeconds, flag: "ipvs-tcp-timeout" },
     { name: "tcpfin", seconds: config.ipvsTcpFinSeconds, flag: "ipvs-tcpfin-timeout" },
@@ -60,7 +91,7 @@ function ipvsTimeouts(config: Config): readonly IpvsTimeout[] {
 
 /** The static iptables chains of each family. */
 export function staticRules(
-  config: Config,
+  config: NodeSetupOptions,
   { families, liberalConntrack }: Pick<Machine, "families" | "liberalConntrack">,
   podCIDRs: readonly Cidr[],
 ): NodeSetup["rules"] {
@@ -87,3 +118,6 @@ export function staticRules(
     ]),
   );
 }
+
+/** What the node is to be, where the cluster says this of it. */
+export type SetupFor = (needs: ClusterNeeds) => NodeSetup;
