@@ -5,7 +5,6 @@ import type { Rejection } from "../model/cluster/service.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { Logger } from "../model/logger.ts";
 import { ProblemTracker } from "../model/problem-tracker.ts";
-import type { Metrics } from "../serve/metrics/metrics.ts";
 import { describeFailure, type FailedOperation, missingScheduler } from "../sync/retry/failed-operation.ts";
 import type { FailureReport } from "../sync/retry/failure-log.ts";
 import { explanation, failedOperationNotice, kernelFailureNotice, nodeWarningNotice } from "./notices.ts";
@@ -14,13 +13,23 @@ import { RejectionReports } from "./rejection-reports.ts";
 /** A node whose warnings change all the time writes no more than twice a minute. */
 const LIMITS = { kept: 100, burst: 20, refillMs: 30_000 };
 
+/** Counts problems. */
+export interface ProblemMetrics {
+  /** How many problems objects have now. */
+  recordRejected(count: number): void;
+  /** How many problems the node has now. */
+  recordNodeProblems(count: number): void;
+  /** A request to the kernel failed. */
+  recordKernelFailure(): void;
+}
+
 export interface ProblemReporterDependencies {
   readonly nodeName: string;
   /** The scheduler of the node, which nothing replaces. */
   readonly scheduler: Scheduler;
   readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, "recordRejected" | "recordNodeProblems" | "recordKernelFailure">;
+  readonly metrics: ProblemMetrics;
   readonly tell: (notice: Notice) => void;
 }
 

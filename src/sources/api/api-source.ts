@@ -1,17 +1,22 @@
-import type { EventWriter } from "../../events/event-writer.ts";
 import type { Rejection } from "../../model/cluster/service.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
-import type { ClusterAccess } from "./access/kubeconfig.ts";
-import { ApiServerConfig } from "./access/kubeconfig.ts";
+import { ApiServerConfig, type ClusterAccess } from "./access/kubeconfig.ts";
 import { OutageLog } from "./outage-log.ts";
 import { Reflector, type ReflectorParts } from "./reflector.ts";
 import { missingLists, type ReflectorStats } from "./reflector-stats.ts";
 import { RejectionLedger } from "./rejection-ledger.ts";
 import { watchedNode, watchedServiceCIDRs, watchedServices, watchedSlices } from "./resources.ts";
 import { ApiTransport } from "./transport/api-transport.ts";
+import type { WritingTransport } from "./transport/transport.ts";
 
 export interface ApiSourceOptions extends ClusterAccess {
   readonly nodeName: string;
+}
+
+/** Writes to the API server over the connection of the source. */
+export interface ServerWriter {
+  /** Writes until the signal aborts. Rejects only on a bug. */
+  run(transport: WritingTransport, signal: AbortSignal): Promise<void>;
 }
 
 /** Who listens to an API server. */
@@ -21,7 +26,7 @@ export interface ApiListener extends Pick<ReflectorParts, "clock" | "random" | "
   /** Called when what is wrong changes: how much is wrong now, and of that what was not told before. */
   onRejections(count: number, fresh: readonly Rejection[]): void;
   /** Writes Events to the server as long as the source lasts. */
-  readonly events: Pick<EventWriter, "run">;
+  readonly events: ServerWriter;
   /** Ends the source; nothing is told after that. */
   readonly signal: AbortSignal;
 }
