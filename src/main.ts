@@ -1,5 +1,10 @@
 import { hostname } from "node:os";
-import { cleanup, diff, EXIT_FAILURE, EXIT_OK, init, plan, run } from "./commands/run.ts";
+import { cleanup } from "./commands/cleanup.ts";
+import { diff } from "./commands/diff.ts";
+import { EXIT_FAILURE, EXIT_OK } from "./commands/exit-codes.ts";
+import { init } from "./commands/init.ts";
+import { plan } from "./commands/plan.ts";
+import { run } from "./commands/run.ts";
 import { readCommandLine } from "./config/cli.ts";
 import type { Config } from "./config/config.ts";
 import type { Command } from "./config/settings.ts";

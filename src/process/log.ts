@@ -1,6 +1,7 @@
 import pino from "pino";
 import type { Logger } from "../model/logger.ts";
 import { printable } from "../model/value-text.ts";
+import type { Output } from "./standard-output.ts";
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
 
@@ -55,4 +56,9 @@ function textLine(json: string): string {
   const { time, level, msg, ...fields }: Record<string, unknown> = JSON.parse(json);
   const pairs = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
   return `${time} ${String(level).toUpperCase().padEnd(5)} ${msg}${pairs.join("")}`;
+}
+
+/** For commands whose output is not a log: only what someone must act on. */
+export function quietLogger(output: Output): Logger {
+  return createLogger({ level: "error", format: "text" }, { write: output.err });
 }

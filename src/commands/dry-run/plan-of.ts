@@ -1,0 +1,38 @@
+import type { Config } from "../../config/config.ts";
+import { ProxyState } from "../../desired/proxy-state.ts";
+import type { IPAddress } from "../../model/address.ts";
+import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "../../node/node-facts.ts";
+import { type Machine, staticRules } from "../../node/node-setup.ts";
+import { apiServers } from "../../node/reserved-addresses.ts";
+import type { ClusterState } from "../../sources/api/api-source.ts";
+import { serversByAddress } from "../cluster-source.ts";
+import type { Plan } from "./plan.ts";
+
+/** What the cluster wants of the node. Its addresses are the given ones, else those of its Node object, else as told. */
+export function planOf(
+  config: Config,
+  { events, rejections }: ClusterState,
+  machine: Pick<Machine, "families" | "liberalConntrack">,
+  addresses?: readonly IPAddress[],
+): Plan {
+  const { families } = machine;
+  const state = new ProxyState(nodeFacts(config, families, NO_SURROUNDINGS));
+  for (const event of events) state.apply(event);
+  const node = state.table.node(config.nodeName);
+  state.setFacts(
+    nodeFacts(config, families, {
+      ...NO_SURROUNDINGS,
+      nodes: state.table.nodes(),
+      addresses: addresses ?? nodeIPsOf(config, node),
+      apiServers: apiServers(state.table, serversByAddress(config.servers)),
+    }),
+  );
+  state.advance(Number.POSITIVE_INFINITY);
+  return {
+    node: config.nodeName,
+    families,
+    desired: state.desired,
+    rules: staticRules(config, machine, node?.podCIDRs ?? []),
+    rejected: [...rejections, ...state.refused.all()],
+  };
+}

@@ -1,0 +1,44 @@
+import type { Config } from "../config/config.ts";
+import { kernelFamilies } from "../kernel/families.ts";
+import type { NodeSetup, SetupReport } from "../kernel/kernel.ts";
+import { KERNEL_MODULES, loadModules } from "../kernel/modules.ts";
+import type { NetlinkKernel } from "../kernel/netlink-kernel.ts";
+import { runProcess } from "../kernel/run-process.ts";
+import { SysctlClient } from "../kernel/sysctl.ts";
+import { nodeSetup } from "../node/node-setup.ts";
+import { configuredFamilies } from "../node/used-families.ts";
+import type { Output } from "../process/standard-output.ts";
+import { EXIT_OK } from "./exit-codes.ts";
+import { machineHere, thisKernel } from "./this-node.ts";
+
+/**
+ * Does what takes privilege: modules are loaded, kube-ipvs0 is made and sysctls are set, so that the agent finds them right.
+ * Touches nothing of a Service. What cannot be had is a warning and no failure: where this is an init container, a failure
+ * would keep the agent from its Services. The agent reports it again.
+ */
+export async function init(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
+  const print = ({ changed, warnings }: SetupReport): void => {
+    for (const line of changed) output.out(`${line}\n`);
+    for (const warning of warnings) output.err(`${warning}\n`);
+  };
+  try {
+    const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
+    print({ changed: [], warnings });
+    const needs = { podCIDRs: [], families: configuredFamilies(config) };
+    const setup = nodeSetup(config, await machineHere(await kernelFamilies()), needs);
+    print(await interfaceReport(kernel, setup));
+    print(await new SysctlClient().apply(setup.sysctls));
+    return EXIT_OK;
+  } finally {
+    await kernel.close();
+  }
+}
+
+/** The interface has sysctls of its own. That it cannot be made is for the agent to report. */
+async function interfaceReport(kernel: NetlinkKernel, { families }: NodeSetup): Promise<SetupReport> {
+  try {
+    return await kernel.ensureInterface(families);
+  } catch (error) {
+    return { changed: [], warnings: [error instanceof Error ? error.message : String(error)] };
+  }
+}

@@ -1,0 +1,17 @@
+import type { Config } from "../config/config.ts";
+import { FAMILIES } from "../model/address.ts";
+import { quietLogger } from "../process/log.ts";
+import type { Output } from "../process/standard-output.ts";
+import { readCluster } from "./cluster-source.ts";
+import { renderPlanJson, renderPlanText } from "./dry-run/plan.ts";
+import { planOf } from "./dry-run/plan-of.ts";
+import { EXIT_OK } from "./exit-codes.ts";
+
+/** Prints what this node would hold. Touches nothing and needs no privilege. */
+export async function plan(config: Config, output: Output): Promise<number> {
+  // As on a machine where nothing was set otherwise.
+  const machine = { families: FAMILIES, liberalConntrack: false };
+  const planned = planOf(config, await readCluster(config, quietLogger(output)), machine);
+  output.out(config.output === "json" ? renderPlanJson(planned) : renderPlanText(planned));
+  return EXIT_OK;
+}
