@@ -1,8 +1,7 @@
 import type { VirtualServerKey } from "../model/kernel/ipvs.ts";
-import { type KeyLists, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
+import { type KeyLists, KeySet, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
 import type { ChangeQueue } from "./change-queue.ts";
 import type { Batch } from "./flush.ts";
-import { KeySet } from "./key-set.ts";
 import { PART, partsOf, weightOf } from "./plan/parts.ts";
 import { addWaiting, nothingPlanned, type PlanView, plan } from "./plan/plan.ts";
 import type { Compared } from "./resync/comparison.ts";

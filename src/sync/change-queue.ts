@@ -1,5 +1,4 @@
-import { countOf, type Keys } from "../model/kernel/keys.ts";
-import type { ObjectKey } from "./key-set.ts";
+import { countOf, type Keys, type ObjectKey } from "../model/kernel/keys.ts";
 
 /** Keys that one change touched: planned together, so that a Service is programmed whole. */
 export interface ChangeSet {

@@ -1,5 +1,5 @@
+import type { KeySet } from "../model/kernel/keys.ts";
 import type { DriftCounts } from "./drift.ts";
-import type { KeySet } from "./key-set.ts";
 import type { Planned } from "./plan/plan.ts";
 import type { Tally } from "./tally.ts";
 

@@ -1,7 +1,7 @@
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/kernel/ipvs.ts";
-import { countOf, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
+import { countOf, KeySet, type Keys, NO_KEYS, namesOf } from "../model/kernel/keys.ts";
 import type { ForgetFlows, Operation } from "../model/kernel/operation.ts";
 import { inSafeOrder } from "../model/kernel/order.ts";
 import { firstPart, takeBatch } from "./batch.ts";
@@ -9,7 +9,6 @@ import { ChangeQueue } from "./change-queue.ts";
 import type { Desired } from "./desired.ts";
 import { DriftCounts } from "./drift.ts";
 import type { Batch, Flush } from "./flush.ts";
-import { KeySet, namesOf } from "./key-set.ts";
 import { Claims } from "./plan/claims.ts";
 import { Draining, type Due, quiescent } from "./plan/drain.ts";
 import { PART } from "./plan/parts.ts";

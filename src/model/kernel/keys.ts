@@ -1,6 +1,8 @@
 import type { IPAddress } from "../address.ts";
+import { only } from "../only.ts";
 import type { SetEntryKey } from "./ipset.ts";
 import type { VirtualServerKey } from "./ipvs.ts";
+import type { Operation } from "./operation.ts";
 
 /** Names of kernel objects, each once: what a change touched, what is to be looked at again. */
 export interface Keys {
@@ -28,3 +30,97 @@ function countOfKind(keys: KeysOfKind<unknown>): number {
 }
 
 export const NO_KEYS: Keys = { servers: [], addresses: [], entries: [] };
+
+/** What is planned, refused and retried by itself. A real server is part of its virtual server. */
+export type ObjectName =
+  | { readonly kind: "server"; readonly key: VirtualServerKey }
+  | { readonly kind: "address"; readonly key: IPAddress }
+  | { readonly kind: "entry"; readonly key: SetEntryKey };
+
+/** The spellings never meet: "TCP/10.0.0.1:80", "10.0.0.1", "KUBE-CLUSTER-IP 10.0.0.1,tcp:80". */
+export type ObjectKey = ObjectName["key"];
+
+/** Keys that can be added to. */
+export class KeySet implements Keys {
+  readonly servers = new Set<VirtualServerKey>();
+  readonly addresses = new Set<IPAddress>();
+  readonly entries = new Set<SetEntryKey>();
+
+  get size(): number {
+    return this.servers.size + this.addresses.size + this.entries.size;
+  }
+
+  add(name: ObjectName): void {
+    switch (name.kind) {
+      case "server":
+        this.servers.add(name.key);
+        return;
+      case "address":
+        this.addresses.add(name.key);
+        return;
+      case "entry":
+        this.entries.add(name.key);
+        return;
+    }
+  }
+
+  has(name: ObjectName): boolean {
+    switch (name.kind) {
+      case "server":
+        return this.servers.has(name.key);
+      case "address":
+        return this.addresses.has(name.key);
+      case "entry":
+        return this.entries.has(name.key);
+    }
+  }
+
+  clear(): void {
+    this.servers.clear();
+    this.addresses.clear();
+    this.entries.clear();
+  }
+
+  /** The members of `keys` that are not here, and now are. */
+  take(keys: Keys): KeyLists {
+    return {
+      servers: takeInto(this.servers, keys.servers),
+      addresses: takeInto(this.addresses, keys.addresses),
+      entries: takeInto(this.entries, keys.entries),
+    };
+  }
+}
+
+function takeInto<Key>(taken: Set<Key>, keys: readonly Key[] | ReadonlySet<Key>): readonly Key[] {
+  const fresh = only("size" in keys ? [...keys] : keys, (key) => !taken.has(key));
+  for (const key of fresh) taken.add(key);
+  return fresh;
+}
+
+/** Every key with its kind. */
+export function* namesOf(keys: Keys): Generator<ObjectName> {
+  for (const key of keys.entries) yield { kind: "entry", key };
+  for (const key of keys.servers) yield { kind: "server", key };
+  for (const key of keys.addresses) yield { kind: "address", key };
+}
+
+/** The object whose state the operation changes. Flows are part of the virtual server they are sent to. */
+export function subjectOf(operation: Operation): ObjectName {
+  switch (operation.kind) {
+    case "add-virtual-server":
+    case "update-virtual-server":
+    case "delete-virtual-server":
+    case "add-real-server":
+    case "update-real-server":
+    case "delete-real-server":
+      return { kind: "server", key: operation.server.key };
+    case "bind-address":
+    case "unbind-address":
+      return { kind: "address", key: operation.address };
+    case "add-entry":
+    case "delete-entry":
+      return { kind: "entry", key: operation.entry.key };
+    case "forget-flows":
+      return { kind: "server", key: operation.to };
+  }
+}

@@ -1,8 +1,7 @@
 import type { VirtualServerKey } from "../../model/kernel/ipvs.ts";
-import { countOf, type Keys } from "../../model/kernel/keys.ts";
+import { countOf, KeySet, type Keys, namesOf, type ObjectName } from "../../model/kernel/keys.ts";
 import { rankOf } from "../../model/kernel/operation.ts";
 import type { Desired } from "../desired.ts";
-import { KeySet, namesOf, type ObjectName } from "../key-set.ts";
 import type { HeldState } from "../resync/held-state.ts";
 
 /** So many units of work one planning may be: a key is one, and so is each real server of a virtual server. */

@@ -1,11 +1,10 @@
 import type { IPAddress } from "../../model/address.ts";
 import type { SetEntry, SetEntryKey } from "../../model/kernel/ipset.ts";
 import type { VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
-import type { Keys } from "../../model/kernel/keys.ts";
+import { KeySet, type Keys } from "../../model/kernel/keys.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import type { Desired } from "../desired.ts";
-import { KeySet } from "../key-set.ts";
 import type { HeldState } from "../resync/held-state.ts";
 import { type DiffRules, diffServer, diffUnwantedServer, isReadyToGo } from "./diff.ts";
 import { entryOfAddress, mustOutlive, provingKeys, serversNear } from "./ownership.ts";

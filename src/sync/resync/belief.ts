@@ -2,10 +2,10 @@ import type { Kernel, Observed } from "../../kernel/kernel.ts";
 import type { IPAddress } from "../../model/address.ts";
 import type { SetEntry } from "../../model/kernel/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../../model/kernel/ipvs.ts";
+import { KeySet, type ObjectKey, type ObjectName, subjectOf } from "../../model/kernel/keys.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import { countPresence, countServerDrift, type DriftCounts } from "../drift.ts";
-import { KeySet, type ObjectKey, type ObjectName, subjectOf } from "../key-set.ts";
 import { HeldState } from "./held-state.ts";
 import { inSlices } from "./slices.ts";
 

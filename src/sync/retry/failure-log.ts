@@ -1,8 +1,8 @@
 import { THE_NODE } from "../../desired/node-wants.ts";
 import type { ServiceName } from "../../model/cluster/service.ts";
+import { KeySet, subjectOf } from "../../model/kernel/keys.ts";
 import { type ProblemChanges, ProblemTracker } from "../../model/problem-tracker.ts";
 import type { Desired } from "../desired.ts";
-import { KeySet, subjectOf } from "../key-set.ts";
 import type { FailedOperation } from "./failed-operation.ts";
 
 /** A node on which everything fails names twenty failures at once and then one in half a minute. All others are counted. */

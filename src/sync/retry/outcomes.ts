@@ -1,6 +1,6 @@
 import type { Errno, Outcome } from "../../kernel/kernel.ts";
+import { type ObjectKey, type ObjectName, subjectOf } from "../../model/kernel/keys.ts";
 import type { Operation, OperationKind } from "../../model/kernel/operation.ts";
-import { type ObjectKey, type ObjectName, subjectOf } from "../key-set.ts";
 import type { Refusal } from "./failure-log.ts";
 
 /** The refusals that say the object is not as we believed. All others are about the operation itself. */

@@ -1,4 +1,4 @@
-import type { ObjectKey, ObjectName } from "../key-set.ts";
+import type { ObjectKey, ObjectName } from "../../model/kernel/keys.ts";
 import type { FailureLog } from "./failure-log.ts";
 import type { Refused } from "./outcomes.ts";
 
