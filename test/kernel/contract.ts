@@ -25,8 +25,7 @@ import {
   type VirtualServer,
   virtualServer,
 } from "../../src/model/kernel/ipvs.ts";
-import type { Operation } from "../../src/model/kernel/operation.ts";
-import { inSafeOrder } from "../../src/model/kernel/order.ts";
+import { inSafeOrder, type Operation } from "../../src/model/kernel/operation.ts";
 import { RealServers } from "../../src/model/kernel/real-servers.ts";
 import { address, realServer } from "../support/desired.ts";
 

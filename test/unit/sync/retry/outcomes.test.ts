@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import { ipset, portEntry } from "../../../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
-import type { Operation, OperationKind } from "../../../../src/model/kernel/operation.ts";
-import { inSafeOrder } from "../../../../src/model/kernel/order.ts";
+import { inSafeOrder, type Operation, type OperationKind } from "../../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
 import { judge } from "../../../../src/sync/retry/outcomes.ts";
 import { backoffMs, Refusals } from "../../../../src/sync/retry/refusals.ts";

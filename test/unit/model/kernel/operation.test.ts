@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { inSafeOrder } from "../../../../src/model/kernel/order.ts";
+import { inSafeOrder } from "../../../../src/model/kernel/operation.ts";
 import { parseMeddling } from "../../../support/meddle.ts";
 
 const SAFE = `
