@@ -13,8 +13,14 @@ import {
   type SetEntry,
 } from "../../../../src/model/kernel/ipset.ts";
 import { markedServer, type Scheduler, type VirtualServer, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
-import { Claims } from "../../../../src/sync/plan/claims.ts";
-import { admittedTo, isOurs, mustOutlive, provingKeys, serversNear } from "../../../../src/sync/plan/ownership.ts";
+import {
+  admittedTo,
+  Claims,
+  isOurs,
+  mustOutlive,
+  provingKeys,
+  serversNear,
+} from "../../../../src/sync/plan/ownership.ts";
 import { address, network } from "../../../support/desired.ts";
 
 const server = (protocol: Protocol, ip: string, port: number) =>
