@@ -1,7 +1,6 @@
 import type { KeySet } from "../model/kernel/keys.ts";
-import type { DriftCounts } from "./drift.ts";
+import type { DriftCounts, Tally } from "./counts.ts";
 import type { Planned } from "./plan/plan.ts";
-import type { Tally } from "./tally.ts";
 
 /** What one flush gathers on its way. */
 export interface Flush {

@@ -5,8 +5,8 @@ import { countOf, KeySet, type Keys, NO_KEYS, namesOf } from "../model/kernel/ke
 import { type ForgetFlows, inSafeOrder, type Operation } from "../model/kernel/operation.ts";
 import { firstPart, takeBatch } from "./batch.ts";
 import { ChangeQueue } from "./change-queue.ts";
+import { DriftCounts, Tally } from "./counts.ts";
 import type { Desired } from "./desired.ts";
-import { DriftCounts } from "./drift.ts";
 import type { Batch, Flush } from "./flush.ts";
 import { Draining, type Due, quiescent } from "./plan/drain.ts";
 import { Claims } from "./plan/ownership.ts";
@@ -21,7 +21,6 @@ import { FailureLog } from "./retry/failure-log.ts";
 import { judge, type Refused } from "./retry/outcomes.ts";
 import { Refusals } from "./retry/refusals.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
-import { Tally } from "./tally.ts";
 import { Turns } from "./turns.ts";
 
 /**

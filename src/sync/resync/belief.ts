@@ -5,7 +5,7 @@ import { sameVirtualServer, type VirtualServerKey } from "../../model/kernel/ipv
 import { KeySet, type ObjectKey, type ObjectName, subjectOf } from "../../model/kernel/keys.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import { countPresence, countServerDrift, type DriftCounts } from "../drift.ts";
+import { countPresence, countServerDrift, type DriftCounts } from "../counts.ts";
 import { HeldState } from "./held-state.ts";
 import { inSlices } from "./slices.ts";
 
