@@ -3,7 +3,7 @@ import type { Protocol } from "../../model/cluster/service.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import { SLICE } from "../resync/slices.ts";
+import { SLICE } from "../resync/comparison.ts";
 import { PART } from "./parts.ts";
 
 /** Draining real servers that may go now. */

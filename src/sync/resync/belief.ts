@@ -6,8 +6,8 @@ import { KeySet, type ObjectKey, type ObjectName, subjectOf } from "../../model/
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import { countPresence, countServerDrift, type DriftCounts } from "../counts.ts";
+import { inSlices } from "./comparison.ts";
 import { HeldState } from "./held-state.ts";
-import { inSlices } from "./slices.ts";
 
 export interface BeliefDependencies {
   readonly kernel: Kernel;
