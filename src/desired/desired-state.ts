@@ -5,16 +5,9 @@ import { sameVirtualServer, type VirtualServerKey } from "../model/kernel/ipvs.t
 import type { KeyLists, Keys } from "../model/kernel/keys.ts";
 import type { ServerState } from "../model/kernel/server-state.ts";
 import { only } from "../model/only.ts";
-import { Claimants } from "./claimants.ts";
+import { Claimants, type Conflict } from "./claim.ts";
 import { References } from "./references.ts";
 import type { WantedServer, Wants } from "./service/wants.ts";
-
-/** A virtual server that a Service wants and another one holds. The best title has it, of equal ones the first by name. */
-export interface Conflict {
-  readonly key: VirtualServerKey;
-  readonly holder: ServiceName;
-  readonly loser: ServiceName;
-}
 
 /** Of an object that many Services share, so many are named. */
 const NAMED_SERVICES = 3;

@@ -1,6 +1,6 @@
 import { LISTED_REJECTIONS } from "../model/cluster/rejection-list.ts";
 import type { Rejection, ServiceName } from "../model/cluster/service.ts";
-import { conflictRejection } from "./conflicts.ts";
+import { conflictRejection } from "./claim.ts";
 import type { DesiredState } from "./desired-state.ts";
 
 /** What `Refused` reads of the desired state. */
