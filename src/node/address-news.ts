@@ -1,5 +1,5 @@
+import type { AddressChange } from "../kernel/link/monitor.ts";
 import type { IPAddress } from "../model/address.ts";
-import type { AddressChange } from "../model/kernel/address-change.ts";
 
 /** What is known when news are judged. */
 export interface KnownAddresses {

@@ -1,8 +1,8 @@
 import type { Kernel } from "../kernel/kernel.ts";
 import { DUMMY_NAME } from "../kernel/link/client.ts";
+import type { AddressChange } from "../kernel/link/monitor.ts";
 import type { IPAddress } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
-import type { AddressChange } from "../model/kernel/address-change.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Logger } from "../model/logger.ts";
 import { AddressNews, type KnownAddresses } from "./address-news.ts";

@@ -11,9 +11,9 @@ import type {
   SourcePorts,
   WrongSysctl,
 } from "../../src/kernel/kernel.ts";
+import type { AddressChange } from "../../src/kernel/link/monitor.ts";
 import { FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import type { HealthCheck } from "../../src/model/cluster/health-check.ts";
-import type { AddressChange } from "../../src/model/kernel/address-change.ts";
 import type { VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
 import type { Operation } from "../../src/model/kernel/operation.ts";
 import { nodeSetup } from "../../src/node/node-setup.ts";

@@ -1,10 +1,17 @@
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import { type IPAddress, parseAddress } from "../../model/address.ts";
 import type { Clock } from "../../model/clock.ts";
-import type { AddressChange } from "../../model/kernel/address-change.ts";
 import type { Logger } from "../../model/logger.ts";
-import { parseMonitorLine } from "./monitor-line.ts";
 import { MONITOR_COMMAND } from "./monitor-process.ts";
+
+/** An address that an interface of this node got or lost, as the kernel tells it. */
+export interface AddressChange {
+  readonly kind: "appeared" | "vanished";
+  /** Name of the interface. */
+  readonly link: string;
+  readonly address: IPAddress;
+}
 
 /** By then a program that was started listens, on the slowest machine: it starts in 50 ms in a User Mode Linux guest. */
 const LISTENS_AFTER_MS = 1_000;
@@ -70,4 +77,18 @@ async function listenOnce(options: AddressMonitorOptions, signal: AbortSignal): 
   over.abort();
   signal.removeEventListener("abort", stop);
   return reason;
+}
+
+/**
+ * Reads a line of `ip -o monitor address`; undefined if it tells of no address.
+ *
+ *     90: kube-ipvs0    inet 10.96.0.1/32 scope global kube-ipvs0\       valid_lft forever preferred_lft forever
+ *     Deleted 1: lo    inet6 fd00:9::2/64 scope global nodad \       valid_lft forever preferred_lft forever
+ *     7: ppp0    inet 10.0.0.1 peer 10.0.0.2/32 scope global ppp0\       valid_lft forever preferred_lft forever
+ */
+export function parseMonitorLine(line: string): AddressChange | undefined {
+  const [, deleted, link, text] = /^(Deleted )?\d+: (\S+)\s+inet6? ([0-9a-fA-F.:]+)/.exec(line) ?? [];
+  const address = text === undefined ? undefined : parseAddress(text);
+  if (link === undefined || address === undefined) return undefined;
+  return { kind: deleted === undefined ? "appeared" : "vanished", link, address };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { AddressChange } from "../../../src/model/kernel/address-change.ts";
+import type { AddressChange } from "../../../src/kernel/link/monitor.ts";
 import { AddressNews } from "../../../src/node/address-news.ts";
 import { address } from "../../support/desired.ts";
 

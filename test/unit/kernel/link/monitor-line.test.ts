@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseMonitorLine } from "../../../../src/kernel/link/monitor-line.ts";
+import { parseMonitorLine } from "../../../../src/kernel/link/monitor.ts";
 import { parseAddress } from "../../../../src/model/address.ts";
 
 const FOREVER = "\\       valid_lft forever preferred_lft forever";

@@ -2,8 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { leftoverMonitors } from "../../../../src/kernel/link/leftover-monitors.ts";
-import { MONITOR_COMMAND } from "../../../../src/kernel/link/monitor-process.ts";
+import { leftoverMonitors, MONITOR_COMMAND } from "../../../../src/kernel/link/monitor-process.ts";
 
 let proc: string;
 beforeEach(async () => {
