@@ -3,9 +3,15 @@ import type { RuleTable } from "../../model/kernel/rules.ts";
 import type { NodeSetup, RulesReport } from "../kernel.ts";
 import { type RunProcess, runProcess } from "../run-process.ts";
 import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
-import { overtakers, type Tolerates } from "./jumps.ts";
-import type { SavedTable } from "./rule-text.ts";
-import { ownPart, parseSave, removalText, restoreText } from "./save-format.ts";
+import {
+  overtakers,
+  ownPart,
+  parseSave,
+  removalText,
+  restoreText,
+  type SavedTable,
+  type Tolerates,
+} from "./save-format.ts";
 
 /** The rules of one family could not be read, or one table of it not written. The others are not concerned. */
 export class IptablesError extends Error {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jumpLines, overtakers } from "../../../../src/kernel/iptables/jumps.ts";
+import { jumpLines, overtakers } from "../../../../src/kernel/iptables/save-format.ts";
 import type { Jump } from "../../../../src/model/kernel/rules.ts";
 
 const first = (rule: string): Jump => ({ from: "INPUT", rule });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ruleWords, sameRule } from "../../../../src/kernel/iptables/rule-text.ts";
+import { ruleWords, sameRule } from "../../../../src/kernel/iptables/save-format.ts";
 
 test.each([
   ['--comment "a b" -j X', ["--comment", "a b", "-j", "X"]],
