@@ -163,6 +163,17 @@ test("a test that has the name of a source stands in its folder", () => {
   expect(misplaced).toEqual([]);
 });
 
+test("test/README.md says where each file without a test of its name is tested, and of no other", () => {
+  const readme = readFileSync(join(ROOT, "../test/README.md"), "utf8");
+  const [, section = ""] = /^## Where a file is tested$(.*?)^## /ms.exec(readme) ?? [];
+  const rows = [...section.matchAll(/^\| (?:`([\w/*-]+)\/`|root) +\| ((?:`[\w-]+`(?:, )?)+) +\|/gm)];
+  const listed = rows.flatMap(([, folder = "", names = ""]) =>
+    [...names.matchAll(/`([\w-]+)`/g)].flatMap(([, name]) => globSync(join(folder, `${name}.ts`), { cwd: ROOT })),
+  );
+  const own = new Set(globSync("**/*.test.ts", { cwd: UNIT }).map((path) => path.replace(".test.ts", ".ts")));
+  expect(listed.toSorted()).toEqual(files.filter((file) => !own.has(file)));
+});
+
 test("pure folders know no time and no chance", () => {
   const impure = files
     .filter((file) => PURE.test(file))
