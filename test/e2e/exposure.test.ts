@@ -304,13 +304,13 @@ describe("pods known by the names of their interfaces, and NodePorts at the node
     },
   );
 
-  test.each(FAMILIES)("answer there and at no other address of the node, over $name", async (family) => {
+  test.each(FAMILIES)("NodePorts answer there and at no other address of the node, over $name", async (family) => {
     const { at, http, dns } = frontend("node port", 1, family);
     expect(await ask(node.pod("c"), { at, http, dns })).toEqual(answered(["a", "b"], family.gateway));
     expect(await ask(node.pod("c"), { at: family.gateway, http, dns }, 2)).toEqual(REFUSED);
   });
 
-  test.each(FAMILIES)("keep their address, and nobody else does, over $name", async (family) => {
+  test.each(FAMILIES)("pods keep their address, and nobody else does, over $name", async (family) => {
     const clusterIP = { at: family.clusterIP(1), http: 80, dns: 53 };
     expect(await ask(node.pod("c"), clusterIP)).toEqual(answered(["a", "b"], family.of(node.pod("c"))));
     expect(await ask(node.outside, clusterIP)).toEqual(answered(["a", "b"], family.gateway));

@@ -48,7 +48,7 @@ async function isOver(agent: AgentProcess): Promise<void> {
   await agent.logged("operation no longer fails");
 }
 
-test("a real server at the broadcast address of a network of the node", async () => {
+test("a real server at the broadcast address of a network of the node is reported until its slice is corrected", async () => {
   await using agent = AgentProcess.start(node, plane, ...OFTEN);
   const slice = (ip: string) => sliceObject("shop/web-1", { endpoints: [ip] });
   plane.put(serviceObject("shop/web", { ip: "10.96.0.1" }), slice("192.168.1.255"));
@@ -60,7 +60,7 @@ test("a real server at the broadcast address of a network of the node", async ()
 });
 
 test.skipIf(!mayClockBeSet)(
-  "a virtual server whose scheduler is not loaded (where modules do not load by themselves)",
+  "a virtual server whose scheduler is not loaded is reported until the module is (where modules do not load by themselves)",
   async () => {
     await using agent = AgentProcess.start(node, plane, ...OFTEN, "--ipvs-scheduler", "ovf");
     plane.put(serviceObject("shop/web", { ip: "10.96.0.1" }));
@@ -71,7 +71,7 @@ test.skipIf(!mayClockBeSet)(
   },
 );
 
-test("everything, of a process that lacks its capability", async () => {
+test("the log of a process without its capability names the capability", async () => {
   const rights = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-all"];
   await using agent = AgentProcess.of(node, node.node.namespace.start([...rights, ...command()]));
   await agent.logged("kernel request failed");

@@ -87,7 +87,7 @@ interface PlanDocument {
 
 const OPTIONS: Readonly<Record<string, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
 
-test("the plan as JSON says the same", async () => {
+test("the plan as JSON says the same as the plan as text", async () => {
   const document = JSON.parse((await plan("-o", "json")).out) as PlanDocument; // its documented form
   const at = (address: string, port: number) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
   const lines = document.virtualServers.flatMap(
