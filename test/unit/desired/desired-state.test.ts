@@ -42,7 +42,7 @@ function counted(desired: DesiredState): ReturnType<DesiredState["counts"]> {
   };
 }
 
-describe("keys that changed", () => {
+describe("keys that a change of a Service names", () => {
   const NEW = ["10.96.0.10", "KUBE-CLUSTER-IP 10.96.0.10,tcp:80", "KUBE-IPVS-IPS 10.96.0.10", "TCP/10.96.0.10:80"];
   const LOOP_5 = "KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5";
   const LOOP_6 = "KUBE-LOOP-BACK 10.244.1.6,tcp:8080,10.244.1.6";

@@ -141,7 +141,7 @@ test("existing marks stay: 64 Services that come one after another move no more 
   expect(going).toBeLessThanOrEqual(16);
 });
 
-test("with all marks taken the last by name go without, until one is free", () => {
+test("with all marks taken the last ports by name go without, until a mark is free", () => {
   const marks = new LocalMarks(1);
   marks.replace(name(2), [HTTP]);
   expect([...marks.replace(name(1), [HTTP])]).toEqual([name(2)]);

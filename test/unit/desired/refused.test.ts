@@ -40,7 +40,7 @@ test("of many frontends that another Service holds ten are listed, then how many
   expect(fresh(state)).toEqual(["Service shop/b TCP/198.51.100.1:80"]);
 });
 
-test("another holder of a frontend is no news for those that do not have it", () => {
+test("another holder of a frontend is no news for the Services that do not have it", () => {
   const state = new ProxyState(facts());
   for (const [index, name] of ["shop/c", "shop/d", "shop/b"].entries())
     put(state, name, `10.96.0.${index + 1}`, ["198.51.100.1"]);

@@ -39,7 +39,7 @@ function split(name: string): [string, string] {
 
 const isHere = (name: ReturnType<typeof serviceName>) => IS_HERE.get(name) === true;
 
-test("however Services come, they are taken as a booting node needs them, each once", () => {
+test("Services that are stale, in whatever order they come, are taken as a booting node needs them, each once", () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...KINDS)), fc.nat({ max: 5 }), (kinds, first) => {
       const order = new StartOrder();

@@ -25,10 +25,10 @@ function judge(news: AddressNews) {
 test.each<[string, readonly string[], { readNode: boolean; look: boolean }]>([
   ["nothing", [], { readNode: false, look: false }],
   ["a new address of the node", ["+ eth0 192.168.1.11"], { readNode: true, look: false }],
-  ["one that it has already, told again", [`+ eth0 ${NODE}`], { readNode: false, look: false }],
-  ["one that it lost", [`- eth0 ${NODE}`], { readNode: true, look: false }],
+  ["an address that the node has already, told again", [`+ eth0 ${NODE}`], { readNode: false, look: false }],
+  ["an address that the node lost", [`- eth0 ${NODE}`], { readNode: true, look: false }],
   [
-    "one that came and went meanwhile",
+    "an address that came and went meanwhile",
     ["+ eth0 192.168.1.11", "- eth0 192.168.1.11"],
     { readNode: false, look: false },
   ],
@@ -36,21 +36,21 @@ test.each<[string, readonly string[], { readNode: boolean; look: boolean }]>([
   ["our own unbinding", ["- kube-ipvs0 10.96.0.2"], { readNode: false, look: false }],
   ["a virtual address taken away", [`- kube-ipvs0 ${WANTED}`], { readNode: false, look: true }],
   [
-    "one taken away and given back",
+    "a virtual address taken away and given back",
     [`- kube-ipvs0 ${WANTED}`, `+ kube-ipvs0 ${WANTED}`],
     { readNode: false, look: false },
   ],
   ["one that nobody wants", ["+ kube-ipvs0 10.96.0.2"], { readNode: false, look: true }],
   ["one that is others' to give", [`+ kube-ipvs0 ${OTHERS}`], { readNode: false, look: false }],
   ["a virtual address on another interface", [`+ eth0 ${WANTED}`], { readNode: true, look: false }],
-])("of %s follows what must", (_, changes, verdict) => {
+])("news of %s lead to the readings that they need", (_, changes, verdict) => {
   const news = new AddressNews();
   for (const text of changes) news.note(change(text));
   expect(judge(news)).toEqual(verdict);
   expect(judge(news)).toEqual({ readNode: false, look: false });
 });
 
-test("after a gap the node's addresses are read, once", () => {
+test("after a gap in the news the node's addresses are read, once", () => {
   const news = new AddressNews();
   news.noteGap();
   expect(judge(news)).toEqual({ readNode: true, look: false });

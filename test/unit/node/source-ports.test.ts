@@ -15,14 +15,14 @@ test.each([
   ["at its ends", "", [60_999, 32_768], "32768-60999"],
   ["within it and reserved", "39999-40001", [40_000], undefined],
   ["within it and some reserved", "80,39999-40001", [40_000, 40_002], "80,39999-40001,40002"],
-])("NodePorts %s", (_, reserved, nodePorts, cure) => {
+])("the warning about NodePorts: %s", (_, reserved, nodePorts, cure) => {
   const text = describe(reserved, nodePorts);
   if (cure === undefined) expect(text).toBeUndefined();
   else
     expect(text).toMatch(new RegExp(`net/ipv4/ip_local_port_range is 32768-60999.*ip_local_reserved_ports=${cure}$`));
 });
 
-test("what it says to reserve is enough", () => {
+test("the ports that the warning says to reserve are enough", () => {
   const ports = fc.array(fc.integer({ min: 1, max: 65_535 }), { maxLength: 20 });
   fc.assert(
     fc.property(ports, ports, (reserved, nodePorts) => {

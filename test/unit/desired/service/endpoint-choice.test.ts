@@ -123,7 +123,7 @@ test("a port whose mark is not to be had is served without it", () => {
   expect(wants.servers).toHaveLength(2);
 });
 
-test("by mark, session affinity is a hash of the client, as IPVS would else keep the port that was asked for", () => {
+test("by packet mark, session affinity is a hash of the client, as IPVS would else keep the port that was asked for", () => {
   const said: ServiceSpec = { ports: [{ port: 80, nodePort: 30080 }], external: "Local", affinity: 600 };
   const { servers } = built("shop/web", said, {}, {}, () => MARK);
   expect(servers.map(({ server }) => [server.key, server.scheduler, server.persistenceSeconds])).toEqual([

@@ -19,20 +19,24 @@ const PORTS = [
 
 test.each<[string, ServiceSpec, readonly string[]]>([
   ["an external IP", EXTERNAL, ["KUBE-EXTERNAL-IP 198.51.100.1,tcp:80"]],
-  ["one under the policy Local", { ...EXTERNAL, external: "Local" }, ["KUBE-EXTERNAL-IP-LOCAL 198.51.100.1,tcp:80"]],
+  [
+    "an external IP under the policy Local",
+    { ...EXTERNAL, external: "Local" },
+    ["KUBE-EXTERNAL-IP-LOCAL 198.51.100.1,tcp:80"],
+  ],
   ["a load balancer", BALANCED, ["KUBE-LOAD-BALANCER 203.0.113.1,tcp:80"]],
   [
-    "one under the policy Local",
+    "a load balancer under the policy Local",
     { ...BALANCED, external: "Local" },
     ["KUBE-LOAD-BALANCER 203.0.113.1,tcp:80", "KUBE-LOAD-BALANCER-LOCAL 203.0.113.1,tcp:80"],
   ],
   [
-    "several of IPv6",
+    "several load balancers of IPv6",
     { ip: "fd00:10::a", loadBalancerIPs: ["2001:db8::1", "2001:db8::2"] },
     ["KUBE-6-LOAD-BALANCER 2001:db8::1,tcp:80", "KUBE-6-LOAD-BALANCER 2001:db8::2,tcp:80"],
   ],
   [
-    "one with its health check",
+    "a load balancer with its health check",
     { ...BALANCED, external: "Local", healthCheckNodePort: 32000 },
     [
       "KUBE-LOAD-BALANCER 203.0.113.1,tcp:80",
@@ -52,7 +56,7 @@ test.each<[string, ServiceSpec, readonly string[]]>([
       "KUBE-NODE-PORT-LOCAL-SCTP-HASH 192.168.1.10,sctp:30003",
     ],
   ],
-])("%s", (_, said, expected) => {
+])("members of %s", (_, said, expected) => {
   expect(members(said)).toEqual(expected);
 });
 

@@ -30,7 +30,7 @@ test("a Service without a health check node port has no check", () => {
   expect(counts({}, service("shop/web"))).toBeUndefined();
 });
 
-test("it is asked at the addresses of the families that the Service has", () => {
+test("a health check node port is asked at the addresses of the families that the Service has", () => {
   expect(counts({})).toEqual({ "192.168.1.10": 0, "fd00:1::10": 0 });
   expect(counts({}, balanced(["fd00::10"]))).toEqual({ "fd00:1::10": 0 });
   expect(counts({}, balanced(), [])).toEqual({});
@@ -75,22 +75,25 @@ test.each<[string, NodePortSelection, readonly string[]]>([
   ["every IPv4 address", [network("0.0.0.0/0"), network("fd00:1::/64")], ["0.0.0.0", "fd00:1::10"]],
   ["networks", [network("192.168.0.0/16")], ["192.168.1.10", "::"]],
   ["primary", "primary", ["192.168.1.10"]],
-])("with --nodeport-addresses for %s it listens where NodePorts answer", (_, nodePortAddresses, expected) => {
-  const choices = {
-    nodeName: HERE,
-    nodeIPs: [address("192.168.1.10")],
-    nodePortAddresses,
-    sharedVips: [],
-    clusterCidrs: [],
-    localMarkMask: 0,
-    scheduler: "rr" as Scheduler, // any word will do
-  };
-  const addresses = ["127.0.0.1", "192.168.1.10", "10.0.0.1", "fd00:1::10"].map(address);
-  const { healthCheckAddresses } = nodeFacts(choices, ["IPv4", "IPv6"], { ...NO_SURROUNDINGS, addresses });
-  expect(healthCheckAddresses).toEqual(expected);
-});
+])(
+  "with --nodeport-addresses for %s a health check node port listens where NodePorts answer",
+  (_, nodePortAddresses, expected) => {
+    const choices = {
+      nodeName: HERE,
+      nodeIPs: [address("192.168.1.10")],
+      nodePortAddresses,
+      sharedVips: [],
+      clusterCidrs: [],
+      localMarkMask: 0,
+      scheduler: "rr" as Scheduler, // any word will do
+    };
+    const addresses = ["127.0.0.1", "192.168.1.10", "10.0.0.1", "fd00:1::10"].map(address);
+    const { healthCheckAddresses } = nodeFacts(choices, ["IPv4", "IPv6"], { ...NO_SURROUNDINGS, addresses });
+    expect(healthCheckAddresses).toEqual(expected);
+  },
+);
 
-test("all checks are handed out when one has changed, and not when none has", () => {
+test("all health checks are handed out when one has changed, and not when none has", () => {
   const checks = new HealthChecks();
   const check = (port: number, count: number): HealthCheck => ({
     service: serviceName("shop", "web"),
