@@ -16,7 +16,7 @@ function drained(queue: ChangeQueue): string[] {
   return taken;
 }
 
-test("change sets leave in the order they came, and what was put back leaves first", () => {
+test("change sets leave in the order they came, and a set that was put back leaves first", () => {
   const queue = new ChangeQueue();
   for (let index = 1; index <= 5; index++) queue.push(on(`10.0.0.${index}`), index);
   queue.shift();

@@ -117,7 +117,7 @@ test("a mark that others gave the frontend is found by a look and mended", async
   ]);
 });
 
-test("after a restart one that nobody wants goes, and one of others by mark stays", async () => {
+test("after a restart a marked virtual server of ours that nobody wants goes, and one of others stays", async () => {
   await flushed(exposed(5));
   const others = markedServer("IPv4", 7, "TCP", RR);
   world.memory.meddle({ kind: "add-virtual-server", server: others });
@@ -146,11 +146,14 @@ test.each([
   ["an endpoint by mark goes", [1, 3], [1], ["10.244.0.1:80", "10.244.0.3:80"]],
   ["an endpoint by address goes", [1], [1, 2], ["10.244.0.1:80", "10.244.0.2:80"]],
   ["an endpoint of both goes", [3], [2], ["10.244.0.2:80", "10.244.0.3:80"]],
-])("when %s, flows to the frontend stay that go to one of either", async (_, byAddress, byMark, left) => {
-  const to = virtualServer("UDP", VIP, 53, RR).key;
-  const all = pods(1, 2, 3).list();
-  await flushed(exposedUDP([1, 3], [1, 2]));
-  for (const { key: from } of all) world.memory.addFlow({ to, from });
-  await flushed(exposedUDP(byAddress, byMark));
-  expect(world.memory.flows().map(({ from }) => from)).toEqual(left);
-});
+])(
+  "when %s, flows to the frontend stay that go to an endpoint by mark or by address",
+  async (_, byAddress, byMark, left) => {
+    const to = virtualServer("UDP", VIP, 53, RR).key;
+    const all = pods(1, 2, 3).list();
+    await flushed(exposedUDP([1, 3], [1, 2]));
+    for (const { key: from } of all) world.memory.addFlow({ to, from });
+    await flushed(exposedUDP(byAddress, byMark));
+    expect(world.memory.flows().map(({ from }) => from)).toEqual(left);
+  },
+);

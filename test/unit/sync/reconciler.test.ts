@@ -167,7 +167,7 @@ describe("draining", () => {
     world.expectRight();
   });
 
-  test("it goes at the time limit whatever its connections, counted from when it began to drain", async () => {
+  test("a real server goes at the time limit whatever its connections, counted from when it began to drain", async () => {
     world.change("a/web", web([0, 1]));
     await world.flush();
     connect(1);
@@ -258,7 +258,7 @@ describe("draining", () => {
     expect([kernel.ipvsadm(), kernel.addresses(), kernel.members()]).toEqual(["", [], []]);
   });
 
-  test("what someone deletes while it drains drains no longer once it was looked at", async () => {
+  test("a real server that someone deletes while it drains drains no longer once it was looked at", async () => {
     world.change("a/web", web([0]));
     await world.flush();
     connect(1);
@@ -603,7 +603,7 @@ function make(kernel: MemoryKernel, desired: DesiredState, options: Partial<Reco
   );
 }
 
-test("marking nothing is no work", async () => {
+test("to mark no keys is no work", async () => {
   await world.flush();
   world.reconciler.mark(NO_KEYS);
   expect(world.reconciler.workAtMs()).toBe(Number.POSITIVE_INFINITY);

@@ -191,7 +191,7 @@ describe("Claims", () => {
     expect(claims.settle(stranger, false, nothing)).toBe(false);
   });
 
-  test("in an excluded network it is ours only while it is wanted", () => {
+  test("a virtual server in an excluded network is ours only while it is wanted", () => {
     const claims = new Claims([network("192.0.2.0/24")]);
     expect(claims.settle(stranger, true, nothing)).toBe(true);
     expect(claims.settle(stranger, false, nothing)).toBe(false);

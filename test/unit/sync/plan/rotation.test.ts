@@ -36,7 +36,7 @@ test.each<[string, readonly (string | undefined)[]]>([
   for (const count of counts) expect(Math.abs(count - 100)).toBeLessThan(35);
 });
 
-test("on one node the place is always the same", () => {
+test("on one node a Service begins at the same real server each time", () => {
   expect(added("node-7")).toEqual(added("node-7"));
 });
 

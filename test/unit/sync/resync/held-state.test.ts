@@ -36,7 +36,7 @@ test("deleting a virtual server takes its real servers along", () => {
   expect(held.counts().realServers).toBe(0);
 });
 
-test("what is believed of a virtual server anew replaces all of it", () => {
+test("a virtual server that is seen anew replaces all that was held of it", () => {
   const held = new HeldState();
   held.believeServer(server.key, { server, reals: RealServers.of([real]) });
   held.believeServer(server.key, { server: { ...server, persistenceSeconds: 9 }, reals: RealServers.NONE });

@@ -93,7 +93,7 @@ test.each<[Operation, string, string]>([
     "ETIMEDOUT",
     'Cannot remove flows to "TCP/10.96.0.1:80": ETIMEDOUT',
   ],
-])("%o refused with %s", (operation, errno, sentence) => {
+])("the sentence about %o refused with %s", (operation, errno, sentence) => {
   expect(describeFailure({ operation, errno, text: "" })).toBe(sentence);
 });
 
