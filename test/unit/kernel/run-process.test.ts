@@ -13,7 +13,7 @@ test("a program that is not there ends with 127", async () => {
   expect(await runProcess("/no/such/program", [])).toMatchObject({ code: 127 });
 });
 
-test("one that is given nothing gives way to us, one that writes does not", async () => {
+test("a program that is given nothing gives way to us, a program that writes does not", async () => {
   expect(await shell("until [ $(nice) -ge 10 ]; do :; done")).toMatchObject({ code: 0 });
   expect(await shell("nice", "rules")).toMatchObject({ stdout: `${getPriority()}\n` });
 });

@@ -28,7 +28,7 @@ test.each([
   ["equal", "0", "1", "1"],
   ["equal", "2", "1", "1"],
   ["atLeast", "9", "10", "10"],
-] as const)("%s: %s becomes %s", async (compare, before, value, after) => {
+] as const)("a sysctl to be %s: %s becomes %s", async (compare, before, value, after) => {
   await put("net/a", before);
   const report = await new SysctlClient(root).apply([sysctl("net/a", value, { compare })]);
   expect(report).toEqual({ changed: [`set net/a from ${before} to ${value}`], warnings: [] });
@@ -39,7 +39,7 @@ test.each([
   ["equal", "1", "1"],
   ["atLeast", "10", "9"],
   ["atLeast", "10", "10"],
-] as const)("%s: %s is left alone when %s is wanted", async (compare, before, value) => {
+] as const)("a sysctl to be %s: %s is left alone when %s is wanted", async (compare, before, value) => {
   await put("net/a", before);
   const { mtimeMs } = await stat(join(root, "net/a"));
   expect(await new SysctlClient(root).apply([sysctl("net/a", value, { compare })])).toEqual({
@@ -59,13 +59,13 @@ test("a setting that this kernel does not have is a warning, and is not made up"
   expect(await readdir(root)).toEqual([]);
 });
 
-test("what a flag has asked for is refused with its name", async () => {
+test("a sysctl that a flag has asked for is refused with the name of the flag", async () => {
   const asked = sysctl("absent", "60", { required: false, flag: "conntrack-udp-timeout" });
   const { warnings } = await new SysctlClient(root).apply([asked]);
   expect(warnings).toEqual([expect.stringMatching(/^absent is missing, not 60 as --conntrack-udp-timeout asks: /)]);
 });
 
-test("one that cannot be had keeps no other from being set, and is named with whether Services need it", async () => {
+test("a sysctl that cannot be set keeps no other from being set, and is named with whether Services need it", async () => {
   await put("net/b", "0");
   const wanted = [sysctl("absent", "1"), sysctl("net/b", "1"), sysctl("gone", "1", { required: false })];
   const { changed, warnings, wrongSysctls } = await new SysctlClient(root).apply(wanted);
@@ -77,7 +77,7 @@ test("one that cannot be had keeps no other from being set, and is named with wh
   expect(wrongSysctls?.map(({ text }) => text)).toEqual(warnings);
 });
 
-test("where nothing may be written, each says what to do on the host and to the pod", async () => {
+test("where no sysctl may be written, each says what to do on the host and to the pod", async () => {
   const refused = () => Promise.reject(Object.assign(new Error("read-only file system"), { code: "EROFS" }));
   await put("net/ipv4/ip_forward", "0");
   await put("net/netfilter/max", "7");

@@ -125,7 +125,7 @@ test("a kernel that cannot list flows refuses what needs that list, and no call 
   ]);
 });
 
-test("of a long list nothing is kept but what is stale", async () => {
+test("of a long list of flows nothing is kept but what is stale", async () => {
   const [long, every] = [6_000, 300];
   const datagrams: WeakRef<ArrayBuffer>[] = [];
   let alive = Number.POSITIVE_INFINITY;

@@ -84,7 +84,7 @@ test.each([
   },
 );
 
-test("what is no flow to a Service is told apart from what cannot be read", () => {
+test("an entry that is no flow to a Service is told apart from what cannot be read", () => {
   const icmp = nested(2, attribute(1, [1]), attribute(4, be16(9)), attribute(5, [8]), attribute(6, [0]));
   const ping = [...nested(1, attribute(1, naive.ipv4("10.0.0.9")), attribute(2, naive.ipv4("10.0.0.1"))), ...icmp];
   expect(decodeFlow(flowMessage({ to: ping, back: ping, id: 1 }))).toBe("other");
@@ -98,7 +98,7 @@ test("what is no flow to a Service is told apart from what cannot be read", () =
   expect(decodeFlow({ ...flowMessage({ ...DNS, id: 1 }), payload: Uint8Array.from(broken) })).toBeUndefined();
 });
 
-test("random bytes never throw", () => {
+test("random bytes in place of a flow never throw", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 120 }), (payload) => {
       const flow = decodeFlow({ type: 0x100, flags: 0, sequence: 1, payload });

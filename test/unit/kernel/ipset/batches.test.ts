@@ -27,7 +27,7 @@ test.each([
       ["-t1", "-u1"],
     ],
   ],
-] as const)("%s", (_, operations, waves) => {
+] as const)("batches of operations on sets: %s", (_, operations, waves) => {
   expect(shown(operations)).toEqual(waves);
 });
 

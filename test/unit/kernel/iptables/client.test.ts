@@ -21,7 +21,7 @@ async function setup(fake = new FakeIptables()) {
   return { fake, client, ran, restores: () => ran().filter((line) => line.includes("restore")) };
 }
 
-test("tables are written once, one restore each, and a warm restart starts none", async () => {
+test("tables of rules are written once, one restore each, and a warm restart starts none", async () => {
   const { fake, client, restores } = await setup();
   expect((await client.apply(RULES)).changed).toEqual([
     'wrote table "nat" of IPv4',
@@ -39,7 +39,7 @@ test("tables are written once, one restore each, and a warm restart starts none"
   expect(restarted.restores()).toEqual([]);
 });
 
-test("what is right costs one program for each family, whatever the number of tables", async () => {
+test("rules that are right cost one program for each family, whatever the number of tables", async () => {
   const { client, ran } = await setup();
   await client.apply(RULES);
   ran();
@@ -68,7 +68,7 @@ test("a family that cannot be read is told, and nothing of it is written", async
   expect(restores()).toEqual(["ip6tables-restore --noflush -w 5"]);
 });
 
-test("what others changed of ours is written again, and what is theirs stays", async () => {
+test("rules of ours that others changed are written again, and rules of others stay", async () => {
   const { fake, client } = await setup();
   await client.apply(RULES);
   const nat = fake.table("iptables", "nat");
@@ -98,7 +98,7 @@ test("a rule of others above our jump is overtaken once, and has its way when it
   expect(await client.apply(RULES)).toEqual(NOTHING);
 });
 
-test("to be overtaken is no difference to tell", async () => {
+test("a jump that was overtaken makes no difference in diff", async () => {
   const { fake, client } = await setup();
   await client.apply(RULES);
   const output = fake.table("iptables", "nat").get("OUTPUT");

@@ -45,7 +45,7 @@ test("a node whose default works is not asked for the tables of another: legacy 
   ]);
 });
 
-test("on an empty node whose default does not work, one that does is used", async () => {
+test("on an empty node whose default iptables does not work, one that does is used", async () => {
   const fake = new FakeIptables();
   for (const program of ["iptables", "ip6tables", "iptables-nft", "ip6tables-nft"]) fake.working.delete(program);
   expect(await findIptables(fake.run, ["IPv4", "IPv6"])).toMatchObject({
@@ -70,7 +70,7 @@ test("a program that finds the lock taken works, and nobody waits for the lock",
   expect([tools.infix, tools.families, tools.unusable.size]).toEqual(["", ["IPv4", "IPv6"], 0]);
 });
 
-test("programs that all hang are waited for together, not one after the other", async () => {
+test("programs of iptables that all hang are waited for together, not one after the other", async () => {
   const waiting: (() => void)[] = [];
   const run: RunProcess = () =>
     new Promise((resolve) => waiting.push(() => resolve({ code: 124, stdout: "", stderr: "it was killed" })));
@@ -88,7 +88,7 @@ const isPending = async (promise: Promise<unknown>): Promise<boolean> => {
   return (await Promise.race([promise, Promise.resolve(pending)])) === pending;
 };
 
-test("families without a working program are named with what it said", async () => {
+test("families without a working program are named with what iptables said", async () => {
   const fake = new FakeIptables();
   for (const program of fake.working) if (program.startsWith("ip6")) fake.working.delete(program);
   const tools = await findIptables(fake.run, ["IPv4", "IPv6"]);

@@ -83,7 +83,7 @@ test.each([
   ["A b B a C y D z E", "A B E D"],
   ["A B", ""],
   ["A a", "A"],
-])("of a chain %j ours were overtaken by %j", (rules, expected) => {
+])("of a chain %j our jumps were overtaken by %j", (rules, expected) => {
   const found = overtakers(chain(rules), JUMPS);
   expect(found.map(({ rule }) => rule).join(" ")).toBe(expected);
   expect(found.every(({ from }) => from === "INPUT")).toBe(true);

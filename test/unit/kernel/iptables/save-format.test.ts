@@ -35,7 +35,7 @@ const RULES = ['-A KUBE-A -m comment --comment "to b" -j KUBE-B', "-A KUBE-A -j 
 const DECLARED = [":KUBE-A - [0:0]", ":KUBE-B - [0:0]", ...RULES];
 const lines = (text: string | undefined) => text?.trimEnd().split("\n").slice(1, -1);
 
-test("of a whole listing only the table asked for is read, with empty chains and counters", () => {
+test("of a whole listing of iptables-save only the table asked for is read, with empty chains and counters", () => {
   const text = [
     "*filter",
     ":INPUT DROP [7:77]",

@@ -144,7 +144,7 @@ test.each<[string, string | undefined]>([
   ["speaks strangely", `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`],
   ["is not there", undefined],
 ])(
-  "where the table %s all real servers are dumped, and virtual servers counted that no key can name",
+  "where the table of /proc %s all real servers are dumped, and virtual servers counted that no key can name",
   async (_, table) => {
     const { client } = await setUp(table);
     const { servers, unnamedServers } = await all(client);
@@ -187,17 +187,20 @@ test.each<[string, string | undefined, [number, number]]>([
   ["has", row("10.0.0.1") + row("10.0.0.2"), [FROM_TABLE, FROM_TABLE]],
   ["lacks in part", row("10.0.0.2"), [FROM_DUMP, FROM_TABLE]],
   ["tells in a form unknown from some line on", `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`, [FROM_DUMP, FROM_DUMP]],
-])("of many named ones, which the table %s, the real servers are found", async (_, table, [first, second]) => {
-  const { client } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
-  await all(client);
-  await writeFile(join(folder, "ip_vs"), `IP\nProt\n  ->\n${table}`);
-  expect(weights(await client.some(new Set(ADDRESSES.map(key))))).toEqual([
-    ["TCP/10.0.0.1:80", first],
-    ["TCP/10.0.0.2:80", second],
-  ]);
-});
+])(
+  "of many named virtual servers, which the table %s, the real servers are found",
+  async (_, table, [first, second]) => {
+    const { client } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
+    await all(client);
+    await writeFile(join(folder, "ip_vs"), `IP\nProt\n  ->\n${table}`);
+    expect(weights(await client.some(new Set(ADDRESSES.map(key))))).toEqual([
+      ["TCP/10.0.0.1:80", first],
+      ["TCP/10.0.0.2:80", second],
+    ]);
+  },
+);
 
-test("once their number is known, many are read from the table, and only those asked for", async () => {
+test("once the number of virtual servers is known, many are read from the table, and only those asked for", async () => {
   const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
   await all(client);
   const before = dumpsOfReals(peer);
@@ -207,7 +210,7 @@ test("once their number is known, many are read from the table, and only those a
   expect(dumpsOfReals(peer)).toBe(before);
 });
 
-test("one among many that were added since is not looked for in the table", async () => {
+test("a virtual server among many that were added since is not looked for in the table", async () => {
   const { client } = await setUp(row("10.0.0.1"));
   await all(client);
   const options = { scheduler: "rr" as Scheduler };

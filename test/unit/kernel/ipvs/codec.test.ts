@@ -317,7 +317,7 @@ test("a real server that was encoded is decoded the same", () => {
   );
 });
 
-test("random bytes never throw", () => {
+test("random bytes in place of a message of IPVS never throw", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 120 }), fc.constantFrom(1, 2), (bytes, type) => {
       const wrapped = message([1, 1, 0, 0, ...nested(type, [...bytes])]);

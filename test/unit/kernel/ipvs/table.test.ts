@@ -38,7 +38,7 @@ const inShort = (text: string, pieceLength = 65_536) =>
     ),
   ]);
 
-test("every virtual server comes with its real servers", () => {
+test("every virtual server of the table comes with its real servers", () => {
   expect(inShort(TABLE)).toEqual([
     ["UDP/10.96.0.10:53"],
     [
@@ -56,14 +56,14 @@ test("every virtual server comes with its real servers", () => {
   ]);
 });
 
-test.each([1, 7, 64, 100])("in pieces of %i bytes it reads the same", (length) => {
+test.each([1, 7, 64, 100])("a table in pieces of %i bytes reads the same", (length) => {
   expect(inShort(TABLE, length)).toEqual(inShort(TABLE));
 });
 
 test.each([
   ["an empty file", ""],
   ["a heading alone", HEADING],
-])("%s has no rows", (_, text) => {
+])("a table of %s has no rows", (_, text) => {
   expect(inShort(text)).toEqual([]);
 });
 
@@ -75,6 +75,6 @@ test.each([
   ["a mark that is none", "FWM  7 rr  \n"],
   ["a protocol of the future", "QUIC  0A600003:01BB rr  \n"],
   ["a count that is none", "TCP  0A600003:01BB rr  \n  -> 0AF40105:20FB      Masq    1      x          0         \n"],
-])("%s is told, not skipped", (_, lines) => {
+])("a table with %s is told, not skipped", (_, lines) => {
   expect(() => inShort(HEADING + lines)).toThrow(/Cannot read a line of the table of IPVS/);
 });

@@ -40,7 +40,7 @@ const AT_BOOT = new Map([
   [6, 300],
 ]);
 
-test("what differs is set, what does not and what nobody asks for stays", async () => {
+test("a timeout of IPVS that differs is set, one that does not and one that nobody asks for stay", async () => {
   const { client, held } = setUp(AT_BOOT);
   expect(await client.differences(FAMILY, wanted)).toEqual(["IPVS timeout tcp is 900 s, not 600 s"]);
   expect(await client.apply(FAMILY, wanted)).toEqual({
@@ -51,14 +51,14 @@ test("what differs is set, what does not and what nobody asks for stays", async 
   expect(await client.apply(FAMILY, wanted)).toEqual({ changed: [], warnings: [] });
 });
 
-test("what somebody sets otherwise is set again", async () => {
+test("a timeout of IPVS that somebody sets otherwise is set again", async () => {
   const { client, held } = setUp(AT_BOOT);
   await client.apply(FAMILY, wanted);
   held.set(6, 10);
   expect((await client.apply(FAMILY, wanted)).changed).toEqual(["set IPVS timeout udp from 10 s to 300 s"]);
 });
 
-test("who wants none asks nothing", async () => {
+test("without timeouts to set nothing is asked of IPVS", async () => {
   const { client, peer } = setUp(AT_BOOT);
   expect(await client.apply(FAMILY, [])).toEqual({ changed: [], warnings: [] });
   expect(peer.sent).toEqual([]);
@@ -76,7 +76,7 @@ test.each([
   });
 });
 
-test("timeouts that cannot be read reject, and set nothing", async () => {
+test("timeouts of IPVS that cannot be read reject, and set nothing", async () => {
   const { client, peer } = setUp(AT_BOOT);
   peer.peer = (requests) => requests.map((it) => naive.verdict(it, EPERM));
   await expect(client.apply(FAMILY, wanted)).rejects.toThrow(/read timeouts of IPVS.*EPERM/);

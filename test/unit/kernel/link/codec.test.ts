@@ -74,7 +74,7 @@ test.each<[string, naive.Bytes, naive.Bytes]>([
   ],
   ["list addresses", encoded((w) => encodeGetAddresses(w)), naive.message(22, 0x301, 0, ifaddr(0, 0, 0, 0))],
   ["list IPv6", encoded((w) => encodeGetAddresses(w, "IPv6")), naive.message(22, 0x301, 0, ifaddr(10, 0, 0, 0))],
-])("to %s has the bytes that the kernel expects", (_, bytes, expected) => {
+])("the request to %s has the bytes that the kernel expects", (_, bytes, expected) => {
   expect(bytes).toEqual(expected);
 });
 
@@ -97,7 +97,7 @@ test.each<[string, naive.Bytes, { name: string; kind: string }]>([
     { name: "a", kind: "ve" },
   ],
   ["hardware", [...attribute(13, u32(1000)), ...attribute(3, text("eth0"))], { name: "eth0", kind: "" }],
-])("%s is read", (_, attributes, expected) => {
+])("an answer is read: %s", (_, attributes, expected) => {
   expect(decodeLink(told(16, ifinfo(70_000), attributes))).toEqual({ index: 70_000, ...expected });
 });
 
@@ -117,7 +117,7 @@ test.each<[string, naive.Bytes, unknown]>([
     [...ifaddr(10, 64, 0, 3), ...attribute(1, VIP6), ...attribute(8, u32(0x82))],
     "fd00:96::1",
   ],
-])("%s is read", (_, payload, address) => {
+])("an answer is read: %s", (_, payload, address) => {
   expect(decodeAddress(told(20, payload))).toEqual({ index: 3, address, isDeprecated: false, isTentative: false });
 });
 
@@ -130,12 +130,12 @@ test.each([
   ["checked for duplicates", 0x40, true],
   ["used though it is checked", 0x44, false],
   ["a duplicate", 0xc8, true],
-])("whether an address is tentative that is %s", (_, flags, isTentative) => {
+])("whether an address counts as tentative that is %s", (_, flags, isTentative) => {
   const payload = [...ifaddr(10, 128, flags, 3), ...attribute(1, VIP6)];
   expect(decodeAddress(told(20, payload))).toMatchObject({ isTentative });
 });
 
-test("what is no IP address is told apart from what cannot be read", () => {
+test("an answer that is no IP address is told apart from what cannot be read", () => {
   expect(decodeAddress(told(20, ifaddr(45, 8, 0, 3), attribute(2, [1])))).toBe("other");
   expect(decodeAddress(told(20, ifaddr(2, 8, 0, 3), attribute(2, [1])))).toBeUndefined();
   expect(decodeAddress(told(20, ifaddr(10, 8, 0, 3), attribute(1, VIP)))).toBeUndefined();
@@ -157,7 +157,7 @@ test("an address that was encoded is decoded the same", () => {
   );
 });
 
-test("random bytes never throw", () => {
+test("random bytes in place of an address never throw", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (payload) => {
       const link = decodeLink({ type: 16, flags: 0, sequence: 1, payload });

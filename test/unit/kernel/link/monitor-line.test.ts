@@ -24,7 +24,7 @@ test.each([
     "eth0",
     "192.168.1.10",
   ],
-])("%s", (line, kind, link, address) => {
+])("the line of a monitor is read: %s", (line, kind, link, address) => {
   expect(parseMonitorLine(line)).toEqual({ kind, link, address });
 });
 
@@ -37,7 +37,7 @@ test.each([
   expect(parseMonitorLine(line)).toBeUndefined();
 });
 
-test("whatever follows the name of the interface, it is an address or nothing", () => {
+test("whatever follows the name of the interface in a line, the line is an address or nothing", () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       const change = parseMonitorLine(`1: lo    inet ${text}`);

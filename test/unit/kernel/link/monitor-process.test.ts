@@ -41,7 +41,7 @@ test.each<[string, ProcessSpec, boolean]>([
   ["a monitor of something else", { line: "ip\0-o\0monitor\0address\0dev\0eth0\0" }, false],
   ["a program that an agent started", { line: "iptables-save\0" }, false],
   ["a kernel thread", { line: "", environment: "" }, false],
-])("%s: %o is left over: %s", async (_, spec, isLeftover) => {
+])("a monitor of addresses, %s: %o is left over: %s", async (_, spec, isLeftover) => {
   await put("self");
   await put("4711", spec);
   expect(await leftoverMonitors(MONITOR_COMMAND, proc)).toEqual(isLeftover ? [4711] : []);
@@ -56,6 +56,6 @@ test("processes that end or may not be read while they are looked at are passed 
   expect(await leftoverMonitors(MONITOR_COMMAND, proc)).toEqual([3]);
 });
 
-test("without /proc there are none", async () => {
+test("without /proc there are no leftover monitors", async () => {
   expect(await leftoverMonitors(MONITOR_COMMAND, join(proc, "none"))).toEqual([]);
 });

@@ -32,7 +32,7 @@ function setUp(script: string) {
 
 const LINE = "90: kube-ipvs0    inet 10.96.0.1/32 scope global kube-ipvs0";
 
-test("changes are told in their order, what it complains of and what cannot be read as gaps", async () => {
+test("changes of addresses are told in their order, complaints of the monitor and lines that cannot be read as gaps", async () => {
   const { heard, started, stop, over } = setUp(
     `echo '${LINE}'; echo 'Deleted ${LINE}'; sleep 0.1; echo oops >&2; sleep 0.1; echo strange; exec sleep 60`,
   );
@@ -43,7 +43,7 @@ test("changes are told in their order, what it complains of and what cannot be r
   expect(started.map(({ signalCode }) => signalCode)).toEqual(["SIGTERM"]);
 });
 
-test("as soon as a listener must be listening, what came before is a gap", async () => {
+test("as soon as a monitor must be listening, what came before is a gap", async () => {
   const { clock, heard, stop, over } = setUp("exec sleep 60");
   await clock.advance(999);
   expect(heard).toEqual([]);
@@ -64,7 +64,7 @@ test("a listener that ends is started again, each time after twice as long, up t
   await over;
 });
 
-test("one that has listened for a minute is started again soon", async () => {
+test("a monitor that has listened for a minute is started again soon", async () => {
   const { clock, started, waits, stop, over } = setUp("exec sleep 60");
   for (const count of [1, 2, 3]) {
     await eventually(() => expect(started).toHaveLength(count));

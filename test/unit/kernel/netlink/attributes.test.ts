@@ -24,7 +24,7 @@ test.each<[string, (writer: AttributeWriter) => void, naive.Bytes]>([
   ["IPv6 address", (w) => w.address(8, ip("fd00:96::a")), naive.attribute(8, naive.ipv6("fd00:96:0:0:0:0:0:a"))],
   ["shortest IPv6", (w) => w.address(8, ip("::1")), naive.attribute(8, naive.ipv6("0:0:0:0:0:0:0:1"))],
   ["empty nest", (w) => w.end(w.begin(9)), naive.nested(9)],
-])("%s is written as the kernel reads it", (_, write, expected) => {
+])("an attribute, %s, is written as the kernel reads it", (_, write, expected) => {
   const writer = new AttributeWriter(8);
   write(writer);
   expect([...writer.written()]).toEqual(expected);
@@ -50,7 +50,7 @@ test("a nest above 255 bytes has a length of two bytes", () => {
   expect([...writer.written()]).toEqual(naive.nested(1, naive.attribute(2, new Array(1000).fill(5))));
 });
 
-test("padding is zero where older bytes lay", () => {
+test("padding of an attribute is zero where older bytes lay", () => {
   const writer = new AttributeWriter(8);
   writer.bytes(1, new Uint8Array(40).fill(0xff));
   writer.truncate(0);
@@ -59,7 +59,7 @@ test("padding is zero where older bytes lay", () => {
   expect([...writer.written()]).toEqual([...naive.attribute(2, [1]), 0, 0, 0, 0, 0, 0, 0, 0]);
 });
 
-test("what was written is read back", () => {
+test("attributes that were written are read back", () => {
   const value = fc.oneof(
     fc.record({ kind: fc.constant("u8" as const), value: fc.nat(0xff) }),
     fc.record({ kind: fc.constant("u16" as const), value: fc.nat(0xffff) }),
@@ -97,7 +97,7 @@ test.each<[string, naive.Bytes, boolean]>([
   ["a length below the header", [3, 0, 1, 0], true],
   ["a length of zero", [0, 0, 0, 0, 0, 0, 0, 0], true],
   ["a length beyond the end", [9, 0, 1, 0, 1, 2, 3, 4], true],
-])("of %s the reader finds the end", (_, bytes, failed) => {
+])("the reader of attributes finds the end of %s", (_, bytes, failed) => {
   const reader = new AttributeReader(Uint8Array.from(bytes));
   while (reader.next());
   expect(reader.failed).toBe(failed);
@@ -120,13 +120,13 @@ test("a value too short for its type fails the reader and all that it is nested 
   ]);
 });
 
-test("flags in the type are not part of it", () => {
+test("flags in the type of an attribute are not part of the type", () => {
   const reader = new AttributeReader(Uint8Array.from(naive.attribute(0xc000 + 5, [])));
   reader.next();
   expect(reader.type).toBe(5);
 });
 
-test("random bytes never throw and always come to an end", () => {
+test("random bytes in place of attributes never throw and always come to an end", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       const reader = new AttributeReader(bytes);

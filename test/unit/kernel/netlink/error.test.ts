@@ -9,7 +9,7 @@ test.each([
   [35, "EDEADLK"],
   [95, "EOPNOTSUPP"],
   [4103, "E4103"],
-])("%d is called %s", (errno, name) => {
+])("errno %d is called %s", (errno, name) => {
   expect(errnoName(errno)).toBe(name);
 });
 

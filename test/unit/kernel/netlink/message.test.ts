@@ -55,7 +55,7 @@ test.each<[string, naive.Bytes, number]>([
   ["a header cut off", naive.message(20, 0, 1).slice(0, 12), 0],
   ["a payload cut off", naive.message(20, 0, 1, [1, 2, 3, 4]).slice(0, 18), 1],
   ["a length below the header", naive.u32(8).concat(naive.message(20, 0, 1).slice(4)), 0],
-])("%s is not whole", (_, bytes, count) => {
+])("a datagram with %s is not whole", (_, bytes, count) => {
   const { messages, whole } = readMessages(datagram(bytes));
   expect([messages.length, whole]).toEqual([count, false]);
 });
@@ -86,7 +86,7 @@ test.each<[string, naive.Bytes, number, string, number]>([
     "why (attribute at offset 36)",
     0,
   ],
-])("%s is understood", (_, bytes, errno, text, requestBytes) => {
+])("a verdict is understood: %s", (_, bytes, errno, text, requestBytes) => {
   const verdict = readVerdict(only(bytes));
   expect([verdict.errno, verdict.text, verdict.request.length]).toEqual([errno, text, requestBytes]);
 });

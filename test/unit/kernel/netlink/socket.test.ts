@@ -56,7 +56,7 @@ test("a batch is one send, and only its last message asks for an acknowledgement
   expect(seen).toEqual([[16, 24 * 3]]);
 });
 
-test("nothing to ask is nothing sent", async () => {
+test("without requests nothing is sent", async () => {
   const { kernel, socket } = setUp(accepting);
   expect(await socket.request("x", [], encode, NO_REPLY)).toEqual([]);
   expect([kernel.opened, kernel.sent.length]).toEqual([0, 0]);
@@ -116,7 +116,7 @@ test("what a request asked for comes with its answer", async () => {
 test.each<[string, number, number, number[]]>([
   ["by count", 600, 4, [256, 256, 88]],
   ["by bytes", 40, 4000, [16, 16, 8]],
-])("more than fits one send is split %s", async (_, items, bytes, batches) => {
+])("requests that do not fit one send are split %s", async (_, items, bytes, batches) => {
   const { kernel, socket } = setUp(accepting);
   const answers = await socket.request("x", new Array<number>(items).fill(bytes), encode, NO_REPLY);
   expect(inShort(answers)).toEqual(new Array(items).fill("ok"));
@@ -341,7 +341,7 @@ test("an answer that lay unread when the timeout struck still counts", async () 
   expect(inShort(await answers)).toEqual(["ok"]);
 });
 
-test("those that wait behind a lost exchange go over the new socket", async () => {
+test("requests that wait behind a lost exchange go over the new socket", async () => {
   const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
   const lost = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ETIMEDOUT" });
   const next = socket.request("x", [1, 2], encode, NO_REPLY);
@@ -409,7 +409,7 @@ test("a bug in what reads the answers is what the request rejects with, and leav
   expect([kernel.opened, kernel.closed]).toEqual([2, 1]);
 });
 
-test("closing rejects what is under way", async () => {
+test("closing a socket rejects the requests that are under way", async () => {
   const { kernel, socket } = setUp(silent);
   const outcome = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ECANCELED" });
   await eventually(() => expect(kernel.sent.length).toBe(1));
