@@ -38,7 +38,7 @@ test("an Event about a Node is in the namespace default", () => {
   });
 });
 
-test("what was noticed several times carries its series from the start", () => {
+test("a notice that was told several times carries its series from the start", () => {
   const one = write(aboutNode("n"), { count: 3, last: new Date(AT_MS + 1000) });
   expect(eventObject(one, "n", "")).toMatchObject(seriesPatch(one));
   expect(seriesPatch(one)).toEqual({ series: { count: 3, lastObservedTime: "2026-11-21T07:00:01.500000Z" } });
@@ -89,7 +89,7 @@ describe("the name", () => {
   });
 });
 
-test("what is longer than the API allows is cut between characters", () => {
+test("a note that is longer than the API allows is cut between characters", () => {
   const long = eventObject(write(aboutNode("n", `x${"🦊".repeat(300)}`)), `n${"o".repeat(252)}`, "");
   expect(long).toMatchObject({
     note: `x${"🦊".repeat(255)}…`,

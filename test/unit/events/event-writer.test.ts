@@ -39,7 +39,7 @@ test("a notice becomes an Event that the server accepts", async () => {
   expect(writer.counts).toEqual({ sent: 1, known: 0, dropped: 0, failed: 0 });
 });
 
-test("what is told before it runs is told then", async () => {
+test("a notice told before the writer runs is written when it runs", async () => {
   const model = new ApiModel(new HandClock());
   const transport = new ModelTransport(model);
   const parts = { clock: new HandClock(), random: () => 0, logger: SILENT_LOGGER };
@@ -156,7 +156,7 @@ describe("when things go wrong", () => {
     expect(writer.counts).toEqual({ sent: 0, known: 0, dropped: 0, failed: 1 });
   });
 
-  test("one that is refused holds up no other", async () => {
+  test("an Event that is refused holds up no other", async () => {
     const { writer, events, faults } = world();
     faults.push({ kind: "answer", status: 404, body: "" });
     writer.tell(aboutNode("node-1", "first"));

@@ -43,7 +43,7 @@ test("an object that is written again and again is reported two times a minute, 
   expect(rejected()).toBe(25 + 119 + 11);
 });
 
-test("what comes and goes counts both ways", () => {
+test("a rejection that comes and goes counts both ways", () => {
   const { world, reports } = setUp();
   for (let change = 0; change < 100; change++) {
     reports.report(wrong("Service mallory/web", 1), []);

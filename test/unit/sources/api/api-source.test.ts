@@ -99,7 +99,7 @@ test("a server too old for ServiceCIDRs has none, and is asked again after ten m
   expect(one.told.events).not.toContain("-cidr kubernetes");
 });
 
-test("as a pod it gets by with list and watch of four resources, and waits for a role it does not have yet", async () => {
+test("an agent in a pod gets by with list and watch of four resources, and waits for a role it does not have yet", async () => {
   const one = await world();
   const root = `${await folder()}/`;
   const account = `${root}var/run/secrets/kubernetes.io/serviceaccount`;
@@ -128,7 +128,7 @@ test("as a pod it gets by with list and watch of four resources, and waits for a
   expect(one.source.stats().flatMap(({ endings }) => [...endings.keys()])).not.toContain("401");
 });
 
-test("what is told goes to the same server, over the same connection", async () => {
+test("Events go to the same server as the watches, over the same connection", async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
   one.writer.tell(aboutService("demo/a"));
@@ -155,7 +155,7 @@ test("a stop leaves no request, no timer and no connection", async () => {
   await until("all is closed", () => one.model.openWatches === 0 && one.clock.sleeping === 0);
 });
 
-test("what is wrong with objects is told together, with what of it is new, and when it is right again", async () => {
+test("what is wrong with objects is told together, with what of it is new, and when the objects are right again", async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
   one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });

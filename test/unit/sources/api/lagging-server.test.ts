@@ -88,7 +88,7 @@ test("a bookmark of an older version shows that the server is behind, and moves 
 test.each([
   ["an object that was deleted", "b"],
   ["an object that was changed", "a"],
-])("%s is not told again in an older version by a watch", async (_, name) => {
+])("an object, %s, is not told again in an older version by a watch", async (_, name) => {
   const one = world();
   await one.startWith("a", "b");
   one.delete("b");

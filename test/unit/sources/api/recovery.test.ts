@@ -141,7 +141,7 @@ test.each([
   ["list", "is not answered", "list", "backoff", 0],
   ["list", "gets 403", "list", "backoff", 0],
   ["list", "is malformed", "list", "backoff", 0],
-] as const)("%s that %s: then %s, wait %s, at least %i ms", (plan, name, next, wait, atLeastMs) => {
+] as const)("a %s that %s: then %s, wait %s, at least %i ms", (plan, name, next, wait, atLeastMs) => {
   const [ending, history] = at(ENDINGS, name);
   expect(nextStep(at(PLANS, plan), ending, { ...HISTORY, ...history })).toEqual({
     plan: at(PLANS, next),

@@ -5,7 +5,7 @@ import { HandClock, settle } from "../../../support/api/hand-clock.ts";
 
 const wrong = (value: string): Rejection => ({ object: "Service demo/a", field: "spec", value, reason: "wrong" });
 
-test("what is wrong is told when it changes, gathered over 200 ms, and not when it is only said again", async () => {
+test("rejections of objects are told when they change, gathered over 200 ms, and not when they are only said again", async () => {
   const clock = new HandClock();
   const stop = new AbortController();
   const ledger = new RejectionLedger();

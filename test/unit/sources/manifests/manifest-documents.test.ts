@@ -29,7 +29,7 @@ test.each([
   ["101 levels of lists", `${"[".repeat(101)}${"]".repeat(101)}\n`, 2, "line 3", /deeper than 100 levels/],
   ["20,000 levels of lists", `${"[".repeat(20_000)}${"]".repeat(20_000)}\n`, 2, "line 3", /call stack|levels/],
   ["more than 1,000 aliases", `x: &x 1\nb: [${"*x,".repeat(1_001)}]\n`, 2, "line 4", /more than 1000 aliases/],
-])("%s breaks its document alone and is told with its line", async (_, text, number, line, reason) => {
+])("a document with %s breaks alone and is told with its line", async (_, text, number, line, reason) => {
   const object = `file a.yaml document ${number}`;
   expect(await parsed("a.yaml", `a: 1\n---\n${text}---\nc: 3\n`)).toEqual([
     [1, { a: 1 }],
@@ -72,7 +72,7 @@ test("merge keys work as in kubectl", async () => {
 });
 
 test.each(["__proto__: {polluted: 1}", "a: &x {__proto__: {polluted: 1}}\nb: {<<: *x}", "constructor: {prototype: 1}"])(
-  "%j changes no prototype",
+  "a document %j changes no prototype",
   async (text) => {
     await parseDocuments("a.yaml", text);
     await parseDocuments("a.json", '{"__proto__": {"polluted": 1}}');

@@ -36,7 +36,7 @@ test.each([
   ["11-401-watch-bad-token", "Bearer bad"],
   ["13-403-forbidden-watch", "Bearer good"],
   ["14-403-anonymous", ""],
-])("%s is answered as it was", async (name, authorization) => {
+])("the recorded request %s is answered as it was", async (name, authorization) => {
   const { path, status, body } = recorded(name);
   expect(body).toContain('"kind":"Status"');
   expect(await answered(await server(authorization).transport.get(path, never))).toEqual({ status, body });

@@ -52,7 +52,7 @@ function isAlive(pid: string | undefined): boolean {
 
 const { HOME = "", PATH = "" } = process.env;
 
-describe("is given", () => {
+describe("an exec plugin is given", () => {
   const INFO = script('printf %s "$KUBERNETES_EXEC_INFO" > info\ncat answer');
 
   test.each([V1, V1BETA1])("the version of its protocol and that nobody is there: %s", async (apiVersion) => {
@@ -107,7 +107,7 @@ describe("is given", () => {
   });
 });
 
-describe("is found", () => {
+describe("an exec plugin is found", () => {
   test("a relative command with a slash, beside the kubeconfig and not in the working directory", async () => {
     const one = await plugin(
       script(""),
@@ -125,7 +125,7 @@ describe("is found", () => {
   });
 });
 
-describe("runs", () => {
+describe("an exec plugin runs", () => {
   test("once for all who wait, and not again as long as what it gave is good", async () => {
     const one = await plugin(prints(credential({ token: "t" })));
     expect(await Promise.all([one.token(), one.token(), one.token()])).toEqual(Array(3).fill(bearer("t")));
@@ -207,7 +207,7 @@ describe("runs", () => {
   });
 });
 
-describe("gives", () => {
+describe("an exec plugin gives", () => {
   test("a client certificate, which goes before that of the kubeconfig", async () => {
     const status = { clientCertificateData: B.cert, clientKeyData: B.key };
     const one = await plugin(PRINTS_FILE, {}, { answer: credential(status) });
@@ -266,7 +266,7 @@ describe("gives", () => {
   });
 });
 
-describe("fails", () => {
+describe("an exec plugin fails", () => {
   test.each([
     ["ended with exit code 1", script("exit 1")],
     ["ended with exit code 1: no session, [31mlog in", script("printf 'no session,\\n\\033[31mlog in\\n' >&2; exit 1")],
@@ -303,7 +303,7 @@ describe("fails", () => {
   });
 });
 
-describe("that hangs", () => {
+describe("an exec plugin that hangs", () => {
   /** With a child of its own, in a pipe, as shell scripts are. */
   const HANGS = script("sleep 1000 & echo $! >> runs; echo SECRET >&2; wait");
   const started = async (one: Awaited<ReturnType<typeof plugin>>) =>
@@ -360,7 +360,7 @@ describe("that hangs", () => {
   });
 });
 
-test("is another one after the kubeconfig has changed", async () => {
+test("the exec plugin is another after the kubeconfig has changed", async () => {
   const one = await plugin(prints(credential({ token: "one" })));
   expect(await one.token()).toEqual(bearer("one"));
   await put(join(one.folder, "other"), prints(credential({ token: "two" })));

@@ -170,7 +170,7 @@ describe.each(ALL)("over %s", (protocol) => {
     expect(first.model.requests.length).toBe(asked + 2);
   });
 
-  test("one server that is left is connected to anew: a load balancer may lead elsewhere", async () => {
+  test("the only server, when it is left, is connected to anew: a load balancer may lead elsewhere", async () => {
     const { server, clock } = await serve({ protocol });
     const { transport } = transportTo(new TestAccess(server.url), clock);
     (await transport.get(SERVICES, never)).leaveServer("it lags");
