@@ -58,7 +58,7 @@ test("nothing but lists of managedFields is lost", () => {
   );
 });
 
-test("they are gone before anything is parsed", () => {
+test("managedFields are gone before anything is parsed", () => {
   const metadata = { name: "]\\", managedFields: [{ manager: 'a"]b', fieldsV1: { "f:x": [[], "\\"] } }], uid: "7" };
   expect(throughBytes(JSON.stringify({ metadata }), 50)).toBe(
     JSON.stringify({ metadata: { ...metadata, managedFields: [] } }),
@@ -69,6 +69,6 @@ test.each([
   ['{"managedFields":[', "no end"],
   ['{"managedFields":["]', "an open string"],
   ['{"managedFields":[[]', "an open list"],
-])("%s stays as it is: %s", (broken) => {
+])("the text %s stays as it is: %s", (broken) => {
   expect(throughBytes(broken, 8)).toBe(broken);
 });

@@ -194,7 +194,7 @@ test("whatever happens, in the end the kernel holds exactly what is wanted and i
   );
 });
 
-test("killed at any operation, beside servers of others on our ports, the next agent ends it, takes nothing of theirs, and the one after writes nothing", async () => {
+test("when an agent is killed at any operation, beside servers of others on our ports, the next agent ends the work, takes nothing of theirs, and the one after writes nothing", async () => {
   const kill = lose.map((one) => ({ ...one, restart: true }));
   const command = fc.oneof(
     { arbitrary: change, weight: 4 },

@@ -35,7 +35,7 @@ test("Services wait for the Node, so that no connection is made out of its zone 
   expect(agent.isReady()).toBe(true);
 });
 
-test("rules that could not be written are counted for their family at every look, and keep it from being ready if the family is used", async () => {
+test("rules that could not be written are counted for their family at every look, and keep the agent from being ready if the family is used", async () => {
   await using agent = new RunningAgent({ failedRules: ["IPv6"] });
   const failures = async () => {
     const name = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total";
@@ -336,7 +336,7 @@ test("nothing is programmed before the node's own addresses are read", async () 
   expect(JSON.stringify(taken)).not.toContain("192.168.1.10");
 });
 
-test("load balancers may ask about a Service when it is programmed, and hear of every change, but not of none", async () => {
+test("load balancers may ask about a Service when it is programmed; health checks are handed out with every change, and not without", async () => {
   await using agent = new RunningAgent();
   const checked = (pods: readonly string[]) =>
     agent.slice("shop/web-1", { endpoints: pods.map((ip) => ({ ip, node: "n1" })) });

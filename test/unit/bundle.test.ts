@@ -101,7 +101,7 @@ describe("before an API server", () => {
     expect(await out).toContain("-A -t 10.96.0.7:80 -s rr");
   });
 
-  test("and nobody else: then the server gets no request", async () => {
+  test("a server that nobody vouches for gets no request from the bundle", async () => {
     const world = await served();
     const plan = await trusting("b", world);
     await until("two attempts", () => world.server.connections > 4);
@@ -183,9 +183,9 @@ describe("output", () => {
 
   test.each([
     ["a reader that leaves is no error", `${PLAN} | head -1; echo \${PIPESTATUS[0]}`, "# node node-1\n0\n"],
-    ["nor is a reader that never reads", `${PLAN} | true; echo \${PIPESTATUS[0]}`, "0\n"],
+    ["a reader that never reads is no error", `${PLAN} | true; echo \${PIPESTATUS[0]}`, "0\n"],
     ["wrong arguments are wrong where stderr is full", "$KUBE_IPVS --nope 2> /dev/full; echo $?", "64\n"],
-    ["and where it is closed", "$KUBE_IPVS --nope 2>&-; echo $?", "64\n"],
+    ["wrong arguments are wrong where stderr is closed", "$KUBE_IPVS --nope 2>&-; echo $?", "64\n"],
     ["a plan is one where stderr is full", `${PLAN} 2> /dev/full | head -1`, "# node node-1\n"],
   ])("%s", (_, command, stdout) => {
     expect(shell(command)).toMatchObject({ stdout, stderr: "" });

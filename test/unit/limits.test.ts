@@ -31,7 +31,7 @@ describe("no limit of a test is a number of its own", () => {
     ["  testTimeout: 5000,", 1],
     ["beforeAll(async () => {\n}, 60_000);\n", 2],
     ["test(\n  'x',\n  run,\n  60_000,\n);", 3],
-  ] as const)("%j is one", (text, limit) => {
+  ] as const)("%j is a limit of its own", (text, limit) => {
     expect(LIMITS[limit]?.[1].test(text)).toBe(true);
   });
 });

@@ -25,6 +25,6 @@ test.each([
   ["guests of which one shares its CPU with two other programs", [QUIET, { ...QUIET, systemCallUs: 43.5 }], 12],
   ["the slow machine of 72 us a system call", [{ ...QUIET, systemCallUs: 72 }], 20],
   ["a host without guests that starts Node in three times the time", [{ nodeStartMs: 3 * QUIET.nodeStartMs }], 12],
-] as const)("%s", (_, measured, patience) => {
+] as const)("patience follows from what was measured: %s", (_, measured, patience) => {
   expect(patienceFor(measured)).toBe(patience);
 });

@@ -7,7 +7,7 @@ import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
 import { until } from "../../support/api/test-access.ts";
 import { folderOf, kubeconfigText } from "../../support/kubeconfigs.ts";
 
-test("of servers that are given by address, address and port are known", () => {
+test("of API servers that are given by address, address and port are known", () => {
   const urls = ["https://192.168.1.2:6443", "https://[fd00::2]:6443", "https://api.example.com", "http://10.0.0.1"];
   const servers = serversByAddress([...urls, "https://10.0.0.2"]);
   expect(servers.map(({ address, port }) => `${address} ${port}`)).toEqual([

@@ -28,7 +28,7 @@ async function carryOut(command: typeof diff, node: FakeNode) {
   return { status, out: out.join(""), err: err.join("") };
 }
 
-test("diff tells what is missing, and that it is different", async () => {
+test("diff tells what is missing, and that the node is different", async () => {
   const { status, out, err } = await carryOut(diff, new FakeNode());
   expect([status, err]).toEqual([EXIT_DIFFERENT, ""]);
   expect(out).toContain('~ our rules in table "nat" of IPv4\n');

@@ -18,7 +18,7 @@ test("a problem is reported when it begins, when its text changes and when it en
   expect(step("ENOMEM")).toEqual({ begun: ["ENOMEM"], ended: [] });
 });
 
-test("what happens and is undone between two reports is not reported", () => {
+test("a problem that begins and ends between two reports is not reported", () => {
   const tracker = new ProblemTracker<string>();
   tracker.set("short", "short", "short");
   tracker.clear("short");
@@ -52,7 +52,7 @@ describe("with limits", () => {
     for (const key of keys) tracker.set(key, key, key);
   };
 
-  test("only so many are kept, and one that is not kept has no end", () => {
+  test("only so many problems are kept, and a problem that is not kept has no end", () => {
     const tracker = limited();
     fail(tracker, "a", "b", "c", "d");
     expect([...tracker.standing()]).toEqual(["a", "b", "c"]);

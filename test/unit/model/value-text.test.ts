@@ -25,12 +25,12 @@ test.each<[string, unknown, string | RegExp]>([
   ["an object whose field throws", throwing, "(a value that cannot be shown)"],
   ["a long string without its end", "x".repeat(1_000_000), `${"x".repeat(200)}…`],
   ["a long list without its end", Array.from({ length: 1_000_000 }, () => 1), /^(\[1|,1){100}…$/],
-])("it shows %s", (_, value, expected) => {
+])("the text of a value shows %s", (_, value, expected) => {
   if (typeof expected === "string") expect(valueText(value)).toBe(expected);
   else expect(valueText(value)).toMatch(expected);
 });
 
-test("it shows plain data as JSON does, cut off at 200 characters", () => {
+test("the text of a value shows plain data as JSON does, cut off at 200 characters", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
       const json = typeof value === "string" ? value : JSON.stringify(value);
@@ -39,7 +39,7 @@ test("it shows plain data as JSON does, cut off at 200 characters", () => {
   );
 });
 
-test("it never throws, and is never long", () => {
+test("making the text of a value never throws, and the text is never long", () => {
   fc.assert(
     fc.property(fc.anything({ withBigInt: true, withNullPrototype: true, withObjectString: true }), (value) => {
       expect(valueText(value).length).toBeLessThanOrEqual(201);

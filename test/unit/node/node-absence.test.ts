@@ -51,7 +51,7 @@ test("a node name that no Node has is reported, with the cure, when the list of 
   expect(told).toEqual(said);
 });
 
-test("it is reported once an hour, however often Nodes change", async () => {
+test("a node name that no Node has is reported once an hour, however often Nodes change", async () => {
   const { check, clock, listed, said } = setUp();
   listed();
   for (let minutes = 0; minutes < 150; minutes++) {

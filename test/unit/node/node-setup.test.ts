@@ -57,7 +57,7 @@ test.each([
   expect(setup({ [key]: "77s" }).ipvsTimeouts).toEqual([{ name, seconds: 77, flag: SETTINGS[key].flag }]);
 });
 
-test("every flag that a refusal would name is one", () => {
+test("every flag that the refusal of a sysctl would name is a flag", () => {
   const { sysctls: wanted, ipvsTimeouts = [] } = setup({
     ...{ strictArp: "true", conntrackTcpBeLiberal: "true", conntrackUdpSeconds: "1s", conntrackUdpStreamSeconds: "1s" },
     ...{ ipvsTcpSeconds: "1s", ipvsTcpFinSeconds: "1s", ipvsUdpSeconds: "1s" },

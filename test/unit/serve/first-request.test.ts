@@ -90,7 +90,7 @@ describe("a connection is answered once", () => {
     expect(world.urls).toEqual(["/healthz"]);
   });
 
-  test("and closed, also for a client that wants to keep it", async () => {
+  test("is then closed, also for a client that wants to keep it", async () => {
     const { port } = await counting();
     const socket = client(port);
     socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");

@@ -82,7 +82,7 @@ test("a Service with local endpoints gets 200, and the answer has kube-proxy's h
   );
 });
 
-test.each(["GET", "POST", "DELETE", "HEAD"])("%s is answered on any path", async (method) => {
+test.each(["GET", "POST", "DELETE", "HEAD"])("a %s of a load balancer is answered on any path", async (method) => {
   const { ports, listening } = setUp();
   const port = await freePort();
   ports.update([check("web", port, { [LOCAL]: 1 })]);
@@ -90,7 +90,7 @@ test.each(["GET", "POST", "DELETE", "HEAD"])("%s is answered on any path", async
   expect((await ask(port, { method, path: "/any/path?at=all" })).status).toBe(200);
 });
 
-test("without local endpoints, or while the proxy is unhealthy, it gets 503; what changes is answered at once", async () => {
+test("a load balancer gets 503 without local endpoints, or while the proxy is unhealthy; a change is answered at once", async () => {
   const { world, ports, listening } = setUp();
   const port = await freePort();
   ports.update([check("web", port, { [LOCAL]: 0 })]);
@@ -106,7 +106,7 @@ test("without local endpoints, or while the proxy is unhealthy, it gets 503; wha
   ]);
 });
 
-test("each family listens by itself and answers with its own count", async () => {
+test("the port of each family listens by itself and answers with its own count", async () => {
   const { ports, listening } = setUp();
   const port = await freePort();
   ports.update([check("web", port, { "0.0.0.0": 3, "::": 0 })]);
@@ -157,7 +157,7 @@ test("a port that is taken is told once, tried again and holds up no other", asy
   expect(world.refused).toHaveLength(1);
 });
 
-test("one that is gone before it could listen is not tried again", async () => {
+test("a port that is gone before it could listen is not tried again", async () => {
   const { world, ports } = setUp();
   const taken = await freePort();
   const occupier = await occupy(taken);

@@ -107,7 +107,7 @@ test.each<[string, HealthFacts, number, object]>([
   ],
   ["the node is leaving", { ...good, node: { leaving: true } }, 2000, NODE_GONE],
   ["the node is unknown", { ...good, node: undefined }, 2000, NODE_GONE],
-])("%s", (_name, facts, afterMs, expected) => {
+])("the probes answer: %s", (_name, facts, afterMs, expected) => {
   expect(statuses(facts, afterMs)).toEqual(expected);
 });
 

@@ -32,13 +32,13 @@ test("one port may have different numbers in different slices", () => {
   expect(merged({ ...two, name: sliceName("shop", "web-0") }, one)).toEqual(sorted);
 });
 
-test("both families are in one list", () => {
+test("endpoints of both families are in one list", () => {
   const one = slice("shop/web-1", { endpoints: ["10.0.0.1"] });
   const two = slice("shop/web-2", { endpoints: ["fd00::1"] });
   expect(merged(one, two)).toEqual({ "/TCP": ["10.0.0.1:8080", "fd00::1:8080"] });
 });
 
-test("merging leaves the slices as they were", () => {
+test("merging endpoints leaves the slices as they were", () => {
   const one = slice("shop/web-1", { endpoints: ["10.0.0.2", "10.0.0.1"] });
   const before = structuredClone(one);
   mergeSlices([one, slice("shop/web-2", { endpoints: ["10.0.0.3"] })]);

@@ -34,7 +34,7 @@ describe("Services", () => {
     expect([...table.serviceNames()]).toEqual([WEB]);
   });
 
-  test("one told again with the same content touches nothing", () => {
+  test("a Service told again with the same content touches nothing", () => {
     expect(tableOf(before).apply(put(service("shop/web", { ...base, labels: { team: "a" } })))).toEqual([]);
   });
 
@@ -130,7 +130,7 @@ describe("slices", () => {
     expect(table.hasEndpointOn(serviceName("shop", "api"), "a")).toBe(false);
   });
 
-  test("one told again with other labels and another change time touches nothing", () => {
+  test("a slice told again with other labels and another change time touches nothing", () => {
     const annotations = { "endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z" };
     const again = putSlice(slice("shop/web-1", { ...base, annotations, labels: { team: "a" } }));
     expect(tableOf(web, before).apply(again)).toEqual([]);
@@ -165,14 +165,14 @@ describe("slices", () => {
     expect(addresses(table)).toEqual([]);
   });
 
-  test("one that moves to another Service touches both and leaves nothing behind", () => {
+  test("a slice that moves to another Service touches both and leaves nothing behind", () => {
     const table = tableOf(web, api, before);
     expect(table.apply(putSlice(slice("shop/web-1", { ...base, service: "api" })))).toEqual([WEB, API]);
     expect(addresses(table, WEB)).toEqual([]);
     expect(addresses(table, API)).toEqual(["10.0.0.1"]);
   });
 
-  test("one that moves away from a Service that is gone touches the other alone", () => {
+  test("a slice that moves away from a Service that is gone touches the other alone", () => {
     const table = tableOf(api, before);
     expect(table.apply(putSlice(slice("shop/web-1", { ...base, service: "api" })))).toEqual([API]);
   });

@@ -43,7 +43,7 @@ test.each<[IPFamily, number, string, string]>([
   });
 });
 
-test("two by one firewall mark are the same whatever protocol they are meant for", () => {
+test("two virtual servers of one firewall mark are the same whatever protocol they are meant for", () => {
   const [tcp, udp] = [markedServer("IPv4", 7, "TCP", RR), markedServer("IPv4", 7, "UDP", RR)];
   expect(sameVirtualServer(tcp, udp)).toBe(true);
   expect(sameVirtualServer(tcp, { ...udp, scheduler: "sh" as Scheduler })).toBe(false); // any word will do

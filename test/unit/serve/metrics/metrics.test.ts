@@ -171,7 +171,7 @@ describe("a sync", () => {
   });
 });
 
-test("changes are pending until a sync has left nothing, and counted for good", async () => {
+test("changes of Services and endpoints are pending until a sync has left nothing, and counted for good", async () => {
   const { metrics, sample } = harness();
   const name = (kind: string) => `kubeproxy_sync_proxy_rules_${kind}`;
   const kinds = [

@@ -22,6 +22,6 @@ test("a time keeps its value to the digit while the wall clock is slewed, and ne
   }
 });
 
-test("what never was stays 0", () => {
+test("a time of what never was stays 0", () => {
   expect(new UnixTimes(new HandClock()).seconds(0)).toBe(0);
 });

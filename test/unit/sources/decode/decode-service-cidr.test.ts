@@ -20,6 +20,6 @@ test("a network that is none is told, and the other used", () => {
 test.each<[string, unknown, string]>([
   ["without a name", { spec: { cidrs: [] } }, "metadata"],
   ["without a spec", { metadata: { name: "kubernetes" } }, "spec"],
-])("one %s is broken", (_, object, field) => {
+])("a ServiceCIDR %s is broken", (_, object, field) => {
   expect(decodeServiceCIDR(object)).toMatchObject({ kind: "broken", rejections: [{ field }] });
 });

@@ -6,7 +6,7 @@ function port(name: string, number: number, nodePort = 0): ServicePort {
   return { key: portKey(name, "TCP"), protocol: "TCP", port: number, nodePort };
 }
 
-test("equal lists are one", () => {
+test("equal lists of ports are one", () => {
   const lists = new PortLists();
   const first = lists.share([port("http", 80), port("dns", 53)]);
   expect(lists.share([port("http", 80), port("dns", 53)])).toBe(first);
@@ -19,13 +19,13 @@ test.each([
   ["a node port", [port("http", 80, 30_080)]],
   ["one more", [port("http", 80), port("dns", 53)]],
   ["none", []],
-])("%s makes another list", (_, list) => {
+])("%s makes another list of ports", (_, list) => {
   const lists = new PortLists();
   lists.share([port("http", 80)]);
   expect(lists.share(list)).toBe(list);
 });
 
-test("lists are what they were after it had to forget", () => {
+test("lists of ports are what they were after too many lists came to remember all", () => {
   const lists = new PortLists();
   for (let round = 0; round < 2; round++)
     for (let number = 1; number <= 5000; number++)
