@@ -1,5 +1,6 @@
 import type { IPAddress } from "../model/address.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
+import { sameFields, sameOrAbsent } from "../model/equality.ts";
 import type { SetEntry, SetEntryKey } from "../model/kernel/ipset.ts";
 import { sameVirtualServer, type VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { KeyLists, Keys } from "../model/kernel/keys.ts";
@@ -290,9 +291,11 @@ function addName(found: Map<string, readonly ServiceName[]>, key: string, name: 
   if (name !== undefined && names.length < NAMED_SERVICES && !names.includes(name)) found.set(key, [...names, name]);
 }
 
-function sameState(a: ServerState | undefined, b: ServerState | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  // How long it drains is nothing to the kernel, but whoever removes it later must know the last word.
-  const drainsAlike = a.server.drainTimeoutMs === b.server.drainTimeoutMs;
-  return drainsAlike && sameVirtualServer(a.server, b.server) && a.reals.equals(b.reals);
-}
+/** Nothing differs that the kernel or a later removal depends on. */
+const sameState = sameOrAbsent(
+  sameFields<ServerState>({
+    // How long it drains is nothing to the kernel, but whoever removes it later must know the last word.
+    server: (a, b) => a.drainTimeoutMs === b.drainTimeoutMs && sameVirtualServer(a, b),
+    reals: (a, b) => a.equals(b),
+  }),
+);

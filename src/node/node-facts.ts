@@ -1,5 +1,6 @@
 import { addressPort, type Cidr, familyOf, type IPAddress, type IPFamily, UNSPECIFIED } from "../model/address.ts";
 import { type ClusterNode, KUBERNETES } from "../model/cluster/service.ts";
+import { identical, type Same, sameFields, sameList, sameMap, sameValues } from "../model/equality.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import { specialPurpose } from "../model/special-address.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
@@ -107,22 +108,20 @@ export function nodeIPsOf(choices: NodeChoices, node: ClusterNode | undefined): 
 }
 
 /** Whether nothing that a Service can want would come out differently. */
-export function sameNodeFacts(a: NodeFacts, b: NodeFacts): boolean {
-  return (
-    a.nodeName === b.nodeName &&
-    a.zone === b.zone &&
-    a.scheduler === b.scheduler &&
-    a.missingSchedulers.join() === b.missingSchedulers.join() &&
-    a.families.join() === b.families.join() &&
-    a.nodePortAddresses.join() === b.nodePortAddresses.join() &&
-    a.localMarkMask === b.localMarkMask &&
-    a.ownAddresses.join() === b.ownAddresses.join() &&
-    a.healthCheckAddresses.join() === b.healthCheckAddresses.join() &&
-    a.podNetworks.map(({ text }) => text).join() === b.podNetworks.map(({ text }) => text).join() &&
-    a.apiServers.map(textOf).join() === b.apiServers.map(textOf).join() &&
-    [...a.reserved].join() === [...b.reserved].join()
-  );
-}
+export const sameNodeFacts: Same<NodeFacts> = sameFields<NodeFacts>({
+  nodeName: identical,
+  zone: identical,
+  scheduler: identical,
+  localMarkMask: identical,
+  missingSchedulers: sameValues,
+  families: sameValues,
+  nodePortAddresses: sameValues,
+  ownAddresses: sameValues,
+  healthCheckAddresses: sameValues,
+  podNetworks: sameList((a, b) => a.text === b.text),
+  apiServers: sameList(sameFields<ApiServer>({ address: identical, port: identical })),
+  reserved: sameMap(identical),
+});
 
 /** Whether the facts of this node may come out differently after the event: its Node, and who the API servers are. */
 export function isAboutNode(event: ClusterEvent): boolean {

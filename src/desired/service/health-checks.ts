@@ -1,6 +1,7 @@
 import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
 import type { HealthCheck } from "../../model/cluster/health-check.ts";
 import type { Service, ServiceName } from "../../model/cluster/service.ts";
+import { identical, sameFields, sameMap, sameOrAbsent } from "../../model/equality.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
 import type { EndpointsByPort } from "../../services/endpoints.ts";
 import { isLocal } from "../../services/topology.ts";
@@ -27,6 +28,10 @@ export class HealthChecks {
   }
 }
 
+const sameCheck = sameOrAbsent(
+  sameFields<HealthCheck>({ service: identical, port: identical, localEndpoints: sameMap(identical) }),
+);
+
 /** What load balancers may ask about the Service here; undefined: it has no health check node port. */
 export function healthCheck(service: Service, endpoints: EndpointsByPort, facts: NodeFacts): HealthCheck | undefined {
   if (service.healthCheckNodePort === 0) return undefined;
@@ -45,13 +50,4 @@ export function healthCheck(service: Service, endpoints: EndpointsByPort, facts:
 
 function countOf(addresses: Iterable<IPAddress>, family: IPFamily): number {
   return [...addresses].filter((address) => familyOf(address) === family).length;
-}
-
-function sameCheck(a: HealthCheck | undefined, b: HealthCheck | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return (
-    a.port === b.port &&
-    a.localEndpoints.size === b.localEndpoints.size &&
-    [...a.localEndpoints].every(([address, count]) => b.localEndpoints.get(address) === count)
-  );
 }

@@ -1,6 +1,7 @@
 import { addressPort, familyOf, hostPrefix, type IPAddress, type IPFamily, UNSPECIFIED } from "../address.ts";
 import type { Brand } from "../brand.ts";
 import type { Protocol } from "../cluster/service.ts";
+import { identical, ignored, type Same, sameFields, sameValues } from "../equality.ts";
 
 /** "TCP/10.96.0.1:443", "UDP/[fd00::a]:53"; by firewall mark "FWM/IPv4/7". */
 export type VirtualServerKey = Brand<string, "VirtualServerKey">;
@@ -155,19 +156,33 @@ function withOptions(key: VirtualServerKey, name: VirtualServerName, options: Vi
   return drainTimeoutMs === undefined ? server : { ...server, drainTimeoutMs };
 }
 
+const sameSettings = sameFields<VirtualServer>({
+  key: identical,
+  // Parts of the key. By mark the protocol is none, and the kernel does not keep it.
+  protocol: ignored,
+  address: ignored,
+  port: ignored,
+  mark: ignored,
+  scheduler: identical,
+  flags: sameValues,
+  persistenceSeconds: identical,
+  // Means nothing without persistence: `sameVirtualServer` compares it.
+  persistencePrefix: ignored,
+  // The kernel does not keep it.
+  drainTimeoutMs: ignored,
+});
+
 /** Same key and nothing for an update to change. */
 export function sameVirtualServer(a: VirtualServer, b: VirtualServer): boolean {
-  return (
-    a.key === b.key &&
-    a.scheduler === b.scheduler &&
-    a.persistenceSeconds === b.persistenceSeconds &&
-    (a.persistenceSeconds === 0 || a.persistencePrefix === b.persistencePrefix) &&
-    a.flags.length === b.flags.length &&
-    a.flags.every((flag, index) => flag === b.flags[index])
-  );
+  return sameSettings(a, b) && (a.persistenceSeconds === 0 || a.persistencePrefix === b.persistencePrefix);
 }
 
 /** Same key and nothing for an update to change. */
-export function sameRealServer(a: RealServer, b: RealServer): boolean {
-  return a.key === b.key && a.weight === b.weight && a.forwarding === b.forwarding;
-}
+export const sameRealServer: Same<RealServer> = sameFields<RealServer>({
+  key: identical,
+  // Parts of the key.
+  address: ignored,
+  port: ignored,
+  weight: identical,
+  forwarding: identical,
+});

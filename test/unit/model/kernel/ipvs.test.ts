@@ -7,9 +7,11 @@ import {
   parseVirtualServerKey,
   type Scheduler,
   sameVirtualServer,
+  type VirtualServer,
   virtualServer,
   virtualServerKey,
 } from "../../../../src/model/kernel/ipvs.ts";
+import { type Changed, countingFields } from "../../../support/counting-fields.ts";
 import { address } from "../../../support/desired.ts";
 
 const RR = { scheduler: "rr" as Scheduler }; // any word will do
@@ -47,4 +49,23 @@ test("two virtual servers of one firewall mark are the same whatever protocol th
   const [tcp, udp] = [markedServer("IPv4", 7, "TCP", RR), markedServer("IPv4", 7, "UDP", RR)];
   expect(sameVirtualServer(tcp, udp)).toBe(true);
   expect(sameVirtualServer(tcp, { ...udp, scheduler: "sh" as Scheduler })).toBe(false); // any word will do
+});
+
+test("of a virtual server those fields count that the kernel keeps beside the key", () => {
+  const changed: Changed<VirtualServer> = {
+    key: markedServerKey("IPv4", 8),
+    protocol: "UDP",
+    address: address("10.96.0.2"),
+    port: 81,
+    mark: 8,
+    scheduler: "sh" as Scheduler,
+    flags: ["sh-port"],
+    persistenceSeconds: 20,
+    persistencePrefix: 24,
+    drainTimeoutMs: 1,
+  };
+  const base = virtualServer("TCP", address("10.96.0.1"), 80, RR);
+  expect(countingFields(sameVirtualServer, base, changed)).toEqual(["key", "scheduler", "flags", "persistenceSeconds"]);
+  const persistent = { ...base, persistenceSeconds: 10 };
+  expect(countingFields(sameVirtualServer, persistent, changed)).toContain("persistencePrefix");
 });
