@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../agent.ts";
 import type { Config } from "../config/config.ts";
+import { EventWriter } from "../events/event-writer.ts";
 import { listenFailureNotice, refusedPortNotice } from "../events/notices.ts";
 import { kernelFamilies } from "../kernel/families.ts";
 import { monitorAddresses } from "../kernel/link/monitor.ts";
@@ -21,7 +22,7 @@ import { Metrics } from "../serve/metrics/metrics.ts";
 import { registerProcessMetrics } from "../serve/metrics/process-metrics.ts";
 import { registerWatchMetrics } from "../serve/metrics/watch-metrics.ts";
 import { healthServer, listen, metricsServer } from "../serve/server.ts";
-import { ClusterSource, serversByAddress } from "./cluster-source.ts";
+import { serversByAddress, sourceOf } from "./cluster-source.ts";
 import { EXIT_OK } from "./exit-codes.ts";
 import { machineHere, thisKernel } from "./this-node.ts";
 
@@ -37,9 +38,11 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   const kernel = thisKernel({ onForgotten: registerFlowMetrics(registry) });
   const metrics = new Metrics({ registry, families, clock: systemClock, netlink: () => kernel.counters });
   registerProcessMetrics(registry);
-  const source = new ClusterSource(config, logger);
-  registerWatchMetrics(registry, systemClock, () => source.watches());
-  registerEventMetrics(registry, () => source.eventCounts);
+  const dependencies = { clock: systemClock, random: Math.random, logger };
+  const events = new EventWriter(config.nodeName, dependencies);
+  const source = sourceOf(config, dependencies, events);
+  registerWatchMetrics(registry, systemClock, () => source.stats());
+  registerEventMetrics(registry, () => events.counts);
   const machine = await machineHere(families);
   const agent = new Agent(config, (needs) => nodeSetup(config, machine, needs), {
     kernel,
@@ -50,14 +53,14 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     missing: () => source.missing(),
     apiServers: () => serversByAddress(source.servers()),
     onHealthChecks: (checks) => healthCheckPorts.update(checks),
-    tell: (notice) => source.tell(notice),
+    tell: (notice) => source.record(notice),
     random: Math.random,
   });
   const healthCheckPorts = new HealthCheckPorts({
     clock: systemClock,
     logger,
     isHealthy: () => agent.isAlive(),
-    onRefused: (refused) => source.tell(refusedPortNotice(refused)),
+    onRefused: (refused) => source.record(refusedPortNotice(refused)),
   });
   registerHealthCheckMetrics(registry, () => healthCheckPorts.counts());
   const ended = new AbortController();
@@ -65,13 +68,10 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   try {
     await Promise.all(
       [
-        serve(config, { registry, agent, tell: (notice) => source.tell(notice), logger, signal: either }),
+        serve(config, { registry, agent, tell: (notice) => source.record(notice), logger, signal: either }),
         source.run({
           onEvent: (event) => agent.accept(event),
           onRejections: (count, fresh) => agent.reject(count, fresh),
-          clock: systemClock,
-          random: Math.random,
-          logger,
           signal: either,
         }),
         agent.run(either),

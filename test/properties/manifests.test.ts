@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { Rejection } from "../../src/model/cluster/service.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
-import { ManifestSource } from "../../src/sources/manifests/manifests.ts";
+import { ManifestReader } from "../../src/sources/manifests/manifests.ts";
 import { serviceObject, sliceObject } from "../support/builders.ts";
 import { cases } from "../support/cases.ts";
 import { bytesOf, changed, hostileDocument } from "../support/hostile-manifests.ts";
@@ -33,11 +33,11 @@ class ManifestWorld {
   /** How much is wrong. */
   wrong = 0;
   readonly #file: string;
-  readonly #source: ManifestSource;
+  readonly #source: ManifestReader;
 
   constructor(path: string, file: string) {
     this.#file = join(path, file);
-    this.#source = new ManifestSource(path, {
+    this.#source = new ManifestReader(path, {
       onEvent: (event) => this.#take(event),
       onRejections: (count, fresh) => {
         this.wrong = count;

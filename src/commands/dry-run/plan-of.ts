@@ -4,7 +4,7 @@ import type { IPAddress } from "../../model/address.ts";
 import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "../../node/node-facts.ts";
 import { type Machine, staticRules } from "../../node/node-setup.ts";
 import { apiServers } from "../../node/reserved-addresses.ts";
-import type { ClusterState } from "../../sources/api/api-source.ts";
+import type { ClusterState } from "../../sources/source.ts";
 import { serversByAddress } from "../cluster-source.ts";
 import type { Plan } from "./plan.ts";
 

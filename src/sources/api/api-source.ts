@@ -1,5 +1,7 @@
+import type { Notice } from "../../model/cluster/notice.ts";
 import type { Rejection } from "../../model/cluster/service.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
+import type { ClusterState, Source, SourceDependencies, SourceListener } from "../source.ts";
 import { ApiServerConfig, type ClusterAccess } from "./access/kubeconfig.ts";
 import { OutageLog } from "./outage-log.ts";
 import { Reflector, type ReflectorParts } from "./reflector.ts";
@@ -19,20 +21,62 @@ export interface ServerWriter {
   run(transport: WritingTransport, signal: AbortSignal): Promise<void>;
 }
 
-/** Who listens to an API server. */
-export interface ApiListener extends Pick<ReflectorParts, "clock" | "random" | "logger"> {
-  /** Called for each change, many in one turn. */
-  onEvent(event: ClusterEvent): void;
-  /** Called when what is wrong changes: how much is wrong now, and of that what was not told before. */
-  onRejections(count: number, fresh: readonly Rejection[]): void;
-  /** Writes Events to the server as long as the source lasts. */
-  readonly events: ServerWriter;
-  /** Ends the source; nothing is told after that. */
-  readonly signal: AbortSignal;
+/** Keeps Events until they are written to the API server. */
+export interface EventQueue extends ServerWriter {
+  tell(event: Notice): void;
 }
 
-/** An API server being watched. */
-export interface ApiSource {
+/** Receives what a watch reads, and has what the watch works with. */
+export interface ApiListener extends SourceDependencies, SourceListener {
+  /** Writes Events to the server as long as the watch lasts. */
+  readonly events: ServerWriter;
+}
+
+/** How long a source that is read once waits for an API server. */
+const READ_MS = 30_000;
+
+/** Services of an API server. Events are recorded there. */
+export class ApiSource implements Source {
+  readonly #options: ApiSourceOptions;
+  readonly #dependencies: SourceDependencies;
+  readonly #events: EventQueue;
+  #watch: ApiWatch | undefined;
+
+  constructor(options: ApiSourceOptions, dependencies: SourceDependencies, events: EventQueue) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#events = events;
+  }
+
+  async run(listener: SourceListener): Promise<void> {
+    this.#watch = await watchApiServer(this.#options, { ...this.#dependencies, ...listener, events: this.#events });
+    await this.#watch.finished;
+  }
+
+  /** Tries again for 30 s. */
+  async read(): Promise<ClusterState> {
+    return await readApiServer(this.#options, this.#dependencies, READ_MS);
+  }
+
+  servers(): readonly string[] {
+    return this.#watch?.servers ?? [];
+  }
+
+  missing(): string {
+    return missingLists(this.stats(), "cause");
+  }
+
+  stats(): readonly ReflectorStats[] {
+    return this.#watch?.stats() ?? [];
+  }
+
+  record(event: Notice): void {
+    this.#events.tell(event);
+  }
+}
+
+/** An API server that is being watched. */
+export interface ApiWatch {
   /** Settles after the signal is aborted and all is closed. Rejects at once when the listener throws, and only then. */
   readonly finished: Promise<void>;
   /** URLs of the API servers. */
@@ -45,7 +89,7 @@ export interface ApiSource {
  * Tells the Services, EndpointSlices, ServiceCIDRs and this Node of an API server as events, for ever and through every failure of
  * server and network. Rejects when the configuration cannot be used at all.
  */
-export async function watchApiServer(options: ApiSourceOptions, listener: ApiListener): Promise<ApiSource> {
+export async function watchApiServer(options: ApiSourceOptions, listener: ApiListener): Promise<ApiWatch> {
   const { clock, logger, random } = listener;
   const stop = new AbortController();
   listener.signal.addEventListener("abort", () => stop.abort(), { signal: stop.signal });
@@ -77,19 +121,13 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
   return { finished, servers: config.servers.map(String), stats: () => reflectors.map((reflector) => reflector.stats) };
 }
 
-/** The state of a cluster at one time, or nearly: resources are read side by side. */
-export interface ClusterState {
-  readonly events: readonly ClusterEvent[];
-  readonly rejections: readonly Rejection[];
-}
-
 /**
  * Reads the same once. Tries again as a watch does, but throws when not all is there after `patienceMs`, and when the
  * configuration cannot be used.
  */
 export async function readApiServer(
   options: ApiSourceOptions,
-  { clock, random, logger }: Pick<ReflectorParts, "clock" | "random" | "logger">,
+  { clock, random, logger }: SourceDependencies,
   patienceMs: number,
 ): Promise<ClusterState> {
   const stop = new AbortController();

@@ -3,29 +3,59 @@ import type { Rejection } from "../../model/cluster/service.ts";
 import type { Logger } from "../../model/logger.ts";
 import { TextTable } from "../../model/text-table.ts";
 import type { ClusterEvent, Resource } from "../../services/cluster-event.ts";
+import type { ClusterState, Source, SourceListener } from "../source.ts";
 import { FolderWatch, folderOf, type Waits } from "./folder-watch.ts";
 import { parseDocuments } from "./manifest-documents.ts";
 import { errorCode, type FileRead, readFiles } from "./manifest-files.ts";
 import { decodeFile, type ManifestFile } from "./manifest-objects.ts";
 import { type ManifestChange, ManifestSet } from "./manifest-set.ts";
 
-/** Who listens to a source of manifests. */
-export interface ManifestListener {
-  /** Called for each change, many in one turn. */
-  onEvent(event: ClusterEvent): void;
-  /** Called when what is wrong changes: how much is wrong now, and of that what was not told before. */
-  onRejections(count: number, fresh: readonly Rejection[]): void;
+/** Receives what is read from manifests. */
+export interface ManifestListener extends Pick<SourceListener, "onEvent" | "onRejections"> {
   readonly logger: Pick<Logger, "debug">;
 }
 
 const DEFAULT_WAITS: Waits = { settleMs: 200, pollMs: 10_000 };
+
+/** Services of a manifest file or a folder of manifests. There is no API server, so Events are dropped. */
+export class ManifestSource implements Source {
+  readonly #path: string;
+  readonly #logger: Pick<Logger, "debug">;
+
+  constructor(path: string, { logger }: { readonly logger: Pick<Logger, "debug"> }) {
+    this.#path = path;
+    this.#logger = logger;
+  }
+
+  async run(listener: SourceListener): Promise<void> {
+    await watchManifests(this.#path, { ...listener, logger: this.#logger });
+  }
+
+  async read(): Promise<ClusterState> {
+    return await readManifests(this.#path);
+  }
+
+  servers(): readonly [] {
+    return [];
+  }
+
+  missing(): string {
+    return `manifests at "${this.#path}"`;
+  }
+
+  stats(): readonly [] {
+    return [];
+  }
+
+  record(): void {}
+}
 
 /**
  * Tells the Services, EndpointSlices and Nodes of manifests as events. A reading that fails is never a deletion: while
  * the path cannot be read everything stays, while a file cannot be read what it held stays, and `listed` waits until all
  * files could be read once. An empty folder that can be read is a deletion. One reading at a time.
  */
-export class ManifestSource {
+export class ManifestReader {
   readonly #path: string;
   readonly #listener: ManifestListener;
   #texts = new TextTable();
@@ -94,10 +124,10 @@ export class ManifestSource {
  */
 export async function watchManifests(
   path: string,
-  options: ManifestListener & { readonly signal: AbortSignal } & Partial<Waits>,
+  options: ManifestListener & Pick<SourceListener, "signal"> & Partial<Waits>,
 ): Promise<void> {
   const { signal, settleMs = DEFAULT_WAITS.settleMs, pollMs = DEFAULT_WAITS.pollMs } = options;
-  const source = new ManifestSource(path, options);
+  const source = new ManifestReader(path, options);
   while (!signal.aborted) {
     const folderWatch = new FolderWatch(await folderOf(path), { settleMs, pollMs }, signal);
     try {
@@ -110,9 +140,7 @@ export async function watchManifests(
 }
 
 /** Reads the manifests once. Throws when the path cannot be read; what is wrong inside is told as rejections. */
-export async function readManifests(
-  path: string,
-): Promise<{ readonly events: readonly ClusterEvent[]; readonly rejections: readonly Rejection[] }> {
+export async function readManifests(path: string): Promise<ClusterState> {
   const reads = await readFiles(path).catch((error: unknown) => {
     throw new Error(`Cannot read manifests at "${path}": ${errorCode(error)}`, { cause: error });
   });

@@ -2,7 +2,7 @@ import { EventWriter } from "../../../src/events/event-writer.ts";
 import type { Rejection } from "../../../src/model/cluster/service.ts";
 import type { Logger } from "../../../src/model/logger.ts";
 import type { ClusterEvent } from "../../../src/services/cluster-event.ts";
-import { type ApiSource, watchApiServer } from "../../../src/sources/api/api-source.ts";
+import { type ApiWatch, watchApiServer } from "../../../src/sources/api/api-source.ts";
 import { ApiModel } from "./api-model.ts";
 import { ApiServer, type ApiServerOptions } from "./api-server.ts";
 import { HandClock } from "./hand-clock.ts";
@@ -25,7 +25,7 @@ export class SourceWorld {
   readonly #logger: Logger;
   #options: ApiServerOptions = {};
   #server: ApiServer | undefined;
-  #source: ApiSource | undefined;
+  #source: ApiWatch | undefined;
 
   constructor(logger: Logger = SILENT_LOGGER) {
     this.#logger = logger;
@@ -36,7 +36,7 @@ export class SourceWorld {
     return this.#server;
   }
 
-  get source(): ApiSource {
+  get source(): ApiWatch {
     if (this.#source === undefined) throw new Error("not started");
     return this.#source;
   }

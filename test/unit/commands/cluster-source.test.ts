@@ -1,7 +1,10 @@
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ClusterSource, serversByAddress } from "../../../src/commands/cluster-source.ts";
+import { serversByAddress, sourceOf } from "../../../src/commands/cluster-source.ts";
 import { readConfig } from "../../../src/config/config.ts";
+import { EventWriter } from "../../../src/events/event-writer.ts";
+import { startNotice } from "../../../src/events/notices.ts";
+import type { Notice } from "../../../src/model/cluster/notice.ts";
 import { systemClock } from "../../../src/process/system-clock.ts";
 import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
 import { until } from "../../support/api/test-access.ts";
@@ -28,14 +31,12 @@ test("what a plugin wrote to stderr is not in what readyz shows: resources and o
     nodeName: { source: "--node-name", text: "n1" },
     kubeconfig: { source: "--kubeconfig", text: join(folder, "config") },
   });
-  const source = new ClusterSource(config, SILENT_LOGGER);
+  const dependencies = { clock: systemClock, random: () => 0, logger: SILENT_LOGGER };
+  const source = sourceOf(config, dependencies, new EventWriter("n1", dependencies));
   const stop = new AbortController();
   const running = source.run({
     onEvent: () => {},
     onRejections: () => {},
-    clock: systemClock,
-    random: () => 0,
-    logger: SILENT_LOGGER,
     signal: stop.signal,
   });
   onTestFinished(async () => {
@@ -44,8 +45,20 @@ test("what a plugin wrote to stderr is not in what readyz shows: resources and o
   });
   await until(
     "all have failed",
-    () => source.watches().length > 0 && source.watches().every(({ trouble }) => trouble !== ""),
+    () => source.stats().length > 0 && source.stats().every(({ trouble }) => trouble !== ""),
   );
-  expect(source.watches().map(({ trouble }) => trouble)).toEqual(Array(4).fill(expect.stringContaining("SECRET")));
+  expect(source.stats().map(({ trouble }) => trouble)).toEqual(Array(4).fill(expect.stringContaining("SECRET")));
   expect(source.missing()).toBe("nodes, endpointslices, services, servicecidrs (no-credentials)");
+});
+
+test("manifests have no API server: no watch, no server, and nobody to send Events to", () => {
+  const { config } = readConfig({
+    nodeName: { source: "--node-name", text: "n1" },
+    manifests: { source: "--manifests", text: "/manifests" },
+  });
+  const sent: Notice[] = [];
+  const events = { tell: (event: Notice) => void sent.push(event), run: async () => {} };
+  const source = sourceOf(config, { clock: systemClock, random: () => 0, logger: SILENT_LOGGER }, events);
+  source.record(startNotice("n1", "1.0.0"));
+  expect([source.stats(), source.servers(), source.missing(), sent]).toEqual([[], [], 'manifests at "/manifests"', []]);
 });

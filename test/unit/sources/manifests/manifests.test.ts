@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Rejection } from "../../../../src/model/cluster/service.ts";
 import type { ClusterEvent } from "../../../../src/services/cluster-event.ts";
-import { ManifestSource, readManifests, watchManifests } from "../../../../src/sources/manifests/manifests.ts";
+import { ManifestReader, readManifests, watchManifests } from "../../../../src/sources/manifests/manifests.ts";
 import { type NodeSpec, nodeObject, serviceCIDRObject, serviceObject, sliceObject } from "../../../support/builders.ts";
 import { eventually } from "../../../support/eventually.ts";
 
@@ -65,13 +65,13 @@ const fault = ({ object, field, value, reason }: Rejection) => `${object}: ${fie
 
 /** A source that remembers what it told since it was last asked. */
 class Listening {
-  readonly source: ManifestSource;
+  readonly source: ManifestReader;
   readonly logged: string[] = [];
   readonly #events: string[] = [];
   readonly #rejections: { count: number; fresh: string[] }[] = [];
 
   constructor(path = folder) {
-    this.source = new ManifestSource(path, this);
+    this.source = new ManifestReader(path, this);
   }
   readonly onEvent = (event: ClusterEvent) => this.#events.push(short(event));
   readonly onRejections = (count: number, fresh: readonly Rejection[]) =>
