@@ -1,39 +1,20 @@
 import type { AgentParts } from "./agent-parts.ts";
+import { AgentStatus } from "./agent-status.ts";
 import type { Config } from "./config/config.ts";
 import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { nodeWarningNotice, startNotice } from "./events/notices.ts";
-import { ProblemReporter } from "./events/problem-reporter.ts";
 import type { AddressChange } from "./kernel/link/monitor.ts";
-import type { IPFamily } from "./model/address.ts";
-import { timeOf } from "./model/clock.ts";
 import type { Rejection } from "./model/cluster/service.ts";
-import type { SetEntry } from "./model/kernel/ipset.ts";
-import type { Scheduler } from "./model/kernel/ipvs.ts";
-import { NodeAbsence } from "./node/node-absence.ts";
-import { NodeAddresses } from "./node/node-addresses.ts";
-import { isAboutNode, NO_SURROUNDINGS, nodeFacts, sameNodeFacts } from "./node/node-facts.ts";
-import { type NodeDeficits, NodePreparation } from "./node/node-preparation.ts";
 import type { SetupFor } from "./node/node-setup.ts";
-import { apiServers } from "./node/reserved-addresses.ts";
+import { NodeTracker } from "./node/node-tracker.ts";
 import { version } from "./process/version.ts";
-import {
-  answerProbe,
-  type HealthAnswer,
-  type HealthFacts,
-  healthAfterFailure,
-  healthAfterLook,
-  healthAfterPrepare,
-  healthAfterRequest,
-  healthAfterSync,
-  healthAtStart,
-  type Probe,
-} from "./serve/health.ts";
+import type { HealthAnswer, Probe } from "./serve/health.ts";
 import type { ClusterEvent } from "./services/cluster-event.ts";
 import { Pacer } from "./sync/pacer.ts";
 import { isExcluded } from "./sync/plan/ownership.ts";
 import { Reconciler } from "./sync/reconciler.ts";
-import type { LookReport, SyncReport } from "./sync/sync-report.ts";
+import type { SyncReport } from "./sync/sync-report.ts";
 
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;
@@ -44,8 +25,17 @@ const DRAIN_CHECK_MS = 5_000;
 const NODE_PATIENCE_MS = 10_000;
 /** Units of work on stale Services in one turn of the event loop: 50 Services with ten endpoints, about a millisecond. */
 const WORK_PER_TURN = 600;
-/** Services whose problems are listed in one turn. */
-const REPORTS_PER_TURN = 16;
+
+/**
+ * - *preparing*: the addresses of this node are not read, or the node was not made ready. With the addresses unknown, a Service
+ *   could take one of them. Becomes *listing* after the first successful preparation.
+ * - *listing*: the first lists are not complete. Becomes *opening* when they are.
+ * - *opening*: computes the first desired state; nothing is written for Services. Becomes *computing* when that is done and the
+ *   reconciler is open.
+ * - *computing*: open, and Services are stale. Becomes *current* when none is.
+ * - *current*: open, and the desired state has all that was accepted. Each event, and each change of the node, makes it *computing*.
+ */
+type Mode = "preparing" | "listing" | "opening" | "computing" | "current";
 
 /**
  * The line: events of a source go in by `accept`, the kernel is made to hold what they want. It begins by making the node
@@ -53,60 +43,22 @@ const REPORTS_PER_TURN = 16;
  */
 export class Agent {
   readonly #config: Config;
-  readonly #families: readonly IPFamily[];
   readonly #parts: AgentParts;
+  readonly #node: NodeTracker;
   readonly #state: ProxyState;
+  readonly #status: AgentStatus;
   readonly #reconciler: Reconciler;
   readonly #pacer: Pacer;
-  readonly #node: NodePreparation;
-  readonly #addresses: NodeAddresses;
-  readonly #absence: NodeAbsence;
-  #health: HealthFacts;
-  #hadNode = false;
-  /** The addresses of this node were read and it was made ready once. */
-  #isPrepared = false;
-  #isAdvancing = false;
-  #isOpen = false;
-  /** When the changes were made that the kernel is not yet programmed for. */
-  #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
-  readonly #problems: ProblemReporter;
-  /** A module that is loaded later is found after a restart: to try again and again would disturb Services that work. */
-  readonly #missingSchedulers = new Set<Scheduler>();
-  readonly #startedAtMs: number;
+  #mode: Mode = "preparing";
   /** When the first lists of Services and EndpointSlices were in. */
   #listedAtMs = Number.POSITIVE_INFINITY;
 
   constructor(config: Config, setupFor: SetupFor, parts: AgentParts) {
     this.#config = config;
-    this.#node = new NodePreparation(config, setupFor, parts, {
-      nodePorts: () => this.#state.table.nodePorts(),
-      onNeeds: () => this.#pacer.lookSoon(),
-      onDeficits: (deficits) => this.#onDeficits(deficits),
-    });
-    this.#families = this.#node.families;
     this.#parts = parts;
-    this.#startedAtMs = parts.clock.now();
-    this.#problems = new ProblemReporter({ ...parts, ...config });
-    this.#state = new ProxyState(nodeFacts(config, this.#families, NO_SURROUNDINGS));
-    this.#health = healthAtStart({
-      families: this.#families,
-      syncPeriodMs: config.syncPeriodMs,
-      startedAtMs: this.#startedAtMs,
-      node: undefined,
-    });
-    this.#absence = new NodeAbsence(config, {
-      ...parts,
-      onAbsent: (warning) => parts.tell(nodeWarningNotice(config.nodeName, warning)),
-    });
-    this.#addresses = new NodeAddresses(parts, {
-      isWanted: (address) => this.#state.desired.hasAddress(address),
-      isOthers: (address) => isExcluded(address, config.excludeCidrs),
-      onRead: () => {
-        this.#refreshFacts();
-        this.#advance();
-      },
-      onMeddling: () => this.#pacer.lookWhenRested(),
-    });
+    this.#node = this.#track(setupFor);
+    this.#state = new ProxyState(this.#node.facts);
+    this.#status = new AgentStatus(config, this.#node.families, parts);
     this.#reconciler = new Reconciler(
       {
         nodeName: config.nodeName,
@@ -129,8 +81,8 @@ export class Agent {
         clock: parts.clock,
         random: parts.random,
         onSync: (report) => this.#onSync(report),
-        onLook: (report) => this.#onLook(report),
-        onFailure: (error) => this.#onFailure(error),
+        onLook: (report) => this.#status.resynced(report, this.#reconciler.state()),
+        onFailure: (error) => this.#status.kernelFailed(error),
       },
     );
   }
@@ -151,85 +103,83 @@ export class Agent {
 
   /** Takes in what a source of truth tells. */
   accept(event: ClusterEvent): void {
+    const { table } = this.#state;
     const touched = this.#state.apply(event);
-    this.#count(event, touched);
-    if (this.#state.table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#parts.clock.now());
-    this.#node.followFamilies(event);
-    if (isAboutNode(event)) this.#refreshFacts();
+    this.#status.accepted(event, touched);
+    if (table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#parts.clock.now());
+    this.#node.accept(event);
     this.#advance();
   }
 
   /** Takes in what the kernel tells of the node's addresses; undefined: something may have been missed. */
   hear(change: AddressChange | undefined): void {
-    this.#addresses.hear(change);
+    this.#node.onAddressChange(change);
   }
 
   /** Takes in how much is wrong at the source now, and of that what is new. */
   reject(count: number, fresh: readonly Rejection[]): void {
-    this.#problems.rejectedAtSource(count, fresh);
+    this.#status.rejectedAtSource(count, fresh);
   }
 
   /** The answer of a health endpoint. */
   probe(probe: Probe): HealthAnswer {
-    const answer = this.#answer(probe);
-    this.#parts.metrics.recordProbe(probe, answer);
-    return answer;
+    return this.#status.probe(probe, this.#missingLists());
   }
 
   /** Whether it does its work, by the rule of /livez. */
   isAlive(): boolean {
-    return this.#answer("livez").status === 200;
+    return this.#status.answer("livez", this.#missingLists()).status === 200;
   }
 
-  #answer(probe: Probe): HealthAnswer {
-    const { clock, missing } = this.#parts;
-    const facts = { ...this.#health, missing: this.#areListsIn() ? "" : missing() || "unknown" };
-    return answerProbe(probe, facts, clock, -clock.date().getTimezoneOffset());
+  #track(setupFor: SetupFor): NodeTracker {
+    const { excludeCidrs, nodeName } = this.#config;
+    return new NodeTracker(this.#config, setupFor, this.#parts, {
+      table: () => this.#state.table,
+      isWanted: (address) => this.#state.desired.hasAddress(address),
+      isOthers: (address) => isExcluded(address, excludeCidrs),
+      // A kube-proxy leaves no set of the addresses where NodePorts answer, and without it our rules would not masquerade what
+      // its virtual servers go on serving until our first sync, however long API servers cannot be reached. Later the sync
+      // adds members, or they would look like drift.
+      firstMembers: () => (this.#mode === "preparing" ? nodeWants(this.#node.facts, []).entries : []),
+      onNode: (node) => this.#status.nodeIs(node),
+      onFacts: (facts) => this.#state.setFacts(facts),
+      onAddresses: () => this.#advance(),
+      onExternalChange: () => this.#pacer.lookWhenRested(),
+      onNeeds: () => this.#pacer.lookSoon(),
+      onDeficits: (deficits) => this.#status.nodeLacks(deficits),
+      onAbsent: (warning) => this.#parts.tell(nodeWarningNotice(nodeName, warning)),
+    });
   }
 
-  #count(event: ClusterEvent, touched: number): void {
-    const { metrics } = this.#parts;
-    switch (event.kind) {
-      case "service-upserted":
-      case "service-deleted":
-        metrics.recordChange("service");
-        break;
-      case "slice-upserted": {
-        metrics.recordChange("endpoint");
-        // At its arrival: the wall clock may be set before the kernel is programmed.
-        const atMs = timeOf(event.slice.changedAtUnixMs, this.#parts.clock);
-        if (touched > 0 && atMs > this.#startedAtMs) this.#changes.push({ family: event.slice.family, atMs });
-        break;
-      }
-      case "slice-deleted":
-        metrics.recordChange("endpoint");
-        break;
-      case "node-upserted":
-      case "node-deleted":
-      case "servicecidr-upserted":
-      case "servicecidr-deleted":
-      case "listed":
-        break;
-    }
+  /** Part of every look. */
+  async #prepare(): Promise<void> {
+    await this.#node.prepare();
+    if (this.#mode === "preparing") this.#mode = "listing";
+    this.#advance();
   }
 
-  /** As long as this is not so, a look comes after every sync period and asks again. */
+  #missingLists(): string {
+    return this.#areListsIn() ? "" : this.#parts.missing() || "unknown";
+  }
+
+  /** As long as this is not so, a look comes after every sync period and asks again. Once so, it stays so. */
   #areListsIn(): boolean {
-    const isNodeListed = this.#state.table.isListed("nodes");
-    return isNodeListed ? this.#state.table.listed : this.#parts.clock.now() >= this.#listedAtMs + NODE_PATIENCE_MS;
+    const { table } = this.#state;
+    return table.isListed("nodes") ? table.listed : this.#parts.clock.now() >= this.#listedAtMs + NODE_PATIENCE_MS;
   }
 
-  /** Works off stale Services in slices, one worker at a time; opens the reconciler when the first lists are worked off. */
+  /** Begins to compute stale Services, unless that is going on or must wait. */
   #advance(): void {
-    // Before its addresses are read, the node might be made to give them to a Service.
-    if (this.#isAdvancing || !this.#isPrepared || !this.#areListsIn()) return;
-    this.#isAdvancing = true;
+    if (this.#mode === "current") this.#mode = "computing";
+    else if (this.#mode === "listing" && this.#areListsIn()) this.#mode = "opening";
+    else return;
     // A bug in here ends the process, as an unhandled rejection: a restart looks and carries on.
-    void this.#advanceAll();
+    void this.#compute();
   }
 
-  async #advanceAll(): Promise<void> {
-    const { nextTurn } = this.#parts;
+  /** Works off stale Services in slices; opens the reconciler when the first lists are worked off. */
+  async #compute(): Promise<void> {
+    const { metrics, nextTurn } = this.#parts;
     // Events come in bunches: those of one turn are computed together.
     await nextTurn();
     do {
@@ -240,132 +190,37 @@ export class Agent {
         if (changes.length > 0) this.#request();
         await nextTurn();
       }
-      if (!this.#isOpen) this.#open();
+      if (this.#mode === "opening") this.#open();
       this.#publishHealthChecks();
-      this.#parts.metrics.recordNoLocalEndpoints((side, family) => this.#state.noLocalEndpoints.count(side, family));
-      await this.#reportRefused();
+      metrics.recordNoLocalEndpoints((side, family) => this.#state.noLocalEndpoints.count(side, family));
+      await this.#status.rejectedHere(this.#state.refused, () => this.#state.stale > 0);
     } while (this.#state.stale > 0);
-    this.#isAdvancing = false;
-  }
-
-  /** A load balancer that asks may send clients at once, so the kernel comes first when all is new. */
-  #publishHealthChecks(): void {
-    if (!this.#health.synced) return;
-    const checks = this.#state.healthChecks.takeChanged();
-    if (checks !== undefined) this.#parts.onHealthChecks(checks.values());
+    this.#mode = "current";
   }
 
   #open(): void {
-    this.#isOpen = true;
+    this.#mode = "computing";
     this.#reconciler.open();
     this.#parts.logger.info({ ...this.#state.desired.counts() }, "first lists complete");
     this.#request();
   }
 
   #request(): void {
-    const nowMs = this.#parts.clock.now();
-    this.#health = healthAfterRequest(this.#health, nowMs);
-    this.#parts.metrics.recordRequest(nowMs);
+    this.#status.requested();
     this.#pacer.wake();
   }
 
-  /** Learns the addresses of the node and makes it ready; part of every look. */
-  async #prepare(): Promise<void> {
-    await this.#addresses.read();
-    this.#refreshFacts();
-    await this.#node.prepare(this.#firstMembers());
-    this.#isPrepared = true;
-    this.#advance();
-  }
-
-  /**
-   * Where NodePorts are asked for here: a kube-proxy leaves no such set, and without it our rules would not masquerade what
-   * its virtual servers go on serving until our first sync, however long API servers cannot be reached. Later it is the sync
-   * that adds members, or they would look like drift.
-   */
-  #firstMembers(): readonly SetEntry[] {
-    return this.#isPrepared ? [] : nodeWants(this.#state.facts, []).entries;
-  }
-
-  #onDeficits({ warnings, ...deficits }: NodeDeficits): void {
-    this.#problems.nodeWarnings(warnings);
-    this.#health = healthAfterPrepare(this.#health, deficits);
-  }
-
-  #refreshFacts(): void {
-    this.#absence.check(this.#state.table);
-    const node = this.#state.table.node(this.#config.nodeName);
-    this.#hadNode ||= node !== undefined;
-    // A node whose Node was never there may be one without an API server. One whose Node is gone is leaving.
-    this.#health = { ...this.#health, node: node ?? { leaving: this.#hadNode } };
-    if (node !== undefined && this.#config.localMode === "NodeCIDR") this.#node.followPods(node.podCIDRs);
-    const facts = nodeFacts(this.#config, this.#families, {
-      nodes: this.#state.table.nodes(),
-      addresses: this.#addresses.current,
-      apiServers: apiServers(this.#state.table, this.#parts.apiServers()),
-      missingSchedulers: [...this.#missingSchedulers],
-    });
-    if (sameNodeFacts(facts, this.#state.facts)) return;
-    this.#parts.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "facts of this node");
-    this.#state.setFacts(facts);
-  }
-
   #onSync(report: SyncReport): void {
-    const { clock, logger, metrics } = this.#parts;
-    const isFirst = !this.#health.synced;
-    this.#problems.kernelAnswered();
-    this.#problems.operationsFailed(report.failures);
-    this.#health = healthAfterSync(this.#health, report);
-    metrics.record(report);
-    const { durationMs, operations, pending, state } = report;
-    logger.debug({ durationMs, operations, pending }, "synced");
-    if (isFirst && this.#health.synced) {
-      logger.info({ sinceStartMs: Math.round(clock.now() - this.#startedAtMs), ...state.held }, "first sync complete");
-      this.#publishHealthChecks();
-    }
-    if (pending === 0 && this.#state.stale === 0) this.#recordProgrammed();
-    this.#learn(report.missingSchedulers);
+    if (this.#status.synced(report)) this.#publishHealthChecks();
+    if (report.pending === 0 && this.#state.stale === 0) this.#status.programmed();
+    // A scheduler that the kernel lacks is replaced at once.
+    if (this.#node.addMissingSchedulers(report.missingSchedulers)) this.#advance();
   }
 
-  /** What the kernel lacks is replaced at once. */
-  #learn(missing: readonly Scheduler[]): void {
-    const fresh = missing.filter((scheduler) => !this.#missingSchedulers.has(scheduler));
-    if (fresh.length === 0) return;
-    for (const scheduler of fresh) this.#missingSchedulers.add(scheduler);
-    if (fresh.includes(this.#config.scheduler))
-      this.#parts.logger.error({ scheduler: this.#config.scheduler }, "this kernel has not the scheduler of the node");
-    this.#refreshFacts();
-    this.#advance();
-  }
-
-  #recordProgrammed(): void {
-    const nowMs = this.#parts.clock.now();
-    for (const { family, atMs } of this.#changes) this.#parts.metrics.recordProgrammed(family, nowMs - atMs);
-    this.#changes = [];
-  }
-
-  #onLook(report: LookReport): void {
-    this.#problems.kernelAnswered();
-    this.#health = healthAfterLook(this.#health);
-    this.#parts.metrics.recordLook(report);
-    this.#parts.metrics.recordState(this.#reconciler.state());
-    if (report.drift.length > 0) this.#parts.logger.warn({ drift: report.drift }, "the kernel was changed by others");
-  }
-
-  #onFailure(error: unknown): void {
-    this.#health = healthAfterFailure(this.#health, this.#parts.clock.now());
-    this.#problems.kernelFailed(error);
-  }
-
-  /** Reports what Services do not get here; stops when Services are stale, as that may change by them. */
-  async #reportRefused(): Promise<void> {
-    const { refused } = this.#state;
-    let reports = 0;
-    for (const changes of refused.takeChanges()) {
-      this.#problems.rejectedHere(changes, refused.size);
-      if (++reports % REPORTS_PER_TURN > 0) continue;
-      await this.#parts.nextTurn();
-      if (this.#state.stale > 0) return;
-    }
+  /** A load balancer that asks may send clients at once, so the kernel comes first when all is new. */
+  #publishHealthChecks(): void {
+    if (!this.#status.isSynced) return;
+    const checks = this.#state.healthChecks.takeChanged();
+    if (checks !== undefined) this.#parts.onHealthChecks(checks.values());
   }
 }

@@ -36,6 +36,11 @@ export class NodeAbsence {
     this.#parts = parts;
   }
 
+  /** Whether a Node of this name has once been there. */
+  get wasFound(): boolean {
+    return this.#wasFound;
+  }
+
   /** To be called when Nodes have changed, and now and then: the report is repeated after an hour. */
   check(table: ServiceTable): void {
     this.#wasFound ||= table.node(this.#config.nodeName) !== undefined;

@@ -21,6 +21,7 @@ const LAYERS: readonly Layer[] = [
     name: "commands",
     layers: [
       "agent",
+      "agent-status",
       "agent-parts",
       "config",
       "serve",
@@ -39,6 +40,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "agent",
     layers: [
+      "agent-status",
       "agent-parts",
       "config",
       "serve",
@@ -51,6 +53,11 @@ const LAYERS: readonly Layer[] = [
       "process",
       "model",
     ],
+    packages: [],
+  },
+  {
+    name: "agent-status",
+    layers: ["agent-parts", "config", "serve", "events", "sync", "desired", "node", "services", "model"],
     packages: [],
   },
   { name: "agent-parts", layers: ["serve", "node", "kernel", "model"], packages: [] },
@@ -74,7 +81,6 @@ const PURE = /^(model|services|desired|sync|node\/rules|commands\/dry-run)\/|cod
 const LONG_BY_NATURE = /(codec|attributes|settings)\.ts$/;
 /** Files that are to become shorter, and how long they may be until then. */
 const TOO_LONG: Readonly<Record<string, number>> = {
-  "agent.ts": 400,
   "desired/desired-state.ts": 310,
   "kernel/ipset/client.ts": 400,
   "kernel/ipvs/client.ts": 350,
@@ -121,7 +127,7 @@ test("the import table runs down: no layer may import one above it", () => {
 test("src/README.md has a row for each folder", () => {
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
   const rows = [...readme.matchAll(/^\| `([\w-]+)(?:\/|\.ts)`/gm)].map((match) => match[1]);
-  expect(rows).toEqual(LAYERS.map(({ name }) => name).filter((name) => name !== "agent-parts"));
+  expect(rows).toEqual(LAYERS.map(({ name }) => name).filter((name) => !name.startsWith("agent-")));
 });
 
 describe.each(files)("src/%s", (file) => {

@@ -1,0 +1,164 @@
+import type { AgentParts } from "./agent-parts.ts";
+import type { Config } from "./config/config.ts";
+import type { Refused } from "./desired/refused.ts";
+import { ProblemReporter } from "./events/problem-reporter.ts";
+import type { IPFamily } from "./model/address.ts";
+import { timeOf } from "./model/clock.ts";
+import type { Rejection } from "./model/cluster/service.ts";
+import type { NodeDeficits } from "./node/node-preparation.ts";
+import {
+  answerProbe,
+  type HealthAnswer,
+  type HealthFacts,
+  healthAfterFailure,
+  healthAfterLook,
+  healthAfterPrepare,
+  healthAfterRequest,
+  healthAfterSync,
+  healthAtStart,
+  type Probe,
+} from "./serve/health.ts";
+import type { ClusterEvent } from "./services/cluster-event.ts";
+import type { LookReport, ReconcileState, SyncReport } from "./sync/sync-report.ts";
+
+/** Services whose problems are listed in one turn. */
+const REPORTS_PER_TURN = 16;
+
+/** What the agent reports: health, metrics, and problems by log and Event. It decides nothing. */
+export class AgentStatus {
+  readonly #parts: AgentParts;
+  readonly #problems: ProblemReporter;
+  readonly #startedAtMs: number;
+  #health: HealthFacts;
+  /** When the changes were made that the kernel is not yet programmed for. */
+  #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
+
+  constructor(config: Config, families: readonly IPFamily[], parts: AgentParts) {
+    this.#parts = parts;
+    this.#problems = new ProblemReporter({ ...parts, ...config });
+    this.#startedAtMs = parts.clock.now();
+    this.#health = healthAtStart({
+      families,
+      syncPeriodMs: config.syncPeriodMs,
+      startedAtMs: this.#startedAtMs,
+      node: undefined,
+    });
+  }
+
+  /** Whether a first sync was complete: all was programmed but for what the kernel refused. */
+  get isSynced(): boolean {
+    return this.#health.synced;
+  }
+
+  /** The answer of a health endpoint, which is counted. `missing`: the first lists that have not come, for people. */
+  probe(probe: Probe, missing: string): HealthAnswer {
+    const answer = this.answer(probe, missing);
+    this.#parts.metrics.recordProbe(probe, answer);
+    return answer;
+  }
+
+  /** The same, not counted. */
+  answer(probe: Probe, missing: string): HealthAnswer {
+    const { clock } = this.#parts;
+    return answerProbe(probe, { ...this.#health, missing }, clock, -clock.date().getTimezoneOffset());
+  }
+
+  /** The source told an event that touched so many Services. */
+  accepted(event: ClusterEvent, touched: number): void {
+    const { clock, metrics } = this.#parts;
+    switch (event.kind) {
+      case "service-upserted":
+      case "service-deleted":
+        metrics.recordChange("service");
+        break;
+      case "slice-upserted": {
+        metrics.recordChange("endpoint");
+        // At its arrival: the wall clock may be set before the kernel is programmed.
+        const atMs = timeOf(event.slice.changedAtUnixMs, clock);
+        if (touched > 0 && atMs > this.#startedAtMs) this.#changes.push({ family: event.slice.family, atMs });
+        break;
+      }
+      case "slice-deleted":
+        metrics.recordChange("endpoint");
+        break;
+      case "node-upserted":
+      case "node-deleted":
+      case "servicecidr-upserted":
+      case "servicecidr-deleted":
+      case "listed":
+        break;
+    }
+  }
+
+  /** Work for the next sync was marked. */
+  requested(): void {
+    const nowMs = this.#parts.clock.now();
+    this.#health = healthAfterRequest(this.#health, nowMs);
+    this.#parts.metrics.recordRequest(nowMs);
+  }
+
+  /** The Node object of this node as it is now; undefined: unknown. */
+  nodeIs(node: HealthFacts["node"]): void {
+    this.#health = { ...this.#health, node };
+  }
+
+  /** What the node could not be made. */
+  nodeLacks({ warnings, ...deficits }: NodeDeficits): void {
+    this.#problems.nodeWarnings(warnings);
+    this.#health = healthAfterPrepare(this.#health, deficits);
+  }
+
+  /** Objects of the source, or fields of them, cannot be used: how many there are, and those that are new. */
+  rejectedAtSource(count: number, fresh: readonly Rejection[]): void {
+    this.#problems.rejectedAtSource(count, fresh);
+  }
+
+  /** Reports what Services do not get here, in slices; stops when `isOutdated`. */
+  async rejectedHere(refused: Refused, isOutdated: () => boolean): Promise<void> {
+    let reports = 0;
+    for (const changes of refused.takeChanges()) {
+      this.#problems.rejectedHere(changes, refused.size);
+      if (++reports % REPORTS_PER_TURN > 0) continue;
+      await this.#parts.nextTurn();
+      if (isOutdated()) return;
+    }
+  }
+
+  /** A sync has ended, and the kernel has answered. Returns whether it is the first complete one. */
+  synced(report: SyncReport): boolean {
+    const { clock, logger, metrics } = this.#parts;
+    const wasSynced = this.#health.synced;
+    this.#problems.kernelAnswered();
+    this.#problems.operationsFailed(report.failures);
+    this.#health = healthAfterSync(this.#health, report);
+    metrics.record(report);
+    const { durationMs, operations, pending, state } = report;
+    logger.debug({ durationMs, operations, pending }, "synced");
+    if (wasSynced || !this.#health.synced) return false;
+    logger.info({ sinceStartMs: Math.round(clock.now() - this.#startedAtMs), ...state.held }, "first sync complete");
+    return true;
+  }
+
+  /** The kernel is programmed for all changes that were accepted. */
+  programmed(): void {
+    const nowMs = this.#parts.clock.now();
+    for (const { family, atMs } of this.#changes) this.#parts.metrics.recordProgrammed(family, nowMs - atMs);
+    this.#changes = [];
+  }
+
+  /** A resync has ended, and the kernel has answered. */
+  resynced(report: LookReport, state: ReconcileState): void {
+    const { logger, metrics } = this.#parts;
+    this.#problems.kernelAnswered();
+    this.#health = healthAfterLook(this.#health);
+    metrics.recordLook(report);
+    metrics.recordState(state);
+    if (report.drift.length > 0) logger.warn({ drift: report.drift }, "the kernel was changed by others");
+  }
+
+  /** The kernel did not answer. */
+  kernelFailed(error: unknown): void {
+    this.#health = healthAfterFailure(this.#health, this.#parts.clock.now());
+    this.#problems.kernelFailed(error);
+  }
+}
