@@ -2,27 +2,27 @@ import type { Notice } from "../model/cluster/notice.ts";
 import { TokenBucket } from "../model/token-bucket.ts";
 
 export interface EventLimits {
-  /** Writes that may follow each other after a rest, */
+  /** The number of writes without a pause after an idle time. */
   readonly burst: number;
-  /** and the time between two after that. */
+  /** The time between two writes after the burst. */
   readonly refillMs: number;
-  /** Different notices that are remembered at a time: of nodes so many, and as many of other objects. */
+  /** The number of different notices kept for nodes, and also the number kept for other objects. */
   readonly notices: number;
-  /** Different notices about one object for one reason that wait at a time. */
+  /** The number of different notices with the same object and reason that may wait at the same time. */
   readonly waiting: number;
-  /** Between two writes for one notice that repeats. */
+  /** The time between two writes of a notice that repeats. */
   readonly seriesMs: number;
-  /** A notice that was not repeated for so long is a new one when it comes again. */
+  /** A notice that does not repeat within this time is forgotten. The next occurrence starts a new Event. */
   readonly forgetMs: number;
-  /** What every node has to tell about the same object is told up to so much later. */
+  /** The largest random delay of the first write. All nodes see the same problem of an object at the same time. */
   readonly spreadMs: number;
-  /** Attempts to write one notice that may fail on the way in a row. */
+  /** The number of lost writes in a row after which a notice is given up. */
   readonly attempts: number;
 }
 
 /**
- * A node in trouble writes twice a minute at most, so five thousand of them 170 times a second. The API server keeps an
- * Event for an hour by default: a series is written often enough to stay.
+ * The limits in production. A node writes at most twice a minute, which is 170 writes per second in a cluster of 5,000
+ * nodes. The API server keeps an Event for one hour by default, and a series is written often enough to stay.
  */
 export const EVENT_LIMITS: EventLimits = {
   burst: 10,
@@ -35,66 +35,70 @@ export const EVENT_LIMITS: EventLimits = {
   attempts: 10,
 };
 
-/** One request to be made. */
+/** One request to the API server. */
 export interface EventWrite {
-  /** Of a new Event, or of the series of one that was created. */
+  /** `create` writes a new Event, `repeat` updates the series of an Event that this process created. */
   readonly kind: "create" | "repeat";
   readonly notice: Notice;
-  /** When it was first noticed; stays the same for all writes of one Event. */
+  /** The time of the first occurrence; the same in all writes of one Event. */
   readonly first: Date;
   readonly last: Date;
-  /** How often it was noticed. */
+  /** The number of occurrences. */
   readonly count: number;
 }
 
 /**
- * How a write ended.
- * - `done`: the server has it.
- * - `known`: there is such an Event already, another node's or one of our life before.
+ * The result of a write.
+ * - `done`: the server stored it.
+ * - `known`: the Event exists already; another node or an earlier process of this node created it.
  * - `gone`: the Event of the series has expired.
- * - `refused`: the server will never take it.
- * - `lost`: nobody knows; to be tried again.
+ * - `refused`: the server does not accept it, and a retry cannot help.
+ * - `lost`: the result is unknown, and the write is retried.
  */
 export type WriteOutcome = "done" | "known" | "gone" | "refused" | "lost";
 
-/** Since the start. Every notice that is not one of a series ends in one of these, unless it still waits. */
+/** Totals since the start. Each notice that does not repeat an earlier one is counted once, when it stops waiting. */
 export interface EventCounts {
-  /** Requests that the server took. */
+  /** Requests that the server accepted. */
   readonly sent: number;
-  /** Notices that were there already. */
+  /** Notices whose Event existed already. */
   readonly known: number;
   /** Notices for which there was no room. */
   readonly dropped: number;
-  /** Notices that were refused, or lost on every attempt. */
+  /** Notices that the server refused, or that were lost on every attempt. */
   readonly failed: number;
 }
 
 interface Entry {
   readonly notice: Notice;
-  /** `unsaid`: no Event yet. `said`: an Event of ours. `settled`: not ours to go on with; repetitions are nothing new. */
-  state: "unsaid" | "said" | "settled";
+  /**
+   * `new`: no Event is written yet. `written`: this process wrote the Event and continues its series. `closed`: this
+   * process writes nothing more, and repetitions are ignored.
+   */
+  state: "new" | "written" | "closed";
   first: Date;
   last: Date;
   lastMs: number;
   count: number;
-  /** Of which the server knows. */
-  saidCount: number;
-  /** When its next write may be made. */
+  /** The part of `count` that the server has stored. */
+  writtenCount: number;
+  /** The earliest time of the next write. */
   dueMs: number;
   attempts: number;
 }
 
 /**
- * What is to be told and when: notices that repeat become one Event with a series, writes are limited in rate, and what
- * waits is limited in number, for each object and for all. What is about the node itself has room of its own and goes first: there
- * may be 10,000 wrong Services, and the kernel that does not answer must be known all the same. Time is handed in and never goes backwards; dates, which may, are only shown. `random` is
- * evenly distributed in [0, 1).
+ * Decides which Events to write and when. Notices that repeat become one Event with a series. The rate of writes is
+ * limited, and the number of waiting notices is limited for each object and in total. Notices about the node itself have
+ * their own limit and come first, because a failing kernel must be reported even if 10,000 Services are invalid.
+ *
+ * `nowMs` is monotonic; dates may step back and are only shown. `random` is evenly distributed in [0, 1).
  */
 export class EventBook {
   readonly #limits: EventLimits;
   readonly #random: () => number;
   readonly #bucket: TokenBucket;
-  /** By the notice as text; the one noticed last is the last. */
+  /** Entries by the text of their notice, in the order of the last occurrence. */
   readonly #entries = new Map<string, Entry>();
   #counts: EventCounts = { sent: 0, known: 0, dropped: 0, failed: 0 };
 
@@ -108,13 +112,13 @@ export class EventBook {
     return this.#counts;
   }
 
-  /** Takes in a notice; drops it when there are too many others that wait, of its object or of all. */
+  /** Adds a notice. Drops it if too many notices of its object, or too many in total, are waiting. */
   add(notice: Notice, nowMs: number, date: Date): void {
     const key = keyOf(notice);
     this.#forget(nowMs);
     const known = this.#entries.get(key);
     if (known === undefined && !this.#hasRoom(notice)) {
-      this.#tally("dropped");
+      this.#countUp("dropped");
       return;
     }
     const entry = known ?? this.#entry(notice, nowMs, date);
@@ -125,9 +129,12 @@ export class EventBook {
     this.#entries.set(key, entry);
   }
 
-  /** The write to make now, which is to be settled before the next is asked for; or when to ask again, Infinity for never. */
+  /**
+   * Returns the write to make now, or the time of the next call: Infinity until a notice is added. The caller settles a
+   * write before the next call.
+   */
   next(nowMs: number): EventWrite | number {
-    const waiting = [...this.#entries.values()].filter(hasNews);
+    const waiting = [...this.#entries.values()].filter(isPending);
     if (waiting.length === 0) return Number.POSITIVE_INFINITY;
     const own = waiting.filter(({ notice, dueMs }) => isOfNode(notice) && dueMs <= nowMs);
     const entry = (own.length > 0 ? own : waiting).reduce((first, other) =>
@@ -137,38 +144,39 @@ export class EventBook {
     if (atMs > nowMs) return atMs;
     this.#bucket.take(nowMs);
     const { notice, first, last, count } = entry;
-    return { kind: entry.state === "unsaid" ? "create" : "repeat", notice, first, last, count };
+    return { kind: entry.state === "new" ? "create" : "repeat", notice, first, last, count };
   }
 
-  /** Takes in how a write ended. */
+  /** Records the result of a write. Throws when there is no notice for the write. */
   settle(write: EventWrite, outcome: WriteOutcome, nowMs: number): void {
     const entry = this.#entries.get(keyOf(write.notice));
-    if (entry === undefined) throw new Error(`A write was settled that nobody asked for: ${keyOf(write.notice)}`);
+    if (entry === undefined) throw new Error(`Cannot settle a write without a notice: ${keyOf(write.notice)}`);
     switch (outcome) {
       case "done":
-        this.#tally("sent");
-        this.#markSaid(entry, write.count, nowMs);
+        this.#countUp("sent");
+        this.#markWritten(entry, write.count, nowMs);
         break;
       case "gone":
-        entry.state = "unsaid";
+        entry.state = "new";
         entry.first = write.last;
-        entry.count -= entry.saidCount;
-        entry.saidCount = 0;
+        entry.count -= entry.writtenCount;
+        entry.writtenCount = 0;
         break;
       case "known":
-        this.#tally("known");
-        entry.state = "settled";
-        // Nobody else tells of this node, and what was lost may have arrived: then it is ours to go on with.
-        if (entry.attempts > 0 || write.notice.regarding.kind === "Node") this.#markSaid(entry, 1, nowMs);
+        this.#countUp("known");
+        entry.state = "closed";
+        // Only this agent writes Events about its node, and a lost write may have reached the server. In both cases the
+        // Event is its own, and it continues the series.
+        if (entry.attempts > 0 || write.notice.regarding.kind === "Node") this.#markWritten(entry, 1, nowMs);
         break;
       case "refused":
-        this.#tally("failed");
-        entry.state = "settled";
+        this.#countUp("failed");
+        entry.state = "closed";
         break;
       case "lost":
         entry.attempts++;
         if (entry.attempts < this.#limits.attempts) break;
-        this.#tally("failed");
+        this.#countUp("failed");
         this.#entries.delete(keyOf(write.notice));
     }
   }
@@ -176,12 +184,12 @@ export class EventBook {
   #entry(notice: Notice, nowMs: number, date: Date): Entry {
     const spreadMs = notice.regarding.kind === "Node" ? 0 : this.#random() * this.#limits.spreadMs;
     const times = { first: date, last: date, lastMs: nowMs, dueMs: nowMs + spreadMs };
-    return { notice, state: "unsaid", ...times, count: 0, saidCount: 0, attempts: 0 };
+    return { notice, state: "new", ...times, count: 0, writtenCount: 0, attempts: 0 };
   }
 
-  #markSaid(entry: Entry, count: number, nowMs: number): void {
-    entry.state = "said";
-    entry.saidCount = count;
+  #markWritten(entry: Entry, count: number, nowMs: number): void {
+    entry.state = "written";
+    entry.writtenCount = count;
     entry.dueMs = nowMs + this.#limits.seriesMs;
     entry.attempts = 0;
   }
@@ -189,23 +197,23 @@ export class EventBook {
   #forget(nowMs: number): void {
     for (const [key, entry] of this.#entries) {
       if (nowMs - entry.lastMs < this.#limits.forgetMs) return;
-      if (!hasNews(entry)) this.#entries.delete(key);
+      if (!isPending(entry)) this.#entries.delete(key);
     }
   }
 
-  /** Whether there is room for a new notice, if need be by forgetting what waits for nothing and was noticed longest ago. */
+  /** Makes room for a new notice if possible: forgets the oldest entry of the same kind that has nothing to write. */
   #hasRoom(notice: Notice): boolean {
     const entries = [...this.#entries];
-    const alike = entries.filter(([, entry]) => hasNews(entry) && isAlike(entry.notice, notice));
+    const alike = entries.filter(([, entry]) => isPending(entry) && isAlike(entry.notice, notice));
     if (alike.length >= this.#limits.waiting) return false;
     const peers = entries.filter(([, entry]) => isOfNode(entry.notice) === isOfNode(notice));
     if (peers.length < this.#limits.notices) return true;
-    const [idle] = peers.find(([, entry]) => !hasNews(entry)) ?? [];
+    const [idle] = peers.find(([, entry]) => !isPending(entry)) ?? [];
     return idle !== undefined && this.#entries.delete(idle);
   }
 
-  #tally(what: keyof EventCounts): void {
-    this.#counts = { ...this.#counts, [what]: this.#counts[what] + 1 };
+  #countUp(field: keyof EventCounts): void {
+    this.#counts = { ...this.#counts, [field]: this.#counts[field] + 1 };
   }
 }
 
@@ -219,13 +227,14 @@ function isAlike(a: Notice, b: Notice): boolean {
   return isSame && a.reason === b.reason;
 }
 
-function hasNews({ state, count, saidCount }: Entry): boolean {
+/** Whether the entry has something to write, now or later. */
+function isPending({ state, count, writtenCount }: Entry): boolean {
   switch (state) {
-    case "unsaid":
+    case "new":
       return true;
-    case "said":
-      return count > saidCount;
-    case "settled":
+    case "written":
+      return count > writtenCount;
+    case "closed":
       return false;
   }
 }

@@ -3,10 +3,11 @@ import type { ObjectReference } from "../model/cluster/notice.ts";
 import type { EventWrite } from "./event-book.ts";
 
 const CONTROLLER = "kube-ipvs";
-/** Limits of the API (pkg/apis/core/validation/events.go), in bytes. */
+/** The longest note that the API accepts, in bytes (pkg/apis/core/validation/events.go). */
 const LONGEST_NOTE = 1024;
+/** The longest `reportingInstance` that the API accepts, in bytes. */
 const LONGEST_INSTANCE = 128;
-/** With a dot and the digits of the hash no longer than the 253 of a name. */
+/** The longest start of a name: a name has at most 253 characters, of which the dot and the hash take 17. */
 const LONGEST_STEM = 236;
 
 const API_VERSIONS: Readonly<Record<ObjectReference["kind"], string>> = {
@@ -15,24 +16,25 @@ const API_VERSIONS: Readonly<Record<ObjectReference["kind"], string>> = {
   Node: "v1",
 };
 
-/** The folder of the API in which Events about the object are kept; those about a Node are in "default". */
+/** The API path of the Events about the object. Events about a Node are in the namespace "default". */
 export function eventsPath({ namespace }: ObjectReference): string {
   return `/apis/events.k8s.io/v1/namespaces/${namespaceOf(namespace)}/events`;
 }
 
 /**
- * The name of the Event, the same for all writes of one series. All nodes find the same wrong with an object of the
- * cluster: they mean one Event, of whichever is first. What is wrong with a node is told anew each time that it begins.
+ * The name of the Event, the same for all writes of one series. All nodes derive the same name for the same problem of a
+ * Service or EndpointSlice: the first node creates the Event, and the others find that it exists. The name of an Event
+ * about a Node contains the time of its beginning, so that each new occurrence is a new Event.
  */
 export function eventName({ notice, first }: EventWrite): string {
   const { regarding, type, reason, action, note } = notice;
-  const said = [regarding.kind, regarding.namespace, regarding.name, type, reason, action, note];
-  const identity = regarding.kind === "Node" ? [...said, first.getTime()] : said;
+  const content = [regarding.kind, regarding.namespace, regarding.name, type, reason, action, note];
+  const identity = regarding.kind === "Node" ? [...content, first.getTime()] : content;
   const hash = createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 16);
   return `${regarding.name.slice(0, LONGEST_STEM).replace(/[-.]+$/, "")}.${hash}`;
 }
 
-/** The Event as JSON, told by the agent of this node. `uid` is of the object, "" when unknown. */
+/** The Event as a JSON object, reported by the agent of `nodeName`. `uid` is the uid of the object, "" if unknown. */
 export function eventObject(write: EventWrite, nodeName: string, uid: string): object {
   const { type, reason, action, regarding, note } = write.notice;
   const { kind, namespace, name } = regarding;
@@ -54,12 +56,12 @@ export function eventObject(write: EventWrite, nodeName: string, uid: string): o
       ...(uid === "" ? {} : { uid }),
     },
     note: clipped(note, LONGEST_NOTE),
-    // A series of one is not valid.
+    // The API rejects a series with a count of 1.
     ...(write.count > 1 ? seriesPatch(write) : {}),
   };
 }
 
-/** The part of an Event that may change. */
+/** The merge patch that updates the series of an Event. The API allows no change of other fields. */
 export function seriesPatch({ count, last }: EventWrite): object {
   return { series: { count, lastObservedTime: microTime(last) } };
 }
@@ -68,16 +70,16 @@ function namespaceOf(namespace: string): string {
   return namespace === "" ? "default" : namespace;
 }
 
-/** RFC 3339 with six digits of a second, which the API's MicroTime demands. */
+/** The date in RFC 3339 with microseconds, as the type MicroTime of the API requires. */
 function microTime(date: Date): string {
   return date.toISOString().replace("Z", "000Z");
 }
 
-/** No longer than so many bytes of UTF-8, cut between characters. */
+/** The text, cut between characters if it has more than `bytes` bytes in UTF-8. */
 function clipped(text: string, bytes: number): string {
   if (Buffer.byteLength(text) <= bytes) return text;
   const end = "…";
-  // Cut in the middle of a character, its bytes decode to U+FFFD.
+  // The bytes of a character that is cut in the middle decode to U+FFFD.
   const head = Buffer.from(text).subarray(0, bytes - Buffer.byteLength(end));
   return `${head.toString("utf8").replace(/\uFFFD+$/, "")}${end}`;
 }

@@ -12,7 +12,7 @@ import { eventName, eventObject, eventsPath, seriesPatch } from "./event-object.
 
 const ANSWER_MS = 15_000;
 const MAX_REFUSAL_BYTES = 65_536;
-/** No object of the API is larger. */
+/** The size limit of an object in the API server, rounded up. */
 const MAX_OBJECT_BYTES = 4 * 1024 * 1024;
 
 const COLLECTIONS: Readonly<Record<Exclude<ObjectReference["kind"], "Node">, readonly [string, string]>> = {
@@ -28,8 +28,8 @@ export interface EventWriterParts {
 }
 
 /**
- * Writes Events (events.k8s.io/v1), one request at a time, as often as the book allows. Nobody ever waits for it, and
- * whatever happens to an Event is counted and no reason to stop.
+ * Writes Events (events.k8s.io/v1), one request at a time, at the rate that EventBook allows. Callers never wait for a
+ * write. A failed write is counted and logged, and the writer goes on.
  */
 export class EventWriter {
   readonly #nodeName: string;
@@ -49,14 +49,14 @@ export class EventWriter {
     return this.#book.counts;
   }
 
-  /** To be told when its turn comes; until `run` it waits. */
+  /** Queues a notice. Notices that come before `run` wait for it. */
   tell(notice: Notice): void {
     const { clock } = this.#parts;
     this.#book.add(notice, clock.now(), clock.date());
     this.#woken.abort();
   }
 
-  /** Writes what there is to tell until the signal is aborted. What waits by then is never told. */
+  /** Writes queued notices until the signal is aborted. Notices that are queued then are not written. */
   async run(transport: WritingTransport, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     const stop = () => this.#woken.abort();
@@ -76,21 +76,21 @@ export class EventWriter {
     if (signal.aborted) return;
     const outcome = outcomeOf(write.kind, status.code);
     this.#book.settle(write, outcome, clock.now());
-    if (outcome === "refused") logger.warn({ ...write.notice, ...status }, "the API server refuses an Event");
+    if (outcome === "refused") logger.warn({ ...write.notice, ...status }, "the API server rejected an Event");
     if (outcome !== "lost") return;
-    logger.debug({ ...write.notice, ...status }, "an Event could not be written; it is tried again");
+    logger.debug({ ...write.notice, ...status }, "cannot write an Event; will retry");
     await clock.sleep(Math.max(this.#backoff.next(clock.now()), status.retryAfterMs), signal);
   }
 
-  /** What the server said; code 0 when it said nothing in time. */
+  /** Sends the request and returns the status of the response, with code 0 if there is no response in time. */
   async #attempt(write: EventWrite, transport: WritingTransport, signal: AbortSignal): Promise<ApiStatus> {
-    const over = new AbortController();
-    const end = () => over.abort(new Error("no answer in time"));
+    const attempt = new AbortController();
+    const end = () => attempt.abort(new Error("no response in time"));
     signal.addEventListener("abort", end);
-    void this.#parts.clock.sleep(ANSWER_MS, over.signal).then(end);
+    void this.#parts.clock.sleep(ANSWER_MS, attempt.signal).then(end);
     try {
-      const response = await transport.send(await this.#request(write, transport, over.signal), over.signal);
-      const text = await bodyText(response, MAX_REFUSAL_BYTES, over.signal);
+      const response = await transport.send(await this.#request(write, transport, attempt.signal), attempt.signal);
+      const text = await bodyText(response, MAX_REFUSAL_BYTES, attempt.signal);
       return statusOfAnswer(response.status, response.retryAfterMs, text);
     } catch (error) {
       return statusOfAnswer(0, 0, reasonOf(error));
@@ -122,15 +122,16 @@ export class EventWriter {
 }
 
 /**
- * By which `kubectl describe` finds the Events of an object. It is asked for when it is needed, as a list of one, for
- * which no other right is needed, from the server's cache; "" when there is no such object any more.
+ * Reads the uid of an object, by which `kubectl describe` finds its Events; "" if the object does not exist. The request
+ * is a list with a field selector, so that the permissions "list" and "watch" are enough. The server answers it from its
+ * cache (resourceVersion=0).
  */
 async function uidOf(
   { kind, namespace, name }: ObjectReference,
   transport: WritingTransport,
   signal: AbortSignal,
 ): Promise<string> {
-  // The kubelet's way, which kubectl knows.
+  // The kubelet uses the name of a Node as the uid in its Events, and kubectl searches for it.
   if (kind === "Node") return name;
   const [api, collection] = COLLECTIONS[kind];
   const query = new URLSearchParams({ fieldSelector: `metadata.name=${name}`, resourceVersion: "0" });

@@ -2,7 +2,7 @@ import type { RefusedPort } from "../model/cluster/health-check.ts";
 import type { Notice, ObjectReference } from "../model/cluster/notice.ts";
 import type { Rejection, ServiceName } from "../model/cluster/service.ts";
 
-/** The agent has started. */
+/** The Event of an agent that has started. */
 export function startNotice(nodeName: string, version: string): Notice {
   return {
     type: "Normal",
@@ -13,7 +13,7 @@ export function startNotice(nodeName: string, version: string): Notice {
   };
 }
 
-/** Something of an object cannot be done; told about the object, or about this node where the object cannot be named. */
+/** The Event of a rejection, about its object, or about this node if the text of the object does not name one. */
 export function rejectionNotice(nodeName: string, { object, field, value, reason }: Rejection): Notice {
   const known = referenceOf(object);
   const what = field === "" ? `"${value}"` : `${field} "${value}"`;
@@ -26,7 +26,7 @@ export function rejectionNotice(nodeName: string, { object, field, value, reason
   };
 }
 
-/** The node lacks something that was asked of it. */
+/** The Event of a failed step of the node preparation. */
 export function nodeWarningNotice(nodeName: string, warning: string): Notice {
   return {
     type: "Warning",
@@ -37,7 +37,7 @@ export function nodeWarningNotice(nodeName: string, warning: string): Notice {
   };
 }
 
-/** The server of the metrics or of the health probes has no address to listen on yet. Reasons are kube-proxy's. */
+/** The Event of a server of metrics or health probes that cannot listen. Its reasons are the same as in kube-proxy. */
 export function listenFailureNotice(nodeName: string, server: "metrics" | "healthz", error: unknown): Notice {
   return {
     type: "Warning",
@@ -48,7 +48,7 @@ export function listenFailureNotice(nodeName: string, server: "metrics" | "healt
   };
 }
 
-/** The kernel could not be asked, or did not answer. */
+/** The Event of a request to the kernel that failed or got no answer. */
 export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
   return {
     type: "Warning",
@@ -59,7 +59,10 @@ export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
   };
 }
 
-/** The kernel refuses an object that this Service wants, or, of no Service, the node. `failure` says which and why. */
+/**
+ * The Event of an operation that the kernel refused, about the Service that needs the object, or about the node if no
+ * Service does. `failure` names the object and the cause.
+ */
 export function failedOperationNotice(nodeName: string, service: ServiceName | undefined, failure: string): Notice {
   return {
     type: "Warning",
@@ -70,14 +73,14 @@ export function failedOperationNotice(nodeName: string, service: ServiceName | u
   };
 }
 
-/** Load balancers cannot ask about the Service on this node. Reason and action are kube-proxy's. */
+/** The Event of a health check node port that cannot be opened. Its reason and action are the same as in kube-proxy. */
 export function refusedPortNotice({ service, port, reason }: RefusedPort): Notice {
   return {
     type: "Warning",
     reason: "FailedToStartServiceHealthcheck",
     action: "Listen",
     regarding: serviceReference(service),
-    note: `spec.healthCheckNodePort "${port}" cannot be listened on: ${reason}`,
+    note: `spec.healthCheckNodePort "${port}": cannot listen: ${reason}`,
   };
 }
 
@@ -96,7 +99,7 @@ function nodeReference(name: string): ObjectReference {
   return { kind: "Node", namespace: "", name };
 }
 
-/** The object that a rejection names: "Service shop/web". */
+/** The reference of an object that is given as text, as in "Service shop/web". */
 function referenceOf(object: string): ObjectReference | undefined {
   const [, kind, namespace = "", name = ""] = /^(Service|EndpointSlice) ([^\s/]+)\/([^\s/]+)$/.exec(object) ?? [];
   if (kind === "Service" || kind === "EndpointSlice") return { kind, namespace, name };

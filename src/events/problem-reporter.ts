@@ -10,22 +10,22 @@ import type { FailureReport } from "../sync/retry/failure-log.ts";
 import { explanation, failedOperationNotice, kernelFailureNotice, nodeWarningNotice } from "./notices.ts";
 import { RejectionReports } from "./rejection-reports.ts";
 
-/** A node whose warnings change all the time writes no more than twice a minute. */
+/** If its problems change all the time, a node reports two per minute. */
 const LIMITS = { kept: 100, burst: 20, refillMs: 30_000 };
 
-/** Counts problems. */
+/** The metrics of problems. */
 export interface ProblemMetrics {
-  /** How many problems objects have now. */
+  /** Sets the number of problems that objects have now. */
   recordRejected(count: number): void;
-  /** How many problems the node has now. */
+  /** Sets the number of problems that the node has now. */
   recordNodeProblems(count: number): void;
-  /** A request to the kernel failed. */
+  /** Counts a failed request to the kernel. */
   recordKernelFailure(): void;
 }
 
 export interface ProblemReporterDependencies {
   readonly nodeName: string;
-  /** The scheduler of the node, which nothing replaces. */
+  /** The scheduler of the node, for which there is no replacement. */
   readonly scheduler: Scheduler;
   readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
@@ -34,8 +34,8 @@ export interface ProblemReporterDependencies {
 }
 
 /**
- * Reports what is wrong, by log, Event and metric. Each problem is reported when it begins or changes, and logged once
- * more when it ends; what goes on in between is for the metrics and `/readyz`.
+ * Reports problems by log, Event and metric. A problem is reported when it begins or changes and is logged when it ends.
+ * Between the two, only metrics and `/readyz` show it.
  */
 export class ProblemReporter {
   readonly #parts: ProblemReporterDependencies;
@@ -50,32 +50,32 @@ export class ProblemReporter {
     this.#reports = new RejectionReports(dependencies.nodeName, dependencies);
   }
 
-  /** Objects of the source, or fields of them, that cannot be used: how many they are, and those that are new. */
+  /** Reports invalid objects and fields that the source found: their number, and the new ones. */
   rejectedAtSource(count: number, fresh: readonly Rejection[]): void {
     this.#rejectedAtSource = count;
     this.#reportRejections(fresh, []);
   }
 
-  /** What has changed of what Services ask of this node and do not get, and how much that is in all. */
+  /** Reports requests of Services that this node does not serve: the changes, and the number after them. */
   rejectedHere({ begun, ended }: RejectionChanges, count: number): void {
     this.#rejectedHere = count;
     this.#reportRejections(begun, ended);
   }
 
-  /** All that the node lacks, after an attempt to make it ready. */
+  /** Reports the warnings of the last node preparation. `warnings` replaces all earlier ones. */
   nodeWarnings(warnings: readonly string[]): void {
     const { nodeName, clock, logger, metrics, tell } = this.#parts;
     this.#node.replace(warnings.map((warning) => [warning, warning]));
     metrics.recordNodeProblems(this.#node.size);
     const { begun, ended } = this.#node.takeChanges(clock.now());
     for (const warning of begun) {
-      logger.warn({ warning }, "node not as wanted");
+      logger.warn({ warning }, "node preparation failed");
       tell(nodeWarningNotice(nodeName, warning));
     }
-    for (const warning of ended) logger.info({ warning }, "no longer a problem of the node");
+    for (const warning of ended) logger.info({ warning }, "node preparation no longer fails");
   }
 
-  /** A request to the kernel failed or was not answered. */
+  /** Reports a request to the kernel that failed or got no answer. */
   kernelFailed(error: unknown): void {
     const { nodeName, clock, logger, metrics, tell } = this.#parts;
     metrics.recordKernelFailure();
@@ -86,14 +86,14 @@ export class ProblemReporter {
     }
   }
 
-  /** The kernel has answered everything since the last failure. */
+  /** Reports the end of a kernel failure: the kernel has answered all requests since. */
   kernelAnswered(): void {
     this.#kernel.clear("kernel");
     const { ended } = this.#kernel.takeChanges(this.#parts.clock.now());
-    for (const _ of ended) this.#parts.logger.info({}, "the kernel answers again");
+    for (const _ of ended) this.#parts.logger.info({}, "kernel requests succeed again");
   }
 
-  /** What the kernel refuses, after a sync. */
+  /** Reports the operations that the kernel refused in a sync, and those that no longer fail. */
   operationsFailed({ begun, ended }: FailureReport): void {
     const { nodeName, clock, logger, tell } = this.#parts;
     for (const failure of begun) {
@@ -112,7 +112,7 @@ export class ProblemReporter {
     }
   }
 
-  /** A Service's own scheduler that this kernel lacks is replaced at once, which is reported as a rejection. */
+  /** Whether the failure is reported as a rejection: a Service's scheduler that this kernel lacks, which is replaced. */
   #isReplaced(failure: FailedOperation): boolean {
     const missing = missingScheduler(failure);
     return missing !== undefined && missing !== this.#parts.scheduler;

@@ -5,18 +5,20 @@ import type { Logger } from "../model/logger.ts";
 import { TokenBucket } from "../model/token-bucket.ts";
 import { rejectionNotice } from "./notices.ts";
 
-/** Reports about one object that may follow each other, and the time between two after that. Two full lists are 22. */
+/** The number of reports about one object without a pause. The two full lists of a Service have 22 problems. */
 const OBJECT_BURST = 25;
+/** The time between two reports about one object after the burst. */
 const OBJECT_REFILL_MS = 30_000;
-/** The same for all objects together: a line is some 300 bytes, so that a day of them is 26 MB. */
+/** The number of reports about all objects without a pause. */
 const ALL_BURST = 1_000;
+/** The time between two reports after that burst. A log line has some 300 bytes, which makes 26 MB a day. */
 const ALL_REFILL_MS = 1_000;
-/** Between two lines that say how many were left out. */
+/** The time between two lines with the number of reports that were left out. */
 const SUMMARY_MS = 60_000;
-/** Objects of which the reports are counted. The one that was reported longest ago is forgotten. */
+/** The number of objects whose rate is kept. The object that was reported longest ago is forgotten first. */
 const OBJECTS = 4_096;
 
-/** Where reports go, and whose time counts. */
+/** The dependencies of RejectionReports. */
 export interface ReportParts {
   readonly clock: Pick<Clock, "now">;
   readonly logger: Pick<Logger, "warn" | "info">;
@@ -24,14 +26,14 @@ export interface ReportParts {
 }
 
 /**
- * Logs what cannot be done and makes Events of it, at a limited rate for each object and for all: one Service that is
- * written again and again, or 10,000 wrong ones, would else fill the disks of all nodes. What is left out is counted in the
- * log, and `kube-ipvs plan` lists what is wrong with every object.
+ * Reports rejections by log and Event, at a limited rate for each object and for all objects. Without the limit, one
+ * Service that changes all the time or 10,000 invalid Services would fill the disks of all nodes. The log has the number
+ * of reports that were left out, and `kube-ipvs plan` lists all rejections.
  */
 export class RejectionReports {
   readonly #nodeName: string;
   readonly #parts: ReportParts;
-  /** The one that was reported last is the last. */
+  /** In the order of the last report. */
   readonly #byObject = new Map<string, TokenBucket>();
   readonly #all = new TokenBucket(ALL_BURST, ALL_REFILL_MS);
   readonly #summaries = new TokenBucket(1, SUMMARY_MS);
@@ -42,7 +44,7 @@ export class RejectionReports {
     this.#parts = parts;
   }
 
-  /** Takes in what cannot be done since now, and what no longer is so. */
+  /** Reports the rejections that began and those that ended. */
   report(begun: readonly Rejection[], ended: readonly Rejection[]): void {
     const { clock, logger, tell } = this.#parts;
     const nowMs = clock.now();
@@ -56,11 +58,11 @@ export class RejectionReports {
     }
     if (this.#leftOut === 0 || this.#summaries.readyAtMs(nowMs) > nowMs) return;
     this.#summaries.take(nowMs);
-    logger.warn({ leftOut: this.#leftOut }, "more is rejected than is logged: kube-ipvs plan lists it");
+    logger.warn({ leftOut: this.#leftOut }, "rejections were not logged; list all with kube-ipvs plan");
     this.#leftOut = 0;
   }
 
-  /** Whether the rate of the object allows one more line; else it is counted as left out. */
+  /** Whether the rates allow a report about the object. If not, counts it as left out. */
   #mayReport(object: string, nowMs: number): boolean {
     const own = this.#byObject.get(object) ?? new TokenBucket(OBJECT_BURST, OBJECT_REFILL_MS);
     this.#byObject.delete(object);

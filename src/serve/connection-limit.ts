@@ -1,4 +1,4 @@
-/** What of a socket it takes to be counted, and closed. */
+/** The part of a socket that ConnectionLimit uses. */
 export interface Connection {
   readonly remoteAddress?: string | undefined;
   destroy(): unknown;
@@ -6,22 +6,27 @@ export interface Connection {
 }
 
 export interface ConnectionLimits {
+  /** The number of connections in total. */
   readonly all: number;
-  /** From one remote address. */
+  /** The number of connections from one remote address. */
   readonly each: number;
 }
 
-/** Load balancers, the kubelet and Prometheus need a few at a time; each may bring one request to one turn of the event loop. */
+/**
+ * The limits in production. Load balancers, the kubelet and Prometheus need a few connections at a time. Each connection
+ * may bring one request into the same turn of the event loop.
+ */
 export const SERVED_CONNECTIONS: ConnectionLimits = { all: 256, each: 64 };
 
 /**
- * Bounds the connections of one or more servers. A new connection is always let in and an older one closed for it: whoever
- * holds connections open could otherwise keep out the kubelet, which then restarts the agent. Closed is the oldest of the
- * new one's address when that has too many, else the oldest of the address that has most.
+ * Limits the number of connections of one or more servers. A new connection is always accepted, and an older connection
+ * is closed if there are too many. If new connections were refused, a client that holds many connections could keep out
+ * the kubelet, which would restart the agent. The closed connection is the oldest of the same remote address if that
+ * address has too many, otherwise the oldest of the address with the most connections.
  */
 export class ConnectionLimit {
   readonly #limits: ConnectionLimits;
-  /** Oldest first, as are the connections of each. */
+  /** Addresses in the order of their first connection; the connections of each, oldest first. */
   readonly #byAddress = new Map<string, Set<Connection>>();
   #count = 0;
 
@@ -29,7 +34,7 @@ export class ConnectionLimit {
     this.#limits = limits;
   }
 
-  /** Counts a connection until it is closed, and closes another one if there are too many. */
+  /** Counts a connection until it closes, and closes an older connection if there are too many. */
   admit(connection: Connection): void {
     const address = connection.remoteAddress ?? "";
     const own = this.#byAddress.get(address) ?? new Set();
@@ -47,7 +52,7 @@ export class ConnectionLimit {
   #closeOldest(address: string, connections: ReadonlySet<Connection>): void {
     const [oldest] = connections;
     if (oldest === undefined) return;
-    // At once: "close" comes in a later turn.
+    // The event "close" comes in a later turn, but the count must be right in this turn.
     this.#forget(address, oldest);
     oldest.destroy();
   }

@@ -3,25 +3,28 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import type { ConnectionLimit } from "./connection-limit.ts";
 
-/** A client that neither sends nor reads for so long is gone. */
+/** The time after which a connection without traffic is closed. */
 const IDLE_MS = 10_000;
-/** Of what follows the first head so much is read and thrown away: to close before it is read could cost the client its answer. */
+/**
+ * The number of bytes after the first head that are read and discarded. If the connection closed before they are read,
+ * the client could lose the response.
+ */
 const MAX_REST_BYTES = 1024 * 1024;
 
-/** For an HTTP server behind `answerOnce`: how long the head of a request may take, however slowly it comes. */
+/** Options of an HTTP server behind `answerOnce`: they limit the time for the head of a request. */
 export const REQUEST_TIMES = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 };
 
 /**
- * Makes the server answer one request on each connection and then close it. Node's parser calls its server for all requests
- * of a chunk in one turn of the event loop, and nothing stops it: 64 KiB are some 2,000, and 6 MB of them on 100
- * connections kept the loop for 9 s. Whoever probes or scrapes needs no second one.
+ * Makes the server answer one request on each connection and then close the connection. Node's HTTP parser calls the
+ * server for all requests of a chunk in one turn of the event loop, and no option limits this: 64 KiB hold some 2,000
+ * requests, and 6 MB of requests on 100 connections blocked the event loop for 9 s. Probes and scrapes need one request.
  */
 export function answerOnce(server: Server, limit: ConnectionLimit): void {
   const serve = server.listeners("connection");
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
     limit.admit(socket);
-    // An HTTP server serves any Duplex (node:http, event "connection"); its types say less.
+    // An HTTP server accepts any Duplex (node:http, event "connection"). The types only allow a Socket.
     const first = new FirstRequest(socket) as Duplex as Socket;
     for (const listener of serve) listener.call(server, first);
   });
@@ -30,10 +33,10 @@ export function answerOnce(server: Server, limit: ConnectionLimit): void {
   });
 }
 
-/** A connection of which an HTTP server sees no more than the head of the first request. */
+/** A connection that passes only the head of the first request to the HTTP server. */
 class FirstRequest extends Duplex {
   readonly #socket: Socket;
-  /** Line ends at the end of what came so far, at most: 1 after "\n", 2 after the empty line that ends a head. */
+  /** The number of line ends at the end of the received bytes; 2 after the empty line that ends a head. */
   #lineEnds = 0;
   #restBytes = 0;
 
@@ -47,7 +50,7 @@ class FirstRequest extends Duplex {
     socket.on("close", () => this.destroy());
   }
 
-  /** What comes is never much: nothing is held back. */
+  /** Does nothing. At most one head and MAX_REST_BYTES arrive, so that the socket needs no flow control. */
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -70,7 +73,7 @@ class FirstRequest extends Duplex {
     if (this.#restBytes > MAX_REST_BYTES) this.destroy();
   }
 
-  /** How much of the chunk belongs to the head of the first request, the empty line at its end included. */
+  /** The number of bytes of the chunk that belong to the first head, which includes the empty line at its end. */
   #endOfHead(chunk: Buffer): number {
     for (let index = 0; index < chunk.length; index++) {
       if (this.#lineEnds === 2) return index;

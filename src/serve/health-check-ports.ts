@@ -7,57 +7,60 @@ import type { Logger } from "../model/logger.ts";
 import { ConnectionLimit, SERVED_CONNECTIONS } from "./connection-limit.ts";
 import { answerOnce, REQUEST_TIMES } from "./first-request.ts";
 
-/** Between two attempts to listen: somebody may let go of the port, or a new IPv6 address be checked for duplicates. */
+/** The time between two attempts to listen. Another process may close the port, or a new IPv6 address becomes usable. */
 const RETRY_MS = 5_000;
 
 export interface HealthCheckPortsParts {
   readonly clock: Pick<Clock, "sleep">;
   readonly logger: Logger;
-  /** Whether this node's proxy works: else no Service is worth sending clients here. */
+  /** Whether the proxy of this node works. If not, all health checks fail. */
   readonly isHealthy: () => boolean;
-  /** A port could not be listened on: told once, until it could. */
+  /** Called when attempts to listen on a port begin to fail. */
   readonly onRefused: (refused: RefusedPort) => void;
 }
 
 /**
- * Answers load balancers that ask whether a Service has endpoints on this node: for each Service and each address a
- * listener of its own. One that cannot listen tries again by itself, and holds up no other.
+ * Serves the health check node ports, by which load balancers find the nodes with endpoints of a Service. Each address of
+ * each Service has its own listener. A listener that cannot listen retries, and does not affect other listeners.
  */
 export class HealthCheckPorts {
   readonly #parts: HealthCheckPortsParts;
-  /** Of all together: there may be thousands. */
+  /** One limit for all ports together, because there may be thousands of ports. */
   readonly #limit = new ConnectionLimit(SERVED_CONNECTIONS);
   /** By Service, address and port. */
   readonly #listeners = new Map<string, CheckListener>();
   /** Services whose port has no address to listen on. */
-  #homeless: ReadonlySet<ServiceName> = new Set();
+  #withoutAddress: ReadonlySet<ServiceName> = new Set();
 
   constructor(parts: HealthCheckPortsParts) {
     this.#parts = parts;
   }
 
-  /** How many listen, and how many cannot: at one address, or for want of an address. */
+  /**
+   * The number of sockets that listen, and the number of sockets that cannot. A Service without an address to listen on
+   * counts as one socket that cannot.
+   */
   counts(): { readonly listening: number; readonly refused: number } {
     const states = [...this.#listeners.values()].map(({ isListening }) => isListening);
     const listening = states.filter(Boolean).length;
-    return { listening, refused: states.length - listening + this.#homeless.size };
+    return { listening, refused: states.length - listening + this.#withoutAddress.size };
   }
 
-  /** From now on these are the checks: answers change at once, what is no longer asked for is closed with its connections. */
+  /** Replaces all checks. Responses change at once. Listeners of removed checks close with their connections. */
   update(checks: Iterable<HealthCheck>): void {
     const all = [...checks];
-    this.#tellHomeless(all.filter(({ localEndpoints }) => localEndpoints.size === 0));
-    const wanted = new Map(all.flatMap(listenersOf).map((one) => [nameOf(one), one]));
-    // First, for a port may go from one Service to another.
+    this.#reportWithoutAddress(all.filter(({ localEndpoints }) => localEndpoints.size === 0));
+    const desired = new Map(all.flatMap(listenersOf).map((check) => [nameOf(check), check]));
+    // Close before opening, because a port may move from one Service to another.
     for (const [name, listener] of this.#listeners) {
-      if (wanted.has(name)) continue;
+      if (desired.has(name)) continue;
       listener.close();
       this.#listeners.delete(name);
     }
-    for (const [name, one] of wanted) {
+    for (const [name, check] of desired) {
       const listener = this.#listeners.get(name);
-      if (listener !== undefined) listener.localEndpoints = one.localEndpoints;
-      else this.#listeners.set(name, new CheckListener(one, this.#parts, this.#limit));
+      if (listener !== undefined) listener.localEndpoints = check.localEndpoints;
+      else this.#listeners.set(name, new CheckListener(check, this.#parts, this.#limit));
     }
   }
 
@@ -66,22 +69,22 @@ export class HealthCheckPorts {
     this.update([]);
   }
 
-  #tellHomeless(checks: readonly HealthCheck[]): void {
-    const known = this.#homeless;
-    this.#homeless = new Set(checks.map(({ service }) => service));
+  #reportWithoutAddress(checks: readonly HealthCheck[]): void {
+    const known = this.#withoutAddress;
+    this.#withoutAddress = new Set(checks.map(({ service }) => service));
     for (const { service, port } of checks) {
-      const reason = "this node has no address on which NodePorts answer";
-      if (!known.has(service)) refuse(this.#parts, { service, port, reason });
+      const reason = "this node has no NodePort address";
+      if (!known.has(service)) report(this.#parts, { service, port, reason });
     }
   }
 }
 
-function refuse({ logger, onRefused }: HealthCheckPortsParts, refused: RefusedPort): void {
+function report({ logger, onRefused }: HealthCheckPortsParts, refused: RefusedPort): void {
   logger.warn({ ...refused }, "cannot listen on health check port");
   onRefused(refused);
 }
 
-/** A check as one address sees it. */
+/** A health check at one address. */
 interface CheckAtAddress {
   readonly service: ServiceName;
   readonly address: IPAddress;
@@ -98,9 +101,11 @@ function nameOf({ service, address, port }: CheckAtAddress): string {
 }
 
 /**
- * - trying: not listening yet; an attempt is under way, or the next one is waited for.
- * - listening: until it is closed.
- * - closed: for good.
+ * The listener of one check at one address.
+ *
+ * - trying: it does not listen yet. An attempt is under way, or the time until the next attempt runs.
+ * - listening: it listens until `close`.
+ * - closed: `close` was called. This state is final.
  */
 class CheckListener {
   localEndpoints: number;
@@ -108,7 +113,7 @@ class CheckListener {
   readonly #parts: HealthCheckPortsParts;
   readonly #server: Server;
   readonly #closed = new AbortController();
-  #isTold = false;
+  #isReported = false;
 
   constructor(check: CheckAtAddress, parts: HealthCheckPortsParts, limit: ConnectionLimit) {
     this.#check = check;
@@ -117,7 +122,7 @@ class CheckListener {
     this.#server = createServer(REQUEST_TIMES, (request, response) => this.#answer(request, response));
     answerOnce(this.#server, limit);
     this.#server.on("error", (error) => this.#retry(error));
-    this.#server.on("listening", () => this.#begun());
+    this.#server.on("listening", () => this.#onListening());
     this.#listen();
   }
 
@@ -133,28 +138,28 @@ class CheckListener {
 
   #listen(): void {
     const { address, port } = this.#check;
-    // Each family by itself, for they have counts of their own.
+    // One socket for each family, because the families have different numbers of endpoints.
     this.#server.listen({ host: address, port, ipv6Only: familyOf(address) === "IPv6" });
   }
 
-  #begun(): void {
-    // Closed while the attempt was under way.
+  #onListening(): void {
+    // `close` was called while the attempt was under way.
     if (this.#closed.signal.aborted) this.close();
-    else if (this.#isTold) this.#parts.logger.info({ ...this.#check }, "health check port listens at last");
-    this.#isTold = false;
+    else if (this.#isReported) this.#parts.logger.info({ ...this.#check }, "listening on health check port");
+    this.#isReported = false;
   }
 
   #retry(error: Error): void {
     if (this.#closed.signal.aborted) return;
     const { service, port } = this.#check;
-    if (!this.#isTold) refuse(this.#parts, { service, port, reason: error.message });
-    this.#isTold = true;
+    if (!this.#isReported) report(this.#parts, { service, port, reason: error.message });
+    this.#isReported = true;
     void this.#parts.clock.sleep(RETRY_MS, this.#closed.signal).then(() => {
       if (!this.#closed.signal.aborted) this.#listen();
     });
   }
 
-  /** To any method and path, as kube-proxy answers. */
+  /** Answers any method and path, in the same form as kube-proxy. */
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const isHealthy = this.#parts.isHealthy();
     const [namespace, name] = this.#check.service.split("/");

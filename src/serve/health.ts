@@ -5,15 +5,15 @@ import { describeFailure } from "../sync/retry/failed-operation.ts";
 import type { SyncReport } from "../sync/sync-report.ts";
 
 /**
- * What health is judged by. Times are of `Clock.now`, 0 for never.
+ * The facts from which the probes are answered. Times are of `Clock.now`; 0 means never.
  *
- * - `failingSinceMs`: since when the kernel could not be asked; 0 while it answers.
- * - `synced`: a sync has once left nothing to be programmed but what the kernel refused.
- * - `node`: our Node object; undefined while unknown.
- * - `unruled`: why iptables rules are not written, for people; empty when all are.
- * - `refused`: kernel objects that are refused, and the first of the failures, for people.
- * - `wrongSysctls`: without which Services do not work, and what to do, for people.
- * - `missing`: first lists that have not come, for people; "" when all have.
+ * - `failingSinceMs`: the time of the first request to the kernel that failed; 0 while requests succeed.
+ * - `synced`: whether a sync has programmed all pending work except operations that the kernel refused.
+ * - `node`: the Node object of this node; undefined while it is unknown.
+ * - `unruled`: the reasons for which iptables rules are not written; empty if all rules are written.
+ * - `refused`: the number of kernel objects whose operation fails, and texts of the first failures.
+ * - `wrongSysctls`: texts of the sysctls that Services need and that are wrong, with the cure.
+ * - `missing`: text of the first lists that have not arrived; "" if all have arrived.
  */
 export interface HealthFacts {
   readonly families: readonly IPFamily[];
@@ -31,10 +31,10 @@ export interface HealthFacts {
   readonly failingSinceMs: number;
 }
 
-/** So many failures are shown: enough to see what they have in common. */
+/** The number of failures that a text shows: enough to see what they have in common. */
 const SHOWN_FAILURES = 3;
 
-/** What is known before the first sync. */
+/** The facts before the first sync. */
 export function healthAtStart(
   start: Pick<HealthFacts, "families" | "syncPeriodMs" | "startedAtMs" | "node">,
 ): HealthFacts {
@@ -52,12 +52,12 @@ export function healthAtStart(
   };
 }
 
-/** Whether all that is wanted is in the kernel: nothing was refused, or waits for its retry. */
+/** Whether the kernel holds all desired objects: no operation failed, and none waits for a retry. */
 export function succeeded({ clean, pending, state }: SyncReport): boolean {
   return clean && pending === 0 && state.refusedKeys === 0;
 }
 
-/** The facts after a sync that the kernel answered, whatever it answered. */
+/** The facts after a sync to which the kernel responded, with or without refused operations. */
 export function healthAfterSync(facts: HealthFacts, report: SyncReport): HealthFacts {
   const endedAtMs = report.startedAtMs + report.durationMs;
   return {
@@ -74,28 +74,28 @@ export function healthAfterSync(facts: HealthFacts, report: SyncReport): HealthF
   };
 }
 
-/** The facts after work was asked for: it is pending until a sync reports otherwise. */
+/** The facts after a sync was requested: work is pending until a sync reports that none is. */
 export function healthAfterRequest(facts: HealthFacts, nowMs: number): HealthFacts {
   return facts.oldestPendingMs === 0 ? { ...facts, oldestPendingMs: nowMs } : facts;
 }
 
-/** The facts after the kernel could not be asked or did not answer. */
+/** The facts after a request to the kernel failed or got no answer. */
 export function healthAfterFailure(facts: HealthFacts, nowMs: number): HealthFacts {
   return facts.failingSinceMs === 0 ? { ...facts, failingSinceMs: nowMs } : facts;
 }
 
-/** The facts after a look that the kernel answered. */
+/** The facts after a resync to which the kernel responded. */
 export function healthAfterLook(facts: HealthFacts): HealthFacts {
   return facts.failingSinceMs === 0 ? facts : { ...facts, failingSinceMs: 0 };
 }
 
-/** What the node could not be made. */
+/** The result of a node preparation: the rules that could not be written, and the sysctls that are wrong. */
 export interface Lacking {
   readonly ruleFailures: readonly { readonly message: string }[];
   readonly wrongSysctls: readonly { readonly text: string; readonly required: boolean }[];
 }
 
-/** The facts after the node was made ready, but for this. */
+/** The facts after a node preparation with this result. */
 export function healthAfterPrepare(facts: HealthFacts, { ruleFailures, wrongSysctls }: Lacking): HealthFacts {
   return {
     ...facts,
@@ -113,15 +113,17 @@ export interface HealthAnswer {
 export type Probe = "healthz" | "livez" | "readyz";
 
 /**
- * - livez: 503 when a restart may help. The kernel has not answered, or work has waited without any sync, for two sync
- *   periods. A refused key alone does not count: a restart would ask the same again.
- * - healthz: livez, and the node is known and stays. Load balancers ask this, and one Service that the kernel refuses
- *   must not take every node from all Services.
- * - readyz: livez, the first lists have come, the first sync is complete, the iptables rules are written, the sysctls that
- *   Services need are right, and nothing, refused keys included, has waited for two sync periods. So a rollout stops at the
- *   first node on which something cannot be programmed.
+ * Answers a probe.
  *
- * `utcOffsetMinutes` is of the time zone in which times are shown. Nothing but what is shown depends on the wall clock.
+ * - livez: 503 if a restart may help, that is, if for two sync periods the kernel has not responded or pending work has
+ *   not been attempted. A failed operation does not count, because it would fail again after a restart.
+ * - healthz: 200 if livez is 200 and the node exists and is not leaving. Load balancers use this probe. A failed operation
+ *   does not count, because one Service whose operation fails on every node would take all nodes from all Services.
+ * - readyz: 200 if livez is 200, the first lists have arrived, the first sync is complete, the iptables rules are written,
+ *   the sysctls that Services need are right, and no work, failed operations included, has waited for two sync periods. So
+ *   a rollout stops at the first node that cannot be programmed.
+ *
+ * `utcOffsetMinutes` is the offset of the time zone of the response. The wall clock affects only the times in the response.
  */
 export function answerProbe(probe: Probe, facts: HealthFacts, clock: Readings, utcOffsetMinutes: number): HealthAnswer {
   const nowMs = clock.now();
@@ -137,52 +139,54 @@ export function answerProbe(probe: Probe, facts: HealthFacts, clock: Readings, u
       return answer(isAlive && nodeEligible, { nodeEligible, healthy: isAlive });
     }
     case "readyz": {
-      const reason = isAlive ? unreadiness(facts, isOld(facts.oldestPendingMs)) : "the kernel is not being programmed";
+      const reason = isAlive
+        ? unreadiness(facts, isOld(facts.oldestPendingMs))
+        : "kernel requests fail or no sync runs";
       return answer(reason === "", { healthy: reason === "", ...(reason !== "" && { reason }) });
     }
   }
 
-  function answer(isGood: boolean, verdict: Verdict): HealthAnswer {
+  function answer(isGood: boolean, state: ProbeState): HealthAnswer {
     const updatedMs = Math.max(facts.startedAtMs, facts.lastSuccessMs);
     const lastUpdated = goTime(dateOf(updatedMs, clock), utcOffsetMinutes);
     const currentTime = goTime(clock.date(), utcOffsetMinutes);
-    const engine = { lastUpdated, healthy: verdict.healthy };
+    const engine = { lastUpdated, healthy: state.healthy };
     const body = {
       lastUpdated: isGood ? currentTime : lastUpdated,
       currentTime,
-      ...verdict,
-      // One engine serves both families; the reference has one for each and shows them apart.
+      ...state,
+      // One agent serves both families. kube-proxy has one proxier for each family and shows both.
       ...(facts.families.length > 0 && { status: Object.fromEntries(facts.families.map((name) => [name, engine])) }),
     };
     return { status: isGood ? 200 : 503, body: JSON.stringify(body) };
   }
 }
 
-interface Verdict {
+interface ProbeState {
   readonly nodeEligible?: boolean;
   readonly healthy: boolean;
-  /** Why not ready, for people. */
+  /** The reason for which the agent is not ready. */
   readonly reason?: string;
 }
 
-/** What a living agent is not ready for; "" when it is. */
+/** The reason for which a live agent is not ready; "" if it is ready. */
 function unreadiness({ missing, synced, unruled, wrongSysctls, refused }: HealthFacts, isLate: boolean): string {
-  if (missing !== "") return `first lists are missing: ${missing}`;
+  if (missing !== "") return `waiting for the first lists: ${missing}`;
   if (!synced) return "the first sync is not complete";
   if (wrongSysctls.length > 0) return wrongSysctls.join("; ");
   if (unruled.length > 0) return unruled.join("; ");
   if (!isLate) return "";
-  return refused.count === 0 ? "syncs do not keep up with changes" : refusal(refused);
+  return refused.count === 0 ? "syncs do not keep up with changes" : failuresText(refused);
 }
 
-/** "the kernel refuses 5 objects: Cannot bind …; Cannot add …; Cannot add …; and 2 more" */
-function refusal({ count, first }: HealthFacts["refused"]): string {
-  const rest = first.length === 0 ? "see the log" : `and ${count - first.length} more`;
+/** Returns, for example, "cannot program 5 kernel objects: Cannot bind …; Cannot add …; Cannot add …; and 2 more". */
+function failuresText({ count, first }: HealthFacts["refused"]): string {
+  const rest = first.length === 0 ? "see the metric kube_ipvs_operations_total" : `and ${count - first.length} more`;
   const shown = count > first.length ? [...first, rest] : first;
-  return `the kernel refuses ${count} ${count === 1 ? "object" : "objects"}: ${shown.join("; ")}`;
+  return `cannot program ${count} kernel ${count === 1 ? "object" : "objects"}: ${shown.join("; ")}`;
 }
 
-/** Text of a time as Go's encoding/json writes it: RFC 3339, zeros at the end of the fraction cut. */
+/** The text of a time as Go's encoding/json writes it: RFC 3339 without zeros at the end of the fraction. */
 export function goTime(date: Date, utcOffsetMinutes: number): string {
   const local = new Date(date.getTime() + utcOffsetMinutes * 60_000).toISOString();
   return local.replace(/\.?0*Z$/, zone(utcOffsetMinutes));

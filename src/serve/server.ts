@@ -7,15 +7,15 @@ import { ConnectionLimit, SERVED_CONNECTIONS } from "./connection-limit.ts";
 import { answerOnce, REQUEST_TIMES } from "./first-request.ts";
 import type { HealthAnswer, Probe } from "./health.ts";
 
-/** Between two attempts to listen, as kube-proxy does. */
+/** The time between two attempts to listen, as in kube-proxy. */
 const RETRY_MS = 5000;
 
 const PLAIN = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
 
-/** Serves /metrics, /healthz (whether the process answers at all) and /proxyMode. */
+/** Creates the server of /metrics, /proxyMode and /healthz, which is always 200. */
 export function metricsServer(registry: Registry): FastifyInstance {
   const server = bareServer();
-  // One rendering for all that scrape meanwhile: it is by far the dearest answer.
+  // Requests that arrive during a rendering share its result, because rendering is by far the most expensive response.
   const render = shared(() => registry.metrics());
   answerAnyMethod(server, "/metrics", async () => ({
     status: 200,
@@ -29,7 +29,7 @@ export function metricsServer(registry: Registry): FastifyInstance {
 
 const PROBES: readonly Probe[] = ["healthz", "livez", "readyz"];
 
-/** Serves /healthz, /livez and /readyz with what `probe` answers; it is called once for each request. */
+/** Creates the server of /healthz, /livez and /readyz. `probe` is called once for each request. */
 export function healthServer(probe: (probe: Probe) => HealthAnswer): FastifyInstance {
   const server = bareServer();
   const headers = { "content-type": "application/json", "x-content-type-options": "nosniff" };
@@ -37,12 +37,12 @@ export function healthServer(probe: (probe: Probe) => HealthAnswer): FastifyInst
   return server;
 }
 
-/** Answers once on each connection. No client holds up its close, not even one in the middle of a request. */
+/** A server that answers one request on each connection. Its close does not wait for clients, even during a request. */
 function bareServer(): FastifyInstance {
   const server = fastify({ logger: false, forceCloseConnections: true, http: REQUEST_TIMES });
   answerOnce(server.server, new ConnectionLimit(SERVED_CONNECTIONS));
   server.removeAllContentTypeParsers();
-  // Nothing here reads a body, so no body can be wrong.
+  // Bodies are discarded, so that no body is an error.
   server.addContentTypeParser("*", (_request, payload, done) => {
     payload.resume();
     done(null);
@@ -51,7 +51,7 @@ function bareServer(): FastifyInstance {
   return server;
 }
 
-/** The task, but whoever asks while it runs gets the result of that run. */
+/** A function that runs the task. Calls during a run get the result of that run. */
 function shared<Result>(task: () => Promise<Result>): () => Promise<Result> {
   let running: Promise<Result> | undefined;
   return () => {
@@ -71,21 +71,21 @@ interface Answer {
 function answerAnyMethod(server: FastifyInstance, path: string, answer: () => Promise<Answer>): void {
   server.all(path, async (_request, reply) => {
     const { status, headers, body } = await answer();
-    // As bytes: to JSON text Fastify would add a charset.
+    // Bytes, because Fastify adds a charset to JSON text.
     return reply.code(status).headers(headers).send(Buffer.from(body));
   });
 }
 
-/** What of a Fastify server it takes to listen; tells the address it got as a URL. */
+/** The part of a Fastify server that listens. `listen` returns its address as a URL. */
 export interface Listener {
   listen(options: { readonly host: string; readonly port: number }): Promise<string>;
 }
 
 export interface ListenOptions {
-  /** For the log, as "metrics". */
+  /** The name of the server in the log, for example "metrics". */
   readonly name: string;
   readonly logger: Logger;
-  /** Called when attempts begin to fail, and when they fail for another reason. */
+  /** Called when attempts begin to fail, and when the reason changes. */
   readonly onFailure: (error: unknown) => void;
   /** Rejects when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -93,8 +93,8 @@ export interface ListenOptions {
 }
 
 /**
- * Listens, trying again every 5 s until it succeeds or the signal aborts: an address may appear later, and a
- * predecessor may still hold the port. An unspecified address means both families. The caller closes the server.
+ * Listens, with a retry every 5 s until it succeeds or the signal aborts: the address may appear later, and an earlier
+ * process may still use the port. An unspecified address means both families. The caller closes the server.
  */
 export async function listen(server: Listener, bind: BindAddress, options: ListenOptions): Promise<void> {
   const { name, logger, onFailure, sleep, signal } = options;

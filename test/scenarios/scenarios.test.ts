@@ -55,7 +55,7 @@ spec: { clusterIP: 10.96.0.1, ports: [{ port: 80 }] }`,
   test("nothing where reports are as they are said", async () => {
     await run(`${REFUSAL}\napply web.yaml\nexpect log said.txt\nexpect log nothing`, WARN);
     await run(`${REFUSAL}\napply web.yaml\nexpect event said.txt\nexpect event nothing`, EVENT);
-    await run(`${REFUSAL}\napply web.yaml\nexpect ready\nwait 60\nexpect unready the kernel refuses 1 object`, "");
+    await run(`${REFUSAL}\napply web.yaml\nexpect ready\nwait 60\nexpect unready cannot program 1 kernel object`, "");
     await run("apply web.yaml\nexpect log said.txt\nexpect event nothing", "INFO first sync complete");
   });
 

@@ -1,6 +1,6 @@
 import type { LogFields, Logger } from "../../src/model/logger.ts";
 
-/** Adds a line for each call to `lines`, as `warn node not as wanted {"warning":"…"}`; an Error becomes its messages. */
+/** Adds a line for each call to `lines`, as `warn node preparation failed {"warning":"…"}`; an Error becomes its messages. */
 export function logLines(lines: string[]): Logger {
   const line = (level: string) => (fields: LogFields, message: string) => {
     lines.push(`${level} ${message} ${JSON.stringify(fields, (_, value) => textOf(value))}`);

@@ -98,7 +98,7 @@ export class RunningAgent implements AsyncDisposable {
   readonly checks: HealthCheck[][] = [];
   /** What it told the cluster. */
   readonly notices: string[] = [];
-  /** What it logged from the level info on: "warn node not as wanted" and then the fields as JSON. */
+  /** What it logged from the level info on: "warn node preparation failed" and then the fields as JSON. */
   readonly log: string[] = [];
   readonly #agent: Agent;
   readonly #stop = new AbortController();

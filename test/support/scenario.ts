@@ -13,7 +13,7 @@ import type { OperationKind } from "../../src/model/kernel/operation.ts";
  *   expect log failed.txt                          what was logged since the last step of this kind; `nothing` is no WARN or ERROR
  *   expect event failed.txt                        which Events were written since the last step of this kind; `nothing` is no Warning
  *   expect ready                                   the agent is ready, as the kubelet sees it
- *   expect unready the kernel refuses 1 object     it is not, and the reason begins so
+ *   expect unready cannot program 1 kernel object  it is not, and the reason begins so
  *   wrote 2                                        so many operations were asked of the kernel since the last step of this kind
  *   connect TCP/10.96.0.1:80 10.244.1.5:80 3       so many connections the real server has from now on
  *   refuse ENOMEM add-real-server 10.244.1.5:80    the kernel refuses operations of the kind on what has that text in it

@@ -184,20 +184,20 @@ describe("what repeats is reported when it begins and when it ends", () => {
 
   test("a warning of the node, by log and Event; a warning that changes is reported anew", async () => {
     await using agent = new RunningAgent();
-    const reports = () => agent.log.filter((line) => line.includes("problem of the node") || line.includes("not as"));
+    const reports = () => agent.log.filter((line) => line.includes("node preparation"));
     agent.kernel.warnings = ["Cannot set a"];
     for (let looks = 0; looks < 5; looks++) await agent.rest(LOOK_MS);
-    expect(reports()).toEqual(['warn node not as wanted {"warning":"Cannot set a"}']);
+    expect(reports()).toEqual(['warn node preparation failed {"warning":"Cannot set a"}']);
     expect(agent.notices).toEqual(["Node /n1: Cannot set a"]);
     expect(await agent.metric("kube_ipvs_node_problems")).toBe(1);
     agent.kernel.warnings = ["Cannot set a", "Cannot set b"];
     for (let looks = 0; looks < 2; looks++) await agent.rest(LOOK_MS);
-    expect(reports().slice(1)).toEqual(['warn node not as wanted {"warning":"Cannot set b"}']);
+    expect(reports().slice(1)).toEqual(['warn node preparation failed {"warning":"Cannot set b"}']);
     agent.kernel.warnings = [];
     for (let looks = 0; looks < 2; looks++) await agent.rest(LOOK_MS);
     expect(reports().slice(2)).toEqual([
-      'info no longer a problem of the node {"warning":"Cannot set a"}',
-      'info no longer a problem of the node {"warning":"Cannot set b"}',
+      'info node preparation no longer fails {"warning":"Cannot set a"}',
+      'info node preparation no longer fails {"warning":"Cannot set b"}',
     ]);
     expect(agent.notices).toHaveLength(2);
     expect(await agent.metric("kube_ipvs_node_problems")).toBe(0);
@@ -209,7 +209,7 @@ describe("what repeats is reported when it begins and when it ends", () => {
     const reports = agent.log.filter((line) => line.includes("kernel"));
     expect(reports).toEqual([
       expect.stringMatching(/^error kernel request failed; will resync .*Transport lost in a read/),
-      "info the kernel answers again {}",
+      "info kernel requests succeed again {}",
     ]);
     expect(agent.notices).toEqual(["Node /n1: Transport lost in a read"]);
     expect(await agent.metric("kube_ipvs_kernel_failures_total")).toBe(5);
@@ -251,7 +251,7 @@ describe("what the kernel refuses", () => {
       `warn operation failed ${JSON.stringify({ failure: sentence, operation: "bind-address", errno: "EACCES", services: ["shop/web"] })}`,
     ]);
     expect(agent.notices).toEqual([`Service shop/web: ${sentence}`]);
-    expect(agent.unreadiness()).toBe(`the kernel refuses 1 object: ${sentence}`);
+    expect(agent.unreadiness()).toBe(`cannot program 1 kernel object: ${sentence}`);
     expect(agent.isAlive()).toBe(true);
     expect(agent.isHealthy()).toBe(true);
     agent.kernel.heal();
@@ -286,7 +286,7 @@ describe("what the kernel refuses", () => {
     for (let seconds = 0; seconds < 120; seconds++) await agent.rest(1_000);
     expect([reports(agent).length, agent.notices.length]).toEqual([20, 20]);
     expect(agent.unreadiness()).toMatch(
-      /^the kernel refuses 300 objects: (Cannot add virtual server [^;]+; ){3}and 297 more$/,
+      /^cannot program 300 kernel objects: (Cannot add virtual server [^;]+; ){3}and 297 more$/,
     );
     agent.kernel.heal();
     for (let seconds = 0; seconds < 180; seconds++) await agent.rest(1_000);

@@ -1,6 +1,6 @@
 import { Counter, type Registry } from "prom-client";
 
-/** What became of what was to be told to the cluster, since the start. */
+/** The number of Events by result since the start. */
 export interface EventTally {
   readonly sent: number;
   readonly known: number;
@@ -8,11 +8,11 @@ export interface EventTally {
   readonly failed: number;
 }
 
-/** Registers what the writer of Events counts; it is fetched when scraped, and never less than before. */
+/** Registers the metric of Events. `tally` is called at each scrape, and its counts never decrease. */
 export function registerEventMetrics(registry: Registry, tally: () => EventTally): void {
   new Counter({
     name: "kube_ipvs_events_total",
-    help: "Events for the API server by result: sent, known from another node, dropped for want of room, failed.",
+    help: "Kubernetes Events by result: sent, known (another node wrote the same Event), dropped (too many waiting), failed.",
     labelNames: ["result"] as const,
     registers: [registry],
     collect() {

@@ -1,13 +1,13 @@
 import { Gauge, type Registry } from "prom-client";
 
-/** Registers what the health check node ports count; it is fetched when scraped. */
+/** Registers the metric of health check node ports. `counts` is called at each scrape. */
 export function registerHealthCheckMetrics(
   registry: Registry,
   counts: () => { readonly listening: number; readonly refused: number },
 ): void {
   new Gauge({
     name: "kube_ipvs_health_check_ports",
-    help: "Sockets of health check node ports by state: listening, or refused and tried again. While one is refused, load balancers cannot ask for its Service here.",
+    help: "Sockets of health check node ports by state: listening, or refused (cannot listen, will retry). While a socket is refused, load balancers cannot check its Service on this node.",
     labelNames: ["state"] as const,
     registers: [registry],
     collect() {

@@ -17,14 +17,14 @@ import { type HealthAnswer, type Probe, succeeded } from "../health.ts";
 import { SyncTimes } from "./sync-times.ts";
 import { UnixTimes } from "./unix-times.ts";
 
-/** How much has gone over netlink since the process began. */
+/** The netlink traffic since the start of the process. */
 export interface NetlinkCounts {
   readonly sends: number;
   readonly messages: number;
   readonly errors: ReadonlyMap<Errno, number>;
 }
 
-/** What an event told of, for kube-proxy's counts of changes. */
+/** The kind of object that changed, for kube-proxy's metrics of changes. */
 export type ChangedResource = "service" | "endpoint";
 
 const OBJECTS: Readonly<Record<keyof ObjectCounts, DriftObject>> = {
@@ -35,13 +35,13 @@ const OBJECTS: Readonly<Record<keyof ObjectCounts, DriftObject>> = {
 };
 const DRIFT_KINDS: readonly DriftKind[] = ["missing", "different", "unwanted"];
 
-/** kube-proxy's: 1 ms doubled 14 times. */
+/** The buckets of kube-proxy: 1 ms, doubled 14 times. */
 export const SYNC_BUCKETS = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power);
 
-/** kube-proxy's: up to 5 minutes, finest in the first one. */
+/** The buckets of kube-proxy: up to 5 minutes, with the smallest steps in the first minute. */
 const PROGRAMMING_BUCKETS = [0.25, 0.5, ...steps(1, 59, 1), ...steps(60, 115, 5), ...steps(120, 300, 30)];
 
-/** One change takes tens of microseconds, a first sync of 100,000 endpoints seconds. */
+/** The sync of one change takes tens of microseconds. The first sync of 100,000 endpoints takes seconds. */
 const OWN_SYNC_BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
@@ -51,94 +51,94 @@ function steps(from: number, to: number, step: number): readonly number[] {
   return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, index) => from + index * step);
 }
 
-/** Ours. Labels are bounded: words of this program, and errno. */
+/** The metrics of kube-ipvs. The number of label values is bounded: words of this program, sysctl names and errnos. */
 function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
   return {
     syncDuration: new Histogram({
       name: "kube_ipvs_sync_duration_seconds",
-      help: "Duration of a sync, from the plan to the kernel's last answer. A sync costs what has changed.",
+      help: "Duration of a sync, from the plan to the last response of the kernel. It depends on the number of changes.",
       buckets: OWN_SYNC_BUCKETS,
       registers,
     }),
     syncOperations: new Histogram({
       name: "kube_ipvs_sync_operations",
-      help: "Kernel operations of a sync. Much at rest means that something else changes our objects.",
+      help: "Kernel operations of a sync. Many operations without changes of Services: another program changes the objects of kube-ipvs.",
       buckets: OPERATION_BUCKETS,
       registers,
     }),
     lookDuration: new Histogram({
       name: "kube_ipvs_look_duration_seconds",
-      help: "Duration of a look, in which all that the kernel holds is read and compared with what is believed.",
+      help: "Duration of a resync, which reads all kernel objects and compares them with the cached state.",
       buckets: OWN_SYNC_BUCKETS,
       registers,
     }),
     operations: new Counter({
       name: "kube_ipvs_operations_total",
-      help: "Operations asked of the kernel by kind and result: ok or the errno of the refusal. Refused ones are retried.",
+      help: "Kernel operations by kind and result: ok or the errno of the failure. Failed operations are retried.",
       labelNames: ["operation", "result"] as const,
       registers,
     }),
     pendingKeys: new Gauge({
       name: "kube_ipvs_pending_keys",
-      help: "Kernel objects that still had to be looked at when the last sync ended. Growing: syncs do not keep up.",
+      help: "Kernel objects that were still waiting for a sync when the last sync ended. Growing: syncs do not keep up.",
       registers,
     }),
     refusedKeys: new Gauge({
       name: "kube_ipvs_refused_keys",
-      help: "Kernel objects whose last operation was refused and that wait for their retry. Above 0 for minutes: see the log for the object and kube_ipvs_operations_total for the errno.",
+      help: "Kernel objects whose last operation failed and that wait for a retry. Above 0 for minutes: the log names the first objects, and kube_ipvs_operations_total has the errno.",
       registers,
     }),
     desired: new Gauge({
       name: "kube_ipvs_desired_objects",
-      help: "Kernel objects that the Services want of this node.",
+      help: "Kernel objects that this node should hold for all Services.",
       labelNames: ["object"] as const,
       registers,
     }),
     held: new Gauge({
       name: "kube_ipvs_held_objects",
-      help: "Kernel objects of ours that the kernel holds. More than desired: draining; less: refused or pending.",
+      help: "Kernel objects of kube-ipvs that the kernel holds. More than desired: some are draining. Fewer: some failed or are pending.",
       labelNames: ["object"] as const,
       registers,
     }),
     draining: new Gauge({
       name: "kube_ipvs_draining_real_servers",
-      help: "Real servers that are no longer wanted and take no new connections, kept until their connections end or the drain timeout.",
+      help: "Real servers of removed endpoints. They get no new connections and are deleted when their connections end or at the drain timeout.",
       registers,
     }),
     foreign: new Gauge({
       name: "kube_ipvs_foreign_virtual_servers",
-      help: "IPVS virtual servers on this node that are not ours and are left alone.",
+      help: "IPVS virtual servers on this node that other programs created. kube-ipvs does not change them.",
       registers,
     }),
     rejected: new Gauge({
       name: "kube_ipvs_rejected_objects",
-      help: "Objects or fields that were asked for and cannot be done, as an invalid address. The log names object, field and value.",
+      help: "Fields of objects that are invalid or not served, for example an invalid address. The log names object, field and value; kube-ipvs plan lists all.",
       registers,
     }),
     nodeProblems: new Gauge({
       name: "kube_ipvs_node_problems",
-      help: "Things that this node lacks, as sysctls, sets or iptables rules. The log names each once, when it begins.",
+      help: "Failed steps of the node preparation: sysctls, sets, iptables rules. The log names each problem once, when it begins.",
       registers,
     }),
     wrongSysctls: new Gauge({
       name: "kube_ipvs_sysctl_wrong",
-      help: "Sysctls that are not as wanted and could not be set, 1 each. The log says what to do, and /readyz where Services need it.",
+      help: "Is 1 for each sysctl that has a wrong value and could not be set. The log has the cure, and also /readyz if Services need the sysctl.",
       labelNames: ["name"],
       registers,
     }),
     kernelFailures: new Counter({
       name: "kube_ipvs_kernel_failures_total",
-      help: "Requests to the kernel that failed as a whole or were not answered. Each is followed by a resync.",
+      help: "Requests to the kernel that failed as a whole or got no response. A resync follows each failure.",
       registers,
     }),
     nodeFound: new Gauge({
       name: "kube_ipvs_node_found",
-      help: "Whether a Node has the name of this node: 0 when none has, so that no endpoint counts as local to it.",
+      help: "Is 1 if a Node with the name of this node exists. 0: no endpoint counts as local to this node.",
       registers,
     }),
     drift: new Counter({
       name: "kube_ipvs_drift_total",
-      help: "Kernel objects found other than believed, by object and kind: missing, different, unwanted. They are mended; a steady rate means that something else writes to our objects.",
+      help: "Kernel objects that differed from the cached state, by object and kind: missing, different, unwanted. They are repaired. A steady rate: another program changes the objects of kube-ipvs.",
       labelNames: ["object", "kind"] as const,
       registers,
     }),
@@ -146,12 +146,12 @@ function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
   };
 }
 
-/** Counted where they arise, fetched when scraped. */
+/** The metrics of netlink. `netlink` is called at each scrape. */
 function netlinkMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
   return {
     netlinkSends: new Counter({
       name: "kube_ipvs_netlink_sends_total",
-      help: "System calls that sent netlink messages; messages for each send tell how well work is batched.",
+      help: "System calls that sent netlink messages. Messages divided by sends is the mean batch size.",
       registers,
       collect() {
         this.reset();
@@ -169,7 +169,7 @@ function netlinkMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
     }),
     netlinkErrors: new Counter({
       name: "kube_ipvs_netlink_errors_total",
-      help: "Errors that came back over netlink, by errno. Some belong to normal work, as EEXIST after a restart.",
+      help: "Errors in netlink responses by errno. Some errors are normal, for example EEXIST after a restart.",
       labelNames: ["errno"] as const,
       registers,
       collect() {
@@ -180,78 +180,78 @@ function netlinkMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
   };
 }
 
-/** kube-proxy's, by its names, labels and buckets, so that dashboards and alerts go on working. */
+/** The metrics of kube-proxy, with the same names, labels and buckets, so that dashboards and alerts keep working. */
 function kubeProxyMetrics(registers: Registry[]) {
   const byFamily = { labelNames: ["ip_family"] as const, registers };
   const byCode = { labelNames: ["code"] as const, registers };
   return {
     syncDuration: new Histogram({
       name: "kubeproxy_sync_proxy_rules_duration_seconds",
-      help: "Duration of a sync, as kube-proxy tells it. kube_ipvs_sync_duration_seconds has buckets below 1 ms.",
+      help: "Duration of a sync, as in kube-proxy. kube_ipvs_sync_duration_seconds has buckets below 1 ms.",
       buckets: SYNC_BUCKETS,
       ...byFamily,
     }),
     endpointChangesPending: new Gauge({
       name: "kubeproxy_sync_proxy_rules_endpoint_changes_pending",
-      help: "EndpointSlice events that no complete sync has taken up yet.",
+      help: "EndpointSlice events since the last sync that left no pending work.",
       registers,
     }),
     endpointChanges: new Counter({
       name: "kubeproxy_sync_proxy_rules_endpoint_changes_total",
-      help: "EndpointSlice events that were told, whatever they changed.",
+      help: "EndpointSlice events received, with or without an effect on this node.",
       registers,
     }),
     serviceChangesPending: new Gauge({
       name: "kubeproxy_sync_proxy_rules_service_changes_pending",
-      help: "Service events that no complete sync has taken up yet.",
+      help: "Service events since the last sync that left no pending work.",
       registers,
     }),
     serviceChanges: new Counter({
       name: "kubeproxy_sync_proxy_rules_service_changes_total",
-      help: "Service events that were told, whatever they changed.",
+      help: "Service events received, with or without an effect on this node.",
       registers,
     }),
     noLocalEndpoints: new Gauge({
       name: "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
-      help: "Services with a traffic policy Local whose clients are dropped: there are endpoints, and none is on this node.",
+      help: "Services with a traffic policy Local whose traffic is dropped, because all their endpoints are on other nodes.",
       labelNames: ["ip_family", "traffic_policy"] as const,
       registers,
     }),
     programming: new Histogram({
       name: "kubeproxy_network_programming_duration_seconds",
-      help: "Time from the change of a Service or pod, as the EndpointSlice tells it, until the kernel was programmed for it.",
+      help: "Time from the change of a Service or pod, as annotated on the EndpointSlice, until the kernel is programmed.",
       buckets: PROGRAMMING_BUCKETS,
       ...byFamily,
     }),
     restoreFailures: new Counter({
       name: "kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
-      help: "Failed attempts to write the static iptables rules. Above 0: masquerading may be missing; the log has the message of iptables-restore.",
+      help: "Failed attempts to write the static iptables rules. Growing: masquerading may not work. The log has the message of iptables-restore.",
       ...byFamily,
     }),
     healthz: new Counter({
       name: "kubeproxy_proxy_healthz_total",
-      help: "Answers of /healthz by HTTP status. 503: syncs fail, or the node is leaving.",
+      help: "Responses of /healthz by HTTP status. 503: syncs fail, or the node is unknown or leaving.",
       ...byCode,
     }),
     livez: new Counter({
       name: "kubeproxy_proxy_livez_total",
-      help: "Answers of /livez by HTTP status. 503: syncs fail.",
+      help: "Responses of /livez by HTTP status. 503: syncs fail.",
       ...byCode,
     }),
   };
 }
 
-/** What the metrics are made from. */
+/** The dependencies of Metrics. */
 export interface MetricsOptions {
   readonly registry: Registry;
-  /** The families served. One engine serves both, so what kube-proxy tells by family is the same for each. */
+  /** The IP families that are served. Metrics that kube-proxy has by family get the same value for each of them. */
   readonly families: readonly IPFamily[];
   readonly clock: Readings;
-  /** Asked at each scrape; never less than before. */
+  /** Called at each scrape. Its counts never decrease. */
   readonly netlink: () => NetlinkCounts;
 }
 
-/** Every metric of ours and of the process: registered when constructed, kept by what is recorded. */
+/** The metrics of syncs, kernel objects and probes. The constructor registers them, and the methods update them. */
 export class Metrics {
   readonly #families: readonly IPFamily[];
   readonly #own: ReturnType<typeof ownMetrics>;
@@ -266,7 +266,7 @@ export class Metrics {
     this.#showZeros();
   }
 
-  /** A counter that is missing until its first event hides that event from rate(). */
+  /** Sets counters to 0. A counter that is absent before its first event hides that event from rate(). */
   #showZeros(): void {
     for (const object of Object.values(OBJECTS))
       for (const kind of DRIFT_KINDS) this.#own.drift.inc({ object, kind }, 0);
@@ -283,7 +283,7 @@ export class Metrics {
     }
   }
 
-  /** A sync has ended. */
+  /** Records a sync that ended. */
   record(report: SyncReport): void {
     const seconds = report.durationMs / 1000;
     let operations = 0;
@@ -304,7 +304,7 @@ export class Metrics {
     this.recordState(report.state);
   }
 
-  /** Sizes of what is wanted, held and waited for, as they are now. */
+  /** Records the numbers of desired, actual and pending objects. */
   recordState(state: ReconcileState): void {
     this.#own.refusedKeys.set(state.refusedKeys);
     this.#times.oldestPendingMs = state.oldestPendingMs;
@@ -317,7 +317,7 @@ export class Metrics {
     }
   }
 
-  /** A look at the kernel has ended. */
+  /** Records a resync that ended. */
   recordLook(report: LookReport): void {
     this.#own.lookDuration.observe(report.durationMs / 1000);
     this.#recordDrift(report.drift);
@@ -327,12 +327,12 @@ export class Metrics {
     for (const { object, kind, count } of drift) this.#own.drift.inc({ object, kind }, count);
   }
 
-  /** A sync was asked for, at this time of `Clock.now`. */
+  /** Records that a sync was requested at this time of `Clock.now`. */
   recordRequest(nowMs: number): void {
     this.#times.lastQueuedMs = nowMs;
   }
 
-  /** An event told of a change. */
+  /** Counts a change of an object. */
   recordChange(resource: ChangedResource): void {
     switch (resource) {
       case "endpoint":
@@ -345,56 +345,56 @@ export class Metrics {
     }
   }
 
-  /** The kernel has been programmed for a change that was made `latencyMs` ago. */
+  /** Records that the kernel is programmed for a change that was made `latencyMs` ago. */
   recordProgrammed(ip_family: IPFamily, latencyMs: number): void {
     this.#kubeProxy.programming.observe({ ip_family }, latencyMs / 1000);
   }
 
-  /** Of how many Services the clients of a side are dropped for want of an endpoint on this node. */
+  /** Sets the numbers of Services whose traffic of a side is dropped because they have no endpoint on this node. */
   recordNoLocalEndpoints(countOf: (side: TrafficSide, family: IPFamily) => number): void {
     for (const ip_family of this.#families)
       for (const traffic_policy of TRAFFIC_SIDES)
         this.#kubeProxy.noLocalEndpoints.set({ ip_family, traffic_policy }, countOf(traffic_policy, ip_family));
   }
 
-  /** How many rejections stand. */
+  /** Sets the number of rejections. */
   recordRejected(count: number): void {
     this.#own.rejected.set(count);
   }
 
-  /** So many things are not as wanted on this node. */
+  /** Sets the number of failed steps of the node preparation. */
   recordNodeProblems(count: number): void {
     this.#own.nodeProblems.set(count);
   }
 
-  /** These sysctls are not as wanted, by their paths, and no others. */
+  /** Sets the sysctls with a wrong value, by path. Replaces the earlier ones. */
   recordWrongSysctls(names: readonly string[]): void {
     this.#own.wrongSysctls.reset();
     for (const name of names) this.#own.wrongSysctls.set({ name }, 1);
   }
 
-  /** A request to the kernel failed or was not answered. */
+  /** Counts a request to the kernel that failed or got no response. */
   recordKernelFailure(): void {
     this.#own.kernelFailures.inc();
   }
 
-  /** Whether a Node has the name of this node, as far as is known. */
+  /** Sets whether a Node with the name of this node is known. */
   recordNodeFound(isFound: boolean): void {
     this.#own.nodeFound.set(isFound ? 1 : 0);
   }
 
-  /** The static rules of a family could not be written. */
+  /** Counts a failed attempt to write the static rules of a family. */
   recordRestoreFailure(ip_family: IPFamily): void {
     this.#kubeProxy.restoreFailures.inc({ ip_family });
   }
 
-  /** A probe was answered. kube-proxy has no /readyz, so none is counted. */
+  /** Counts the response to a probe. /readyz is not counted, because kube-proxy has no metric for it. */
   recordProbe(probe: Probe, { status }: HealthAnswer): void {
     if (probe !== "readyz") this.#kubeProxy[probe].inc({ code: String(status) });
   }
 }
 
-/** A number without a name ("E1234") could be any: together they are one value. */
+/** The errno as a label. All numbers without a name ("E1234") become one value, to bound the number of labels. */
 function boundedErrno(errno: Errno): string {
   return /^(E[A-Z][A-Z0-9]*|IPSET_ERR_\w+)$/.test(errno) ? errno : "other";
 }

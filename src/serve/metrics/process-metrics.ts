@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, type Registry } from "prom-client";
 
-/** Gauges of prom-client's that are named like counters, which promtool refuses; nodejs_active_* tell the same by type. */
+/** Gauges of prom-client with the name of a counter, which promtool rejects. nodejs_active_* have the same by type. */
 const MISNAMED_GAUGES = [
   "nodejs_active_handles_total",
   "nodejs_active_requests_total",
@@ -8,8 +8,8 @@ const MISNAMED_GAUGES = [
 ];
 
 /**
- * What prom-client measures of the process: process_* and nodejs_*. Once for a process: it observes each garbage collection and
- * never stops, so that the registry is not freed.
+ * Registers the metrics of the process from prom-client: process_* and nodejs_*. Call it once in a process, because
+ * prom-client observes garbage collection and never stops, and the registry is never freed.
  */
 export function registerProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry });

@@ -2,11 +2,14 @@ import { Gauge, type Registry } from "prom-client";
 import type { IPFamily } from "../../model/address.ts";
 import type { UnixTimes } from "./unix-times.ts";
 
-/** When syncs were asked for and succeeded, as metrics. Times are of `Clock.now`; one of kube-proxy's is absent before it is set. */
+/**
+ * The metrics of times of syncs. Times are of `Clock.now`. The metrics with names of kube-proxy are absent until their
+ * time is set.
+ */
 export class SyncTimes {
   lastSuccessMs: number | undefined;
   lastQueuedMs: number | undefined;
-  /** 0 when nothing is pending. */
+  /** 0 if nothing is pending. */
   oldestPendingMs = 0;
 
   /** Registers the gauges. */
@@ -26,18 +29,18 @@ export class SyncTimes {
       });
     byFamily(
       "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
-      "Unix time of the last sync after which all that is wanted was in the kernel, nothing refused.",
+      "Unix time of the last sync after which the kernel held all desired objects.",
       () => this.lastSuccessMs,
     );
     byFamily(
       "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
-      "Unix time at which a sync was last asked for. Later than the last success for minutes: syncs are failing.",
+      "Unix time of the last request for a sync. Later than the last success for minutes: syncs are failing.",
       () => this.lastQueuedMs,
     );
     const oldestPending = () => unixTimes.seconds(this.oldestPendingMs);
     new Gauge({
       name: "kube_ipvs_oldest_pending_timestamp_seconds",
-      help: "Unix time at which the oldest work not yet done was asked for, refused work included; 0 when all is done.",
+      help: "Unix time at which the oldest pending work was requested, failed operations included. 0 if no work is pending.",
       registers,
       collect() {
         this.set(oldestPending());

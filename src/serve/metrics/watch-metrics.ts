@@ -2,12 +2,12 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Readings } from "../../model/clock.ts";
 import { UnixTimes } from "./unix-times.ts";
 
-/** How the watch of one resource of the API server has fared. Times are of `Clock.now`, 0 before the first. */
+/** The counts of the watch of one resource of the API server. Times are of `Clock.now`, 0 before the first. */
 export interface WatchCounts {
   readonly resource: string;
   readonly objects: number;
   readonly lists: number;
-  /** By a few words and HTTP codes. */
+  /** The number of ended requests by reason: a word of this program or an HTTP status code. */
   readonly endings: ReadonlyMap<string, number>;
   readonly events: number;
   readonly bytes: number;
@@ -18,21 +18,21 @@ export interface WatchCounts {
 
 const COUNTERS: Readonly<Record<string, readonly [help: string, value: (watch: WatchCounts) => number]>> = {
   kube_ipvs_watch_lists_total: [
-    "Complete lists of a resource, the first included. More than one: the server had forgotten where we were.",
+    "Complete lists of a resource, the first included. More than one: the server no longer had the version from which the watch could continue.",
     ({ lists }) => lists,
   ],
   kube_ipvs_watch_events_total: [
-    "Changes told by watches, and objects of lists that came as a stream.",
+    "Changes received from watches, and objects of lists received as a stream.",
     ({ events }) => events,
   ],
-  kube_ipvs_watch_bytes_total: ["Bytes of lists and watches, as they came from the API server.", ({ bytes }) => bytes],
+  kube_ipvs_watch_bytes_total: ["Bytes of lists and watches received from the API server.", ({ bytes }) => bytes],
   kube_ipvs_watch_decode_errors_total: [
-    "Versions of objects of which something could not be used. The log names object, field and value.",
+    "Versions of objects with an invalid field. The log names object, field and value.",
     ({ decodeErrors }) => decodeErrors,
   ],
 };
 
-/** Registers what the watches count; it is fetched when scraped, and never less than before. None without an API server. */
+/** Registers the metrics of watches. `watches` is called at each scrape, and its counts never decrease. */
 export function registerWatchMetrics(registry: Registry, clock: Readings, watches: () => readonly WatchCounts[]): void {
   const unixTimes = new UnixTimes(clock);
   const registers = [registry];
@@ -50,7 +50,7 @@ export function registerWatchMetrics(registry: Registry, clock: Readings, watche
     });
   new Counter({
     name: "kube_ipvs_watch_endings_total",
-    help: "Requests to the API server that ended, by reason: an HTTP code, ended in order, lost, no-answer, malformed and others. They are taken up again.",
+    help: "Ended lists and watches by reason: an HTTP status code, ended (normal end), lost, no-answer, malformed and others. They are started again.",
     labelNames: ["resource", "reason"] as const,
     registers,
     collect() {
@@ -61,7 +61,7 @@ export function registerWatchMetrics(registry: Registry, clock: Readings, watche
   });
   new Gauge({
     name: "kube_ipvs_watch_objects",
-    help: "Objects of a resource that are there, as far as they were told.",
+    help: "Objects of a resource in the cache of the watch.",
     labelNames,
     registers,
     collect() {
@@ -70,7 +70,7 @@ export function registerWatchMetrics(registry: Registry, clock: Readings, watche
   });
   new Gauge({
     name: "kube_ipvs_watch_last_contact_timestamp_seconds",
-    help: "Unix time at which the API server last said anything, bookmarks included; 0 before. Minutes ago: it cannot be reached.",
+    help: "Unix time of the last byte from the API server, bookmarks included. 0 before the first. Minutes ago: the API server cannot be reached.",
     labelNames,
     registers,
     collect() {
@@ -79,7 +79,7 @@ export function registerWatchMetrics(registry: Registry, clock: Readings, watche
   });
   new Gauge({
     name: "kube_ipvs_watch_last_progress_timestamp_seconds",
-    help: "Unix time at which a list, a change, a bookmark or a probe last showed that all changes are known; 0 before. A quarter of an hour ago: the API server may answer, but changes do not arrive.",
+    help: "Unix time of the last list, change, bookmark or probe that showed that all changes are known. 0 before the first. Older than 15 minutes: the API server may respond, but changes do not arrive.",
     labelNames,
     registers,
     collect() {

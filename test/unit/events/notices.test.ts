@@ -71,6 +71,6 @@ test("a health check port that is refused is told about its Service", () => {
     type: "Warning",
     reason: "FailedToStartServiceHealthcheck",
     regarding: { kind: "Service", namespace: "shop", name: "web" },
-    note: 'spec.healthCheckNodePort "32000" cannot be listened on: EADDRINUSE',
+    note: 'spec.healthCheckNodePort "32000": cannot listen: EADDRINUSE',
   });
 });

@@ -180,7 +180,7 @@ test("a check without an address to be asked at is told once, until it has one",
   const port = await freePort();
   ports.update([check("web", port, {})]);
   ports.update([check("web", port, {})]);
-  expect(world.refused.map(({ reason }) => reason)).toEqual(["this node has no address on which NodePorts answer"]);
+  expect(world.refused.map(({ reason }) => reason)).toEqual(["this node has no NodePort address"]);
   expect(ports.counts()).toEqual({ listening: 0, refused: 1 });
   ports.update([check("web", port, { [LOCAL]: 1 })]);
   await listening(1);

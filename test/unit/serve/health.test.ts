@@ -161,25 +161,30 @@ describe("payload", () => {
   });
 
   test.each<[string, HealthFacts, number, string | undefined]>([
-    ["lists are missing", { ...start, missing: "services (403 no)" }, 1, "first lists are missing: services (403 no)"],
+    [
+      "lists are missing",
+      { ...start, missing: "services (403 no)" },
+      1,
+      "waiting for the first lists: services (403 no)",
+    ],
     ["the first sync is under way", start, 1, "the first sync is not complete"],
     [
       "a key has been refused for two periods",
       again(refused, 119_000),
       120_000,
-      "the kernel refuses 1 object: see the log",
+      "cannot program 1 kernel object: see the metric kube_ipvs_operations_total",
     ],
     [
       "one object is refused",
       refusedWith(1, ["EPERM"]),
       120_000,
-      'the kernel refuses 1 object: Cannot bind address "10.96.0.1": EPERM: the process lacks CAP_NET_ADMIN: add the capability NET_ADMIN to the container',
+      'cannot program 1 kernel object: Cannot bind address "10.96.0.1": EPERM: the process lacks CAP_NET_ADMIN: add the capability NET_ADMIN to the container',
     ],
     [
       "five objects are refused",
       refusedWith(5, ["E1", "E2", "E3", "E4", "E5"]),
       120_000,
-      'the kernel refuses 5 objects: Cannot bind address "10.96.0.1": E1; Cannot bind address "10.96.0.1": E2; Cannot bind address "10.96.0.1": E3; and 2 more',
+      'cannot program 5 kernel objects: Cannot bind address "10.96.0.1": E1; Cannot bind address "10.96.0.1": E2; Cannot bind address "10.96.0.1": E3; and 2 more',
     ],
     [
       "changes have waited for two periods while syncs go on",
@@ -194,7 +199,7 @@ describe("payload", () => {
       "the kernel does not answer",
       healthAfterFailure(good, START + 2000),
       62_000,
-      "the kernel is not being programmed",
+      "kernel requests fail or no sync runs",
     ],
     [
       "the rules could not be written",
