@@ -5,7 +5,10 @@ import { isOurs } from "../sync/plan/ownership.ts";
 import { EXIT_FAILURE, EXIT_OK } from "./exit-codes.ts";
 import { evidenceOf, thisKernel } from "./this-node.ts";
 
-/** Removes what is ours from this node's kernel, and closes that: addresses, virtual servers, sets, chains, nothing else. */
+/**
+ * Removes the objects of kube-ipvs from the kernel of this node: addresses, virtual servers, sets and chains, and no
+ * others. Closes the kernel.
+ */
 export async function cleanup(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
   try {
     const observed = await kernel.observe("all");
@@ -18,7 +21,7 @@ export async function cleanup(config: Config, output: Output, kernel = thisKerne
     const deleted = outcomes.filter((outcome) => outcome.ok).length;
     output.out(`${[`${deleted} virtual servers`, ...changed].join("\n")}\n`);
     const left = observed.servers.size - servers.length + observed.unnamedServers;
-    if (left > 0) output.out(`left alone: ${left} virtual servers of others\n`);
+    if (left > 0) output.out(`not changed: ${left} virtual servers of other programs\n`);
     for (const warning of warnings) output.err(`${warning}\n`);
     return warnings.length === 0 && deleted === servers.length ? EXIT_OK : EXIT_FAILURE;
   } finally {

@@ -11,7 +11,7 @@ import { planOf } from "./dry-run/plan-of.ts";
 import { EXIT_DIFFERENT, EXIT_FAILURE, EXIT_OK } from "./exit-codes.ts";
 import { evidenceOf, machineHere, thisKernel } from "./this-node.ts";
 
-/** Compares what this node should hold with what its kernel holds, and closes that. Reads only. */
+/** Compares the kernel of this node with the desired state and prints the differences. Reads only. Closes the kernel. */
 export async function diff(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
   const machine = await machineHere(await kernelFamilies());
   try {
@@ -39,7 +39,7 @@ export async function diff(config: Config, output: Output, kernel = thisKernel()
         ? `${JSON.stringify({ node: config.nodeName, differences: lines, rejected: planned.rejected }, null, 2)}\n`
         : lines.map((line) => `${line}\n`).join(""),
     );
-    // What could not be read may differ: that is no equality.
+    // State that could not be read may differ, so the exit code is not EXIT_OK.
     for (const warning of warnings) output.err(`${warning}\n`);
     if (warnings.length > 0) return EXIT_FAILURE;
     return lines.length === 0 ? EXIT_OK : EXIT_DIFFERENT;

@@ -12,9 +12,9 @@ import { EXIT_OK } from "./exit-codes.ts";
 import { machineHere, thisKernel } from "./this-node.ts";
 
 /**
- * Does what takes privilege: modules are loaded, kube-ipvs0 is made and sysctls are set, so that the agent finds them right.
- * Touches nothing of a Service. What cannot be had is a warning and no failure: where this is an init container, a failure
- * would keep the agent from its Services. The agent reports it again.
+ * Does the steps that need privilege: loads modules, creates kube-ipvs0 and sets sysctls. Changes no object of a Service.
+ * A step that fails is a warning and not a failure of the command, because a failure of the init container would keep the
+ * agent from starting. The agent reports the problem again.
  */
 export async function init(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
   const print = ({ changed, warnings }: SetupReport): void => {
@@ -34,7 +34,7 @@ export async function init(config: Config, output: Output, kernel = thisKernel()
   }
 }
 
-/** The interface has sysctls of its own. That it cannot be made is for the agent to report. */
+/** Creates the interface, which has sysctls of its own. A failure becomes a warning. */
 async function interfaceReport(kernel: NetlinkKernel, { families }: NodeSetup): Promise<SetupReport> {
   try {
     return await kernel.ensureInterface(families);

@@ -7,9 +7,9 @@ import { renderPlanJson, renderPlanText } from "./dry-run/plan.ts";
 import { planOf } from "./dry-run/plan-of.ts";
 import { EXIT_OK } from "./exit-codes.ts";
 
-/** Prints what this node would hold. Touches nothing and needs no privilege. */
+/** Prints the objects that this node should hold. Changes nothing and needs no privilege. */
 export async function plan(config: Config, output: Output): Promise<number> {
-  // As on a machine where nothing was set otherwise.
+  // The plan does not read this machine: it uses both families and the kernel's default of the sysctl.
   const machine = { families: FAMILIES, liberalConntrack: false };
   const planned = planOf(config, await readCluster(config, quietLogger(output)), machine);
   output.out(config.output === "json" ? renderPlanJson(planned) : renderPlanText(planned));

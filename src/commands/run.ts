@@ -26,7 +26,7 @@ import { serversByAddress, sourceOf } from "./cluster-source.ts";
 import { EXIT_OK } from "./exit-codes.ts";
 import { machineHere, thisKernel } from "./this-node.ts";
 
-/** The agent: programs the kernel and keeps it right until the signal aborts. */
+/** Runs the agent until the signal aborts: it programs the kernel and repairs it. */
 export async function run(config: Config, output: Output, signal: AbortSignal): Promise<number> {
   const logger = createLogger(
     { level: levelOf(config.verbosity), format: config.loggingFormat },
@@ -93,7 +93,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     healthCheckPorts.close();
     await kernel.close();
   }
-  logger.info({ node: config.nodeName }, "kube-ipvs ends; the kernel goes on serving");
+  logger.info({ node: config.nodeName }, "kube-ipvs stopped; the kernel keeps serving Services");
   return EXIT_OK;
 }
 
@@ -105,7 +105,7 @@ interface Served {
   readonly signal: AbortSignal;
 }
 
-/** Serves metrics and health until the signal aborts. */
+/** Serves metrics and health probes until the signal aborts. */
 async function serve(config: Config, { registry, agent, tell, logger, signal }: Served): Promise<void> {
   const servers = [
     { name: "metrics" as const, bind: config.metricsBindAddress, server: metricsServer(registry) },

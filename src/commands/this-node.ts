@@ -12,20 +12,20 @@ import type { Evidence } from "../sync/plan/ownership.ts";
 
 const LIBERAL_CONNTRACK = "net/netfilter/nf_conntrack_tcp_be_liberal";
 
-/** What the rules and sysctls depend on here. */
+/** The properties of this host on which the rules and sysctls depend. */
 export async function machineHere(families: readonly IPFamily[]): Promise<Machine> {
   const liberalConntrack = (await new SysctlClient().value(LIBERAL_CONNTRACK)) === "1";
   return { families, cpus: availableParallelism(), kernelRelease: release(), liberalConntrack };
 }
 
-/** The kernel that this process runs on. */
+/** The kernel of this host. */
 export function thisKernel(options: Pick<NetlinkKernelOptions, "onForgotten"> = {}): NetlinkKernel {
   return new NetlinkKernel({ chains: PROXY_CHAINS, ...options });
 }
 
 /**
- * What proves whose a virtual server is: what the kernel holds, and which addresses NodePorts have here, which a kube-proxy
- * does not leave in any set.
+ * The evidence of which virtual servers are ours: the addresses and set members in the kernel, and the NodePort addresses
+ * of this node, which kube-proxy does not keep in a set.
  */
 export function evidenceOf(
   { addresses, entries }: Observed,

@@ -2,12 +2,12 @@ import { parseArgs } from "node:util";
 import { type Config, type Given, readConfig } from "./config.ts";
 import { type Command, SETTINGS } from "./settings.ts";
 
-/** What the arguments ask for. */
+/** The result of reading the command line. */
 export type Invocation =
   | { readonly kind: "command"; readonly command: Command; readonly config: Config }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
-  /** Nothing can be done; to be told on stderr, with exit code 64 (EX_USAGE of sysexits.h). */
+  /** The arguments are invalid. The caller prints the problems to stderr and exits with 64 (EX_USAGE of sysexits.h). */
   | { readonly kind: "refused"; readonly problems: readonly string[] };
 
 interface Environment {
@@ -18,11 +18,11 @@ interface Environment {
 type Key = keyof Config;
 
 const COMMANDS: Readonly<Record<Command, string>> = {
-  run: "Program the kernel and keep it right until a signal (the default command)",
-  init: "Load kernel modules and set sysctls, then exit: what the agent cannot do in an unprivileged container",
-  plan: "Print what this node would hold; touches nothing, needs no privilege",
-  diff: "Compare that with this node's kernel, read only: exit code 0 equal, 2 different",
-  cleanup: "Remove what is ours from this node's kernel, and nothing else",
+  run: "Program the kernel until a signal stops the process (the default command)",
+  init: "Load kernel modules and set sysctls, then exit. An unprivileged agent cannot do this itself",
+  plan: "Print the kernel objects that this node should hold. Changes nothing and needs no privilege",
+  diff: "Compare the plan with the kernel of this node. Changes nothing. Exit code 0: equal, 2: different",
+  cleanup: "Remove the objects of kube-ipvs from the kernel of this node, and no others",
 };
 const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
 
@@ -33,17 +33,17 @@ const KEY_OF_FLAG: ReadonlyMap<string, Key> = new Map(
 );
 
 /**
- * Reads arguments as pflag does: `--flag value`, `--flag=value`, `--flag` for true, `-o value`, `-ovalue`, `_` for `-`;
- * lists by comma and by repetition, else the last one counts. Flags of the agent are taken by every command, so that
- * the arguments of a DaemonSet serve `diff` and `cleanup` too.
+ * Reads arguments as pflag does: `--flag value`, `--flag=value`, `--flag` for true, `-o value`, `-ovalue`, `_` for `-`.
+ * The values of a list are separated by commas, and a list flag may be repeated. For other flags, the last value counts.
+ * Every command accepts the flags of `run`, so that `diff` and `cleanup` can be run with the arguments of the DaemonSet.
  *
- * `env` is asked for NODE_NAME (the downward API) and KUBERNETES_SERVICE_HOST (whether this is a pod), `hostname` is the
- * last resort for the node name.
+ * `env` gives NODE_NAME (from the downward API) and KUBERNETES_SERVICE_HOST (set in a pod). `hostname` is the node name
+ * if no flag and no variable gives one.
  */
 export function readCommandLine(argv: readonly string[], env: Environment, hostname: string): Invocation {
   const line = readArguments(argv);
-  if (line.asked.has("help")) return { kind: "help", text: helpText(line.command) };
-  if (line.asked.has("version")) return { kind: "version" };
+  if (line.requested.has("help")) return { kind: "help", text: helpText(line.command) };
+  if (line.requested.has("version")) return { kind: "version" };
 
   const command = line.command ?? "run";
   const isNamed = line.given.nodeName !== undefined || SETTINGS.nodeName.commands.includes(command);
@@ -64,13 +64,13 @@ export function readCommandLine(argv: readonly string[], env: Environment, hostn
 interface Line {
   command: Command | undefined;
   readonly given: Partial<Record<Key, Given>>;
-  readonly asked: Set<"help" | "version">;
+  readonly requested: Set<"help" | "version">;
   readonly problems: string[];
 }
 
 function readArguments(argv: readonly string[]): Line {
   const { tokens } = parseArgs({ args: argv.map(hyphenated), options: options(), strict: false, tokens: true });
-  const line: Line = { command: undefined, given: {}, asked: new Set(), problems: [] };
+  const line: Line = { command: undefined, given: {}, requested: new Set(), problems: [] };
   for (const token of tokens) {
     if (token.kind === "positional") readPositional(line, token.value);
     else if (token.kind === "option") readFlag(line, token);
@@ -78,7 +78,7 @@ function readArguments(argv: readonly string[]): Line {
   return line;
 }
 
-/** Underscores in the name of a flag mean hyphens; its value is left alone. */
+/** The argument with hyphens instead of underscores in the name of its flag. The value does not change. */
 function hyphenated(argument: string): string {
   return argument.replace(/^--[^=]+/, (name) => name.replaceAll("_", "-"));
 }
@@ -112,7 +112,7 @@ interface FlagToken {
 function readFlag(line: Line, token: FlagToken): void {
   const { name, rawName } = token;
   if (name === "help" || name === "version") {
-    line.asked.add(name);
+    line.requested.add(name);
     return;
   }
   const key = KEY_OF_FLAG.get(name);
@@ -130,17 +130,20 @@ function readFlag(line: Line, token: FlagToken): void {
   line.given[key] = { source: rawName, text: before === undefined ? text : `${before.text},${text}` };
 }
 
-/** No value of ours begins with a hyphen: what does is the next flag, before which a value was forgotten. */
+/**
+ * The value of a flag; undefined if it is missing. No flag has a value that begins with a hyphen: a following argument
+ * with a hyphen is the next flag.
+ */
 function flagValue({ rawName, value, inlineValue }: FlagToken): string | undefined {
   if (inlineValue !== true && value?.startsWith("-")) return undefined;
-  // The parser takes the "=" of "-o=json" for a part of the value.
+  // The parser treats the "=" of "-o=json" as a part of the value.
   return rawName.startsWith("--") ? value : value?.replace(/^=/, "");
 }
 
-/** An empty name is none, as in kube-proxy; a blank one is a mistake. */
-/** For commands that act on this node whatever it is called, even when its host name is no name for a Node. */
+/** The node name for commands that do not use it. They work even if the host name is not a valid name of a Node. */
 const ANY_NODE: Given = { source: "this node", text: "this-node" };
 
+/** The node name: from the flag, NODE_NAME or the host name. An empty name counts as absent, as in kube-proxy. */
 function nodeNameSource(given: Given | undefined, env: Environment, hostname: string): Given {
   if (given !== undefined && given.text !== "") return given;
   const name = env.NODE_NAME ?? "";
@@ -152,23 +155,23 @@ function commandProblems(command: Command, given: Line["given"]): readonly strin
     const source = given[key]?.source;
     const { commands } = SETTINGS[key];
     if (source === undefined || commands.includes("run") || commands.includes(command)) return [];
-    return [`${source} is of no use to ${command}: it belongs to ${commands.join(" and ")}`];
+    return [`${source} is not a flag of ${command}: use it with ${commands.join(" or ")}`];
   });
 }
 
-/** Services come from one place, which must be known. */
+/** The problems of the flags that select the source of Services. Exactly one source must be given. */
 function sourceProblems(command: Command, config: Config, isPod: boolean): readonly string[] {
   if (!SETTINGS.manifests.commands.includes(command)) return [];
   const api = config.kubeconfig !== "" ? "--kubeconfig" : config.servers.length > 0 ? "--master" : "";
   if (config.manifests !== "")
-    return api === "" ? [] : [`--manifests and ${api} are both a source of Services: give one of them`];
+    return api === "" ? [] : [`--manifests and ${api} are both a source of Services: use only one of them`];
   if (api !== "" || isPod) return [];
   return [
-    `${command} needs a source of Services: --kubeconfig PATH, --master URL or --manifests PATH (this is no pod with a service account: KUBERNETES_SERVICE_HOST is not set)`,
+    `${command} needs a source of Services: --kubeconfig PATH, --master URL or --manifests PATH (there is no service account of a pod: KUBERNETES_SERVICE_HOST is not set)`,
   ];
 }
 
-/** Help for one command, or for the agent and the list of commands. */
+/** The help text of a command. Without a command, the list of commands and the flags of `run`. */
 function helpText(command: Command | undefined): string {
   const about = command ?? "run";
   const head =
@@ -176,7 +179,7 @@ function helpText(command: Command | undefined): string {
       ? ["Usage: kube-ipvs [command] [flags]", "", ...COMMAND_NAMES.map(commandLine)]
       : [`Usage: kube-ipvs ${command} [flags]`, "", `${COMMANDS[command]}.`];
   const flags = KEYS.filter((key) => SETTINGS[key].commands.includes(about)).map(flagHelp);
-  const title = command === undefined ? "Flags of run (those of another command: kube-ipvs COMMAND --help):" : "Flags:";
+  const title = command === undefined ? "Flags of run (flags of another command: kube-ipvs COMMAND --help):" : "Flags:";
   return `${[...head, "", title, ...flags, "  -h, --help", "  --version"].join("\n")}\n`;
 }
 

@@ -2,65 +2,65 @@ import type { BindAddress, Cidr, IPAddress } from "../model/address.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import { SETTINGS } from "./settings.ts";
 
-/** All that can be configured, read and checked. */
+/** The configuration of the process, parsed and checked. */
 export interface Config {
-  /** File or folder of manifests; "" for none. */
+  /** The path of a file or folder of manifests; "" for none. */
   readonly manifests: string;
-  /** Path of a kubeconfig; "" for none. */
+  /** The path of a kubeconfig; "" for none. */
   readonly kubeconfig: string;
-  /** URLs of API servers, the preferred first; empty: the one of the kubeconfig, or of the cluster around this pod. */
+  /** URLs of API servers, the preferred one first. If empty, the kubeconfig or the service account of the pod gives it. */
   readonly servers: readonly string[];
   readonly nodeName: string;
-  /** The node's own addresses, for want of a Node object or instead of what it says; empty: not given. */
+  /** The addresses of this node. If empty, the Node object gives them. */
   readonly nodeIPs: readonly IPAddress[];
-  /** Empty, one network, or one of each family. */
+  /** No network, one network, or one network of each family. */
   readonly clusterCidrs: readonly Cidr[];
-  /** How packets of pods are told from others. */
+  /** The property by which packets of pods are recognised. */
   readonly localMode: "ClusterCIDR" | "NodeCIDR" | "BridgeInterface" | "InterfaceNamePrefix";
-  /** The bridge of the pods, for BridgeInterface; "" else. */
+  /** The bridge of the pods, for the mode BridgeInterface; "" if not given. */
   readonly podBridge: string;
-  /** How the names of the interfaces of pods begin, for InterfaceNamePrefix; "" else. */
+  /** The prefix of the names of pod interfaces, for the mode InterfaceNamePrefix; "" if not given. */
   readonly podInterfacePrefix: string;
-  /** Bits of the packet mark for local traffic: some of the low 16. */
+  /** The bits of the packet mark for local traffic, some of the low 15. */
   readonly localMarkMask: number;
-  /** Empty: NodePorts answer on every address of the node. */
+  /** The networks of the addresses that serve NodePorts. If empty, all addresses of the node serve them. */
   readonly nodePortAddresses: readonly Cidr[] | "primary";
   readonly masqueradeAll: boolean;
-  /** Bit of the packet mark, 0 to 31. */
+  /** The number of a bit of the packet mark, 0 to 31. */
   readonly masqueradeBit: number;
   readonly scheduler: Scheduler;
   readonly syncPeriodMs: number;
-  /** Rest between two syncs; 0 for none. */
+  /** The shortest time between two syncs; 0 for no limit. */
   readonly minSyncPeriodMs: number;
   readonly drainTimeoutMs: number;
   readonly excludeCidrs: readonly Cidr[];
-  /** Networks of addresses that Services may have though they are this node's. */
+  /** Networks of addresses that Services may use even if they are addresses of this node. */
   readonly sharedVips: readonly Cidr[];
   readonly strictArp: boolean;
-  /** 0 leaves nf_conntrack_max alone. */
+  /** 0 does not change nf_conntrack_max. */
   readonly conntrackMaxPerCore: number;
   readonly conntrackMin: number;
-  /** 0 leaves it alone, as with all timeouts. */
+  /** 0 does not change the timeout of the kernel; the same for all timeouts below. */
   readonly conntrackTcpEstablishedSeconds: number;
   readonly conntrackTcpCloseWaitSeconds: number;
   readonly conntrackUdpSeconds: number;
   readonly conntrackUdpStreamSeconds: number;
-  /** False leaves it alone. */
+  /** False does not change the sysctl. */
   readonly conntrackTcpBeLiberal: boolean;
   readonly ipvsTcpSeconds: number;
   readonly ipvsTcpFinSeconds: number;
   readonly ipvsUdpSeconds: number;
-  /** Undefined: not served. */
+  /** The address of the metrics server; undefined for no server. */
   readonly metricsBindAddress: BindAddress | undefined;
-  /** Undefined: not served. */
+  /** The address of the health server; undefined for no server. */
   readonly healthzBindAddress: BindAddress | undefined;
-  /** As klog counts: from 4 on, debug messages are written too. */
+  /** The log level in the numbers of klog. From 4 on, debug messages are logged. */
   readonly verbosity: number;
   readonly loggingFormat: "text" | "json";
   readonly output: "text" | "json";
 }
 
-/** A text for a field and where it came from, as "--node-name" or "NODE_NAME". */
+/** The text of a field and its source, for example "--node-name" or "NODE_NAME". */
 export interface Given {
   readonly source: string;
   readonly text: string;
@@ -69,25 +69,25 @@ export interface Given {
 export type GivenTexts = Readonly<Partial<Record<keyof Config, Given>>>;
 
 export interface ConfigReading {
-  /** Of use only when there are no problems. */
+  /** Valid only if there are no problems. */
   readonly config: Config;
-  /** Everything that is wrong, each naming flag and value. */
+  /** All problems. Each names the flag and the value. */
   readonly problems: readonly string[];
 }
 
-/** Config from the texts that were given, defaults for the rest. */
+/** Reads the configuration from the given texts. Fields without a text have their defaults. */
 export function readConfig(given: GivenTexts): ConfigReading {
   const problems: string[] = [];
   const fields = Object.entries(SETTINGS).map(([key, setting]) => {
     const { source, text } = given[key as keyof Config] ?? { source: `--${setting.flag}`, text: setting.fallback };
     return [key, setting.parse(text, (problem) => problems.push(`Invalid ${source} "${text}": ${problem}`))];
   });
-  // The type of SETTINGS demands an entry for each field, whose parse returns that field's type.
+  // The type of SETTINGS requires an entry for each field, with a `parse` that returns the type of the field.
   const config = Object.fromEntries(fields) as Config;
   return { config, problems: problems.length > 0 ? problems : contradictions(config, given) };
 }
 
-/** What is wrong with values that are good by themselves. */
+/** The problems of valid values that contradict each other. */
 function contradictions(config: Config, given: GivenTexts): readonly string[] {
   const problems: string[] = [];
   if (config.minSyncPeriodMs > config.syncPeriodMs)
@@ -96,7 +96,7 @@ function contradictions(config: Config, given: GivenTexts): readonly string[] {
     );
   if (Math.floor(config.localMarkMask / 2 ** config.masqueradeBit) % 2 === 1)
     problems.push(
-      `${invalid("localMarkMask", given)}: must not hold the bit of ${flagAndText("masqueradeBit", given)}`,
+      `${invalid("localMarkMask", given)}: must not contain the bit of ${flagAndText("masqueradeBit", given)}`,
     );
   if (config.localMode === "BridgeInterface" && config.podBridge === "")
     problems.push(`${invalid("localMode", given)}: needs --${SETTINGS.podBridge.flag}`);

@@ -3,10 +3,10 @@ import { parseDurationMs } from "../model/duration.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import { SCHEDULERS } from "../model/kernel/scheduler.ts";
 
-/** Told what is wrong with a text, as a clause that follows the text in a message. */
+/** Reports a problem of a text. The problem is a clause that follows the text in the message. */
 export type Refuse = (problem: string) => void;
 
-/** Reads the text of a flag. Every problem goes to `refuse`; the value of a refused text means nothing. */
+/** Parses the text of a flag. Each problem is passed to `refuse`; then the returned value is meaningless. */
 export type Parse<Value> = (text: string, refuse: Refuse) => Value;
 
 /** A duration above zero, in ms. */
@@ -20,10 +20,13 @@ export const parsePeriodMs: Parse<number> = (text, refuse) => {
   return ms;
 };
 
-/** A duration in whole seconds, the rest cut off; 0 leaves what the kernel has, so that a lesser one must not become it. */
+/**
+ * A duration in whole seconds, rounded down; 0 does not change the value of the kernel. A duration between 0 and 1 s is
+ * invalid, because it would be rounded to 0.
+ */
 export const parseTimeoutSeconds: Parse<number> = (text, refuse) => {
   const ms = parseDurationMs(text, refuse);
-  if (ms > 0 && ms < 1000) refuse("must be at least 1s, or 0s to leave what the kernel has");
+  if (ms > 0 && ms < 1000) refuse("must be at least 1s, or 0s to keep the value of the kernel");
   return Math.floor(ms / 1000);
 };
 
@@ -46,7 +49,7 @@ export const parseBoolean: Parse<boolean> = (text, refuse) => {
   return TRUE.has(text);
 };
 
-/** One of a few words. */
+/** One of the given words. */
 export function oneOf<Word extends string>(...words: readonly [Word, ...Word[]]): Parse<Word> {
   return (text, refuse) => {
     const word = words.find((candidate) => candidate === text);
@@ -55,12 +58,15 @@ export function oneOf<Word extends string>(...words: readonly [Word, ...Word[]])
   };
 }
 
-/** A text that must say something. */
+/** Any text. */
 export const parseText: Parse<string> = (text) => text;
 
 const INTERFACE = /^[\w.:@-]{0,14}$/;
 
-/** The name of a network interface, or how it begins; "" for none. Linux takes 15 characters, and iptables a `+` for the rest. */
+/**
+ * The name of a network interface or the prefix of names; "" for none. Linux allows 15 characters, and iptables needs one
+ * of them for the `+` of a prefix.
+ */
 export const parseInterface: Parse<string> = (text, refuse) => {
   if (!INTERFACE.test(text)) refuse("must be at most 14 letters, digits, and any of . _ - : @");
   return text;
@@ -69,8 +75,8 @@ export const parseInterface: Parse<string> = (text, refuse) => {
 const MASK = /^(?:0x[0-9a-f]{1,8}|\d{1,10})$/i;
 
 /**
- * Bits of the packet mark, at least two. They lie in the low half: the high one is Calico's by default, and the numbers
- * are kept in a set of ports. Bit 15 is the kubelet's, for packets to drop.
+ * A mask of at least two of the low 15 bits of the packet mark. Calico uses the high half by default, and the marks are
+ * stored in a set of ports. The kubelet uses bit 15 for packets to drop.
  */
 export const parseMarkMask: Parse<number> = (text, refuse) => {
   const mask = MASK.test(text) ? Number(text) : Number.NaN;
@@ -81,7 +87,7 @@ export const parseMarkMask: Parse<number> = (text, refuse) => {
 
 const NODE_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
-/** The name of a Node object: trimmed and in lower case, as the kubelet registers itself. */
+/** The name of a Node object. It is trimmed and lower-cased, as the kubelet does with its own name. */
 export const parseNodeName: Parse<string> = (text, refuse) => {
   const name = text.trim().toLowerCase();
   if (name === "") refuse("must not be blank");
@@ -93,7 +99,7 @@ function items(text: string): readonly string[] {
   return text.trim() === "" ? [] : text.split(",").map((item) => item.trim());
 }
 
-/** Comma list of networks; a bare address is refused. */
+/** A list of networks, separated by commas. An address without a prefix length is invalid. */
 export const parseCidrs: Parse<readonly Cidr[]> = (text, refuse) =>
   items(text).flatMap((item) => {
     const network = parseCidr(item);
@@ -101,33 +107,33 @@ export const parseCidrs: Parse<readonly Cidr[]> = (text, refuse) =>
     return network ?? [];
   });
 
-/** None, one network, or one of each family. */
+/** No network, one network, or one network of each family. */
 export const parseClusterCidrs: Parse<readonly Cidr[]> = (text, refuse) => {
   const networks = parseCidrs(text, refuse);
   const families = new Set(networks.map((network) => network.family));
-  if (networks.length !== families.size) refuse("must be one CIDR, or one of IPv4 and one of IPv6");
+  if (networks.length !== families.size) refuse("must be one CIDR, or one IPv4 CIDR and one IPv6 CIDR");
   return networks;
 };
 
-/** Comma list of API servers, as "https://10.0.0.1:6443"; without TLS where it says http. */
+/** A list of URLs of API servers, separated by commas, for example "https://10.0.0.1:6443". A URL with http has no TLS. */
 export const parseServers: Parse<readonly string[]> = (text, refuse) =>
   items(text).map((item) => {
     const url = URL.parse(item);
     if (url === null || !/^https?:$/.test(url.protocol)) refuse(`"${item}" is not a URL like https://10.0.0.1:6443`);
-    else if (url.username !== "") refuse("must not hold credentials: they belong into a kubeconfig");
+    else if (url.username !== "") refuse("must not contain credentials: put them into a kubeconfig");
     return item;
   });
 
-/** Networks (none: every address), or the word `primary` alone. */
+/** A list of networks (empty: all addresses), or only the word `primary`. */
 export const parseNodePortAddresses: Parse<readonly Cidr[] | "primary"> = (text, refuse) => {
   const words = items(text);
   if (words.length === 1 && words[0] === "primary") return "primary";
   if (!words.includes("primary")) return parseCidrs(text, refuse);
-  refuse("primary must stand alone");
+  refuse("primary cannot be combined with other values");
   return "primary";
 };
 
-/** Comma list of IP addresses. */
+/** A list of IP addresses, separated by commas. */
 export const parseAddresses: Parse<readonly IPAddress[]> = (text, refuse) =>
   items(text).flatMap((item) => {
     const address = parseAddress(item);
@@ -135,11 +141,11 @@ export const parseAddresses: Parse<readonly IPAddress[]> = (text, refuse) =>
     return address ?? [];
   });
 
-/** A scheduler of IPVS; the empty text, kube-proxy's default, is rr. */
+/** An IPVS scheduler. The empty text, which is the default of kube-proxy, means rr. */
 export const parseScheduler: Parse<Scheduler> = (text, refuse) =>
   oneOf(...SCHEDULERS)(text === "" ? "rr" : text, refuse) as string as Scheduler;
 
-/** "IP:port", "[IPv6]:port" or an IP alone, which gets `defaultPort`; the empty text is undefined: do not listen. */
+/** "IP:port", "[IPv6]:port", or an IP address with `defaultPort`. The empty text means: do not listen. */
 export function bindAddress(defaultPort: number): Parse<BindAddress | undefined> {
   return (text, refuse) => {
     if (text === "") return undefined;

@@ -22,19 +22,19 @@ import {
 
 export type Command = "run" | "init" | "plan" | "diff" | "cleanup";
 
-/** One field of Config as a flag. */
+/** The flag of a field of Config. */
 export interface Setting<Value> {
   readonly flag: string;
   readonly aliases?: readonly string[];
   readonly short?: string;
-  /** What stands for the value in help; a flag without is a boolean. */
+  /** The name of the value in the help text; absent for a boolean flag. */
   readonly placeholder?: string;
-  /** Every occurrence adds to the list; else the last one counts. */
+  /** Whether each occurrence adds to a list. Otherwise the last occurrence counts. */
   readonly list?: true;
-  /** The text of the value when nothing is given. */
+  /** The text of the default value. */
   readonly fallback: string;
   readonly help: string;
-  /** For whose help it is. */
+  /** The commands that use the flag and show it in their help. */
   readonly commands: readonly Command[];
   readonly parse: Parse<Value>;
 }
@@ -49,17 +49,17 @@ const SHOWING: readonly Command[] = ["plan", "diff"];
 const COUNT = integerFrom(0, Number.MAX_SAFE_INTEGER);
 
 /**
- * The flags, in the order of help. Names and defaults are kube-proxy's where it has the flag, but for
- * ipvs-min-sync-period: there every sync looks at every Service, so syncs must be kept rare (1s by flags, 0s by file).
- * Here a sync costs what has changed, and one that waits is only later; changes that arrive during a sync are
- * gathered by the sync itself.
+ * The flags, in the order of the help text. Flags that kube-proxy has keep its names and defaults, except the default of
+ * ipvs-min-sync-period. In kube-proxy each sync processes every Service, and the period keeps syncs rare (1s by flag, 0s
+ * by file). Here the cost of a sync depends on the number of changes, and the changes during a sync are batched for the
+ * next sync in any case, so that a period would only add delay.
  */
 export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } = {
   manifests: {
     flag: "manifests",
     placeholder: "PATH",
     fallback: "",
-    help: "File or folder of YAML and JSON manifests, read again when it changes, instead of an API server",
+    help: "File or folder of YAML and JSON manifests to use instead of an API server. Changes are detected",
     commands: WANTING,
     parse: parseText,
   },
@@ -67,7 +67,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "kubeconfig",
     placeholder: "PATH",
     fallback: "",
-    help: "Where the API server is and how to be let in. Without it the service account of the pod",
+    help: "Path to a kubeconfig file. Without it, the service account of the pod is used",
     commands: WANTING,
     parse: parseText,
   },
@@ -76,7 +76,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     placeholder: "URL,...",
     list: true,
     fallback: "",
-    help: "API servers instead of the configured one, the preferred first: the next is taken when one cannot be reached",
+    help: "URLs of API servers instead of the one in the kubeconfig, the preferred one first. If a server cannot be reached, the next one is used",
     commands: WANTING,
     parse: parseServers,
   },
@@ -85,7 +85,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     aliases: ["node-name"],
     placeholder: "NAME",
     fallback: "",
-    help: "Name of this node's Node object. Without it NODE_NAME of the environment, then the host name",
+    help: "Name of the Node object of this node. Without it, the environment variable NODE_NAME is used, then the host name",
     commands: WANTING,
     parse: parseNodeName,
   },
@@ -94,7 +94,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     placeholder: "IP,...",
     list: true,
     fallback: "",
-    help: "Addresses of this node, the primary one first, instead of those of its Node object; repeatable",
+    help: "Addresses of this node, the primary one first, instead of the addresses of its Node object; repeatable",
     commands: ALL,
     parse: parseAddresses,
   },
@@ -102,7 +102,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "cluster-cidr",
     placeholder: "CIDR,...",
     fallback: "",
-    help: "Network of the pods, or one of each family: traffic to ClusterIPs from elsewhere is masqueraded",
+    help: "Network of the pods, at most one for each IP family. Traffic to ClusterIPs from other addresses is masqueraded",
     commands: WANTING,
     parse: parseClusterCidrs,
   },
@@ -110,7 +110,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "detect-local-mode",
     placeholder: "MODE",
     fallback: "ClusterCIDR",
-    help: "How pods are known: ClusterCIDR, NodeCIDR (the Node's podCIDRs), BridgeInterface or InterfaceNamePrefix",
+    help: "Property that identifies traffic of pods: ClusterCIDR, NodeCIDR (podCIDRs of the Node), BridgeInterface or InterfaceNamePrefix",
     commands: WANTING,
     parse: oneOf("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
   },
@@ -118,7 +118,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "pod-bridge-interface",
     placeholder: "NAME",
     fallback: "",
-    help: "The bridge on which packets of pods arrive, for BridgeInterface",
+    help: "Name of the bridge on which packets of pods arrive, for BridgeInterface",
     commands: WANTING,
     parse: parseInterface,
   },
@@ -126,7 +126,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "pod-interface-name-prefix",
     placeholder: "PREFIX",
     fallback: "",
-    help: "How the names of interfaces begin on which packets of pods arrive, for InterfaceNamePrefix",
+    help: "Prefix of the names of the interfaces on which packets of pods arrive, for InterfaceNamePrefix",
     commands: WANTING,
     parse: parseInterface,
   },
@@ -134,7 +134,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "local-traffic-mark-mask",
     placeholder: "MASK",
     fallback: "0x107f",
-    help: "Bits of the packet mark that nobody else uses, for this node's own traffic under the external policy Local",
+    help: "Bits of the packet mark that no other program uses. They mark traffic of pods and of this node to Services with externalTrafficPolicy Local",
     commands: WANTING,
     parse: parseMarkMask,
   },
@@ -143,7 +143,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     placeholder: "CIDR,...|primary",
     list: true,
     fallback: "",
-    help: "On which of the node's addresses NodePorts answer: networks, or primary; without it on all",
+    help: "Networks of the node addresses that serve NodePorts, or primary for the primary address. Without it, all addresses serve NodePorts",
     commands: ALL,
     parse: parseNodePortAddresses,
   },
@@ -158,7 +158,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "iptables-masquerade-bit",
     placeholder: "BIT",
     fallback: "14",
-    help: "Bit of the packet mark (0 to 31) that says: masquerade this",
+    help: "Bit of the packet mark (0 to 31) for packets to masquerade",
     commands: WANTING,
     parse: integerFrom(0, 31),
   },
@@ -166,7 +166,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "ipvs-scheduler",
     placeholder: "NAME",
     fallback: "rr",
-    help: "How IPVS chooses a real server: rr, wrr, lc, wlc, lblc, lblcr, sh, dh, sed, nq, fo, ovf or mh",
+    help: "IPVS scheduler: rr, wrr, lc, wlc, lblc, lblcr, sh, dh, sed, nq, fo, ovf or mh",
     commands: WANTING,
     parse: parseScheduler,
   },
@@ -174,7 +174,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "ipvs-sync-period",
     placeholder: "DURATION",
     fallback: "30s",
-    help: "The kernel is compared with what is wanted at least this often; work older than twice this is unhealthy",
+    help: "Time between two resyncs, which read and repair the kernel state. The agent is unhealthy if work waits for twice this time",
     commands: AGENT,
     parse: parsePeriodMs,
   },
@@ -182,7 +182,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "ipvs-min-sync-period",
     placeholder: "DURATION",
     fallback: "0s",
-    help: "Rest between two syncs; 0s for none, since a sync costs only what has changed",
+    help: "Shortest time between two syncs. 0s sets no limit, because the cost of a sync depends on the number of changes",
     commands: AGENT,
     parse: parseDurationMs,
   },
@@ -190,7 +190,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "drain-timeout",
     placeholder: "DURATION",
     fallback: "15m",
-    help: "How long a removed TCP endpoint may keep its established connections; 0s cuts them at once",
+    help: "Time for which a removed TCP endpoint may keep its established connections; 0s closes them at once",
     commands: AGENT,
     parse: parseDurationMs,
   },
@@ -199,7 +199,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     placeholder: "CIDR,...",
     list: true,
     fallback: "",
-    help: "Networks whose IPVS virtual servers are somebody else's: never touched",
+    help: "Networks of IPVS virtual servers that belong to other programs. kube-ipvs never changes them",
     commands: ["run", "diff", "cleanup"],
     parse: parseCidrs,
   },
@@ -208,14 +208,14 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     placeholder: "CIDR,...",
     list: true,
     fallback: "",
-    help: "Networks whose addresses Services may have though they are the node's own, as with keepalived",
+    help: "Networks of addresses that Services may use even if they are addresses of this node, for example with keepalived",
     commands: WANTING,
     parse: parseCidrs,
   },
   strictArp: {
     flag: "ipvs-strict-arp",
     fallback: "false",
-    help: "Set arp_ignore to 1 and arp_announce to 2, so that the node answers ARP only for addresses of that interface",
+    help: "Set arp_ignore to 1 and arp_announce to 2, so that each interface answers ARP only for its own addresses",
     commands: PREPARING,
     parse: parseBoolean,
   },
@@ -223,7 +223,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "conntrack-max-per-core",
     placeholder: "N",
     fallback: "32768",
-    help: "Connections to track for each core; 0 leaves the kernel's limit as it is",
+    help: "Number of tracked connections for each CPU core; 0 keeps the limit of the kernel",
     commands: PREPARING,
     parse: COUNT,
   },
@@ -231,7 +231,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "conntrack-min",
     placeholder: "N",
     fallback: "131072",
-    help: "Connections to track at least, however few the cores",
+    help: "Smallest number of tracked connections, for any number of CPU cores",
     commands: PREPARING,
     parse: COUNT,
   },
@@ -239,7 +239,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "conntrack-tcp-timeout-established",
     placeholder: "DURATION",
     fallback: "24h",
-    help: "How long conntrack remembers an established TCP connection without packets; 0s leaves what the kernel has",
+    help: "Conntrack timeout of an established TCP connection; 0s keeps the value of the kernel",
     commands: PREPARING,
     parse: parseTimeoutSeconds,
   },
@@ -247,7 +247,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "conntrack-tcp-timeout-close-wait",
     placeholder: "DURATION",
     fallback: "1h",
-    help: "How long conntrack remembers a TCP connection that only one side has closed; 0s leaves what the kernel has",
+    help: "Conntrack timeout of a TCP connection that only one side has closed; 0s keeps the value of the kernel",
     commands: PREPARING,
     parse: parseTimeoutSeconds,
   },
@@ -255,7 +255,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "conntrack-udp-timeout",
     placeholder: "DURATION",
     fallback: "0s",
-    help: "How long conntrack remembers a UDP flow that was not answered; 0s leaves what the kernel has",
+    help: "Conntrack timeout of a UDP flow without a response; 0s keeps the value of the kernel",
     commands: PREPARING,
     parse: parseTimeoutSeconds,
   },
@@ -263,14 +263,14 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "conntrack-udp-timeout-stream",
     placeholder: "DURATION",
     fallback: "0s",
-    help: "How long conntrack remembers a UDP flow with packets both ways; 0s leaves what the kernel has",
+    help: "Conntrack timeout of a UDP flow with packets in both directions; 0s keeps the value of the kernel",
     commands: PREPARING,
     parse: parseTimeoutSeconds,
   },
   conntrackTcpBeLiberal: {
     flag: "conntrack-tcp-be-liberal",
     fallback: "false",
-    help: "Conntrack takes TCP packets out of the window for valid ones, and invalid packets are not dropped",
+    help: "Set nf_conntrack_tcp_be_liberal: conntrack accepts TCP packets out of the window, and invalid packets are not dropped",
     commands: ["run", "init", "plan", "diff"],
     parse: parseBoolean,
   },
@@ -278,7 +278,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "ipvs-tcp-timeout",
     placeholder: "DURATION",
     fallback: "0s",
-    help: "How long IPVS remembers a TCP connection without packets; 0s leaves what the kernel has",
+    help: "IPVS timeout of a TCP connection without packets; 0s keeps the value of the kernel",
     commands: COMPARING,
     parse: parseTimeoutSeconds,
   },
@@ -286,7 +286,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "ipvs-tcpfin-timeout",
     placeholder: "DURATION",
     fallback: "0s",
-    help: "How long IPVS remembers a TCP connection after a FIN; 0s leaves what the kernel has",
+    help: "IPVS timeout of a TCP connection after a FIN; 0s keeps the value of the kernel",
     commands: COMPARING,
     parse: parseTimeoutSeconds,
   },
@@ -294,7 +294,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "ipvs-udp-timeout",
     placeholder: "DURATION",
     fallback: "0s",
-    help: "How long IPVS remembers a UDP flow without packets; 0s leaves what the kernel has",
+    help: "IPVS timeout of a UDP flow without packets; 0s keeps the value of the kernel",
     commands: COMPARING,
     parse: parseTimeoutSeconds,
   },
@@ -302,7 +302,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "metrics-bind-address",
     placeholder: "IP:PORT",
     fallback: "127.0.0.1:10249",
-    help: 'Where /metrics and /proxyMode are served; "" for nowhere',
+    help: 'Address of the server of /metrics and /proxyMode; "" for no server',
     commands: AGENT,
     parse: bindAddress(10_249),
   },
@@ -310,7 +310,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "healthz-bind-address",
     placeholder: "IP:PORT",
     fallback: "0.0.0.0:10256",
-    help: 'Where /healthz, /livez and /readyz are served; "" for nowhere',
+    help: 'Address of the server of /healthz, /livez and /readyz; "" for no server',
     commands: AGENT,
     parse: bindAddress(10_256),
   },
@@ -319,7 +319,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     short: "v",
     placeholder: "N",
     fallback: "0",
-    help: "How much is logged; from 4 on every change",
+    help: "Log level; from 4 on, debug messages are logged",
     commands: WRITING,
     parse: COUNT,
   },
@@ -327,7 +327,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     flag: "logging-format",
     placeholder: "text|json",
     fallback: "text",
-    help: "Log lines for people or for machines",
+    help: "Format of the log",
     commands: WRITING,
     parse: oneOf("text", "json"),
   },
@@ -336,7 +336,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     short: "o",
     placeholder: "text|json",
     fallback: "text",
-    help: "What is printed: commands that ipvsadm and the others read, or one JSON document",
+    help: "Format of the output: commands for ipvsadm, ip, ipset and iptables-restore, or one JSON document",
     commands: SHOWING,
     parse: oneOf("text", "json"),
   },

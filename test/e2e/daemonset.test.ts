@@ -218,7 +218,7 @@ describe("the agent in its container", () => {
     const startedMs = performance.now();
     await agent[Symbol.asyncDispose]();
     expect(performance.now() - startedMs).toBeLessThan(patient(10_000));
-    expect(agent.log).toContain("kube-ipvs ends");
+    expect(agent.log).toContain("kube-ipvs stopped");
     expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]);
   });
 

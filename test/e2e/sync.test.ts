@@ -77,7 +77,7 @@ describe("an agent that is restarted", () => {
     expect(await heldLines(node.shell)).toEqual(lines);
     // SIGTERM ends it in order, and the kernel goes on.
     await after[Symbol.asyncDispose]();
-    expect(after.log).toContain("kube-ipvs ends");
+    expect(after.log).toContain("kube-ipvs stopped");
     expect(await heldLines(node.shell)).toEqual(lines);
     expect((await held.stop()).errors).toEqual({});
   });

@@ -6,7 +6,7 @@ import type { ServerState } from "../../model/kernel/server-state.ts";
 
 const SERVICE_OPTIONS: Readonly<Record<Protocol, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
 
-/** ipvsadm has three words for the kernel's five methods. */
+/** The options of ipvsadm. It has three options for the five forwarding methods of the kernel. */
 const FORWARDING_OPTIONS: Readonly<Record<Forwarding, string>> = {
   masquerade: "-m",
   tunnel: "-i",
@@ -15,7 +15,7 @@ const FORWARDING_OPTIONS: Readonly<Record<Forwarding, string>> = {
   bypass: "-g",
 };
 
-/** A virtual server as `ipvsadm -Sn` prints and `ipvsadm -R` reads it. */
+/** A virtual server as a line of `ipvsadm -Sn` and `ipvsadm -R`. */
 export function serverLine(server: VirtualServer): string {
   const { persistenceSeconds: seconds, persistencePrefix: prefix } = server;
   const partial = prefix !== hostPrefix(familyOf(server.address));
@@ -29,7 +29,7 @@ export function serverLine(server: VirtualServer): string {
   ].join(" ");
 }
 
-/** A real server as `ipvsadm -Sn` prints and `ipvsadm -R` reads it. */
+/** A real server as a line of `ipvsadm -Sn` and `ipvsadm -R`. */
 export function realLine(server: VirtualServer, real: RealServer): string {
   const forwarding = FORWARDING_OPTIONS[real.forwarding];
   return `-a ${serviceOption(server)} -r ${addressPort(real.address, real.port)} ${forwarding} -w ${real.weight}`;
@@ -40,28 +40,28 @@ function serviceOption({ protocol, address, port, mark }: VirtualServer): string
   return `${SERVICE_OPTIONS[protocol]} ${addressPort(address, port)}`;
 }
 
-/** A dotted mask in IPv4, a prefix length in IPv6. */
+/** The persistence prefix as the argument of `-M`: a dotted mask for IPv4, a prefix length for IPv6. */
 function persistenceMask({ address, persistencePrefix: prefix }: VirtualServer): string {
   if (familyOf(address) === "IPv6") return String(prefix);
   return [0, 8, 16, 24].map((start) => 256 - 2 ** (8 - Math.min(8, Math.max(0, prefix - start)))).join(".");
 }
 
-/** The lines of a virtual server and its real servers, those sorted. */
+/** The line of a virtual server, then the sorted lines of its real servers. */
 export function stateLines({ server, reals }: ServerState): readonly string[] {
   return [serverLine(server), ...Array.from(reals, (real) => realLine(server, real)).sort()];
 }
 
-/** As `ip -batch` reads it. */
+/** An address of kube-ipvs0 as a line of `ip -batch`. */
 export function addressLine(address: IPAddress): string {
   return `address add ${address}/${hostPrefix(familyOf(address))} dev kube-ipvs0`;
 }
 
-/** As `ipset restore` reads it. */
+/** A member of a set as a line of `ipset restore`. */
 export function entryLine(entry: SetEntry): string {
   return `add ${entry.set.name} ${entry.text}`;
 }
 
-/** As `ipset restore` reads it, large enough for the members: twice 65,536 as often as needed. */
+/** A set as a line of `ipset restore`. Its size is 65,536, doubled until `members` members have room. */
 export function createLine(set: IPSet, members: number): string {
   if (set.type === "bitmap:port") return `create ${set.name} bitmap:port range 0-65535`;
   let maxelem = 65_536;

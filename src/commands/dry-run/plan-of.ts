@@ -8,7 +8,7 @@ import type { ClusterState } from "../../sources/source.ts";
 import { serversByAddress } from "../cluster-source.ts";
 import type { Plan } from "./plan.ts";
 
-/** What the cluster wants of the node. Its addresses are the given ones, else those of its Node object, else as told. */
+/** The plan of a node. Without `addresses`, the addresses are those of `--node-ip` or of the Node object. */
 export function planOf(
   config: Config,
   { events, rejections }: ClusterState,

@@ -8,7 +8,7 @@ import type { Rules, RuleTable } from "../../model/kernel/rules.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import { addressLine, createLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
 
-/** All that a node would hold, and what was asked for and cannot be. */
+/** All objects that a node should hold, and the rejections. */
 export interface Plan {
   readonly node: string;
   readonly families: readonly IPFamily[];
@@ -18,8 +18,8 @@ export interface Plan {
 }
 
 /**
- * The plan for a person and for the tools: each section is input of the tool its heading names. Deterministic.
- * Sorted, the section of virtual servers equals the sorted output of `ipvsadm -Sn`.
+ * The plan as text. Each section is input for the tool that its heading names. Equal plans give equal texts. The sorted
+ * section of virtual servers equals the sorted output of `ipvsadm -Sn`.
  */
 export function renderPlanText(plan: Plan): string {
   const sections: readonly (readonly [string, readonly string[]])[] = [
@@ -36,7 +36,7 @@ export function renderPlanText(plan: Plan): string {
   return `# node ${plan.node}\n\n${filled.join("\n\n")}\n`;
 }
 
-/** The same as JSON, indented. `rules` hold the texts for iptables-restore; "" for a family that is left alone. */
+/** The plan as indented JSON. `rules` has the input for iptables-restore, "" for a family that is not served. */
 export function renderPlanJson(plan: Plan): string {
   const document = {
     node: plan.node,
@@ -64,7 +64,7 @@ export function renderPlanJson(plan: Plan): string {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** Rules as `iptables-restore --noflush` reads them, on a host that has no jumps of ours yet. */
+/** Rules as input for `iptables-restore --noflush` on a host without the jumps of kube-ipvs. */
 export function renderRules(rules: Rules): string {
   return rules.tables.map(renderTable).join("");
 }
@@ -79,7 +79,7 @@ function renderTable({ name, chains, jumps }: RuleTable): string {
   ].join("\n");
 }
 
-/** What of the kernel's is ours: what is not and is not wanted either is no difference. */
+/** Decides which kernel objects are ours. Objects that are neither ours nor desired are not a difference. */
 export interface Ours {
   readonly server: (server: VirtualServer) => boolean;
   readonly address: (address: IPAddress) => boolean;
@@ -87,15 +87,15 @@ export interface Ours {
 }
 
 /**
- * How the kernel differs from what is desired, one sorted line each, empty when it does not:
- * `+` is missing, `-` is ours and not wanted (a real server that drains as well), `~` is there with other values.
+ * The differences between the kernel and the desired state as sorted lines, empty if there are none: `+` is missing, `-`
+ * is ours and not desired (draining real servers included), `~` has different values.
  */
 export function diffPlan(desired: DesiredState, observed: Observed, ours: Ours): readonly string[] {
   const unwanted = [...observed.servers.values()].filter(
     ({ server }) => desired.server(server.key) === undefined && ours.server(server),
   );
   return [
-    ...[...desired.servers()].flatMap((wanted) => diffServer(wanted, observed.servers.get(wanted.server.key))),
+    ...[...desired.servers()].flatMap((state) => diffServer(state, observed.servers.get(state.server.key))),
     ...unwanted.flatMap(stateLines).map((line) => `- ${line}`),
     ...diffAddresses(desired, observed, ours),
     ...diffEntries(desired, observed, ours),
@@ -119,13 +119,14 @@ function diffEntries(desired: DesiredState, observed: Observed, ours: Ours): rea
   return [...missing.map((entry) => `+ ${entryLine(entry)}`), ...unwanted.map((entry) => `- ${entryLine(entry)}`)];
 }
 
-function diffServer(wanted: ServerState, seen: ServerState | undefined): readonly string[] {
-  if (seen === undefined) return stateLines(wanted).map((line) => `+ ${line}`);
-  const { server } = wanted;
+function diffServer(desired: ServerState, actual: ServerState | undefined): readonly string[] {
+  if (actual === undefined) return stateLines(desired).map((line) => `+ ${line}`);
+  const { server } = desired;
   const lines: string[] = [];
-  if (!sameVirtualServer(server, seen.server)) lines.push(`~ ${serverLine(server)} # is ${serverLine(seen.server)}`);
-  const unwanted = seen.reals.toMap();
-  for (const real of wanted.reals) {
+  if (!sameVirtualServer(server, actual.server))
+    lines.push(`~ ${serverLine(server)} # is ${serverLine(actual.server)}`);
+  const unwanted = actual.reals.toMap();
+  for (const real of desired.reals) {
     lines.push(...diffReal(server, real, unwanted.get(real.key)));
     unwanted.delete(real.key);
   }
@@ -133,10 +134,10 @@ function diffServer(wanted: ServerState, seen: ServerState | undefined): readonl
   return lines;
 }
 
-function diffReal(server: VirtualServer, wanted: RealServer, seen: RealServer | undefined): readonly string[] {
-  if (seen === undefined) return [`+ ${realLine(server, wanted)}`];
-  if (sameRealServer(wanted, seen)) return [];
-  return [`~ ${realLine(server, wanted)} # is ${realLine(server, seen)}`];
+function diffReal(server: VirtualServer, desired: RealServer, actual: RealServer | undefined): readonly string[] {
+  if (actual === undefined) return [`+ ${realLine(server, desired)}`];
+  if (sameRealServer(desired, actual)) return [];
+  return [`~ ${realLine(server, desired)} # is ${realLine(server, actual)}`];
 }
 
 function sortedServers(desired: DesiredState): readonly ServerState[] {
@@ -147,7 +148,7 @@ function byKey<Keyed extends { readonly key: string }>(values: Iterable<Keyed>):
   return [...values].sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** Every set of the families served, empty ones too, each with its members in order. */
+/** All sets of the served families, empty sets included, with their members in order. */
 function members(plan: Plan): ReadonlyMap<ReturnType<typeof ipsets>[number], readonly SetEntry[]> {
   const bySet = Map.groupBy(byKey(plan.desired.entries()), ({ set }) => set.name);
   return new Map(plan.families.flatMap((family) => ipsets(family)).map((set) => [set, bySet.get(set.name) ?? []]));
@@ -166,7 +167,7 @@ function sortedRejections({ rejected }: Plan): readonly Rejection[] {
   return [...rejected].sort((a, b) => (rejectionLine(a) < rejectionLine(b) ? -1 : 1));
 }
 
-/** A comment, so that no tool trips over it. */
+/** A rejection as a comment, so that tools ignore the line. */
 function rejectionLine({ object, field, value, reason }: Rejection): string {
   return `# ${object}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
 }

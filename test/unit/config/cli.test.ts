@@ -116,7 +116,7 @@ describe("where Services come from", () => {
     ["run --manifests m --kubeconfig k", "--manifests and --kubeconfig"],
     ["diff --manifests m --master https://a", "--manifests and --master"],
   ])("%s is two places", (line, both) => {
-    expect(problems(line)).toEqual([`${both} are both a source of Services: give one of them`]);
+    expect(problems(line)).toEqual([`${both} are both a source of Services: use only one of them`]);
   });
 
   test("cleanup takes the arguments of any agent", () => {
@@ -134,8 +134,8 @@ describe("mistakes", () => {
     ["clean --manifests m", ['Unknown command "clean": use run, init, plan, diff, cleanup']],
     ["cleanup --drain-timeout", ["Missing value: --drain-timeout DURATION"]],
     ["cleanup --drain-timeout --masquerade-all", ["Missing value: --drain-timeout DURATION"]],
-    ["cleanup -o json", ["-o is of no use to cleanup: it belongs to plan and diff"]],
-    ["--manifests m -o json", ["-o is of no use to run: it belongs to plan and diff"]],
+    ["cleanup -o json", ["-o is not a flag of cleanup: use it with plan or diff"]],
+    ["--manifests m -o json", ["-o is not a flag of run: use it with plan or diff"]],
     ["cleanup --masquerade-all=maybe", ['Invalid --masquerade-all "maybe": must be true or false']],
     [
       "cleanup --node_name=a_b",
