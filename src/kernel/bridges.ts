@@ -7,12 +7,12 @@ import type { SysctlClient } from "./sysctl.ts";
 const FILTERS = { IPv4: "net/bridge/bridge-nf-call-iptables", IPv6: "net/bridge/bridge-nf-call-ip6tables" } as const;
 
 /**
- * The bridges of this network namespace, and of which families their packets pass netfilter and IPVS. Where those of both do,
- * no bridge is looked for: nobody needs to know.
+ * Returns the bridges of this network namespace, and the families whose bridged packets do not pass netfilter and IPVS.
+ * If there is no such family, the bridges are not read, because no caller needs them.
  */
 export async function readBridges(sysctls: Pick<SysctlClient, "value">): Promise<BridgeFacts> {
   const values = await Promise.all(FAMILIES.map((family) => sysctls.value(FILTERS[family])));
-  // Without the module br_netfilter there is no such setting.
+  // Without the module br_netfilter the setting does not exist.
   const unfiltered = FAMILIES.filter((_, index) => values[index] !== "1");
   if (unfiltered.length === 0) return { unfiltered, bridges: [] };
   const bridges: Bridge[] = [];

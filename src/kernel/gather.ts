@@ -1,9 +1,9 @@
 import type { Observed } from "./kernel.ts";
 
-/** Of a reading that has seen nothing. */
+/** An empty part. */
 export const NOTHING: Observed = { servers: new Map(), unnamedServers: 0, addresses: new Set(), entries: new Map() };
 
-/** All parts of a reading as one. */
+/** Merges all parts of a read into one. */
 export async function gather(parts: AsyncIterable<Observed>): Promise<Observed> {
   const all = { servers: new Map(), unnamedServers: 0, addresses: new Set(), entries: new Map() } satisfies Observed;
   for await (const part of parts) {

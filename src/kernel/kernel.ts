@@ -12,55 +12,57 @@ export type Errno = string;
 
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly errno: Errno; readonly text?: string };
 
-/** What the node is to be for Services. The rules are complete texts, so that writing them is idempotent. */
+/** The state that a node needs for Services. Each rule text is complete, so writing it is idempotent. */
 export interface NodeSetup {
-  /** The families this node and we serve. */
+  /** The IP families that both the node and the agent serve. */
   readonly families: readonly IPFamily[];
-  /** Static iptables chains, as iptables-save prints them; a family without is left alone. */
+  /** Static iptables chains, as iptables-save prints them; the rules of a family that is absent stay as they are. */
   readonly rules: Readonly<Partial<Record<IPFamily, Rules>>>;
   /**
-   * Members that are in their sets before any rule is written, besides what is there: what rules must know of the node
-   * itself before anything is known of Services. A refusal is not reported here, as a sync tries again.
+   * Members that are added to their sets before any rule is written: facts about the node that the rules need before
+   * the first Service is known. Other members stay. A refusal is not reported here, because a sync tries again.
    */
   readonly members?: readonly SetEntry[];
-  /** Below /proc/sys, slashes; written only when different. */
+  /** Paths below /proc/sys, with slashes; a setting is written only if it differs. */
   readonly sysctls: readonly Sysctl[];
-  /** Addresses of these networks on kube-ipvs0 are somebody else's, and stay as they are. */
+  /** Addresses of these networks on kube-ipvs0 belong to other programs and stay as they are. */
   readonly excludedCIDRs?: readonly Cidr[];
-  /** Of those that are not here nothing is asked. */
+  /** Timeouts that are not in this list stay as they are. */
   readonly ipvsTimeouts?: readonly IpvsTimeout[];
 }
 
-/** How long IPVS is to remember connections of one kind without packets. */
+/** How long IPVS keeps connections of one kind that send no packets. */
 export interface IpvsTimeout {
   readonly name: IpvsTimeoutName;
   readonly seconds: number;
-  /** As in Sysctl. */
+  /** The command-line flag that sets this timeout. */
   readonly flag: string;
 }
 
-/** A setting that is not as wanted and could not be made so. */
+/** A setting that has the wrong value and could not be changed. */
 export interface WrongSysctl extends Pick<Sysctl, "path" | "required"> {
-  /** What it is, what it should be, why it was not set and what to do, for people. */
+  /**
+   * The actual value, the desired value, why the setting could not be written, and what to do: text for an operator.
+   */
   readonly text: string;
 }
 
-/** What prepare changed and what it could not: for the log and the metrics. */
+/** What `prepare` changed, and what it could not change: for the log and the metrics. */
 export interface SetupReport {
   readonly changed: readonly string[];
-  /** All that is not as wanted, for people. */
+  /** Everything that differs from the setup: text for an operator. */
   readonly warnings: readonly string[];
-  /** Of the warnings those about sysctls; absent: none. */
+  /** The warnings about sysctls; absent if there are none. */
   readonly wrongSysctls?: readonly WrongSysctl[];
-  /** Absent where the kernel does not say. */
+  /** Absent if the kernel does not show them. */
   readonly sourcePorts?: SourcePorts;
   readonly bridges?: BridgeFacts;
 }
 
 export interface BridgeFacts {
-  /** Families of which bridged packets do not pass netfilter, and so not IPVS. */
+  /** Families whose bridged packets do not pass netfilter and therefore do not pass IPVS. */
   readonly unfiltered: readonly IPFamily[];
-  /** Those that are up and have an address. */
+  /** Bridges that are up and have an address. */
   readonly bridges: readonly Bridge[];
 }
 
@@ -69,32 +71,32 @@ export interface Bridge {
   readonly addresses: readonly IPAddress[];
 }
 
-/** From which ports Linux makes connections of the node's own processes that ask for none. */
+/** The ports from which Linux chooses the source port of a connection when the process does not choose one. */
 export interface SourcePorts {
   readonly chosen: readonly PortRange[];
-  /** Of those the ones that it leaves out. */
+  /** Ports within `chosen` that Linux leaves out. */
   readonly reserved: readonly PortRange[];
 }
 
-/** What came of writing the static rules: `wrote table "nat" of IPv4`, and what could not be read or written. */
+/** The result of writing the static rules: each change (`wrote table "nat" of IPv4`) and each failure. */
 export interface RulesReport {
   readonly changed: readonly string[];
   readonly failures: readonly RuleFailure[];
 }
 
-/** The rules of one family could not be read, or a table of them not written. */
+/** The rules of one family could not be read, or one of its tables could not be written. */
 export interface RuleFailure {
   readonly family: IPFamily;
-  /** What could not be done and why, for people. */
+  /** What failed and why: text for an operator. */
   readonly message: string;
 }
 
-/** The kernel as it was seen, ours and others' alike; or a part of that. */
+/** The state of the kernel as it was read, or a part of it: objects of the agent and of other programs alike. */
 export interface Observed {
   readonly servers: ReadonlyMap<VirtualServerKey, ServerState>;
-  /** Virtual servers that no key can name: of a protocol unknown to Kubernetes. */
+  /** The number of virtual servers that no key can name, because Kubernetes does not know their protocol. */
   readonly unnamedServers: number;
-  /** Addresses on kube-ipvs0, without IPv6 link-local. */
+  /** Addresses on kube-ipvs0, without IPv6 link-local addresses. */
   readonly addresses: ReadonlySet<IPAddress>;
   readonly entries: ReadonlyMap<SetEntryKey, SetEntry>;
 }
@@ -104,7 +106,7 @@ export interface Connections {
   readonly inactive: number;
 }
 
-/** What came of forgetting stale flows of one family, for the metrics. */
+/** The result of deleting stale flows of one family, for the metrics. */
 export interface ForgottenFlows {
   readonly family: IPFamily;
   readonly flows: number;
@@ -112,37 +114,47 @@ export interface ForgottenFlows {
 }
 
 /**
- * The node's kernel, as far as a service proxy needs it. Every method rejects with a KernelError only when the kernel could not
- * be asked or did not answer, and with anything else on a bug; a refusal is an Outcome. A read that fails rejects: it is never a smaller answer.
+ * The kernel of the node, as far as a service proxy needs it. Every method rejects with a KernelError only if the
+ * kernel could not be reached or did not answer, and with any other error only on a bug; a refusal is an Outcome. A
+ * read that fails rejects: it never returns a smaller answer.
  */
 export interface Kernel {
   /**
-   * Makes the node ready, but for its rules: sysctls, timeouts of IPVS, kube-ipvs0, sets, members. Idempotent; writes nothing that
-   * is already right. A part that cannot be had is a warning and keeps no other from being done: rejects only without IPVS.
+   * Prepares the node except for its rules: sysctls, IPVS timeouts, kube-ipvs0, sets, members. Idempotent; writes
+   * nothing that is already correct. A part that fails is a warning, and the other parts are still done: it rejects
+   * only if the kernel has no IPVS.
    */
   prepare(setup: NodeSetup): Promise<SetupReport>;
   /**
-   * Writes the static chains, which name sets, and the jumps into them, where they are not right already. May take minutes where
-   * iptables waits for somebody: all else may be called meanwhile. One call at a time. Rejects on bugs only.
+   * Writes the static chains, which refer to sets, and the jumps into them, if they are not correct already. This may
+   * take minutes if iptables waits for a lock; other methods may be called meanwhile. One call at a time. Rejects on
+   * bugs only.
    */
   writeRules(setup: NodeSetup): Promise<RulesReport>;
-  /** Everything, or of the virtual servers only the named ones (addresses and entries are then empty). */
+  /** Reads everything, or only the named virtual servers (addresses and entries are then empty). */
   observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed>;
   /**
-   * Everything, part by part. Each is read when it is asked for, and others have their turn in between; no part takes long.
-   * What was in the kernel all the time is shown, but for a virtual server: those that go meanwhile can hide another, so
-   * one that is missed must be asked for by name. When reading fails after some parts, the next is not there but rejects.
+   * Reads everything, part by part. Each part is read when the caller requests it; no part takes long, and other work
+   * runs between two parts. An object that exists during the whole read is returned. Virtual servers are the exception:
+   * one that is deleted meanwhile can hide another, so a missing virtual server must be read again by name. If the read
+   * fails after some parts, the next part rejects.
    */
   parts(): AsyncIterable<Observed>;
-  /** In order, one outcome each, in the order given. */
+  /** Applies the operations in order and returns one outcome for each, in the same order. */
   apply(operations: readonly Operation[]): Promise<readonly Outcome[]>;
-  /** Live connections of the real servers of the named virtual servers; one that is gone is left out. */
+  /**
+   * Returns the live connections of the real servers of the named virtual servers; a virtual server that does not exist
+   * is left out.
+   */
   connections(
     servers: ReadonlySet<VirtualServerKey>,
   ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>>;
-  /** Addresses that this node can be reached at on every interface but kube-ipvs0, loopback and IPv6 link-local included. */
+  /** Returns the addresses of this node on every interface but kube-ipvs0, loopback and IPv6 link-local included. */
   nodeAddresses(): Promise<readonly IPAddress[]>;
-  /** Removes kube-ipvs0, our sets and our chains, of the families given. Virtual servers are the caller's to delete first. */
+  /**
+   * Removes kube-ipvs0, the sets and the chains of the given families. The caller must delete the virtual servers
+   * first.
+   */
   remove(families: readonly IPFamily[]): Promise<SetupReport>;
   close(): Promise<void>;
 }

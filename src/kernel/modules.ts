@@ -2,9 +2,9 @@ import type { SetupReport } from "./kernel.ts";
 import type { RunProcess } from "./run-process.ts";
 
 /**
- * What IPVS, its sets and our iptables rules are made of. The kernel loads most of them when they are first used, but not
- * ip_vs itself, and nothing where a security module forbids a container to make it load any. The SCTP module is not among
- * them: a node whose Services use SCTP forwards it without.
+ * The kernel modules of IPVS, its sets and the iptables rules. The kernel loads most of them at their first use, but
+ * not ip_vs itself, and none if a security module forbids a container to trigger loading. The SCTP module is not in the
+ * list: a node whose Services use SCTP forwards it without that module.
  */
 export const KERNEL_MODULES: readonly string[] = [
   ...[
@@ -33,12 +33,12 @@ export const KERNEL_MODULES: readonly string[] = [
 ];
 
 /**
- * Loads the modules, at once; those that are loaded or built in are left as they are. A module that cannot be had is a
- * warning: what needs it will say so, and other kernels may have the same thing elsewhere.
+ * Loads the modules with one modprobe; loaded and built-in modules stay as they are. A module that cannot be loaded is
+ * a warning: a later step reports the missing feature, and other kernels may have the feature in another module.
  */
 export async function loadModules(names: readonly string[], run: RunProcess): Promise<SetupReport> {
   const { code, stderr } = await run("modprobe", ["--all", ...names]);
   const warnings = stderr.split("\n").filter((line) => line.trim() !== "");
-  if (code !== 0 && warnings.length === 0) warnings.push(`modprobe ended with ${code}`);
+  if (code !== 0 && warnings.length === 0) warnings.push(`modprobe ended with exit code ${code}`);
   return { changed: [], warnings };
 }

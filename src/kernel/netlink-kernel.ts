@@ -36,28 +36,36 @@ import { type Answer, NetlinkSocket } from "./netlink/socket.ts";
 import { runsBy } from "./runs.ts";
 import { SysctlClient } from "./sysctl.ts";
 
-/** The kernel fills datagrams to this size, and the addon takes up to 32 of them in one turn of the event loop. */
+/**
+ * Size of a datagram in most dumps: the kernel fills datagrams to this size, and the addon reads up to 32 of them in
+ * one turn of the event loop.
+ */
 const DUMP_BYTES = 8_192;
-/** As much as it fills: where it walks all addresses of an interface, or virtual servers, up to where the last datagram ended. */
+/**
+ * Size of a datagram in dumps of addresses and of very many virtual servers, the largest that the kernel fills: for
+ * each datagram it walks the list up to the end of the previous one.
+ */
 const LONG_DUMP_BYTES = 32_768;
-/** A refusal carries its request back, a virtual server with its statistics is 450 bytes. */
+/**
+ * Size for answers to commands: a refusal contains its request, and a virtual server with its statistics has 450 bytes.
+ */
 const COMMAND_BYTES = 2048;
-/** An interface with all that is told of it. */
+/** Size for an interface with all of its attributes. */
 const LINK_BYTES = 16_384;
 
 export interface NetlinkKernelOptions {
-  /** Chains that `remove` removes with the jumps into them. */
+  /** The chains that `remove` removes, with the jumps into them. */
   readonly chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>;
-  /** Shown every datagram before it is sent, as a view. */
+  /** Receives every datagram before it is sent, as a view. */
   readonly onSend?: (bytes: Uint8Array, protocol: number) => void;
-  /** Told after flows were looked for, once for each family. */
+  /** Called after stale flows were deleted, once for each family. */
   readonly onForgotten?: (forgotten: ForgottenFlows) => void;
   readonly open?: OpenRawSocket;
   readonly iptables?: IptablesClient;
   readonly sysctls?: Pick<SysctlClient, "apply" | "differences" | "value">;
 }
 
-/** Addresses in one part of a reading. */
+/** Number of addresses in one part of a read. */
 const ADDRESSES_PER_PART = 500;
 
 type Client = "ipvs" | "link" | "sets" | "conntrack";
@@ -77,12 +85,12 @@ const CLIENT_OF: Readonly<Record<Operation["kind"], Client>> = {
 };
 
 /**
- * The kernel of the network namespace that this process is in. Two sockets for each protocol, as a dump keeps its
- * socket busy. A socket that is lost takes its exchange with it, which rejects with a NetlinkError; the next call opens
- * a new one. Needs CAP_NET_ADMIN.
+ * The kernel of the network namespace of this process. Each protocol has at least two sockets, because a dump occupies
+ * its socket. If a socket fails, the exchange in progress rejects with a NetlinkError, and the next call opens a new
+ * socket. Needs CAP_NET_ADMIN.
  */
 export class NetlinkKernel implements Kernel {
-  /** What went over all sockets. */
+  /** Counts the traffic of all sockets. */
   readonly counters = new NetlinkCounters();
   readonly #options: NetlinkKernelOptions;
   readonly #sockets: NetlinkSocket[] = [];
@@ -93,11 +101,11 @@ export class NetlinkKernel implements Kernel {
   readonly #conntrack: ConntrackClient;
   readonly #iptables: IptablesClient;
   readonly #sysctls: Pick<SysctlClient, "apply" | "differences" | "value">;
-  /** The last time all rules could be written, and so the programs found are the right ones. */
+  /** Whether the last call wrote all rules; then the programs found are the correct ones. */
   #iptablesFound = false;
   #isWritingRules = false;
-  /** Our rules were removed for the sake of sets that they referred to. */
-  #rulesMadeWay = false;
+  /** Whether the agent's rules were removed once because they referred to sets of another type. */
+  #rulesRemovedForSets = false;
 
   constructor(options: NetlinkKernelOptions) {
     this.#options = options;
@@ -127,7 +135,7 @@ export class NetlinkKernel implements Kernel {
   }
 
   async prepare(setup: NodeSetup): Promise<SetupReport> {
-    // First, for its clear error: without ip_vs its sysctls are missing too.
+    // This is the first step because of its clear error: without ip_vs its sysctls are missing too.
     const family = await this.#ipvs.probe();
     const parts: readonly (() => Promise<SetupReport>)[] = [
       () => this.ensureInterface(setup.families),
@@ -144,14 +152,17 @@ export class NetlinkKernel implements Kernel {
     return { ...merge(reports), bridges, ...(sourcePorts !== undefined && { sourcePorts }) };
   }
 
-  /** Makes kube-ipvs0 and lets it have addresses of these families; the part of `prepare` that may need a writable /proc/sys. */
+  /**
+   * Creates kube-ipvs0 and enables its IPv6 addresses if needed; this is the part of `prepare` that may need a writable
+   * /proc/sys.
+   */
   async ensureInterface(families: readonly IPFamily[]): Promise<SetupReport> {
     const made = await this.#link.ensure();
     const created = { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] };
     return merge([created, await this.#sysctls.apply(interfaceSysctls(families))]);
   }
 
-  /** Which programs to use is looked up again only if not all was well: each look starts some eight processes. */
+  /** The programs are detected again only after a failure: each detection starts about eight processes. */
   async writeRules(setup: NodeSetup): Promise<RulesReport> {
     const ruled = ruledFamilies(setup);
     if (ruled.length === 0) return { changed: [], failures: [] };
@@ -166,11 +177,14 @@ export class NetlinkKernel implements Kernel {
     }
   }
 
-  /** What `prepare` and `writeRules` would change. Reads only; a part that cannot be read is a warning. */
+  /**
+   * Describes the changes that `prepare` and `writeRules` would make. Reads only; a part that cannot be read is a
+   * warning.
+   */
   async inspect(setup: NodeSetup): Promise<SetupReport> {
     const family = await this.#ipvs.probe();
     const link = await this.#link.differences(setup.excludedCIDRs ?? []);
-    // Where it has addresses of IPv6, that is not switched off.
+    // An interface that has IPv6 addresses has IPv6 enabled.
     const ofInterface = link.length === 0 ? interfaceSysctls(setup.families) : [];
     const sysctls = await this.#sysctls.differences([...ofInterface, ...setup.sysctls]);
     const timeouts = await this.#timeouts.differences(family, setup.ipvsTimeouts ?? []);
@@ -196,7 +210,7 @@ export class NetlinkKernel implements Kernel {
     for await (const entries of this.#sets.list(FAMILIES.flatMap(ipsets))) yield { ...NOTHING, entries };
   }
 
-  /** Neighbours of one client go out together; the next client's turn is when all of these were answered. */
+  /** Consecutive operations of the same client are sent together; the next client starts after all of their answers. */
   async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     const outcomes: (readonly Outcome[])[] = [];
     for (const run of runsBy(operations, ({ kind }) => CLIENT_OF[kind]))
@@ -216,7 +230,7 @@ export class NetlinkKernel implements Kernel {
   }
 
   async remove(families: readonly IPFamily[]): Promise<SetupReport> {
-    // Rules first: a set that a rule names cannot be destroyed.
+    // Rules come first: a set that a rule names cannot be destroyed.
     const rules = await this.#removeRules(families);
     const sets = await this.#sets.destroy(families.flatMap(ipsets));
     return merge([rules, sets, await this.#link.remove()]);
@@ -227,7 +241,7 @@ export class NetlinkKernel implements Kernel {
   }
 
   async #applyRun(client: Client, operations: readonly Operation[]): Promise<readonly Outcome[]> {
-    // CLIENT_OF made the run, so all of its operations are for this client.
+    // CLIENT_OF grouped the operations, so all of them belong to this client.
     switch (client) {
       case "ipvs":
         return (await this.#ipvs.apply(operations as readonly ServerOperation[])).map(outcomeOf);
@@ -241,14 +255,15 @@ export class NetlinkKernel implements Kernel {
   }
 
   /**
-   * A set of another type that rules refer to stays. The rules may be ours, written by an older agent, so they make way,
-   * once: rules of others would hold the set again and again, while ours are missing each time.
+   * Creates the sets. A set of another type stays while rules refer to it. These may be rules that an older agent
+   * wrote, so they are removed, but only once: rules of other programs would block the set each time, and the agent's
+   * rules would be missing each time.
    */
   async #ensureSets(families: readonly IPFamily[]): Promise<SetupReport> {
     const sets = families.flatMap(ipsets);
     const first = await this.#sets.ensure(sets);
-    if (!first.blocked || this.#rulesMadeWay || this.#isWritingRules) return first;
-    this.#rulesMadeWay = true;
+    if (!first.blocked || this.#rulesRemovedForSets || this.#isWritingRules) return first;
+    this.#rulesRemovedForSets = true;
     const rules = await this.#removeRules(families);
     return merge([{ ...first, warnings: [] }, rules, await this.#sets.ensure(sets)]);
   }
@@ -258,7 +273,7 @@ export class NetlinkKernel implements Kernel {
     return { changed: [], warnings: [] };
   }
 
-  /** Of both families, in spite of its name. */
+  /** Reads the port ranges, which apply to both families despite their path. */
   async #sourcePorts(): Promise<SourcePorts | undefined> {
     const chosen = await this.#sysctls.value("net/ipv4/ip_local_port_range");
     const reserved = await this.#sysctls.value("net/ipv4/ip_local_reserved_ports");
@@ -268,13 +283,13 @@ export class NetlinkKernel implements Kernel {
 
   async #removeRules(families: readonly IPFamily[]): Promise<SetupReport> {
     if (Object.keys(this.#options.chains).length === 0) return { changed: [], warnings: [] };
-    // A family without a program has no rules that it could have written.
+    // A family without a program has no rules, because the agent could not write any.
     await this.#iptables.find(families);
     const { changed, failures } = await this.#iptables.remove(families, this.#options.chains);
     return { changed, warnings: failures.map(({ message }) => message) };
   }
 
-  /** Looks for the programs; the families that have none that works. */
+  /** Detects the programs; returns the families without a working program. */
   async #findIptables(families: readonly IPFamily[]): Promise<readonly RuleFailure[]> {
     const { unusable } = await this.#iptables.find(families);
     return [...unusable].map(([family, text]) => ({ family, message: `Cannot use iptables for ${family}: ${text}` }));
@@ -304,8 +319,8 @@ async function* inParts(addresses: ReadonlySet<IPAddress>): AsyncGenerator<Reado
 }
 
 /**
- * A new interface takes disable_ipv6 from net/ipv6/conf/default, and while it is 1 the kernel refuses IPv6 addresses with EACCES
- * (addrconf_add_dev). Other interfaces of the node keep theirs.
+ * Returns the sysctls of kube-ipvs0. A new interface copies disable_ipv6 from net/ipv6/conf/default, and while it is 1
+ * the kernel refuses IPv6 addresses with EACCES (addrconf_add_dev). Other interfaces of the node keep their value.
  */
 function interfaceSysctls(families: readonly IPFamily[]): readonly Sysctl[] {
   if (!families.includes("IPv6")) return [];
@@ -324,8 +339,8 @@ function outcomeOf(answer: Answer): Outcome {
 }
 
 /**
- * A part of the node that cannot be had is no reason not to read and program the rest. If the kernel does not answer at all,
- * the reading that follows rejects.
+ * Turns a KernelError into a warning: a part of the node that fails must not keep the rest from being read and
+ * programmed. If the kernel does not answer at all, the next read rejects.
  */
 async function withoutKernelError(part: () => Promise<SetupReport>): Promise<SetupReport> {
   try {

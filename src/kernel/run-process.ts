@@ -1,7 +1,10 @@
 import { execFile } from "node:child_process";
 import { constants, setPriority } from "node:os";
 
-/** How a process ended. A program that is not there ends with 127, as in a shell, one that took too long with 124. */
+/**
+ * How a process ended. The code is 127 if the program does not exist, as in a shell, and 124 if it exceeded the
+ * timeout.
+ */
 export interface ProcessResult {
   readonly code: number;
   readonly stdout: string;
@@ -11,9 +14,9 @@ export interface ProcessResult {
 /** Runs a program, without a shell, with `input` as its standard input. Never rejects. */
 export type RunProcess = (file: string, args: readonly string[], input?: string) => Promise<ProcessResult>;
 
-/** Longer than the five seconds that iptables waits for its lock, and the seconds that a large table takes. */
+/** Longer than the five seconds for which iptables waits for its lock plus the seconds that a large table takes. */
 const TIMEOUT_MS = 30_000;
-/** A node of kube-proxy's iptables mode may have tens of megabytes of rules. */
+/** A node in kube-proxy's iptables mode may have tens of megabytes of rules. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
 export const runProcess: RunProcess = (file, args, input = "") =>
@@ -23,18 +26,18 @@ export const runProcess: RunProcess = (file, args, input = "") =>
       if (error === null) resolve({ code: 0, stdout, stderr });
       else resolve({ code: codeOf(error), stdout, stderr: stderr === "" ? error.message : stderr });
     });
-    if (input === "") giveWay(child.pid);
-    // A program that ends without reading its input is told apart by its exit code, not by the broken pipe.
+    if (input === "") lowerPriority(child.pid);
+    // The exit code shows whether a program ended without reading its input; the broken pipe adds nothing.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);
   });
 
-/** Who is given nothing only reads and may wait for the CPU. It holds no lock that others wait for. */
-function giveWay(pid: number | undefined): void {
+/** Lowers the priority of a program without input: it only reads, and it holds no lock that other programs wait for. */
+function lowerPriority(pid: number | undefined): void {
   try {
     if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
-    // It has ended already, or the container allows no such thing: it works all the same.
+    // The process has ended, or the container does not allow the change: it runs with normal priority.
   }
 }
 

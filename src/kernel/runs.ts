@@ -1,4 +1,4 @@
-/** Neighbours that share a name, in the order given: `[a, a, b, a]` are three runs. */
+/** Groups consecutive items of the same name, in the order given: `[a, a, b, a]` gives three runs. */
 export function runsBy<Item, Name>(items: readonly Item[], nameOf: (item: Item) => Name): readonly Run<Item, Name>[] {
   const runs: { name: Name; items: Item[] }[] = [];
   let current: { name: Name; items: Item[] } | undefined;

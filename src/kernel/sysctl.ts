@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 import type { SetupReport, WrongSysctl } from "./kernel.ts";
 
-/** Settings of the kernel below a folder, by default /proc/sys. */
+/** Reads and writes kernel settings below a folder, by default /proc/sys. */
 export class SysctlClient {
   readonly #root: string;
   readonly #write: (path: string, value: string) => Promise<void>;
@@ -14,8 +14,8 @@ export class SysctlClient {
   }
 
   /**
-   * Writes what differs from the wanted, reads it back, and says what was changed. A setting that cannot be had is a
-   * warning, and keeps no other from being set.
+   * Writes the settings that differ, reads them back and reports the changes. A setting that cannot be written is a
+   * warning, and the others are still written.
    */
   async apply(wanted: readonly Sysctl[]): Promise<SetupReport> {
     const changed: string[] = [];
@@ -32,12 +32,12 @@ export class SysctlClient {
     return { changed, warnings, ...(wrongSysctls.length > 0 && { wrongSysctls }) };
   }
 
-  /** What stands there; undefined when this kernel has no such setting. */
+  /** Returns the value of a setting; undefined if this kernel does not have it. */
   value(path: string): Promise<string | undefined> {
     return this.#read(path).catch(() => undefined);
   }
 
-  /** What differs from the wanted, as "net/ipv4/ip_forward is 0, not 1". Reads only. */
+  /** Describes the settings that differ: "net/ipv4/ip_forward is 0, not 1". Reads only. */
   async differences(wanted: readonly Sysctl[]): Promise<readonly string[]> {
     const lines: string[] = [];
     for (const sysctl of wanted) {
@@ -47,13 +47,14 @@ export class SysctlClient {
     return lines;
   }
 
-  /** Writes it; not ok with the reason if it does not have the value then. */
+  /** Writes a setting; the result is not ok, with the reason, if it does not have the value afterwards. */
   async #set(sysctl: Sysctl): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }> {
     try {
       await this.#write(join(this.#root, sysctl.path), sysctl.value);
-      // Some take what they are given without an error and keep what they had (another namespace's, a clamped range).
+      // Some settings accept a write without an error and keep their value (of another namespace, or outside a range).
       const after = await this.#read(sysctl.path);
-      if (!satisfies(after, sysctl)) return { ok: false, reason: `it was written and is still ${after}` };
+      if (!satisfies(after, sysctl))
+        return { ok: false, reason: `the write has no effect, the value is still ${after}` };
       return { ok: true };
     } catch (error) {
       return { ok: false, reason: codeOf(error) };
@@ -79,11 +80,11 @@ function describeDifference({ path, value, compare }: Sysctl, found: string | un
   return `${path} is ${found ?? "missing"}, ${wanted}`;
 }
 
-/** With what to do about it: who sees this may know neither sysctls nor that the agent has an init container. */
+/** Describes the wrong value and what to do: the reader may not know sysctls or the init container of the agent. */
 function describeWrong(sysctl: Sysctl, found: string | undefined, reason: string): string {
-  const asked = sysctl.flag === undefined ? "" : ` as --${sysctl.flag} asks`;
+  const asked = sysctl.flag === undefined ? "" : ` as --${sysctl.flag} requires`;
   const difference = `${describeDifference(sysctl, found)}${asked}`;
-  if (found === undefined) return `${difference}: this kernel has no such setting, or its module is not loaded`;
+  if (found === undefined) return `${difference}: this kernel does not have the setting, or its module is not loaded`;
   const cure = `set it on the host: sysctl -w ${sysctl.path.replaceAll("/", ".")}=${sysctl.value}`;
   const isReadOnly = READ_ONLY.has(reason);
   const condition = sysctl.initFlag === undefined ? "" : ` where its --${sysctl.initFlag} names this family`;
@@ -91,7 +92,7 @@ function describeWrong(sysctl: Sysctl, found: string | undefined, reason: string
   return `${difference}, and cannot be written here (${reason}): ${cure}${orElse}`;
 }
 
-/** What a container that may not write to /proc/sys gets. */
+/** The errors of a container that may not write to /proc/sys. */
 const READ_ONLY: ReadonlySet<string> = new Set(["EROFS", "EACCES", "EPERM"]);
 
 function codeOf(error: unknown): string {

@@ -1,7 +1,7 @@
-/** All that ask a daemon to end: a service manager, the keyboard, a terminal that closes. */
+/** The signals that end a daemon: from a service manager, the keyboard, or a terminal that closes. */
 const ENDING = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
 
-/** Aborts at the first signal that asks to end; a second one of the same ends the process as if nobody listened. */
+/** Aborts at the first of these signals; a second signal of the same kind ends the process by the default action. */
 export function endSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ENDING) process.once(name, () => controller.abort());
@@ -9,8 +9,8 @@ export function endSignal(): AbortSignal {
 }
 
 /**
- * SIGUSR1 and SIGUSR2 do nothing from here on. Without a listener SIGUSR1 opens Node's debugger on 127.0.0.1:9229, in a process
- * that may change the host's network, and SIGUSR2 ends the process.
+ * Makes SIGUSR1 and SIGUSR2 do nothing from here on. Without a listener SIGUSR1 opens Node's debugger on
+ * 127.0.0.1:9229, in a process that may change the network of the host, and SIGUSR2 ends the process.
  */
 export function ignoreUserSignals(): void {
   for (const name of ["SIGUSR1", "SIGUSR2"] as const) process.on(name, () => undefined);

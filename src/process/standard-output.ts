@@ -1,19 +1,19 @@
 import { fstatSync, writeFileSync } from "node:fs";
 
-/** Where a command writes: text for its user on `out`, log lines on `err`. */
+/** The output of a command: text for the user on `out`, log lines on `err`. */
 export interface Output {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
-  /** Whether so much waits for the reader of `out` that lines of a log should rather be lost. */
+  /** Whether so many bytes wait for the reader of `out` that log lines should be dropped. */
   readonly isFull?: () => boolean;
 }
 
-/** What may wait in memory for a reader of a pipe that does not read. */
+/** Limit of bytes that wait in memory for the reader of a pipe. */
 const LONGEST_BACKLOG = 1_048_576;
 
 /**
- * The standard output and error of this process. No write throws or ends the process: what went wrong is known by `written`.
- * A pipe is written to in the background; a file at once.
+ * The standard output and error of this process. No write throws or ends the process: `written` returns the failure. A
+ * pipe is written in the background, a file immediately.
  */
 export class StandardOutput implements Output {
   readonly #isFile = isRegularFile(process.stdout.fd);
@@ -23,7 +23,7 @@ export class StandardOutput implements Output {
     process.stdout.on("error", (error) => {
       this.#fault ??= error;
     });
-    // Nothing is left to complain to.
+    // There is no output left to report the error on.
     process.stderr.on("error", () => undefined);
   }
 
@@ -38,14 +38,20 @@ export class StandardOutput implements Output {
 
   readonly isFull = (): boolean => process.stdout.writableLength > LONGEST_BACKLOG;
 
-  /** Resolves when all text has been written or refused: with why it was refused, as "ENOSPC". A reader that left is no fault. */
+  /**
+   * Resolves when all text was written or refused; the result is the reason of a refusal, as "ENOSPC". A reader that
+   * closed the pipe is not a failure.
+   */
   async written(): Promise<string | undefined> {
     await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
     const { code, message } = this.#fault ?? {};
     return code === "EPIPE" ? undefined : (code ?? message);
   }
 
-  /** `process.stdout` takes a write for whole of which a disk that is nearly full has taken the beginning. */
+  /**
+   * Writes to a file: if a disk is nearly full, `process.stdout` reports success although only the first part was
+   * written.
+   */
   #writeFile(text: string): void {
     try {
       writeFileSync(process.stdout.fd, text);

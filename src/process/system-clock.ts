@@ -1,15 +1,15 @@
 import { setTimeout as timer } from "node:timers/promises";
 import type { Clock } from "../model/clock.ts";
 
-/** Node fires a timer of more ms than this at once. */
+/** Node fires a timer of more milliseconds than this immediately. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * The time of this machine.
  *
- * `now` is CLOCK_MONOTONIC, which stands still while the machine is suspended. CLOCK_BOOTTIME would go on, but Node does not
- * read it, and it would be wrong here: timers of Node and of IPVS stand still as well, so a drain limit that went on
- * would cut connections that had no time to end.
+ * `now` is CLOCK_MONOTONIC, which stops while the machine is suspended. CLOCK_BOOTTIME would continue, but Node does
+ * not read it, and it would be wrong here: timers of Node and of IPVS stop as well, so a drain limit that continued
+ * would cut connections before they could end.
  */
 export const systemClock: Clock = {
   now: () => performance.now(),

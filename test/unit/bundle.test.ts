@@ -209,7 +209,7 @@ test.each(["20.20.2", "22.22.0"])("Node.js %s is told which one is needed", (ver
   expect(spawnSync(process.execPath, argv, { encoding: "utf8" })).toMatchObject({
     status: 1,
     stdout: "",
-    stderr: `kube-ipvs needs Node.js 24 or newer, and this is ${version} (${process.execPath})\n`,
+    stderr: `kube-ipvs needs Node.js 24 or newer; this is ${version} (${process.execPath})\n`,
   });
 });
 

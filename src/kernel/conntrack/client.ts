@@ -8,8 +8,9 @@ import type { NetlinkSocket } from "../netlink/socket.ts";
 import { decodeFlow, encodeDeleteFlow, encodeListFlows, type Flow, type FlowFilter } from "./codec.ts";
 
 /**
- * Up to so many virtual servers of one protocol are asked for one by one: the kernel walks its whole table for each, but
- * hands out only what is sent to it. Beyond, one list of the protocol is cheaper, all of which we have to read.
+ * Up to this number of virtual servers of one protocol, each has a list of its own: the kernel walks its whole table
+ * for each list, but sends only the matching flows. With more, one list of the protocol takes less time, although the
+ * agent reads all of its flows.
  */
 const LISTS_OF_ONE = 8;
 
@@ -23,13 +24,13 @@ export interface ConntrackClientOptions {
   readonly onForgotten?: (forgotten: ForgottenFlows) => void;
 }
 
-/** What to ask the kernel for, and what is to be done with the flows in its answer. */
+/** One list to read from the kernel, and the operations for which its flows are compared. */
 interface List {
   readonly filter: FlowFilter;
   readonly operations: readonly ForgetFlows[];
 }
 
-/** The flows that conntrack follows in this network namespace. */
+/** Reads and deletes the conntrack entries of this network namespace. */
 export class ConntrackClient {
   readonly #commands: NetlinkSocket;
   readonly #dumps: NetlinkSocket;
@@ -42,8 +43,9 @@ export class ConntrackClient {
   }
 
   /**
-   * In any order, one outcome each in the order given. Never rejects: a kernel that does not answer refuses these alone,
-   * as nothing is believed of flows, and forgetting them twice does no harm.
+   * Applies the operations in any order and returns one outcome for each, in the order given. Never rejects: if the
+   * kernel does not answer, only these operations are refused, because no state of flows is kept, and deleting flows
+   * twice is harmless.
    */
   async forget(operations: readonly ForgetFlows[]): Promise<readonly Outcome[]> {
     const refusals = new Map<VirtualServerKey, Errno>();
@@ -60,7 +62,7 @@ export class ConntrackClient {
     });
   }
 
-  /** How many flows went; what was refused is added to `refusals`. */
+  /** Returns the number of deleted flows; adds refusals to `refusals`. */
   async #forgetListed(list: List, refusals: Map<VirtualServerKey, Errno>): Promise<number> {
     try {
       const stale = await this.#stale(list);
@@ -74,7 +76,10 @@ export class ConntrackClient {
     }
   }
 
-  /** Each flow is judged as it arrives, and only a stale one is kept: a list of 500,000 takes 200 MB. */
+  /**
+   * Returns the stale flows of a list. Each flow is compared when it arrives, and only a stale flow is kept: a list of
+   * 500,000 flows takes 200 MB.
+   */
   #stale({ filter, operations }: List): Promise<readonly Flow[]> {
     const keep = new Map(operations.map(({ to, keep }) => [to, keep]));
     return this.#dumps.dumpAs(
@@ -83,16 +88,19 @@ export class ConntrackClient {
       (message) => {
         const flow = decodeFlow(message);
         if (flow === undefined || flow === "other") return flow;
-        // Copies, as they are views of the datagram that the flow came in.
+        // Copies, because they are views of the datagram.
         const own = () => ({ ...flow, original: flow.original.slice(), id: flow.id.slice() });
         return keep.get(flow.to)?.has(flow.from) === false ? own() : "other";
       },
     );
   }
 
-  /** Those that would not go, and why; one that is gone already is no matter. */
+  /**
+   * Returns the flows that could not be deleted, with the reason; a flow that does not exist any more counts as
+   * deleted.
+   */
   async #delete(flows: readonly Flow[]): Promise<ReadonlyMap<Flow, Errno>> {
-    const answers = await this.#commands.request("forget flows", flows, encodeDeleteFlow, NO_REPLY);
+    const answers = await this.#commands.request("delete flows", flows, encodeDeleteFlow, NO_REPLY);
     const kept = new Map<Flow, Errno>();
     for (const [index, flow] of flows.entries()) {
       const answer = answers[index];
@@ -111,7 +119,7 @@ function listsFor(operations: readonly ForgetFlows[]): readonly List[] {
   return [...groups.values()].flatMap((group) => (group.length <= LISTS_OF_ONE ? group : together(group)));
 }
 
-/** One list of what they all ask for: the first filter without its address and port. */
+/** Combines lists into one: the first filter without its address and port. */
 function together(lists: readonly List[]): readonly List[] {
   const operations = lists.flatMap((list) => list.operations);
   return lists.slice(0, 1).map(({ filter: { family, protocol } }) => ({ filter: { family, protocol }, operations }));

@@ -38,7 +38,7 @@ import {
   PROTOCOL_NUMBERS,
 } from "./constants.ts";
 
-/** Which flows are asked for: of one protocol in one family, or only those sent to one address and port. */
+/** The flows to list: all of one protocol and family, or only those sent to one address and port. */
 export interface FlowFilter {
   readonly family: IPFamily;
   readonly protocol: Protocol;
@@ -47,23 +47,23 @@ export interface FlowFilter {
 
 const NUMBERS: Readonly<Record<IPFamily, number>> = { IPv4: AF_INET, IPv6: AF_INET6 };
 
-/** A connection as conntrack knows it. */
+/** A connection in the conntrack table. */
 export interface Flow {
   readonly family: IPFamily;
-  /** Protocol, address and port that the client sends to. */
+  /** Protocol, address and port to which the client sends. */
   readonly to: VirtualServerKey;
-  /** Address and port from which it is answered: not those of `to` where the destination was rewritten. */
+  /** Address and port that answer: they differ from `to` if the destination was rewritten. */
   readonly from: RealServerKey;
-  /** The attributes of the original tuple: what the kernel finds it by. A view. */
+  /** The attributes of the original tuple, by which the kernel finds the flow. A view. */
   readonly original: Uint8Array;
-  /** What tells it from a later flow with the same tuple. A view. */
+  /** The id that distinguishes the flow from a later flow with the same tuple. A view. */
   readonly id: Uint8Array;
 }
 
 /**
- * Asks for flows: a dump. The filter only saves work, and each answer is to be judged again: a kernel before 5.8 does not
- * know it and answers with the whole family, and IPv6 addresses are not filtered by, since Linux (6.1 and others) then
- * hands out the flows of all addresses but the one asked for (`ctnetlink_filter_match_tuple`).
+ * Encodes a dump of flows. The filter only reduces the work, and every answer must be checked: kernels before 5.8
+ * ignore it and answer with the whole family. IPv6 addresses are not part of the filter, because Linux (6.1 and others)
+ * then returns the flows of all addresses except the requested one (`ctnetlink_filter_match_tuple`).
  *
  *     nlmsghdr | nfgenmsg | TUPLE_ORIG { IP { DST }, PROTO { NUM, DST_PORT } } | FILTER { ORIG_FLAGS, REPLY_FLAGS }
  */
@@ -92,7 +92,10 @@ export function encodeListFlows(writer: AttributeWriter, { family, protocol, to 
   endMessage(writer, message);
 }
 
-/** Removes one flow. ENOENT if it is gone, even if another of the same tuple has taken its place. */
+/**
+ * Encodes the removal of one flow. ENOENT if the flow does not exist any more, even if another flow has the same tuple
+ * now.
+ */
 export function encodeDeleteFlow(writer: AttributeWriter, { family, original, id }: Flow): void {
   const message = beginNetfilterMessage(writer, NFNL_SUBSYS_CTNETLINK, 0, IPCTNL_MSG_CT_DELETE, NUMBERS[family]);
   writer.nested(CTA_TUPLE_ORIG, original);
@@ -104,8 +107,8 @@ const FLOW_MESSAGE = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW;
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * Reads one answer to a list; undefined if malformed, "other" for what is no flow to a Service: of another protocol, or
- * of another conntrack zone than the one that the node's own traffic is in.
+ * Reads one part of a list; undefined if it is malformed, "other" if it is not a flow to a Service: it has another
+ * protocol or is not in the conntrack zone of the node's own traffic.
  */
 export function decodeFlow({ type, payload }: Message): Flow | "other" | undefined {
   if (type !== FLOW_MESSAGE || payload.length < NETFILTER_HEADER_BYTES) return undefined;

@@ -12,7 +12,7 @@ export const CTA_TUPLE_ORIG = 1;
 export const CTA_TUPLE_REPLY = 2;
 export const CTA_ID = 12;
 export const CTA_ZONE = 18;
-/** Linux 5.8; older kernels pass over it and answer with the whole family. */
+/** Linux 5.8; older kernels ignore it and answer with the whole family. */
 export const CTA_FILTER = 25;
 
 /** Attributes within a tuple. */
@@ -34,7 +34,7 @@ export const CTA_PROTO_DST_PORT = 3;
 export const CTA_FILTER_ORIG_FLAGS = 1;
 export const CTA_FILTER_REPLY_FLAGS = 2;
 
-/** Which parts of CTA_TUPLE_ORIG the filter goes by (`net/netfilter/nf_internals.h`). */
+/** The parts of CTA_TUPLE_ORIG that the filter compares (`net/netfilter/nf_internals.h`). */
 export const CTA_FILTER_F_CTA_IP_DST = 1 << 1;
 export const CTA_FILTER_F_CTA_PROTO_NUM = 1 << 3;
 export const CTA_FILTER_F_CTA_PROTO_DST_PORT = 1 << 5;

@@ -3,7 +3,7 @@ import type { Operation } from "../../model/kernel/operation.ts";
 
 export type EntryOperation = Extract<Operation, { readonly kind: "add-entry" | "delete-entry" }>;
 
-/** Entries of one set for one message, and where each stood among the operations. */
+/** Entries of one set for one message, with the index of each in the list of operations. */
 export interface EntryBatch {
   readonly kind: EntryOperation["kind"];
   readonly set: IPSet;
@@ -12,15 +12,16 @@ export interface EntryBatch {
 }
 
 /**
- * Entries in one message. An attribute ends at 64 KB, which is 860 members of the largest kind; at 500 the kernel
- * spends 0.5-0.8 us on each, against 62 us when each is a message of its own.
+ * Number of entries in one message. An attribute has at most 64 KB, which is 860 members of the longest type; with 500
+ * the kernel takes 0.5-0.8 us for each, compared with 62 us if each has a message of its own.
  */
 const BATCH_ENTRIES = 500;
 
 /**
- * The operations as messages, in waves: a wave may be sent at once, the next when all of it is answered. Members of a
- * set are independent of each other but for two operations on the same one, and these are of different kinds: so a set
- * has one kind in one wave, and its waves keep the order of the operations.
+ * Groups the operations into messages and waves: the messages of a wave may be sent together, those of the next wave
+ * after all answers to this one. Members of a set are independent, except that two operations on the same member must
+ * keep their order; these have different kinds. Therefore a wave has only one kind of operation for each set, and the
+ * waves keep the order of the operations.
  */
 export function entryBatches(operations: readonly EntryOperation[]): readonly (readonly EntryBatch[])[] {
   const waves: EntryBatch[][] = [];
@@ -43,7 +44,7 @@ export function entryBatches(operations: readonly EntryOperation[]): readonly (r
   return waves;
 }
 
-/** What of a batch comes behind its first `done` entries. */
+/** Returns the batch without its first `done` entries. */
 export function batchRest(batch: EntryBatch, done: number): EntryBatch {
   return { ...batch, entries: batch.entries.slice(done), indexes: batch.indexes.slice(done) };
 }

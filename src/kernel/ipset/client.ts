@@ -23,17 +23,22 @@ import {
 } from "./codec.ts";
 import { familyNumber, IPSET_ERR_EXIST, IPSET_ERR_HASH_FULL, IPSET_ERRORS } from "./constants.ts";
 
-/** As kube-proxy creates them: with another maxelem its own `ipset create -exist` fails, should it ever come back. */
+/**
+ * The size that kube-proxy uses: with another maxelem its own `ipset create -exist` fails after a return to kube-proxy.
+ */
 const FIRST_SIZE: SetSize = { maxElements: 65_536, hashSize: 1024 };
-/** No set grows beyond: a member takes some 60 bytes of unswappable memory. */
+/** Upper limit for maxelem: a member takes about 60 bytes of unswappable memory. */
 const MOST_ELEMENTS = 2 ** 24;
 
-/** Where a set is made that will take the place of another. If we die meanwhile it is left over, and the next `ensure` or `destroy` removes it. */
+/**
+ * Temporary name of a set that will replace another. If the agent is killed meanwhile, the set is left over, and the
+ * next `ensure` or `destroy` removes it.
+ */
 const SPARE = "KUBE-IPVS-SPARE";
 
 /**
- * nf_tables frees deleted rules in a work queue, some milliseconds after it said that they are gone; until then their
- * sets are busy.
+ * Attempts to destroy a busy set: nf_tables frees deleted rules in a work queue, some milliseconds after it
+ * acknowledges the deletion; until then their sets are busy.
  */
 const DESTROY_ATTEMPTS = 10;
 const DESTROY_RETRY_MS = 50;
@@ -48,23 +53,23 @@ export interface IPSetClientOptions {
   readonly sleep?: (ms: number) => Promise<unknown>;
 }
 
-/** `blocked`: a set that others hold stays as it is. */
+/** `blocked`: a set of another type remains because a rule or another set refers to it. */
 export type EnsureReport = SetupReport & { readonly blocked: boolean };
 
-/** Name of an error number in the answers of ipset: those above 4096 are its own. For the sockets and for us. */
+/** Names an error number in an answer of ipset: numbers above 4096 are its own. */
 export function ipsetErrno(number: number): Errno {
   return IPSET_ERRORS.get(number) ?? errnoName(number);
 }
 
-/** The sets of this network namespace, by ipset's own protocol. */
+/** Reads and changes the ipsets of this network namespace, by the netlink protocol of ipset. */
 export class IPSetClient {
   readonly #commands: NetlinkSocket;
   readonly #dumps: NetlinkSocket;
   readonly #sleep: (ms: number) => Promise<unknown>;
-  /** Who uses the spare is alone: a flush may grow a set while a look makes sets be there. */
+  /** Serialises the users of the temporary set: a sync may grow a set while a resync creates sets. */
   #spareTail: Promise<unknown> = Promise.resolve();
   #protocol: number | undefined;
-  /** Sets that cannot take our entries, and why. */
+  /** Sets that cannot hold entries of the agent, with the reason. */
   #unusable: ReadonlyMap<SetName, Errno> = new Map();
 
   constructor(options: IPSetClientOptions) {
@@ -74,9 +79,10 @@ export class IPSetClient {
   }
 
   /**
-   * Makes the sets be there. One of the right type and family is taken as it is, whatever its size. Any other is
-   * replaced: under the rules that refer to it if the kernel allows that, which it does within one type. What stays is
-   * blocked: a warning says so, and its entries are refused with IPSET_ERR_TYPE_MISMATCH from then on.
+   * Creates the missing sets. A set of the correct type and family is kept, whatever its size. Any other is replaced;
+   * rules that refer to it then refer to the new set if the kernel allows that, which it does within one type. A set
+   * that cannot be replaced is blocked: the report has a warning, and its entries are refused with
+   * IPSET_ERR_TYPE_MISMATCH from then on.
    */
   ensure(sets: readonly IPSet[]): Promise<EnsureReport> {
     return this.#withSpare(() => this.#ensure(sets));
@@ -115,7 +121,7 @@ export class IPSetClient {
     return { changed, warnings, blocked };
   }
 
-  /** Which of the sets `ensure` would have to make. Reads only. */
+  /** Describes the sets that `ensure` would create or replace. Reads only. */
   async differences(sets: readonly IPSet[]): Promise<readonly string[]> {
     const found = await this.#headers();
     return sets
@@ -124,8 +130,9 @@ export class IPSetClient {
   }
 
   /**
-   * In order, one outcome each. Adding a present member is refused with EEXIST and deleting an absent one, or either
-   * in an absent set, with ENOENT. A full set grows; only if it cannot is an entry refused with IPSET_ERR_HASH_FULL.
+   * Applies the operations in order and returns one outcome for each. EEXIST refuses the addition of a present member;
+   * ENOENT refuses the deletion of an absent member, and every operation on an absent set. A full set grows; an entry
+   * is refused with IPSET_ERR_HASH_FULL only if the set cannot grow.
    */
   async apply(operations: readonly EntryOperation[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = operations.map(() => APPLIED);
@@ -140,7 +147,7 @@ export class IPSetClient {
     return outcomes;
   }
 
-  /** The members of those of the sets that are there, in the type and family expected of them, some hundreds at a time. */
+  /** Returns the members of those of the sets that exist with the expected type and family, some hundreds at a time. */
   async *list(sets: readonly IPSet[]): AsyncGenerator<ReadonlyMap<SetEntryKey, SetEntry>> {
     for (const set of sets) {
       for await (const { entries } of this.#parts(set)) {
@@ -152,8 +159,8 @@ export class IPSetClient {
   }
 
   /**
-   * Removes the sets and what they hold, and the spare that an agent left which was killed while a set grew; absent ones are
-   * no matter. One that a rule refers to stays, with a warning.
+   * Removes the sets, and the temporary set that remains if an agent was killed while it replaced a set; an absent set
+   * is not an error. A set that a rule refers to stays, with a warning.
    */
   destroy(sets: readonly IPSet[]): Promise<SetupReport> {
     return this.#withSpare(() => this.#destroyAll([...sets.map(({ name }) => name), SPARE]));
@@ -173,7 +180,7 @@ export class IPSetClient {
     };
   }
 
-  /** Sends the batches and writes what was refused into `outcomes`; returns what is still to be sent. */
+  /** Sends the batches and writes the refusals into `outcomes`; returns the batches that must be sent again. */
   async #send(batches: readonly EntryBatch[], outcomes: Outcome[]): Promise<EntryBatch[]> {
     const answers = await this.#request("change members of sets", batches, (writer, protocol, batch) =>
       encodeEntries(writer, protocol, { kind: batch.kind, name: batch.set.name, entries: batch.entries }),
@@ -188,7 +195,7 @@ export class IPSetClient {
         full.push(batchRest(batch, line - 1));
         continue;
       }
-      // Line 0: the message was refused as a whole.
+      // Line 0: the whole message was refused.
       const [from, to] = line === 0 ? [0, batch.entries.length] : [line - 1, line];
       refuse(outcomes, batch.indexes.slice(from, to), entryErrno(batch, answer.number));
       if (to < batch.entries.length) rest.push(batchRest(batch, to));
@@ -196,7 +203,7 @@ export class IPSetClient {
     return [...rest, ...(await this.#makeRoom(full, outcomes))];
   }
 
-  /** Grows the sets that these batches found full, each once; returns the batches that may be tried again. */
+  /** Grows each set that was full for one of these batches, once; returns the batches that can be sent again. */
   async #makeRoom(full: readonly EntryBatch[], outcomes: Outcome[]): Promise<readonly EntryBatch[]> {
     const grown = new Map<SetName, boolean>();
     for (const { set } of full)
@@ -208,7 +215,10 @@ export class IPSetClient {
     });
   }
 
-  /** Twice the room. False if there may not be more, or the kernel refuses; the set is then as it was. */
+  /**
+   * Doubles the size of a set. Returns false and leaves the set unchanged if it has the maximum size or the kernel
+   * refuses.
+   */
   async #grow(set: IPSet): Promise<boolean> {
     const listed = await this.#list(set);
     if (listed === undefined || listed.header.maxElements >= MOST_ELEMENTS) return false;
@@ -217,8 +227,8 @@ export class IPSetClient {
   }
 
   /**
-   * Puts a new set with these members in the place of the one of that name, in an instant for the rules that refer to it.
-   * False if the kernel refuses any of that; the old one is then as it was.
+   * Replaces the set of that name by a new set with these members; for the rules that refer to it, the change is
+   * atomic. Returns false and leaves the old set unchanged if the kernel refuses.
    */
   async #swapIn(set: IPSet, size: SetSize, entries: readonly SetEntry[]): Promise<boolean> {
     await this.#destroy([SPARE]);
@@ -228,7 +238,10 @@ export class IPSetClient {
     return swapped;
   }
 
-  /** Over the socket of dumps, where it waits for its turn: the kernel swaps no set that is being listed. */
+  /**
+   * Swaps two sets over the dump socket, so the swap waits for running dumps: the kernel does not swap a set during a
+   * dump.
+   */
   async #swap(from: string, to: string): Promise<boolean> {
     const protocol = await this.#version();
     return accepted(
@@ -262,7 +275,7 @@ export class IPSetClient {
     return this.#request("create sets", requests, encodeCreate);
   }
 
-  /** Destroys the sets and says which the kernel would not, and why; an absent one counts as destroyed. */
+  /** Destroys the sets and returns the refused ones with the reason; an absent set counts as destroyed. */
   async #destroy(names: readonly string[]): Promise<ReadonlyMap<string, Errno>> {
     const answers = await this.#request("destroy sets", names, encodeDestroy);
     const refusals = new Map<string, Errno>();
@@ -273,7 +286,7 @@ export class IPSetClient {
     return refusals;
   }
 
-  /** The set as the kernel has it; undefined if there is none, or one of another type. */
+  /** Returns the set as the kernel has it; undefined if it does not exist or has another type. */
   async #list(set: IPSet): Promise<{ readonly header: SetHeader; readonly entries: readonly SetEntry[] } | undefined> {
     let header: SetHeader | undefined;
     const entries: SetEntry[] = [];
@@ -285,8 +298,8 @@ export class IPSetClient {
   }
 
   /**
-   * The set part by part, the header with the first; none if there is no such set, or one of another type. What waits to be
-   * decoded takes a tenth of what it becomes.
+   * Returns the set part by part, the header with the first part; nothing if the set does not exist or has another
+   * type. A part that is not yet decoded takes a tenth of the memory of its entries.
    */
   async *#parts(set: IPSet): AsyncGenerator<SetPart> {
     const operation = `list set "${set.name}"`;
@@ -308,7 +321,7 @@ export class IPSetClient {
     }
   }
 
-  /** All sets, ours and others', without their members. */
+  /** Returns the headers of all sets of this network namespace. */
   async #headers(): Promise<ReadonlyMap<string, SetHeader>> {
     const operation = "list sets";
     const protocol = await this.#version();
@@ -330,14 +343,14 @@ export class IPSetClient {
     return this.#commands.request(operation, items, (writer, item) => encode(writer, protocol, item), NO_REPLY);
   }
 
-  /** The protocol version to speak with this kernel, asked for once. */
+  /** Returns the protocol version for this kernel; the first call requests it. */
   async #version(): Promise<number> {
     if (this.#protocol !== undefined) return this.#protocol;
     const operation = "find ipset in this kernel";
     const [answer] = await this.#commands.request(operation, [undefined], encodeProtocol, DEFAULT_REPLY);
     if (answer === undefined || !answer.ok) {
       const errno = refusal(answer) ?? "EBADMSG";
-      // nfnetlink_rcv_msg, for a subsystem that is not there after its module was asked for.
+      // nfnetlink_rcv_msg answers EINVAL if a subsystem is missing even after the kernel requested its module.
       throw new NetlinkError(
         operation,
         errno,
@@ -359,7 +372,7 @@ function matches(header: SetHeader | undefined, set: IPSet): header is SetHeader
 function describeMismatch(set: IPSet, found: SetHeader | undefined, errno: Errno | undefined): string {
   const wanted = `"${set.type}" of family ${familyNumber(set.type, set.family)}`;
   const is = `"${found?.type}" of family ${found?.family}`;
-  return `Cannot replace set "${set.name}": it is ${is}, wanted is ${wanted}, and it cannot be destroyed: ${errno}`;
+  return `Cannot replace set "${set.name}": it is ${is} instead of ${wanted}, and it cannot be destroyed: ${errno}`;
 }
 
 function refusal(answer: Answer | undefined): Errno | undefined {
@@ -377,7 +390,7 @@ function isFull(batch: EntryBatch, errno: number): boolean {
 
 function entryErrno(batch: EntryBatch, errno: number): Errno {
   if (errno === IPSET_ERR_EXIST) return batch.kind === "add-entry" ? "EEXIST" : "ENOENT";
-  // The types number their own errors from the same start.
+  // Set types number their own errors from the same first number.
   if (errno === IPSET_ERR_HASH_FULL && batch.set.type === "bitmap:port") return "IPSET_ERR_BITMAP_RANGE";
   return ipsetErrno(errno);
 }

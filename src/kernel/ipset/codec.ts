@@ -24,7 +24,7 @@ import {
 } from "../netlink/message.ts";
 import * as k from "./constants.ts";
 
-/** How many members a set may have, and with how many hash buckets it starts. A set of ports needs neither. */
+/** The maximum number of members and the initial number of hash buckets. A set of ports has neither. */
 export interface SetSize {
   readonly maxElements: number;
   readonly hashSize: number;
@@ -34,24 +34,27 @@ export interface SetSize {
 export interface SetHeader extends SetSize {
   readonly name: string;
   readonly type: string;
-  /** NFPROTO_ number. */
+  /** The NFPROTO_ number. */
   readonly family: number;
   /** Whether its members may have a mark. */
   readonly marks: boolean;
 }
 
-/** What one part of a LIST tells: the header comes with the first part of a set, members with any. */
+/** One part of the answer to LIST: the first part of a set has the header, any part may have members. */
 export interface SetPart {
   readonly header: SetHeader | undefined;
   readonly entries: readonly SetEntry[];
 }
 
-/** Asks which protocol versions the kernel speaks. */
+/** Encodes the request for the protocol versions of the kernel. */
 export function encodeProtocol(writer: AttributeWriter): void {
   endMessage(writer, begin(writer, k.IPSET_CMD_PROTOCOL, 0, k.PROTOCOL_MIN));
 }
 
-/** The version to speak from the answer to `encodeProtocol`; undefined if there is none in common. */
+/**
+ * Returns the version to use, from the answer to `encodeProtocol`; undefined if the kernel supports none of the agent's
+ * versions.
+ */
 export function decodeProtocol(payload: Uint8Array): number | undefined {
   const reader = attributes(payload);
   let highest = 0;
@@ -64,7 +67,7 @@ export function decodeProtocol(payload: Uint8Array): number | undefined {
   return reader.failed || version < Math.max(lowest, k.PROTOCOL_MIN) ? undefined : version;
 }
 
-/** CREATE; refused with IPSET_ERR_EXIST if the name is taken. */
+/** Encodes CREATE; the kernel refuses it with IPSET_ERR_EXIST if the name exists. */
 export function encodeCreate(
   writer: AttributeWriter,
   protocol: number,
@@ -89,14 +92,14 @@ export function encodeCreate(
   endMessage(writer, begun);
 }
 
-/** DESTROY; refused with IPSET_ERR_BUSY while a rule refers to the set. */
+/** Encodes DESTROY; the kernel refuses it with IPSET_ERR_BUSY while a rule refers to the set. */
 export function encodeDestroy(writer: AttributeWriter, protocol: number, name: string): void {
   const begun = begin(writer, k.IPSET_CMD_DESTROY, 0, protocol);
   writer.string(k.IPSET_ATTR_SETNAME, name);
   endMessage(writer, begun);
 }
 
-/** SWAP: the names change places, and rules follow the name. */
+/** Encodes SWAP: the sets exchange their names, and rules refer to the name. */
 export function encodeSwap(writer: AttributeWriter, protocol: number, [from, to]: readonly [string, string]): void {
   const begun = begin(writer, k.IPSET_CMD_SWAP, 0, protocol);
   writer.string(k.IPSET_ATTR_SETNAME, from);
@@ -104,21 +107,21 @@ export function encodeSwap(writer: AttributeWriter, protocol: number, [from, to]
   endMessage(writer, begun);
 }
 
-/** A dump of the headers of all sets. */
+/** Encodes a dump of the headers of all sets. */
 export function encodeListHeaders(writer: AttributeWriter, protocol: number): void {
   const begun = begin(writer, k.IPSET_CMD_LIST, NLM_F_DUMP, protocol);
   writer.be32(k.IPSET_ATTR_FLAGS | k.NLA_F_NET_BYTEORDER, k.IPSET_FLAG_LIST_HEADER);
   endMessage(writer, begun);
 }
 
-/** A dump of one set with its members; refused with ENOENT if there is none of that name. */
+/** Encodes a dump of one set with its members; the kernel refuses it with ENOENT if the set does not exist. */
 export function encodeList(writer: AttributeWriter, protocol: number, name: string): void {
   const begun = begin(writer, k.IPSET_CMD_LIST, NLM_F_DUMP, protocol);
   writer.string(k.IPSET_ATTR_SETNAME, name);
   endMessage(writer, begun);
 }
 
-/** Members to add to, or to delete from, one set in one message. */
+/** Members to add to one set, or to delete from it, in one message. */
 export interface EntriesRequest {
   readonly kind: "add-entry" | "delete-entry";
   readonly name: string;
@@ -126,15 +129,15 @@ export interface EntriesRequest {
 }
 
 /**
- * ADD or DEL of many members. The kernel works through them in order and stops at the first that it refuses; it then
- * sends the request back with the line number of that entry written over the message's own (`call_ad`), which
- * therefore comes before the entries: a receive buffer may be shorter than the message.
+ * Encodes ADD or DEL of many members. The kernel processes them in order and stops at the first that it refuses. It
+ * then sends the request back, with the line number of that entry in the first LINENO attribute (`call_ad`). That
+ * attribute comes before the entries, because the receive buffer may be shorter than the message.
  *
  *     | protocol | setname | lineno 0 | adt | data { lineno 1, member } | data { lineno 2, member } | ...
  */
 export function encodeEntries(writer: AttributeWriter, protocol: number, request: EntriesRequest): void {
   const command = request.kind === "add-entry" ? k.IPSET_CMD_ADD : k.IPSET_CMD_DEL;
-  // Without NLM_F_EXCL a member that is there already, or gone already, would pass for success.
+  // Without NLM_F_EXCL the kernel would report success for a member that is already present or already absent.
   const begun = begin(writer, command, NLM_F_CREATE | NLM_F_EXCL, protocol);
   writer.string(k.IPSET_ATTR_SETNAME, request.name);
   writer.u32(k.IPSET_ATTR_LINENO, 0);
@@ -151,7 +154,7 @@ export function encodeEntries(writer: AttributeWriter, protocol: number, request
   endMessage(writer, begun);
 }
 
-/** The line that a refused ADD or DEL came back with: 1 is its first entry; 0 if the refusal is about the whole. */
+/** Returns the line number in a refused ADD or DEL: 1 is its first entry; 0 if the whole message was refused. */
 export function decodeRefusedLine(request: Uint8Array): number {
   const reader = attributes(request.subarray(MESSAGE_HEADER_BYTES));
   while (reader.next()) if (reader.type === k.IPSET_ATTR_LINENO) return reader.u32();
@@ -178,9 +181,9 @@ function encodeAddress(writer: AttributeWriter, type: number, address: IPAddress
 }
 
 /**
- * One part of the answer to a LIST; undefined if it cannot be read. Members become entries of the set among `sets`
- * that has the part's name. A member that no SetEntry can express (of another protocol than Kubernetes knows) is left
- * out: it is not ours.
+ * Reads one part of the answer to LIST; undefined if it is malformed. Members become entries of the set in `sets` that
+ * has the name of the part. A member that no SetEntry can represent (its protocol is unknown to Kubernetes) is left
+ * out: it does not belong to the agent.
  */
 export function decodePart(payload: Uint8Array, sets: ReadonlyMap<SetName, IPSet>): SetPart | undefined {
   const reader = attributes(payload);
@@ -210,7 +213,7 @@ export function decodePart(payload: Uint8Array, sets: ReadonlyMap<SetName, IPSet
 }
 
 function find(sets: ReadonlyMap<SetName, IPSet>, name: string): IPSet | undefined {
-  // A name that is not one of ours is only looked up, and not found.
+  // The cast is safe: a name that is not a SetName is not in the map.
   return sets.get(name as SetName);
 }
 
@@ -234,7 +237,7 @@ function decodeMembers(reader: AttributeReader, set: IPSet | undefined, entries:
   }
 }
 
-/** The parts of a member, as far as it has them. */
+/** The attributes of a member that were read. */
 interface Member {
   address?: IPAddress;
   prefix?: number;
@@ -262,7 +265,7 @@ function decodeMember(reader: AttributeReader, set: IPSet): SetEntry | undefined
   return addressPortNetworkEntry(set, address, protocol, port, network(second, secondPrefix));
 }
 
-/** The kernel may leave out the prefix length of a whole address. */
+/** Returns a network; the kernel may leave out the prefix length of a single address. */
 function network(address: IPAddress, prefix: number | undefined): Cidr {
   return cidr(address, prefix ?? hostPrefix(familyOf(address)));
 }

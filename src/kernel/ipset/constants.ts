@@ -7,7 +7,7 @@ import type { Errno } from "../kernel.ts";
 
 export const NFNL_SUBSYS_IPSET = 6;
 
-/** The protocol versions that we speak. What we use of them is the same. */
+/** The protocol versions that the agent supports. The parts that it uses are the same in all of them. */
 export const PROTOCOL_MIN = 6;
 export const PROTOCOL_MAX = 7;
 
@@ -29,11 +29,11 @@ export const IPSET_ATTR_FAMILY = 5;
 export const IPSET_ATTR_FLAGS = 6;
 export const IPSET_ATTR_DATA = 7;
 export const IPSET_ATTR_ADT = 8;
-/** In a command and in each of its entries. */
+/** In a command and in each entry of it. */
 export const IPSET_ATTR_LINENO = 9;
 export const IPSET_ATTR_PROTOCOL_MIN = 10;
 
-/** Attributes within IPSET_ATTR_DATA, of a member. */
+/** Attributes of a member, within IPSET_ATTR_DATA. */
 export const IPSET_ATTR_IP = 1;
 export const IPSET_ATTR_CIDR = 3;
 export const IPSET_ATTR_PORT = 4;
@@ -44,7 +44,7 @@ export const IPSET_ATTR_CIDR2 = 21;
 /** Mark and mask, 32 bits each. */
 export const IPSET_ATTR_SKBMARK = 27;
 
-/** Attributes within IPSET_ATTR_DATA, of a set. */
+/** Attributes of a set, within IPSET_ATTR_DATA. */
 export const IPSET_ATTR_CADT_FLAGS = 8;
 export const IPSET_ATTR_HASHSIZE = 18;
 export const IPSET_ATTR_MAXELEM = 19;
@@ -52,13 +52,13 @@ export const IPSET_ATTR_MAXELEM = 19;
 export const IPSET_ATTR_IPADDR_IPV4 = 1;
 export const IPSET_ATTR_IPADDR_IPV6 = 2;
 
-/** Must be set on every integer and address wider than a byte, but for the line numbers: those are the host's. */
+/** Flag of every integer and address wider than a byte, except line numbers: those are in host byte order. */
 export const NLA_F_NET_BYTEORDER = 0x4000;
 
-/** In IPSET_ATTR_FLAGS of a LIST: the sets without their members. */
+/** Flag in IPSET_ATTR_FLAGS of a LIST: list the sets without their members. */
 export const IPSET_FLAG_LIST_HEADER = 1 << 2;
 
-/** In IPSET_ATTR_CADT_FLAGS: members may have a mark. */
+/** Flag in IPSET_ATTR_CADT_FLAGS: members may have a mark. */
 export const IPSET_FLAG_WITH_SKBINFO = 1 << 6;
 
 export const NFPROTO_UNSPEC = 0;
@@ -66,8 +66,9 @@ export const NFPROTO_IPV4 = 2;
 export const NFPROTO_IPV6 = 10;
 
 /**
- * The revision that we ask for: the first that knows SCTP, or skbinfo where a hash:ip,port marks (Linux 3.18). Every
- * kernel has it, and so has every `ipset` tool, which refuses to list a set of a revision that is newer than itself.
+ * Returns the set revision to request: the first that supports SCTP, or skbinfo for a hash:ip,port with marks (Linux
+ * 3.18). Every kernel has it, and every `ipset` tool supports it; a tool refuses to list a set of a newer revision than
+ * its own.
  */
 export function revisionOf(set: IPSet): number {
   return set.marks ? MARKING_REVISION : REVISIONS[set.type];
@@ -85,18 +86,18 @@ const REVISIONS: Readonly<Record<SetType, number>> = {
 
 export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
-/** NFPROTO_ number of a set; a set of ports belongs to no family. */
+/** Returns the NFPROTO_ number of a set; a set of ports has no family. */
 export function familyNumber(type: SetType, family: IPFamily): number {
   if (type === "bitmap:port") return NFPROTO_UNSPEC;
   return family === "IPv4" ? NFPROTO_IPV4 : NFPROTO_IPV6;
 }
 
-/** The member to add is there, the member to delete is not, or the set to create is there and different. */
+/** The member to add exists, the member to delete does not exist, or the set to create exists and differs. */
 export const IPSET_ERR_EXIST = 4103;
-/** Of hash types only: other types have other errors from 4352 on. */
+/** For hash types only: other types have other errors with the numbers from 4352 on. */
 export const IPSET_ERR_HASH_FULL = 4352;
 
-/** Errors above 4096 are ipset's own. */
+/** Names of the errors of ipset: numbers above 4096. */
 export const IPSET_ERRORS: ReadonlyMap<number, Errno> = new Map([
   [4097, "IPSET_ERR_PROTOCOL"],
   [4098, "IPSET_ERR_FIND_TYPE"],

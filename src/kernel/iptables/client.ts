@@ -13,16 +13,19 @@ import {
   type Tolerates,
 } from "./save-format.ts";
 
-/** The rules of one family could not be read, or one table of it not written. The others are not concerned. */
+/**
+ * The rules of one family could not be read, or one of its tables could not be written. Other families and tables are
+ * not affected.
+ */
 export class IptablesError extends Error {
   override readonly name = "IptablesError";
   readonly family: IPFamily;
-  /** What the program said. */
+  /** The error output of the program. */
   readonly stderr: string;
-  /** The line of ours that it complained about; "" if it named none. */
+  /** The input line that the program named in its error; "" if it named none. */
   readonly line: string;
 
-  /** `task` is what could not be done: `write iptables table "nat"`. */
+  /** `task` is the operation that failed: `write iptables table "nat"`. */
   constructor(task: string, family: IPFamily, stderr: string, line = "") {
     super(`Cannot ${task} of ${family}: ${stderr.trim()}${line === "" ? "" : ` (line "${line}")`}`);
     this.family = family;
@@ -32,22 +35,25 @@ export class IptablesError extends Error {
 }
 
 export interface IptablesOptions {
-  /** Which to use without looking; undefined finds out. */
+  /** The variant to use; undefined: `find` detects it. */
   readonly variant?: IptablesVariant | undefined;
   readonly run?: RunProcess;
 }
 
 /**
- * The rules of this network namespace, by the programs of the node: the kernel has two tables of rules with two
- * interfaces, and the programs of a node know which is in use. One call at a time.
+ * Reads and writes the rules of this network namespace by the iptables programs of the node. The kernel has two
+ * separate rule tables with two interfaces, and these programs use the table that is in use. One call at a time.
  */
 export class IptablesClient {
   readonly #run: RunProcess;
   readonly #variant: IptablesVariant | undefined;
   #tools: IptablesTools | undefined;
-  /** Per family and table: what was written, and how the program printed it if that was in other words. */
+  /** For each family and table: the rules that were written, and how the program printed them if its text differs. */
   readonly #printed = new Map<string, { readonly wanted: string; readonly printed: string }>();
-  /** Per family and table: rules of others that our jumps were put before, or behind, once. */
+  /**
+   * For each family and table: rules of other programs that the agent moved its jumps ahead of (or behind, at the end
+   * of a chain) once.
+   */
   readonly #overtaken = new Map<string, ReadonlySet<string>>();
 
   constructor(options: IptablesOptions = {}) {
@@ -55,17 +61,16 @@ export class IptablesClient {
     this.#variant = options.variant;
   }
 
-  /** Looks which programs to use, and for which of the families they work. */
+  /** Finds the programs to use, and the families for which they work. */
   async find(families: readonly IPFamily[]): Promise<IptablesTools> {
     this.#tools = await findIptables(this.#run, families, this.#variant);
     return this.#tools;
   }
 
   /**
-   * Makes the tables hold the rules, with one restore for each that differs; none is written that is already right. A
-   * rule of others that stands where a jump of ours belongs is overtaken once: one that comes back is put there by
-   * somebody who insists as well, and has its way.
-   * Families without a working program are passed over: `find` has told.
+   * Writes each table that differs, with one restore for each. If a rule of another program stands where a jump of the
+   * agent belongs, the jump is moved once. If that rule returns to its place, another program maintains it there, and
+   * it may stay. Families without a working program are skipped: `find` has returned them as unusable.
    */
   apply(rules: NodeSetup["rules"]): Promise<RulesReport> {
     return this.#eachFamily(Object.keys(rules).filter(isFamily), async (seen) => {
@@ -84,7 +89,10 @@ export class IptablesClient {
     });
   }
 
-  /** Which tables `apply` would have to write, were it not for the place of our jumps among rules of others. Reads only. */
+  /**
+   * Describes the tables that `apply` would write, ignoring the place of the jumps among rules of other programs. Reads
+   * only.
+   */
   differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
     return this.#eachTable(rules, async ({ family, saved }, table) => {
       const isRight = restoreText(parseSave(saved, table.name), table, () => true) === undefined;
@@ -92,7 +100,7 @@ export class IptablesClient {
     });
   }
 
-  /** Removes the chains and the jumps into them; what is not there is no matter. */
+  /** Removes the chains and the jumps into them; an absent chain is not an error. */
   remove(
     families: readonly IPFamily[],
     chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>,
@@ -109,7 +117,7 @@ export class IptablesClient {
 
   #eachTable(
     rules: NodeSetup["rules"],
-    work: (seen: SeenFamily, table: RuleTable) => Promise<string | undefined>,
+    work: (seen: SavedFamily, table: RuleTable) => Promise<string | undefined>,
   ): Promise<RulesReport> {
     return this.#eachFamily(Object.keys(rules).filter(isFamily), async (seen) => {
       const reports: RulesReport[] = [];
@@ -119,12 +127,12 @@ export class IptablesClient {
   }
 
   /**
-   * All tables of a family are read at once: to start a program costs more than what it prints. One family after the
-   * other: each start holds up the event loop, and the program then wants the CPU.
+   * Reads all tables of a family at once, because the start of a program takes longer than its output. Families are
+   * processed one after the other: each start blocks the event loop, and the program then uses the CPU.
    */
   async #eachFamily(
     families: readonly IPFamily[],
-    work: (seen: SeenFamily) => Promise<RulesReport>,
+    work: (seen: SavedFamily) => Promise<RulesReport>,
   ): Promise<RulesReport> {
     const tools = this.#tools ?? (await this.find(families));
     const readAndWork = async (family: IPFamily) => {
@@ -139,8 +147,8 @@ export class IptablesClient {
     return merge(reports);
   }
 
-  /** Makes one table right, if it is not. */
-  async #write({ tools, family, saved }: SeenFamily, table: RuleTable): Promise<string | undefined> {
+  /** Writes one table if it differs. */
+  async #write({ tools, family, saved }: SavedFamily, table: RuleTable): Promise<string | undefined> {
     const present = parseSave(saved, table.name);
     const text = restoreText(present, table, this.#tolerates(family, table));
     if (text === undefined) return undefined;
@@ -150,8 +158,11 @@ export class IptablesClient {
     return `wrote table "${table.name}" of ${family}`;
   }
 
-  /** Learns how the program prints what was written; `saved` is what it printed before. All tables are read at once. */
-  async #readBack({ tools, family, saved }: SeenFamily, tables: readonly RuleTable[]): Promise<undefined> {
+  /**
+   * Reads all tables again and records how the program prints the written rules; `saved` is its output before the
+   * write.
+   */
+  async #readBack({ tools, family, saved }: SavedFamily, tables: readonly RuleTable[]): Promise<undefined> {
     const now = await this.#save(tools, family);
     for (const table of tables) {
       const key = keyOf(family, table);
@@ -201,8 +212,8 @@ function keyOf(family: IPFamily, { name }: RuleTable): string {
   return `${family} ${name}`;
 }
 
-/** A family with what its program printed of all its tables. */
-interface SeenFamily {
+/** A family, with the output of its program for all tables. */
+interface SavedFamily {
   readonly tools: IptablesTools;
   readonly family: IPFamily;
   readonly saved: string;
@@ -217,7 +228,7 @@ async function reportOf(work: () => Promise<string | undefined>): Promise<RulesR
   }
 }
 
-/** Throws what is none. */
+/** Returns an IptablesError; throws any other error. */
 function failureOf(error: unknown): IptablesError {
   if (error instanceof IptablesError) return error;
   throw error;

@@ -1,35 +1,39 @@
 import type { IPFamily } from "../../model/address.ts";
 import type { RunProcess } from "../run-process.ts";
 
-/** The two ways in which one node may hold its rules; they do not see each other, so all of a node must use the same. */
+/**
+ * The two implementations of iptables. Neither shows the rules of the other, so all programs of a node must use the
+ * same.
+ */
 export type IptablesVariant = "legacy" | "nft";
 
-/** The programs to use on this node. */
+/** The iptables programs to use on this node. */
 export interface IptablesTools {
-  /** "iptables" or "iptables-nft"; with IPv6 "ip6tables" for "iptables". */
+  /** The middle of the program name, as in "iptables-nft"; for IPv6 the name begins with "ip6tables". */
   readonly infix: "" | `-${IptablesVariant}`;
   readonly families: readonly IPFamily[];
-  /** Families asked for whose program does not work, and what it said. */
+  /** Families whose program does not work, with its error output. */
   readonly unusable: ReadonlyMap<IPFamily, string>;
   readonly version: string;
-  /** Whether `iptables-restore -w` and `MASQUERADE --random-fully` are known: from 1.6.2 on. */
+  /** Whether `iptables-restore -w` and `MASQUERADE --random-fully` are supported: since 1.6.2. */
   readonly modern: boolean;
 }
 
-/** Name of one of the programs, as "ip6tables-nft-restore". */
+/** Returns the name of a program, as "ip6tables-nft-restore". */
 export function programName(infix: string, family: IPFamily, suffix: "" | "-save" | "-restore" = ""): string {
   return `${family === "IPv4" ? "iptables" : "ip6tables"}${infix}${suffix}`;
 }
 
-/** Chains of the kubelet in the table mangle, of which the first is there to be found by others. */
+/** Chains that the kubelet creates in the table mangle; other programs detect the variant by the first. */
 const HINT = /^:(KUBE-IPTABLES-HINT|KUBE-KUBELET-CANARY)\s/m;
 /** RESOURCE_PROBLEM of xtables.h: "Another app is currently holding the xtables lock". */
 const LOCK_TAKEN = 4;
 const BOTH: readonly IPFamily[] = ["IPv4", "IPv6"];
 
 /**
- * Finds which iptables this node uses, as the wrappers in kube-proxy's own image do: where the kubelet left its hint,
- * else where there are more rules. On an empty node the default program if it works, else whichever does.
+ * Finds the iptables variant that this node uses, as the wrapper scripts in the kube-proxy image do: the variant that
+ * has the chains of the kubelet, else the variant with more rules. On a node without rules it is the default program if
+ * that works, else any that works.
  */
 export async function findIptables(
   run: RunProcess,
@@ -44,14 +48,14 @@ export async function findIptables(
     if (best === undefined || tools.families.length > best.families.length) best = tools;
     if (best.unusable.size === 0) break;
   }
-  // There is a candidate in each of the lists above.
+  // Each of the lists above has a candidate.
   return best ?? probe(run, "", families);
 }
 
 async function variantInUse(run: RunProcess): Promise<IptablesVariant | undefined> {
   const nft = await saved(run, "-nft");
   if (HINT.test(nft)) return "nft";
-  // Without -t: to name a table makes legacy iptables create it.
+  // Without -t, because -t makes legacy iptables create the table.
   const legacy = await saved(run, "-legacy");
   if (HINT.test(legacy)) return "legacy";
   const difference = countRules(legacy) - countRules(nft);
@@ -59,7 +63,7 @@ async function variantInUse(run: RunProcess): Promise<IptablesVariant | undefine
   return difference > 0 ? "legacy" : "nft";
 }
 
-/** All rules of both families; nothing of a family whose program does not work. */
+/** Returns all rules of both families; nothing for a family whose program does not work. */
 async function saved(run: RunProcess, infix: string): Promise<string> {
   const results = await Promise.all(BOTH.map((family) => run(programName(infix, family, "-save"), [])));
   return results.map(({ code, stdout }) => (code === 0 ? stdout : "")).join("\n");
@@ -75,7 +79,7 @@ async function probe(
   families: readonly IPFamily[],
 ): Promise<IptablesTools> {
   const unusable = new Map<IPFamily, string>();
-  // Without -w, so that it waits for nobody who holds the lock: to find that taken is as good as an answer.
+  // Without -w, so the program does not wait for the lock: a taken lock proves that the program works.
   const tries = families.map(async (family) => {
     const program = programName(infix, family);
     const { code, stderr } = await run(program, ["-t", "nat", "-S", "POSTROUTING"]);

@@ -3,13 +3,13 @@ import type { Jump, RuleTable } from "../../model/kernel/rules.ts";
 /** One table as iptables-save prints it: chains in order, each with its rules without "-A CHAIN". */
 export type SavedTable = ReadonlyMap<string, readonly string[]>;
 
-/** The words of a rule without its quotes, so that `"a"` and `a` are the same. */
+/** Returns the words of a rule without quotes, so `"a"` and `a` are equal. */
 export function ruleWords(rule: string): readonly string[] {
   const words = rule.match(/"(?:\\.|[^"\\])*"|[^\s"]+/g) ?? [];
   return words.map((word) => (word.startsWith('"') ? word.slice(1, -1).replace(/\\(.)/g, "$1") : word));
 }
 
-/** Whether the two say the same. */
+/** Whether two rules are equal apart from quotes and spaces. */
 export function sameRule(a: string, b: string): boolean {
   const left = ruleWords(a);
   const right = ruleWords(b);
@@ -19,7 +19,7 @@ export function sameRule(a: string, b: string): boolean {
 const BUILT_IN_CHAINS: ReadonlySet<string> = new Set(["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]);
 
 /**
- * The chains of one table in the output of iptables-save; empty if the table is not in it.
+ * Returns the chains of one table in the output of iptables-save; empty if the table is not in it.
  *
  *     *nat
  *     :KUBE-SERVICES - [0:0]              chain, policy, counters
@@ -41,9 +41,9 @@ export function parseSave(text: string, table: string): SavedTable {
 }
 
 /**
- * What iptables-restore --noflush is to be given so that `saved` becomes what is wanted; undefined if it already is.
- * To declare a chain empties it, and all of a table is committed at once: no packet meets half of our rules. Rules of
- * others that are tolerated may stand where our jumps belong.
+ * Returns the input of iptables-restore --noflush that changes `saved` to `wanted`; undefined if they are equal.
+ * Declaring a chain empties it, and a table is committed as a whole, so no packet meets a part of the rules. Tolerated
+ * rules of other programs may stand where a jump belongs.
  */
 export function restoreText(saved: SavedTable, wanted: RuleTable, tolerates: Tolerates): string | undefined {
   const chainsRight = wanted.chains.every(({ name, rules }) => sameRules(saved.get(name), rules));
@@ -62,9 +62,9 @@ function sameRules(saved: readonly string[] | undefined, wanted: readonly string
 }
 
 /**
- * What iptables-restore --noflush is to be given so that the chains are gone with the jumps into them; undefined if
- * nothing is left of them. A jump is a rule in a built-in chain that has nothing but a comment. What others have made to
- * lead into a chain is theirs: that chain is only emptied.
+ * Returns the input of iptables-restore --noflush that removes the chains and the jumps into them; undefined if there
+ * is nothing to remove. A jump is a rule in a built-in chain that has nothing but a target and a comment. Any other
+ * rule that leads into a chain belongs to another program: that chain is only emptied.
  */
 export function removalText(
   saved: SavedTable,
@@ -109,8 +109,8 @@ function asTable(name: string, lines: readonly string[]): string | undefined {
 }
 
 /**
- * Our part of a table, as it was printed. To tell a tool that prints our rules in other words than we write them from
- * rules that somebody changed.
+ * Returns the agent's part of a table, as it was printed. The comparison of two such texts shows whether the rules
+ * changed, even if the tool prints them in another form than they are written.
  */
 export function ownPart(saved: SavedTable, wanted: RuleTable): string {
   const jumps = new Map(
@@ -124,18 +124,19 @@ function leadsTo(rule: string, { chains }: RuleTable): boolean {
   return chains.some(({ name }) => name === to);
 }
 
-/** Whether a rule of others may stay where a jump of ours belongs. */
+/** Whether a rule of another program may stay where a jump of the agent belongs. */
 export type Tolerates = (from: string, rule: string) => boolean;
 
 /**
- * What brings the jumps to their places, as lines for iptables-restore; none if each is there once. Where one is not, all
- * of that end of the chain are made anew, in one commit: no packet passes in between.
+ * Returns the lines for iptables-restore that move the jumps to their places; none if each jump is there exactly once.
+ * If a jump is not in place, all jumps at that end of the chain are replaced in one commit: no packet passes between.
  */
 export function jumpLines(saved: SavedTable, jumps: readonly Jump[], tolerates: Tolerates): readonly string[] {
   return ends(saved, jumps).flatMap(({ from, place, rules, wanted }) => {
     if (stand(rules, wanted, (rule) => tolerates(from, rule))) return [];
     const present = rules.filter((rule) => includes(wanted, rule));
-    // Inserted one above the other, so that the last comes first; at the other end one below the other.
+    // At the start of a chain each jump is inserted above the previous one, so the last comes first; at the end each is
+    // appended.
     const inserted = wanted
       .toReversed()
       .map((rule) => (place === "last" ? `-A ${from} ${rule}` : `-I ${from} 1 ${rule}`));
@@ -143,7 +144,7 @@ export function jumpLines(saved: SavedTable, jumps: readonly Jump[], tolerates: 
   });
 }
 
-/** The rules of others that stand where jumps of ours belong, of each chain. */
+/** Returns the rules of other programs that stand where jumps of the agent belong, for each chain. */
 export function overtakers(
   saved: SavedTable,
   jumps: readonly Jump[],
@@ -155,7 +156,10 @@ export function overtakers(
   });
 }
 
-/** One end of a chain of others: its rules seen from there, and the jumps that are to stand there, the outermost first. */
+/**
+ * One end of a chain that other programs use too: its rules from that end on, and the jumps that belong there,
+ * outermost first.
+ */
 interface End {
   readonly from: string;
   readonly place: Jump["place"];
@@ -175,7 +179,7 @@ function ends(saved: SavedTable, jumps: readonly Jump[]): readonly End[] {
   });
 }
 
-/** Whether the rules begin with the wanted ones, apart from those tolerated, and none of them comes again. */
+/** Whether the rules, without the tolerated ones, begin with the wanted jumps, and no jump occurs twice. */
 function stand(rules: readonly string[], wanted: readonly string[], tolerated: (rule: string) => boolean): boolean {
   const counted = rules.filter((rule) => includes(wanted, rule) || !tolerated(rule));
   const inPlace = wanted.every((rule, index) => sameRule(rule, counted[index] ?? ""));

@@ -29,25 +29,34 @@ import {
 } from "./codec.ts";
 import { TableError, type TableRow, tableRows } from "./table.ts";
 
-/** Virtual servers in one part whose real servers are dumped one by one: 60-80 us each (User Mode Linux guest). */
+/**
+ * Number of virtual servers in one part if each needs a dump of its real servers: 60-80 us each (User Mode Linux
+ * guest).
+ */
 const DUMPS_PER_PART = 50;
 /**
- * From so many virtual servers on, and the first time, when nobody waits, they are dumped in long datagrams. For each the
- * kernel walks its list up to where the last one ended, and the addon takes 32 of them in one turn of the event loop. Below,
- * what is decoded in one turn counts, and short datagrams block for shorter; beyond, the walks do, as long in either.
+ * From this number of virtual servers on, the dump uses long datagrams; so does the first dump, for which nothing
+ * waits. For each datagram the kernel walks its list up to the end of the previous datagram, and the addon reads 32
+ * datagrams in one turn of the event loop. Below this number, decoding takes most of a turn, and short datagrams make
+ * the turn shorter. Above it, the walks take most of a turn, and their time does not depend on the length of the
+ * datagrams.
  */
 const MANY = 20_000;
-/** Virtual servers decoded before the event loop has its turn. */
+/** Number of virtual servers that are decoded in one turn of the event loop. */
 const SLICE = 200;
-/** Virtual and real servers of the table that are read before the event loop has its turn: about a millisecond. */
+/** Number of virtual and real servers of the table that are read in one turn of the event loop: about a millisecond. */
 const TABLE_SLICE = 500;
-/** The kernel gives a page of its table a read, for which it walks to where the last one ended. */
+/**
+ * Size of the read buffer. The kernel returns one page of its table for each read, and for each it walks to the end of
+ * the previous page.
+ */
 const TABLE_BYTES = 16_384;
 
 /**
- * Real servers are read from /proc/net/ip_vs in one go if at least this share of all virtual servers is asked for, else
- * by a dump for each. A dump is three system calls and a turn of the event loop, the file is read whole, 4 KB a call:
- * 999 of 10,000 servers took 1,009 ms by dumps and 1,000 of them 531 ms by the file (User Mode Linux guest).
+ * Real servers are read from /proc/net/ip_vs in one pass if the request names at least this share of all virtual
+ * servers, else by one dump for each. A dump takes three system calls and a turn of the event loop; the file is read as
+ * a whole, 4 KB a call: 999 of 10,000 servers took 1,009 ms by dumps, 1,000 of them took 531 ms by the file (User Mode
+ * Linux guest).
  */
 const TABLE_SHARE = 0.1;
 
@@ -56,18 +65,18 @@ export interface IpvsClientOptions {
   readonly commands: NetlinkSocket;
   /** Generic netlink, for dumps of the real servers of one virtual server. */
   readonly dumps: NetlinkSocket;
-  /** Generic netlink, for the dump of all virtual servers: it takes long, and no flush may wait for it. */
+  /** Generic netlink, for the dump of all virtual servers: it takes long, and a sync must not wait for it. */
   readonly lists: NetlinkSocket;
-  /** The same with longer datagrams, for the first dump and where there are very many. */
+  /** Generic netlink with longer datagrams, for the first dump of all virtual servers and for very many of them. */
   readonly longLists: NetlinkSocket;
-  /** The kernel's own listing. */
+  /** Path of the kernel's own list of virtual servers; by default /proc/net/ip_vs. */
   readonly tablePath?: string;
 }
 
-/** Some of the virtual servers; of those that no key can name, how many are told with the first part. */
+/** Some of the virtual servers; the first part counts those that no key can name. */
 export type ServersPart = Pick<Observed, "servers" | "unnamedServers">;
 
-/** Virtual and real servers of this network namespace. */
+/** Reads and changes the virtual and real servers of this network namespace. */
 export class IpvsClient {
   readonly #commands: NetlinkSocket;
   readonly #dumps: NetlinkSocket;
@@ -75,7 +84,7 @@ export class IpvsClient {
   readonly #longLists: NetlinkSocket;
   readonly #tablePath: string;
   #family: number | undefined;
-  /** How many virtual servers there are, as far as we know: listed once, and counted since. */
+  /** Number of virtual servers: counted at each list, and adjusted at each change of the agent. */
   #total = Number.POSITIVE_INFINITY;
 
   constructor(options: IpvsClientOptions) {
@@ -86,7 +95,10 @@ export class IpvsClient {
     this.#tablePath = options.tablePath ?? "/proc/net/ip_vs";
   }
 
-  /** Asks anew for the number of the family, which changes when the module is loaded again. Rejects without ip_vs. */
+  /**
+   * Reads the number of the generic netlink family again, because it changes when the module is reloaded. Rejects if
+   * the kernel has no ip_vs.
+   */
   async probe(): Promise<number> {
     const operation = "find IPVS in this kernel";
     this.#family = undefined;
@@ -100,7 +112,10 @@ export class IpvsClient {
     return this.#family;
   }
 
-  /** In order, one answer each. Rejects when ip_vs was unloaded meanwhile, as nobody knows what of it was done. */
+  /**
+   * Applies the operations in order and returns one answer for each. Rejects if ip_vs was unloaded meanwhile, because
+   * it is then unknown which of them took effect.
+   */
   async apply(operations: readonly ServerOperation[]): Promise<readonly Answer[]> {
     const family = await this.#familyNumber();
     const answers = await this.#commands.request(
@@ -119,11 +134,11 @@ export class IpvsClient {
   }
 
   /**
-   * All virtual servers with their real servers, part by part, and with the first part how many others there are that no
-   * key can name. Which virtual servers exist says a dump, which shows this network namespace alone. Their real servers are
-   * read from the table where it has them, and dumped where not: the table hides rows when another namespace has virtual
-   * servers too (see `#table`). A virtual server of any namespace that goes during the dump can hide another one from it; that
-   * is missed only if the table hides it, too.
+   * Returns all virtual servers with their real servers, part by part; the first part counts the virtual servers that
+   * no key can name. A dump lists the virtual servers, because it shows only this network namespace. Their real servers
+   * are read from the table if it has them, else by a dump: the table hides rows if another namespace has virtual
+   * servers too (see `#table`). A virtual server of any namespace that is deleted during the dump can hide another one
+   * from the dump; that one is missing from the result only if the table hides it too.
    */
   async *all(): AsyncGenerator<ServersPart> {
     await this.probe();
@@ -132,7 +147,7 @@ export class IpvsClient {
     yield* this.#fromTable(servers);
     const rest = [...servers.keys()];
     for (let from = 0; from < rest.length; from += DUMPS_PER_PART) {
-      // In the dump and not in the table: some may have gone since.
+      // These are in the dump and not in the table: some may be deleted by now.
       const found = await this.#find(new Set(rest.slice(from, from + DUMPS_PER_PART)));
       const states = new Map<VirtualServerKey, ServerState>();
       for (const [key, server] of found) states.set(key, stateOf(server, await this.#dumpReals(server)));
@@ -140,12 +155,15 @@ export class IpvsClient {
     }
   }
 
-  /** Of the virtual servers of these keys those that exist, with their real servers. */
+  /** Returns the named virtual servers that exist, with their real servers. */
   async some(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, ServerState>> {
     return this.#withReals(await this.#find(keys));
   }
 
-  /** What the real servers of these virtual servers carry; one that is gone is left out. */
+  /**
+   * Returns the connections of the real servers of these virtual servers; a virtual server that does not exist is left
+   * out.
+   */
   async connections(
     keys: ReadonlySet<VirtualServerKey>,
   ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>> {
@@ -158,8 +176,8 @@ export class IpvsClient {
   }
 
   /**
-   * Those of these virtual servers that the table has, which are taken away from them. One that it has besides is new, or the
-   * dump has missed it; the kernel is asked for it by name.
+   * Returns those of these virtual servers that are in the table, and removes them from `servers`. A virtual server
+   * that is only in the table is new, or the dump has missed it, so it is read by name.
    */
   async *#fromTable(servers: Map<VirtualServerKey, VirtualServer>): AsyncGenerator<ServersPart> {
     try {
@@ -205,7 +223,7 @@ export class IpvsClient {
       (writer, key) => encodeGetServer(writer, family, parseVirtualServerKey(key)),
       DEFAULT_REPLY,
     );
-    // ESRCH: there is none.
+    // ESRCH: this virtual server does not exist.
     const found = answers.filter((answer) => answer.ok || answer.errno !== "ESRCH");
     const decoded = found.flatMap((answer) => repliesTo(operation, answer)).map(decodeServer);
     if (decoded.includes(undefined)) throw new NetlinkError(operation, "EBADMSG", "a virtual server cannot be read");
@@ -222,7 +240,10 @@ export class IpvsClient {
     return states;
   }
 
-  /** The real servers of each: out of the table if they are many, and by a dump where the table does not have them. */
+  /**
+   * Returns the real servers of each virtual server: from the table if the request names many, and by a dump for those
+   * that the table does not show.
+   */
   async #reals(
     servers: ReadonlyMap<VirtualServerKey, VirtualServer>,
   ): Promise<ReadonlyMap<VirtualServerKey, readonly DecodedReal[]>> {
@@ -232,7 +253,10 @@ export class IpvsClient {
     return reals;
   }
 
-  /** Those are not found that a change in between hides, or that come near to a line that cannot be read, or behind it. */
+  /**
+   * Fills `found` from the table. It misses a virtual server that a concurrent change hides, and those near or behind a
+   * line that cannot be read.
+   */
   async #readTable(
     wanted: ReadonlyMap<VirtualServerKey, unknown>,
     found: Map<VirtualServerKey, readonly DecodedReal[]>,
@@ -247,11 +271,12 @@ export class IpvsClient {
   }
 
   /**
-   * The table, part by part, each read when it is asked for. A row is one virtual server at one moment, whole; but rows may
-   * be missing. The kernel begins each page of 4 KB at a row's number, and up to Linux 6.19 it counts the rows of all network
-   * namespaces there, and skips so many of ours: of 600 virtual servers beside 600 of another namespace 307 were shown. A
-   * change in between can hide a row, too, or show it twice. So what the table has is so, and what it lacks proves nothing.
-   * Rejects with a TableError at a line that cannot be read, and where there is no table.
+   * Returns the rows of the table, part by part; each part is read when the caller requests it. A row is the complete
+   * state of one virtual server at one moment, but rows may be missing. The kernel starts each page of 4 KB at a row
+   * number. Up to Linux 6.19 that number counts the rows of all network namespaces, so the kernel skips rows of this
+   * one: of 600 virtual servers beside 600 of another namespace, 307 were shown. A concurrent change can also hide a
+   * row or show it twice. Therefore a row in the table is correct, and a missing row proves nothing. Rejects with a
+   * TableError at a line that cannot be read, and if there is no table.
    */
   async *#table(): AsyncGenerator<readonly TableRow[]> {
     let part: TableRow[] = [];
@@ -280,8 +305,8 @@ export class IpvsClient {
   }
 
   /**
-   * ENOENT refuses a scheduler that the kernel lacks, and all requests to a family that is gone. Loaded again, the module has
-   * another number.
+   * Rejects if the module was reloaded. ENOENT means that the kernel lacks the scheduler, or that the generic netlink
+   * family does not exist any more; a reloaded module has another family number.
    */
   async #checkLoaded(family: number): Promise<void> {
     if ((await this.probe()) === family) return;
@@ -298,7 +323,10 @@ function repliesTo(operation: string, answer: Answer | undefined): readonly Mess
   throw new NetlinkError(operation, answer.errno, answer.text);
 }
 
-/** A file piece by piece, in one buffer: a piece is gone when the next is asked for. Throws a TableError if it cannot be read. */
+/**
+ * Returns a file piece by piece, in one buffer: a piece is valid until the next is requested. Throws a TableError if
+ * the file cannot be read.
+ */
 function* pieces(path: string): Generator<Buffer> {
   const buffer = Buffer.allocUnsafe(TABLE_BYTES);
   const file = orTableError(path, () => openSync(path, "r"));

@@ -63,7 +63,7 @@ import {
   PROTOCOL_NUMBERS,
 } from "./constants.ts";
 
-/** What can be asked of one virtual or real server. */
+/** One change of one virtual or real server. */
 export type ServerOperation =
   | {
       readonly kind: "add-virtual-server" | "update-virtual-server" | "delete-virtual-server";
@@ -75,14 +75,14 @@ export type ServerOperation =
       readonly real: RealServer;
     };
 
-/** Asks for the number that this kernel gave the family IPVS. */
+/** Encodes the request for the number that this kernel gave to the generic netlink family of IPVS. */
 export function encodeGetFamily(writer: AttributeWriter): void {
   const message = beginGenericMessage(writer, GENL_ID_CTRL, 0, CTRL_CMD_GETFAMILY, CTRL_VERSION);
   writer.string(CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME);
   endMessage(writer, message);
 }
 
-/** The number of the family; undefined if the answer has none. */
+/** Returns the number of the family; undefined if the answer has none. */
 export function decodeFamily(message: Message): number | undefined {
   const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
   while (reader.next()) if (reader.type === CTRL_ATTR_FAMILY_ID) return reader.u16();
@@ -90,7 +90,7 @@ export function decodeFamily(message: Message): number | undefined {
 }
 
 /**
- * Writes one operation.
+ * Encodes one operation.
  *
  *     nlmsghdr | genlmsghdr | SERVICE { AF (PROTOCOL ADDR PORT | FWMARK) [SCHED_NAME FLAGS TIMEOUT NETMASK] }
  *                           | [DEST { ADDR PORT [FWD_METHOD WEIGHT U_THRESH L_THRESH ADDR_FAMILY] }]
@@ -109,7 +109,7 @@ export function encodeServerOperation(writer: AttributeWriter, family: number, o
   endMessage(writer, message);
 }
 
-/** `full`: with all that can be set, not only what names it. */
+/** `full`: the message has all attributes that can be set, not only those of the key. */
 const COMMANDS: Readonly<Record<ServerOperation["kind"], { readonly command: number; readonly full: boolean }>> = {
   "add-virtual-server": { command: IPVS_CMD_NEW_SERVICE, full: true },
   "update-virtual-server": { command: IPVS_CMD_SET_SERVICE, full: true },
@@ -119,19 +119,19 @@ const COMMANDS: Readonly<Record<ServerOperation["kind"], { readonly command: num
   "delete-real-server": { command: IPVS_CMD_DEL_DEST, full: false },
 };
 
-/** Asks for one virtual server. */
+/** Encodes the request for one virtual server. */
 export function encodeGetServer(writer: AttributeWriter, family: number, server: VirtualServerName): void {
   const message = beginGenericMessage(writer, family, 0, IPVS_CMD_GET_SERVICE);
   writer.end(beginService(writer, server));
   endMessage(writer, message);
 }
 
-/** Asks for all virtual servers: a dump. */
+/** Encodes the dump of all virtual servers. */
 export function encodeGetServers(writer: AttributeWriter, family: number): void {
   endMessage(writer, beginGenericMessage(writer, family, NLM_F_DUMP, IPVS_CMD_GET_SERVICE));
 }
 
-/** Asks for the real servers of one virtual server: a dump, empty if there is no such virtual server. */
+/** Encodes the dump of the real servers of one virtual server; the dump is empty if there is no such virtual server. */
 export function encodeGetReals(writer: AttributeWriter, family: number, server: VirtualServerName): void {
   const message = beginGenericMessage(writer, family, NLM_F_DUMP, IPVS_CMD_GET_DEST);
   writer.end(beginService(writer, server));
@@ -140,7 +140,7 @@ export function encodeGetReals(writer: AttributeWriter, family: number, server: 
 
 function encodeServiceOptions(writer: AttributeWriter, server: VirtualServer): void {
   writer.string(IPVS_SVC_ATTR_SCHED_NAME, server.scheduler);
-  // struct ip_vs_flags { u32 flags; u32 mask }: all bits are meant, so an update clears what is not wanted.
+  // struct ip_vs_flags { u32 flags; u32 mask }: the mask has all bits, so an update also clears flags.
   writer.u32Pair(IPVS_SVC_ATTR_FLAGS, flagBits(server), 0xffff_ffff);
   writer.u32(IPVS_SVC_ATTR_TIMEOUT, server.persistenceSeconds);
   encodeNetmask(writer, server);
@@ -183,27 +183,27 @@ function flagBits(server: VirtualServer): number {
   return bits;
 }
 
-/** IPv4: a mask in network order; IPv6: the prefix length. */
+/** Writes a mask in network order for IPv4, and the prefix length for IPv6. */
 function encodeNetmask(writer: AttributeWriter, server: VirtualServer): void {
   const prefix = server.persistencePrefix;
   if (familyOf(server.address) === "IPv6") writer.u32(IPVS_SVC_ATTR_NETMASK, prefix);
   else writer.be32(IPVS_SVC_ATTR_NETMASK, prefix === 0 ? 0 : 0xffff_ffff << (32 - prefix));
 }
 
-/** A virtual server as the kernel told it. */
+/** A virtual server as the kernel describes it. */
 export type DecodedServer =
   | { readonly kind: "server"; readonly server: VirtualServer }
-  /** Of a protocol that Kubernetes does not know: no key can name it. */
+  /** Kubernetes does not know its protocol: no key can name it. */
   | { readonly kind: "unnamed" };
 
-/** Reads an answer to GET_SERVICE; undefined if malformed. */
+/** Reads an answer to GET_SERVICE; undefined if it is malformed. */
 export function decodeServer(message: Message): DecodedServer | undefined {
   const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
   while (reader.next()) if (reader.type === IPVS_CMD_ATTR_SERVICE) return decodeService(reader.nested());
   return undefined;
 }
 
-/** The attributes of a service; what is missing is 0. */
+/** The attributes of a virtual server; a missing attribute is 0. */
 interface ServiceAttributes {
   family: number;
   protocol: number;
@@ -224,7 +224,7 @@ function decodeService(reader: AttributeReader): DecodedServer | undefined {
   if (named === "unnamed") return { kind: named };
   const server: VirtualServer = {
     ...named,
-    // The kernel's own word; what it calls a scheduler is one.
+    // The name comes from the kernel, so it is a scheduler.
     scheduler: service.scheduler as Scheduler,
     flags: decodeFlags(service.scheduler, service.flags),
     persistenceSeconds: (service.flags & IP_VS_SVC_F_PERSISTENT) === 0 ? 0 : service.timeout,
@@ -283,7 +283,8 @@ function readService(reader: AttributeReader): ServiceAttributes {
         break;
     }
   }
-  // IPv6 prefix lengths are in host order, masks of IPv4 in network order; which one is known at the end only.
+  // The kernel sends IPv6 prefix lengths in host order and IPv4 masks in network order; the family is known only after
+  // the last attribute.
   if (service.family === AF_INET6) service.netmask = swapBytes(service.netmask);
   return service;
 }
@@ -313,7 +314,7 @@ function prefixOfMask(mask: number): number {
   return Math.clz32(~mask);
 }
 
-/** The kernel sends a union of 16 bytes in both families. */
+/** Reads an address: the kernel sends a union of 16 bytes for both families. */
 function decodeAddress(family: number, bytes: Uint8Array): IPAddress | undefined {
   if (family === AF_INET && bytes.length >= 4) return addressFromBytes(bytes.subarray(0, 4));
   if (family === AF_INET6 && bytes.length === 16) return addressFromBytes(bytes);
@@ -324,7 +325,10 @@ const UNNAMED_FLAGS: readonly SchedulerFlag[] = ["flag-1", "flag-2", "flag-3"];
 const NO_FLAGS: readonly SchedulerFlag[] = [];
 const MEANT_FLAGS = IP_VS_SVC_F_ONEPACKET | IP_VS_SVC_F_SCHED1 | IP_VS_SVC_F_SCHED2 | IP_VS_SVC_F_SCHED3;
 
-/** Sorted. HASHED, which the kernel sets for itself, is left out; PERSISTENT is told by the timeout. */
+/**
+ * Returns the flags, sorted. HASHED is left out because the kernel sets it; PERSISTENT is left out because the timeout
+ * implies it.
+ */
 function decodeFlags(scheduler: string, bits: number): readonly SchedulerFlag[] {
   if ((bits & MEANT_FLAGS) === 0) return NO_FLAGS;
   const named = namedFlags(scheduler);
@@ -332,14 +336,16 @@ function decodeFlags(scheduler: string, bits: number): readonly SchedulerFlag[] 
   return candidates.filter((flag) => (bits & FLAG_BITS[flag]) !== 0).sort();
 }
 
-/** A real server as the kernel told it, and what it carries. */
+/** A real server as the kernel describes it, with its connections. */
 export interface DecodedReal {
   readonly real: RealServer;
   readonly active: number;
   readonly inactive: number;
 }
 
-/** Reads a part of the answer to GET_DEST; undefined if malformed. `family` is the virtual server's. */
+/**
+ * Reads one part of the answer to GET_DEST; undefined if it is malformed. `family` is the family of the virtual server.
+ */
 export function decodeReal(message: Message, family: IPFamily): DecodedReal | undefined {
   const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
   while (reader.next()) if (reader.type === IPVS_CMD_ATTR_DEST) return decodeDest(reader.nested(), family);
@@ -347,7 +353,7 @@ export function decodeReal(message: Message, family: IPFamily): DecodedReal | un
 }
 
 function decodeDest(reader: AttributeReader, family: IPFamily): DecodedReal | undefined {
-  // Kernels before 3.18 do not tell the family; it can differ from the service's in tunnels only.
+  // Kernels before 3.18 do not send the family; it differs from the virtual server's family only for tunnels.
   const dest = { family: addressFamily(family), port: 0, forwarding: 0, weight: 0 };
   let addressBytes: Uint8Array = NO_SERVICE.address;
   const connections = { active: 0, inactive: 0 };

@@ -1,7 +1,10 @@
 import type { Protocol } from "../../model/cluster/service.ts";
 import type { Forwarding, IpvsTimeoutName, SchedulerFlag } from "../../model/kernel/ipvs.ts";
 
-/* Names and numbers of linux/ip_vs.h and linux/genetlink.h. The kernel calls a virtual server "service", a real server "dest". */
+/**
+ * Names and numbers of linux/ip_vs.h and linux/genetlink.h. The kernel calls a virtual server "service" and a real
+ * server "dest".
+ */
 
 export const GENL_ID_CTRL = 16;
 export const CTRL_VERSION = 2;
@@ -75,7 +78,7 @@ export const FORWARDING_NUMBERS: Readonly<Record<Forwarding, number>> = {
   bypass: 4,
 };
 
-/** Words as /proc/net/ip_vs prints them; bypass, which no tool can set, shows as Masq there. */
+/** Forwarding methods as /proc/net/ip_vs prints them; bypass, which no tool can set, is printed as Masq. */
 export const FORWARDING_WORDS: Readonly<Record<string, Forwarding>> = {
   Masq: "masquerade",
   Local: "local",
@@ -83,7 +86,7 @@ export const FORWARDING_WORDS: Readonly<Record<string, Forwarding>> = {
   Route: "direct",
 };
 
-/** The three bits of a scheduler's own mean to sh and mh what ipvsadm calls by name. */
+/** The three scheduler-specific bits have a name in ipvsadm for the schedulers sh and mh. */
 export const FLAG_BITS: Readonly<Record<SchedulerFlag, number>> = {
   "one-packet": IP_VS_SVC_F_ONEPACKET,
   "sh-fallback": IP_VS_SVC_F_SCHED1,

@@ -6,12 +6,12 @@ import { FORWARDING_WORDS } from "./constants.ts";
 
 /** One virtual server of the table and all its real servers. */
 export interface TableRow {
-  /** Its name; two where the table does not tell which of them it is. */
+  /** The key of the virtual server; two keys if the row does not show which of the two it is. */
   readonly keys: readonly VirtualServerKey[];
   readonly reals: readonly DecodedReal[];
 }
 
-/** There is no table, or a line of it is none that kernels are known to print. */
+/** There is no table, or a line does not have a format that a kernel is known to print. */
 export class TableError extends Error {
   override readonly name = "TableError";
 }
@@ -23,7 +23,7 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
 ]);
 
 /**
- * Reads /proc/net/ip_vs row by row, out of pieces of any length, each of which is asked for when the one before is read:
+ * Reads /proc/net/ip_vs row by row from pieces of any length; each piece is requested after the previous one was read.
  *
  *     IP Virtual Server version 1.2.1 (size=4096)
  *     Prot LocalAddress:Port Scheduler Flags
@@ -33,8 +33,8 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
  *     UDP  [fd00:0000:0000:0000:0000:0000:0000:000a]:0035 rr
  *     FWM  00000007 rr
  *
- * The kernel prints a virtual server and its real servers as one record, so that a row is whole in itself; between
- * rows the table may have changed. Throws a TableError at a line that is none of these.
+ * The kernel prints a virtual server and its real servers as one record, so a row is consistent; between two rows the
+ * table may change. Throws a TableError at a line of another format.
  */
 export function* tableRows(pieces: Iterable<Buffer>): Generator<TableRow> {
   let row: { readonly name: VirtualServerKey | number; readonly reals: DecodedReal[] } | undefined;
@@ -49,8 +49,8 @@ export function* tableRows(pieces: Iterable<Buffer>): Generator<TableRow> {
 }
 
 /**
- * A row by firewall mark does not say of which family it is, and there may be one of each. A masqueraded real server
- * tells: it is of its virtual server's family.
+ * Completes a row. The row of a firewall mark does not show its family, and each family may have a virtual server of
+ * that mark. A masqueraded real server shows the family, because it has the family of its virtual server.
  */
 function finished(name: VirtualServerKey | number, reals: readonly DecodedReal[]): TableRow {
   if (typeof name === "string") return { keys: [name], reals };
@@ -84,7 +84,7 @@ function* lines(pieces: Iterable<Buffer>): Generator<string> {
 const VIRTUAL = /^(TCP|UDP|SCTP|FWM) +(\S+)/;
 const REAL = /^ {2}-> (\S+) +(\w+) +(-?\d+) +(\d+) +(\d+) *$/;
 
-/** A firewall mark where the row has one in place of an address. */
+/** Returns the key of a row, or its firewall mark if it has no address. */
 function readName(line: string): VirtualServerKey | number {
   const match = VIRTUAL.exec(line);
   if (match === null) throw unreadable(line);
@@ -115,7 +115,7 @@ function readAddressPort(text: string, line: string): { address: IPAddress; port
   if (HEX_IPV4.test(text)) {
     const bits = Number.parseInt(text.slice(0, 8), 16);
     const dotted = `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`;
-    // Four numbers below 256 without leading zeros: canonical, and parsing them again is half the cost of a row.
+    // Four numbers below 256 without leading zeros are canonical; parsing them again takes half the time of a row.
     return { address: dotted as IPAddress, port: Number.parseInt(text.slice(9), 16) };
   }
   const match = HEX_IPV6.exec(text);
@@ -125,5 +125,5 @@ function readAddressPort(text: string, line: string): { address: IPAddress; port
 }
 
 function unreadable(line: string): TableError {
-  return new TableError(`Cannot read a line of the table of IPVS: "${line}"`);
+  return new TableError(`Cannot read a line of /proc/net/ip_vs: "${line}"`);
 }

@@ -4,27 +4,27 @@ import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { decodeTimeouts, encodeGetTimeouts, encodeSetTimeout, type IpvsTimeouts } from "./timeout-codec.ts";
 
-/** A wanted timeout, and what it is now. */
+/** A timeout that differs: the desired value and the actual value. */
 interface Difference {
   readonly wanted: IpvsTimeout;
   readonly seconds: number | undefined;
 }
 
-/** How long IPVS remembers connections in this network namespace. */
+/** Reads and sets how long IPVS keeps idle connections in this network namespace. */
 export class TimeoutClient {
   readonly #commands: NetlinkSocket;
 
-  /** `commands`: generic netlink, for requests. */
+  /** `commands` is a generic netlink socket for requests. */
   constructor(commands: NetlinkSocket) {
     this.#commands = commands;
   }
 
-  /** Sets what differs from the wanted, reads it back, and says what was changed; what is refused is a warning. */
+  /** Sets the timeouts that differ, reads them back and reports the changes; a refusal is a warning. */
   async apply(family: number, wanted: readonly IpvsTimeout[]): Promise<SetupReport> {
     const before = await this.#differences(family, wanted);
     if (before.length === 0) return { changed: [], warnings: [] };
     const answers = await this.#commands.request(
-      "set timeouts of IPVS",
+      "set IPVS timeouts",
       before,
       (writer, { wanted: { name, seconds } }) => encodeSetTimeout(writer, family, name, seconds),
       NO_REPLY,
@@ -40,18 +40,20 @@ export class TimeoutClient {
       if (!left.has(timeout.name)) changed.push(`set ${text} from ${seconds} s to ${timeout.seconds} s`);
       else {
         const because =
-          answer?.ok === false ? answer.errno : `it was set and is still ${spoken(left.get(timeout.name))}`;
+          answer?.ok === false
+            ? answer.errno
+            : `the kernel accepted the value, but it is still ${textOf(left.get(timeout.name))}`;
         warnings.push(`Cannot set ${text} to ${timeout.seconds} s for --${timeout.flag}: ${because}`);
       }
     });
     return { changed, warnings };
   }
 
-  /** What differs from the wanted, as "IPVS timeout tcp is 900 s, not 600 s". Reads only. */
+  /** Describes the timeouts that differ: "IPVS timeout tcp is 900 s, not 600 s". Reads only. */
   async differences(family: number, wanted: readonly IpvsTimeout[]): Promise<readonly string[]> {
     const found = await this.#differences(family, wanted);
     return found.map(
-      ({ wanted: { name, seconds: want }, seconds }) => `IPVS timeout ${name} is ${spoken(seconds)}, not ${want} s`,
+      ({ wanted: { name, seconds: want }, seconds }) => `IPVS timeout ${name} is ${textOf(seconds)}, not ${want} s`,
     );
   }
 
@@ -64,7 +66,7 @@ export class TimeoutClient {
   }
 
   async #read(family: number): Promise<IpvsTimeouts> {
-    const operation = "read timeouts of IPVS";
+    const operation = "read IPVS timeouts";
     const [answer] = await this.#commands.request(operation, [family], encodeGetTimeouts, DEFAULT_REPLY);
     if (answer?.ok === false) throw new NetlinkError(operation, answer.errno, answer.text);
     const [message] = answer?.replies ?? [];
@@ -74,6 +76,6 @@ export class TimeoutClient {
   }
 }
 
-function spoken(seconds: number | undefined): string {
+function textOf(seconds: number | undefined): string {
   return seconds === undefined ? "missing" : `${seconds} s`;
 }

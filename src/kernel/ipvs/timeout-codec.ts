@@ -3,17 +3,17 @@ import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts"
 import { beginGenericMessage, endMessage, GENERIC_HEADER_BYTES, type Message } from "../netlink/message.ts";
 import { IPVS_CMD_GET_CONFIG, IPVS_CMD_SET_CONFIG, TIMEOUT_ATTRIBUTES } from "./constants.ts";
 
-/** In seconds; a kernel without TCP or UDP has none of theirs. */
+/** Timeouts in seconds; a kernel without TCP or UDP does not have those of that protocol. */
 export type IpvsTimeouts = Readonly<Partial<Record<IpvsTimeoutName, number>>>;
 
-/** Asks for the timeouts. */
+/** Encodes the request for the timeouts. */
 export function encodeGetTimeouts(writer: AttributeWriter, family: number): void {
   endMessage(writer, beginGenericMessage(writer, family, 0, IPVS_CMD_GET_CONFIG));
 }
 
 /**
- * Sets one timeout and leaves the others. The kernel takes 0 for "as it is" and refuses what its clock cannot count
- * (EINVAL), together with all else that the message has: hence one message for each.
+ * Encodes the change of one timeout; the others stay. The kernel takes 0 for "unchanged". It refuses a whole message
+ * (EINVAL) if its clock cannot represent one of the values, so each timeout has a message of its own.
  *
  *     nlmsghdr | genlmsghdr | TIMEOUT_TCP or TIMEOUT_TCP_FIN or TIMEOUT_UDP
  */
@@ -28,7 +28,7 @@ export function encodeSetTimeout(
   endMessage(writer, message);
 }
 
-/** Reads the answer to GET_CONFIG; undefined if malformed. */
+/** Reads the answer to GET_CONFIG; undefined if it is malformed. */
 export function decodeTimeouts(message: Message): IpvsTimeouts | undefined {
   const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
   const timeouts: Partial<Record<IpvsTimeoutName, number>> = {};

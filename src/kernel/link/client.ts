@@ -26,15 +26,16 @@ import {
   type LinkAddress,
 } from "./codec.ts";
 
-/** The interface that holds the virtual addresses: the name kube-proxy gave it, which others look for. */
+/** The interface that holds the virtual addresses. kube-proxy uses the same name, and other programs look for it. */
 export const DUMMY_NAME = "kube-ipvs0";
 
 /**
- * IPv6 addresses deleted in one send. Each costs in proportion to how many the interface has, 1.4-1.8 ms at 10,000,
- * under the lock (RTNL) that all network configuration of the node waits for.
+ * Number of IPv6 addresses that are deleted in one send. The time for each is proportional to the number of addresses
+ * on the interface, 1.4-1.8 ms at 10,000, and the kernel holds the lock (RTNL) that all network configuration of the
+ * node needs.
  */
 const IPV6_DELETE_BATCH = 8;
-/** An interface with all that the kernel knows of it. */
+/** Room for an interface with all of its attributes. */
 const LINK_REPLY = replyOf(16_384);
 
 export interface AddressOperation {
@@ -43,21 +44,21 @@ export interface AddressOperation {
 }
 
 export interface LinkClientOptions {
-  /** rtnetlink, for requests about interfaces. */
+  /** rtnetlink socket for requests about interfaces. */
   readonly links: NetlinkSocket;
   /**
-   * rtnetlink, for changes and dumps of addresses: a change of our own would interrupt a dump, so each waits for the other.
-   * A dump of 20,000 addresses takes 12-16 ms.
+   * rtnetlink socket for changes and dumps of addresses: a change of the agent would interrupt a dump, so they share a
+   * socket and wait for each other. A dump of 20,000 addresses takes 12-16 ms.
    */
   readonly addresses: NetlinkSocket;
 }
 
-/** The dummy interface and the addresses of this network namespace. */
+/** Reads and changes the dummy interface and the addresses of this network namespace. */
 export class LinkClient {
   readonly #links: NetlinkSocket;
   readonly #addresses: NetlinkSocket;
-  /** Why the interface could not be created the last time; "" if it could. */
-  #unmade = "";
+  /** Why the last `ensure` could not create the interface; "" if it succeeded. */
+  #creationFailure = "";
 
   constructor(options: LinkClientOptions) {
     this.#links = options.links;
@@ -65,25 +66,26 @@ export class LinkClient {
   }
 
   /**
-   * Makes the dummy interface unless it is there; true if it was made. It stays down: addresses of both families
-   * answer all the same, and nobody announces them. Rejects if the name is another kind of interface's.
+   * Creates the dummy interface if it is missing; true if it was created. The interface stays down: the node answers to
+   * addresses of both families all the same and does not announce them. Rejects if an interface of another kind has the
+   * name.
    */
   async ensure(): Promise<boolean> {
-    this.#unmade = "";
+    this.#creationFailure = "";
     if ((await this.#dummy()) !== undefined) return false;
     const operation = `create interface "${DUMMY_NAME}"`;
     const [answer] = await this.#links.request(operation, [DUMMY_NAME], encodeNewDummy, NO_REPLY);
     if (answer?.ok === false) {
       const text = answer.errno === "EOPNOTSUPP" ? "the module dummy is not loaded, run: modprobe dummy" : answer.text;
-      this.#unmade = `the interface "${DUMMY_NAME}" cannot be created: ${text || answer.errno}`;
+      this.#creationFailure = `the interface "${DUMMY_NAME}" cannot be created: ${text || answer.errno}`;
       throw new NetlinkError(operation, answer.errno, text);
     }
     return true;
   }
 
   /**
-   * Makes the IPv6 addresses of the dummy interface deprecated that are not, in place, but for those of the networks to keep. An
-   * address that is preferred may become the source of the node's own connections, whose answers then go astray.
+   * Marks the IPv6 addresses of the dummy interface as deprecated, in place, except those in `kept`. Linux may use a
+   * preferred address as source of the node's own connections, and the answers are then lost.
    */
   async deprecate(kept: readonly Cidr[]): Promise<SetupReport> {
     const { index, addresses } = await this.#preferred(kept);
@@ -100,11 +102,13 @@ export class LinkClient {
       warnings:
         first === undefined
           ? []
-          : [`Cannot deprecate ${refused.length} addresses of "${DUMMY_NAME}", as "${first.address}": ${first.errno}`],
+          : [
+              `Cannot deprecate ${refused.length} addresses of "${DUMMY_NAME}", for example "${first.address}": ${first.errno}`,
+            ],
     };
   }
 
-  /** What keeps `ensure` and `deprecate` from having nothing to do. Reads only. */
+  /** Describes the changes that `ensure` and `deprecate` would make. Reads only. */
   async differences(kept: readonly Cidr[]): Promise<readonly string[]> {
     const link = await this.#find();
     if (link === undefined) return [`no interface "${DUMMY_NAME}"`];
@@ -113,12 +117,12 @@ export class LinkClient {
     return addresses.map((address) => `address "${address}" of "${DUMMY_NAME}" is not deprecated`);
   }
 
-  /** Removes the dummy interface with all its addresses. One of another kind is not ours and stays, with a warning. */
+  /** Removes the dummy interface with all its addresses. An interface of another kind stays, with a warning. */
   async remove(): Promise<SetupReport> {
     const link = await this.#find();
     if (link === undefined) return NOTHING_DONE;
     if (!isDummy(link)) {
-      return { changed: [], warnings: [`Left interface "${DUMMY_NAME}" alone: it is ${describeKind(link)}`] };
+      return { changed: [], warnings: [`Interface "${DUMMY_NAME}" was not deleted: it is ${describeKind(link)}`] };
     }
     const operation = `delete interface "${DUMMY_NAME}"`;
     const [answer] = await this.#links.request(operation, [link.index], encodeDeleteLink, NO_REPLY);
@@ -129,8 +133,8 @@ export class LinkClient {
   }
 
   /**
-   * In order, one answer each; ENODEV for all if there is no such interface any more, EOPNOTSUPP if it could not be created or
-   * is of another kind.
+   * Applies the operations in order and returns one answer for each. All are refused with ENODEV if the interface does
+   * not exist any more, and with EOPNOTSUPP if it could not be created or has another kind.
    */
   async apply(operations: readonly AddressOperation[]): Promise<readonly Answer[]> {
     const link = await this.#find();
@@ -151,7 +155,10 @@ export class LinkClient {
     return answers;
   }
 
-  /** Addresses on the dummy interface, without IPv6 link-local ones; none if there is no such interface. */
+  /**
+   * Returns the addresses on the dummy interface, without IPv6 link-local addresses; an empty set if the interface does
+   * not exist.
+   */
   async bound(): Promise<ReadonlySet<IPAddress>> {
     const link = await this.#find();
     if (link === undefined || !isDummy(link)) return new Set();
@@ -162,8 +169,9 @@ export class LinkClient {
   }
 
   /**
-   * Addresses of every interface but the dummy, as often as interfaces have them. Without those of IPv6 that are still checked for
-   * duplicates, or were found to be one: until then no packet to them is for this host. The kernel tells when one may be used.
+   * Returns the addresses of every interface but the dummy; an address on several interfaces occurs several times. IPv6
+   * addresses are left out while Linux checks them for duplicates, and if it found a duplicate: packets to them are not
+   * for this host. The kernel reports when such an address becomes usable.
    */
   async others(): Promise<readonly IPAddress[]> {
     const link = await this.#find();
@@ -171,14 +179,18 @@ export class LinkClient {
     return (await this.#list(({ index, isTentative }) => index !== ours && !isTentative)).map(({ address }) => address);
   }
 
-  /** A new reading creates an interface that is gone, and would do nothing about all else. */
+  /**
+   * The errno controls the retry: after ENODEV a resync creates the interface again; after EOPNOTSUPP it could do
+   * nothing.
+   */
   #refusal(other: Link | undefined): Answer {
-    const text = other === undefined ? this.#unmade : `the interface "${DUMMY_NAME}" is ${describeKind(other)}`;
+    const text =
+      other === undefined ? this.#creationFailure : `the interface "${DUMMY_NAME}" is ${describeKind(other)}`;
     const code = text === "" ? NO_DEVICE : NOT_SUPPORTED;
     return { ok: false, ...code, text, request: new Uint8Array(0) };
   }
 
-  /** The interface that has the name, of whatever kind. */
+  /** Returns the interface that has the name, of any kind. */
   async #find(): Promise<Link | undefined> {
     const operation = `find interface "${DUMMY_NAME}"`;
     const [answer] = await this.#links.request(operation, [DUMMY_NAME], encodeGetLink, LINK_REPLY);
@@ -191,15 +203,19 @@ export class LinkClient {
     return link;
   }
 
-  /** The one that is ours to use; rejects if the name is another kind's. */
+  /** Returns the dummy interface; rejects if an interface of another kind has the name. */
   async #dummy(): Promise<Link | undefined> {
     const link = await this.#find();
     if (link === undefined || isDummy(link)) return link;
     const operation = `use interface "${DUMMY_NAME}"`;
-    throw new NetlinkError(operation, "EEXIST", `there is one, but it is ${describeKind(link)}; rename or remove it`);
+    throw new NetlinkError(
+      operation,
+      "EEXIST",
+      `an interface of this name exists, but it is ${describeKind(link)}: rename or remove it`,
+    );
   }
 
-  /** IPv6 addresses of the dummy interface that are not deprecated. */
+  /** Returns the IPv6 addresses of the dummy interface that are not deprecated and not in `kept`. */
   async #preferred(
     kept: readonly Cidr[],
   ): Promise<{ readonly index: number; readonly addresses: readonly IPAddress[] }> {
@@ -215,7 +231,7 @@ export class LinkClient {
     return { index: link.index, addresses: found.map(({ address }) => address) };
   }
 
-  /** Addresses that are meant, as often as interfaces have them. */
+  /** Returns the addresses that match; an address on several interfaces occurs several times. */
   async #list(isMeant: (found: LinkAddress) => boolean, family?: IPFamily): Promise<readonly LinkAddress[]> {
     return this.#addresses.dumpAs(
       "list addresses",

@@ -39,22 +39,24 @@ import {
 export interface Link {
   readonly index: number;
   readonly name: string;
-  /** "dummy", "veth"; "" for hardware. */
+  /** "dummy", "veth"; "" for a hardware interface. */
   readonly kind: string;
 }
 
-/** An address and the interface that has it. */
+/** An address, and the index of the interface that has it. */
 export interface LinkAddress {
   readonly index: number;
   readonly address: IPAddress;
-  /** Linux takes another one of the node's addresses as source of its own connections, if there is one. Of IPv6 alone. */
+  /** Linux uses another address of the node as source of its own connections, if there is one. For IPv6 only. */
   readonly isDeprecated: boolean;
-  /** Whether packets to it are not for this host, yet or ever: nobody knows whether another host has it (RFC 4862, tentative). */
+  /**
+   * Packets to this address are not for this host: Linux checks it for duplicates or found one (RFC 4862, tentative).
+   */
   readonly isTentative: boolean;
 }
 
 /**
- * Asks for the interface of a name.
+ * Encodes the request for the interface with this name.
  *
  *     nlmsghdr | ifinfomsg { u8 family; u8; u16 type; i32 index; u32 flags; u32 change } | IFNAME
  */
@@ -65,7 +67,7 @@ export function encodeGetLink(writer: AttributeWriter, name: string): void {
   endMessage(writer, message);
 }
 
-/** Makes a dummy interface, down. EEXIST if the name is taken. */
+/** Encodes the creation of a dummy interface, which is down. EEXIST if the name is in use. */
 export function encodeNewDummy(writer: AttributeWriter, name: string): void {
   const message = beginMessage(writer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   writer.reserve(IFINFOMSG_BYTES);
@@ -76,7 +78,7 @@ export function encodeNewDummy(writer: AttributeWriter, name: string): void {
   endMessage(writer, message);
 }
 
-/** Removes an interface and all its addresses. */
+/** Encodes the removal of an interface and all its addresses. */
 export function encodeDeleteLink(writer: AttributeWriter, index: number): void {
   const message = beginMessage(writer, RTM_DELLINK, 0);
   const header = writer.reserve(IFINFOMSG_BYTES);
@@ -84,7 +86,7 @@ export function encodeDeleteLink(writer: AttributeWriter, index: number): void {
   endMessage(writer, message);
 }
 
-/** Reads an answer to RTM_GETLINK; undefined if malformed. */
+/** Reads an answer to RTM_GETLINK; undefined if it is malformed. */
 export function decodeLink(message: Message): Link | undefined {
   const { payload } = message;
   if (message.type !== RTM_NEWLINK || payload.length < IFINFOMSG_BYTES) return undefined;
@@ -105,22 +107,23 @@ function readKind(linkInfo: AttributeReader): string {
 }
 
 /**
- * Gives an interface an address of its own, /32 or /128; one of IPv6 deprecated. EEXIST if it has it.
+ * Encodes the addition of an address as /32 or /128; an IPv6 address is added as deprecated. EEXIST if the interface
+ * has the address.
  *
  *     nlmsghdr | ifaddrmsg { u8 family; u8 prefix; u8 flags; u8 scope; u32 index } | LOCAL | ADDRESS | CACHEINFO
  *
- * and CACHEINFO, of IPv6, is { u32 preferred; u32 valid; u32; u32 } in seconds.
+ * CACHEINFO, for IPv6, is { u32 preferred; u32 valid; u32; u32 } in seconds.
  */
 export function encodeNewAddress(writer: AttributeWriter, index: number, address: IPAddress): void {
   encodeAddress(writer, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address);
 }
 
-/** Makes an IPv6 address that an interface has deprecated, in place: no packet to it is lost. */
+/** Encodes the deprecation of an IPv6 address of an interface, in place: no packet to the address is lost. */
 export function encodeDeprecateAddress(writer: AttributeWriter, index: number, address: IPAddress): void {
   encodeAddress(writer, RTM_NEWADDR, NLM_F_REPLACE, index, address);
 }
 
-/** Takes an address from an interface. EADDRNOTAVAIL if it does not have it. */
+/** Encodes the removal of an address from an interface. EADDRNOTAVAIL if the interface does not have it. */
 export function encodeDeleteAddress(writer: AttributeWriter, index: number, address: IPAddress): void {
   encodeAddress(writer, RTM_DELADDR, 0, index, address);
 }
@@ -143,7 +146,7 @@ function encodeAddress(writer: AttributeWriter, type: number, flags: number, ind
 const VALID_FOR_EVER_PREFERRED_NEVER = new Uint8Array(IFA_CACHEINFO_BYTES);
 new DataView(VALID_FOR_EVER_PREFERRED_NEVER.buffer).setUint32(4, INFINITY_LIFE_TIME, true);
 
-/** Asks for the addresses of all interfaces, of one family or of both: a dump. */
+/** Encodes a dump of the addresses of all interfaces, for one family or for both. */
 export function encodeGetAddresses(writer: AttributeWriter, family?: IPFamily): void {
   const message = beginMessage(writer, RTM_GETADDR, NLM_F_DUMP);
   const header = writer.reserve(IFADDRMSG_BYTES);
@@ -152,8 +155,8 @@ export function encodeGetAddresses(writer: AttributeWriter, family?: IPFamily): 
 }
 
 /**
- * Reads one of them; undefined if malformed, "other" for what is no IP address. LOCAL is the interface's own where
- * both are told: ADDRESS is then the other end of a point-to-point link.
+ * Reads one part of the dump; undefined if it is malformed, "other" if it is not an IP address. If the part has both
+ * LOCAL and ADDRESS, LOCAL is the address of the interface, and ADDRESS is the other end of a point-to-point link.
  */
 export function decodeAddress(message: Message): LinkAddress | "other" | undefined {
   const { payload } = message;

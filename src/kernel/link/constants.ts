@@ -17,18 +17,18 @@ export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_CACHEINFO = 6;
 export const IFA_CACHEINFO_BYTES = 16;
-/** A lifetime without end. */
+/** An unlimited lifetime. */
 export const INFINITY_LIFE_TIME = 0xffff_ffff;
 
-/** No duplicate address detection: others may well hold the same virtual address. */
+/** No duplicate address detection: other nodes may have the same virtual address. */
 export const IFA_F_NODAD = 0x02;
-/** With TENTATIVE: used while it is checked for duplicates (RFC 4429). */
+/** With TENTATIVE: the address is in use during its check for duplicates (RFC 4429). */
 export const IFA_F_OPTIMISTIC = 0x04;
 
-/** No source of new connections where there is another address. */
+/** Not a source of new connections if the node has another address. */
 export const IFA_F_DEPRECATED = 0x20;
 
-/** Being checked for duplicates, or one of them. */
+/** Linux checks the address for duplicates, or found one. */
 export const IFA_F_TENTATIVE = 0x40;
 
 export const RT_SCOPE_UNIVERSE = 0;

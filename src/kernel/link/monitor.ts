@@ -5,7 +5,7 @@ import type { Clock } from "../../model/clock.ts";
 import type { Logger } from "../../model/logger.ts";
 import { MONITOR_COMMAND } from "./monitor-process.ts";
 
-/** An address that an interface of this node got or lost, as the kernel tells it. */
+/** An address that was added to an interface of this node or removed from it. */
 export interface AddressChange {
   readonly kind: "appeared" | "vanished";
   /** Name of the interface. */
@@ -13,8 +13,11 @@ export interface AddressChange {
   readonly address: IPAddress;
 }
 
-/** By then a program that was started listens, on the slowest machine: it starts in 50 ms in a User Mode Linux guest. */
-const LISTENS_AFTER_MS = 1_000;
+/**
+ * Time after which a started program receives changes, even on a slow machine: it starts in 50 ms in a User Mode Linux
+ * guest.
+ */
+const RECEIVES_AFTER_MS = 1_000;
 const FIRST_RESTART_MS = 1_000;
 const LONGEST_RESTART_MS = 60_000;
 
@@ -22,44 +25,44 @@ export interface AddressMonitorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onChange: (change: AddressChange) => void;
-  /** Changes may have been missed: whoever needs to know reads the addresses. */
+  /** Called if changes may be lost: the receiver must read the addresses. */
   readonly onGap: () => void;
   /** Starts the program with its output piped. */
   readonly start: () => ChildProcess;
 }
 
 /**
- * Tells of addresses that come and go on the interfaces of this network namespace, for as long as the signal lets it; never
- * rejects. A listener that ends is started again after a wait that doubles from a second to a minute.
+ * Reports addresses that are added to interfaces of this network namespace or removed from them, until the signal
+ * aborts; never rejects. A program that ends is started again after a delay that doubles from a second to a minute.
  *
- * The listener is `ip monitor`, a process of 2.5 MB, and not a socket of ours: when the kernel has more to tell than a
- * socket's buffer holds, which a few hundred addresses at once bring about, the netlink addon ends our process, while `ip`
- * says so on stderr and goes on.
+ * The program is `ip monitor`, a process of 2.5 MB, and not a socket of the agent: a few hundred changes at once
+ * overrun the buffer of a socket, and then the netlink addon ends the process of the agent, while `ip` reports the loss
+ * on stderr and continues.
  */
 export async function monitorAddresses(options: AddressMonitorOptions, signal: AbortSignal): Promise<void> {
   const { clock, logger } = options;
   let waitMs = FIRST_RESTART_MS;
   while (!signal.aborted) {
     const startedAtMs = clock.now();
-    const reason = await listenOnce(options, signal);
+    const reason = await runMonitor(options, signal);
     if (signal.aborted) return;
     if (clock.now() - startedAtMs >= LONGEST_RESTART_MS) waitMs = FIRST_RESTART_MS;
     logger.warn(
       { command: MONITOR_COMMAND.join(" "), reason, restartMs: waitMs },
-      "does not listen for changes of addresses",
+      "address monitor ended, changes of addresses are not reported until it restarts",
     );
     await clock.sleep(waitMs, signal);
     waitMs = Math.min(waitMs * 2, LONGEST_RESTART_MS);
   }
 }
 
-/** Runs one listener to its end; resolves with why it ended. */
-async function listenOnce(options: AddressMonitorOptions, signal: AbortSignal): Promise<string> {
+/** Runs one program until it ends; resolves with the reason. */
+async function runMonitor(options: AddressMonitorOptions, signal: AbortSignal): Promise<string> {
   const { clock, onChange, onGap, start } = options;
   const { promise: ended, resolve: end } = Promise.withResolvers<string>();
   const child = start();
   child.once("error", (error) => end(error.message));
-  child.once("close", (code, killedBy) => end(`it ended with ${killedBy ?? code}`));
+  child.once("close", (code, killedBy) => end(`ended with ${killedBy ?? code}`));
   const over = new AbortController();
   const stop = () => child.kill();
   signal.addEventListener("abort", stop, { once: true });
@@ -70,9 +73,9 @@ async function listenOnce(options: AddressMonitorOptions, signal: AbortSignal): 
       else onChange(change);
     });
   }
-  // Whatever it complains of, it may have lost something.
+  // Any message on stderr may mean that changes are lost.
   child.stderr?.on("data", onGap);
-  void clock.sleep(LISTENS_AFTER_MS, over.signal).then(() => over.signal.aborted || onGap());
+  void clock.sleep(RECEIVES_AFTER_MS, over.signal).then(() => over.signal.aborted || onGap());
   const reason = await ended;
   over.abort();
   signal.removeEventListener("abort", stop);
@@ -80,7 +83,7 @@ async function listenOnce(options: AddressMonitorOptions, signal: AbortSignal): 
 }
 
 /**
- * Reads a line of `ip -o monitor address`; undefined if it tells of no address.
+ * Reads a line of `ip -o monitor address`; undefined if it does not describe an address.
  *
  *     90: kube-ipvs0    inet 10.96.0.1/32 scope global kube-ipvs0\       valid_lft forever preferred_lft forever
  *     Deleted 1: lo    inet6 fd00:9::2/64 scope global nodad \       valid_lft forever preferred_lft forever

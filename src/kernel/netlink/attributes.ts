@@ -1,6 +1,8 @@
 import { addressBytes, type IPAddress } from "../../model/address.ts";
 
-/** Marks an attribute that holds attributes; old kernels ignore it, strict ones demand it (`linux/netlink.h`). */
+/**
+ * Marks an attribute that holds attributes; old kernels ignore the flag, strict parsers require it (`linux/netlink.h`).
+ */
 const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 const HEADER_BYTES = 4;
@@ -10,39 +12,39 @@ const DOT = 46;
 const DIGIT_ZERO = 48;
 
 /**
- * Writes netlink messages and attributes one behind the other into one buffer that grows and is used again.
+ * Writes netlink messages and attributes in sequence into one buffer that grows and is reused.
  *
  *     +--------+--------+-----------------+---------+
  *     | length | type   | value           | padding |   length counts header and value, not the padding to 4 bytes
  *     +--------+--------+-----------------+---------+
  *
- * Integers are little-endian (x64 and arm64, the machines we ship for), but for the `be` ones: network order.
- * Attributes begin at multiples of 4, so their numbers are stored as whole words and not through a DataView: 100k NEW_DEST
- * take 33 ms with bytes alone, against 215-238 ms with an object per attribute, and words are fewer.
+ * Integers are little-endian (x64 and arm64 are the supported machines); the `be` methods write network byte order.
+ * Attributes begin at multiples of 4, so numbers are stored as whole words and not through a DataView: 100k NEW_DEST
+ * take 33 ms with bytes, compared with 215-238 ms with an object for each attribute, and words need fewer stores.
  */
 export class AttributeWriter {
   #bytes: Uint8Array;
-  /** The same memory, in words of this machine. */
+  /** The same memory as 32-bit words of this machine. */
   #words: Uint32Array;
   #length = 0;
 
-  /** `initialBytes`: a multiple of 4. */
+  /** `initialBytes` is a multiple of 4. */
   constructor(initialBytes = 16_384) {
     this.#bytes = new Uint8Array(initialBytes);
     this.#words = new Uint32Array(this.#bytes.buffer);
   }
 
-  /** Bytes written so far; always a multiple of 4 between attributes. */
+  /** Number of bytes written; between attributes it is a multiple of 4. */
   get length(): number {
     return this.#length;
   }
 
-  /** What was written, as a view: valid until the next write. */
+  /** The bytes written, as a view that is valid until the next write. */
   written(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Forgets everything from `length` on; 0 starts anew. */
+  /** Discards the bytes from `length` on; 0 discards everything. */
   truncate(length: number): void {
     this.#length = length;
   }
@@ -60,7 +62,7 @@ export class AttributeWriter {
     this.setU32(this.#attribute(type, 4), value);
   }
 
-  /** Two of them in one value: flags and the mask of those that are meant. */
+  /** Writes two numbers as one value: flags, and the mask of the flags that are set. */
   u32Pair(type: number, first: number, second: number): void {
     const at = this.#attribute(type, 8);
     this.setU32(at, first);
@@ -75,7 +77,7 @@ export class AttributeWriter {
     this.setU32(this.#attribute(type, 4), swapBytes(value));
   }
 
-  /** Two of them in one value: a mark and the mask of its bits. */
+  /** Writes two numbers as one value: a mark and its mask. */
   be32Pair(type: number, first: number, second: number): void {
     const at = this.#attribute(type, 8);
     this.setU32(at, swapBytes(first));
@@ -83,30 +85,30 @@ export class AttributeWriter {
   }
 
   bytes(type: number, value: Uint8Array): void {
-    // First the room: it may be in another buffer than before.
+    // #attribute may replace the buffer, so it must run first.
     const at = this.#attribute(type, value.length);
     this.#bytes.set(value, at);
   }
 
-  /** An attribute that holds attributes which were read before. */
+  /** Writes an attribute that holds attributes which were read before. */
   nested(type: number, attributes: Uint8Array): void {
     this.bytes(type | NLA_F_NESTED, attributes);
   }
 
-  /** ASCII text and its terminating zero. */
+  /** Writes ASCII text and its terminating zero. */
   string(type: number, text: string): void {
     const at = this.#attribute(type, text.length + 1);
     for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
     this.#bytes[at + text.length] = 0;
   }
 
-  /** The 4 or 16 bytes of an address. */
+  /** Writes the 4 or 16 bytes of an address. */
   address(type: number, address: IPAddress): void {
     if (isIPv6(address)) this.bytes(type, addressBytes(address));
     else this.#putIPv4(this.#attribute(type, 4), address);
   }
 
-  /** Opens an attribute that holds attributes; give the result to `end`. */
+  /** Opens an attribute that holds attributes; the result is the argument of `end`. */
   begin(type: number): number {
     return this.#attribute(type | NLA_F_NESTED, 0);
   }
@@ -118,7 +120,7 @@ export class AttributeWriter {
     this.#bytes[begun - HEADER_BYTES + 1] = length >>> 8;
   }
 
-  /** Room for a header of `length` bytes, a multiple of 4, zeroed; returns where it starts. */
+  /** Reserves `length` zero bytes for a header and returns their offset; `length` is a multiple of 4. */
   reserve(length: number): number {
     const at = this.#length;
     this.#grow(length);
@@ -139,7 +141,7 @@ export class AttributeWriter {
     this.#bytes[at + 1] = value >>> 8;
   }
 
-  /** `at`: a multiple of 4. */
+  /** `at` is a multiple of 4. */
   setU32(at: number, value: number): void {
     this.#words[at >>> 2] = value;
   }
@@ -148,7 +150,7 @@ export class AttributeWriter {
     const at = this.#length;
     const padded = (HEADER_BYTES + length + 3) & ~3;
     this.#grow(padded);
-    // The last word first: what the value leaves of it is padding, and the buffer holds older bytes.
+    // The last word is cleared first: bytes behind the value are padding, and the buffer holds older bytes.
     this.setU32(at + padded - 4, 0);
     this.setU32(at, (HEADER_BYTES + length) | (type << 16));
     return at + HEADER_BYTES;
@@ -165,7 +167,7 @@ export class AttributeWriter {
     this.#length = needed;
   }
 
-  /** Canonical text needs no checks: digits add up, a dot ends an octet. */
+  /** Canonical text needs no checks: a digit extends the octet, a dot ends it. */
   #putIPv4(at: number, address: string): void {
     let octet = 0;
     let to = at;
@@ -180,7 +182,7 @@ export class AttributeWriter {
   }
 }
 
-/** An unsigned 32-bit number with its bytes the other way round. */
+/** Returns an unsigned 32-bit number with its bytes in reverse order. */
 export function swapBytes(value: number): number {
   return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
 }
@@ -192,9 +194,9 @@ function isIPv6(address: string): boolean {
 }
 
 /**
- * Steps through attributes: `while (reader.next()) switch (reader.type) …`. Anything malformed stops it for good and
- * sets `failed`, on this reader and on all that it was nested in; values read after that are 0, "" or empty. It never
- * throws. Up to three bytes behind the last attribute are padding.
+ * Steps through attributes: `while (reader.next()) switch (reader.type) …`. Malformed bytes stop the reader for good
+ * and set `failed` on this reader and on every reader that contains it; values read after that are 0, "" or empty. It
+ * never throws. Up to three bytes behind the last attribute are padding.
  */
 export class AttributeReader {
   readonly #bytes: Uint8Array;
@@ -210,17 +212,17 @@ export class AttributeReader {
     this.#parent = parent;
   }
 
-  /** Whether something malformed was met, here or in an attribute nested in this. */
+  /** Whether this reader or an attribute nested in it met malformed bytes. */
   get failed(): boolean {
     return this.#failed;
   }
 
-  /** Type of the current attribute, without its flags. */
+  /** Type of the current attribute, without the flag bits. */
   get type(): number {
     return this.#type;
   }
 
-  /** Goes to the next attribute; false at the end and after an error. */
+  /** Moves to the next attribute; false at the end and after an error. */
   next(): boolean {
     const left = this.#bytes.length - this.#next;
     if (this.#failed || left < HEADER_BYTES) {
@@ -259,12 +261,12 @@ export class AttributeReader {
     return this.#holds(8) ? [this.#be32At(this.#at), this.#be32At(this.#at + 4)] : [0, 0];
   }
 
-  /** The value, as a view. */
+  /** The value of the current attribute, as a view. */
   bytes(): Uint8Array {
     return this.#failed ? this.#bytes.subarray(0, 0) : this.#bytes.subarray(this.#at, this.#end);
   }
 
-  /** Text up to the first zero or the end. */
+  /** The text of the current attribute, up to the first zero or the end. */
   string(): string {
     if (this.#failed) return "";
     let text = "";

@@ -1,10 +1,10 @@
 import type { Errno } from "../kernel.ts";
 
-/** What went over all sockets that were given it since it was made: for the metrics. */
+/** Counts the traffic of all sockets that share this object, for the metrics. */
 export class NetlinkCounters {
-  /** System calls that sent something. */
+  /** System calls that sent a datagram. */
   sends = 0;
-  /** Requests in them: one for each kernel object that was written, and one for each that was read. */
+  /** Requests in these datagrams: one for each kernel object written or read. */
   messages = 0;
   /** Refusals by the kernel and failures of a socket, by errno. */
   readonly errors = new Map<Errno, number>();

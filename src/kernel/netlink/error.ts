@@ -2,7 +2,7 @@ import { constants } from "node:os";
 import { KernelError } from "../../model/kernel/kernel-error.ts";
 import type { Errno } from "../kernel.ts";
 
-/** Second names of numbers on Linux; the kernel's sources use the others. */
+/** Second names of numbers on Linux; the kernel sources use the other name. */
 const ALIASES = new Set(["EWOULDBLOCK", "ENOTSUP", "EDEADLOCK"]);
 
 const NAMES: ReadonlyMap<number, Errno> = new Map(
@@ -11,19 +11,19 @@ const NAMES: ReadonlyMap<number, Errno> = new Map(
     .map(([name, errno]) => [errno, name]),
 );
 
-/** "EEXIST" for 17; "E1234" for a number without a name. */
+/** Returns "EEXIST" for 17, and "E1234" for a number without a name. */
 export function errnoName(errno: number): Errno {
   return NAMES.get(errno) ?? `E${errno}`;
 }
 
-/** A request that could not be made, was not answered, or was refused where a refusal is not an answer. */
+/** A request that could not be sent, was not answered, or was refused where the caller does not expect a refusal. */
 export class NetlinkError extends KernelError {
   override readonly name = "NetlinkError";
-  /** What was being done: "list virtual servers". */
+  /** The operation that failed, as a verb phrase: "list virtual servers". */
   readonly operation: string;
-  /** Symbolic: "ETIMEDOUT" without an answer, "ENOBUFS" for lost ones, "EBADMSG" for one that cannot be read. */
+  /** Symbolic: "ETIMEDOUT" if no answer came, "ENOBUFS" if answers were lost, "EBADMSG" if an answer cannot be read. */
   readonly code: Errno;
-  /** The kernel's own words, or ours; may be empty. */
+  /** The error text of the kernel, or a text of this project; may be empty. */
   readonly text: string;
 
   constructor(operation: string, code: Errno, text = "", options: ErrorOptions = {}) {

@@ -7,7 +7,7 @@ export const NLM_F_DUMP = 0x300;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
-/** On an NLMSG_ERROR: the request comes back as its header alone. */
+/** In an NLMSG_ERROR: only the header of the request is sent back. */
 export const NLM_F_CAPPED = 0x100;
 /** On an NLMSG_ERROR or NLMSG_DONE: extended ACK attributes follow. */
 export const NLM_F_ACK_TLVS = 0x200;
@@ -26,7 +26,7 @@ const NLMSGERR_ATTR_OFFS = 2;
 /** Length of `struct nlmsghdr`. */
 export const MESSAGE_HEADER_BYTES = 16;
 
-/** One message as it was received. `payload` is a view of the datagram. */
+/** One received message. `payload` is a view of the datagram. */
 export interface Message {
   readonly type: number;
   readonly flags: number;
@@ -35,13 +35,12 @@ export interface Message {
 }
 
 /**
- * Opens a message; NLM_F_REQUEST is added, sequence and port are left 0 (the socket fills them in, the kernel does).
+ * Opens a message and returns its offset, for `endMessage`. It adds NLM_F_REQUEST. Sequence and port stay 0: the socket
+ * writes the sequence, the kernel the port.
  *
  *     +-------------+--------+--------+-------------+-------------+
  *     | length  u32 | type   | flags  | sequence u32| port    u32 |   struct nlmsghdr
  *     +-------------+--------+--------+-------------+-------------+
- *
- * Returns where it starts, for `endMessage`.
  */
 export function beginMessage(writer: AttributeWriter, type: number, flags: number): number {
   const at = writer.reserve(MESSAGE_HEADER_BYTES);
@@ -79,7 +78,7 @@ export function beginNetfilterMessage(
   return at;
 }
 
-/** Length of `struct genlmsghdr`: the attributes of a payload start behind it. */
+/** Length of `struct genlmsghdr`; the attributes of a payload start behind it. */
 export const GENERIC_HEADER_BYTES = 4;
 /** Length of `struct nfgenmsg`. */
 export const NETFILTER_HEADER_BYTES = 4;
@@ -89,17 +88,19 @@ export function endMessage(writer: AttributeWriter, begun: number): void {
   writer.setU32(begun, writer.length - begun);
 }
 
-/** Numbers the message that starts at `begun`. */
+/** Writes the sequence number of the message that starts at `begun`. */
 export function setSequence(writer: AttributeWriter, begun: number, sequence: number): void {
   writer.setU32(begun + 8, sequence);
 }
 
-/** Adds flags to the message that starts at `begun`; only low ones, below 0x100. */
+/** Adds flags below 0x100 to the message that starts at `begun`. */
 export function addFlags(writer: AttributeWriter, begun: number, flags: number): void {
   writer.orU8(begun + 6, flags);
 }
 
-/** The messages of a datagram, and whether it ended in one that was cut off; `payload` of the last is then too short. */
+/**
+ * Splits a datagram into messages. `whole` is false if the last message is cut off; its `payload` is then too short.
+ */
 export function readMessages(datagram: Uint8Array): { readonly messages: readonly Message[]; readonly whole: boolean } {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
   const messages: Message[] = [];
@@ -120,24 +121,28 @@ export function readMessages(datagram: Uint8Array): { readonly messages: readonl
   return { messages, whole: at >= datagram.length };
 }
 
-/** What an NLMSG_ERROR or NLMSG_DONE says. */
+/** The content of an NLMSG_ERROR or NLMSG_DONE. */
 export interface Verdict {
-  /** Positive; 0 is success. */
+  /** Positive; 0 means success. */
   readonly errno: number;
-  /** The kernel's own words (extended ACK) and the offset of the attribute they are about; "" without. */
+  /**
+   * The error text of the kernel (extended ACK) and the offset of the attribute that it refers to; "" if the kernel
+   * sent none.
+   */
   readonly text: string;
-  /** The request as it came back, header first, as far as the kernel copied it. Empty in NLMSG_DONE. */
+  /** The request as the kernel sent it back, header first, as far as the kernel copied it. Empty for NLMSG_DONE. */
   readonly request: Uint8Array;
 }
 
 /**
- * Reads the end of an exchange. Extended ACK attributes come only to a socket that asked for them with
- * setsockopt(SOL_NETLINK, NETLINK_EXT_ACK), which the `netlink` addon does not offer; they are read wherever they are.
+ * Reads the end of an exchange. The kernel sends extended ACK attributes only to a socket that set
+ * setsockopt(SOL_NETLINK, NETLINK_EXT_ACK), which the `netlink` addon does not offer; they are read wherever they
+ * occur.
  *
  *     NLMSG_ERROR  | -errno i32 | nlmsghdr of the request | its payload unless NLM_F_CAPPED | attributes if NLM_F_ACK_TLVS
  *     NLMSG_DONE   | -errno i32 | attributes if NLM_F_ACK_TLVS
  *
- * An NLMSG_DONE without a number (old families) is success.
+ * An NLMSG_DONE without a number (old families) means success.
  */
 export function readVerdict(message: Message): Verdict {
   const { payload, flags } = message;

@@ -1,45 +1,45 @@
 import { RawNetlinkSocket } from "netlink/dist/raw.js";
 
-/** The little that we ask of a netlink socket: the seam at which tests put a peer of their own. */
+/** The operations that this project needs of a netlink socket. Tests replace it with a peer of their own. */
 export interface RawSocket {
-  /** SO_RCVBUF as the kernel set it: what waiting replies may take. */
+  /** SO_RCVBUF as the kernel set it: the limit of memory for replies that wait. */
   readonly receiveBufferBytes: number;
-  /** Hands one datagram over. `bytes` must not change until it was answered. A failure comes to the listener. */
+  /** Sends one datagram. `bytes` must not change until the answer arrives. The listener receives a failure. */
   send(bytes: Uint8Array): void;
-  /** May be called at any time and more than once; the listener hears nothing afterwards. */
+  /** Closes the socket at any time, also repeatedly; the listener is not called afterwards. */
   close(): void;
 }
 
-/** Neither may throw: what is thrown within a callback of the addon aborts the process. */
+/** The callbacks must not throw: an exception within a callback of the addon aborts the process. */
 export interface RawSocketListener {
-  /** A datagram of the kernel; `truncatedBytes` is its true length if the buffer was too small for it, else 0. */
+  /** Receives a datagram of the kernel; `truncatedBytes` is its full length if the buffer was too small, else 0. */
   message(bytes: Uint8Array, truncatedBytes: number): void;
   error(error: Error): void;
 }
 
 export interface RawSocketOptions {
   readonly protocol: number;
-  /** Longest datagram that can be received; the addon allocates and zeroes as much for each. */
+  /** Length of the longest datagram that can be received; the addon allocates and zeroes this many bytes for each. */
   readonly messageBytes: number;
 }
 
 export type OpenRawSocket = (options: RawSocketOptions, listener: RawSocketListener) => RawSocket;
 
 /**
- * Receive and send buffer that we ask for. The kernel grants at most net.core.rmem_max and wmem_max (212,992 where nobody changed them) and
- * doubles it; what it granted is read back.
+ * Requested size of the receive and send buffers. The kernel grants at most net.core.rmem_max and wmem_max (212,992 by
+ * default) and doubles the value; the granted size is read back.
  */
 const BUFFER_BYTES = 4 * 1024 * 1024;
 
 /**
- * Opens a socket of the `netlink` addon, bound and unconnected. Throws when the kernel has no such protocol.
+ * Opens a socket of the `netlink` addon, bound and unconnected. Throws if the kernel does not have the protocol.
  *
- * The addon is closed from the event loop's check phase and never from within one of its own callbacks: there it
- * would destroy the very context that it runs them in (`DoClose` resets `async_res` under `MakeCallback`).
+ * The addon is closed in the check phase of the event loop and never within one of its own callbacks: there it would
+ * destroy the context in which the callback runs (`DoClose` resets `async_res` under `MakeCallback`).
  */
 export const openRawSocket: OpenRawSocket = (options, listener) => openRawSocketOf(BUFFER_BYTES, options, listener);
 
-/** The same, with buffers of at most twice so many bytes. */
+/** Opens a socket as `openRawSocket` does, with buffers of at most twice `bufferBytes`. */
 export function openRawSocketOf(
   bufferBytes: number,
   { protocol, messageBytes }: RawSocketOptions,
@@ -52,7 +52,7 @@ export function openRawSocketOf(
     sendBufferSize: bufferBytes,
   });
   let open = true;
-  // Only the kernel (port 0) answers; any process may send to our port.
+  // Only the kernel (port 0) answers; any process may send to this port.
   raw.on("message", (bytes, { port }) => {
     if (open && port === 0) listener.message(bytes, 0);
   });

@@ -17,15 +17,15 @@ import {
 import type { OpenRawSocket, RawSocket } from "./raw-socket.ts";
 import { answerBytes, type Replies, roomOf } from "./receive-buffer.ts";
 
-/** What the kernel said to one request of a batch. */
+/** The answer of the kernel to one request of a batch. */
 export type Answer =
   | { readonly ok: true; readonly replies: readonly Message[] }
   | {
       readonly ok: false;
       readonly errno: Errno;
-      /** The number behind `errno`. */
+      /** The number of `errno`. */
       readonly number: number;
-      /** The kernel's own words; mostly "". */
+      /** The error text of the kernel; usually "". */
       readonly text: string;
       /** The request as the kernel sent it back, header first (ipset writes the line of the refused entry into it). */
       readonly request: Uint8Array;
@@ -33,66 +33,74 @@ export type Answer =
 
 export interface NetlinkSocketOptions {
   readonly protocol: number;
-  /** Longest datagram that can be received, allocated anew for each: 4 KB does for commands, 64 KB for dumps. */
+  /**
+   * Length of the longest datagram that can be received; allocated anew for each datagram: 4 KB is enough for commands,
+   * 64 KB for dumps.
+   */
   readonly messageBytes: number;
   readonly open: OpenRawSocket;
   readonly counters: NetlinkCounters;
-  /** How a refusal's number is called; ipset has numbers of its own. */
+  /** Names the number of a refusal; ipset has numbers of its own. */
   readonly nameOf?: (errno: number) => Errno;
-  /** Longest silence before the socket is given up. */
+  /** Time without an answer after which the socket is closed. */
   readonly timeoutMs?: number;
-  /** Shown every datagram before it is sent, as a view: for the bench. */
+  /** Receives every datagram before it is sent, as a view: for the bench. */
   readonly onSend?: (bytes: Uint8Array, protocol: number) => void;
 }
 
-/** How the items of one call of `request` are sent: with what the kernel may answer to each. */
+/** How the items of one call of `request` are sent, and which replies the kernel may send to each. */
 export interface Sending extends Replies {
-  /** Messages in one send at most. */
+  /** Maximum number of messages in one send. */
   readonly batchMessages?: number;
 }
 
 /** Writes one whole message, from `beginMessage` to `endMessage`. */
 export type Encode<Item> = (writer: AttributeWriter, item: Item) => void;
 
-/** Reads one part of a dump: "other" for one that was not meant, undefined for one that cannot be read. */
+/**
+ * Reads one part of a dump: "other" for a part that the caller does not need, undefined for a part that cannot be read.
+ */
 export type Decode<Item> = (message: Message) => Item | "other" | undefined;
 
 /**
- * Messages in one send. 64 reach 40-49k requests/s, 256 a little more, 1,000 block the event loop for 26-31 ms:
- * the kernel does the work within sendmsg.
+ * Maximum number of messages in one send. 64 reach 40-49k requests/s, 256 slightly more, 1,000 block the event loop for
+ * 26-31 ms, because the kernel does the work within sendmsg.
  */
 const BATCH_MESSAGES = 256;
-/** Bytes in one send, unless one message alone has more; the default SO_SNDBUF takes 160 KB and refuses 544 KB. */
+/**
+ * Maximum number of bytes in one send, unless one message alone is longer; the default SO_SNDBUF accepts 160 KB and
+ * refuses 544 KB.
+ */
 const BATCH_BYTES = 65_536;
 
 const TIMEOUT_MS = 15_000;
-/** Dumps that another's change interrupts are read again. */
+/** A dump that a concurrent change interrupts is read again. */
 const DUMP_ATTEMPTS = 10;
 const MAX_SEQUENCE = 0xffff_0000;
 
 const ACCEPTED: Answer = { ok: true, replies: [] };
 
-/** The one request or batch that is under way. */
+/** The request or batch that is in progress. */
 interface Exchange {
   readonly operation: string;
   readonly first: number;
   readonly last: number;
-  /** Takes one message that answers it; true when it was the last. */
+  /** Handles one message of the answer; true if it was the last. */
   readonly take: (message: Message) => boolean;
-  /** Ends the exchange: undefined when it was answered, else what it rejects with. */
+  /** Ends the exchange: undefined if it was answered, else the error with which it rejects. */
   readonly settle: (failure: unknown) => void;
 }
 
 /**
- * Requests over one netlink socket, one exchange at a time in the order asked.
+ * Sends requests over one netlink socket, one exchange at a time, in the order of the calls.
  *
- * - closed: no raw socket. The next exchange opens one.
- * - idle: open, nothing under way; whatever comes in answers nothing and is dropped.
- * - busy: a batch was sent and its last answer, or a dump and its NLMSG_DONE, is waited for.
+ * - closed: there is no raw socket. The next exchange opens one.
+ * - idle: the socket is open and no exchange is in progress; a message that arrives answers nothing and is dropped.
+ * - busy: a batch or a dump was sent, and its last answer or its NLMSG_DONE has not arrived.
  *
- * Silence beyond the timeout, an error of the socket or an unreadable datagram makes it closed: what is under way
- * rejects with a NetlinkError, as what it did is not known. Answers are told apart by sequence number; one that comes
- * late, to an exchange already given up, meets a new socket or is out of range.
+ * A timeout, an error of the socket or an unreadable datagram closes the socket: the exchange in progress rejects with
+ * a NetlinkError, because its effect is unknown. Sequence numbers assign answers to requests; a late answer to an
+ * abandoned exchange arrives at a closed socket, or its number is out of range.
  */
 export class NetlinkSocket {
   readonly #options: NetlinkSocketOptions;
@@ -110,9 +118,11 @@ export class NetlinkSocket {
   }
 
   /**
-   * Sends a request for each item, many at a time, and says what became of each. Only the last of a batch asks for an
-   * acknowledgement: the kernel works through a datagram in order and reports what it refuses, so silence up to that
-   * one is success. A batch is as long as the receive buffer has room for its answers. `operation` completes "Cannot …" should the transport fail, the only reason to reject.
+   * Sends a request for each item, many at a time, and returns one answer for each. Only the last request of a batch
+   * demands an acknowledgement: the kernel processes a datagram in order and reports each refusal, so a request without
+   * a report before the last acknowledgement has succeeded. The receive buffer limits the length of a batch: all of its
+   * answers must fit. `operation` completes the text "Cannot …" if the transport fails, which is the only reason to
+   * reject.
    */
   request<Item>(
     operation: string,
@@ -128,17 +138,17 @@ export class NetlinkSocket {
   }
 
   /**
-   * The parts of one dump (a request with NLM_F_DUMP). Rejects with a NetlinkError of the kernel's errno when refused,
-   * "EINTR" when others' changes interrupt it time and again, and as `request` does.
+   * Returns the parts of one dump (a request with NLM_F_DUMP). Rejects with a NetlinkError: with the errno of the
+   * kernel if it refuses, with "EINTR" if concurrent changes interrupt the dump repeatedly, and as `request` does.
    */
   dump(operation: string, encode: (writer: AttributeWriter) => void): Promise<readonly Message[]> {
     return this.dumpAs(operation, encode, (message) => message);
   }
 
   /**
-   * The same, each part decoded as it arrives: what a datagram takes is free again by the next, unless what `decode` returns
-   * has a view of it. Parts for which that is "other" are left out. Where it is undefined a part cannot be read, and all of
-   * the dump rejects with "EBADMSG".
+   * Returns the parts of one dump, each decoded when it arrives: the memory of a datagram is free when the next
+   * arrives, unless the result of `decode` has a view of it. Parts decoded as "other" are left out. If `decode` returns
+   * undefined for a part, the whole dump rejects with "EBADMSG".
    */
   dumpAs<Item>(
     operation: string,
@@ -150,11 +160,11 @@ export class NetlinkSocket {
         const items = await this.#dumpOnce(operation, encode, decode);
         if (items !== undefined) return items;
       }
-      throw new NetlinkError(operation, "EINTR", `interrupted ${DUMP_ATTEMPTS} times by changes of others`);
+      throw new NetlinkError(operation, "EINTR", `interrupted ${DUMP_ATTEMPTS} times by concurrent changes`);
     });
   }
 
-  /** What is under way rejects. The socket may be used again. */
+  /** Closes the socket; the exchange in progress rejects. The next call opens the socket again. */
   close(): void {
     this.#fail("ECANCELED", "the socket was closed");
   }
@@ -165,7 +175,7 @@ export class NetlinkSocket {
     return result;
   }
 
-  /** Encodes as many items behind those already answered as one send may hold, sends them and adds their answers. */
+  /** Encodes as many of the unanswered items as fit into one send, sends them and adds their answers. */
   async #sendBatch<Item>(
     operation: string,
     items: readonly Item[],
@@ -183,7 +193,7 @@ export class NetlinkSocket {
     this.#writer.truncate(0);
     for (let at = start; at < end; at++) {
       const begun = this.#writer.length;
-      // Within bounds: `undefined` is an item like others.
+      // The index is within bounds; an item may be `undefined`.
       encode(this.#writer, items[at] as Item);
       awaited += answerBytes(this.#writer.length - begun, sending);
       if (begun > 0 && (this.#writer.length > BATCH_BYTES || awaited > room)) {
@@ -214,7 +224,7 @@ export class NetlinkSocket {
     return { ok: false, errno: name, number: errno, text, request };
   }
 
-  /** Undefined if the dump was interrupted. */
+  /** Returns undefined if the dump was interrupted. */
   async #dumpOnce<Item>(
     operation: string,
     encode: (writer: AttributeWriter) => void,
@@ -274,7 +284,7 @@ export class NetlinkSocket {
     }
   }
 
-  /** Sends what the writer holds and waits until `take` has seen the last answer. */
+  /** Sends the content of the writer and waits until `take` has handled the last answer. */
   #send(
     raw: RawSocket,
     operation: string,
@@ -283,7 +293,7 @@ export class NetlinkSocket {
     take: (message: Message) => boolean,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      // Resumed from the check phase: never within a callback of the addon, and after the event loop had its turn.
+      // Resumes in the check phase: never within a callback of the addon, and after a turn of the event loop.
       const settle = (failure: unknown) => setImmediate(() => (failure === undefined ? resolve() : reject(failure)));
       const exchange: Exchange = { operation, first, last: first + count - 1, take, settle };
       this.#exchange = exchange;
@@ -296,7 +306,8 @@ export class NetlinkSocket {
       } catch (cause) {
         this.#fail(codeOf(cause), "sending failed", cause);
       }
-      // The kernel works within send, for seconds at times, and its answer is there by now: mostly no timer is needed.
+      // The kernel does its work within send, sometimes for seconds, and has answered by now: usually no timer is
+      // needed.
       setImmediate(() => {
         if (this.#exchange === exchange) this.#startTimer();
       });
@@ -306,7 +317,7 @@ export class NetlinkSocket {
   #startTimer(): void {
     this.#timer = setTimeout(() => {
       const given = this.#exchange;
-      // One more look at the socket: if this process was stopped for long, the answer lies there unread.
+      // The socket is read once more: if this process was stopped for long, the answer waits there unread.
       setImmediate(() => {
         if (given !== undefined && this.#exchange === given) this.#fail("ETIMEDOUT", "the kernel did not answer");
       });
@@ -314,13 +325,13 @@ export class NetlinkSocket {
   }
 
   /**
-   * Called by the addon, so no exception may leave it. No datagram makes reading throw, whatever is in it: an exception is a
-   * bug, and the exchange rejects with it.
+   * The addon calls this, so it must not throw. No datagram makes parsing throw, whatever its content: an exception is
+   * a bug, and the exchange rejects with it.
    */
   #receive(datagram: Uint8Array, truncatedBytes: number): void {
     try {
       const { messages, whole } = readMessages(datagram);
-      // Of a refusal that carries a long request back, the part that counts comes first.
+      // A refusal that contains a long request has its important part first, so it may be cut off.
       const cutRefusal = truncatedBytes > 0 && messages.length === 1 && messages[0]?.type === NLMSG_ERROR;
       if (whole || cutRefusal) for (const message of messages) this.#take(message);
       else this.#fail("EBADMSG", "a datagram ends within a message");
@@ -344,7 +355,7 @@ export class NetlinkSocket {
     });
   }
 
-  /** Closes the socket; what is under way rejects with the failure. */
+  /** Closes the socket; the exchange in progress rejects with the failure. */
   #giveUp(failureOf: (operation: string) => unknown): void {
     this.#raw?.close();
     this.#raw = undefined;

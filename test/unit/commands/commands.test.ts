@@ -53,7 +53,7 @@ test("cleanup leaves an interface of our name alone that is no dummy, removes th
   node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip,port" });
   const { status, out, err } = await carryOut(cleanup, node);
   expect(out).toBe('0 virtual servers\ndestroyed set "KUBE-CLUSTER-IP"\n');
-  expect(err).toBe('Left interface "kube-ipvs0" alone: it is of kind "bridge", not "dummy"\n');
+  expect(err).toBe('Interface "kube-ipvs0" was not deleted: it is of kind "bridge", not "dummy"\n');
   expect([status, node.link]).toEqual([EXIT_FAILURE, "bridge"]);
 });
 

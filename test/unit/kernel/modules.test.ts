@@ -19,7 +19,7 @@ test("all modules are asked for at once", async () => {
 test.each([
   ["each module that is missing", { code: 1, stderr: "no module a\nno module b\n" }, ["no module a", "no module b"]],
   ["a program that is missing", { code: 127, stderr: "spawn modprobe ENOENT" }, ["spawn modprobe ENOENT"]],
-  ["a failure without a word", { code: 1 }, ["modprobe ended with 1"]],
+  ["a failure without a word", { code: 1 }, ["modprobe ended with exit code 1"]],
 ])("%s is a warning", async (_what, result, warnings) => {
   expect((await loadModules(["a", "b"], modprobe(result))).warnings).toEqual(warnings);
 });

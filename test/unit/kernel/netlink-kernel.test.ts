@@ -214,7 +214,7 @@ const spoilSysctl = ({ sysctls }: FakeNode) => {
 test.each<[string, Partial<NodeSetup>, (node: FakeNode) => void, string, RegExp?]>([
   ["its interface", {}, (node) => (node.link = "bridge"), 'Cannot use interface "kube-ipvs0"'],
   ["a sysctl that it needs", { sysctls: [WRONG_SYSCTL] }, spoilSysctl, `Cannot set ${WRONG_SYSCTL.path}: EROFS`],
-  ["a timeout", { ipvsTimeouts: [{ name: "tcp", seconds: 1, flag: "f" }] }, () => {}, "Cannot read timeouts of IPVS"],
+  ["a timeout", { ipvsTimeouts: [{ name: "tcp", seconds: 1, flag: "f" }] }, () => {}, "Cannot read IPVS timeouts"],
   [
     "a set",
     {},
@@ -251,7 +251,7 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
   test("is not used, and a warning says so", async () => {
     const kernel = bridge().kernel();
     expect((await kernel.prepare({ families: [], rules: {}, sysctls: [] })).warnings).toEqual([
-      'Cannot use interface "kube-ipvs0": EEXIST (there is one, but it is of kind "bridge", not "dummy"; rename or remove it)',
+      'Cannot use interface "kube-ipvs0": EEXIST (an interface of this name exists, but it is of kind "bridge", not "dummy": rename or remove it)',
     ]);
     await kernel.close();
   });
@@ -266,7 +266,7 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
     ]);
     expect(await kernel.remove([])).toMatchObject({
       changed: [],
-      warnings: ['Left interface "kube-ipvs0" alone: it is of kind "bridge", not "dummy"'],
+      warnings: ['Interface "kube-ipvs0" was not deleted: it is of kind "bridge", not "dummy"'],
     });
     expect(node.link).toBe("bridge");
     await kernel.close();

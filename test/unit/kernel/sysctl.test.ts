@@ -54,7 +54,7 @@ test("a setting that this kernel does not have is a warning, and is not made up"
   const report = await new SysctlClient(root).apply([sysctl("absent", "1", { required: false })]);
   expect(report.changed).toEqual([]);
   expect(report.warnings).toEqual([
-    "absent is missing, not 1: this kernel has no such setting, or its module is not loaded",
+    "absent is missing, not 1: this kernel does not have the setting, or its module is not loaded",
   ]);
   expect(await readdir(root)).toEqual([]);
 });
@@ -62,7 +62,7 @@ test("a setting that this kernel does not have is a warning, and is not made up"
 test("a sysctl that a flag has asked for is refused with the name of the flag", async () => {
   const asked = sysctl("absent", "60", { required: false, flag: "conntrack-udp-timeout" });
   const { warnings } = await new SysctlClient(root).apply([asked]);
-  expect(warnings).toEqual([expect.stringMatching(/^absent is missing, not 60 as --conntrack-udp-timeout asks: /)]);
+  expect(warnings).toEqual([expect.stringMatching(/^absent is missing, not 60 as --conntrack-udp-timeout requires: /)]);
 });
 
 test("a sysctl that cannot be set keeps no other from being set, and is named with whether Services need it", async () => {
@@ -95,6 +95,8 @@ test("a kernel that takes a value and keeps its own is found out", async () => {
   const { changed, warnings } = await new SysctlClient(root).apply([sysctl("deaf", "1", { required: false })]);
   expect(changed).toEqual([]);
   expect(warnings).toEqual([
-    expect.stringMatching(/^deaf is , not 1, and cannot be written here \(it was written and is still \)/),
+    expect.stringMatching(
+      /^deaf is , not 1, and cannot be written here \(the write has no effect, the value is still \)/,
+    ),
   ]);
 });

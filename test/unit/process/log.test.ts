@@ -53,7 +53,7 @@ test("lines that nobody reads are lost, and counted when there is room again", (
   for (const message of ["two", "three"]) logger.info({}, message);
   isFull = false;
   logger.info({}, "four");
-  expect(lines).toEqual(["one", "lines of the log are lost: its reader was too slow", "four"]);
+  expect(lines).toEqual(["one", "log lines were dropped, because the reader of the log was too slow", "four"]);
 });
 
 test.each(["json", "text"] as const)(

@@ -111,7 +111,7 @@ describe("ensure", () => {
     const { warnings, blocked } = await client.ensure(SETS);
     expect(blocked).toBe(true);
     expect(warnings).toEqual([
-      'Cannot replace set "KUBE-CLUSTER-IP": it is "hash:ip" of family 2, wanted is "hash:ip,port" of family 2, and it cannot be destroyed: IPSET_ERR_BUSY',
+      'Cannot replace set "KUBE-CLUSTER-IP": it is "hash:ip" of family 2 instead of "hash:ip,port" of family 2, and it cannot be destroyed: IPSET_ERR_BUSY',
     ]);
     const outcomes = await client.apply([add(addressPortEntry(CLUSTER, ip("10.96.0.1"), "TCP", 80)), add(vip(1))]);
     expect(errnos(outcomes)).toEqual(["IPSET_ERR_TYPE_MISMATCH", ""]);

@@ -66,8 +66,8 @@ test("without timeouts to set nothing is asked of IPVS", async () => {
 
 test.each([
   ["refuses", AT_BOOT, "EPERM"],
-  ["is deaf", AT_BOOT, "it was set and is still 900 s"],
-  ["is deaf", new Map([[6, 300]]), "it was set and is still missing"],
+  ["is deaf", AT_BOOT, "the kernel accepted the value, but it is still 900 s"],
+  ["is deaf", new Map([[6, 300]]), "the kernel accepted the value, but it is still missing"],
 ] as const)("a kernel that %s is told with the flag", async (onSet, timeouts, because) => {
   const { client } = setUp(timeouts, onSet);
   expect(await client.apply(FAMILY, wanted)).toEqual({
@@ -79,7 +79,7 @@ test.each([
 test("timeouts of IPVS that cannot be read reject, and set nothing", async () => {
   const { client, peer } = setUp(AT_BOOT);
   peer.peer = (requests) => requests.map((it) => naive.verdict(it, EPERM));
-  await expect(client.apply(FAMILY, wanted)).rejects.toThrow(/read timeouts of IPVS.*EPERM/);
+  await expect(client.apply(FAMILY, wanted)).rejects.toThrow(/read IPVS timeouts.*EPERM/);
   peer.peer = (requests) => requests.flatMap((it) => accepting([it]));
-  await expect(client.apply(FAMILY, wanted)).rejects.toThrow(/read timeouts of IPVS.*EBADMSG/);
+  await expect(client.apply(FAMILY, wanted)).rejects.toThrow(/read IPVS timeouts.*EBADMSG/);
 });

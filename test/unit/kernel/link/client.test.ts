@@ -64,11 +64,11 @@ test("an address is refused with the reason where the interface cannot be create
 test("an interface of the name that is no dummy is not taken", async () => {
   const { client, peer } = setUp("bridge");
   const expected =
-    'Cannot use interface "kube-ipvs0": EEXIST (there is one, but it is of kind "bridge", not "dummy"; rename or remove it)';
+    'Cannot use interface "kube-ipvs0": EEXIST (an interface of this name exists, but it is of kind "bridge", not "dummy": rename or remove it)';
   await expect(client.ensure()).rejects.toThrow(expected);
   expect(await client.remove()).toEqual({
     changed: [],
-    warnings: ['Left interface "kube-ipvs0" alone: it is of kind "bridge", not "dummy"'],
+    warnings: ['Interface "kube-ipvs0" was not deleted: it is of kind "bridge", not "dummy"'],
   });
   expect(await client.apply([{ kind: "bind-address", address: ip("10.0.0.1") }])).toMatchObject([
     { errno: "EOPNOTSUPP", text: 'the interface "kube-ipvs0" is of kind "bridge", not "dummy"' },
