@@ -36,10 +36,7 @@ import { type Answer, NetlinkSocket } from "./netlink/socket.ts";
 import { runsBy } from "./runs.ts";
 import { SysctlClient } from "./sysctl.ts";
 
-/**
- * Size of a datagram in most dumps: the kernel fills datagrams to this size, and the addon reads up to 32 of them in
- * one turn of the event loop.
- */
+/** Size of a datagram in most dumps: the kernel fills it, and the addon reads up to 32 in one turn of the event loop. */
 const DUMP_BYTES = 8_192;
 /**
  * Size of a datagram in dumps of addresses and of very many virtual servers, the largest that the kernel fills: for
@@ -210,7 +207,7 @@ export class NetlinkKernel implements Kernel {
     for await (const entries of this.#sets.list(FAMILIES.flatMap(ipsets))) yield { ...NOTHING, entries };
   }
 
-  /** Consecutive operations of the same client are sent together; the next client starts after all of their answers. */
+  /** Consecutive operations of one client are sent together; the next client starts after all of their answers. */
   async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     const outcomes: (readonly Outcome[])[] = [];
     for (const run of runsBy(operations, ({ kind }) => CLIENT_OF[kind]))
@@ -338,10 +335,7 @@ function outcomeOf(answer: Answer): Outcome {
   return { ok: false, errno: answer.errno, ...(answer.text !== "" && { text: answer.text }) };
 }
 
-/**
- * Turns a KernelError into a warning: a part of the node that fails must not keep the rest from being read and
- * programmed. If the kernel does not answer at all, the next read rejects.
- */
+/** Turns a KernelError into a warning: the rest is still read and programmed, and that read rejects if the kernel fails. */
 async function withoutKernelError(part: () => Promise<SetupReport>): Promise<SetupReport> {
   try {
     return await part();

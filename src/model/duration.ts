@@ -1,4 +1,4 @@
-/** The longest delay that a Node.js timer can hold (2^31-1 ms); a longer one would fire at once. */
+/** The longest delay of a Node.js timer (2^31-1 ms); a longer one fires immediately. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const MS_PER_UNIT: Readonly<Record<string, number>> = {
@@ -11,15 +11,16 @@ const MS_PER_UNIT: Readonly<Record<string, number>> = {
   m: 60_000,
   h: 3_600_000,
 };
-/** There is one way only to match digits: with two, 20 KB of them took 5 s. */
+/** The pattern has only one way to match digits: with two ways, 20 KB of digits took 5 s. */
 const DURATION = /^[+-]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
 const DURATION_PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
-/** Nobody needs more for a duration. */
+/** Upper limit for the length of a duration. */
 const LONGEST_DURATION = 64;
 
 /**
- * A duration as Go's time.ParseDuration reads it ("30s", "1h15m", "250ms", "0"), in ms; never negative and never longer
- * than a timer holds. What is none goes to `refuse`, as a clause that follows the text; the value then means nothing.
+ * Parses a duration as Go's time.ParseDuration does ("30s", "1h15m", "250ms", "0"). Returns ms, not negative and at
+ * most the longest delay of a timer. For an invalid text it calls `refuse` with a clause that follows the text; the
+ * returned value then has no meaning.
  */
 export function parseDurationMs(text: string, refuse: (problem: string) => void): number {
   if (text.length > LONGEST_DURATION || !DURATION.test(text)) {

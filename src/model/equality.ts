@@ -1,5 +1,5 @@
 /**
- * How each field of a T is compared. The type asks for every field, so a field that is added to T does not compile until its
+ * Says how each field of a T is compared. The type requires every field, so a new field of T does not compile until its
  * comparison is written: a forgotten field would be a change that is silently ignored.
  */
 export type Equality<T> = { readonly [Field in keyof T]-?: Same<T[Field]> };
@@ -7,19 +7,21 @@ export type Equality<T> = { readonly [Field in keyof T]-?: Same<T[Field]> };
 /** Whether two values are the same. */
 export type Same<Value> = (a: Value, b: Value) => boolean;
 
-/** For a field that is the same only if it is the same value: texts, numbers and booleans. */
+/** Compares a field by `===`: a text, a number or a boolean. */
 export function identical(a: unknown, b: unknown): boolean {
   return a === b;
 }
 
-/** For a field that does not count: another field holds it, or nothing depends on it. The reason stands where it is used. */
+/**
+ * Ignores a field: another field determines it, or nothing depends on it. The reason stands where the function is used.
+ */
 export function ignored(): boolean {
   return true;
 }
 
 /**
- * Compares objects field by field: first the `identical` fields, then the others in the order written, up to the first that
- * differs. A comparison of ten fields takes some 0.1 us.
+ * Compares objects field by field: first the `identical` fields, then the others in the order written, up to the first
+ * that differs. A comparison of ten fields takes about 0.1 us.
  */
 export function sameFields<T extends object>(equality: Equality<T>): Same<T> {
   const names = Object.keys(equality) as (keyof T)[]; // an Equality<T> has the fields of T and no others
@@ -33,7 +35,7 @@ export function sameFields<T extends object>(equality: Equality<T>): Same<T> {
   };
 }
 
-/** Compares lists item by item. */
+/** Compares lists item by item, in order. */
 export function sameList<Item>(same: Same<Item>): Same<readonly Item[]> {
   return (a, b) => {
     if (a === b) return true;
@@ -45,7 +47,7 @@ export function sameList<Item>(same: Same<Item>): Same<readonly Item[]> {
   };
 }
 
-/** Compares lists of texts or numbers item by item. */
+/** Compares lists of texts or numbers item by item, in order. */
 export function sameValues(a: readonly (string | number)[], b: readonly (string | number)[]): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;
@@ -53,7 +55,7 @@ export function sameValues(a: readonly (string | number)[], b: readonly (string 
   return true;
 }
 
-/** Compares maps key by key, in any order. No value is undefined. */
+/** Compares maps key by key, in any order. No value may be undefined. */
 export function sameMap<Key, Value>(same: Same<Value>): Same<ReadonlyMap<Key, Value>> {
   return (a, b) => {
     if (a === b) return true;
@@ -66,7 +68,7 @@ export function sameMap<Key, Value>(same: Same<Value>): Same<ReadonlyMap<Key, Va
   };
 }
 
-/** Compares where either may be absent. Absent and empty are two things. */
+/** Compares values that may be absent. An absent value differs from an empty one. */
 export function sameOrAbsent<Value>(same: Same<Value>): Same<Value | undefined> {
   return (a, b) => (a === undefined || b === undefined ? a === b : same(a, b));
 }

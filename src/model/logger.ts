@@ -1,8 +1,8 @@
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /**
- * An event and its fields. error: someone must act. warn: may need someone. info: a handful an hour. debug: every
- * change. An Error goes under `err`.
+ * Logs an event and its fields. error: an operator must act. warn: an operator may have to act. info: a few lines an
+ * hour. debug: every change. An Error is the field `err`.
  */
 export interface Logger {
   error(fields: LogFields, message: string): void;

@@ -1,6 +1,6 @@
 import { TokenBucket } from "./token-bucket.ts";
 
-/** What is to be reported now: each problem once when it begins or its text changes, and once when it ends. */
+/** The problems to report now: each once when it begins or its text changes, and once when it ends. */
 export interface ProblemChanges<Problem> {
   readonly begun: readonly Problem[];
   readonly ended: readonly Problem[];
@@ -8,32 +8,33 @@ export interface ProblemChanges<Problem> {
 
 export interface ProblemLimits {
   /**
-   * Problems that are kept at a time, with those whose end was not reported yet: such a problem may begin again, and must not
-   * be reported as ended while it stands. All others are not kept, and so never reported.
+   * Maximum number of problems that are kept, together with those whose end is not reported yet: such a problem may
+   * begin again and must not be reported as ended while it exists. A problem beyond this number is not kept and
+   * therefore never reported.
    */
   readonly kept: number;
-  /** Reports of beginnings that may follow each other, */
+  /** Maximum number of beginnings that are reported together. */
   readonly burst: number;
-  /** and the time between two after that. */
+  /** Time between two reports of beginnings after a burst. */
   readonly refillMs: number;
 }
 
 interface Entry<Problem> {
   text: string;
   problem: Problem;
-  /** The text of the last report of its beginning; undefined before the first. */
+  /** The text of the last report that the problem began; undefined before the first report. */
   reportedText: string | undefined;
 }
 
 /**
- * Keeps the problems that stand, by key, and says which are new. A problem that begins and ends between two calls of
- * `takeChanges` is not reported at all. With limits, a node on which everything fails writes few lines.
+ * Keeps the current problems by key and returns those to report. A problem that begins and ends between two calls of
+ * `takeChanges` is not reported. With limits, a node on which everything fails writes few lines.
  */
 export class ProblemTracker<Problem> {
   readonly #kept: number;
   readonly #bucket: TokenBucket | undefined;
   readonly #entries = new Map<string, Entry<Problem>>();
-  /** Problems that were reported and have ended since the last `takeChanges`. */
+  /** Problems that were reported and ended since the last `takeChanges`. */
   readonly #ended = new Map<string, Entry<Problem>>();
 
   constructor(limits?: ProblemLimits) {
@@ -45,12 +46,12 @@ export class ProblemTracker<Problem> {
     return this.#entries.size;
   }
 
-  /** The problem of a key, if it stands and is kept. */
+  /** Returns the problem of a key, if it exists and is kept. */
   get(key: string): Problem | undefined {
     return this.#entries.get(key)?.problem;
   }
 
-  /** The problem stands. Another text than before is a change to report; `problem` itself may change without one. */
+  /** Records that the problem exists. A different text is a change to report; `problem` may change without a report. */
   set(key: string, text: string, problem: Problem): void {
     const entry = this.#entries.get(key) ?? this.#ended.get(key);
     if (entry === undefined && this.#entries.size + this.#ended.size >= this.#kept) return;
@@ -58,7 +59,7 @@ export class ProblemTracker<Problem> {
     this.#entries.set(key, { text, problem, reportedText: entry?.reportedText });
   }
 
-  /** The problem does not stand. */
+  /** Records that the problem has ended. */
   clear(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
@@ -66,14 +67,17 @@ export class ProblemTracker<Problem> {
     if (entry.reportedText !== undefined) this.#ended.set(key, entry);
   }
 
-  /** These problems stand and no others. Each is its own text and key. */
+  /** Replaces all problems by these. The text of each problem is also its key. */
   replace(problems: Iterable<readonly [text: string, problem: Problem]>): void {
     const now = new Map(problems);
     for (const key of this.#entries.keys()) if (!now.has(key)) this.clear(key);
     for (const [text, problem] of now) this.set(text, text, problem);
   }
 
-  /** What has changed since the last call. What the limits keep back is reported by a later call, if it stands then. */
+  /**
+   * Returns the changes since the last call. A change beyond the limits is returned by a later call, if the problem
+   * still exists.
+   */
   takeChanges(nowMs: number): ProblemChanges<Problem> {
     const ended = [...this.#ended.values()].map(({ problem }) => problem);
     this.#ended.clear();
@@ -87,7 +91,7 @@ export class ProblemTracker<Problem> {
     return { begun, ended };
   }
 
-  /** The problems that stand and are kept, in the order in which they began. */
+  /** Yields the current problems that are kept, in the order in which they began. */
   *standing(): Generator<Problem> {
     for (const { problem } of this.#entries.values()) yield problem;
   }

@@ -1,8 +1,8 @@
 import { type IPAddress, isIPv6LinkLocal, isLoopback } from "./address.ts";
 
 /**
- * Why no Service may live at this address and no endpoint behind it, or undefined when it may. The API server refuses
- * these too; a proxy that trusts it would answer on, or send to, the node itself for an object that slipped through.
+ * Returns why the address cannot be a Service address or an endpoint; undefined if it can. The API server refuses these
+ * addresses too, but an invalid object that it accepted would make a proxy answer on the node itself or send to it.
  */
 export function specialPurpose(address: IPAddress): string | undefined {
   if (!PERHAPS.test(address)) return undefined;
@@ -14,8 +14,10 @@ export function specialPurpose(address: IPAddress): string | undefined {
   return undefined;
 }
 
-/** How all of them begin, and few others do: of 500,000 endpoints one question is enough. */
+/**
+ * The first characters of all special addresses and of few others: one test is enough for most of 500,000 endpoints.
+ */
 const PERHAPS = /^(?:0\.|127\.|169\.254\.|22[4-9]\.|23\d\.|255\.|:|f[ef])/;
 
-/** 224.0.0.0/4 or ff00::/8, in canonical text. */
+/** Matches canonical text of 224.0.0.0/4 and ff00::/8. */
 const MULTICAST = /^(22[4-9]|23\d)\.|^ff[0-9a-f]{2}:/;

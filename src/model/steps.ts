@@ -1,13 +1,13 @@
 /**
- * Work that is done step by step: each step yields how many units of work it was, one for about a microsecond, so that
- * others can have their turn between two steps. In the end there is a result.
+ * Work in steps: each step yields its number of units of work, where a unit takes about a microsecond, and other work
+ * can run between two steps. The generator returns the result.
  */
 export type Steps<Result> = Generator<number, Result>;
 
-/** So many units of work are a step. */
+/** Units of work in one step. */
 export const STEP = 256;
 
-/** The result of all steps, done at once. */
+/** Runs all steps without a pause and returns the result. */
 export function finish<Result>(steps: Steps<Result>): Result {
   for (;;) {
     const { done, value } = steps.next();

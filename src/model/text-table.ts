@@ -1,24 +1,34 @@
-/** Texts in one table: names of nodes long gone must not stay for ever, so then another is begun. */
+/**
+ * Maximum number of texts in one table: names of deleted nodes must not stay forever, so a full table is replaced by a
+ * new one.
+ */
 const LIMIT = 65_536;
 
-/** Slots at which a text is looked for. Of names as clusters have them, one in some thousands finds all of its own taken. */
+/**
+ * Number of slots that may hold a text. With the names that clusters use, one text in some thousands finds all of its
+ * slots in use.
+ */
 const PROBES = 16;
 
 /**
- * Numbers texts in the order they come, equal ones alike, so that who has many of them keeps numbers. It finds them by a hash
- * of its own: a Map would first make one text of its own out of each that it is asked for, at 1 us for each of 500,000.
+ * Gives each text a number, the same for equal texts, so that other objects keep numbers instead of texts. It has a
+ * hash table of its own: a Map would first make a text of its own from each substring that it looks up, at 1 us for
+ * each of 500,000.
  *
- * Whoever writes the texts can make them collide: with FNV, names that collide are found in seconds, and a seed would not part
- * them. So what finds no slot near its own is kept in a Map, whose hash is V8's own and has a seed.
+ * An author of names can make them collide: colliding names for FNV are found in seconds, and a seed would not separate
+ * them. Therefore a text that finds no slot near its own is kept in a Map, which uses V8's seeded hash.
  */
 export class TextTable {
   readonly #texts: string[] = [];
-  /** Open addressing: one more than the number of a text, 0 where none is. Never more than half full; a power of two. */
+  /**
+   * Open addressing: a slot has the number of a text plus one, or 0 if it is empty. At most half of the slots are used;
+   * their number is a power of two.
+   */
   #slots = new Uint32Array(16);
   /** Numbers of the texts that found no slot. */
   readonly #crowded = new Map<string, number>();
 
-  /** The number of the text, which is given one if it has none. */
+  /** Returns the number of the text; adds the text if it has none. */
   numberOf(text: string): number {
     const known = this.find(text);
     if (known !== undefined) return known;
@@ -28,7 +38,7 @@ export class TextTable {
     return number;
   }
 
-  /** The number of the text, undefined when it has none. */
+  /** Returns the number of the text; undefined if it has none. */
   find(text: string): number | undefined {
     const slot = this.#slotOf(text);
     if (slot === undefined) return this.#crowded.get(text);
@@ -36,17 +46,21 @@ export class TextTable {
     return known > 0 ? known - 1 : undefined;
   }
 
-  /** The text of a number that `numberOf` gave; "" of any other. */
+  /** Returns the text of a number that `numberOf` returned; "" for any other number. */
   at(number: number): string {
     return this.#texts[number] ?? "";
   }
 
-  /** This table, or a new one in its place when it is full. Numbers that it gave remain good with it. */
+  /**
+   * Returns this table, or a new table if this one is full. Numbers of this table remain valid only with this table.
+   */
   orNext(): TextTable {
     return this.#texts.length < LIMIT ? this : new TextTable();
   }
 
-  /** The slot where the text is, or would be; undefined when others have all in which it may be. */
+  /**
+   * Returns the slot that has the text, or the slot for it; undefined if other texts use all slots that may hold it.
+   */
   #slotOf(text: string): number | undefined {
     const mask = this.#slots.length - 1;
     const home = hashOf(text);
@@ -73,7 +87,7 @@ export class TextTable {
   }
 }
 
-/** FNV-1a over UTF-16, its upper half folded in. */
+/** Returns the FNV-1a hash over UTF-16, with its upper half folded in. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);

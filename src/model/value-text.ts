@@ -2,10 +2,11 @@ const LONGEST_TEXT = 200;
 const DEEPEST = 6;
 
 /**
- * Text that shows any value to people: a string as it is, all else like JSON, at most 200 characters of it, and on one line.
+ * Returns text that shows any value to a reader: a string unchanged, any other value like JSON, on one line and with at
+ * most 200 characters.
  *
- * It never throws. What it shows came from outside: a value may contain itself, be a megabyte long, or be of a kind that
- * JSON.stringify and String refuse, as `{toString: x}`; and one wrong object must not end the process.
+ * It never throws. The values come from outside: a value may contain itself, be a megabyte long, or be of a kind that
+ * JSON.stringify and String refuse, such as `{toString: x}`, and one invalid object must not end the process.
  */
 export function valueText(value: unknown): string {
   if (value === undefined) return "";
@@ -13,12 +14,14 @@ export function valueText(value: unknown): string {
   return printable(text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
 }
 
-/** Controls, characters without a shape, which also turn the direction of text, line ends, and halves of a pair. */
+/**
+ * Control characters, format characters (some change the direction of text), line separators, and unpaired surrogates.
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /**
- * The text on one line, with escapes as in JSON for what a terminal or an editor would act on instead of showing it: whoever may
- * write an annotation could else forge lines of a log, or recolour and reorder what others read.
+ * Returns the text on one line. Characters on which a terminal or an editor would act are escaped as in JSON: otherwise
+ * the author of an annotation could forge log lines, or change the colour and order of other text.
  */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
@@ -36,7 +39,10 @@ function writtenOut(value: unknown): string {
   }
 }
 
-/** The text with the value after it. Every value adds a character, so the length limit also ends a value that contains itself. */
+/**
+ * Appends the value to the text. Every value adds a character, so the length limit also stops a value that contains
+ * itself.
+ */
 function write(text: string, value: unknown, depth: number): string {
   if (text.length > LONGEST_TEXT) return text;
   switch (typeof value) {

@@ -1,4 +1,3 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { familyOf } from "../../model/address.ts";
 import {
@@ -27,7 +26,7 @@ import {
   encodeServerOperation,
   type ServerOperation,
 } from "./codec.ts";
-import { TableError, type TableRow, tableRows } from "./table.ts";
+import { filePieces, TableError, type TableRow, tableRows } from "./table.ts";
 
 /**
  * Number of virtual servers in one part if each needs a dump of its real servers: 60-80 us each (User Mode Linux
@@ -46,11 +45,6 @@ const MANY = 20_000;
 const SLICE = 200;
 /** Number of virtual and real servers of the table that are read in one turn of the event loop: about a millisecond. */
 const TABLE_SLICE = 500;
-/**
- * Size of the read buffer. The kernel returns one page of its table for each read, and for each it walks to the end of
- * the previous page.
- */
-const TABLE_BYTES = 16_384;
 
 /**
  * Real servers are read from /proc/net/ip_vs in one pass if the request names at least this share of all virtual
@@ -281,7 +275,7 @@ export class IpvsClient {
   async *#table(): AsyncGenerator<readonly TableRow[]> {
     let part: TableRow[] = [];
     let size = 0;
-    for (const row of tableRows(pieces(this.#tablePath))) {
+    for (const row of tableRows(filePieces(this.#tablePath))) {
       part.push(row);
       size += 1 + row.reals.length;
       if (size < TABLE_SLICE) continue;
@@ -321,32 +315,6 @@ export class IpvsClient {
 function repliesTo(operation: string, answer: Answer | undefined): readonly Message[] {
   if (answer === undefined || answer.ok) return answer?.replies ?? [];
   throw new NetlinkError(operation, answer.errno, answer.text);
-}
-
-/**
- * Returns a file piece by piece, in one buffer: a piece is valid until the next is requested. Throws a TableError if
- * the file cannot be read.
- */
-function* pieces(path: string): Generator<Buffer> {
-  const buffer = Buffer.allocUnsafe(TABLE_BYTES);
-  const file = orTableError(path, () => openSync(path, "r"));
-  try {
-    for (;;) {
-      const length = orTableError(path, () => readSync(file, buffer));
-      if (length === 0) return;
-      yield buffer.subarray(0, length);
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
-function orTableError<Result>(path: string, read: () => Result): Result {
-  try {
-    return read();
-  } catch (cause) {
-    throw new TableError(`Cannot read "${path}"`, { cause });
-  }
 }
 
 function named(decoded: readonly (DecodedServer | undefined)[]): Map<VirtualServerKey, VirtualServer> {

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from "node:fs";
 import { FAMILIES, familyOf, type IPAddress, parseAddress } from "../../model/address.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
 import { markedServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/kernel/ipvs.ts";
@@ -11,6 +12,12 @@ export interface TableRow {
   readonly reals: readonly DecodedReal[];
 }
 
+/**
+ * Size of the read buffer. The kernel returns one page of its table for each read, and for each it walks to the end of
+ * the previous page.
+ */
+const TABLE_BYTES = 16_384;
+
 /** There is no table, or a line does not have a format that a kernel is known to print. */
 export class TableError extends Error {
   override readonly name = "TableError";
@@ -21,6 +28,32 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
   ["UDP", "UDP"],
   ["SCTP", "SCTP"],
 ]);
+
+/**
+ * Returns a file piece by piece, in one buffer: a piece is valid until the next is requested. Throws a TableError if
+ * the file cannot be read.
+ */
+export function* filePieces(path: string): Generator<Buffer> {
+  const buffer = Buffer.allocUnsafe(TABLE_BYTES);
+  const file = orTableError(path, () => openSync(path, "r"));
+  try {
+    for (;;) {
+      const length = orTableError(path, () => readSync(file, buffer));
+      if (length === 0) return;
+      yield buffer.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function orTableError<Result>(path: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (cause) {
+    throw new TableError(`Cannot read "${path}"`, { cause });
+  }
+}
 
 /**
  * Reads /proc/net/ip_vs row by row from pieces of any length; each piece is requested after the previous one was read.

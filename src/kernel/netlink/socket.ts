@@ -33,10 +33,7 @@ export type Answer =
 
 export interface NetlinkSocketOptions {
   readonly protocol: number;
-  /**
-   * Length of the longest datagram that can be received; allocated anew for each datagram: 4 KB is enough for commands,
-   * 64 KB for dumps.
-   */
+  /** Longest datagram that can be received; allocated for each: 4 KB is enough for commands, 64 KB for dumps. */
   readonly messageBytes: number;
   readonly open: OpenRawSocket;
   readonly counters: NetlinkCounters;

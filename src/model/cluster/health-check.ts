@@ -1,18 +1,18 @@
 import type { IPAddress } from "../address.ts";
 import type { ServiceName } from "./service.ts";
 
-/** What load balancers ask this node about one Service: whether it is worth sending clients here. */
+/** The health check of one Service: load balancers request it to see whether this node has ready endpoints. */
 export interface HealthCheck {
   readonly service: ServiceName;
   readonly port: number;
   /**
-   * The addresses on which it is asked, an unspecified one for all of its family, and how many pods of that family are
-   * ready on this node.
+   * The addresses on which the check is served, where an unspecified address means all of its family, and the number of
+   * ready pods of that family on this node.
    */
   readonly localEndpoints: ReadonlyMap<IPAddress, number>;
 }
 
-/** Load balancers cannot ask about a Service at an address of this node, or at none at all. */
+/** A health check that cannot be served at an address of this node, or at any address. */
 export interface RefusedPort {
   readonly service: ServiceName;
   readonly port: number;

@@ -12,7 +12,10 @@ export type ServiceName = Brand<string, "ServiceName">;
 /** "namespace/name" of an EndpointSlice. */
 export type SliceName = Brand<string, "SliceName">;
 
-/** "port name/protocol" within one Service, as "http/TCP" or "/UDP" for an unnamed port: what joins Service and slices. */
+/**
+ * "port name/protocol" within one Service, such as "http/TCP", or "/UDP" for an unnamed port: the key that joins
+ * Service and slices.
+ */
 export type PortKey = Brand<string, "PortKey">;
 
 export function serviceName(namespace: string, name: string): ServiceName {
@@ -27,51 +30,57 @@ export function portKey(portName: string, protocol: Protocol): PortKey {
   return `${portName}/${protocol}` as PortKey;
 }
 
-/** The Service behind which the API servers are, which they make themselves under this name. */
+/** The Service of the API servers, which they create under this name. */
 export const KUBERNETES = serviceName("default", "kubernetes");
 
-/** A Service that wants something of a node proxy: never headless, never ExternalName, never another proxy's. */
+/** A Service that needs a node proxy: not headless, not ExternalName and not assigned to another proxy. */
 export interface Service {
   readonly name: ServiceName;
   /** At most one for each family, in the order of `spec.ipFamilies`. */
   readonly clusterIPs: readonly IPAddress[];
   readonly ports: readonly ServicePort[];
-  /** Seconds of ClientIP affinity; 0 is none. */
+  /** Seconds of ClientIP affinity; 0 means none. */
   readonly affinitySeconds: number;
   readonly internalTrafficPolicy: TrafficPolicy;
-  /** Of every frontend but the cluster IPs. */
+  /** The policy of every frontend except the cluster IPs. */
   readonly externalTrafficPolicy: TrafficPolicy;
-  /** Addresses somebody else routes to the nodes. Only of families of which there is a cluster IP; none twice. */
+  /** Addresses that an external network routes to the nodes. Only of families that have a cluster IP; no duplicates. */
   readonly externalIPs: readonly IPAddress[];
-  /** Addresses of load balancers whose packets arrive with them as destination (ipMode VIP). As above. */
+  /**
+   * Addresses of load balancers that do not rewrite the destination of packets (ipMode VIP). Only of families that have
+   * a cluster IP; no duplicates.
+   */
   readonly loadBalancerIPs: readonly IPAddress[];
   /**
-   * Who may use the load balancer IPs. Undefined: everybody, as no restriction was asked for. A restriction of which
-   * nothing could be read is the empty list: nobody.
+   * The clients that may use the load balancer IPs. Undefined if there is no restriction: all clients may. A
+   * restriction without a valid network is the empty list: no client may.
    */
   readonly sourceRanges: readonly Cidr[] | undefined;
-  /** Where load balancers ask whether this node has endpoints; 0 is nowhere. */
+  /** The port on which load balancers check whether this node has endpoints; 0 means none. */
   readonly healthCheckNodePort: number;
-  /** Labelled as the cluster's DNS, whatever its ports are. */
+  /** Whether the Service has the label of the cluster DNS, whatever its ports are. */
   readonly clusterDNS: boolean;
   readonly choices: ServiceChoices;
 }
 
-/** What a Service chooses for itself where the node's configuration would decide. */
+/** The settings of a Service that override the node's configuration. */
 export interface ServiceChoices {
   readonly scheduling: Scheduling | undefined;
   /** Every datagram to a UDP port is scheduled by itself, as if it were a connection. */
   readonly onePacket: boolean;
-  /** How long removed TCP endpoints may keep their connections, in ms; 0 cuts them. */
+  /** How long removed TCP endpoints may keep their connections, in ms; 0 ends them immediately. */
   readonly drainTimeoutMs: number | undefined;
 }
 
-/** Shared by every Service that leaves all to the node. */
+/** The value of every Service without overrides, shared to save memory. */
 export const NO_CHOICES: ServiceChoices = { scheduling: undefined, onePacket: false, drainTimeoutMs: undefined };
 
 export type TrafficPolicy = "Cluster" | "Local";
 
-/** The two that a Service has a policy for: clients inside the cluster use cluster IPs, clients outside all other frontends. */
+/**
+ * The sides for which a Service has a traffic policy: clients inside the cluster use cluster IPs, clients outside use
+ * all other frontends.
+ */
 export type TrafficSide = "internal" | "external";
 export const TRAFFIC_SIDES: readonly TrafficSide[] = ["internal", "external"];
 
@@ -79,48 +88,48 @@ export interface ServicePort {
   readonly key: PortKey;
   readonly protocol: Protocol;
   readonly port: number;
-  /** 0 is none. */
+  /** 0 means none. */
   readonly nodePort: number;
 }
 
-/** One backend of one port of a Service. `port` is the number the pod listens on. */
+/** One backend of one port of a Service. `port` is the port on which the pod listens. */
 export interface Endpoint {
   readonly address: IPAddress;
   readonly port: number;
   readonly ready: boolean;
   readonly serving: boolean;
   readonly terminating: boolean;
-  /** Name of the node it runs on; "" when unknown. */
+  /** Name of the node on which it runs; "" if unknown. */
   readonly nodeName: string;
   readonly zoneHints: readonly string[];
   readonly nodeHints: readonly string[];
-  /** What weighted schedulers make of it, 0 to 65535; 0 takes no new connections. */
+  /** Weight for weighted schedulers, 0 to 65535; an endpoint with 0 receives no new connections. */
   readonly weight: number;
 }
 
-/** The part of an EndpointSlice a proxy reads. */
+/** The fields of an EndpointSlice that a proxy needs. */
 export interface EndpointSlice {
   readonly name: SliceName;
   readonly service: ServiceName;
   readonly family: IPFamily;
   readonly endpoints: SliceEndpoints;
-  /** When the change that this version carries was made, in ms since the epoch; 0 when unknown. */
+  /** Time of the change that this version of the slice contains, in ms since the epoch; 0 if unknown. */
   readonly changedAtUnixMs: number;
 }
 
-/** The part of a Node a proxy reads. */
+/** The fields of a Node that a proxy needs. */
 export interface ClusterNode {
   readonly name: string;
-  /** Value of the label `topology.kubernetes.io/zone`; "" without one. */
+  /** Value of the label `topology.kubernetes.io/zone`; "" if the label is missing. */
   readonly zone: string;
-  /** InternalIPs, then ExternalIPs, in listed order. */
+  /** The InternalIPs, then the ExternalIPs, each in the order of the object. */
   readonly addresses: readonly IPAddress[];
   readonly podCIDRs: readonly Cidr[];
-  /** Being deleted, or tainted by the cluster autoscaler for deletion. */
+  /** Whether the node is being deleted, or has the cluster autoscaler's taint for deletion. */
   readonly leaving: boolean;
 }
 
-/** Networks out of which the API gives Services their cluster IPs. Outside of tests one, or one of each family. */
+/** Networks from which the API assigns cluster IPs. Outside of tests it is one network, or one of each family. */
 export interface ServiceCIDR {
   readonly name: string;
   readonly networks: readonly Cidr[];

@@ -4,7 +4,9 @@ import type { Protocol } from "../cluster/service.ts";
 
 export type SetType = "hash:ip" | "hash:net" | "hash:ip,port" | "hash:ip,port,ip" | "hash:ip,port,net" | "bitmap:port";
 
-/** The sets by their names for IPv4. Those that kube-proxy has too keep its names: third parties match on them. */
+/**
+ * The names of the sets for IPv4. Sets that kube-proxy has too keep its names, because other programs refer to them.
+ */
 export type SetBase =
   | "KUBE-LOOP-BACK"
   | "KUBE-CLUSTER-IP"
@@ -48,20 +50,20 @@ export const SET_TYPES: Readonly<Record<SetBase, SetType>> = {
   "KUBE-NODE-PORT-LOCAL-SCTP-HASH": "hash:ip,port",
   "KUBE-HEALTH-CHECK-NODE-PORT": "bitmap:port",
   "KUBE-IPVS-IPS": "hash:ip",
-  // From here on kube-proxy has none.
+  // kube-proxy does not have the following sets.
   "KUBE-NODE-PORT-IPS": "hash:ip",
   "KUBE-SERVICE-CIDR": "hash:net",
   "KUBE-DROP": "hash:ip,port",
   "KUBE-DROP-EXTERNAL": "hash:ip,port",
   "KUBE-LOCAL-MARK": "hash:ip,port",
-  // Its members are no ports but the marks of our virtual servers by firewall mark: any set of numbers does.
+  // Its members are the marks of virtual servers by firewall mark and not ports: any set of numbers works.
   "KUBE-LOCAL-MARK-SERVERS": "bitmap:port",
 };
 
-/** Sets whose members give packets a mark: with the extension skbinfo. */
+/** The sets whose members give packets a mark, with the extension skbinfo. */
 const MARKING: ReadonlySet<SetBase> = new Set<SetBase>(["KUBE-LOCAL-MARK"]);
 
-/** The name in the kernel, as "KUBE-CLUSTER-IP" or "KUBE-6-CLUSTER-IP". */
+/** The name in the kernel, such as "KUBE-CLUSTER-IP" or "KUBE-6-CLUSTER-IP". */
 export type SetName = Brand<string, "SetName">;
 
 export interface IPSet {
@@ -69,21 +71,21 @@ export interface IPSet {
   readonly base: SetBase;
   readonly family: IPFamily;
   readonly type: SetType;
-  /** Whether its members give packets a mark (`skbinfo`). */
+  /** Whether the members of the set give packets a mark (`skbinfo`). */
   readonly marks: boolean;
 }
 
 // SET_TYPES is a Record of exactly these keys.
 const SET_BASES = Object.keys(SET_TYPES) as SetBase[];
 
-/** One object for each set: at 50,000 Services every member has a reference to it. */
+/** Each set is one object: with 50,000 Services every member has a reference to it. */
 const SETS: Readonly<Record<IPFamily, Readonly<Record<SetBase, IPSet>>>> = {
   IPv4: setsOf("IPv4"),
   IPv6: setsOf("IPv6"),
 };
 
 function setsOf(family: IPFamily): Readonly<Record<SetBase, IPSet>> {
-  // One for each key of SET_TYPES, which are all of SetBase.
+  // SET_BASES has exactly the values of SetBase.
   return Object.fromEntries(SET_BASES.map((base) => [base, makeSet(base, family)])) as Record<SetBase, IPSet>;
 }
 
@@ -92,20 +94,20 @@ function makeSet(base: SetBase, family: IPFamily): IPSet {
   return { name: name as SetName, base, family, type: SET_TYPES[base], marks: MARKING.has(base) };
 }
 
-/** A set of one family. IPv6 names are cut to the kernel's 31 characters, as kube-proxy cuts them. */
+/** Returns the set of a family. IPv6 names are cut to the 31 characters that the kernel allows, as kube-proxy does. */
 export function ipset(base: SetBase, family: IPFamily): IPSet {
   return SETS[family][base];
 }
 
-/** All sets of one family, in the order of SET_TYPES. */
+/** Returns all sets of a family, in the order of SET_TYPES. */
 export function ipsets(family: IPFamily): readonly IPSet[] {
   return SET_BASES.map((base) => ipset(base, family));
 }
 
-/** "KUBE-CLUSTER-IP 10.96.0.1,tcp:443": set name and the text `ipset` prints for the member. */
+/** Set name and member text as `ipset` prints it: "KUBE-CLUSTER-IP 10.96.0.1,tcp:443". */
 export type SetEntryKey = Brand<string, "SetEntryKey">;
 
-/** One member. Which fields are there follows from the type of the set. */
+/** One member of a set. The type of the set determines which fields are present. */
 export interface SetEntry {
   readonly key: SetEntryKey;
   readonly set: IPSet;
@@ -116,39 +118,39 @@ export interface SetEntry {
   readonly port?: number;
   /** Prefix length of `address` in hash:net. */
   readonly prefix?: number;
-  /** The third part of hash:ip,port,ip and hash:ip,port,net. */
+  /** The third part of a member of hash:ip,port,ip or hash:ip,port,net. */
   readonly second?: IPAddress;
   /** Prefix length of `second` in hash:ip,port,net. */
   readonly secondPrefix?: number;
-  /** Of a set that marks: what a packet's mark becomes in the bits of the mask. */
+  /** The mark that a packet gets in the bits of `markMask`; only for a set with `marks`. */
   readonly mark?: number;
   readonly markMask?: number;
 }
 
-/** A member of a hash:ip set. */
+/** Returns a member of a hash:ip set. */
 export function addressEntry(set: IPSet, address: IPAddress): SetEntry {
   return { key: entryKey(set, address), set, text: address, address };
 }
 
-/** A member of a hash:net set. The kernel knows none of prefix length 0. */
+/** Returns a member of a hash:net set. The kernel does not accept a prefix length of 0. */
 export function networkEntry(set: IPSet, network: Cidr): SetEntry {
   const text = networkText(network);
   return { key: entryKey(set, text), set, text, address: network.address, prefix: network.prefix };
 }
 
-/** A member of a bitmap:port set. */
+/** Returns a member of a bitmap:port set. */
 export function portEntry(set: IPSet, port: number): SetEntry {
   const text = String(port);
   return { key: entryKey(set, text), set, text, port };
 }
 
-/** A member of a hash:ip,port set. */
+/** Returns a member of a hash:ip,port set. */
 export function addressPortEntry(set: IPSet, address: IPAddress, protocol: Protocol, port: number): SetEntry {
   const text = addressPortText(address, protocol, port);
   return { key: entryKey(set, text), set, text, address, protocol, port };
 }
 
-/** The keys that the member has in each of these hash:ip,port sets. */
+/** Returns the keys of the same member in each of these hash:ip,port sets. */
 export function addressPortKeys(
   sets: readonly IPSet[],
   address: IPAddress,
@@ -160,8 +162,8 @@ export function addressPortKeys(
 }
 
 /**
- * A member of a hash:ip,port set that marks. The kernel knows it by address and port alone: a member with another mark
- * must go before this one can come.
+ * Returns a member of a hash:ip,port set with marks. The kernel identifies the member by address and port alone: a
+ * member with another mark must be deleted before this one is added.
  */
 export function markEntry(
   set: IPSet,
@@ -175,7 +177,7 @@ export function markEntry(
   return { key: entryKey(set, text), set, text, address, protocol, port, mark, markMask };
 }
 
-/** A member of a hash:ip,port,ip set. */
+/** Returns a member of a hash:ip,port,ip set. */
 export function addressPortAddressEntry(
   set: IPSet,
   address: IPAddress,
@@ -187,7 +189,7 @@ export function addressPortAddressEntry(
   return { key: entryKey(set, text), set, text, address, protocol, port, second };
 }
 
-/** A member of a hash:ip,port,net set. The kernel knows none of prefix length 0. */
+/** Returns a member of a hash:ip,port,net set. The kernel does not accept a prefix length of 0. */
 export function addressPortNetworkEntry(
   set: IPSet,
   address: IPAddress,
@@ -208,7 +210,7 @@ export function addressPortNetworkEntry(
   };
 }
 
-/** A whole address is printed without its prefix length. */
+/** Returns a network as `ipset` prints it: without a prefix length for a single address. */
 function networkText({ address, prefix, family, text }: Cidr): string {
   return prefix === hostPrefix(family) ? address : text;
 }

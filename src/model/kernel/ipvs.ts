@@ -3,15 +3,18 @@ import type { Brand } from "../brand.ts";
 import type { Protocol } from "../cluster/service.ts";
 import { identical, ignored, type Same, sameFields, sameValues } from "../equality.ts";
 
-/** "TCP/10.96.0.1:443", "UDP/[fd00::a]:53"; by firewall mark "FWM/IPv4/7". */
+/**
+ * The name of a virtual server: "TCP/10.96.0.1:443", "UDP/[fd00::a]:53"; "FWM/IPv4/7" if packets reach it by firewall
+ * mark.
+ */
 export type VirtualServerKey = Brand<string, "VirtualServerKey">;
 
-/** "10.244.1.5:8443", "[fd00::5]:53". */
+/** The name of a real server within its virtual server: "10.244.1.5:8443", "[fd00::5]:53". */
 export type RealServerKey = Brand<string, "RealServerKey">;
 
 export type Scheduler = Brand<string, "Scheduler">;
 
-/** Words of `ipvsadm -b` and `-o`; flag-N where a scheduler gives the bit no name. */
+/** Flags as `ipvsadm -b` and `-o` name them; flag-N if the scheduler has no name for the bit. */
 export type SchedulerFlag =
   | "one-packet"
   | "sh-fallback"
@@ -24,43 +27,46 @@ export type SchedulerFlag =
 
 export type Forwarding = "masquerade" | "local" | "tunnel" | "direct" | "bypass";
 
-/** What IPVS remembers for a time of its own: TCP connections, those after a FIN, and UDP flows. Words of kube-proxy's flags. */
+/**
+ * The timeouts of IPVS: for TCP connections, TCP connections after a FIN, and UDP flows. The names are those of
+ * kube-proxy's flags.
+ */
 export const IPVS_TIMEOUTS = ["tcp", "tcpfin", "udp"] as const;
 export type IpvsTimeoutName = (typeof IPVS_TIMEOUTS)[number];
 
 /**
- * An IPVS service: what the kernel calls `service` and ipvsadm a virtual service. It is asked for by protocol, address
- * and port, or else by the firewall mark of a packet, which comes first. A marked one has the unspecified address of its
- * family and port 0; its protocol is that of the packets it is meant for, and reads back as TCP, for the kernel does
- * not keep it.
+ * An IPVS service: the kernel calls it `service`, ipvsadm a virtual service. A packet reaches it by protocol, address
+ * and port, or by its firewall mark, which has precedence. A virtual server by mark has the unspecified address of its
+ * family and port 0. Its protocol is that of its packets, but it is read back as TCP, because the kernel does not keep
+ * it.
  */
 export interface VirtualServer {
   readonly key: VirtualServerKey;
   readonly protocol: Protocol;
   readonly address: IPAddress;
   readonly port: number;
-  /** The whole mark of the packets meant for it; 0: it is asked for by address. */
+  /** The complete mark of its packets; 0 if packets reach it by address. */
   readonly mark: number;
   readonly scheduler: Scheduler;
-  /** Sorted. */
+  /** Sorted by text. */
   readonly flags: readonly SchedulerFlag[];
-  /** Seconds of client affinity; 0 is none. */
+  /** Seconds of client affinity; 0 means none. */
   readonly persistenceSeconds: number;
-  /** Prefix length of what counts as one client: 32 or 128 in all that we make. */
+  /** Prefix length of the client addresses that count as one client; the agent always uses 32 or 128. */
   readonly persistencePrefix: number;
   /**
-   * How long removed real servers may keep their connections, in ms, where its Service says so. The kernel does not keep
-   * it: no part of what makes two virtual servers the same.
+   * How long removed real servers may keep their connections, in ms; absent if the Service does not set it. The kernel
+   * does not keep it, so it does not count when virtual servers are compared.
    */
   readonly drainTimeoutMs?: number;
 }
 
-/** An IPVS destination: what the kernel calls `dest` and ipvsadm a real server. */
+/** An IPVS destination: the kernel calls it `dest`, ipvsadm a real server. */
 export interface RealServer {
   readonly key: RealServerKey;
   readonly address: IPAddress;
   readonly port: number;
-  /** 0 takes no new connections. */
+  /** 0 means that it receives no new connections. */
   readonly weight: number;
   readonly forwarding: Forwarding;
 }
@@ -75,10 +81,10 @@ export function markedServerKey(family: IPFamily, mark: number): VirtualServerKe
 
 const BY_MARK = "FWM/";
 
-/** What a virtual server is asked for by: all it takes to name it. */
+/** The fields by which packets reach a virtual server, which identify it. */
 export type VirtualServerName = Pick<VirtualServer, "protocol" | "address" | "port" | "mark">;
 
-/** The parts of which `virtualServerKey` or `markedServerKey`, the only makers of keys, made this one. */
+/** Returns the fields from which `virtualServerKey` or `markedServerKey` made the key; no other code makes keys. */
 export function parseVirtualServerKey(key: VirtualServerKey): VirtualServerName {
   if (key.startsWith(BY_MARK)) return parseMarkedServerKey(key);
   const slash = key.indexOf("/");
@@ -105,7 +111,7 @@ export function realServerKey(address: IPAddress, port: number): RealServerKey {
   return addressPort(address, port) as RealServerKey;
 }
 
-/** What a Service may choose of its virtual servers. */
+/** The properties of a virtual server that a Service may set. */
 export interface VirtualServerOptions {
   readonly scheduler: Scheduler;
   readonly flags?: readonly SchedulerFlag[];
@@ -113,7 +119,7 @@ export interface VirtualServerOptions {
   readonly drainTimeoutMs?: number | undefined;
 }
 
-/** A virtual server by address as we make them. */
+/** Returns a virtual server by address with the agent's defaults. */
 export function virtualServer(
   protocol: Protocol,
   address: IPAddress,
@@ -124,9 +130,9 @@ export function virtualServer(
 }
 
 /**
- * A virtual server by firewall mark as we make them: for packets of the family that have exactly this mark, 1 to
- * 0xffffffff. It takes no client affinity: for marked packets IPVS would then keep the port that the client asked for in
- * place of the real server's (`ip_vs_sched_persist`). A scheduler that hashes the client's address does instead.
+ * Returns a virtual server by firewall mark: for packets of the family with exactly this mark, 1 to 0xffffffff. It has
+ * no client affinity, because for marked packets IPVS would then keep the destination port of the packet instead of the
+ * real server's port (`ip_vs_sched_persist`). A scheduler that hashes the client's address replaces the affinity.
  */
 export function markedServer(
   family: IPFamily,
@@ -141,7 +147,7 @@ const NO_FLAGS: readonly SchedulerFlag[] = [];
 
 function withOptions(key: VirtualServerKey, name: VirtualServerName, options: VirtualServerOptions): VirtualServer {
   const { scheduler, flags = NO_FLAGS, persistenceSeconds = 0, drainTimeoutMs } = options;
-  // Spelled out: an object made by spreading takes half as much memory again, and there is one for each virtual server.
+  // Every field is written out: a spread would use half as much memory again for each virtual server.
   const server: VirtualServer = {
     key,
     protocol: name.protocol,
@@ -158,7 +164,7 @@ function withOptions(key: VirtualServerKey, name: VirtualServerName, options: Vi
 
 const sameSettings = sameFields<VirtualServer>({
   key: identical,
-  // Parts of the key. By mark the protocol is none, and the kernel does not keep it.
+  // These are parts of the key. A virtual server by mark has no protocol, because the kernel does not keep it.
   protocol: ignored,
   address: ignored,
   port: ignored,
@@ -166,21 +172,21 @@ const sameSettings = sameFields<VirtualServer>({
   scheduler: identical,
   flags: sameValues,
   persistenceSeconds: identical,
-  // Means nothing without persistence: `sameVirtualServer` compares it.
+  // It has no meaning without persistence: `sameVirtualServer` compares it.
   persistencePrefix: ignored,
   // The kernel does not keep it.
   drainTimeoutMs: ignored,
 });
 
-/** Same key and nothing for an update to change. */
+/** Whether the keys are equal and an update would change nothing. */
 export function sameVirtualServer(a: VirtualServer, b: VirtualServer): boolean {
   return sameSettings(a, b) && (a.persistenceSeconds === 0 || a.persistencePrefix === b.persistencePrefix);
 }
 
-/** Same key and nothing for an update to change. */
+/** Whether the keys are equal and an update would change nothing. */
 export const sameRealServer: Same<RealServer> = sameFields<RealServer>({
   key: identical,
-  // Parts of the key.
+  // These are parts of the key.
   address: ignored,
   port: ignored,
   weight: identical,

@@ -4,7 +4,7 @@ import type { SetEntryKey } from "./ipset.ts";
 import type { VirtualServerKey } from "./ipvs.ts";
 import type { Operation } from "./operation.ts";
 
-/** Names of kernel objects, each once: what a change touched, what is to be looked at again. */
+/** Keys of kernel objects, each once: for example the objects that a change affects, or those to read again. */
 export interface Keys {
   readonly servers: KeysOfKind<VirtualServerKey>;
   readonly addresses: KeysOfKind<IPAddress>;
@@ -13,14 +13,14 @@ export interface Keys {
 
 type KeysOfKind<Key> = readonly Key[] | ReadonlySet<Key>;
 
-/** Keys in the order in which they are to be taken. */
+/** Keys in the order in which they are processed. */
 export interface KeyLists extends Keys {
   readonly servers: readonly VirtualServerKey[];
   readonly addresses: readonly IPAddress[];
   readonly entries: readonly SetEntryKey[];
 }
 
-/** How many keys there are. */
+/** Returns the number of keys. */
 export function countOf({ servers, addresses, entries }: Keys): number {
   return countOfKind(servers) + countOfKind(addresses) + countOfKind(entries);
 }
@@ -31,16 +31,19 @@ function countOfKind(keys: KeysOfKind<unknown>): number {
 
 export const NO_KEYS: Keys = { servers: [], addresses: [], entries: [] };
 
-/** What is planned, refused and retried by itself. A real server is part of its virtual server. */
+/** An object that is planned, refused and retried as a unit. A real server is part of its virtual server. */
 export type ObjectName =
   | { readonly kind: "server"; readonly key: VirtualServerKey }
   | { readonly kind: "address"; readonly key: IPAddress }
   | { readonly kind: "entry"; readonly key: SetEntryKey };
 
-/** The spellings never meet: "TCP/10.0.0.1:80", "10.0.0.1", "KUBE-CLUSTER-IP 10.0.0.1,tcp:80". */
+/**
+ * The key of any object. Keys of different kinds always differ: "TCP/10.0.0.1:80", "10.0.0.1", "KUBE-CLUSTER-IP
+ * 10.0.0.1,tcp:80".
+ */
 export type ObjectKey = ObjectName["key"];
 
-/** Keys that can be added to. */
+/** A collection of keys to which keys can be added. */
 export class KeySet implements Keys {
   readonly servers = new Set<VirtualServerKey>();
   readonly addresses = new Set<IPAddress>();
@@ -81,7 +84,7 @@ export class KeySet implements Keys {
     this.entries.clear();
   }
 
-  /** The members of `keys` that are not here, and now are. */
+  /** Adds the keys and returns those that were not in the set before. */
   take(keys: Keys): KeyLists {
     return {
       servers: takeInto(this.servers, keys.servers),
@@ -97,14 +100,14 @@ function takeInto<Key>(taken: Set<Key>, keys: readonly Key[] | ReadonlySet<Key>)
   return fresh;
 }
 
-/** Every key with its kind. */
+/** Returns every key with its kind. */
 export function* namesOf(keys: Keys): Generator<ObjectName> {
   for (const key of keys.entries) yield { kind: "entry", key };
   for (const key of keys.servers) yield { kind: "server", key };
   for (const key of keys.addresses) yield { kind: "address", key };
 }
 
-/** The object whose state the operation changes. Flows are part of the virtual server they are sent to. */
+/** Returns the object that the operation changes. Flows are part of the virtual server to which they are sent. */
 export function subjectOf(operation: Operation): ObjectName {
   switch (operation.kind) {
     case "add-virtual-server":

@@ -3,7 +3,7 @@ import type { SetEntry } from "./ipset.ts";
 import type { RealServer, VirtualServer, VirtualServerKey } from "./ipvs.ts";
 import type { RealServers } from "./real-servers.ts";
 
-/** Everything that a sync can ask of the kernel: plain data, one kernel object each. */
+/** A change of one kernel object, as plain data: a sync can request no other change. */
 export type Operation =
   | {
       readonly kind: "add-virtual-server" | "update-virtual-server" | "delete-virtual-server";
@@ -19,8 +19,9 @@ export type Operation =
   | ForgetFlows;
 
 /**
- * Removes from conntrack the flows sent to the address and port of a virtual server that are answered from elsewhere than
- * these real servers: those to an endpoint that is gone, and those that began when nothing served the address.
+ * Deletes from conntrack the flows that are sent to the address and port of a virtual server and answered from
+ * elsewhere than these real servers. These are flows to a removed endpoint, and flows that began when no virtual server
+ * had the address.
  */
 export interface ForgetFlows {
   readonly kind: "forget-flows";
@@ -31,15 +32,18 @@ export interface ForgetFlows {
 export type OperationKind = Operation["kind"];
 
 /**
- * The one order of changes: those of one plan are applied from the top down. What others depend on comes before them and
- * goes after them. A removal waits, besides, until the kernel has said that what depends on the object is gone
- * (`sync/plan/plan.ts`), so that neither a refusal nor a kill leaves anything that cannot be recognised as ours.
+ * The order in which the operations of one plan are applied, first to last. An object is added before those that depend
+ * on it and deleted after them. Besides, a deletion waits until the kernel has confirmed the deletion of each object
+ * that depends on it (`sync/plan/plan.ts`). Therefore neither a refusal nor a kill leaves an object that cannot be
+ * recognised as the agent's.
  */
 const ORDER = [
-  // A mark leads packets to a virtual server only while that has its real servers and no others: without a mark they are
-  // served by address meanwhile, while one that has changed hands would lead them to the pods of another Service.
+  // A mark leads packets to a virtual server only while that has exactly the real servers of its Service. Without the
+  // mark the packets are served by address; with it they would reach the pods of another Service if the virtual server
+  // changed its Service.
   "delete-mark",
-  // Members come before the virtual server that they prove ours, and the clients of a restricted frontend before the restriction.
+  // Members come before the virtual server whose ownership they prove, and the allowed clients of a restricted frontend
+  // come before the restriction.
   "add-entry",
   "add-restriction",
   "add-virtual-server",
@@ -54,22 +58,25 @@ const ORDER = [
   "delete-virtual-server",
   "delete-restriction",
   "delete-entry",
-  // Last, when the kernel holds what the flows shall go to.
+  // Flows are deleted last, when the kernel has the servers that they should reach.
   "forget-flows",
 ] as const;
 
-/** A kind of operation, with names of their own for the members of two sets. */
+/** A kind of operation; operations on members of two of the sets have steps of their own. */
 type Step = (typeof ORDER)[number];
 
-// Every element of ORDER with its index.
+// The entries are all elements of ORDER with their index.
 const RANKS = Object.fromEntries(ORDER.map((step, rank) => [step, rank])) as Readonly<Record<Step, number>>;
 
-/** All kinds of operations, in their order. */
+/** All kinds of operations, in the order in which they are applied. */
 export const OPERATION_KINDS: readonly OperationKind[] = ORDER.filter(
   (step): step is OperationKind => !/-(mark|restriction)$/.test(step),
 );
 
-/** The place in the order of an operation of the kind, on the member `entry` if it is about one; lower comes first. */
+/**
+ * Returns the place of an operation in the order, lower first; `entry` is the member that it changes, if it changes
+ * one.
+ */
 export function rankOf(kind: OperationKind, entry?: SetEntry): number {
   return RANKS[stepOf(kind, entry)];
 }
@@ -81,7 +88,7 @@ function stepOf(kind: OperationKind, entry: SetEntry | undefined): Step {
   return entry?.set.base === "KUBE-LOAD-BALANCER-FW" ? `${verb}-restriction` : kind;
 }
 
-/** What an operation is about, for messages: `real server "10.244.1.5:80" of "TCP/10.96.0.1:80"`. */
+/** Returns the object of an operation, for messages: `real server "10.244.1.5:80" of "TCP/10.96.0.1:80"`. */
 export function describeOperation(operation: Operation): string {
   switch (operation.kind) {
     case "add-virtual-server":
@@ -103,7 +110,7 @@ export function describeOperation(operation: Operation): string {
   }
 }
 
-/** The operations in an order safe to apply; those of one kind stay in the order given. */
+/** Sorts the operations into the order in which they are safe to apply; operations of one kind keep their order. */
 export function inSafeOrder(operations: readonly Operation[]): Operation[] {
   const byRank: Operation[][] = [];
   operations.forEach((operation) => {
@@ -111,7 +118,7 @@ export function inSafeOrder(operations: readonly Operation[]): Operation[] {
     byRank[rank] ??= [];
     byRank[rank].push(operation);
   });
-  // Not all ranks are there. Unlike `flat`, `concat` allocates once.
+  // Not all ranks occur. Unlike `flat`, `concat` allocates once.
   const none: Operation[] = [];
   return none.concat(...Object.values(byRank));
 }

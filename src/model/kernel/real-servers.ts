@@ -1,31 +1,31 @@
 import type { IPAddress } from "../address.ts";
 import type { Forwarding, RealServer, RealServerKey } from "./ipvs.ts";
 
-/** What makes a real server: an Endpoint is one, too. */
+/** The fields that describe a real server; an Endpoint has them too. */
 export interface RealServerParts {
   readonly address: IPAddress;
   readonly port: number;
-  /** 1 when not said. */
+  /** 1 if absent. */
   readonly weight?: number;
-  /** "masquerade" when not said. */
+  /** "masquerade" if absent. */
   readonly forwarding?: Forwarding;
 }
 
-/** One real server that differs between two lists: what each of them has under its key, undefined: nothing. */
+/** A real server that differs between two lists: its value in each of them, undefined if the list does not have it. */
 export interface Difference {
   readonly mine: RealServer | undefined;
   readonly other: RealServer | undefined;
 }
 
 /**
- * The real servers of one virtual server, each once, immutable. They are kept as one text, a line each, as
- * "10.244.1.5:8443 1": some 20 bytes instead of the 200 of an object with its key, and whether two are the same is
- * one comparison. A real server is an object only while somebody looks at it.
+ * The real servers of one virtual server, each once, immutable. They are kept as one text with a line for each, such as
+ * "10.244.1.5:8443 1": this takes about 20 bytes instead of 200 for an object with its key, and one comparison of texts
+ * compares two lists. Objects are made only when a caller reads them.
  */
 export class RealServers implements Iterable<RealServer> {
   static readonly NONE = new RealServers("", 0);
 
-  /** In the order of `compareParts`. */
+  /** One line for each real server, in the order of `compareParts`. */
   readonly #lines: string;
   readonly size: number;
 
@@ -34,14 +34,14 @@ export class RealServers implements Iterable<RealServer> {
     this.size = size;
   }
 
-  /** In any order; no two with the same address and port. */
+  /** Makes the list from real servers in any order; no two may have the same address and port. */
   static of(reals: readonly RealServerParts[]): RealServers {
     if (reals.length === 0) return RealServers.NONE;
     const sorted = isSorted(reals) ? reals : reals.toSorted(compareParts);
     return new RealServers(linesOf(sorted).join("\n"), reals.length);
   }
 
-  /** Sorted by address as text, then port. */
+  /** Returns the real servers, sorted by address as text, then by port. */
   list(): readonly RealServer[] {
     const reals: RealServer[] = [];
     for (let start = 0; start < this.#lines.length; ) {
@@ -56,7 +56,7 @@ export class RealServers implements Iterable<RealServer> {
     return this.list()[Symbol.iterator]();
   }
 
-  /** Whether it holds for all of them; looks no further than the first for which it does not. */
+  /** Whether the predicate holds for all; stops at the first for which it does not. */
   every(holds: (real: RealServer) => boolean): boolean {
     for (let start = 0; start < this.#lines.length; ) {
       const end = endOfLine(this.#lines, start);
@@ -75,12 +75,15 @@ export class RealServers implements Iterable<RealServer> {
     return this.#find(key) >= 0;
   }
 
-  /** The same real servers with nothing for an update to change. */
+  /** Whether both lists have the same real servers and an update would change nothing. */
   equals(other: RealServers): boolean {
     return this.#lines === other.#lines;
   }
 
-  /** Where they differ from others, in order. Lines that are the same are not read: mostly all are but one or two. */
+  /**
+   * Returns the differences from another list, in order. Equal lines are not parsed: usually only one or two lines
+   * differ.
+   */
   differences(other: RealServers): readonly Difference[] {
     const found: Difference[] = [];
     const start = startOfDifference(this.#lines, other.#lines);
@@ -100,12 +103,15 @@ export class RealServers implements Iterable<RealServer> {
     return found;
   }
 
-  /** By key, for whoever asks for many of them. */
+  /** Returns the real servers by key, for callers that look up many. */
   toMap(): Map<RealServerKey, RealServer> {
     return new Map(this.list().map((real) => [real.key, real]));
   }
 
-  /** Where the line of the key begins; -1 without one. The lines are sorted, so some 14 of 10,000 are read. */
+  /**
+   * Returns where the line of the key begins; -1 if there is none. The lines are sorted, so about 14 of 10,000 are
+   * read.
+   */
   #find(key: RealServerKey): number {
     const colon = key.lastIndexOf(":");
     const address = (key.startsWith("[") ? key.slice(1, colon - 1) : key.slice(0, colon)) as IPAddress; // as realServerKey made it
@@ -123,13 +129,13 @@ export class RealServers implements Iterable<RealServer> {
   }
 }
 
-/** The order of real servers everywhere: address as text, then port. */
+/** Compares real servers in the order that all code uses: by address as text, then by port. */
 export function compareParts(a: RealServerParts, b: RealServerParts): number {
   if (a.address === b.address) return a.port - b.port;
   return a.address < b.address ? -1 : 1;
 }
 
-/** In that order, and so none twice. */
+/** Whether the list is in that order, without duplicates. */
 export function isSorted(reals: readonly RealServerParts[]): boolean {
   return reals.every((real, index) => {
     const before = reals[index - 1];
@@ -137,7 +143,7 @@ export function isSorted(reals: readonly RealServerParts[]): boolean {
   });
 }
 
-/** Mostly they differ in their addresses alone, and what comes behind those is put together once. */
+/** Returns the lines. Usually only the addresses differ, so the text behind equal ports and weights is made once. */
 function linesOf(reals: readonly RealServerParts[]): readonly string[] {
   let last: RealServerParts | undefined;
   let rest = "";
@@ -152,20 +158,20 @@ function isAlike(a: RealServerParts, b: RealServerParts): boolean {
   return a.port === b.port && a.weight === b.weight && a.forwarding === b.forwarding;
 }
 
-/** What stands behind the address. */
+/** Returns the part of the line behind the address. */
 function restOf({ port, weight = 1, forwarding = "masquerade" }: RealServerParts): string {
   return forwarding === "masquerade" ? `:${port} ${weight}` : `:${port} ${weight} ${forwarding}`;
 }
 
-/** Reads lines one after the other. */
+/** Reads lines in sequence. */
 class LineReader {
   readonly #lines: string;
   #at: number;
-  /** "" after the last one. */
+  /** The current line; "" after the last one. */
   line = "";
   #real: RealServer | undefined;
 
-  /** From the line that begins at `start`. */
+  /** Starts with the line that begins at `start`. */
   constructor(lines: string, start: number) {
     this.#lines = lines;
     this.#at = start;
@@ -176,7 +182,7 @@ class LineReader {
     return this.line === "";
   }
 
-  /** What the line says; undefined after the last one. */
+  /** The real server of the current line; undefined after the last one. */
   get real(): RealServer | undefined {
     if (!this.isDone) this.#real ??= parseLine(this.line, 0, this.line.length);
     return this.#real;
@@ -193,13 +199,13 @@ class LineReader {
   }
 }
 
-/** Any comes before none. */
+/** Compares as `compareParts`; a missing real server comes last. */
 function orderOf(a: RealServer | undefined, b: RealServer | undefined): number {
   if (a === undefined) return 1;
   return b === undefined ? -1 : compareParts(a, b);
 }
 
-/** Where the first line that differs begins, in both. */
+/** Returns where the first line that differs begins, which is the same offset in both texts. */
 function startOfDifference(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   let at = 0;
@@ -212,7 +218,7 @@ function endOfLine(lines: string, start: number): number {
   return end < 0 ? lines.length : end;
 }
 
-/** Reads what `linesOf` wrote. By hand, as a cold start does it for all real servers there are. */
+/** Parses a line that `linesOf` wrote. It is written by hand, because a cold start parses all real servers. */
 function parseLine(lines: string, start: number, end: number): RealServer {
   const space = lines.indexOf(" ", start);
   const colon = lines.lastIndexOf(":", space);

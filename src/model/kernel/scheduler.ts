@@ -1,6 +1,6 @@
 import type { Scheduler, SchedulerFlag } from "./ipvs.ts";
 
-/** The schedulers that Linux has (net/netfilter/ipvs); whether this kernel has the module only the kernel can say. */
+/** The schedulers of Linux (net/netfilter/ipvs); only the kernel of the node shows which of them it has. */
 export const SCHEDULERS = [
   "rr",
   "wrr",
@@ -17,10 +17,10 @@ export const SCHEDULERS = [
   "mh",
 ] as const;
 
-/** How a virtual server picks among its real servers. */
+/** How a virtual server chooses a real server. */
 export interface Scheduling {
   readonly scheduler: Scheduler;
-  /** Sorted. */
+  /** Sorted by text. */
   readonly flags: readonly SchedulerFlag[];
 }
 
@@ -30,20 +30,20 @@ const NAMED_FLAGS: ReadonlyMap<string, readonly SchedulerFlag[]> = new Map<strin
   ["mh", ["mh-fallback", "mh-port"]],
 ]);
 
-/** The scheduler of that name; undefined when Linux has none. */
+/** Returns the scheduler of that name; undefined if Linux has none. */
 export function parseScheduler(text: string): Scheduler | undefined {
-  // The list is what makes a name one.
+  // The list contains the text, so it is a Scheduler.
   return SCHEDULERS.find((known) => known === text) as string | undefined as Scheduler | undefined;
 }
 
-/** What the scheduler can be told, in the words of `ipvsadm -b`. */
+/** Returns the flags that a scheduler supports, as `ipvsadm -b` names them. */
 export function namedFlags(scheduler: string): readonly SchedulerFlag[] {
   return NAMED_FLAGS.get(scheduler) ?? NO_FLAGS;
 }
 
 /**
- * The scheduler as it works where nobody said how: `mh` without the port would send all connections of a client to one
- * endpoint, which is session affinity that nobody asked for.
+ * Returns the scheduler with its default flags: `mh` without the port would send all connections of a client to one
+ * endpoint, which is session affinity without a request for it.
  */
 export function usualScheduling(scheduler: Scheduler): Scheduling {
   return { scheduler, flags: scheduler === "mh" ? ["mh-port"] : NO_FLAGS };

@@ -1,7 +1,7 @@
 import type { VirtualServer } from "./ipvs.ts";
 import type { RealServers } from "./real-servers.ts";
 
-/** A virtual server and its real servers, wanted or seen. */
+/** A virtual server with its real servers, as desired state or as actual state. */
 export interface ServerState {
   readonly server: VirtualServer;
   readonly reals: RealServers;

@@ -1,12 +1,12 @@
 export interface Sysctl {
   readonly path: string;
   readonly value: string;
-  /** atLeast: a larger number is left alone. */
+  /** atLeast: a larger number stays as it is. */
   readonly compare: "equal" | "atLeast";
-  /** Whether Services do not work without it: a node on which it is wrong is not ready. */
+  /** Whether Services need it: a node where the value is wrong is not ready. */
   readonly required: boolean;
-  /** By which it was asked for, without hyphens: named when it is refused. */
+  /** The command-line flag that sets it, without hyphens: an error text names it. */
   readonly flag?: string;
-  /** The flag by which `init` knows that it is wanted, where the agent knows it by other ways, too. */
+  /** The flag by which `init` knows that the setting is needed, if the agent knows that in other ways too. */
   readonly initFlag?: string;
 }
