@@ -4,7 +4,7 @@ import type { Refused } from "./desired/refused.ts";
 import { ProblemReporter } from "./events/problem-reporter.ts";
 import type { IPFamily } from "./model/address.ts";
 import { timeOf } from "./model/clock.ts";
-import type { Rejection } from "./model/cluster/service.ts";
+import type { Rejection } from "./model/cluster/problem.ts";
 import type { NodeDeficits } from "./node/node-preparation.ts";
 import {
   answerProbe,

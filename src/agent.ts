@@ -5,7 +5,7 @@ import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { nodeWarningNotice, startNotice } from "./events/notices.ts";
 import type { AddressChange } from "./kernel/link/monitor.ts";
-import type { Rejection } from "./model/cluster/service.ts";
+import type { Rejection } from "./model/cluster/problem.ts";
 import type { SetupFor } from "./node/node-setup.ts";
 import { NodeTracker } from "./node/node-tracker.ts";
 import { version } from "./process/version.ts";

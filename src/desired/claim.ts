@@ -1,4 +1,5 @@
-import type { Rejection, ServiceName } from "../model/cluster/service.ts";
+import { problemObject, type Rejection } from "../model/cluster/problem.ts";
+import type { ServiceName } from "../model/cluster/service.ts";
 import type { VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { Frontend } from "./service/frontends.ts";
 
@@ -86,5 +87,5 @@ export interface Conflict {
 /** The problem of a Service that wants a virtual server which another one holds. */
 export function conflictRejection({ key, holder, loser }: Conflict): Rejection {
   const reason = `is held by Service ${holder}, whose title is better or whose name comes first`;
-  return { object: `Service ${loser}`, field: "", value: key, reason };
+  return { object: problemObject("Service", loser), field: "", value: key, reason };
 }

@@ -1,5 +1,6 @@
 import type { IPAddress } from "../model/address.ts";
-import type { EndpointSlice, Rejection, Service, ServiceName } from "../model/cluster/service.ts";
+import { problemObject, type Rejection } from "../model/cluster/problem.ts";
+import type { EndpointSlice, Service, ServiceName } from "../model/cluster/service.ts";
 import type { Steps } from "../model/steps.ts";
 import { externalFault, type GuardFacts } from "./service/vip-guard.ts";
 
@@ -102,7 +103,7 @@ export class EndpointGuard {
     const left = new Set(withheld);
     const rejections = withheld
       .filter((address) => !this.#isUncounted(address))
-      .map((value) => ({ object: `Service ${name}`, field: "spec.externalIPs", value, reason: REASON }));
+      .map((value) => ({ object: problemObject("Service", name), field: "spec.externalIPs", value, reason: REASON }));
     return { service: { ...service, externalIPs: externalIPs.filter((address) => !left.has(address)) }, rejections };
   }
 

@@ -1,4 +1,5 @@
-import type { EndpointSlice, PortKey, Rejection, Service, ServiceName } from "../model/cluster/service.ts";
+import { problemObject, type Rejection } from "../model/cluster/problem.ts";
+import type { EndpointSlice, PortKey, Service, ServiceName } from "../model/cluster/service.ts";
 import { countOf, type KeyLists, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
 import type { Steps } from "../model/steps.ts";
 import type { NodeFacts } from "../node/node-facts.ts";
@@ -169,7 +170,14 @@ function markRejections({ name, externalTrafficPolicy }: Service, marks: LocalMa
   const port = marks.firstWithout(name);
   if (port === undefined) return [];
   const reason = `finds all marks of local traffic taken: clients of this node get only its own endpoints of port "${port}" and the ports after it`;
-  return [{ object: `Service ${name}`, field: "spec.externalTrafficPolicy", value: externalTrafficPolicy, reason }];
+  return [
+    {
+      object: problemObject("Service", name),
+      field: "spec.externalTrafficPolicy",
+      value: externalTrafficPolicy,
+      reason,
+    },
+  ];
 }
 
 const NONE: readonly Rejection[] = [];

@@ -1,5 +1,6 @@
+import { problemObject, type Rejection } from "../model/cluster/problem.ts";
 import { LISTED_REJECTIONS } from "../model/cluster/rejection-list.ts";
-import type { Rejection, ServiceName } from "../model/cluster/service.ts";
+import type { ServiceName } from "../model/cluster/service.ts";
 import { conflictRejection } from "./claim.ts";
 import type { DesiredState } from "./desired-state.ts";
 
@@ -110,5 +111,5 @@ function shortened(rejections: readonly Rejection[]): readonly Rejection[] {
 
 function moreConflicts(name: ServiceName, count: number): Rejection {
   const reason = "virtual servers are held by other Services";
-  return { object: `Service ${name}`, field: "", value: `${count} more`, reason };
+  return { object: problemObject("Service", name), field: "", value: `${count} more`, reason };
 }

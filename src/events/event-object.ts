@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ObjectReference } from "../model/cluster/notice.ts";
+import type { NoticeObject } from "../model/cluster/notice.ts";
 import type { EventWrite } from "./event-book.ts";
 
 const CONTROLLER = "kube-ipvs";
@@ -10,14 +10,14 @@ const LONGEST_INSTANCE = 128;
 /** The longest start of a name: a name has at most 253 characters, of which the dot and the hash take 17. */
 const LONGEST_STEM = 236;
 
-const API_VERSIONS: Readonly<Record<ObjectReference["kind"], string>> = {
+const API_VERSIONS: Readonly<Record<NoticeObject["kind"], string>> = {
   Service: "v1",
   EndpointSlice: "discovery.k8s.io/v1",
   Node: "v1",
 };
 
 /** The API path of the Events about the object. Events about a Node are in the namespace "default". */
-export function eventsPath({ namespace }: ObjectReference): string {
+export function eventsPath({ namespace }: NoticeObject): string {
   return `/apis/events.k8s.io/v1/namespaces/${namespaceOf(namespace)}/events`;
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../model/clock.ts";
-import type { Notice, ObjectReference } from "../model/cluster/notice.ts";
+import type { Notice, NoticeObject } from "../model/cluster/notice.ts";
 import type { Logger } from "../model/logger.ts";
 import { type ApiStatus, statusOfAnswer } from "../sources/api/transport/api-status.ts";
 import { Backoff, RECONNECT } from "../sources/api/transport/backoff.ts";
@@ -15,7 +15,7 @@ const MAX_REFUSAL_BYTES = 65_536;
 /** The size limit of an object in the API server, rounded up. */
 const MAX_OBJECT_BYTES = 4 * 1024 * 1024;
 
-const COLLECTIONS: Readonly<Record<Exclude<ObjectReference["kind"], "Node">, readonly [string, string]>> = {
+const COLLECTIONS: Readonly<Record<Exclude<NoticeObject["kind"], "Node">, readonly [string, string]>> = {
   Service: ["/api/v1", "services"],
   EndpointSlice: ["/apis/discovery.k8s.io/v1", "endpointslices"],
 };
@@ -127,7 +127,7 @@ export class EventWriter {
  * cache (resourceVersion=0).
  */
 async function uidOf(
-  { kind, namespace, name }: ObjectReference,
+  { kind, namespace, name }: NoticeObject,
   transport: WritingTransport,
   signal: AbortSignal,
 ): Promise<string> {

@@ -1,6 +1,8 @@
 import type { RefusedPort } from "../model/cluster/health-check.ts";
-import type { Notice, ObjectReference } from "../model/cluster/notice.ts";
-import type { Rejection, ServiceName } from "../model/cluster/service.ts";
+import type { Notice, NoticeObject } from "../model/cluster/notice.ts";
+import { objectReference } from "../model/cluster/object-reference.ts";
+import { objectText, type ProblemObject, type Rejection } from "../model/cluster/problem.ts";
+import type { ServiceName } from "../model/cluster/service.ts";
 
 /** The Event of an agent that has started. */
 export function startNotice(nodeName: string, version: string): Notice {
@@ -22,7 +24,7 @@ export function rejectionNotice(nodeName: string, { object, field, value, reason
     reason: "NotProxied",
     action: "Program",
     regarding: known ?? nodeReference(nodeName),
-    note: known === undefined ? `${object}: ${what} ${reason}` : `${what} ${reason}`,
+    note: known === undefined ? `${objectText(object)}: ${what} ${reason}` : `${what} ${reason}`,
   };
 }
 
@@ -90,18 +92,16 @@ export function explanation(error: unknown): string {
   return error.cause === undefined ? error.message : `${error.message}: ${explanation(error.cause)}`;
 }
 
-function serviceReference(service: ServiceName): ObjectReference {
-  const [namespace = "", name = ""] = service.split("/");
-  return { kind: "Service", namespace, name };
+function serviceReference(service: ServiceName): NoticeObject {
+  return objectReference("Service", service);
 }
 
-function nodeReference(name: string): ObjectReference {
+function nodeReference(name: string): NoticeObject {
   return { kind: "Node", namespace: "", name };
 }
 
-/** The reference of an object that is given as text, as in "Service shop/web". */
-function referenceOf(object: string): ObjectReference | undefined {
-  const [, kind, namespace = "", name = ""] = /^(Service|EndpointSlice) ([^\s/]+)\/([^\s/]+)$/.exec(object) ?? [];
-  if (kind === "Service" || kind === "EndpointSlice") return { kind, namespace, name };
-  return undefined;
+/** The reference of an object of an API server; undefined for a part of a manifest and for an object without a name. */
+function referenceOf({ kind, namespace, name, place }: ProblemObject): NoticeObject | undefined {
+  if (place !== "" || name === "") return undefined;
+  return kind === "Service" || kind === "EndpointSlice" ? { kind, namespace, name } : undefined;
 }

@@ -1,7 +1,7 @@
 import type { RejectionChanges } from "../desired/refused.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
-import type { Rejection } from "../model/cluster/service.ts";
+import type { Rejection } from "../model/cluster/problem.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { Logger } from "../model/logger.ts";
 import { ProblemTracker } from "../model/problem-tracker.ts";

@@ -1,6 +1,6 @@
 import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
-import type { Rejection } from "../model/cluster/service.ts";
+import { problemFields, type Rejection } from "../model/cluster/problem.ts";
 import type { Logger } from "../model/logger.ts";
 import { TokenBucket } from "../model/token-bucket.ts";
 import { rejectionNotice } from "./notices.ts";
@@ -49,12 +49,14 @@ export class RejectionReports {
     const { clock, logger, tell } = this.#parts;
     const nowMs = clock.now();
     for (const rejection of begun) {
-      if (!this.#mayReport(rejection.object, nowMs)) continue;
-      logger.warn({ ...rejection }, "rejected");
+      const fields = problemFields(rejection);
+      if (!this.#mayReport(fields.object, nowMs)) continue;
+      logger.warn({ ...fields }, "rejected");
       tell(rejectionNotice(this.#nodeName, rejection));
     }
     for (const rejection of ended) {
-      if (this.#mayReport(rejection.object, nowMs)) logger.info({ ...rejection }, "no longer rejected");
+      const fields = problemFields(rejection);
+      if (this.#mayReport(fields.object, nowMs)) logger.info({ ...fields }, "no longer rejected");
     }
     if (this.#leftOut === 0 || this.#summaries.readyAtMs(nowMs) > nowMs) return;
     this.#summaries.take(nowMs);

@@ -1,7 +1,7 @@
+import type { Rejection } from "../model/cluster/problem.ts";
 import type {
   ClusterNode,
   EndpointSlice,
-  Rejection,
   Service,
   ServiceCIDR,
   ServiceName,

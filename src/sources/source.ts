@@ -1,6 +1,6 @@
 import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
-import type { Rejection } from "../model/cluster/service.ts";
+import type { Rejection } from "../model/cluster/problem.ts";
 import type { Logger } from "../model/logger.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import type { ReflectorStats } from "./api/reflector-stats.ts";

@@ -105,7 +105,7 @@ function naive(script: readonly Happening[]): readonly string[] {
 }
 
 function actual(state: ProxyState): readonly string[] {
-  const lines = state.refused.all().map(({ object, value, reason }) => `${object.split("/")[1]} ${value} ${reason}`);
+  const lines = state.refused.all().map(({ object, value, reason }) => `${object.name} ${value} ${reason}`);
   for (const port of [1, 2, 3])
     for (const ip of ALL)
       if (state.desired.server(virtualServerKey("TCP", address(ip), port)) !== undefined)

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import type { Rejection } from "../../src/model/cluster/service.ts";
+import type { Rejection } from "../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
 import { ManifestReader } from "../../src/sources/manifests/manifests.ts";
 import { serviceObject, sliceObject } from "../support/builders.ts";

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
-import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../../src/model/cluster/service.ts";
+import { objectText, problemFields, type Rejection } from "../../src/model/cluster/problem.ts";
+import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../src/model/cluster/service.ts";
 
 /*
  * What is wrong with decoded values and with what was rejected of them, in words. Addresses are judged by Node.js and by the URL
@@ -106,11 +107,11 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 /** Of one object of the kind: ten at most and one that counts the rest, each of which names the object and the field. */
 export function rejectionFaults(kind: string, rejections: readonly Rejection[]): readonly string[] {
   const [, more] = /^(\d+) more$/.exec(rejections[10]?.value ?? "") ?? [];
-  const texts = rejections.flatMap((rejection) => Object.values(rejection));
+  const texts = rejections.flatMap((rejection) => Object.values(problemFields(rejection)));
   const subject = new RegExp(`^${kind} (without a valid name|[-a-z0-9.]+(/[-a-z0-9.]+)?)$`);
   return wrong([
     ["how many are told", rejections.length <= 10 || (rejections.length === 11 && Number(more) > 0)],
-    ["objects", rejections.every(({ object }) => subject.test(object))],
+    ["objects", rejections.every(({ object }) => subject.test(objectText(object)))],
     ["fields", rejections.slice(0, 10).every(({ field }) => FIELD.test(field))],
     ["reasons", rejections.every(({ reason }) => isText(reason))],
     ["texts that cannot be shown", !texts.some((text) => UNPRINTABLE.test(text))],

@@ -5,7 +5,7 @@ import type { Config } from "../../src/config/config.ts";
 import { DUMMY_NAME } from "../../src/kernel/link/client.ts";
 import type { AddressChange } from "../../src/kernel/link/monitor.ts";
 import type { IPAddress, IPFamily } from "../../src/model/address.ts";
-import type { Rejection } from "../../src/model/cluster/service.ts";
+import type { Rejection } from "../../src/model/cluster/problem.ts";
 import { Metrics } from "../../src/serve/metrics/metrics.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
 import type { Activity } from "./activity.ts";

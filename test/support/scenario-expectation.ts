@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { diffPlan, renderPlanText } from "../../src/commands/dry-run/plan.ts";
 import type { ProxyState } from "../../src/desired/proxy-state.ts";
 import type { Observed } from "../../src/kernel/kernel.ts";
-import type { Rejection } from "../../src/model/cluster/service.ts";
+import { problemFields, type Rejection } from "../../src/model/cluster/problem.ts";
 import { identityOf, type Standing } from "./scenario-reports.ts";
 
 /** All that a file to expect is compared with. */
@@ -53,8 +53,9 @@ function expectKind(
 
 /** The agent has logged what is wrong with objects, and of what they do not get here all that stands. */
 function expectRejections(outcome: Outcome, said: readonly string[], line: number): void {
-  const { broken, everBroken, standing } = outcome;
-  const here = outcome.plan.refused.all();
+  const { standing } = outcome;
+  const [broken, everBroken] = [outcome.broken.map(problemFields), outcome.everBroken.map(problemFields)];
+  const here = outcome.plan.refused.all().map(problemFields);
   const fields = [...broken, ...here].filter(({ field }) => field !== "");
   const lines = fields.map(({ object, field }) => `rejected ${object} ${field}`).sort();
   expect(lines, `rejected, line ${line}`).toEqual(said);

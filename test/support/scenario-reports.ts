@@ -1,5 +1,5 @@
 import type { Notice } from "../../src/model/cluster/notice.ts";
-import type { Rejection } from "../../src/model/cluster/service.ts";
+import type { ProblemFields } from "../../src/model/cluster/problem.ts";
 import type { Logger } from "../../src/model/logger.ts";
 import { createLogger } from "../../src/process/log.ts";
 
@@ -7,14 +7,14 @@ import { createLogger } from "../../src/process/log.ts";
 interface LogRecord {
   readonly level: string;
   readonly msg: string;
-  readonly fields: Partial<Rejection> & { readonly failure?: string; readonly services?: readonly string[] };
+  readonly fields: Partial<ProblemFields> & { readonly failure?: string; readonly services?: readonly string[] };
 }
 
 /** What stands by what an agent has logged. */
 export interface Standing {
   /** Operations that fail, as `failing shop/web Cannot add …`, one line for each Service or for "node"; sorted. */
   readonly failing: readonly string[];
-  readonly rejections: readonly Rejection[];
+  readonly rejections: readonly ProblemFields[];
 }
 
 /** What agents, one after the other, report to people: lines of the log and Events. */
@@ -59,7 +59,7 @@ export class ScenarioReports {
   /** What an operator who has read the log of the running agent takes for still wrong. */
   standing(): Standing {
     const failing = new Map<string, readonly string[]>();
-    const rejections = new Map<string, Rejection>();
+    const rejections = new Map<string, ProblemFields>();
     for (const { msg, fields } of this.#records) {
       const { object = "", field = "", value = "", reason = "" } = fields;
       const rejection = { object, field, value, reason };
@@ -73,7 +73,7 @@ export class ScenarioReports {
 }
 
 /** By which it is known again: who holds what a Service wants may change without a report. */
-export function identityOf({ object, field, value, reason }: Rejection): string {
+export function identityOf({ object, field, value, reason }: ProblemFields): string {
   return JSON.stringify([object, field, value, field === "" ? "" : reason]);
 }
 

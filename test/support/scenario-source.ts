@@ -1,5 +1,5 @@
 import type { Clock } from "../../src/model/clock.ts";
-import type { Rejection } from "../../src/model/cluster/service.ts";
+import type { Rejection } from "../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
 import { type EventSink, Inventory } from "../../src/sources/api/inventory.ts";
 import { RejectionLedger } from "../../src/sources/api/rejection-ledger.ts";

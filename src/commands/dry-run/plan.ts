@@ -1,7 +1,7 @@
 import type { DesiredState } from "../../desired/desired-state.ts";
 import type { NodeSetup, Observed } from "../../kernel/kernel.ts";
 import type { IPAddress, IPFamily } from "../../model/address.ts";
-import type { Rejection } from "../../model/cluster/service.ts";
+import { objectText, problemFields, type Rejection } from "../../model/cluster/problem.ts";
 import { ipsets, type SetEntry } from "../../model/kernel/ipset.ts";
 import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { Rules, RuleTable } from "../../model/kernel/rules.ts";
@@ -59,7 +59,7 @@ export function renderPlanJson(plan: Plan): string {
     addresses: [...plan.desired.addresses()].sort(),
     sets: Object.fromEntries([...members(plan)].map(([set, entries]) => [set.name, entries.map(({ text }) => text)])),
     rules: { ipv4: ruleText(plan, "IPv4"), ipv6: ruleText(plan, "IPv6") },
-    rejected: sortedRejections(plan).map(({ object, field, value, reason }) => ({ object, field, value, reason })),
+    rejected: sortedRejections(plan).map(problemFields),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
@@ -169,5 +169,5 @@ function sortedRejections({ rejected }: Plan): readonly Rejection[] {
 
 /** A rejection as a comment, so that tools ignore the line. */
 function rejectionLine({ object, field, value, reason }: Rejection): string {
-  return `# ${object}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
+  return `# ${objectText(object)}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
 }

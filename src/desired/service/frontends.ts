@@ -1,5 +1,6 @@
 import { familyOf, type IPAddress } from "../../model/address.ts";
-import type { PortKey, Protocol, Rejection, Service, ServicePort } from "../../model/cluster/service.ts";
+import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import type { PortKey, Protocol, Service, ServicePort } from "../../model/cluster/service.ts";
 import { only } from "../../model/only.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
 import { allowedBalancers, allowedExternals, allowedVips, isApiServer } from "./vip-guard.ts";
@@ -36,7 +37,7 @@ export function frontendRejections(service: Service, facts: NodeFacts): readonly
   if (firstFrontends(service, facts, FRONTEND_LIMIT + 1).length <= FRONTEND_LIMIT) return NONE;
   const count = ports.length * perPort + exposedByNode(ports).length * nodeIPsFor(service, facts).length;
   const reason = `frontends (ports times addresses) are more than ${FRONTEND_LIMIT}; those beyond are not programmed: external IPs first, cluster IPs last`;
-  return [{ object: `Service ${service.name}`, field: "spec", value: String(count), reason }];
+  return [{ object: problemObject("Service", service.name), field: "spec", value: String(count), reason }];
 }
 
 const NONE: readonly Rejection[] = [];

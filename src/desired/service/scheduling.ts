@@ -1,4 +1,5 @@
-import type { Protocol, Rejection, Service } from "../../model/cluster/service.ts";
+import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import type { Protocol, Service } from "../../model/cluster/service.ts";
 import type { Scheduler } from "../../model/kernel/ipvs.ts";
 import { type Scheduling, usualScheduling } from "../../model/kernel/scheduler.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
@@ -26,7 +27,9 @@ export function schedulerRejections({ name, choices }: Service, facts: NodeFacts
   const { scheduling } = choices;
   if (scheduling === undefined || chosen(scheduling, facts) !== undefined) return [];
   const reason = `is no scheduler of this node's kernel; ${facts.scheduler} stands in`;
-  return [{ object: `Service ${name}`, field: "metadata.annotations", value: scheduling.scheduler, reason }];
+  return [
+    { object: problemObject("Service", name), field: "metadata.annotations", value: scheduling.scheduler, reason },
+  ];
 }
 
 function chosen(scheduling: Scheduling | undefined, { missingSchedulers }: NodeFacts): Scheduling | undefined {

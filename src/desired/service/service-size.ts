@@ -1,5 +1,6 @@
 import { familyOf } from "../../model/address.ts";
-import type { Rejection, ServiceName } from "../../model/cluster/service.ts";
+import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import type { ServiceName } from "../../model/cluster/service.ts";
 import { virtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { Choice, EndpointChoices } from "./endpoint-choice.ts";
 import type { Admission, Admitted } from "./frontend-entries.ts";
@@ -54,5 +55,10 @@ export class ServiceSize {
 export function sizeRejection(service: ServiceName, { protocol, address, port }: Frontend, count: number): Rejection {
   const limits = `${ENDPOINT_LIMIT} real servers (frontends times endpoints), or ${MEMBER_LIMIT} set members for source ranges (times load balancer frontends) and local endpoints (times ports)`;
   const reason = `and all frontends after it (${count} in all) are not programmed: the Service would need more than ${limits} on this node`;
-  return { object: `Service ${service}`, field: "spec", value: virtualServerKey(protocol, address, port), reason };
+  return {
+    object: problemObject("Service", service),
+    field: "spec",
+    value: virtualServerKey(protocol, address, port),
+    reason,
+  };
 }

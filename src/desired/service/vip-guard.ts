@@ -1,5 +1,6 @@
 import { addressPort, type Cidr, cidrContains, type IPAddress } from "../../model/address.ts";
-import type { Rejection, Service } from "../../model/cluster/service.ts";
+import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import type { Service } from "../../model/cluster/service.ts";
 import { only } from "../../model/only.ts";
 import { specialPurpose } from "../../model/special-address.ts";
 import type { ApiServer, ReservedAddresses } from "../../node/reserved-addresses.ts";
@@ -66,7 +67,7 @@ export function vipRejections(service: Service, facts: GuardFacts): readonly Rej
   if (isOrdinary && clusterIPs.every((address) => vipFault(address, facts.reserved) === undefined)) return NONE;
   const rejections: Rejection[] = [];
   const reject = (field: string, value: string, reason: string | undefined): void => {
-    if (reason !== undefined) rejections.push({ object: `Service ${service.name}`, field, value, reason });
+    if (reason !== undefined) rejections.push({ object: problemObject("Service", service.name), field, value, reason });
   };
   for (const address of clusterIPs) reject("spec.clusterIPs", address, vipFault(address, facts.reserved));
   for (const address of externalIPs) reject("spec.externalIPs", address, externalFault(address, facts));

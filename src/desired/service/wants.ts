@@ -1,5 +1,6 @@
 import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
-import type { PortKey, Protocol, Rejection, Service, ServiceName } from "../../model/cluster/service.ts";
+import type { Rejection } from "../../model/cluster/problem.ts";
+import type { PortKey, Protocol, Service, ServiceName } from "../../model/cluster/service.ts";
 import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../../model/kernel/ipset.ts";
 import { markedServer, markedServerKey, type VirtualServerKey, virtualServer } from "../../model/kernel/ipvs.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";

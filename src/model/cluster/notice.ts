@@ -1,10 +1,7 @@
-/** An object of the cluster, by what names it. */
-export interface ObjectReference {
-  readonly kind: "Service" | "EndpointSlice" | "Node";
-  /** "" for a Node. */
-  readonly namespace: string;
-  readonly name: string;
-}
+import type { ObjectKind, ObjectReference } from "./object-reference.ts";
+
+/** An object that a notice can be about. */
+export type NoticeObject = ObjectReference<Exclude<ObjectKind, "ServiceCIDR">>;
 
 /** Something that whoever watches the cluster should hear. Two are the same notice when all their fields are equal. */
 export interface Notice {
@@ -13,7 +10,7 @@ export interface Notice {
   readonly reason: string;
   /** What was being done, in one word, as "PrepareNode". */
   readonly action: string;
-  readonly regarding: ObjectReference;
+  readonly regarding: NoticeObject;
   /** For people: what, and with which values. */
   readonly note: string;
 }

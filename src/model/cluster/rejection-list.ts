@@ -1,5 +1,5 @@
 import { printable, valueText } from "../value-text.ts";
-import type { Rejection } from "./service.ts";
+import type { ProblemObject, Rejection } from "./problem.ts";
 
 /** So many rejections of one object are listed: its owner has to mend it anyway, and one manifest can have 100,000. */
 export const LISTED_REJECTIONS = 10;
@@ -11,12 +11,12 @@ const NONE: readonly Rejection[] = [];
  * bounded length on one line, whatever the object holds: it is logged, shown on terminals and becomes an Event.
  */
 export class RejectionList {
-  readonly #object: string;
+  readonly #object: ProblemObject;
   readonly #listed: Rejection[] = [];
   #count = 0;
 
-  /** `object` names it in every rejection, as "Service shop/web". */
-  constructor(object: string) {
+  /** `object` is what every rejection is about. */
+  constructor(object: ProblemObject) {
     this.#object = object;
   }
 
@@ -25,12 +25,12 @@ export class RejectionList {
     return this.#count;
   }
 
-  /** Adds one; `object` is what is wrong, where that is a part of the object with a name of its own. */
+  /** Adds one; `object` is what is wrong, where that is a part of the object. */
   add(field: string, value: unknown, reason: string, object = this.#object): void {
     this.#count++;
     if (this.#count > LISTED_REJECTIONS) return;
     this.#listed.push({
-      object: clause(object),
+      object: { ...object, place: clause(object.place) },
       field: valueText(field),
       value: valueText(value),
       reason: clause(reason),
@@ -44,7 +44,12 @@ export class RejectionList {
     if (more === 0) return this.#listed;
     return [
       ...this.#listed,
-      { object: clause(this.#object), field: "", value: `${more} more`, reason: "are wrong as well" },
+      {
+        object: { ...this.#object, place: clause(this.#object.place) },
+        field: "",
+        value: `${more} more`,
+        reason: "are wrong as well",
+      },
     ];
   }
 }

@@ -134,14 +134,3 @@ export interface ServiceCIDR {
   readonly name: string;
   readonly networks: readonly Cidr[];
 }
-
-/** Something that was asked for and cannot be done, told so that its owner finds the line to mend. */
-export interface Rejection {
-  /** What it is, as "Service shop/web" or "file shop.yaml document 3". */
-  readonly object: string;
-  /** Path of the field, as "spec.ports[1].port"; "" for the whole object. */
-  readonly field: string;
-  /** The offending value as text. */
-  readonly value: string;
-  readonly reason: string;
-}

@@ -1,5 +1,5 @@
 import type { Notice } from "../../model/cluster/notice.ts";
-import type { Rejection } from "../../model/cluster/service.ts";
+import type { Rejection } from "../../model/cluster/problem.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import type { ClusterState, Source, SourceDependencies, SourceListener } from "../source.ts";
 import { ApiServerConfig, type ClusterAccess } from "./access/kubeconfig.ts";

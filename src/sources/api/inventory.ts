@@ -1,4 +1,4 @@
-import type { Rejection } from "../../model/cluster/service.ts";
+import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import { fenced } from "../decode/fenced.ts";
 import type { WatchedResource } from "./resources.ts";
@@ -93,7 +93,7 @@ export class Inventory<Name extends string, Value> {
   upsert(object: ApiObject, asOf = ""): void {
     const { kind } = this.#resource;
     const path = object.namespace === "" ? object.name : `${object.namespace}/${object.name}`;
-    const decoded = fenced(`${kind} ${path}`, () => this.#resource.decode(object.object));
+    const decoded = fenced(problemObject(kind, path), () => this.#resource.decode(object.object));
     // Made once: two texts that say the same are two for a Map until it has looked at both.
     const name = decoded.kind === "broken" ? this.#nameOf(object) : decoded.name;
     this.#missing?.delete(name);

@@ -1,5 +1,5 @@
 import type { Clock } from "../../model/clock.ts";
-import type { Rejection } from "../../model/cluster/service.ts";
+import type { Rejection } from "../../model/cluster/problem.ts";
 
 /** A first list may bring thousands, which are told together. */
 const GATHER_MS = 200;

@@ -1,3 +1,4 @@
+import type { ObjectKind } from "../../model/cluster/object-reference.ts";
 import type {
   ClusterNode,
   EndpointSlice,
@@ -19,7 +20,7 @@ import { PortLists } from "../decode/port-lists.ts";
 export interface WatchedResource<Name extends string, Value> {
   readonly resource: Resource;
   /** The kind of its objects. */
-  readonly kind: string;
+  readonly kind: ObjectKind;
   readonly path: string;
   /** "" for none. */
   readonly labelSelector: string;

@@ -1,4 +1,5 @@
 import { type Cidr, type IPAddress, parseAddress, parseCidr } from "../../model/address.ts";
+import { problemObject } from "../../model/cluster/problem.ts";
 import type { ClusterNode } from "../../model/cluster/service.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
@@ -12,7 +13,7 @@ const DELETION_TAINT = "ToBeDeletedByClusterAutoscaler";
 export function decodeNode(object: unknown): Decoded<string, ClusterNode> {
   const name = identityOf(object)?.name;
   if (name === undefined || !isJsonObject(object)) return broken("Node", object);
-  const reader = new ObjectReader(`Node ${name}`);
+  const reader = new ObjectReader(problemObject("Node", name));
   const spec = reader.object(object, "spec", "") ?? {};
   const status = reader.object(object, "status", "") ?? {};
   const value: ClusterNode = {

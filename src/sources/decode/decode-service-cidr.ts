@@ -1,4 +1,5 @@
 import { type Cidr, parseCidr } from "../../model/address.ts";
+import { problemObject } from "../../model/cluster/problem.ts";
 import type { ServiceCIDR } from "../../model/cluster/service.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 import { broken, field, identityOf, isJsonObject, ObjectReader } from "./object-reader.ts";
@@ -7,7 +8,7 @@ import { broken, field, identityOf, isJsonObject, ObjectReader } from "./object-
 export function decodeServiceCIDR(object: unknown): Decoded<string, ServiceCIDR> {
   const name = identityOf(object)?.name;
   if (name === undefined || !isJsonObject(object)) return broken("ServiceCIDR", object);
-  const reader = new ObjectReader(`ServiceCIDR ${name}`);
+  const reader = new ObjectReader(problemObject("ServiceCIDR", name));
   const spec = field(object, "spec");
   if (!isJsonObject(spec)) {
     reader.reject("spec", spec, "must be an object");

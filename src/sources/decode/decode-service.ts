@@ -1,4 +1,5 @@
 import { familyOf, type IPAddress, parseAddress } from "../../model/address.ts";
+import { problemObject } from "../../model/cluster/problem.ts";
 import {
   type PortKey,
   portKey,
@@ -31,7 +32,7 @@ export function decodeService(object: unknown, lists = new PortLists()): Decoded
   const identity = identityOf(object);
   if (identity === undefined || !isJsonObject(object)) return broken("Service", object);
   const name = serviceName(identity.namespace, identity.name);
-  const reader = new ObjectReader(`Service ${name}`);
+  const reader = new ObjectReader(problemObject("Service", name));
   if (labelOf(object, PROXY_NAME_LABEL) !== undefined) return { kind: "unwanted", name, rejections: [] };
   const spec = field(object, "spec");
   if (!isJsonObject(spec)) {

@@ -1,4 +1,5 @@
 import { familyOf, type IPAddress, type IPFamily, parseAddress } from "../../model/address.ts";
+import { problemObject } from "../../model/cluster/problem.ts";
 import {
   type EndpointSlice,
   type PortKey,
@@ -40,7 +41,7 @@ export function decodeEndpointSlice(object: unknown, texts = new TextTable()): D
   const identity = identityOf(object);
   if (identity === undefined || !isJsonObject(object)) return broken("EndpointSlice", object);
   const name = sliceName(identity.namespace, identity.name);
-  const reader = new ObjectReader(`EndpointSlice ${name}`);
+  const reader = new ObjectReader(problemObject("EndpointSlice", name));
   const service = labelOf(object, SERVICE_LABEL) ?? "";
   const addressType = field(object, "addressType");
   if (service === "" || labelOf(object, HEADLESS_LABEL) !== undefined || addressType === "FQDN") {

@@ -1,13 +1,13 @@
+import type { ProblemObject } from "../../model/cluster/problem.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 
 /**
- * What the decoder makes of one object, where an exception becomes a rejection of that object. `object` names the object,
- * as "Service shop/web".
+ * What the decoder makes of one object, where an exception becomes a rejection of that object.
  *
  * The exception is a fault of a decoder, and the rejection says where it is. But whoever may write one object could end
  * the agents of all nodes with it, again after each restart; so the fault costs this object alone.
  */
-export function fenced<Name, Value>(object: string, decode: () => Decoded<Name, Value>): Decoded<Name, Value> {
+export function fenced<Name, Value>(object: ProblemObject, decode: () => Decoded<Name, Value>): Decoded<Name, Value> {
   try {
     return decode();
   } catch (error) {

@@ -1,5 +1,7 @@
+import type { ObjectKind } from "../../model/cluster/object-reference.ts";
+import { type ProblemObject, problemObject, type Rejection } from "../../model/cluster/problem.ts";
 import { RejectionList } from "../../model/cluster/rejection-list.ts";
-import { PROTOCOLS, type Protocol, type Rejection } from "../../model/cluster/service.ts";
+import { PROTOCOLS, type Protocol } from "../../model/cluster/service.ts";
 import { valueText } from "../../model/value-text.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 
@@ -43,8 +45,8 @@ export function identityOf(object: unknown): Identity | undefined {
 export class ObjectReader {
   readonly #rejections: RejectionList;
 
-  /** `object` names it in every rejection, as "Service shop/web". */
-  constructor(object: string) {
+  /** `object` is what every rejection is about. */
+  constructor(object: ProblemObject) {
     this.#rejections = new RejectionList(object);
   }
 
@@ -148,8 +150,8 @@ export class ObjectReader {
 }
 
 /** The answer for an object whose metadata give it no usable identity. */
-export function broken(kind: string, object: unknown): Extract<Decoded<never, never>, { kind: "broken" }> {
-  const reader = new ObjectReader(`${kind} without a valid name`);
+export function broken(kind: ObjectKind, object: unknown): Extract<Decoded<never, never>, { kind: "broken" }> {
+  const reader = new ObjectReader(problemObject(kind, ""));
   reader.reject("metadata", field(object, "metadata"), "must hold a DNS name and, if any, a DNS label as namespace");
   return { kind: "broken", rejections: reader.rejections };
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Composer, type Document, LineCounter, Parser } from "yaml";
-import type { Rejection } from "../../model/cluster/service.ts";
+import { manifestPart, type Rejection } from "../../model/cluster/problem.ts";
 import { structureFault } from "./manifest-structure.ts";
 
 /** One document of a file as plain data, or why there is none. They are numbered from 1. */
@@ -88,6 +88,6 @@ function messageOf(thrown: unknown): string {
 }
 
 function unparsable(file: string, number: number, field: string, reason: string): ManifestDocument {
-  const object = `file ${file} document ${number}`;
+  const object = manifestPart(`file ${file} document ${number}`);
   return { kind: "unparsable", number, rejection: { object, field, value: "", reason } };
 }

@@ -1,5 +1,12 @@
+import {
+  manifestPart,
+  objectText,
+  type ProblemObject,
+  problemObject,
+  type Rejection,
+} from "../../model/cluster/problem.ts";
 import { RejectionList } from "../../model/cluster/rejection-list.ts";
-import type { ClusterNode, EndpointSlice, Rejection, Service, ServiceCIDR } from "../../model/cluster/service.ts";
+import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../model/cluster/service.ts";
 import type { TextTable } from "../../model/text-table.ts";
 import { valueText } from "../../model/value-text.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
@@ -24,8 +31,8 @@ type Kind = ManifestObject["kind"];
 export interface ManifestEntry {
   /** Kind and name, as "Service shop/web". */
   readonly key: string;
-  /** Where it stands, as "file shop.yaml document 3". */
-  readonly at: string;
+  /** The object, and where it stands. */
+  readonly subject: ProblemObject;
   /** What was good of it; "unwanted" and "broken" as in Decoded. */
   readonly object: ManifestObject | "unwanted" | "broken";
   readonly rejections: readonly Rejection[];
@@ -93,7 +100,7 @@ class FileDecoder {
   readonly #texts: TextTable;
 
   constructor(file: string, texts: TextTable) {
-    this.rejections = new RejectionList(`file ${file}`);
+    this.rejections = new RejectionList(manifestPart(`file ${file}`));
     this.#texts = texts;
   }
 
@@ -113,7 +120,12 @@ class FileDecoder {
     const kind = field(object, "kind") ?? itemKind;
     const apiVersion = field(object, "apiVersion") ?? (itemKind === undefined ? undefined : API_VERSIONS[itemKind]);
     if (typeof kind !== "string") {
-      this.miss({ object: at, field: "kind", value: "", reason: "is missing: this is no Kubernetes object" });
+      this.miss({
+        object: manifestPart(at),
+        field: "kind",
+        value: "",
+        reason: "is missing: this is no Kubernetes object",
+      });
     } else if (LISTS.has(kind)) {
       this.#decodeList(object, at, { kind: LISTS.get(kind), lists: lists + 1 });
     } else if (!isKnown(kind)) {
@@ -128,9 +140,14 @@ class FileDecoder {
   #decodeList(object: unknown, at: string, list: { readonly kind: Kind | undefined; readonly lists: number }): void {
     const items = field(object, "items") ?? [];
     if (!Array.isArray(items)) {
-      this.miss({ object: at, field: "items", value: valueText(items), reason: "must be a list" });
+      this.miss({ object: manifestPart(at), field: "items", value: valueText(items), reason: "must be a list" });
     } else if (list.lists > MOST_LISTS) {
-      this.miss({ object: at, field: "kind", value: "", reason: `is a list in more than ${MOST_LISTS} others` });
+      this.miss({
+        object: manifestPart(at),
+        field: "kind",
+        value: "",
+        reason: `is a list in more than ${MOST_LISTS} others`,
+      });
     } else {
       items.forEach((item, index) => {
         this.#decode(item, `${at} items[${index}]`, list);
@@ -139,24 +156,22 @@ class FileDecoder {
   }
 
   #decodeKnown(kind: Kind, json: unknown, at: string, apiVersion: unknown): void {
-    const key = keyOf(kind, json);
-    const { decoded, object } = decodeKind(kind, json, { key, texts: this.#texts });
-    const found = decoded.rejections.map((rejection) => ({ ...rejection, object: `${rejection.object} in ${at}` }));
-    if (key === undefined) {
-      this.miss(...found);
-      return;
-    }
-    if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, at, object, rejections: found });
-    else
-      this.entries.push({ key, at, object: "broken", rejections: [wrongVersion(`${key} in ${at}`, apiVersion, kind)] });
+    const subject = subjectOf(kind, json, at);
+    const { decoded, object } = decodeKind(kind, json, { subject, texts: this.#texts });
+    const found = decoded.rejections.map((rejection) => ({ ...rejection, object: subject }));
+    const key = objectText({ ...subject, place: "" });
+    if (subject.name === "") this.miss(...found);
+    else if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, subject, object, rejections: found });
+    else this.entries.push({ key, subject, object: "broken", rejections: [wrongVersion(subject, apiVersion, kind)] });
   }
 }
 
-/** Undefined without a usable name. */
-function keyOf(kind: Kind, json: unknown): string | undefined {
+/** Its name is "" without a usable one. */
+function subjectOf(kind: Kind, json: unknown, place: string): ProblemObject {
   const identity = identityOf(json);
-  if (identity === undefined) return undefined;
-  return `${kind} ${CLUSTER_SCOPED.has(kind) ? identity.name : `${identity.namespace}/${identity.name}`}`;
+  if (identity === undefined) return problemObject(kind, "", place);
+  const { namespace, name } = identity;
+  return problemObject(kind, CLUSTER_SCOPED.has(kind) ? name : `${namespace}/${name}`, place);
 }
 
 function isKnown(kind: string): kind is Kind {
@@ -166,23 +181,23 @@ function isKnown(kind: string): kind is Kind {
 function decodeKind(
   kind: Kind,
   json: unknown,
-  { key = kind, texts }: { readonly key: string | undefined; readonly texts: TextTable },
+  { subject, texts }: { readonly subject: ProblemObject; readonly texts: TextTable },
 ): { decoded: Decoded<unknown, unknown>; object: ManifestEntry["object"] } {
   switch (kind) {
     case "Service": {
-      const decoded = fenced(key, () => decodeService(json));
+      const decoded = fenced(subject, () => decodeService(json));
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "EndpointSlice": {
-      const decoded = fenced(key, () => decodeEndpointSlice(json, texts));
+      const decoded = fenced(subject, () => decodeEndpointSlice(json, texts));
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "Node": {
-      const decoded = fenced(key, () => decodeNode(json));
+      const decoded = fenced(subject, () => decodeNode(json));
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "ServiceCIDR": {
-      const decoded = fenced(key, () => decodeServiceCIDR(json));
+      const decoded = fenced(subject, () => decodeServiceCIDR(json));
       return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
     }
   }
@@ -195,7 +210,7 @@ function isOfOtherGroup(apiVersion: unknown, kind: Kind): boolean {
   return group !== API_VERSIONS[kind].split("/")[0];
 }
 
-function wrongVersion(object: string, apiVersion: unknown, kind: Kind): Rejection {
+function wrongVersion(object: ProblemObject, apiVersion: unknown, kind: Kind): Rejection {
   const value = apiVersion === undefined ? "" : valueText(apiVersion);
   return { object, field: "apiVersion", value, reason: `must be ${API_VERSIONS[kind]}` };
 }

@@ -1,5 +1,5 @@
+import { manifestPart, type Rejection } from "../../model/cluster/problem.ts";
 import { RejectionList } from "../../model/cluster/rejection-list.ts";
-import type { Rejection } from "../../model/cluster/service.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import { sameNode, sameService, sameServiceCIDR, sameSlice } from "../../services/equality.ts";
 import type { ManifestEntry, ManifestFile, ManifestObject } from "./manifest-objects.ts";
@@ -35,7 +35,7 @@ export class ManifestSet {
     const definedAt = new Map<string, string>();
     const rejections: Rejection[] = [];
     for (const file of files) {
-      const repeated = new RejectionList(`file ${file.file}`);
+      const repeated = new RejectionList(manifestPart(`file ${file.file}`));
       rejections.push(...file.rejections);
       for (const entry of file.entries) {
         const first = definedAt.get(entry.key);
@@ -43,7 +43,7 @@ export class ManifestSet {
           reject(repeated, entry, first);
           continue;
         }
-        definedAt.set(entry.key, entry.at);
+        definedAt.set(entry.key, entry.subject.place);
         rejections.push(...entry.rejections);
         const held = settle(entry, file.file, before.get(entry.key));
         if (held !== undefined) after.set(entry.key, held);
@@ -68,9 +68,10 @@ function settle(entry: ManifestEntry, file: string, before: Held | undefined): H
   return { object: unchanged ? before.object : entry.object, file, clean };
 }
 
-function reject(repeated: RejectionList, { key, at }: ManifestEntry, first: string): void {
-  const name = key.slice(key.indexOf(" ") + 1);
-  repeated.add("metadata.name", name, `is defined in ${first} already, which is used`, `${key} in ${at}`);
+function reject(repeated: RejectionList, { subject }: ManifestEntry, first: string): void {
+  const { namespace, name } = subject;
+  const path = namespace === "" ? name : `${namespace}/${name}`;
+  repeated.add("metadata.name", path, `is defined in ${first} already, which is used`, subject);
 }
 
 function sameObject(a: ManifestObject, b: ManifestObject): boolean {

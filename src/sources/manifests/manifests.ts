@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Rejection } from "../../model/cluster/service.ts";
+import { manifestPart, type Rejection } from "../../model/cluster/problem.ts";
 import type { Logger } from "../../model/logger.ts";
 import { TextTable } from "../../model/text-table.ts";
 import type { ClusterEvent, Resource } from "../../services/cluster-event.ts";
@@ -160,7 +160,7 @@ async function parseFile(read: FileRead, texts: TextTable): Promise<ManifestFile
 }
 
 function withoutObjects({ file, version }: FileRead, reason: string): ManifestFile {
-  const rejection = { object: `file ${file}`, field: "", value: "", reason };
+  const rejection = { object: manifestPart(`file ${file}`), field: "", value: "", reason };
   return { file, version, entries: [], rejections: [rejection], ignoredKinds: new Set(), complete: false };
 }
 
@@ -181,7 +181,7 @@ function inOrder({ events }: ManifestChange, isFirstList: boolean): readonly Clu
 
 function pathRejection(path: string, error: unknown): Rejection {
   const reason = `cannot be read: ${errorCode(error)}; everything stays as it was`;
-  return { object: "manifests", field: "", value: path, reason };
+  return { object: manifestPart("manifests"), field: "", value: path, reason };
 }
 
 function isUnchanged(files: readonly ManifestFile[], before: readonly ManifestFile[] | undefined): boolean {

@@ -1,5 +1,5 @@
 import { EventWriter } from "../../../src/events/event-writer.ts";
-import type { Rejection } from "../../../src/model/cluster/service.ts";
+import type { Rejection } from "../../../src/model/cluster/problem.ts";
 import type { Logger } from "../../../src/model/logger.ts";
 import type { ClusterEvent } from "../../../src/services/cluster-event.ts";
 import { type ApiWatch, watchApiServer } from "../../../src/sources/api/api-source.ts";

@@ -1,4 +1,4 @@
-import type { Rejection } from "../../../src/model/cluster/service.ts";
+import type { Rejection } from "../../../src/model/cluster/problem.ts";
 import type { ClusterEvent, Resource } from "../../../src/services/cluster-event.ts";
 import type { EventSink } from "../../../src/sources/api/inventory.ts";
 import type { JsonObject } from "./store.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EndpointGuard } from "../../../src/desired/endpoint-guard.ts";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
+import { objectText } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/builders.ts";
 import { address, type FactsSpec, facts } from "../../support/desired.ts";
@@ -13,7 +14,9 @@ const putSlice = (state: ProxyState, name: string, endpoints: readonly EndpointS
 const advance = (state: ProxyState) => state.advance(Number.POSITIVE_INFINITY);
 
 function reasons(state: ProxyState): readonly string[] {
-  return state.refused.all().map(({ object, field, value, reason }) => `${object} ${field} ${value} ${reason}`);
+  return state.refused
+    .all()
+    .map(({ object, field, value, reason }) => `${objectText(object)} ${field} ${value} ${reason}`);
 }
 
 describe("an external IP that is the address of an endpoint", () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
+import { objectText } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { service } from "../../support/builders.ts";
 import { facts } from "../../support/desired.ts";
@@ -13,8 +14,8 @@ function put(state: ProxyState, name: string, ip: string, externalIPs: readonly 
 
 const fresh = (state: ProxyState) =>
   [...state.refused.takeChanges()].flatMap(({ begun, ended }) => [
-    ...begun.map(({ object, value }) => `${object} ${value}`),
-    ...ended.map(({ object, value }) => `ended: ${object} ${value}`),
+    ...begun.map(({ object, value }) => `${objectText(object)} ${value}`),
+    ...ended.map(({ object, value }) => `ended: ${objectText(object)} ${value}`),
   ]);
 
 test("of many frontends that another Service holds ten are listed, then how many more, once while it lasts", () => {

@@ -7,19 +7,20 @@ import {
   rejectionNotice,
   startNotice,
 } from "../../../src/events/notices.ts";
-import { type Rejection, serviceName } from "../../../src/model/cluster/service.ts";
+import { manifestPart, type ProblemObject, problemObject, type Rejection } from "../../../src/model/cluster/problem.ts";
+import { serviceName } from "../../../src/model/cluster/service.ts";
 
 const NODE = { kind: "Node", namespace: "", name: "node-1" };
 
-function rejection(object: string, field = "spec.ports[0].port"): Rejection {
+function rejection(object: ProblemObject, field = "spec.ports[0].port"): Rejection {
   return { object, field, value: "99999", reason: "must be smaller" };
 }
 
 test.each([
-  ["Service shop/web", { kind: "Service", namespace: "shop", name: "web" }],
-  ["EndpointSlice shop/web-x7", { kind: "EndpointSlice", namespace: "shop", name: "web-x7" }],
-])("what is wrong with %s is told about it", (object, regarding) => {
-  expect(rejectionNotice("node-1", rejection(object))).toMatchObject({
+  ["Service", "shop/web", { kind: "Service", namespace: "shop", name: "web" }],
+  ["EndpointSlice", "shop/web-x7", { kind: "EndpointSlice", namespace: "shop", name: "web-x7" }],
+] as const)("what is wrong with %s %s is told about it", (kind, path, regarding) => {
+  expect(rejectionNotice("node-1", rejection(problemObject(kind, path)))).toMatchObject({
     type: "Warning",
     regarding,
     note: 'spec.ports[0].port "99999" must be smaller',
@@ -27,19 +28,21 @@ test.each([
 });
 
 test.each([
-  "Service without a valid name",
-  "Service shop/web in file shop.yaml document 3",
-  "file shop.yaml",
-  "Node node-2",
-])("what is wrong with %s is told about this node", (object) => {
+  ["Service without a valid name", problemObject("Service", "")],
+  ["Service shop/web in file shop.yaml document 3", problemObject("Service", "shop/web", "file shop.yaml document 3")],
+  ["file shop.yaml", manifestPart("file shop.yaml")],
+  ["Node node-2", problemObject("Node", "node-2")],
+])("what is wrong with %s is told about this node", (text, object) => {
   expect(rejectionNotice("node-1", rejection(object))).toMatchObject({
     regarding: NODE,
-    note: `${object}: spec.ports[0].port "99999" must be smaller`,
+    note: `${text}: spec.ports[0].port "99999" must be smaller`,
   });
 });
 
 test("what is wrong with a whole object is told without a field", () => {
-  expect(rejectionNotice("node-1", rejection("Service shop/web", "")).note).toBe('"99999" must be smaller');
+  expect(rejectionNotice("node-1", rejection(problemObject("Service", "shop/web"), "")).note).toBe(
+    '"99999" must be smaller',
+  );
 });
 
 test.each([

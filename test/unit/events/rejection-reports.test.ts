@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { RejectionReports } from "../../../src/events/rejection-reports.ts";
 import type { Notice } from "../../../src/model/cluster/notice.ts";
-import type { Rejection } from "../../../src/model/cluster/service.ts";
+import { problemFields, problemObject, type Rejection } from "../../../src/model/cluster/problem.ts";
 
 function setUp() {
   const world = { nowMs: 1_000_000, lines: [] as { fields: object; message: string }[], told: [] as Notice[] };
@@ -18,13 +18,18 @@ function setUp() {
   return { world, reports, rejected, leftOut };
 }
 
-const wrong = (object: string, count = 11): readonly Rejection[] =>
-  Array.from({ length: count }, (_, index) => ({ object, field: "spec", value: `${index}`, reason: "is wrong" }));
+const wrong = (service: string, count = 11): readonly Rejection[] =>
+  Array.from({ length: count }, (_, index) => ({
+    object: problemObject("Service", service),
+    field: "spec",
+    value: `${index}`,
+    reason: "is wrong",
+  }));
 
 test("each rejection is a line of the log and an Event", () => {
   const { world, reports, leftOut } = setUp();
-  reports.report(wrong("Service shop/web", 2), []);
-  expect(world.lines.map(({ fields }) => fields)).toEqual(wrong("Service shop/web", 2));
+  reports.report(wrong("shop/web", 2), []);
+  expect(world.lines.map(({ fields }) => fields)).toEqual(wrong("shop/web", 2).map(problemFields));
   expect(world.told.map(({ note }) => note)).toEqual(['spec "0" is wrong', 'spec "1" is wrong']);
   expect(leftOut()).toEqual([]);
 });
@@ -32,22 +37,22 @@ test("each rejection is a line of the log and an Event", () => {
 test("an object that is written again and again is reported two times a minute, and another one as ever", () => {
   const { world, reports, rejected, leftOut } = setUp();
   for (let update = 0; update < 3_600; update++) {
-    reports.report(wrong("Service mallory/web"), []);
+    reports.report(wrong("mallory/web"), []);
     world.nowMs += 1_000;
   }
   expect(rejected()).toBe(25 + 119);
   expect(world.told).toHaveLength(rejected());
   // The first minute says when it begins, and each one after that how many there were.
   expect(leftOut()).toHaveLength(60);
-  reports.report(wrong("Service shop/web"), []);
+  reports.report(wrong("shop/web"), []);
   expect(rejected()).toBe(25 + 119 + 11);
 });
 
 test("a rejection that comes and goes counts both ways", () => {
   const { world, reports } = setUp();
   for (let change = 0; change < 100; change++) {
-    reports.report(wrong("Service mallory/web", 1), []);
-    reports.report([], wrong("Service mallory/web", 1));
+    reports.report(wrong("mallory/web", 1), []);
+    reports.report([], wrong("mallory/web", 1));
   }
   expect(world.lines.filter(({ message }) => message === "no longer rejected")).toHaveLength(12);
   expect(world.told).toHaveLength(13);
@@ -55,12 +60,12 @@ test("a rejection that comes and goes counts both ways", () => {
 
 test("10,000 wrong objects are 1,000 lines and one that says how many are left out, then a line a second", () => {
   const { world, reports, rejected, leftOut } = setUp();
-  reports.report(Array.from({ length: 10_000 }, (_, index) => wrong(`Service mallory/web-${index}`)).flat(), []);
+  reports.report(Array.from({ length: 10_000 }, (_, index) => wrong(`mallory/web-${index}`)).flat(), []);
   expect(rejected()).toBe(1_000);
   expect(leftOut()).toEqual([{ leftOut: 109_000 }]);
   for (let second = 0; second < 600; second++) {
     world.nowMs += 1_000;
-    reports.report(wrong(`Service mallory/later-${second}`), []);
+    reports.report(wrong(`mallory/later-${second}`), []);
   }
   expect(rejected()).toBe(1_600);
 });

@@ -9,6 +9,7 @@ import {
 import { createLine, realLine, serverLine, stateLines } from "../../../../src/commands/dry-run/plan-lines.ts";
 import { DesiredState } from "../../../../src/desired/desired-state.ts";
 import type { Observed } from "../../../../src/kernel/kernel.ts";
+import { manifestPart, problemObject } from "../../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../../src/model/cluster/service.ts";
 import { ipset, ipsets } from "../../../../src/model/kernel/ipset.ts";
 import { markedServer, type RealServer, type VirtualServer, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
@@ -84,8 +85,13 @@ function plan(given: Given): Plan {
     desired: desiredOf(given),
     rules: { IPv4: RULES },
     rejected: [
-      { object: "Service shop/b", field: "spec.ports[1].port", value: "99999", reason: "must be a port" },
-      { object: "file a.yaml", field: "", value: "x: [", reason: "is not YAML" },
+      {
+        object: problemObject("Service", "shop/b"),
+        field: "spec.ports[1].port",
+        value: "99999",
+        reason: "must be a port",
+      },
+      { object: manifestPart("file a.yaml"), field: "", value: "x: [", reason: "is not YAML" },
     ],
   };
 }

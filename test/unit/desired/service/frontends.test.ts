@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { frontendRejections, frontends } from "../../../../src/desired/service/frontends.ts";
 import type { IPFamily } from "../../../../src/model/address.ts";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { type ServiceSpec, service } from "../../../support/builders.ts";
 import { facts } from "../../../support/desired.ts";
 
@@ -101,7 +102,7 @@ describe("a Service of more frontends than a node programs", () => {
     expect(Object.fromEntries([...kinds].map(([kind, list]) => [kind, list.length]))).toEqual(expected);
     expect(new Set(found.map(({ address, port }) => `${address} ${port}`)).size).toBe(10_000);
     expect(frontendRejections(one, node)).toEqual([
-      expect.objectContaining({ object: "Service shop/web", field: "spec", value: count }),
+      expect.objectContaining({ object: problemObject("Service", "shop/web"), field: "spec", value: count }),
     ]);
   });
 

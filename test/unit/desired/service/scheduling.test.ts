@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { hashedIfSticky, schedulerRejections, schedulingOf } from "../../../../src/desired/service/scheduling.ts";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { type ServiceSpec, service } from "../../../support/builders.ts";
 import { type FactsSpec, facts } from "../../../support/desired.ts";
 
@@ -30,7 +31,7 @@ test("a Service is told when the kernel lacks its scheduler, and only then", () 
   expect(schedulerRejections(service("shop/web", {}), facts({ missingSchedulers: ["rr"] }))).toEqual([]);
   expect(schedulerRejections(service("shop/web", LC), facts({ missingSchedulers: ["lc"] }))).toEqual([
     {
-      object: "Service shop/web",
+      object: problemObject("Service", "shop/web"),
       field: "metadata.annotations",
       value: "lc",
       reason: "is no scheduler of this node's kernel; rr stands in",

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ProxyState } from "../../../../src/desired/proxy-state.ts";
 import { type Wants, wantsSteps } from "../../../../src/desired/service/wants.ts";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../../src/model/cluster/service.ts";
 import { mergeSlices } from "../../../../src/services/endpoints.ts";
 import { type PortSpec, type ServiceSpec, type SliceSpec, service } from "../../../support/builders.ts";
@@ -60,7 +61,7 @@ describe("a Service that would be too large", () => {
     (_, said, slices, count, cut) => {
       const found = built("shop/web", said, slices);
       expect(found.servers).toHaveLength(count);
-      expect(found.tooLarge).toMatchObject({ object: "Service shop/web", field: "spec", value: cut });
+      expect(found.tooLarge).toMatchObject({ object: problemObject("Service", "shop/web"), field: "spec", value: cut });
       expect(realsOf(found)).toBeLessThanOrEqual(200_000);
       expect(membersOf(found).length).toBeLessThanOrEqual(20_000 + 3 * count);
       const served = new Set(found.servers.map(({ server }) => server.port));

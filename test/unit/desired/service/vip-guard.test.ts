@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../../../src/config/config.ts";
 import { allowedVips, vipFault, vipRejections } from "../../../../src/desired/service/vip-guard.ts";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { NO_SURROUNDINGS, nodeFacts } from "../../../../src/node/node-facts.ts";
 import { reservedAddresses } from "../../../../src/node/reserved-addresses.ts";
 import { clusterNode, service } from "../../../support/builders.ts";
@@ -61,19 +62,19 @@ test("every refused address of a Service is told with its field", () => {
   );
   expect(found).toEqual([
     {
-      object: "Service shop/web",
+      object: problemObject("Service", "shop/web"),
       field: "spec.clusterIPs",
       value: "10.244.1.1",
       reason: "is an address of this node",
     },
     {
-      object: "Service shop/web",
+      object: problemObject("Service", "shop/web"),
       field: "spec.externalIPs",
       value: "192.168.1.10",
       reason: "is an address of Node n1",
     },
     {
-      object: "Service shop/web",
+      object: problemObject("Service", "shop/web"),
       field: "status.loadBalancer.ingress",
       value: "192.168.1.2",
       reason: "is the address of an API server",

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { RejectionList } from "../../../../src/model/cluster/rejection-list.ts";
 
 const text = fc.oneof(
@@ -15,17 +16,19 @@ function isHidden(code: number): boolean {
   return isControl || turns || code === 0xfeff || code === 0xe0001 || (code >= 0xe0020 && code <= 0xe007f);
 }
 
+const WEB = problemObject("Service", "shop/web");
+
 test("whatever an object holds: ten rejections and how many more, each on one line of bounded length", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(text, fc.anything(), text), { maxLength: 30 }), (wrong) => {
-      const list = new RejectionList("Service shop/web");
+      const list = new RejectionList(WEB);
       for (const [field, value, reason] of wrong) list.add(field, value, reason);
       const listed = list.list();
       expect(list.count).toBe(wrong.length);
       expect(listed).toHaveLength(Math.min(wrong.length, 11));
       if (wrong.length > 10) {
         const more = {
-          object: "Service shop/web",
+          object: WEB,
           field: "",
           value: `${wrong.length - 10} more`,
           reason: "are wrong as well",

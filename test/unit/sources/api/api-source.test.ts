@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { systemClock } from "../../../../src/process/system-clock.ts";
 import { ServiceTable } from "../../../../src/services/service-table.ts";
 import { readApiServer } from "../../../../src/sources/api/api-source.ts";
@@ -187,7 +188,7 @@ describe("read once", () => {
     expect(events.map(({ kind }) => kind).toSorted()).toEqual([
       ...["listed", "listed", "listed", "listed", "node-upserted", "service-upserted"],
     ]);
-    expect(rejections).toMatchObject([{ object: "Service demo/x" }]);
+    expect(rejections).toMatchObject([{ object: problemObject("Service", "demo/x") }]);
     await until("all is closed", () => one.model.openWatches === 0);
   });
 

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { objectText } from "../../../../src/model/cluster/problem.ts";
 import { Inventory } from "../../../../src/sources/api/inventory.ts";
 import { watchedServices } from "../../../../src/sources/api/resources.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
@@ -18,7 +19,9 @@ function setUp() {
     onEvent: (event) => told.push(event.kind === "service-upserted" ? `+${event.service.name}` : event.kind),
     onRejections: (object, rejections) =>
       told.push(
-        ...rejections.map(({ reason }) => `${object}: ${rejections[0]?.object} ${reason.replace(/ \(.*/, "")}`),
+        ...rejections.map(
+          ({ object: about, reason }) => `${object}: ${objectText(about)} ${reason.replace(/ \(.*/, "")}`,
+        ),
       ),
   });
   const upsert = (name: string, resourceVersion: string, labels: Record<string, string> = {}) =>

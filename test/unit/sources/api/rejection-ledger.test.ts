@@ -1,9 +1,14 @@
 import { expect, test } from "vitest";
-import type { Rejection } from "../../../../src/model/cluster/service.ts";
+import { problemObject, type Rejection } from "../../../../src/model/cluster/problem.ts";
 import { RejectionLedger } from "../../../../src/sources/api/rejection-ledger.ts";
 import { HandClock, settle } from "../../../support/api/hand-clock.ts";
 
-const wrong = (value: string): Rejection => ({ object: "Service demo/a", field: "spec", value, reason: "wrong" });
+const wrong = (value: string): Rejection => ({
+  object: problemObject("Service", "demo/a"),
+  field: "spec",
+  value,
+  reason: "wrong",
+});
 
 test("rejections of objects are told when they change, gathered over 200 ms, and not when they are only said again", async () => {
   const clock = new HandClock();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Rejection } from "../../../../src/model/cluster/service.ts";
+import { problemObject, type Rejection } from "../../../../src/model/cluster/problem.ts";
 import { decodeNode } from "../../../../src/sources/decode/decode-node.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { decodeServiceCIDR } from "../../../../src/sources/decode/decode-service-cidr.ts";
@@ -85,7 +85,7 @@ test("of 120,000 external IPs the first 10,000 are read, and the rest is one rej
   expect(decoded.kind === "wanted" ? decoded.value.externalIPs : []).toEqual(externalIPs.slice(0, 10_000));
   expect(decoded.rejections).toEqual([
     {
-      object: "Service shop/web",
+      object: problemObject("Service", "shop/web"),
       field: "spec.externalIPs",
       value: "120000 elements",
       reason: "are more than 10000: those beyond are not read",

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { decodeServiceCIDR } from "../../../../src/sources/decode/decode-service-cidr.ts";
 import { serviceCIDR, serviceCIDRObject } from "../../../support/builders.ts";
 
@@ -13,7 +14,7 @@ test("a network that is none is told, and the other used", () => {
   expect(decoded).toMatchObject({
     kind: "wanted",
     value: { networks: [{ text: "fd00:96::/108" }] },
-    rejections: [{ object: "ServiceCIDR kubernetes", field: "spec.cidrs[0]", value: "10.96.0.0" }],
+    rejections: [{ object: problemObject("ServiceCIDR", "kubernetes"), field: "spec.cidrs[0]", value: "10.96.0.0" }],
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { NO_CHOICES } from "../../../../src/model/cluster/service.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { type PortSpec, type ServiceSpec, service, serviceObject } from "../../../support/builders.ts";
@@ -88,7 +89,7 @@ test("a Service whose address was never allocated is unwanted, and told", () => 
   const result = decodeService(serviceObject("shop/web", { ip: [] }));
   expect(result).toMatchObject({
     kind: "unwanted",
-    rejections: [{ object: "Service shop/web", field: "spec.clusterIP" }],
+    rejections: [{ object: problemObject("Service", "shop/web"), field: "spec.clusterIP" }],
   });
 });
 

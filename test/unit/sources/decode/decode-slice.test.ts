@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { decodeEndpointSlice } from "../../../../src/sources/decode/decode-slice.ts";
 import { type PortSpec, type SliceSpec, slice, sliceObject } from "../../../support/builders.ts";
 
@@ -68,7 +69,7 @@ test.each(["ipv4", "", 4, undefined])("a slice of address type %j is broken", (a
   const result = decodeEndpointSlice({ ...sliceObject("shop/web-1"), addressType });
   expect(result).toMatchObject({
     kind: "broken",
-    rejections: [{ object: "EndpointSlice shop/web-1", field: "addressType" }],
+    rejections: [{ object: problemObject("EndpointSlice", "shop/web-1"), field: "addressType" }],
   });
 });
 

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { objectText } from "../../../../src/model/cluster/problem.ts";
 import { parseDocuments } from "../../../../src/sources/manifests/manifest-documents.ts";
 
 /** Documents as their value, or "line N: reason" where there is none. */
@@ -6,7 +7,7 @@ async function parsed(file: string, text: string) {
   return (await parseDocuments(file, text)).map((document) =>
     document.kind === "parsed"
       ? [document.number, document.value]
-      : [document.number, document.rejection.object, document.rejection.field, document.rejection.reason],
+      : [document.number, objectText(document.rejection.object), document.rejection.field, document.rejection.reason],
   );
 }
 

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Rejection } from "../../../../src/model/cluster/service.ts";
+import { manifestPart, objectText, type Rejection } from "../../../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../../../src/services/cluster-event.ts";
 import { ManifestReader, readManifests, watchManifests } from "../../../../src/sources/manifests/manifests.ts";
 import { type NodeSpec, nodeObject, serviceCIDRObject, serviceObject, sliceObject } from "../../../support/builders.ts";
@@ -61,7 +61,7 @@ function short(event: ClusterEvent): string {
 }
 
 const LISTED = ["listed nodes", "listed servicecidrs", "listed endpointslices", "listed services"];
-const fault = ({ object, field, value, reason }: Rejection) => `${object}: ${field}=${value}: ${reason}`;
+const fault = ({ object, field, value, reason }: Rejection) => `${objectText(object)}: ${field}=${value}: ${reason}`;
 
 /** A source that remembers what it told since it was last asked. */
 class Listening {
@@ -246,7 +246,7 @@ describe("what is wrong is told with file, document, field and value, and the re
     await write("a.yaml", api(), "spec: [", nodeObject("node-a"));
     const { events, rejections } = await readManifests(folder);
     expect(rejections).toMatchObject([
-      { object: "file a.yaml document 2", field: expect.stringMatching(/^line \d+$/) },
+      { object: manifestPart("file a.yaml document 2"), field: expect.stringMatching(/^line \d+$/) },
     ]);
     expect(events.map(short)).toEqual(expect.arrayContaining(["+Service shop/api 80", "+Node node-a"]));
   });
@@ -261,7 +261,7 @@ describe("what is wrong is told with file, document, field and value, and the re
     await write("a.yaml", serviceObject("shop/web", { ip: "None" }));
     const { events, rejections } = await readManifests(folder);
     expect(events.map(short)).toEqual(LISTED);
-    expect(rejections.map((one) => one.object)).toEqual(["Service shop/web in file b.yaml document 1"]);
+    expect(rejections.map((one) => objectText(one.object))).toEqual(["Service shop/web in file b.yaml document 1"]);
   });
 });
 
@@ -338,7 +338,7 @@ describe("a file that cannot be read as text is told by its name, and the others
     const { events, rejections } = await readManifests(folder);
     expect(events.map(short)).toContain("+Service shop/web 80");
     expect(rejections).toEqual([
-      { object: `file ${file}`, field: "", value: "", reason: expect.stringMatching(reason) },
+      { object: manifestPart(`file ${file}`), field: "", value: "", reason: expect.stringMatching(reason) },
     ]);
   });
 

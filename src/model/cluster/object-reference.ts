@@ -1,0 +1,16 @@
+/** The kinds of objects that are read. */
+export type ObjectKind = "Service" | "EndpointSlice" | "Node" | "ServiceCIDR";
+
+/** An object of the cluster, by what names it. */
+export interface ObjectReference<Kind extends ObjectKind = ObjectKind> {
+  readonly kind: Kind;
+  /** "" for a kind without namespaces. */
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The object of the kind at a path: "namespace/name", or "name" for a kind without namespaces. */
+export function objectReference<Kind extends ObjectKind>(kind: Kind, path: string): ObjectReference<Kind> {
+  const slash = path.indexOf("/");
+  return { kind, namespace: path.slice(0, Math.max(slash, 0)), name: path.slice(slash + 1) };
+}
