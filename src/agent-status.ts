@@ -4,7 +4,7 @@ import type { Refused } from "./desired/refused.ts";
 import { ProblemReporter } from "./events/problem-reporter.ts";
 import type { IPFamily } from "./model/address.ts";
 import { timeOf } from "./model/clock.ts";
-import type { Rejection } from "./model/cluster/problem.ts";
+import type { Problem } from "./model/cluster/problem.ts";
 import type { NodeDeficits } from "./node/node-preparation.ts";
 import {
   answerProbe,
@@ -109,7 +109,7 @@ export class AgentStatus {
   }
 
   /** Objects of the source, or fields of them, cannot be used: how many there are, and those that are new. */
-  rejectedAtSource(count: number, fresh: readonly Rejection[]): void {
+  rejectedAtSource(count: number, fresh: readonly Problem[]): void {
     this.#problems.rejectedAtSource(count, fresh);
   }
 

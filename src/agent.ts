@@ -5,7 +5,7 @@ import { nodeWants } from "./desired/node-wants.ts";
 import { ProxyState } from "./desired/proxy-state.ts";
 import { nodeWarningNotice, startNotice } from "./events/notices.ts";
 import type { AddressChange } from "./kernel/link/monitor.ts";
-import type { Rejection } from "./model/cluster/problem.ts";
+import type { Problem } from "./model/cluster/problem.ts";
 import type { SetupFor } from "./node/node-setup.ts";
 import { NodeTracker } from "./node/node-tracker.ts";
 import { version } from "./process/version.ts";
@@ -117,7 +117,7 @@ export class Agent {
   }
 
   /** Takes in how much is wrong at the source now, and of that what is new. */
-  reject(count: number, fresh: readonly Rejection[]): void {
+  reject(count: number, fresh: readonly Problem[]): void {
     this.#status.rejectedAtSource(count, fresh);
   }
 

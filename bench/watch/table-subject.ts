@@ -23,7 +23,7 @@ await runSubject(async (kubeconfig, complete) => {
         table.apply(event);
         if (event.kind === "listed" && table.listed) complete();
       },
-      onRejections: (_count, fresh) => {
+      onProblems: (_count, fresh) => {
         throw new Error(JSON.stringify(fresh[0]));
       },
     },

@@ -71,7 +71,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
         serve(config, { registry, agent, tell: (notice) => source.record(notice), logger, signal: either }),
         source.run({
           onEvent: (event) => agent.accept(event),
-          onRejections: (count, fresh) => agent.reject(count, fresh),
+          onProblems: (count, fresh) => agent.reject(count, fresh),
           signal: either,
         }),
         agent.run(either),

@@ -1,4 +1,4 @@
-import { problemObject, type Rejection } from "../model/cluster/problem.ts";
+import { type Problem, problemObject } from "../model/cluster/problem.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
 import type { VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { Frontend } from "./service/frontends.ts";
@@ -85,7 +85,7 @@ export interface Conflict {
 }
 
 /** The problem of a Service that wants a virtual server which another one holds. */
-export function conflictRejection({ key, holder, loser }: Conflict): Rejection {
+export function conflictProblem({ key, holder, loser }: Conflict): Problem {
   const reason = `is held by Service ${holder}, whose title is better or whose name comes first`;
   return { object: problemObject("Service", loser), field: "", value: key, reason };
 }

@@ -1,12 +1,12 @@
 import type { IPAddress } from "../model/address.ts";
-import { problemObject, type Rejection } from "../model/cluster/problem.ts";
+import { type Problem, problemObject } from "../model/cluster/problem.ts";
 import type { EndpointSlice, Service, ServiceName } from "../model/cluster/service.ts";
 import type { Steps } from "../model/steps.ts";
 import { externalFault, type GuardFacts } from "./service/vip-guard.ts";
 
 const NO_ADDRESSES: readonly IPAddress[] = [];
 const NOBODY: ReadonlySet<ServiceName> = new Set();
-const NO_REJECTIONS: readonly Rejection[] = [];
+const NO_PROBLEMS: readonly Problem[] = [];
 
 /** Endpoints of which the addresses are compared in a unit of work: reading one takes a quarter of a microsecond. */
 const ENDPOINTS_PER_UNIT = 4;
@@ -16,7 +16,7 @@ export interface GuardedService {
   /** Undefined when it is gone. */
   readonly service: Service | undefined;
   /** One for each external IP that it may not have. */
-  readonly rejections: readonly Rejection[];
+  readonly problems: readonly Problem[];
 }
 
 /**
@@ -96,15 +96,15 @@ export class EndpointGuard {
    * Services: there it is served in place and cuts nobody off.
    */
   guarded(service: Service | undefined, facts: GuardFacts): GuardedService {
-    if (service === undefined || service.externalIPs.length === 0) return { service, rejections: NO_REJECTIONS };
+    if (service === undefined || service.externalIPs.length === 0) return { service, problems: NO_PROBLEMS };
     const { name, externalIPs } = service;
     const withheld = externalIPs.filter((address) => this.#isWithheld(address, facts));
-    if (withheld.length === 0) return { service, rejections: NO_REJECTIONS };
+    if (withheld.length === 0) return { service, problems: NO_PROBLEMS };
     const left = new Set(withheld);
-    const rejections = withheld
+    const problems = withheld
       .filter((address) => !this.#isUncounted(address))
       .map((value) => ({ object: problemObject("Service", name), field: "spec.externalIPs", value, reason: REASON }));
-    return { service: { ...service, externalIPs: externalIPs.filter((address) => !left.has(address)) }, rejections };
+    return { service: { ...service, externalIPs: externalIPs.filter((address) => !left.has(address)) }, problems };
   }
 
   #isWithheld(address: IPAddress, facts: GuardFacts): boolean {

@@ -1,4 +1,4 @@
-import { problemObject, type Rejection } from "../model/cluster/problem.ts";
+import { type Problem, problemObject } from "../model/cluster/problem.ts";
 import type { EndpointSlice, PortKey, Service, ServiceName } from "../model/cluster/service.ts";
 import { countOf, type KeyLists, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
 import type { Steps } from "../model/steps.ts";
@@ -12,10 +12,10 @@ import { LocalMarks } from "./local-marks.ts";
 import { NoLocalEndpoints } from "./no-local-endpoints.ts";
 import { nodeWants, THE_NODE } from "./node-wants.ts";
 import { Refused } from "./refused.ts";
-import { exposedPorts, frontendRejections } from "./service/frontends.ts";
+import { exposedPorts, frontendProblems } from "./service/frontends.ts";
 import { HealthChecks, healthCheck } from "./service/health-checks.ts";
-import { schedulerRejections } from "./service/scheduling.ts";
-import { vipRejections } from "./service/vip-guard.ts";
+import { schedulerProblems } from "./service/scheduling.ts";
+import { vipProblems } from "./service/vip-guard.ts";
 import { type MarkOf, type Wants, type WantsSource, wantsSteps } from "./service/wants.ts";
 import { StartOrder } from "./start-order.ts";
 
@@ -143,10 +143,10 @@ export class ProxyState {
   }
 
   /** Takes in what was computed of the Service. */
-  #replace(name: ServiceName, { service, rejections }: GuardedService, wanted: Wants | undefined): KeyLists {
+  #replace(name: ServiceName, { service, problems }: GuardedService, wanted: Wants | undefined): KeyLists {
     this.noLocalEndpoints.replace(name, wanted?.dropped);
     const refused = service && wanted ? refusals(service, this.#facts, this.#marks, wanted.tooLarge) : [];
-    this.refused.replace(name, rejections.length === 0 ? refused : [...refused, ...rejections]);
+    this.refused.replace(name, problems.length === 0 ? refused : [...refused, ...problems]);
     return this.desired.replace(name, wanted);
   }
 
@@ -166,7 +166,7 @@ function markedPorts(service: Service): readonly PortKey[] {
 }
 
 /** One for all ports that go without: there may be thousands, and which they are changes with other Services. */
-function markRejections({ name, externalTrafficPolicy }: Service, marks: LocalMarks): readonly Rejection[] {
+function markProblems({ name, externalTrafficPolicy }: Service, marks: LocalMarks): readonly Problem[] {
   const port = marks.firstWithout(name);
   if (port === undefined) return [];
   const reason = `finds all marks of local traffic taken: clients of this node get only its own endpoints of port "${port}" and the ports after it`;
@@ -180,18 +180,18 @@ function markRejections({ name, externalTrafficPolicy }: Service, marks: LocalMa
   ];
 }
 
-const NONE: readonly Rejection[] = [];
+const NONE: readonly Problem[] = [];
 
 function refusals(
   service: Service,
   facts: NodeFacts,
   marks: LocalMarks,
-  tooLarge: Rejection | undefined,
-): readonly Rejection[] {
+  tooLarge: Problem | undefined,
+): readonly Problem[] {
   return (tooLarge === undefined ? NONE : [tooLarge]).concat(
-    frontendRejections(service, facts),
-    vipRejections(service, facts),
-    schedulerRejections(service, facts),
-    markRejections(service, marks),
+    frontendProblems(service, facts),
+    vipProblems(service, facts),
+    schedulerProblems(service, facts),
+    markProblems(service, marks),
   );
 }

@@ -1,7 +1,8 @@
-import { problemObject, type Rejection } from "../model/cluster/problem.ts";
-import { LISTED_REJECTIONS } from "../model/cluster/rejection-list.ts";
+import { type Problem, problemObject } from "../model/cluster/problem.ts";
+import { LISTED_PROBLEMS } from "../model/cluster/problem-list.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
-import { conflictRejection } from "./claim.ts";
+import type { ProblemChanges } from "../model/problem-tracker.ts";
+import { conflictProblem } from "./claim.ts";
 import type { DesiredState } from "./desired-state.ts";
 
 /** What `Refused` reads of the desired state. */
@@ -10,13 +11,7 @@ export type ConflictSource = Pick<DesiredState, "lost" | "losers" | "conflictsOf
 /** A problem, and the text by which it is known again. */
 interface Listed {
   readonly text: string;
-  readonly rejection: Rejection;
-}
-
-/** What began and what ended of the problems of one Service. */
-export interface RejectionChanges {
-  readonly begun: readonly Rejection[];
-  readonly ended: readonly Rejection[];
+  readonly problem: Problem;
 }
 
 /**
@@ -26,9 +21,9 @@ export interface RejectionChanges {
 export class Refused {
   readonly #desired: ConflictSource;
   /** What the node itself refuses, of the few Services that want it. */
-  readonly #byNode = new Map<ServiceName, readonly Rejection[]>();
+  readonly #byNode = new Map<ServiceName, readonly Problem[]>();
   /** What was listed last, by its texts. */
-  readonly #listed = new Map<ServiceName, ReadonlyMap<string, Rejection>>();
+  readonly #listed = new Map<ServiceName, ReadonlyMap<string, Problem>>();
   readonly #changed = new Set<ServiceName>();
   #size = 0;
 
@@ -42,15 +37,15 @@ export class Refused {
   }
 
   /** Takes in all that the node itself refuses a Service now. */
-  replace(service: ServiceName, rejections: readonly Rejection[]): void {
-    if (rejections.length === 0 && !this.#byNode.has(service)) return;
-    if (rejections.length > 0) this.#byNode.set(service, shortened(rejections));
+  replace(service: ServiceName, problems: readonly Problem[]): void {
+    if (problems.length === 0 && !this.#byNode.has(service)) return;
+    if (problems.length > 0) this.#byNode.set(service, shortened(problems));
     else this.#byNode.delete(service);
     this.#changed.add(service);
   }
 
   /** What has changed, an element for each Service of which something may have, as far as it is iterated. */
-  *takeChanges(): Generator<RejectionChanges> {
+  *takeChanges(): Generator<ProblemChanges<Problem>> {
     for (const name of this.#desired.takeLostAnew()) this.#changed.add(name);
     for (const name of this.#changed) {
       this.#changed.delete(name);
@@ -59,14 +54,14 @@ export class Refused {
   }
 
   /** All problems of all Services, in no order. */
-  all(): readonly Rejection[] {
+  all(): readonly Problem[] {
     const names = new Set([...this.#byNode.keys(), ...this.#desired.losers()]);
-    return [...names].flatMap((name) => this.#list(name).map(({ rejection }) => rejection));
+    return [...names].flatMap((name) => this.#list(name).map(({ problem }) => problem));
   }
 
-  #listAnew(name: ServiceName): RejectionChanges {
+  #listAnew(name: ServiceName): ProblemChanges<Problem> {
     const before = this.#listed.get(name) ?? NOTHING;
-    const now = new Map(this.#list(name).map(({ text, rejection }) => [text, rejection]));
+    const now = new Map(this.#list(name).map(({ text, problem }) => [text, problem]));
     this.#size += now.size - before.size;
     if (now.size === 0) this.#listed.delete(name);
     else this.#listed.set(name, now);
@@ -75,41 +70,40 @@ export class Refused {
 
   #list(name: ServiceName): readonly Listed[] {
     const listed: Listed[] = [];
-    for (const rejection of this.#byNode.get(name) ?? []) listed.push({ text: JSON.stringify(rejection), rejection });
+    for (const problem of this.#byNode.get(name) ?? []) listed.push({ text: JSON.stringify(problem), problem });
     const lost = this.#desired.lost(name);
     const conflicts = this.#desired.conflictsOf(name);
-    for (let left = Math.min(lost, LISTED_REJECTIONS); left > 0; left--) {
+    for (let left = Math.min(lost, LISTED_PROBLEMS); left > 0; left--) {
       const { value: conflict } = conflicts.next();
       // Known by its key alone: when 10,000 Services want one key, each change of its holder would be news for all of them.
-      if (conflict !== undefined)
-        listed.push({ text: `conflict ${conflict.key}`, rejection: conflictRejection(conflict) });
+      if (conflict !== undefined) listed.push({ text: `conflict ${conflict.key}`, problem: conflictProblem(conflict) });
     }
-    if (lost > LISTED_REJECTIONS)
-      listed.push({ text: "conflicts", rejection: moreConflicts(name, lost - LISTED_REJECTIONS) });
+    if (lost > LISTED_PROBLEMS)
+      listed.push({ text: "conflicts", problem: moreConflicts(name, lost - LISTED_PROBLEMS) });
     return listed;
   }
 }
 
-const NOTHING: ReadonlyMap<string, Rejection> = new Map();
+const NOTHING: ReadonlyMap<string, Problem> = new Map();
 
 /** What is in `all` and not in `some`. */
-function missingIn(some: ReadonlyMap<string, Rejection>, all: ReadonlyMap<string, Rejection>): readonly Rejection[] {
-  return [...all].filter(([text]) => !some.has(text)).map(([, rejection]) => rejection);
+function missingIn(some: ReadonlyMap<string, Problem>, all: ReadonlyMap<string, Problem>): readonly Problem[] {
+  return [...all].filter(([text]) => !some.has(text)).map(([, problem]) => problem);
 }
 
-function shortened(rejections: readonly Rejection[]): readonly Rejection[] {
-  const [first] = rejections;
-  if (first === undefined || rejections.length <= LISTED_REJECTIONS) return rejections;
+function shortened(problems: readonly Problem[]): readonly Problem[] {
+  const [first] = problems;
+  if (first === undefined || problems.length <= LISTED_PROBLEMS) return problems;
   const more = {
     ...first,
     field: "",
-    value: `${rejections.length - LISTED_REJECTIONS} more`,
+    value: `${problems.length - LISTED_PROBLEMS} more`,
     reason: "are refused as well",
   };
-  return [...rejections.slice(0, LISTED_REJECTIONS), more];
+  return [...problems.slice(0, LISTED_PROBLEMS), more];
 }
 
-function moreConflicts(name: ServiceName, count: number): Rejection {
+function moreConflicts(name: ServiceName, count: number): Problem {
   const reason = "virtual servers are held by other Services";
   return { object: problemObject("Service", name), field: "", value: `${count} more`, reason };
 }

@@ -1,7 +1,7 @@
 import type { RefusedPort } from "../model/cluster/health-check.ts";
 import type { Notice, NoticeObject } from "../model/cluster/notice.ts";
 import { objectReference } from "../model/cluster/object-reference.ts";
-import { objectText, type ProblemObject, type Rejection } from "../model/cluster/problem.ts";
+import { objectText, type Problem, type ProblemObject } from "../model/cluster/problem.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
 
 /** The Event of an agent that has started. */
@@ -15,8 +15,8 @@ export function startNotice(nodeName: string, version: string): Notice {
   };
 }
 
-/** The Event of a rejection, about its object, or about this node if the text of the object does not name one. */
-export function rejectionNotice(nodeName: string, { object, field, value, reason }: Rejection): Notice {
+/** The Event of a problem, about its object, or about this node if the text of the object does not name one. */
+export function problemNotice(nodeName: string, { object, field, value, reason }: Problem): Notice {
   const known = referenceOf(object);
   const what = field === "" ? `"${value}"` : `${field} "${value}"`;
   return {

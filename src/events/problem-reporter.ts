@@ -1,14 +1,13 @@
-import type { RejectionChanges } from "../desired/refused.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
-import type { Rejection } from "../model/cluster/problem.ts";
+import type { Problem } from "../model/cluster/problem.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { Logger } from "../model/logger.ts";
-import { ProblemTracker } from "../model/problem-tracker.ts";
+import { type ProblemChanges, ProblemTracker } from "../model/problem-tracker.ts";
 import { describeFailure, type FailedOperation, missingScheduler } from "../sync/retry/failed-operation.ts";
 import type { FailureReport } from "../sync/retry/failure-log.ts";
 import { explanation, failedOperationNotice, kernelFailureNotice, nodeWarningNotice } from "./notices.ts";
-import { RejectionReports } from "./rejection-reports.ts";
+import { ObjectReports } from "./object-reports.ts";
 
 /** If its problems change all the time, a node reports two per minute. */
 const LIMITS = { kept: 100, burst: 20, refillMs: 30_000 };
@@ -41,25 +40,25 @@ export class ProblemReporter {
   readonly #parts: ProblemReporterDependencies;
   readonly #node = new ProblemTracker<string>(LIMITS);
   readonly #kernel = new ProblemTracker<unknown>(LIMITS);
-  readonly #reports: RejectionReports;
+  readonly #reports: ObjectReports;
   #rejectedAtSource = 0;
   #rejectedHere = 0;
 
   constructor(dependencies: ProblemReporterDependencies) {
     this.#parts = dependencies;
-    this.#reports = new RejectionReports(dependencies.nodeName, dependencies);
+    this.#reports = new ObjectReports(dependencies.nodeName, dependencies);
   }
 
   /** Reports invalid objects and fields that the source found: their number, and the new ones. */
-  rejectedAtSource(count: number, fresh: readonly Rejection[]): void {
+  rejectedAtSource(count: number, fresh: readonly Problem[]): void {
     this.#rejectedAtSource = count;
-    this.#reportRejections(fresh, []);
+    this.#reportProblems(fresh, []);
   }
 
   /** Reports requests of Services that this node does not serve: the changes, and the number after them. */
-  rejectedHere({ begun, ended }: RejectionChanges, count: number): void {
+  rejectedHere({ begun, ended }: ProblemChanges<Problem>, count: number): void {
     this.#rejectedHere = count;
-    this.#reportRejections(begun, ended);
+    this.#reportProblems(begun, ended);
   }
 
   /** Reports the warnings of the last node preparation. `warnings` replaces all earlier ones. */
@@ -112,13 +111,13 @@ export class ProblemReporter {
     }
   }
 
-  /** Whether the failure is reported as a rejection: a Service's scheduler that this kernel lacks, which is replaced. */
+  /** Whether the failure is reported as a problem: a Service's scheduler that this kernel lacks, which is replaced. */
   #isReplaced(failure: FailedOperation): boolean {
     const missing = missingScheduler(failure);
     return missing !== undefined && missing !== this.#parts.scheduler;
   }
 
-  #reportRejections(begun: readonly Rejection[], ended: readonly Rejection[]): void {
+  #reportProblems(begun: readonly Problem[], ended: readonly Problem[]): void {
     this.#reports.report(begun, ended);
     this.#parts.metrics.recordRejected(this.#rejectedAtSource + this.#rejectedHere);
   }

@@ -1,9 +1,9 @@
 import { TokenBucket } from "./token-bucket.ts";
 
 /** The problems to report now: each once when it begins or its text changes, and once when it ends. */
-export interface ProblemChanges<Problem> {
-  readonly begun: readonly Problem[];
-  readonly ended: readonly Problem[];
+export interface ProblemChanges<Value> {
+  readonly begun: readonly Value[];
+  readonly ended: readonly Value[];
 }
 
 export interface ProblemLimits {
@@ -19,9 +19,9 @@ export interface ProblemLimits {
   readonly refillMs: number;
 }
 
-interface Entry<Problem> {
+interface Entry<Value> {
   text: string;
-  problem: Problem;
+  problem: Value;
   /** The text of the last report that the problem began; undefined before the first report. */
   reportedText: string | undefined;
 }
@@ -30,12 +30,12 @@ interface Entry<Problem> {
  * Keeps the current problems by key and returns those to report. A problem that begins and ends between two calls of
  * `takeChanges` is not reported. With limits, a node on which everything fails writes few lines.
  */
-export class ProblemTracker<Problem> {
+export class ProblemTracker<Value> {
   readonly #kept: number;
   readonly #bucket: TokenBucket | undefined;
-  readonly #entries = new Map<string, Entry<Problem>>();
+  readonly #entries = new Map<string, Entry<Value>>();
   /** Problems that were reported and ended since the last `takeChanges`. */
-  readonly #ended = new Map<string, Entry<Problem>>();
+  readonly #ended = new Map<string, Entry<Value>>();
 
   constructor(limits?: ProblemLimits) {
     this.#kept = limits?.kept ?? Number.POSITIVE_INFINITY;
@@ -47,12 +47,12 @@ export class ProblemTracker<Problem> {
   }
 
   /** Returns the problem of a key, if it exists and is kept. */
-  get(key: string): Problem | undefined {
+  get(key: string): Value | undefined {
     return this.#entries.get(key)?.problem;
   }
 
   /** Records that the problem exists. A different text is a change to report; `problem` may change without a report. */
-  set(key: string, text: string, problem: Problem): void {
+  set(key: string, text: string, problem: Value): void {
     const entry = this.#entries.get(key) ?? this.#ended.get(key);
     if (entry === undefined && this.#entries.size + this.#ended.size >= this.#kept) return;
     this.#ended.delete(key);
@@ -68,7 +68,7 @@ export class ProblemTracker<Problem> {
   }
 
   /** Replaces all problems by these. The text of each problem is also its key. */
-  replace(problems: Iterable<readonly [text: string, problem: Problem]>): void {
+  replace(problems: Iterable<readonly [text: string, problem: Value]>): void {
     const now = new Map(problems);
     for (const key of this.#entries.keys()) if (!now.has(key)) this.clear(key);
     for (const [text, problem] of now) this.set(text, text, problem);
@@ -78,10 +78,10 @@ export class ProblemTracker<Problem> {
    * Returns the changes since the last call. A change beyond the limits is returned by a later call, if the problem
    * still exists.
    */
-  takeChanges(nowMs: number): ProblemChanges<Problem> {
+  takeChanges(nowMs: number): ProblemChanges<Value> {
     const ended = [...this.#ended.values()].map(({ problem }) => problem);
     this.#ended.clear();
-    const begun: Problem[] = [];
+    const begun: Value[] = [];
     for (const entry of this.#entries.values()) {
       if (entry.reportedText === entry.text) continue;
       if (!this.#mayReport(nowMs)) break;
@@ -92,7 +92,7 @@ export class ProblemTracker<Problem> {
   }
 
   /** Yields the current problems that are kept, in the order in which they began. */
-  *standing(): Generator<Problem> {
+  *standing(): Generator<Value> {
     for (const { problem } of this.#entries.values()) yield problem;
   }
 

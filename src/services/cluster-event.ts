@@ -1,4 +1,4 @@
-import type { Rejection } from "../model/cluster/problem.ts";
+import type { Problem } from "../model/cluster/problem.ts";
 import type {
   ClusterNode,
   EndpointSlice,
@@ -27,9 +27,9 @@ export type ClusterEvent =
  * One object of the API, reduced to what a proxy reads.
  * - `wanted`: use the value; it holds all that was good.
  * - `unwanted`: a well-formed object that asks nothing of this proxy (headless, another proxy's, FQDN): as if deleted.
- * - `broken`: not even its identity or shape can be used; the rejections say why.
+ * - `broken`: not even its identity or shape can be used; the problems say why.
  */
 export type Decoded<Name, Value> =
-  | { readonly kind: "wanted"; readonly name: Name; readonly value: Value; readonly rejections: readonly Rejection[] }
-  | { readonly kind: "unwanted"; readonly name: Name; readonly rejections: readonly Rejection[] }
-  | { readonly kind: "broken"; readonly rejections: readonly Rejection[] };
+  | { readonly kind: "wanted"; readonly name: Name; readonly value: Value; readonly problems: readonly Problem[] }
+  | { readonly kind: "unwanted"; readonly name: Name; readonly problems: readonly Problem[] }
+  | { readonly kind: "broken"; readonly problems: readonly Problem[] };

@@ -1,6 +1,6 @@
 import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
-import type { Rejection } from "../model/cluster/problem.ts";
+import type { Problem } from "../model/cluster/problem.ts";
 import type { Logger } from "../model/logger.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import type { ReflectorStats } from "./api/reflector-stats.ts";
@@ -18,7 +18,7 @@ export interface SourceListener {
   /** Called for each change, many in one turn. */
   onEvent(event: ClusterEvent): void;
   /** Called when the set of problems changes: how many there are now, and those that are new. */
-  onRejections(count: number, fresh: readonly Rejection[]): void;
+  onProblems(count: number, fresh: readonly Problem[]): void;
   /** Ends the source. No callback is called after that. */
   readonly signal: AbortSignal;
 }
@@ -26,7 +26,7 @@ export interface SourceListener {
 /** The state of a cluster at one time, or nearly: an API server sends its resources side by side. */
 export interface ClusterState {
   readonly events: readonly ClusterEvent[];
-  readonly rejections: readonly Rejection[];
+  readonly problems: readonly Problem[];
 }
 
 /** A place where Services come from. */

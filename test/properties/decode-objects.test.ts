@@ -72,8 +72,8 @@ test("an object with any value anywhere in it is decoded, or told what is wrong 
   fc.assert(
     fc.property(fc.constantFrom(...KINDS), fc.nat(60), ANYTHING, ({ decode, object }, count, other) => {
       const decoded = decode(replaced(object, { count }, other));
-      if (decoded.kind === "broken") expect(decoded.rejections).not.toEqual([]);
-      for (const fault of decoded.rejections) {
+      if (decoded.kind === "broken") expect(decoded.problems).not.toEqual([]);
+      for (const fault of decoded.problems) {
         expect(objectText(fault.object)).toMatch(/^(Service|EndpointSlice|Node) /);
         if (fault.field === "") expect(fault.value).toMatch(/^\d+ more$/);
         expect(fault.reason).not.toBe("");

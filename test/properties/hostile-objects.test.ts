@@ -6,13 +6,7 @@ import { decodeService } from "../../src/sources/decode/decode-service.ts";
 import { decodeServiceCIDR } from "../../src/sources/decode/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../../src/sources/decode/decode-slice.ts";
 import { assertInBatches, cases } from "../support/cases.ts";
-import {
-  nodeFaults,
-  rejectionFaults,
-  serviceCIDRFaults,
-  serviceFaults,
-  sliceFaults,
-} from "../support/decoded-faults.ts";
+import { nodeFaults, problemFaults, serviceCIDRFaults, serviceFaults, sliceFaults } from "../support/decoded-faults.ts";
 import { HOSTILE_KINDS, type HostileKind, hostileObject } from "../support/hostile-objects.ts";
 
 /** Decodes the object and finds what is wrong with the outcome. */
@@ -28,10 +22,10 @@ function faults<Value>(
   decoded: Decoded<string, Value>,
   valueFaults: (value: Value) => readonly string[],
 ): readonly string[] {
-  const { rejections } = decoded;
-  const found = rejectionFaults(kind, rejections);
+  const { problems } = decoded;
+  const found = problemFaults(kind, problems);
   if (decoded.kind === "wanted") return [...found, ...valueFaults(decoded.value)];
-  return decoded.kind === "broken" && rejections.length === 0 ? [...found, "broken for no reason"] : found;
+  return decoded.kind === "broken" && problems.length === 0 ? [...found, "broken for no reason"] : found;
 }
 
 const seeds = fc.array(fc.noBias(fc.nat()), { minLength: 1, maxLength: 6 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import type { Rejection } from "../../src/model/cluster/problem.ts";
+import type { Problem } from "../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
 import { ManifestReader } from "../../src/sources/manifests/manifests.ts";
 import { serviceObject, sliceObject } from "../support/builders.ts";
@@ -29,7 +29,7 @@ const AFTER = sliceObject("keep/after-1", { endpoints: ["10.244.9.1"] });
 class ManifestWorld {
   /** What is in force, by name. */
   readonly held = new Map<string, string>();
-  readonly fresh: Rejection[] = [];
+  readonly fresh: Problem[] = [];
   /** How much is wrong. */
   wrong = 0;
   readonly #file: string;
@@ -39,7 +39,7 @@ class ManifestWorld {
     this.#file = join(path, file);
     this.#source = new ManifestReader(path, {
       onEvent: (event) => this.#take(event),
-      onRejections: (count, fresh) => {
+      onProblems: (count, fresh) => {
         this.wrong = count;
         this.fresh.push(...fresh);
       },
@@ -84,7 +84,7 @@ class ManifestWorld {
   }
 }
 
-/** A rejection of a whole object or file says this where the reason is an exception of ours. */
+/** A problem of a whole object or file says this where the reason is an exception of ours. */
 const EXCEPTION = /^cannot be (decoded|parsed): /;
 
 /** Whether the file can be read at all. JSON may have a key twice, YAML may not. */

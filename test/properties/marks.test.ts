@@ -107,7 +107,7 @@ test("no mark ever leads to the pods of another Service, and in the end all are 
       const textsOf = (one: ProxyState) =>
         one.refused
           .all()
-          .map((rejection) => JSON.stringify(rejection))
+          .map((problem) => JSON.stringify(problem))
           .sort();
       expect(textsOf(anew)).toEqual(textsOf(state));
     }),

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from "node:net";
-import { objectText, problemFields, type Rejection } from "../../src/model/cluster/problem.ts";
+import { objectText, type Problem, problemFields } from "../../src/model/cluster/problem.ts";
 import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../src/model/cluster/service.ts";
 
 /*
@@ -105,15 +105,15 @@ const FIELD = /^(metadata|spec|status|addressType|ports|endpoints)(?![a-zA-Z])/;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
 /** Of one object of the kind: ten at most and one that counts the rest, each of which names the object and the field. */
-export function rejectionFaults(kind: string, rejections: readonly Rejection[]): readonly string[] {
-  const [, more] = /^(\d+) more$/.exec(rejections[10]?.value ?? "") ?? [];
-  const texts = rejections.flatMap((rejection) => Object.values(problemFields(rejection)));
+export function problemFaults(kind: string, problems: readonly Problem[]): readonly string[] {
+  const [, more] = /^(\d+) more$/.exec(problems[10]?.value ?? "") ?? [];
+  const texts = problems.flatMap((problem) => Object.values(problemFields(problem)));
   const subject = new RegExp(`^${kind} (without a valid name|[-a-z0-9.]+(/[-a-z0-9.]+)?)$`);
   return wrong([
-    ["how many are told", rejections.length <= 10 || (rejections.length === 11 && Number(more) > 0)],
-    ["objects", rejections.every(({ object }) => subject.test(objectText(object)))],
-    ["fields", rejections.slice(0, 10).every(({ field }) => FIELD.test(field))],
-    ["reasons", rejections.every(({ reason }) => isText(reason))],
+    ["how many are told", problems.length <= 10 || (problems.length === 11 && Number(more) > 0)],
+    ["objects", problems.every(({ object }) => subject.test(objectText(object)))],
+    ["fields", problems.slice(0, 10).every(({ field }) => FIELD.test(field))],
+    ["reasons", problems.every(({ reason }) => isText(reason))],
     ["texts that cannot be shown", !texts.some((text) => UNPRINTABLE.test(text))],
     ["long texts", texts.every((text) => text.length < 1_300)],
   ]);

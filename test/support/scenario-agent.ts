@@ -5,7 +5,7 @@ import type { Config } from "../../src/config/config.ts";
 import { DUMMY_NAME } from "../../src/kernel/link/client.ts";
 import type { AddressChange } from "../../src/kernel/link/monitor.ts";
 import type { IPAddress, IPFamily } from "../../src/model/address.ts";
-import type { Rejection } from "../../src/model/cluster/problem.ts";
+import type { Problem } from "../../src/model/cluster/problem.ts";
 import { Metrics } from "../../src/serve/metrics/metrics.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
 import type { Activity } from "./activity.ts";
@@ -62,7 +62,7 @@ export class ScenarioAgent implements AsyncDisposable {
     const running = this.#agent.run(this.#stop.signal);
     const listener = {
       accept: (event: ClusterEvent) => this.#agent.accept(event),
-      reject: (count: number, fresh: readonly Rejection[]) => this.#agent.reject(count, fresh),
+      reject: (count: number, fresh: readonly Problem[]) => this.#agent.reject(count, fresh),
     };
     this.source = new ScenarioSource(config.nodeName, cluster, listener, this.#stop.signal);
     this.#ended = Promise.all([running, this.source.finished]);

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { diffPlan, renderPlanText } from "../../src/commands/dry-run/plan.ts";
 import type { ProxyState } from "../../src/desired/proxy-state.ts";
 import type { Observed } from "../../src/kernel/kernel.ts";
-import { problemFields, type Rejection } from "../../src/model/cluster/problem.ts";
+import { type Problem, problemFields } from "../../src/model/cluster/problem.ts";
 import { identityOf, type Standing } from "./scenario-reports.ts";
 
 /** All that a file to expect is compared with. */
@@ -13,9 +13,9 @@ export interface Outcome {
   readonly observed: Observed;
   readonly witnessed: readonly string[];
   /** What is wrong with the objects, */
-  readonly broken: readonly Rejection[];
+  readonly broken: readonly Problem[];
   /** and what was wrong with them before as well. Of what is mended nothing is logged. */
-  readonly everBroken: readonly Rejection[];
+  readonly everBroken: readonly Problem[];
   /** What the agent has logged and not withdrawn. */
   readonly standing: Standing;
 }
@@ -32,7 +32,7 @@ export function expectOutcome(text: string, outcome: Outcome, line: number): voi
   const saidOf = (word: string) => said.filter((other) => other.startsWith(`${word} `)).sort();
   expect(conflictLines(outcome.plan), `conflicts, line ${line}`).toEqual(saidOf("conflict"));
   expect(outcome.standing.failing, `failing, line ${line}`).toEqual(saidOf("failing"));
-  expectRejections(outcome, saidOf("rejected"), line);
+  expectProblems(outcome, saidOf("rejected"), line);
 }
 
 /** Where the text does not mention the kind, plan and kernel must agree. */
@@ -52,7 +52,7 @@ function expectKind(
 }
 
 /** The agent has logged what is wrong with objects, and of what they do not get here all that stands. */
-function expectRejections(outcome: Outcome, said: readonly string[], line: number): void {
+function expectProblems(outcome: Outcome, said: readonly string[], line: number): void {
   const { standing } = outcome;
   const [broken, everBroken] = [outcome.broken.map(problemFields), outcome.everBroken.map(problemFields)];
   const here = outcome.plan.refused.all().map(problemFields);
@@ -60,10 +60,10 @@ function expectRejections(outcome: Outcome, said: readonly string[], line: numbe
   const lines = fields.map(({ object, field }) => `rejected ${object} ${field}`).sort();
   expect(lines, `rejected, line ${line}`).toEqual(said);
   const ofObjects = new Set(everBroken.map(identityOf));
-  const logged = standing.rejections.map(identityOf);
+  const logged = standing.problems.map(identityOf);
   const missing = broken.map(identityOf).filter((identity) => !logged.includes(identity));
-  expect(missing, `rejections that are not in the log, line ${line}`).toEqual([]);
-  expect(logged.filter((identity) => !ofObjects.has(identity)).sort(), `rejections in the log, line ${line}`).toEqual(
+  expect(missing, `problems that are not in the log, line ${line}`).toEqual([]);
+  expect(logged.filter((identity) => !ofObjects.has(identity)).sort(), `problems in the log, line ${line}`).toEqual(
     here.map(identityOf).sort(),
   );
 }

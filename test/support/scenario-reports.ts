@@ -14,7 +14,7 @@ interface LogRecord {
 export interface Standing {
   /** Operations that fail, as `failing shop/web Cannot add …`, one line for each Service or for "node"; sorted. */
   readonly failing: readonly string[];
-  readonly rejections: readonly ProblemFields[];
+  readonly problems: readonly ProblemFields[];
 }
 
 /** What agents, one after the other, report to people: lines of the log and Events. */
@@ -59,16 +59,16 @@ export class ScenarioReports {
   /** What an operator who has read the log of the running agent takes for still wrong. */
   standing(): Standing {
     const failing = new Map<string, readonly string[]>();
-    const rejections = new Map<string, ProblemFields>();
+    const problems = new Map<string, ProblemFields>();
     for (const { msg, fields } of this.#records) {
       const { object = "", field = "", value = "", reason = "" } = fields;
-      const rejection = { object, field, value, reason };
+      const problem = { object, field, value, reason };
       if (msg === "operation failed") failing.set(subjectOf(fields), failingLines(fields));
       if (msg === "operation no longer fails") failing.delete(subjectOf(fields));
-      if (msg === "rejected") rejections.set(identityOf(rejection), rejection);
-      if (msg === "no longer rejected") rejections.delete(identityOf(rejection));
+      if (msg === "rejected") problems.set(identityOf(problem), problem);
+      if (msg === "no longer rejected") problems.delete(identityOf(problem));
     }
-    return { failing: [...failing.values()].flat().sort(), rejections: [...rejections.values()] };
+    return { failing: [...failing.values()].flat().sort(), problems: [...problems.values()] };
   }
 }
 

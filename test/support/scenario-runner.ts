@@ -143,7 +143,7 @@ class Run implements AsyncDisposable {
       plan: this.#plan(source),
       observed: await this.#world.kernel.observe("all"),
       witnessed: await this.#stage.observeText(),
-      broken: source.rejections(),
+      broken: source.problems(),
       everBroken: source.everRejected(),
       standing: this.#reports.standing(),
     };

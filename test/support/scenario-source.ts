@@ -1,8 +1,8 @@
 import type { Clock } from "../../src/model/clock.ts";
-import type { Rejection } from "../../src/model/cluster/problem.ts";
+import type { Problem } from "../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
 import { type EventSink, Inventory } from "../../src/sources/api/inventory.ts";
-import { RejectionLedger } from "../../src/sources/api/rejection-ledger.ts";
+import { ProblemLog } from "../../src/sources/api/problem-log.ts";
 import {
   type WatchedResource,
   watchedNode,
@@ -46,31 +46,31 @@ export class ScenarioCluster {
 /** Where what a source of objects tells goes: an agent. */
 export interface SourceListener {
   accept(event: ClusterEvent): void;
-  reject(count: number, fresh: readonly Rejection[]): void;
+  reject(count: number, fresh: readonly Problem[]): void;
 }
 
 /** Tells an agent of the objects of a cluster as its source for API servers does, but without server and network. */
 export class ScenarioSource {
   readonly #inventories: readonly KindInventory[];
-  readonly #rejections = new Map<string, readonly Rejection[]>();
-  readonly #everRejected: Rejection[] = [];
+  readonly #problems = new Map<string, readonly Problem[]>();
+  readonly #everRejected: Problem[] = [];
   readonly #inForce = new Map<string, ClusterEvent>();
   /** Settles when the signal is aborted. Rejects when the listener throws. */
   readonly finished: Promise<void>;
 
   /** Tells all there is, and from then on what changes. */
   constructor(nodeName: string, cluster: ScenarioCluster, listener: SourceListener, signal: AbortSignal) {
-    const ledger = new RejectionLedger();
-    this.finished = ledger.run(AT_ONCE, signal, (count, fresh) => listener.reject(count, fresh));
+    const log = new ProblemLog();
+    this.finished = log.run(AT_ONCE, signal, (count, fresh) => listener.reject(count, fresh));
     const sink: EventSink = {
       onEvent: (event) => {
         this.#note(event);
         listener.accept(event);
       },
-      onRejections: (object, rejections) => {
-        this.#rejections.set(object, rejections);
-        this.#everRejected.push(...rejections);
-        ledger.record(object, rejections);
+      onProblems: (object, problems) => {
+        this.#problems.set(object, problems);
+        this.#everRejected.push(...problems);
+        log.record(object, problems);
       },
     };
     this.#inventories = [
@@ -102,12 +102,12 @@ export class ScenarioSource {
   }
 
   /** What is wrong with the objects there are. */
-  rejections(): readonly Rejection[] {
-    return [...this.#rejections.values()].flat();
+  problems(): readonly Problem[] {
+    return [...this.#problems.values()].flat();
   }
 
   /** What is wrong with them, and what was. */
-  everRejected(): readonly Rejection[] {
+  everRejected(): readonly Problem[] {
     return this.#everRejected;
   }
 
@@ -149,7 +149,7 @@ export class ScenarioSource {
   }
 }
 
-/** No rejection waits for others: no time passes in a scenario but where a step says so. */
+/** No problem waits for others: no time passes in a scenario but where a step says so. */
 const AT_ONCE: Clock = { now: () => 1, date: () => new Date(0), sleep: async () => {} };
 
 interface KindInventory {

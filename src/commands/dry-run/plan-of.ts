@@ -11,7 +11,7 @@ import type { Plan } from "./plan.ts";
 /** The plan of a node. Without `addresses`, the addresses are those of `--node-ip` or of the Node object. */
 export function planOf(
   config: Config,
-  { events, rejections }: ClusterState,
+  { events, problems }: ClusterState,
   machine: Pick<Machine, "families" | "liberalConntrack">,
   addresses?: readonly IPAddress[],
 ): Plan {
@@ -33,6 +33,6 @@ export function planOf(
     families,
     desired: state.desired,
     rules: staticRules(config, machine, node?.podCIDRs ?? []),
-    rejected: [...rejections, ...state.refused.all()],
+    rejected: [...problems, ...state.refused.all()],
   };
 }

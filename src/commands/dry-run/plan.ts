@@ -1,20 +1,20 @@
 import type { DesiredState } from "../../desired/desired-state.ts";
 import type { NodeSetup, Observed } from "../../kernel/kernel.ts";
 import type { IPAddress, IPFamily } from "../../model/address.ts";
-import { objectText, problemFields, type Rejection } from "../../model/cluster/problem.ts";
+import { objectText, type Problem, problemFields } from "../../model/cluster/problem.ts";
 import { ipsets, type SetEntry } from "../../model/kernel/ipset.ts";
 import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { Rules, RuleTable } from "../../model/kernel/rules.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import { addressLine, createLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
 
-/** All objects that a node should hold, and the rejections. */
+/** All objects that a node should hold, and the problems. */
 export interface Plan {
   readonly node: string;
   readonly families: readonly IPFamily[];
   readonly desired: DesiredState;
   readonly rules: NodeSetup["rules"];
-  readonly rejected: readonly Rejection[];
+  readonly rejected: readonly Problem[];
 }
 
 /**
@@ -28,7 +28,7 @@ export function renderPlanText(plan: Plan): string {
     ["sets (ipset restore)", setLines(plan)],
     ["rules of IPv4 (iptables-restore --noflush)", ruleText(plan, "IPv4").split("\n")],
     ["rules of IPv6 (ip6tables-restore --noflush)", ruleText(plan, "IPv6").split("\n")],
-    ["rejected", sortedRejections(plan).map(rejectionLine)],
+    ["rejected", sortedProblems(plan).map(problemLine)],
   ];
   const filled = sections.map(([heading, lines]) =>
     [`# ${heading}`, ...lines.filter((line) => line !== "")].join("\n"),
@@ -59,7 +59,7 @@ export function renderPlanJson(plan: Plan): string {
     addresses: [...plan.desired.addresses()].sort(),
     sets: Object.fromEntries([...members(plan)].map(([set, entries]) => [set.name, entries.map(({ text }) => text)])),
     rules: { ipv4: ruleText(plan, "IPv4"), ipv6: ruleText(plan, "IPv6") },
-    rejected: sortedRejections(plan).map(problemFields),
+    rejected: sortedProblems(plan).map(problemFields),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
@@ -163,11 +163,11 @@ function ruleText(plan: Plan, family: IPFamily): string {
   return rules === undefined ? "" : renderRules(rules);
 }
 
-function sortedRejections({ rejected }: Plan): readonly Rejection[] {
-  return [...rejected].sort((a, b) => (rejectionLine(a) < rejectionLine(b) ? -1 : 1));
+function sortedProblems({ rejected }: Plan): readonly Problem[] {
+  return [...rejected].sort((a, b) => (problemLine(a) < problemLine(b) ? -1 : 1));
 }
 
-/** A rejection as a comment, so that tools ignore the line. */
-function rejectionLine({ object, field, value, reason }: Rejection): string {
+/** A problem as a comment, so that tools ignore the line. */
+function problemLine({ object, field, value, reason }: Problem): string {
   return `# ${objectText(object)}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
 }

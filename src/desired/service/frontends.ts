@@ -1,5 +1,5 @@
 import { familyOf, type IPAddress } from "../../model/address.ts";
-import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import { type Problem, problemObject } from "../../model/cluster/problem.ts";
 import type { PortKey, Protocol, Service, ServicePort } from "../../model/cluster/service.ts";
 import { only } from "../../model/only.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
@@ -30,7 +30,7 @@ export function frontends(service: Service, facts: NodeFacts): readonly Frontend
 }
 
 /** One where the Service has more frontends than count. */
-export function frontendRejections(service: Service, facts: NodeFacts): readonly Rejection[] {
+export function frontendProblems(service: Service, facts: NodeFacts): readonly Problem[] {
   const { ports, clusterIPs, loadBalancerIPs, externalIPs } = service;
   const perPort = clusterIPs.length + loadBalancerIPs.length + externalIPs.length;
   if (ports.length * (perPort + facts.nodePortAddresses.length) <= FRONTEND_LIMIT) return NONE;
@@ -40,7 +40,7 @@ export function frontendRejections(service: Service, facts: NodeFacts): readonly
   return [{ object: problemObject("Service", service.name), field: "spec", value: String(count), reason }];
 }
 
-const NONE: readonly Rejection[] = [];
+const NONE: readonly Problem[] = [];
 
 function firstFrontends(service: Service, facts: NodeFacts, limit: number): readonly Frontend[] {
   const { ports } = service;

@@ -1,4 +1,4 @@
-import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import { type Problem, problemObject } from "../../model/cluster/problem.ts";
 import type { Protocol, Service } from "../../model/cluster/service.ts";
 import type { Scheduler } from "../../model/kernel/ipvs.ts";
 import { type Scheduling, usualScheduling } from "../../model/kernel/scheduler.ts";
@@ -23,7 +23,7 @@ export function hashedIfSticky(service: Service, protocol: Protocol, facts: Node
 }
 
 /** What the Service is told when its scheduler is not to be had here. */
-export function schedulerRejections({ name, choices }: Service, facts: NodeFacts): readonly Rejection[] {
+export function schedulerProblems({ name, choices }: Service, facts: NodeFacts): readonly Problem[] {
   const { scheduling } = choices;
   if (scheduling === undefined || chosen(scheduling, facts) !== undefined) return [];
   const reason = `is no scheduler of this node's kernel; ${facts.scheduler} stands in`;

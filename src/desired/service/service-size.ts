@@ -1,5 +1,5 @@
 import { familyOf } from "../../model/address.ts";
-import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import { type Problem, problemObject } from "../../model/cluster/problem.ts";
 import type { ServiceName } from "../../model/cluster/service.ts";
 import { virtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { Choice, EndpointChoices } from "./endpoint-choice.ts";
@@ -52,7 +52,7 @@ export class ServiceSize {
 }
 
 /** The problem of a Service whose frontends from this one on are not served. */
-export function sizeRejection(service: ServiceName, { protocol, address, port }: Frontend, count: number): Rejection {
+export function sizeProblem(service: ServiceName, { protocol, address, port }: Frontend, count: number): Problem {
   const limits = `${ENDPOINT_LIMIT} real servers (frontends times endpoints), or ${MEMBER_LIMIT} set members for source ranges (times load balancer frontends) and local endpoints (times ports)`;
   const reason = `and all frontends after it (${count} in all) are not programmed: the Service would need more than ${limits} on this node`;
   return {

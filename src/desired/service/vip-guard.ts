@@ -1,5 +1,5 @@
 import { addressPort, type Cidr, cidrContains, type IPAddress } from "../../model/address.ts";
-import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import { type Problem, problemObject } from "../../model/cluster/problem.ts";
 import type { Service } from "../../model/cluster/service.ts";
 import { only } from "../../model/only.ts";
 import { specialPurpose } from "../../model/special-address.ts";
@@ -61,13 +61,13 @@ export function allowedBalancers(addresses: readonly IPAddress[], facts: GuardFa
 }
 
 /** One for each address of the Service that it may not have here, and for each address and port of an API server. */
-export function vipRejections(service: Service, facts: GuardFacts): readonly Rejection[] {
+export function vipProblems(service: Service, facts: GuardFacts): readonly Problem[] {
   const { clusterIPs, externalIPs, loadBalancerIPs, ports } = service;
   const isOrdinary = externalIPs.length === 0 && loadBalancerIPs.length === 0;
   if (isOrdinary && clusterIPs.every((address) => vipFault(address, facts.reserved) === undefined)) return NONE;
-  const rejections: Rejection[] = [];
+  const problems: Problem[] = [];
   const reject = (field: string, value: string, reason: string | undefined): void => {
-    if (reason !== undefined) rejections.push({ object: problemObject("Service", service.name), field, value, reason });
+    if (reason !== undefined) problems.push({ object: problemObject("Service", service.name), field, value, reason });
   };
   for (const address of clusterIPs) reject("spec.clusterIPs", address, vipFault(address, facts.reserved));
   for (const address of externalIPs) reject("spec.externalIPs", address, externalFault(address, facts));
@@ -77,8 +77,8 @@ export function vipRejections(service: Service, facts: GuardFacts): readonly Rej
     if (isAsked && balancerFault(address, facts) === undefined)
       reject(BALANCERS, addressPort(address, port), "is the address and port of an API server");
   }
-  return rejections;
+  return problems;
 }
 
-const NONE: readonly Rejection[] = [];
+const NONE: readonly Problem[] = [];
 const BALANCERS = "status.loadBalancer.ingress";

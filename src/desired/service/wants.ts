@@ -1,5 +1,5 @@
 import { FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
-import type { Rejection } from "../../model/cluster/problem.ts";
+import type { Problem } from "../../model/cluster/problem.ts";
 import type { PortKey, Protocol, Service, ServiceName } from "../../model/cluster/service.ts";
 import { addressEntry, addressPortAddressEntry, ipset, portEntry, type SetEntry } from "../../model/kernel/ipset.ts";
 import { markedServer, markedServerKey, type VirtualServerKey, virtualServer } from "../../model/kernel/ipvs.ts";
@@ -13,7 +13,7 @@ import { type Choice, EndpointChoices } from "./endpoint-choice.ts";
 import { admittedBy, frontendEntries, sourceRangeEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
-import { ServiceSize, sizeRejection } from "./service-size.ts";
+import { ServiceSize, sizeProblem } from "./service-size.ts";
 
 /** A virtual server that a Service wants, and how good its title is where others want it too. */
 export interface WantedServer extends ServerState {
@@ -38,7 +38,7 @@ export interface Wants {
   /** Members that speak of no virtual server in particular. */
   readonly entries: readonly SetEntry[];
   /** Where the Service is too large for the node to serve all its frontends; absent in all others, as it costs memory. */
-  readonly tooLarge?: Rejection;
+  readonly tooLarge?: Problem;
   /** Whose clients are dropped, as no endpoint is on this node; absent where there are none, as above. */
   readonly dropped?: readonly Traffic[];
 }
@@ -153,7 +153,7 @@ class WantsDraft {
     const addresses = boundAddresses(found, facts);
     const entries = commonEntries(service, found, addresses, this.#choices);
     const wanted = { servers: [...this.#servers.values()], addresses, entries };
-    const tooLarge = first && sizeRejection(service.name, first, this.frontends.length - this.#served);
+    const tooLarge = first && sizeProblem(service.name, first, this.frontends.length - this.#served);
     return withNotes(wanted, droppedTraffic(service, found, this.#choices), tooLarge);
   }
 
@@ -172,7 +172,7 @@ class WantsDraft {
 }
 
 /** The very object where there is nothing to note, as mostly: it is small. */
-function withNotes(wanted: Wants, dropped: readonly Traffic[], tooLarge: Rejection | undefined): Wants {
+function withNotes(wanted: Wants, dropped: readonly Traffic[], tooLarge: Problem | undefined): Wants {
   if (dropped.length === 0 && tooLarge === undefined) return wanted;
   return { ...wanted, ...(dropped.length > 0 && { dropped }), ...(tooLarge && { tooLarge }) };
 }

@@ -13,7 +13,7 @@ export interface ProblemObject {
 }
 
 /** Something that was asked for and cannot be done, told so that its owner finds the line to mend. */
-export interface Rejection {
+export interface Problem {
   readonly object: ProblemObject;
   /** Path of the field, as "spec.ports[1].port"; "" for the whole object. */
   readonly field: string;
@@ -23,13 +23,13 @@ export interface Rejection {
 }
 
 /** A problem as a line of the log and `kube-ipvs plan` have it. */
-export interface ProblemFields extends Omit<Rejection, "object"> {
+export interface ProblemFields extends Omit<Problem, "object"> {
   /** As `objectText` has it. */
   readonly object: string;
 }
 
 /** The fields in the order in which they are shown. */
-export function problemFields({ object, field, value, reason }: Rejection): ProblemFields {
+export function problemFields({ object, field, value, reason }: Problem): ProblemFields {
   return { object: objectText(object), field, value, reason };
 }
 

@@ -357,7 +357,7 @@ export class Metrics {
         this.#kubeProxy.noLocalEndpoints.set({ ip_family, traffic_policy }, countOf(traffic_policy, ip_family));
   }
 
-  /** Sets the number of rejections. */
+  /** Sets the number of problems. */
   recordRejected(count: number): void {
     this.#own.rejected.set(count);
   }

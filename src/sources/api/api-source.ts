@@ -1,12 +1,12 @@
 import type { Notice } from "../../model/cluster/notice.ts";
-import type { Rejection } from "../../model/cluster/problem.ts";
+import type { Problem } from "../../model/cluster/problem.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import type { ClusterState, Source, SourceDependencies, SourceListener } from "../source.ts";
 import { ApiServerConfig, type ClusterAccess } from "./access/kubeconfig.ts";
 import { OutageLog } from "./outage-log.ts";
+import { ProblemLog } from "./problem-log.ts";
 import { Reflector, type ReflectorParts } from "./reflector.ts";
 import { missingLists, type ReflectorStats } from "./reflector-stats.ts";
-import { RejectionLedger } from "./rejection-ledger.ts";
 import { watchedNode, watchedServiceCIDRs, watchedServices, watchedSlices } from "./resources.ts";
 import { ApiTransport } from "./transport/api-transport.ts";
 import type { WritingTransport } from "./transport/transport.ts";
@@ -97,16 +97,16 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
   const { signal } = stop;
   const config = await ApiServerConfig.load(options, { clock, random, logger, signal });
   const transport = new ApiTransport(config, { clock, logger, signal });
-  const ledger = new RejectionLedger();
+  const log = new ProblemLog();
   const sink = {
     onEvent: (event: ClusterEvent) => listener.onEvent(event),
-    onRejections: (object: string, rejections: readonly Rejection[]) => ledger.record(object, rejections),
+    onProblems: (object: string, problems: readonly Problem[]) => log.record(object, problems),
   };
   const outages = new OutageLog({ clock, logger });
   const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger, outages });
   const running = [
     ...reflectors.map((reflector) => reflector.run(signal)),
-    ledger.run(clock, signal, (count, fresh) => listener.onRejections(count, fresh)),
+    log.run(clock, signal, (count, fresh) => listener.onProblems(count, fresh)),
     listener.events.run(transport, signal),
     transport.run(),
   ];
@@ -134,14 +134,14 @@ export async function readApiServer(
   const { signal } = stop;
   const config = await ApiServerConfig.load(options, { clock, random, logger, signal });
   const events: ClusterEvent[] = [];
-  const rejections = new Map<string, readonly Rejection[]>();
+  const problems = new Map<string, readonly Problem[]>();
   let listed = 0;
   const sink = {
     onEvent: (event: ClusterEvent) => {
       events.push(event);
       if (event.kind === "listed" && ++listed === reflectors.length) stop.abort();
     },
-    onRejections: (object: string, found: readonly Rejection[]) => void rejections.set(object, found),
+    onProblems: (object: string, found: readonly Problem[]) => void problems.set(object, found),
   };
   const transport = new ApiTransport(config, { clock, logger, signal });
   const outages = new OutageLog({ clock, logger });
@@ -155,7 +155,7 @@ export async function readApiServer(
   stop.abort();
   await Promise.all(running);
   if (missing !== "") throw new Error(`Cannot list all that is needed within ${patienceMs / 1000} s: ${missing}`);
-  return { events, rejections: [...rejections.values()].flat() };
+  return { events, problems: [...problems.values()].flat() };
 }
 
 function reflectorsOf(nodeName: string, parts: ReflectorParts) {

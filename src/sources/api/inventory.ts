@@ -1,4 +1,4 @@
-import { problemObject, type Rejection } from "../../model/cluster/problem.ts";
+import { type Problem, problemObject } from "../../model/cluster/problem.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import { fenced } from "../decode/fenced.ts";
 import type { WatchedResource } from "./resources.ts";
@@ -16,7 +16,7 @@ function keptVersion(version: string): KeptVersion {
 export interface EventSink {
   onEvent(event: ClusterEvent): void;
   /** What is wrong with this object now; empty when nothing is, or when it is gone. */
-  onRejections(object: string, rejections: readonly Rejection[]): void;
+  onProblems(object: string, problems: readonly Problem[]): void;
 }
 
 /**
@@ -98,8 +98,8 @@ export class Inventory<Name extends string, Value> {
     const name = decoded.kind === "broken" ? this.#nameOf(object) : decoded.name;
     this.#missing?.delete(name);
     if (this.#isOutdated(name, object.resourceVersion, asOf)) return;
-    if (decoded.rejections.length > 0) this.#decodeErrors++;
-    this.#tellRejections(name, decoded.rejections);
+    if (decoded.problems.length > 0) this.#decodeErrors++;
+    this.#tellProblems(name, decoded.problems);
     switch (decoded.kind) {
       case "wanted":
         this.#versions.set(name, keptVersion(object.resourceVersion));
@@ -132,15 +132,15 @@ export class Inventory<Name extends string, Value> {
   }
 
   #remove(name: Name): void {
-    this.#tellRejections(name, []);
+    this.#tellProblems(name, []);
     this.#forget(name);
   }
 
-  #tellRejections(name: Name, rejections: readonly Rejection[]): void {
-    if (rejections.length === 0 && !this.#rejected.has(name)) return;
-    if (rejections.length === 0) this.#rejected.delete(name);
+  #tellProblems(name: Name, problems: readonly Problem[]): void {
+    if (problems.length === 0 && !this.#rejected.has(name)) return;
+    if (problems.length === 0) this.#rejected.delete(name);
     else this.#rejected.add(name);
-    this.#sink.onRejections(`${this.#resource.resource} ${name}`, rejections);
+    this.#sink.onProblems(`${this.#resource.resource} ${name}`, problems);
   }
 
   #forget(name: Name): void {

@@ -23,7 +23,7 @@ export function decodeNode(object: unknown): Decoded<string, ClusterNode> {
     podCIDRs: readPodCIDRs(reader, spec),
     leaving: isLeaving(reader, object, spec),
   };
-  return { kind: "wanted", name, value, rejections: reader.rejections };
+  return { kind: "wanted", name, value, problems: reader.problems };
 }
 
 /** InternalIPs before ExternalIPs, each in listed order; host names and DNS names are no addresses. */

@@ -12,7 +12,7 @@ export function decodeServiceCIDR(object: unknown): Decoded<string, ServiceCIDR>
   const spec = field(object, "spec");
   if (!isJsonObject(spec)) {
     reader.reject("spec", spec, "must be an object");
-    return { kind: "broken", rejections: reader.rejections };
+    return { kind: "broken", problems: reader.problems };
   }
   const networks = reader.list(spec, "cidrs", "spec").flatMap((text, index): readonly Cidr[] => {
     const network = typeof text === "string" ? parseCidr(text) : undefined;
@@ -20,5 +20,5 @@ export function decodeServiceCIDR(object: unknown): Decoded<string, ServiceCIDR>
     reader.reject(`spec.cidrs[${index}]`, text, 'must be a network, as "10.96.0.0/16"');
     return [];
   });
-  return { kind: "wanted", name, value: { name, networks }, rejections: reader.rejections };
+  return { kind: "wanted", name, value: { name, networks }, problems: reader.problems };
 }

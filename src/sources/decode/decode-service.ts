@@ -25,7 +25,7 @@ const MAX_AFFINITY_SECONDS = 86_400;
 
 /**
  * Decodes a v1 Service. Unwanted are ExternalName, headless ("None") and those of another proxy; one that has no usable
- * cluster IP is unwanted too, with a rejection. A wrong port, address or setting is left out and told; the rest goes on. A
+ * cluster IP is unwanted too, with a problem. A wrong port, address or setting is left out and told; the rest goes on. A
  * source of many Services hands in one `lists` for all.
  */
 export function decodeService(object: unknown, lists = new PortLists()): Decoded<ServiceName, Service> {
@@ -33,16 +33,16 @@ export function decodeService(object: unknown, lists = new PortLists()): Decoded
   if (identity === undefined || !isJsonObject(object)) return broken("Service", object);
   const name = serviceName(identity.namespace, identity.name);
   const reader = new ObjectReader(problemObject("Service", name));
-  if (labelOf(object, PROXY_NAME_LABEL) !== undefined) return { kind: "unwanted", name, rejections: [] };
+  if (labelOf(object, PROXY_NAME_LABEL) !== undefined) return { kind: "unwanted", name, problems: [] };
   const spec = field(object, "spec");
   if (!isJsonObject(spec)) {
     reader.reject("spec", spec, "must be an object");
-    return { kind: "broken", rejections: reader.rejections };
+    return { kind: "broken", problems: reader.problems };
   }
   const type = reader.word(spec, "type", "spec", SERVICE_TYPES, "ClusterIP");
-  if (type === "ExternalName" || isHeadless(spec)) return { kind: "unwanted", name, rejections: reader.rejections };
+  if (type === "ExternalName" || isHeadless(spec)) return { kind: "unwanted", name, problems: reader.problems };
   const clusterIPs = readClusterIPs(reader, spec);
-  if (clusterIPs.length === 0) return { kind: "unwanted", name, rejections: reader.rejections };
+  if (clusterIPs.length === 0) return { kind: "unwanted", name, problems: reader.problems };
   const internalTrafficPolicy = reader.word(spec, "internalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster");
   const externalTrafficPolicy = reader.word(spec, "externalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster");
   const exposure = readExposure(reader, { object, spec, type, clusterIPs, externalTrafficPolicy });
@@ -61,7 +61,7 @@ export function decodeService(object: unknown, lists = new PortLists()): Decoded
     clusterDNS: labelOf(object, "k8s-app") === "kube-dns",
     choices: readChoices(reader, object),
   };
-  return { kind: "wanted", name, value, rejections: reader.rejections };
+  return { kind: "wanted", name, value, problems: reader.problems };
 }
 
 /** One for all: most Services have no addresses but their cluster IPs. */

@@ -45,11 +45,11 @@ export function decodeEndpointSlice(object: unknown, texts = new TextTable()): D
   const service = labelOf(object, SERVICE_LABEL) ?? "";
   const addressType = field(object, "addressType");
   if (service === "" || labelOf(object, HEADLESS_LABEL) !== undefined || addressType === "FQDN") {
-    return { kind: "unwanted", name, rejections: [] };
+    return { kind: "unwanted", name, problems: [] };
   }
   if (addressType !== "IPv4" && addressType !== "IPv6") {
     reader.reject("addressType", addressType, "must be one of IPv4, IPv6, FQDN");
-    return { kind: "broken", rejections: reader.rejections };
+    return { kind: "broken", problems: reader.problems };
   }
   const value: EndpointSlice = {
     name,
@@ -62,7 +62,7 @@ export function decodeEndpointSlice(object: unknown, texts = new TextTable()): D
     ),
     changedAtUnixMs: readChangeTime(reader, object),
   };
-  return { kind: "wanted", name, value, rejections: reader.rejections };
+  return { kind: "wanted", name, value, problems: reader.problems };
 }
 
 /** A port without a name is the unnamed port: the API server writes "" where it is left out. */
@@ -118,7 +118,7 @@ function readBackend(
     reader.reject(path, object, "must be an object");
     return undefined;
   }
-  const before = reader.rejectionCount;
+  const before = reader.problemCount;
   const address = readAddress(reader, object, path, family);
   const conditions = reader.object(object, "conditions", path) ?? {};
   const below = `${path}.conditions`;
@@ -126,7 +126,7 @@ function readBackend(
   const serving = reader.boolean(conditions, "serving", below) ?? true;
   const terminating = reader.boolean(conditions, "terminating", below) ?? false;
   // An endpoint whose address or readiness cannot be read takes no traffic.
-  if (address === undefined || reader.rejectionCount > before) return undefined;
+  if (address === undefined || reader.problemCount > before) return undefined;
   const hints = reader.object(object, "hints", path);
   return {
     address,

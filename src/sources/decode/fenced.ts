@@ -2,9 +2,9 @@ import type { ProblemObject } from "../../model/cluster/problem.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 
 /**
- * What the decoder makes of one object, where an exception becomes a rejection of that object.
+ * What the decoder makes of one object, where an exception becomes a problem of that object.
  *
- * The exception is a fault of a decoder, and the rejection says where it is. But whoever may write one object could end
+ * The exception is a fault of a decoder, and the problem says where it is. But whoever may write one object could end
  * the agents of all nodes with it, again after each restart; so the fault costs this object alone.
  */
 export function fenced<Name, Value>(object: ProblemObject, decode: () => Decoded<Name, Value>): Decoded<Name, Value> {
@@ -12,7 +12,7 @@ export function fenced<Name, Value>(object: ProblemObject, decode: () => Decoded
     return decode();
   } catch (error) {
     const reason = `cannot be decoded: ${faultText(error)}`;
-    return { kind: "broken", rejections: [{ object, field: "", value: "", reason }] };
+    return { kind: "broken", problems: [{ object, field: "", value: "", reason }] };
   }
 }
 

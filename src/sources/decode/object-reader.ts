@@ -1,6 +1,6 @@
 import type { ObjectKind } from "../../model/cluster/object-reference.ts";
-import { type ProblemObject, problemObject, type Rejection } from "../../model/cluster/problem.ts";
-import { RejectionList } from "../../model/cluster/rejection-list.ts";
+import { type Problem, type ProblemObject, problemObject } from "../../model/cluster/problem.ts";
+import { ProblemList } from "../../model/cluster/problem-list.ts";
 import { PROTOCOLS, type Protocol } from "../../model/cluster/service.ts";
 import { valueText } from "../../model/value-text.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
@@ -40,28 +40,28 @@ export function identityOf(object: unknown): Identity | undefined {
 /**
  * Reads fields of one untrusted object and collects what is wrong with them. Every method takes the parent, the key and
  * the parent's path; it answers undefined both for an absent field (null counts as absent, as in Kubernetes) and for a
- * wrong one, which it rejects. Paths are put together only for a rejection: half a million endpoints pass through here.
+ * wrong one, which it rejects. Paths are put together only for a problem: half a million endpoints pass through here.
  */
 export class ObjectReader {
-  readonly #rejections: RejectionList;
+  readonly #problems: ProblemList;
 
-  /** `object` is what every rejection is about. */
+  /** `object` is what every problem is about. */
   constructor(object: ProblemObject) {
-    this.#rejections = new RejectionList(object);
+    this.#problems = new ProblemList(object);
   }
 
   /** What was rejected: the first ten, and how many more there are. */
-  get rejections(): readonly Rejection[] {
-    return this.#rejections.list();
+  get problems(): readonly Problem[] {
+    return this.#problems.list();
   }
 
   /** How often something was rejected. */
-  get rejectionCount(): number {
-    return this.#rejections.count;
+  get problemCount(): number {
+    return this.#problems.count;
   }
 
   reject(path: string, value: unknown, reason: string): void {
-    this.#rejections.add(path, value, reason);
+    this.#problems.add(path, value, reason);
   }
 
   object(parent: JsonObject, key: string, path: string): JsonObject | undefined {
@@ -153,7 +153,7 @@ export class ObjectReader {
 export function broken(kind: ObjectKind, object: unknown): Extract<Decoded<never, never>, { kind: "broken" }> {
   const reader = new ObjectReader(problemObject(kind, ""));
   reader.reject("metadata", field(object, "metadata"), "must hold a DNS name and, if any, a DNS label as namespace");
-  return { kind: "broken", rejections: reader.rejections };
+  return { kind: "broken", problems: reader.problems };
 }
 
 /** The label's value; undefined when it is not there at all. */
@@ -169,7 +169,7 @@ export function annotationsOf(object: JsonObject): JsonObject {
   return isJsonObject(annotations) ? annotations : NO_ANNOTATIONS;
 }
 
-/** Path of the annotation, for a rejection. */
+/** Path of the annotation, for a problem. */
 export function annotationPath(annotation: string): string {
   return `metadata.annotations["${annotation}"]`;
 }

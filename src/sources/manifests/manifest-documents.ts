@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Composer, type Document, LineCounter, Parser } from "yaml";
-import { manifestPart, type Rejection } from "../../model/cluster/problem.ts";
+import { manifestPart, type Problem } from "../../model/cluster/problem.ts";
 import { structureFault } from "./manifest-structure.ts";
 
 /** One document of a file as plain data, or why there is none. They are numbered from 1. */
 export type ManifestDocument =
   | { readonly kind: "parsed"; readonly number: number; readonly value: unknown }
-  | { readonly kind: "unparsable"; readonly number: number; readonly rejection: Rejection };
+  | { readonly kind: "unparsable"; readonly number: number; readonly problem: Problem };
 
 /** Documents parsed before others get a turn: a Service takes some 0.3 ms. */
 const DOCUMENTS_PER_TURN = 16;
@@ -15,7 +15,7 @@ const LONGEST_JSON_AS_YAML = 1_048_576;
 
 /**
  * Merge keys (`<<`) as kubectl has them. Repeated keys are found by `structureFault`. No warnings on stderr: what is wrong is
- * told as a rejection.
+ * told as a problem.
  */
 const YAML_OPTIONS = { merge: true, uniqueKeys: false, logLevel: "error" } as const;
 
@@ -89,5 +89,5 @@ function messageOf(thrown: unknown): string {
 
 function unparsable(file: string, number: number, field: string, reason: string): ManifestDocument {
   const object = manifestPart(`file ${file} document ${number}`);
-  return { kind: "unparsable", number, rejection: { object, field, value: "", reason } };
+  return { kind: "unparsable", number, problem: { object, field, value: "", reason } };
 }

@@ -1,11 +1,11 @@
 import {
   manifestPart,
   objectText,
+  type Problem,
   type ProblemObject,
   problemObject,
-  type Rejection,
 } from "../../model/cluster/problem.ts";
-import { RejectionList } from "../../model/cluster/rejection-list.ts";
+import { ProblemList } from "../../model/cluster/problem-list.ts";
 import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../model/cluster/service.ts";
 import type { TextTable } from "../../model/text-table.ts";
 import { valueText } from "../../model/value-text.ts";
@@ -35,7 +35,7 @@ export interface ManifestEntry {
   readonly subject: ProblemObject;
   /** What was good of it; "unwanted" and "broken" as in Decoded. */
   readonly object: ManifestObject | "unwanted" | "broken";
-  readonly rejections: readonly Rejection[];
+  readonly problems: readonly Problem[];
 }
 
 /** What one version of a file says. */
@@ -44,7 +44,7 @@ export interface ManifestFile {
   readonly version: string;
   readonly entries: readonly ManifestEntry[];
   /** What is wrong beside the entries. */
-  readonly rejections: readonly Rejection[];
+  readonly problems: readonly Problem[];
   /** Kinds that hold nothing for a proxy. */
   readonly ignoredKinds: ReadonlySet<string>;
   /** False when something in it could not be read or named: then an absent object need not be a deleted one. */
@@ -85,28 +85,28 @@ export function decodeFile(
 ): ManifestFile {
   const decoder = new FileDecoder(file, texts);
   for (const document of documents) {
-    if (document.kind === "unparsable") decoder.miss(document.rejection);
+    if (document.kind === "unparsable") decoder.miss(document.problem);
     else decoder.decode(document.value, `file ${file} document ${document.number}`);
   }
   const { entries, ignoredKinds, complete } = decoder;
-  return { file, version, entries, rejections: decoder.rejections.list(), ignoredKinds, complete };
+  return { file, version, entries, problems: decoder.problems.list(), ignoredKinds, complete };
 }
 
 class FileDecoder {
   readonly entries: ManifestEntry[] = [];
-  readonly rejections: RejectionList;
+  readonly problems: ProblemList;
   readonly ignoredKinds = new Set<string>();
   complete = true;
   readonly #texts: TextTable;
 
   constructor(file: string, texts: TextTable) {
-    this.rejections = new RejectionList(manifestPart(`file ${file}`));
+    this.problems = new ProblemList(manifestPart(`file ${file}`));
     this.#texts = texts;
   }
 
   /** Something that may have held objects cannot be read. */
-  miss(...rejections: readonly Rejection[]): void {
-    for (const { object, field, value, reason } of rejections) this.rejections.add(field, value, reason, object);
+  miss(...problems: readonly Problem[]): void {
+    for (const { object, field, value, reason } of problems) this.problems.add(field, value, reason, object);
     this.complete = false;
   }
 
@@ -158,11 +158,11 @@ class FileDecoder {
   #decodeKnown(kind: Kind, json: unknown, at: string, apiVersion: unknown): void {
     const subject = subjectOf(kind, json, at);
     const { decoded, object } = decodeKind(kind, json, { subject, texts: this.#texts });
-    const found = decoded.rejections.map((rejection) => ({ ...rejection, object: subject }));
+    const found = decoded.problems.map((problem) => ({ ...problem, object: subject }));
     const key = objectText({ ...subject, place: "" });
     if (subject.name === "") this.miss(...found);
-    else if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, subject, object, rejections: found });
-    else this.entries.push({ key, subject, object: "broken", rejections: [wrongVersion(subject, apiVersion, kind)] });
+    else if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, subject, object, problems: found });
+    else this.entries.push({ key, subject, object: "broken", problems: [wrongVersion(subject, apiVersion, kind)] });
   }
 }
 
@@ -210,7 +210,7 @@ function isOfOtherGroup(apiVersion: unknown, kind: Kind): boolean {
   return group !== API_VERSIONS[kind].split("/")[0];
 }
 
-function wrongVersion(object: ProblemObject, apiVersion: unknown, kind: Kind): Rejection {
+function wrongVersion(object: ProblemObject, apiVersion: unknown, kind: Kind): Problem {
   const value = apiVersion === undefined ? "" : valueText(apiVersion);
   return { object, field: "apiVersion", value, reason: `must be ${API_VERSIONS[kind]}` };
 }

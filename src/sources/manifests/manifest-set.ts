@@ -1,5 +1,5 @@
-import { manifestPart, type Rejection } from "../../model/cluster/problem.ts";
-import { RejectionList } from "../../model/cluster/rejection-list.ts";
+import { manifestPart, type Problem } from "../../model/cluster/problem.ts";
+import { ProblemList } from "../../model/cluster/problem-list.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import { sameNode, sameService, sameServiceCIDR, sameSlice } from "../../services/equality.ts";
 import type { ManifestEntry, ManifestFile, ManifestObject } from "./manifest-objects.ts";
@@ -17,7 +17,7 @@ interface Held {
 export interface ManifestChange {
   readonly events: Readonly<Record<ManifestObject["kind"], readonly ClusterEvent[]>>;
   /** Everything that is wrong now, in the order of the files. */
-  readonly rejections: readonly Rejection[];
+  readonly problems: readonly Problem[];
 }
 
 /**
@@ -33,10 +33,10 @@ export class ManifestSet {
     const before = this.#held;
     const after = new Map<string, Held>();
     const definedAt = new Map<string, string>();
-    const rejections: Rejection[] = [];
+    const problems: Problem[] = [];
     for (const file of files) {
-      const repeated = new RejectionList(manifestPart(`file ${file.file}`));
-      rejections.push(...file.rejections);
+      const repeated = new ProblemList(manifestPart(`file ${file.file}`));
+      problems.push(...file.problems);
       for (const entry of file.entries) {
         const first = definedAt.get(entry.key);
         if (first !== undefined) {
@@ -44,31 +44,31 @@ export class ManifestSet {
           continue;
         }
         definedAt.set(entry.key, entry.subject.place);
-        rejections.push(...entry.rejections);
+        problems.push(...entry.problems);
         const held = settle(entry, file.file, before.get(entry.key));
         if (held !== undefined) after.set(entry.key, held);
       }
-      rejections.push(...repeated.list());
+      problems.push(...repeated.list());
     }
     const incomplete = new Set(files.filter((file) => !file.complete).map((file) => file.file));
     for (const [key, held] of before) {
       if (!definedAt.has(key) && incomplete.has(held.file)) after.set(key, held);
     }
     this.#held = after;
-    return { events: difference(before, after), rejections };
+    return { events: difference(before, after), problems };
   }
 }
 
 /** What is in force of an entry, given what was in force under its name. */
 function settle(entry: ManifestEntry, file: string, before: Held | undefined): Held | undefined {
-  const clean = entry.rejections.length === 0;
+  const clean = entry.problems.length === 0;
   if (before !== undefined && (entry.object === "broken" || (!clean && before.clean))) return { ...before, file };
   if (entry.object === "broken" || entry.object === "unwanted") return undefined;
   const unchanged = before !== undefined && sameObject(before.object, entry.object);
   return { object: unchanged ? before.object : entry.object, file, clean };
 }
 
-function reject(repeated: RejectionList, { subject }: ManifestEntry, first: string): void {
+function reject(repeated: ProblemList, { subject }: ManifestEntry, first: string): void {
   const { namespace, name } = subject;
   const path = namespace === "" ? name : `${namespace}/${name}`;
   repeated.add("metadata.name", path, `is defined in ${first} already, which is used`, subject);

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { manifestPart, type Rejection } from "../../model/cluster/problem.ts";
+import { manifestPart, type Problem } from "../../model/cluster/problem.ts";
 import type { Logger } from "../../model/logger.ts";
 import { TextTable } from "../../model/text-table.ts";
 import type { ClusterEvent, Resource } from "../../services/cluster-event.ts";
@@ -11,7 +11,7 @@ import { decodeFile, type ManifestFile } from "./manifest-objects.ts";
 import { type ManifestChange, ManifestSet } from "./manifest-set.ts";
 
 /** Receives what is read from manifests. */
-export interface ManifestListener extends Pick<SourceListener, "onEvent" | "onRejections"> {
+export interface ManifestListener extends Pick<SourceListener, "onEvent" | "onProblems"> {
   readonly logger: Pick<Logger, "debug">;
 }
 
@@ -62,7 +62,7 @@ export class ManifestReader {
   readonly #set = new ManifestSet();
   #files: readonly ManifestFile[] | undefined;
   #listed = false;
-  #rejections: readonly Rejection[] = [];
+  #problems: readonly Problem[] = [];
   #told: ReadonlySet<string> = new Set();
 
   constructor(path: string, listener: ManifestListener) {
@@ -76,19 +76,19 @@ export class ManifestReader {
     try {
       reads = await readFiles(this.#path);
     } catch (error) {
-      this.#tellRejections([pathRejection(this.#path, error), ...this.#rejections]);
+      this.#tellProblems([pathProblem(this.#path, error), ...this.#problems]);
       return;
     }
     const files = await this.#parseAll(reads);
     if (!isUnchanged(files, this.#files)) {
       this.#files = files;
       const change = this.#set.replace(files);
-      this.#rejections = change.rejections;
+      this.#problems = change.problems;
       const isFirstList = !this.#listed && reads.every((read) => read.kind === "read");
       this.#listed ||= isFirstList;
       for (const event of inOrder(change, isFirstList)) this.#listener.onEvent(event);
     }
-    this.#tellRejections(this.#rejections);
+    this.#tellProblems(this.#problems);
   }
 
   async #parseAll(reads: readonly FileRead[]): Promise<readonly ManifestFile[]> {
@@ -109,12 +109,12 @@ export class ManifestReader {
     return file;
   }
 
-  #tellRejections(all: readonly Rejection[]): void {
-    const now = new Map(all.map((rejection) => [JSON.stringify(rejection), rejection]));
-    const fresh = [...now].flatMap(([text, rejection]) => (this.#told.has(text) ? [] : [rejection]));
+  #tellProblems(all: readonly Problem[]): void {
+    const now = new Map(all.map((problem) => [JSON.stringify(problem), problem]));
+    const fresh = [...now].flatMap(([text, problem]) => (this.#told.has(text) ? [] : [problem]));
     const isChanged = fresh.length > 0 || now.size !== this.#told.size;
     this.#told = new Set(now.keys());
-    if (isChanged) this.#listener.onRejections(all.length, fresh);
+    if (isChanged) this.#listener.onProblems(all.length, fresh);
   }
 }
 
@@ -139,14 +139,14 @@ export async function watchManifests(
   }
 }
 
-/** Reads the manifests once. Throws when the path cannot be read; what is wrong inside is told as rejections. */
+/** Reads the manifests once. Throws when the path cannot be read; what is wrong inside is told as problems. */
 export async function readManifests(path: string): Promise<ClusterState> {
   const reads = await readFiles(path).catch((error: unknown) => {
     throw new Error(`Cannot read manifests at "${path}": ${errorCode(error)}`, { cause: error });
   });
   const texts = new TextTable();
   const change = new ManifestSet().replace(await Promise.all(reads.map((read) => parseFile(read, texts))));
-  return { events: inOrder(change, true), rejections: change.rejections };
+  return { events: inOrder(change, true), problems: change.problems };
 }
 
 async function parseFile(read: FileRead, texts: TextTable): Promise<ManifestFile> {
@@ -160,8 +160,8 @@ async function parseFile(read: FileRead, texts: TextTable): Promise<ManifestFile
 }
 
 function withoutObjects({ file, version }: FileRead, reason: string): ManifestFile {
-  const rejection = { object: manifestPart(`file ${file}`), field: "", value: "", reason };
-  return { file, version, entries: [], rejections: [rejection], ignoredKinds: new Set(), complete: false };
+  const problem = { object: manifestPart(`file ${file}`), field: "", value: "", reason };
+  return { file, version, entries: [], problems: [problem], ignoredKinds: new Set(), complete: false };
 }
 
 /** Slices go before Services: so each Service is complete when it is told. */
@@ -179,7 +179,7 @@ function inOrder({ events }: ManifestChange, isFirstList: boolean): readonly Clu
   ];
 }
 
-function pathRejection(path: string, error: unknown): Rejection {
+function pathProblem(path: string, error: unknown): Problem {
   const reason = `cannot be read: ${errorCode(error)}; everything stays as it was`;
   return { object: manifestPart("manifests"), field: "", value: path, reason };
 }

@@ -1,5 +1,5 @@
 import { EventWriter } from "../../../src/events/event-writer.ts";
-import type { Rejection } from "../../../src/model/cluster/problem.ts";
+import type { Problem } from "../../../src/model/cluster/problem.ts";
 import type { Logger } from "../../../src/model/logger.ts";
 import type { ClusterEvent } from "../../../src/services/cluster-event.ts";
 import { type ApiWatch, watchApiServer } from "../../../src/sources/api/api-source.ts";
@@ -18,7 +18,7 @@ export class SourceWorld {
   readonly model = new ApiModel(this.clock);
   readonly told = new ToldCluster();
   readonly writer = new EventWriter("node-1", { clock: this.clock, random: () => 0, logger: SILENT_LOGGER });
-  readonly rejections: { readonly count: number; readonly fresh: readonly Rejection[] }[] = [];
+  readonly problems: { readonly count: number; readonly fresh: readonly Problem[] }[] = [];
   /** Called after each event has been noted. */
   onEvent: (event: ClusterEvent) => void = () => {};
   readonly #stop = new AbortController();
@@ -74,7 +74,7 @@ export class SourceWorld {
           this.told.onEvent(event);
           this.onEvent(event);
         },
-        onRejections: (count, fresh) => void this.rejections.push({ count, fresh }),
+        onProblems: (count, fresh) => void this.problems.push({ count, fresh }),
       },
     );
   }

@@ -1,4 +1,4 @@
-import type { Rejection } from "../../../src/model/cluster/problem.ts";
+import type { Problem } from "../../../src/model/cluster/problem.ts";
 import type { ClusterEvent, Resource } from "../../../src/services/cluster-event.ts";
 import type { EventSink } from "../../../src/sources/api/inventory.ts";
 import type { JsonObject } from "./store.ts";
@@ -7,7 +7,7 @@ import type { JsonObject } from "./store.ts";
 export class ToldCluster implements EventSink {
   readonly services = new Map<string, number>();
   readonly events: string[] = [];
-  readonly rejections: Rejection[] = [];
+  readonly problems: Problem[] = [];
   readonly listed = new Set<Resource>();
   /** Things that must never happen, found while listening. */
   readonly faults: string[] = [];
@@ -54,8 +54,8 @@ export class ToldCluster implements EventSink {
     }
   }
 
-  onRejections(_object: string, rejections: readonly Rejection[]): void {
-    this.rejections.push(...rejections);
+  onProblems(_object: string, problems: readonly Problem[]): void {
+    this.problems.push(...problems);
   }
 
   #upsert(name: string, revision: number): void {

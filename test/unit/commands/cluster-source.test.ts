@@ -36,7 +36,7 @@ test("what a plugin wrote to stderr is not in what readyz shows: resources and o
   const stop = new AbortController();
   const running = source.run({
     onEvent: () => {},
-    onRejections: () => {},
+    onProblems: () => {},
     signal: stop.signal,
   });
   onTestFinished(async () => {

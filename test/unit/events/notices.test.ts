@@ -3,16 +3,16 @@ import {
   kernelFailureNotice,
   listenFailureNotice,
   nodeWarningNotice,
+  problemNotice,
   refusedPortNotice,
-  rejectionNotice,
   startNotice,
 } from "../../../src/events/notices.ts";
-import { manifestPart, type ProblemObject, problemObject, type Rejection } from "../../../src/model/cluster/problem.ts";
+import { manifestPart, type Problem, type ProblemObject, problemObject } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 
 const NODE = { kind: "Node", namespace: "", name: "node-1" };
 
-function rejection(object: ProblemObject, field = "spec.ports[0].port"): Rejection {
+function problem(object: ProblemObject, field = "spec.ports[0].port"): Problem {
   return { object, field, value: "99999", reason: "must be smaller" };
 }
 
@@ -20,7 +20,7 @@ test.each([
   ["Service", "shop/web", { kind: "Service", namespace: "shop", name: "web" }],
   ["EndpointSlice", "shop/web-x7", { kind: "EndpointSlice", namespace: "shop", name: "web-x7" }],
 ] as const)("what is wrong with %s %s is told about it", (kind, path, regarding) => {
-  expect(rejectionNotice("node-1", rejection(problemObject(kind, path)))).toMatchObject({
+  expect(problemNotice("node-1", problem(problemObject(kind, path)))).toMatchObject({
     type: "Warning",
     regarding,
     note: 'spec.ports[0].port "99999" must be smaller',
@@ -33,14 +33,14 @@ test.each([
   ["file shop.yaml", manifestPart("file shop.yaml")],
   ["Node node-2", problemObject("Node", "node-2")],
 ])("what is wrong with %s is told about this node", (text, object) => {
-  expect(rejectionNotice("node-1", rejection(object))).toMatchObject({
+  expect(problemNotice("node-1", problem(object))).toMatchObject({
     regarding: NODE,
     note: `${text}: spec.ports[0].port "99999" must be smaller`,
   });
 });
 
 test("what is wrong with a whole object is told without a field", () => {
-  expect(rejectionNotice("node-1", rejection(problemObject("Service", "shop/web"), "")).note).toBe(
+  expect(problemNotice("node-1", problem(problemObject("Service", "shop/web"), "")).note).toBe(
     '"99999" must be smaller',
   );
 });

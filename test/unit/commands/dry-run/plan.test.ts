@@ -187,7 +187,7 @@ ${RULES_TEXT}
   });
 
   test.each([renderPlanText, renderPlanJson])(
-    "the order in which Services and rejections came does not show: %o",
+    "the order in which Services and problems came does not show: %o",
     (render) => {
       const one = plan(SHOP);
       const other = plan(Object.fromEntries(Object.entries(SHOP).reverse()));

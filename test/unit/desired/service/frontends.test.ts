@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { frontendRejections, frontends } from "../../../../src/desired/service/frontends.ts";
+import { frontendProblems, frontends } from "../../../../src/desired/service/frontends.ts";
 import type { IPFamily } from "../../../../src/model/address.ts";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { type ServiceSpec, service } from "../../../support/builders.ts";
@@ -101,7 +101,7 @@ describe("a Service of more frontends than a node programs", () => {
     const kinds = Map.groupBy(found, ({ kind }) => kind);
     expect(Object.fromEntries([...kinds].map(([kind, list]) => [kind, list.length]))).toEqual(expected);
     expect(new Set(found.map(({ address, port }) => `${address} ${port}`)).size).toBe(10_000);
-    expect(frontendRejections(one, node)).toEqual([
+    expect(frontendProblems(one, node)).toEqual([
       expect.objectContaining({ object: problemObject("Service", "shop/web"), field: "spec", value: count }),
     ]);
   });
@@ -112,6 +112,6 @@ describe("a Service of more frontends than a node programs", () => {
   ])("%s: no word about it", (_, said) => {
     const one = service("shop/web", said);
     expect(frontends(one, facts())).toHaveLength(10_000);
-    expect(frontendRejections(one, facts())).toEqual([]);
+    expect(frontendProblems(one, facts())).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hashedIfSticky, schedulerRejections, schedulingOf } from "../../../../src/desired/service/scheduling.ts";
+import { hashedIfSticky, schedulerProblems, schedulingOf } from "../../../../src/desired/service/scheduling.ts";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { type ServiceSpec, service } from "../../../support/builders.ts";
 import { type FactsSpec, facts } from "../../../support/desired.ts";
@@ -27,9 +27,9 @@ test.each<[string, ServiceSpec, FactsSpec, string]>([
 });
 
 test("a Service is told when the kernel lacks its scheduler, and only then", () => {
-  expect(schedulerRejections(service("shop/web", LC), facts())).toEqual([]);
-  expect(schedulerRejections(service("shop/web", {}), facts({ missingSchedulers: ["rr"] }))).toEqual([]);
-  expect(schedulerRejections(service("shop/web", LC), facts({ missingSchedulers: ["lc"] }))).toEqual([
+  expect(schedulerProblems(service("shop/web", LC), facts())).toEqual([]);
+  expect(schedulerProblems(service("shop/web", {}), facts({ missingSchedulers: ["rr"] }))).toEqual([]);
+  expect(schedulerProblems(service("shop/web", LC), facts({ missingSchedulers: ["lc"] }))).toEqual([
     {
       object: problemObject("Service", "shop/web"),
       field: "metadata.annotations",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../../../src/config/config.ts";
-import { allowedVips, vipFault, vipRejections } from "../../../../src/desired/service/vip-guard.ts";
+import { allowedVips, vipFault, vipProblems } from "../../../../src/desired/service/vip-guard.ts";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { NO_SURROUNDINGS, nodeFacts } from "../../../../src/node/node-facts.ts";
 import { reservedAddresses } from "../../../../src/node/reserved-addresses.ts";
@@ -47,7 +47,7 @@ test("a refused address costs the Service no other", () => {
 });
 
 test("every refused address of a Service is told with its field", () => {
-  const found = vipRejections(
+  const found = vipProblems(
     service("shop/web", {
       ip: "10.244.1.1",
       externalIPs: ["203.0.113.5", "192.168.1.10"],
@@ -91,7 +91,7 @@ describe("an address of a load balancer that this node has on an interface", () 
     expect(keys).toEqual(["TCP/10.96.0.1:80", "TCP/198.51.100.1:80", "TCP/192.168.1.10:80"]);
     expect(wanted.addresses).toEqual(["10.96.0.1"]);
     const web = service("shop/web", { loadBalancerIPs: ["198.51.100.1", "192.168.1.10"] });
-    expect(vipRejections(web, facts(node))).toEqual([]);
+    expect(vipProblems(web, facts(node))).toEqual([]);
   });
 
   test("is refused as an external IP, which whoever may write a Service writes", () => {
@@ -110,7 +110,7 @@ describe("an address of a load balancer that this node has on an interface", () 
     };
     const keys = built("shop/web", said, {}, node).servers.map(({ server }) => server.key);
     expect(keys).toEqual(["TCP/10.96.0.1:80", "TCP/10.96.0.1:6443", "TCP/192.168.1.2:80"]);
-    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+    expect(vipProblems(service("shop/web", said), facts(node))).toMatchObject([
       {
         field: "status.loadBalancer.ingress",
         value: "192.168.1.2:6443",
@@ -122,7 +122,7 @@ describe("an address of a load balancer that this node has on an interface", () 
   test("is refused at every port when it is an API server's on another host", () => {
     const said = { ip: "10.96.0.1", loadBalancerIPs: ["192.168.1.3"] };
     expect(built("shop/web", said, {}, node).servers).toHaveLength(1);
-    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+    expect(vipProblems(service("shop/web", said), facts(node))).toMatchObject([
       { value: "192.168.1.3", reason: "is the address of an API server" },
     ]);
   });
@@ -134,7 +134,7 @@ describe("an external IP in a network of pods", () => {
 
   test("is refused, for it would cut a pod off, and costs the Service no other", () => {
     expect(built("shop/web", said, {}, node).addresses).toEqual(["10.96.0.1", "fd00:96::1", "203.0.113.1"]);
-    expect(vipRejections(service("shop/web", said), facts(node))).toMatchObject([
+    expect(vipProblems(service("shop/web", said), facts(node))).toMatchObject([
       { field: "spec.externalIPs", value: "10.244.1.5", reason: "is in a network of pods, 10.244.0.0/16" },
       { field: "spec.externalIPs", value: "fd00:244::5", reason: "is in a network of pods, fd00:244::/64" },
     ]);

@@ -161,13 +161,13 @@ test("what is wrong with objects is told together, with what of it is new, and w
   await one.until("the lists", allListed(one));
   one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
   one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "y" }, spec: 8 });
-  await one.until("the rejections", () => one.rejections.length === 1);
+  await one.until("the problems", () => one.problems.length === 1);
   one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "z" }, spec: 9 });
-  await one.until("another", () => one.rejections.length === 2);
+  await one.until("another", () => one.problems.length === 2);
   one.model.store.delete(SERVICES, "demo/x");
   one.model.store.put(SERVICES, apiService("y", 1));
-  await one.until("fewer", () => one.rejections.length === 3);
-  const told = one.rejections.map(({ count, fresh }) => [count, fresh.map(({ value }) => value)]);
+  await one.until("fewer", () => one.problems.length === 3);
+  const told = one.problems.map(({ count, fresh }) => [count, fresh.map(({ value }) => value)]);
   expect(told).toEqual([
     [2, ["7", "8"]],
     [3, ["9"]],
@@ -184,11 +184,11 @@ describe("read once", () => {
   test("a server tells all there is and what is wrong with it, and is left alone then", async () => {
     const one = await world();
     one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
-    const { events, rejections } = await once(await kubeconfigOf(one), patient(10_000));
+    const { events, problems } = await once(await kubeconfigOf(one), patient(10_000));
     expect(events.map(({ kind }) => kind).toSorted()).toEqual([
       ...["listed", "listed", "listed", "listed", "node-upserted", "service-upserted"],
     ]);
-    expect(rejections).toMatchObject([{ object: problemObject("Service", "demo/x") }]);
+    expect(problems).toMatchObject([{ object: problemObject("Service", "demo/x") }]);
     await until("all is closed", () => one.model.openWatches === 0);
   });
 

@@ -17,9 +17,9 @@ function setUp() {
   };
   const inventory = new Inventory(resource, {
     onEvent: (event) => told.push(event.kind === "service-upserted" ? `+${event.service.name}` : event.kind),
-    onRejections: (object, rejections) =>
+    onProblems: (object, problems) =>
       told.push(
-        ...rejections.map(
+        ...problems.map(
           ({ object: about, reason }) => `${object}: ${objectText(about)} ${reason.replace(/ \(.*/, "")}`,
         ),
       ),
@@ -29,7 +29,7 @@ function setUp() {
   return { told, upsert, inventory };
 }
 
-test("an exception while one object is decoded is a rejection of that object, and the others go on", () => {
+test("an exception while one object is decoded is a problem of that object, and the others go on", () => {
   const { told, upsert, inventory } = setUp();
   inventory.beginList();
   upsert("api", "1");

@@ -347,8 +347,8 @@ describe("an object", () => {
   test("that cannot be decoded leaves the version before it in force, and is told as wrong until it is right", async () => {
     const told = new ToldCluster();
     const wrong: string[] = [];
-    const onRejections = (object: string, list: readonly unknown[]) => void wrong.push(`${object}: ${list.length}`);
-    const one = world({ sink: { onEvent: (event) => told.onEvent(event), onRejections } });
+    const onProblems = (object: string, list: readonly unknown[]) => void wrong.push(`${object}: ${list.length}`);
+    const one = world({ sink: { onEvent: (event) => told.onEvent(event), onProblems } });
     await one.startWith("a");
     one.model.store.put("/api/v1/services", { metadata: { namespace: "demo", name: "a" }, spec: 7 });
     await settle();
@@ -384,7 +384,7 @@ describe("a stop", () => {
           told.onEvent(event);
           void one.stop();
         },
-        onRejections: () => {},
+        onProblems: () => {},
       },
     });
     const [first, second] = ["a", "b"].map((name) => {
@@ -405,7 +405,7 @@ test("what the listener throws comes out of the run and ends it", async () => {
     onEvent: () => {
       throw new Error("a bug downstream");
     },
-    onRejections: () => {},
+    onProblems: () => {},
   };
   const one = new WatchWorld({ sink });
   one.put("a", 1);

@@ -210,7 +210,7 @@ test.each([
 test("Services of all kinds: what is for a proxy is told, the rest is not, nothing is wrong", async () => {
   const { told } = await replay("services", ["90"]);
   expect([...told.services.keys()]).toEqual(["edge/lb", "edge/nodeport"]);
-  expect(told.rejections).toEqual([]);
+  expect(told.problems).toEqual([]);
 });
 
 test.each([
@@ -224,7 +224,7 @@ test.each([
     "+slice edge/v6",
     "listed endpointslices",
   ]);
-  expect(told.rejections).toEqual([]);
+  expect(told.problems).toEqual([]);
 });
 
 test("the selectors of kube-proxy leave out what these lists lack", async () => {

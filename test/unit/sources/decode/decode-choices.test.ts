@@ -11,7 +11,7 @@ function chosen(annotations: Readonly<Record<string, unknown>>) {
   const name = (path: string) => /^metadata\.annotations\["(.*)"\]$/.exec(path)?.[1];
   return {
     choices: result.value.choices,
-    faults: result.rejections.map((fault) => `${name(fault.field)}=${fault.value}: ${fault.reason}`),
+    faults: result.problems.map((fault) => `${name(fault.field)}=${fault.value}: ${fault.reason}`),
   };
 }
 

@@ -12,7 +12,7 @@ function exposed(said: ServiceSpec) {
     loadBalancerIPs,
     ranges: sourceRanges?.map((range) => range.text),
     healthCheckNodePort,
-    faults: result.rejections.map((fault) => `${fault.field}=${fault.value}: ${fault.reason}`),
+    faults: result.problems.map((fault) => `${fault.field}=${fault.value}: ${fault.reason}`),
   };
 }
 
@@ -177,7 +177,7 @@ test.each<[string, ServiceSpec]>([
   ["LoadBalancer", { type: "LoadBalancer" }],
 ])("the external traffic policy is read for type %s", (_, said) => {
   const result = decodeService(serviceObject("shop/web", { ...said, external: "Local" }));
-  expect(result).toMatchObject({ kind: "wanted", value: { externalTrafficPolicy: "Local" }, rejections: [] });
+  expect(result).toMatchObject({ kind: "wanted", value: { externalTrafficPolicy: "Local" }, problems: [] });
 });
 
 test("a load balancer without node ports is a Service like any other", () => {
@@ -188,5 +188,5 @@ test("a load balancer without node ports is a Service like any other", () => {
       spec: { allocateLoadBalancerNodePorts: false },
     }),
   );
-  expect(result).toMatchObject({ kind: "wanted", value: { ports: [{ nodePort: 0 }] }, rejections: [] });
+  expect(result).toMatchObject({ kind: "wanted", value: { ports: [{ nodePort: 0 }] }, problems: [] });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { problemObject, type Rejection } from "../../../../src/model/cluster/problem.ts";
+import { type Problem, problemObject } from "../../../../src/model/cluster/problem.ts";
 import { decodeNode } from "../../../../src/sources/decode/decode-node.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { decodeServiceCIDR } from "../../../../src/sources/decode/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../../../../src/sources/decode/decode-slice.ts";
 
-type Decode = (object: object) => { readonly rejections: readonly Rejection[] };
+type Decode = (object: object) => { readonly problems: readonly Problem[] };
 
 const times = <Item>(count: number, item: (index: number) => Item) =>
   Array.from({ length: count }, (_, at) => item(at));
@@ -63,12 +63,12 @@ function cpuOf(decode: Decode, object: object): number {
   return user + system;
 }
 
-describe("9,990 things wrong with one object are ten rejections and how many more", () => {
+describe("9,990 things wrong with one object are ten problems and how many more", () => {
   test.each(WRONG)("%s", (_what, decode, make) => {
-    const { rejections } = decode(make(9_990));
-    expect(rejections).toHaveLength(11);
-    expect(rejections[10]).toMatchObject({ field: "", value: "9980 more", reason: "are wrong as well" });
-    expect(decode(make(10)).rejections).toHaveLength(10);
+    const { problems } = decode(make(9_990));
+    expect(problems).toHaveLength(11);
+    expect(problems[10]).toMatchObject({ field: "", value: "9980 more", reason: "are wrong as well" });
+    expect(decode(make(10)).problems).toHaveLength(10);
   });
 
   test.each(WRONG)("%s cost what they are many", (_what, decode, make) => {
@@ -79,11 +79,11 @@ describe("9,990 things wrong with one object are ten rejections and how many mor
   });
 });
 
-test("of 120,000 external IPs the first 10,000 are read, and the rest is one rejection", () => {
+test("of 120,000 external IPs the first 10,000 are read, and the rest is one problem", () => {
   const externalIPs = times(120_000, (at) => `11.${at >> 16}.${(at >> 8) & 255}.${at & 255}`);
   const decoded = decodeService(service({ externalIPs }));
   expect(decoded.kind === "wanted" ? decoded.value.externalIPs : []).toEqual(externalIPs.slice(0, 10_000));
-  expect(decoded.rejections).toEqual([
+  expect(decoded.problems).toEqual([
     {
       object: problemObject("Service", "shop/web"),
       field: "spec.externalIPs",
@@ -97,10 +97,10 @@ describe("a text without an end costs no more than its length", () => {
   const weights = (count: number) => times(count, (at) => `10.0.${at >> 8}.${at & 255}=1`).join();
   test("a weights annotation: 64 KiB are read, more are not", () => {
     const annotation = "kube-ipvs.io/weights";
-    expect(decodeEndpointSlice(slice({}, { [annotation]: weights(4_000) })).rejections).toEqual([]);
-    const { rejections } = decodeEndpointSlice(slice({}, { [annotation]: weights(20_000) }));
-    expect(rejections).toEqual([expect.objectContaining({ reason: "must not be longer than 65536 characters" })]);
-    expect(rejections[0]?.value.length).toBeLessThan(210);
+    expect(decodeEndpointSlice(slice({}, { [annotation]: weights(4_000) })).problems).toEqual([]);
+    const { problems } = decodeEndpointSlice(slice({}, { [annotation]: weights(20_000) }));
+    expect(problems).toEqual([expect.objectContaining({ reason: "must not be longer than 65536 characters" })]);
+    expect(problems[0]?.value.length).toBeLessThan(210);
   });
 
   test.each([

@@ -25,7 +25,7 @@ test("a bare Node knows nothing of itself", () => {
     kind: "wanted",
     name: "node-a",
     value,
-    rejections: [],
+    problems: [],
   });
 });
 
@@ -42,12 +42,12 @@ test("host names are no addresses, and wrong addresses and networks are told", (
   };
   const result = decodeNode(object);
   expect(result).toMatchObject({ value: { addresses: ["192.168.0.1"], podCIDRs: [network("10.244.2.0/24")] } });
-  expect(result.rejections.map((fault) => fault.field)).toEqual(["status.addresses[1].address", "spec.podCIDRs[0]"]);
+  expect(result.problems.map((fault) => fault.field)).toEqual(["status.addresses[1].address", "spec.podCIDRs[0]"]);
 });
 
 test("podCIDR stands in for absent podCIDRs", () => {
   const result = decodeNode({ metadata: { name: "node-a" }, spec: { podCIDR: "10.244.1.0/24" } });
-  expect(result).toMatchObject({ value: { podCIDRs: [network("10.244.1.0/24")] }, rejections: [] });
+  expect(result).toMatchObject({ value: { podCIDRs: [network("10.244.1.0/24")] }, problems: [] });
 });
 
 test.each([

@@ -14,7 +14,7 @@ test("a network that is none is told, and the other used", () => {
   expect(decoded).toMatchObject({
     kind: "wanted",
     value: { networks: [{ text: "fd00:96::/108" }] },
-    rejections: [{ object: problemObject("ServiceCIDR", "kubernetes"), field: "spec.cidrs[0]", value: "10.96.0.0" }],
+    problems: [{ object: problemObject("ServiceCIDR", "kubernetes"), field: "spec.cidrs[0]", value: "10.96.0.0" }],
   });
 });
 
@@ -22,5 +22,5 @@ test.each<[string, unknown, string]>([
   ["without a name", { spec: { cidrs: [] } }, "metadata"],
   ["without a spec", { metadata: { name: "kubernetes" } }, "spec"],
 ])("a ServiceCIDR %s is broken", (_, object, field) => {
-  expect(decodeServiceCIDR(object)).toMatchObject({ kind: "broken", rejections: [{ field }] });
+  expect(decodeServiceCIDR(object)).toMatchObject({ kind: "broken", problems: [{ field }] });
 });

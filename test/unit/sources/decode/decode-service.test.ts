@@ -10,7 +10,7 @@ function decoded(said: ServiceSpec) {
   if (result.kind !== "wanted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
   return {
     value: result.value,
-    faults: result.rejections.map((fault) => `${fault.field}=${fault.value}: ${fault.reason}`),
+    faults: result.problems.map((fault) => `${fault.field}=${fault.value}: ${fault.reason}`),
   };
 }
 
@@ -52,7 +52,7 @@ test("a bare Service gets the API's defaults", () => {
   expect(decodeService(object)).toEqual({
     kind: "wanted",
     name: "default/web",
-    rejections: [],
+    problems: [],
     value: {
       name: "default/web",
       clusterIPs: ["10.96.0.10"],
@@ -81,7 +81,7 @@ test.each<[string, ServiceSpec]>([
   expect(decodeService(serviceObject("shop/web", said))).toEqual({
     kind: "unwanted",
     name: "shop/web",
-    rejections: [],
+    problems: [],
   });
 });
 
@@ -89,7 +89,7 @@ test("a Service whose address was never allocated is unwanted, and told", () => 
   const result = decodeService(serviceObject("shop/web", { ip: [] }));
   expect(result).toMatchObject({
     kind: "unwanted",
-    rejections: [{ object: problemObject("Service", "shop/web"), field: "spec.clusterIP" }],
+    problems: [{ object: problemObject("Service", "shop/web"), field: "spec.clusterIP" }],
   });
 });
 
@@ -105,7 +105,7 @@ test.each<[string, unknown]>([
 ])("an object with %s is broken", (_, object) => {
   const result = decodeService(object);
   expect(result.kind).toBe("broken");
-  expect(result.rejections).toHaveLength(1);
+  expect(result.problems).toHaveLength(1);
 });
 
 describe("cluster IPs", () => {

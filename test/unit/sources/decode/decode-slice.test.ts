@@ -13,7 +13,7 @@ function decoded(object: Record<string, unknown>) {
   return {
     value: result.value,
     endpoints,
-    faults: result.rejections.map((fault) => `${fault.field}=${fault.value}: ${fault.reason}`),
+    faults: result.problems.map((fault) => `${fault.field}=${fault.value}: ${fault.reason}`),
   };
 }
 
@@ -58,7 +58,7 @@ test.each<[string, SliceSpec]>([
   ["holds host names", { addressType: "FQDN", endpoints: ["example.com"] }],
 ])("a slice that %s is unwanted and nothing is wrong with it", (_, said) => {
   const result = decodeEndpointSlice(sliceObject("shop/web-1", { endpoints: ["10.244.1.5"], ...said }));
-  expect(result).toEqual({ kind: "unwanted", name: "shop/web-1", rejections: [] });
+  expect(result).toEqual({ kind: "unwanted", name: "shop/web-1", problems: [] });
 });
 
 test("a slice without any labels is unwanted", () => {
@@ -69,7 +69,7 @@ test.each(["ipv4", "", 4, undefined])("a slice of address type %j is broken", (a
   const result = decodeEndpointSlice({ ...sliceObject("shop/web-1"), addressType });
   expect(result).toMatchObject({
     kind: "broken",
-    rejections: [{ object: problemObject("EndpointSlice", "shop/web-1"), field: "addressType" }],
+    problems: [{ object: problemObject("EndpointSlice", "shop/web-1"), field: "addressType" }],
   });
 });
 

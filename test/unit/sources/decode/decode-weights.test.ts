@@ -10,7 +10,7 @@ function weighed(annotations: Record<string, string>, addresses = ADDRESSES) {
   const result = decodeEndpointSlice(sliceObject("shop/web-1", { endpoints: addresses, annotations }));
   if (result.kind !== "wanted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
   const weights = [...result.value.endpoints].flatMap(([, list]) => list.map(({ weight }) => weight));
-  return { weights, faults: result.rejections.map((fault) => `${fault.value}: ${fault.reason}`) };
+  return { weights, faults: result.problems.map((fault) => `${fault.value}: ${fault.reason}`) };
 }
 
 test.each<[string, string, readonly number[], readonly string[]]>([

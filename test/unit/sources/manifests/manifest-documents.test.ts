@@ -7,7 +7,7 @@ async function parsed(file: string, text: string) {
   return (await parseDocuments(file, text)).map((document) =>
     document.kind === "parsed"
       ? [document.number, document.value]
-      : [document.number, objectText(document.rejection.object), document.rejection.field, document.rejection.reason],
+      : [document.number, objectText(document.problem.object), document.problem.field, document.problem.reason],
   );
 }
 
@@ -50,7 +50,7 @@ test("an alias that would expand without end is told", async () => {
     return `l${level}: &l${level} [${refs}]`;
   });
   const [document] = await parseDocuments("a.yaml", bomb.join("\n"));
-  expect(document).toMatchObject({ kind: "unparsable", rejection: { reason: expect.stringMatching(/alias/) } });
+  expect(document).toMatchObject({ kind: "unparsable", problem: { reason: expect.stringMatching(/alias/) } });
 });
 
 test("a document that the parser itself fails at costs what follows it, not what went before", async () => {

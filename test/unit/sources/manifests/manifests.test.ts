@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { manifestPart, objectText, type Rejection } from "../../../../src/model/cluster/problem.ts";
+import { manifestPart, objectText, type Problem } from "../../../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../../../src/services/cluster-event.ts";
 import { ManifestReader, readManifests, watchManifests } from "../../../../src/sources/manifests/manifests.ts";
 import { type NodeSpec, nodeObject, serviceCIDRObject, serviceObject, sliceObject } from "../../../support/builders.ts";
@@ -61,30 +61,30 @@ function short(event: ClusterEvent): string {
 }
 
 const LISTED = ["listed nodes", "listed servicecidrs", "listed endpointslices", "listed services"];
-const fault = ({ object, field, value, reason }: Rejection) => `${objectText(object)}: ${field}=${value}: ${reason}`;
+const fault = ({ object, field, value, reason }: Problem) => `${objectText(object)}: ${field}=${value}: ${reason}`;
 
 /** A source that remembers what it told since it was last asked. */
 class Listening {
   readonly source: ManifestReader;
   readonly logged: string[] = [];
   readonly #events: string[] = [];
-  readonly #rejections: { count: number; fresh: string[] }[] = [];
+  readonly #problems: { count: number; fresh: string[] }[] = [];
 
   constructor(path = folder) {
     this.source = new ManifestReader(path, this);
   }
   readonly onEvent = (event: ClusterEvent) => this.#events.push(short(event));
-  readonly onRejections = (count: number, fresh: readonly Rejection[]) =>
-    this.#rejections.push({ count, fresh: fresh.map(fault) });
+  readonly onProblems = (count: number, fresh: readonly Problem[]) =>
+    this.#problems.push({ count, fresh: fresh.map(fault) });
   readonly logger = { debug: (fields: object) => this.logged.push(JSON.stringify(fields)) };
 
   async reread(): Promise<readonly string[]> {
     await this.source.reread();
     return this.#events.splice(0);
   }
-  /** What onRejections was called with since the last time. */
-  rejections() {
-    return this.#rejections.splice(0);
+  /** What onProblems was called with since the last time. */
+  problems() {
+    return this.#problems.splice(0);
   }
 }
 
@@ -92,7 +92,7 @@ class Listening {
 async function started(): Promise<Listening> {
   const listening = new Listening();
   await listening.reread();
-  listening.rejections();
+  listening.problems();
   return listening;
 }
 
@@ -106,7 +106,7 @@ describe("reading once", () => {
       nodeObject("node-a"),
       networks,
     );
-    const { events, rejections } = await readManifests(folder);
+    const { events, problems } = await readManifests(folder);
     expect(events.map(short)).toEqual([
       "+Node node-a",
       "listed nodes",
@@ -117,7 +117,7 @@ describe("reading once", () => {
       "+Service shop/web 80",
       "listed services",
     ]);
-    expect(rejections).toEqual([]);
+    expect(problems).toEqual([]);
   });
 
   test("an empty folder is listed", async () => {
@@ -142,8 +142,8 @@ describe("reading once", () => {
     await write("e.txt", serviceObject("shop/e"));
     await mkdir(join(folder, "f.yaml"));
     await write("f.yaml/g.yaml", serviceObject("shop/g"));
-    const { events, rejections } = await readManifests(folder);
-    expect(rejections).toEqual([]);
+    const { events, problems } = await readManifests(folder);
+    expect(problems).toEqual([]);
     expect(events.map(short).filter((text) => text.startsWith("+"))).toEqual([
       "+Service shop/web 80",
       "+Service shop/api 80",
@@ -166,7 +166,7 @@ describe("reading once", () => {
       { apiVersion: "v1", kind: "NodeList", items: [nodeObject("node-b")] },
       { apiVersion: "v1", kind: "ServiceList", items: null },
     );
-    const { events, rejections } = await readManifests(folder);
+    const { events, problems } = await readManifests(folder);
     expect(events.map(short).filter((text) => text.startsWith("+"))).toEqual([
       "+Node node-a",
       "+Node node-b",
@@ -174,14 +174,14 @@ describe("reading once", () => {
       "+Service shop/api 80",
       "+Service shop/web 80",
     ]);
-    expect(rejections).toEqual([]);
+    expect(problems).toEqual([]);
   });
 
   test("a namespace that is not told is default, and one object is the same with it", async () => {
     await write("a.yaml", serviceObject("web"), serviceObject("default/web"));
-    const { events, rejections } = await readManifests(folder);
+    const { events, problems } = await readManifests(folder);
     expect(events.map(short)).toContain("+Service default/web 80");
-    expect(rejections.map(fault)).toEqual([
+    expect(problems.map(fault)).toEqual([
       "Service default/web in file a.yaml document 2: metadata.name=default/web: is defined in file a.yaml document 1 already, which is used",
     ]);
   });
@@ -194,7 +194,7 @@ describe("reading once", () => {
     );
     const listening = new Listening();
     expect(await listening.reread()).toEqual(LISTED);
-    expect(listening.rejections()).toEqual([]);
+    expect(listening.problems()).toEqual([]);
     expect(listening.logged).toEqual([
       '{"file":"a.yaml","objects":0,"ignoredKinds":["Deployment","Service of serving.knative.dev/v1"]}',
     ]);
@@ -237,15 +237,15 @@ describe("what is wrong is told with file, document, field and value, and the re
     ],
   ])("%s", async (_, wrong, expected) => {
     await write("a.yaml", api(), wrong, nodeObject("node-a"));
-    const { events, rejections } = await readManifests(folder);
-    expect(rejections.map(fault)).toEqual([expected]);
+    const { events, problems } = await readManifests(folder);
+    expect(problems.map(fault)).toEqual([expected]);
     expect(events.map(short)).toEqual(expect.arrayContaining(["+Service shop/api 80", "+Node node-a"]));
   });
 
   test("a document that cannot be parsed", async () => {
     await write("a.yaml", api(), "spec: [", nodeObject("node-a"));
-    const { events, rejections } = await readManifests(folder);
-    expect(rejections).toMatchObject([
+    const { events, problems } = await readManifests(folder);
+    expect(problems).toMatchObject([
       { object: manifestPart("file a.yaml document 2"), field: expect.stringMatching(/^line \d+$/) },
     ]);
     expect(events.map(short)).toEqual(expect.arrayContaining(["+Service shop/api 80", "+Node node-a"]));
@@ -259,9 +259,9 @@ describe("what is wrong is told with file, document, field and value, and the re
   test("of an object in two files the first by file name is used, whatever it says", async () => {
     await write("b.yaml", web(80));
     await write("a.yaml", serviceObject("shop/web", { ip: "None" }));
-    const { events, rejections } = await readManifests(folder);
+    const { events, problems } = await readManifests(folder);
     expect(events.map(short)).toEqual(LISTED);
-    expect(rejections.map((one) => objectText(one.object))).toEqual(["Service shop/web in file b.yaml document 1"]);
+    expect(problems.map((one) => objectText(one.object))).toEqual(["Service shop/web in file b.yaml document 1"]);
   });
 });
 
@@ -301,7 +301,7 @@ describe("an object that is made to break its reader costs itself alone", () => 
     const listening = new Listening();
     const events = await listening.reread();
     expect(events).toEqual(expect.arrayContaining(["+Service shop/api 80", "+Service shop/web 80", "+Node node-a"]));
-    const told = listening.rejections().flatMap(({ fresh }) => fresh);
+    const told = listening.problems().flatMap(({ fresh }) => fresh);
     if (expected === undefined) expect(told).toEqual([]);
     else expect(told.join()).toMatch(expected);
     expect(told.filter((text) => !text.includes("file a.yaml document 2"))).toEqual([]);
@@ -310,9 +310,9 @@ describe("an object that is made to break its reader costs itself alone", () => 
   test("JSON lists in each other, too deep for YAML", async () => {
     await writeFile(join(folder, "a.json"), '{"kind":"List","items":['.repeat(20_000) + "]}".repeat(20_000));
     await write("b.yaml", web());
-    const { events, rejections } = await readManifests(folder);
+    const { events, problems } = await readManifests(folder);
     expect(events.map(short)).toContain("+Service shop/web 80");
-    expect(rejections.map(fault)).toEqual([expect.stringMatching(/^file a\.json .*is a list in more than 8 others/)]);
+    expect(problems.map(fault)).toEqual([expect.stringMatching(/^file a\.json .*is a list in more than 8 others/)]);
   });
 });
 
@@ -335,9 +335,9 @@ describe("a file that cannot be read as text is told by its name, and the others
   ])("%s", async (_, file, make, reason) => {
     await make(join(folder, file));
     await write("b.yaml", web());
-    const { events, rejections } = await readManifests(folder);
+    const { events, problems } = await readManifests(folder);
     expect(events.map(short)).toContain("+Service shop/web 80");
-    expect(rejections).toEqual([
+    expect(problems).toEqual([
       { object: manifestPart(`file ${file}`), field: "", value: "", reason: expect.stringMatching(reason) },
     ]);
   });
@@ -345,9 +345,9 @@ describe("a file that cannot be read as text is told by its name, and the others
   test("a socket", async () => {
     const server = createServer().listen(join(folder, "a.yaml"));
     await eventually(() => expect(server.listening).toBe(true));
-    const { rejections } = await readManifests(folder);
+    const { problems } = await readManifests(folder);
     server.close();
-    expect(rejections.map(({ reason }) => reason)).toEqual(["cannot be read: it is a socket, not a regular file"]);
+    expect(problems.map(({ reason }) => reason)).toEqual(["cannot be read: it is a socket, not a regular file"]);
   });
 
   test("a file that is written to while it is read", async () => {
@@ -358,7 +358,7 @@ describe("a file that cannot be read as text is told by its name, and the others
       isRead = true;
     });
     while (!isRead) await appendFile(path, "#");
-    expect((await reading).rejections.map(({ reason }) => reason)).toEqual([
+    expect((await reading).problems.map(({ reason }) => reason)).toEqual([
       "cannot be read: it was written to meanwhile",
     ]);
   });
@@ -440,7 +440,7 @@ describe("rereading tells differences alone", () => {
     const listening = await started();
     await rm(join(folder, "a.yaml"));
     expect(await listening.reread()).toEqual(["+Service shop/web 81"]);
-    expect(listening.rejections()).toEqual([{ count: 0, fresh: [] }]);
+    expect(listening.problems()).toEqual([{ count: 0, fresh: [] }]);
   });
 
   test("an empty folder and a vanished file are deletions", async () => {
@@ -480,7 +480,7 @@ describe("what broke keeps its last good version", () => {
     const listening = await started();
     await write("a.yaml", serviceObject("shop/web", { ip: [] }), { ...api(81), apiVersion: "v2" });
     expect(await listening.reread()).toEqual([]);
-    expect(listening.rejections()).toMatchObject([{ count: 2 }]);
+    expect(listening.problems()).toMatchObject([{ count: 2 }]);
   });
 
   test("without a good version newer good parts replace older ones", async () => {
@@ -524,10 +524,10 @@ describe("what broke keeps its last good version", () => {
     await rename(folder, `${folder}-away`);
     expect(await listening.reread()).toEqual([]);
     const gone = `manifests: =${folder}: cannot be read: ENOENT; everything stays as it was`;
-    expect(listening.rejections()).toEqual([{ count: 2, fresh: [gone] }]);
+    expect(listening.problems()).toEqual([{ count: 2, fresh: [gone] }]);
     await rename(`${folder}-away`, folder);
     expect(await listening.reread()).toEqual([]);
-    expect(listening.rejections()).toEqual([{ count: 1, fresh: [] }]);
+    expect(listening.problems()).toEqual([{ count: 1, fresh: [] }]);
   });
 
   test("the objects of a single file, while it is gone", async () => {
@@ -545,7 +545,7 @@ describe("what broke keeps its last good version", () => {
     await rm(join(folder, "a.yaml"));
     await symlink("nowhere", join(folder, "a.yaml"));
     expect(await listening.reread()).toEqual([]);
-    expect(listening.rejections()).toEqual([{ count: 1, fresh: ["file a.yaml: =: cannot be read: ENOENT"] }]);
+    expect(listening.problems()).toEqual([{ count: 1, fresh: ["file a.yaml: =: cannot be read: ENOENT"] }]);
   });
 });
 
@@ -579,21 +579,21 @@ describe("listed", () => {
   });
 });
 
-test("rejections are told once for each change, the new ones apart", async () => {
+test("problems are told once for each change, the new ones apart", async () => {
   await write("a.yaml", { replicas: 1 });
   const listening = new Listening();
   await listening.reread();
   const first = "file a.yaml document 1: kind=: is missing: this is no Kubernetes object";
-  expect(listening.rejections()).toEqual([{ count: 1, fresh: [first] }]);
+  expect(listening.problems()).toEqual([{ count: 1, fresh: [first] }]);
   await listening.reread();
-  expect(listening.rejections()).toEqual([]);
+  expect(listening.problems()).toEqual([]);
   await write("b.yaml", { replicas: 1 });
   await listening.reread();
   const second = first.replace("a.yaml", "b.yaml");
-  expect(listening.rejections()).toEqual([{ count: 2, fresh: [second] }]);
+  expect(listening.problems()).toEqual([{ count: 2, fresh: [second] }]);
   await rm(join(folder, "a.yaml"));
   await listening.reread();
-  expect(listening.rejections()).toEqual([{ count: 1, fresh: [] }]);
+  expect(listening.problems()).toEqual([{ count: 1, fresh: [] }]);
 });
 
 describe("watching", () => {
@@ -601,7 +601,7 @@ describe("watching", () => {
   const watched = (path: string, events: string[], pollMs: number, signal = stop.signal) =>
     watchManifests(path, {
       onEvent: (event) => events.push(short(event)),
-      onRejections: () => undefined,
+      onProblems: () => undefined,
       logger: { debug: () => undefined },
       signal,
       settleMs: 5,
@@ -639,7 +639,7 @@ describe("watching", () => {
     const abort = new AbortController();
     const running = watchManifests(join(folder, "a.yaml"), {
       onEvent: (event) => told.push(short(event)),
-      onRejections: (count) => told.push(`${count} wrong`),
+      onProblems: (count) => told.push(`${count} wrong`),
       logger: { debug: () => undefined },
       signal: abort.signal,
       settleMs: 5,
@@ -671,7 +671,7 @@ describe("watching", () => {
       onEvent: () => {
         throw new Error("no more");
       },
-      onRejections: () => undefined,
+      onProblems: () => undefined,
       logger: { debug: () => undefined },
       signal: stop.signal,
     });

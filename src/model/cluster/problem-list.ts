@@ -1,26 +1,26 @@
 import { printable, valueText } from "../value-text.ts";
-import type { ProblemObject, Rejection } from "./problem.ts";
+import type { Problem, ProblemObject } from "./problem.ts";
 
-/** So many rejections of one object are listed: its owner has to mend it anyway, and one manifest can have 100,000. */
-export const LISTED_REJECTIONS = 10;
+/** So many problems of one object are listed: its owner has to mend it anyway, and one manifest can have 100,000. */
+export const LISTED_PROBLEMS = 10;
 
-const NONE: readonly Rejection[] = [];
+const NONE: readonly Problem[] = [];
 
 /**
- * What is wrong with one object: the first ten rejections, and one that says how many more there are. Each is text of
+ * What is wrong with one object: the first ten problems, and one that says how many more there are. Each is text of
  * bounded length on one line, whatever the object holds: it is logged, shown on terminals and becomes an Event.
  */
-export class RejectionList {
+export class ProblemList {
   readonly #object: ProblemObject;
-  readonly #listed: Rejection[] = [];
+  readonly #listed: Problem[] = [];
   #count = 0;
 
-  /** `object` is what every rejection is about. */
+  /** `object` is what every problem is about. */
   constructor(object: ProblemObject) {
     this.#object = object;
   }
 
-  /** How many rejections there are, listed or not. */
+  /** How many problems there are, listed or not. */
   get count(): number {
     return this.#count;
   }
@@ -28,7 +28,7 @@ export class RejectionList {
   /** Adds one; `object` is what is wrong, where that is a part of the object. */
   add(field: string, value: unknown, reason: string, object = this.#object): void {
     this.#count++;
-    if (this.#count > LISTED_REJECTIONS) return;
+    if (this.#count > LISTED_PROBLEMS) return;
     this.#listed.push({
       object: { ...object, place: clause(object.place) },
       field: valueText(field),
@@ -38,7 +38,7 @@ export class RejectionList {
   }
 
   /** All that are listed. */
-  list(): readonly Rejection[] {
+  list(): readonly Problem[] {
     const more = this.#count - this.#listed.length;
     if (this.#count === 0) return NONE;
     if (more === 0) return this.#listed;

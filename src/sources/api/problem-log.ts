@@ -1,28 +1,28 @@
 import type { Clock } from "../../model/clock.ts";
-import type { Rejection } from "../../model/cluster/problem.ts";
+import type { Problem } from "../../model/cluster/problem.ts";
 
 /** A first list may bring thousands, which are told together. */
 const GATHER_MS = 200;
-/** Objects whose rejections are told at one time; the rest follows: a thousand rejections are half a millisecond. */
+/** Objects whose problems are told at one time; the rest follows: a thousand problems are half a millisecond. */
 const OBJECTS_PER_TELLING = 100;
 
-const RIGHT: readonly Rejection[] = [];
+const RIGHT: readonly Problem[] = [];
 
 /** Keeps what is wrong with the objects there are, and tells what is new of it when that has changed. */
-export class RejectionLedger {
-  readonly #byObject = new Map<string, readonly Rejection[]>();
-  /** Of each object whose rejections have changed, those that were told last. */
-  readonly #toldBefore = new Map<string, readonly Rejection[]>();
+export class ProblemLog {
+  readonly #byObject = new Map<string, readonly Problem[]>();
+  /** Of each object whose problems have changed, those that were told last. */
+  readonly #toldBefore = new Map<string, readonly Problem[]>();
   #count = 0;
   #changed = Promise.withResolvers<void>();
 
   /** What is wrong with the object now; empty when nothing is. */
-  record(object: string, rejections: readonly Rejection[]): void {
+  record(object: string, problems: readonly Problem[]): void {
     const before = this.#byObject.get(object) ?? RIGHT;
-    if (JSON.stringify(before) === JSON.stringify(rejections)) return;
-    this.#count += rejections.length - before.length;
-    if (rejections.length === 0) this.#byObject.delete(object);
-    else this.#byObject.set(object, rejections);
+    if (JSON.stringify(before) === JSON.stringify(problems)) return;
+    this.#count += problems.length - before.length;
+    if (problems.length === 0) this.#byObject.delete(object);
+    else this.#byObject.set(object, problems);
     if (!this.#toldBefore.has(object)) this.#toldBefore.set(object, before);
     this.#changed.resolve();
   }
@@ -31,7 +31,7 @@ export class RejectionLedger {
   async run(
     clock: Clock,
     signal: AbortSignal,
-    tell: (count: number, fresh: readonly Rejection[]) => void,
+    tell: (count: number, fresh: readonly Problem[]) => void,
   ): Promise<void> {
     signal.addEventListener("abort", () => this.#changed.resolve());
     while (!signal.aborted) {
@@ -44,15 +44,15 @@ export class RejectionLedger {
     }
   }
 
-  #takeFresh(): readonly Rejection[] {
-    const fresh: Rejection[] = [];
+  #takeFresh(): readonly Problem[] {
+    const fresh: Problem[] = [];
     let left = OBJECTS_PER_TELLING;
     for (const [object, before] of this.#toldBefore) {
       if (left-- === 0) break;
       this.#toldBefore.delete(object);
-      const told = new Set(before.map((rejection) => JSON.stringify(rejection)));
-      for (const rejection of this.#byObject.get(object) ?? RIGHT) {
-        if (!told.has(JSON.stringify(rejection))) fresh.push(rejection);
+      const told = new Set(before.map((problem) => JSON.stringify(problem)));
+      for (const problem of this.#byObject.get(object) ?? RIGHT) {
+        if (!told.has(JSON.stringify(problem))) fresh.push(problem);
       }
     }
     return fresh;

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { RejectionReports } from "../../../src/events/rejection-reports.ts";
+import { ObjectReports } from "../../../src/events/object-reports.ts";
 import type { Notice } from "../../../src/model/cluster/notice.ts";
-import { problemFields, problemObject, type Rejection } from "../../../src/model/cluster/problem.ts";
+import { type Problem, problemFields, problemObject } from "../../../src/model/cluster/problem.ts";
 
 function setUp() {
   const world = { nowMs: 1_000_000, lines: [] as { fields: object; message: string }[], told: [] as Notice[] };
-  const reports = new RejectionReports("n1", {
+  const reports = new ObjectReports("n1", {
     clock: { now: () => world.nowMs },
     logger: {
       warn: (fields, message) => void world.lines.push({ fields, message }),
@@ -18,7 +18,7 @@ function setUp() {
   return { world, reports, rejected, leftOut };
 }
 
-const wrong = (service: string, count = 11): readonly Rejection[] =>
+const wrong = (service: string, count = 11): readonly Problem[] =>
   Array.from({ length: count }, (_, index) => ({
     object: problemObject("Service", service),
     field: "spec",
@@ -26,7 +26,7 @@ const wrong = (service: string, count = 11): readonly Rejection[] =>
     reason: "is wrong",
   }));
 
-test("each rejection is a line of the log and an Event", () => {
+test("each problem is a line of the log and an Event", () => {
   const { world, reports, leftOut } = setUp();
   reports.report(wrong("shop/web", 2), []);
   expect(world.lines.map(({ fields }) => fields)).toEqual(wrong("shop/web", 2).map(problemFields));
@@ -48,7 +48,7 @@ test("an object that is written again and again is reported two times a minute, 
   expect(rejected()).toBe(25 + 119 + 11);
 });
 
-test("a rejection that comes and goes counts both ways", () => {
+test("a problem that comes and goes counts both ways", () => {
   const { world, reports } = setUp();
   for (let change = 0; change < 100; change++) {
     reports.report(wrong("mallory/web", 1), []);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
-import { RejectionList } from "../../../../src/model/cluster/rejection-list.ts";
+import { ProblemList } from "../../../../src/model/cluster/problem-list.ts";
 
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 600 }),
@@ -18,10 +18,10 @@ function isHidden(code: number): boolean {
 
 const WEB = problemObject("Service", "shop/web");
 
-test("whatever an object holds: ten rejections and how many more, each on one line of bounded length", () => {
+test("whatever an object holds: ten problems and how many more, each on one line of bounded length", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(text, fc.anything(), text), { maxLength: 30 }), (wrong) => {
-      const list = new RejectionList(WEB);
+      const list = new ProblemList(WEB);
       for (const [field, value, reason] of wrong) list.add(field, value, reason);
       const listed = list.list();
       expect(list.count).toBe(wrong.length);

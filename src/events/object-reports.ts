@@ -1,9 +1,9 @@
 import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
-import { problemFields, type Rejection } from "../model/cluster/problem.ts";
+import { type Problem, problemFields } from "../model/cluster/problem.ts";
 import type { Logger } from "../model/logger.ts";
 import { TokenBucket } from "../model/token-bucket.ts";
-import { rejectionNotice } from "./notices.ts";
+import { problemNotice } from "./notices.ts";
 
 /** The number of reports about one object without a pause. The two full lists of a Service have 22 problems. */
 const OBJECT_BURST = 25;
@@ -18,7 +18,7 @@ const SUMMARY_MS = 60_000;
 /** The number of objects whose rate is kept. The object that was reported longest ago is forgotten first. */
 const OBJECTS = 4_096;
 
-/** The dependencies of RejectionReports. */
+/** The dependencies of ObjectReports. */
 export interface ReportParts {
   readonly clock: Pick<Clock, "now">;
   readonly logger: Pick<Logger, "warn" | "info">;
@@ -26,11 +26,11 @@ export interface ReportParts {
 }
 
 /**
- * Reports rejections by log and Event, at a limited rate for each object and for all objects. Without the limit, one
+ * Reports problems by log and Event, at a limited rate for each object and for all objects. Without the limit, one
  * Service that changes all the time or 10,000 invalid Services would fill the disks of all nodes. The log has the number
- * of reports that were left out, and `kube-ipvs plan` lists all rejections.
+ * of reports that were left out, and `kube-ipvs plan` lists all problems.
  */
-export class RejectionReports {
+export class ObjectReports {
   readonly #nodeName: string;
   readonly #parts: ReportParts;
   /** In the order of the last report. */
@@ -44,18 +44,18 @@ export class RejectionReports {
     this.#parts = parts;
   }
 
-  /** Reports the rejections that began and those that ended. */
-  report(begun: readonly Rejection[], ended: readonly Rejection[]): void {
+  /** Reports the problems that began and those that ended. */
+  report(begun: readonly Problem[], ended: readonly Problem[]): void {
     const { clock, logger, tell } = this.#parts;
     const nowMs = clock.now();
-    for (const rejection of begun) {
-      const fields = problemFields(rejection);
+    for (const problem of begun) {
+      const fields = problemFields(problem);
       if (!this.#mayReport(fields.object, nowMs)) continue;
       logger.warn({ ...fields }, "rejected");
-      tell(rejectionNotice(this.#nodeName, rejection));
+      tell(problemNotice(this.#nodeName, problem));
     }
-    for (const rejection of ended) {
-      const fields = problemFields(rejection);
+    for (const problem of ended) {
+      const fields = problemFields(problem);
       if (this.#mayReport(fields.object, nowMs)) logger.info({ ...fields }, "no longer rejected");
     }
     if (this.#leftOut === 0 || this.#summaries.readyAtMs(nowMs) > nowMs) return;
