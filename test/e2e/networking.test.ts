@@ -85,7 +85,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     });
   });
 
-  // A limit of Linux that the README tells of; where a kernel does better, so should the README.
+  // A limit of Linux that docs/limits.md describes; a kernel without it changes the document.
   test("a process of a node that sends 2,000 bytes by UDP is told they are too long: once over IPv4, always over IPv6", async () => {
     const { answers, errors } = await cluster.client(node(1)).udp(vip(1), 80, 4, { bytes: 2_000 });
     const tooLong = family === "IPv4" ? 1 : 4;

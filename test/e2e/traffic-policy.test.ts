@@ -158,7 +158,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       expect(clients).toEqual({ [ip(cluster.pod("d"))]: 2 });
     });
 
-    // The network of all pods does not tell on which node one is; the README names the ways that do.
+    // The network of all pods does not tell on which node one is; docs/traffic.md names the modes that do.
     test("takes a pod of another node for its own, and the endpoints elsewhere answer it past the node it has asked", async () => {
       await put(18, { external: "Local" }, ["a", "c"]);
       // Half of the requests are in vain; on a slow machine others may then be late.
