@@ -17,10 +17,47 @@ const SCHEDULER = `${PREFIX}scheduler`;
 const SCHEDULER_FLAGS = `${PREFIX}scheduler-flags`;
 const ONE_PACKET = `${PREFIX}one-packet`;
 const DRAIN_TIMEOUT = `${PREFIX}drain-timeout`;
-const KNOWN: readonly string[] = [SCHEDULER, SCHEDULER_FLAGS, ONE_PACKET, DRAIN_TIMEOUT];
 
 /** What kube-router calls it. Ours wins where both are. */
 const KUBE_ROUTER_SCHEDULER = "kube-router.io/service.scheduler";
+
+/** An annotation that is read, as docs/configuration.md lists it. */
+export interface Annotation {
+  readonly name: string;
+  readonly value: string;
+  readonly effect: string;
+}
+
+/** The choices of a Service. */
+export const CHOICE_ANNOTATIONS: readonly Annotation[] = [
+  {
+    name: SCHEDULER,
+    value: `a scheduler: ${SCHEDULERS.join(", ")}`,
+    effect: "The scheduler of the Service, instead of `--ipvs-scheduler`",
+  },
+  {
+    name: SCHEDULER_FLAGS,
+    value: 'comma list of `sh-fallback`, `sh-port` (sh), `mh-fallback`, `mh-port` (mh); `""` for none',
+    effect: `The flags of the scheduler in \`${SCHEDULER}\`, instead of \`mh-port\` for mh and none for the others`,
+  },
+  {
+    name: ONE_PACKET,
+    value: "`true` or `false`",
+    effect: "Each UDP datagram goes to the next endpoint. Without it each UDP client port keeps its endpoint",
+  },
+  {
+    name: DRAIN_TIMEOUT,
+    value: "a duration; `0s` cuts connections",
+    effect: "How long a removed TCP endpoint may keep its connections, instead of `--drain-timeout`",
+  },
+  {
+    name: KUBE_ROUTER_SCHEDULER,
+    value: `as \`${SCHEDULER}\``,
+    effect: `The scheduler of the Service. \`${SCHEDULER}\` takes precedence`,
+  },
+];
+
+const KNOWN = CHOICE_ANNOTATIONS.map(({ name }) => name).filter((name) => name.startsWith(PREFIX));
 
 /**
  * What a Service chooses by annotations. A wrong one is told and counts as absent, so that the Service works as if nobody

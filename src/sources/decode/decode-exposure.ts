@@ -1,6 +1,7 @@
 import { type Cidr, familyOf, type IPAddress, parseAddress, parseCidr } from "../../model/address.ts";
 import type { Service, TrafficPolicy } from "../../model/cluster/service.ts";
 import { specialPurpose } from "../../model/special-address.ts";
+import type { Annotation } from "./decode-choices.ts";
 import {
   annotationOf,
   annotationPath,
@@ -14,7 +15,11 @@ export const SERVICE_TYPES = ["ClusterIP", "NodePort", "LoadBalancer", "External
 export type ServiceType = (typeof SERVICE_TYPES)[number];
 
 /** Where the restriction stood before there was a field for it; the field wins. */
-const SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges";
+export const SOURCE_RANGES_ANNOTATION: Annotation = {
+  name: "service.beta.kubernetes.io/load-balancer-source-ranges",
+  value: "comma list of networks",
+  effect: "Source ranges of a load balancer, if the field `loadBalancerSourceRanges` is empty",
+};
 
 /**
  * So many addresses or networks of one kind are read of a Service: to parse one takes some 4 us, and an object of the API has
@@ -109,9 +114,9 @@ function readSourceRanges(reader: ObjectReader, { object, spec }: Exposable): re
   if (asked !== undefined && !(Array.isArray(asked) && asked.length === 0)) {
     return readRanges(reader, reader.listUpTo(MOST_ADDRESSES, spec, key, "spec"), (index) => `spec.${key}[${index}]`);
   }
-  const annotation = annotationOf(object, SOURCE_RANGES_ANNOTATION)?.trim() ?? "";
+  const annotation = annotationOf(object, SOURCE_RANGES_ANNOTATION.name)?.trim() ?? "";
   if (annotation === "") return undefined;
-  return readRanges(reader, annotation.split(","), () => annotationPath(SOURCE_RANGES_ANNOTATION));
+  return readRanges(reader, annotation.split(","), () => annotationPath(SOURCE_RANGES_ANNOTATION.name));
 }
 
 function readRanges(

@@ -1,11 +1,18 @@
 import { type IPAddress, parseAddress } from "../../model/address.ts";
-import { PREFIX, rejectUnknown } from "./decode-choices.ts";
+import { type Annotation, PREFIX, rejectUnknown } from "./decode-choices.ts";
 import { annotationPath, annotationsOf, type JsonObject, type ObjectReader, stringOf } from "./object-reader.ts";
 
 const WEIGHTS = `${PREFIX}weights`;
 
 /** What the kernel's weighted schedulers still multiply without overflowing. */
 const MAX_WEIGHT = 65_535;
+
+/** The annotation of an EndpointSlice. */
+export const WEIGHTS_ANNOTATION: Annotation = {
+  name: WEIGHTS,
+  value: "comma list of address=weight, as `10.244.1.5=3,10.244.1.6=0`",
+  effect: `Weights of endpoints, from 0 to ${MAX_WEIGHT}. An endpoint without one has weight 1`,
+};
 
 /** Room for 1,000 endpoints, of which no slice has more. */
 const LONGEST_WEIGHTS = 65_536;
@@ -20,7 +27,7 @@ const LONGEST_WEIGHTS = 65_536;
  */
 export function readWeights(reader: ObjectReader, slice: JsonObject): ReadonlyMap<IPAddress, number> | undefined {
   const annotations = annotationsOf(slice);
-  rejectUnknown(reader, annotations, [WEIGHTS]);
+  rejectUnknown(reader, annotations, [WEIGHTS_ANNOTATION.name]);
   const text = annotations[WEIGHTS] ?? "";
   if (text === "") return undefined;
   const parts = stringOf(text);

@@ -1,0 +1,36 @@
+/** Writes the tables of the documents that follow from the code: `npm run docs`. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { annotationTable, flagTable, metricTable } from "./tables.ts";
+
+/** Documents with tables between markers, by name: a table "flags" is between `<!-- flags -->` and `<!-- /flags -->`. */
+export const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  "configuration.md": { flags: flagTable, annotations: annotationTable },
+  "metrics-and-events.md": {
+    "metrics of kube-ipvs": () => metricTable("kube_ipvs_"),
+    "metrics of kube-proxy": () => metricTable("kubeproxy_"),
+  },
+};
+
+/** The text with each table between its markers. Throws if a marker is missing. */
+export function withTables(text: string, tables: Readonly<Record<string, () => string>>): string {
+  return Object.entries(tables).reduce((before, [name, table]) => {
+    const [begin, end] = [`<!-- ${name} -->\n`, `<!-- /${name} -->`];
+    const [head, rest] = cut(before, begin);
+    const [, tail] = cut(rest, end);
+    return `${head}${begin}\n${table()}\n\n${end}${tail}`;
+  }, text);
+}
+
+function cut(text: string, marker: string): readonly [string, string] {
+  const at = text.indexOf(marker);
+  if (at < 0) throw new Error(`There is no marker "${marker.trim()}"`);
+  return [text.slice(0, at), text.slice(at + marker.length)];
+}
+
+if (import.meta.main) {
+  for (const [name, tables] of Object.entries(TABLES)) {
+    const path = join(import.meta.dirname, name);
+    writeFileSync(path, withTables(readFileSync(path, "utf8"), tables));
+  }
+}

@@ -1,0 +1,75 @@
+import { Registry } from "prom-client";
+import { SETTINGS } from "../src/config/settings.ts";
+import { registerEventMetrics } from "../src/serve/metrics/event-metrics.ts";
+import { registerFlowMetrics } from "../src/serve/metrics/flow-metrics.ts";
+import { registerHealthCheckMetrics } from "../src/serve/metrics/health-check-metrics.ts";
+import { Metrics } from "../src/serve/metrics/metrics.ts";
+import { registerWatchMetrics } from "../src/serve/metrics/watch-metrics.ts";
+import { CHOICE_ANNOTATIONS } from "../src/sources/decode/decode-choices.ts";
+import { SOURCE_RANGES_ANNOTATION } from "../src/sources/decode/decode-exposure.ts";
+import { WEIGHTS_ANNOTATION } from "../src/sources/decode/decode-weights.ts";
+
+type Row = readonly string[];
+
+/** Every flag with its default, the commands that use it, and its help. */
+export function flagTable(): string {
+  const rows = Object.values(SETTINGS).map(({ flag, aliases = [], short, placeholder, fallback, commands, help }) => {
+    const names = [flag, ...aliases].map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
+    const all = short === undefined || short === flag ? names : [`-${short}`, ...names];
+    const value = placeholder === undefined ? "" : ` ${placeholder}`;
+    return [all.map((name) => `\`${name}${value}\``).join(", "), fallback, commands.join(", "), help];
+  });
+  return markdownTable(["flag", "default", "used by", "meaning"], rows);
+}
+
+/** Every annotation that is read, with the kind of object that has it. */
+export function annotationTable(): string {
+  const rows = [
+    ...[...CHOICE_ANNOTATIONS, SOURCE_RANGES_ANNOTATION].map((annotation) => ["Service", annotation] as const),
+    ["EndpointSlice", WEIGHTS_ANNOTATION] as const,
+  ].map(([kind, { name, value, effect }]) => [`\`${name}\``, kind, value, effect]);
+  return markdownTable(["annotation", "on", "value", "effect"], rows);
+}
+
+/** Every metric whose name has the prefix, with its type, its labels and its help. */
+export function metricTable(prefix: string): string {
+  const rows = metrics()
+    .filter(({ name }) => name.startsWith(prefix))
+    .map((metric) => [`\`${metric.name}\``, String(metric.type), labelsOf(metric).join(", "), metric.help]);
+  return markdownTable(["metric", "type", "labels", "meaning"], rows.toSorted(byName));
+}
+
+/** The names of all metrics but those of the process and of Node. */
+export function metricNames(): readonly string[] {
+  return metrics().map(({ name }) => name);
+}
+
+/** As `run` registers them. */
+function metrics() {
+  const registry = new Registry();
+  const clock = { now: () => 0, date: () => new Date(0) };
+  const netlink = () => ({ sends: 0, messages: 0, errors: new Map() });
+  new Metrics({ registry, families: [], clock, netlink });
+  registerWatchMetrics(registry, clock, () => []);
+  registerEventMetrics(registry, () => ({ sent: 0, known: 0, dropped: 0, failed: 0 }));
+  registerFlowMetrics(registry);
+  registerHealthCheckMetrics(registry, () => ({ listening: 0, refused: 0 }));
+  return registry.getMetricsAsArray();
+}
+
+/** prom-client keeps them in a field that its types do not have. */
+function labelsOf(metric: object): readonly string[] {
+  return "labelNames" in metric && Array.isArray(metric.labelNames) ? metric.labelNames : [];
+}
+
+function byName([a = ""]: Row, [b = ""]: Row): number {
+  return a < b ? -1 : 1;
+}
+
+function markdownTable(heads: Row, rows: readonly Row[]): string {
+  const cells = [heads, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
+  const widths = heads.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const line = (row: Row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  const [head = [], ...body] = cells;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
+}

@@ -1,0 +1,89 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { TABLES, withTables } from "../../docs/generate.ts";
+import { metricNames } from "../../docs/tables.ts";
+import { SETTINGS } from "../../src/config/settings.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const PAGES = ["README.md", ...globSync("docs/*.md", { cwd: ROOT }).sort()];
+const textOf = (file: string) => readFileSync(join(ROOT, file), "utf8");
+
+test.each(Object.entries(TABLES))("the tables of docs/%s are those of the code: npm run docs", (name, tables) => {
+  const text = textOf(`docs/${name}`);
+  expect(text).toBe(withTables(text, tables));
+});
+
+test("every metric in src/serve has a row", () => {
+  const texts = globSync("src/serve/**/*.ts", { cwd: ROOT }).map(textOf);
+  const named = texts.flatMap((text) => [...text.matchAll(/\b(?:kube_ipvs|kubeproxy)_\w+/g)].map(([name]) => name));
+  expect([...new Set(named)].toSorted()).toEqual(metricNames().toSorted());
+});
+
+test("the table of Events has a row for each reason that the agent gives", () => {
+  const given = [...textOf("src/events/notices.ts").matchAll(/^ {4}reason: (.*),$/gm)].flatMap(([, value = ""]) =>
+    [...value.matchAll(/"([A-Z]\w+)"/g)].map(([, reason = ""]) => reason),
+  );
+  const rows = [...textOf("docs/metrics-and-events.md").matchAll(/^\| `([A-Z]\w+)` +\| (?:Normal|Warning) /gm)];
+  expect(given.length).toBeGreaterThan(5);
+  expect(rows.map(([, reason]) => reason).toSorted()).toEqual(given.toSorted());
+});
+
+test("the page on troubleshooting has the texts of readiness", () => {
+  const listed = [...textOf("docs/troubleshooting.md").matchAll(/^\| `([^`]+)`/gm)].map(([, reason = ""]) => reason);
+  const [, begin] = textOf("src/serve/health.ts").split('case "readyz"');
+  const texts = [...(begin ?? "").matchAll(/["`]([a-z]+ (?:[a-z]+ )+[a-z]+)/g)].map(([, text = ""]) => text);
+  const reasons = texts.filter((text) => !text.startsWith("see "));
+  expect(reasons.length).toBeGreaterThan(3);
+  expect(reasons.filter((text) => !listed.some((reason) => reason.startsWith(text)))).toEqual([]);
+});
+
+/** Flags of other programs that the pages name. */
+const FOREIGN_FLAGS = new Set(
+  "--all --cleanup --disable-sigusr1 --dport --help --image --init-only --no-install-recommends --orig-dst --patch-file --pdeathsig --previous --profile --proxy-mode --service-node-port-range --stats --timeout --version".split(
+    " ",
+  ),
+);
+
+describe.each(PAGES)("%s", (page) => {
+  const text = textOf(page);
+
+  test("names only metrics that there are", () => {
+    const isKnown = (name: string) =>
+      metricNames().some((known) => (name.endsWith("_") ? known.startsWith(name) : name === known));
+    const named = [...text.matchAll(/\b(?:kube_ipvs|kubeproxy)_\w+/g)].map(([name]) => name);
+    expect(named.filter((name) => !isKnown(name))).toEqual([]);
+  });
+
+  test("names only flags that there are", () => {
+    const known = Object.values(SETTINGS).flatMap(({ flag, aliases = [] }) =>
+      [flag, ...aliases].map((one) => `--${one}`),
+    );
+    const named = [...text.matchAll(/(?<![\w-])--[a-z][a-z0-9-]*/g)].map(([name]) => name);
+    const isKnown = (name: string) =>
+      FOREIGN_FLAGS.has(name) || known.some((flag) => flag === name || (name.endsWith("-") && flag.startsWith(name)));
+    expect(named.filter((name) => !isKnown(name))).toEqual([]);
+  });
+
+  test("leads only to files and headings that there are", () => {
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)];
+    const broken = links.filter(([, file = "", heading]) => {
+      const target = file === "" ? page : join(dirname(page), file);
+      return !existsSync(join(ROOT, target)) || (heading !== undefined && !anchorsOf(textOf(target)).has(heading));
+    });
+    expect(broken.map(([link]) => link)).toEqual([]);
+  });
+});
+
+/** The anchors that GitHub makes of headings. */
+function anchorsOf(text: string): ReadonlySet<string> {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
