@@ -20,6 +20,7 @@ import { PROXY_CHAINS } from "../src/node/rules/proxy-rules.ts";
 import { tuneHeap } from "../src/process/heap.ts";
 import { systemClock } from "../src/process/system-clock.ts";
 import { Reconciler } from "../src/sync/reconciler.ts";
+import { SyncLoop } from "../src/sync/sync-loop.ts";
 import { Recorder } from "./recorder.ts";
 import { distribution } from "./statistics.ts";
 import { cluster, slice } from "./workload.ts";
@@ -53,28 +54,46 @@ const kernel = new NetlinkKernel({
 });
 const state = new ProxyState(nodeFacts(config, ["IPv4"], NO_SURROUNDINGS));
 
-function reconciler(on: Kernel): Reconciler {
+/** A reconciler and its loop, which runs nothing by itself. */
+interface Target {
+  readonly reconciler: Reconciler;
+  readonly loop: SyncLoop;
+}
+
+function targetOn(on: Kernel): Target {
   const options = {
     nodeName: config.nodeName,
     excludeCIDRs: [],
     drainTimeoutMs: config.drainTimeoutMs,
     drainCheckMs: 1e9,
   };
-  return new Reconciler(options, {
+  const reconciler = new Reconciler(options, {
     kernel: on,
     desired: state.desired,
     clock: systemClock,
     prepare: async () => void (await on.prepare(setup)),
     nextTurn: () => nextTurn(),
   });
+  const loop = new SyncLoop(
+    { minSyncPeriodMs: 0, syncPeriodMs: 1e9 },
+    {
+      reconciler,
+      clock: systemClock,
+      random: () => 0.5,
+      onSync: () => {},
+      onResync: () => {},
+      onFailure: () => {},
+    },
+  );
+  return { reconciler, loop };
 }
 
-/** Flushes until nothing is left; the operations done, by kind. */
-async function flushAll(target: Reconciler): Promise<{ operations: number; refused: number }> {
+/** Syncs until nothing is left; the operations done, by kind. */
+async function syncAll({ loop }: Target): Promise<{ operations: number; refused: number }> {
   let operations = 0;
   let refused = 0;
-  while (target.workAtMs() <= systemClock.now()) {
-    const report = await target.flush();
+  while (loop.workAtMs() <= systemClock.now()) {
+    const report = await loop.sync();
     for (const { count, errno } of report.operations) {
       operations += count;
       if (errno !== "") refused += count;
@@ -91,11 +110,11 @@ interface Cost {
   readonly messages: number;
 }
 
-async function measured(target: Reconciler, work: () => void | Promise<void>): Promise<Cost> {
+async function measured(target: Target, work: () => void | Promise<void>): Promise<Cost> {
   const { sends, messages } = kernel.counters;
   const start = performance.now();
   await work();
-  const { operations, refused } = await flushAll(target);
+  const { operations, refused } = await syncAll(target);
   return {
     ms: performance.now() - start,
     operations,
@@ -105,9 +124,9 @@ async function measured(target: Reconciler, work: () => void | Promise<void>): P
   };
 }
 
-function advance(target: Reconciler): void {
+function advance({ loop }: Target): void {
   const nowMs = systemClock.now();
-  for (const keys of state.advance(Number.POSITIVE_INFINITY)) target.mark(keys, nowMs);
+  for (const keys of state.advance(Number.POSITIVE_INFINITY)) loop.mark(keys, nowMs);
 }
 
 function record(name: string): Recorder | undefined {
@@ -116,8 +135,8 @@ function record(name: string): Recorder | undefined {
 
 // The node made ready, an empty table adopted.
 recorder = record("setup.bin");
-const first = reconciler(kernel);
-await first.look();
+const first = targetOn(kernel);
+await first.loop.resync();
 recorder?.close();
 
 // Cold start: objects in memory to the last acknowledgement.
@@ -126,16 +145,16 @@ recorder = record("cold.bin");
 const cold = await measured(first, () => {
   for (const event of events) state.apply(event);
   while (state.stale > 0) state.advance(SERVICES_PER_TURN);
-  first.open();
+  first.loop.open();
 });
 recorder?.close();
 recorder = undefined;
 
 // Warm restart: another process would begin with just this.
-const second = reconciler(kernel);
+const second = targetOn(kernel);
 const warm = await measured(second, async () => {
-  await second.look();
-  second.open();
+  await second.loop.resync();
+  second.loop.open();
 });
 
 // One endpoint replaced by another, of a Service picked in no order; the old one drains, as nothing is connected it goes.
@@ -158,7 +177,7 @@ process.stdout.write(
   `${JSON.stringify({
     services,
     endpoints,
-    held: second.state().held,
+    held: second.reconciler.state().held,
     cold,
     warm,
     change: {

@@ -11,9 +11,9 @@ import { NodeTracker } from "./node/node-tracker.ts";
 import { version } from "./process/version.ts";
 import type { HealthAnswer, Probe } from "./serve/health.ts";
 import type { ClusterEvent } from "./services/cluster-event.ts";
-import { Pacer } from "./sync/pacer.ts";
 import { isExcluded } from "./sync/plan/ownership.ts";
 import { Reconciler } from "./sync/reconciler.ts";
+import { SyncLoop } from "./sync/sync-loop.ts";
 import type { SyncReport } from "./sync/sync-report.ts";
 
 /** How often the connections of draining real servers are counted. */
@@ -31,7 +31,7 @@ const WORK_PER_TURN = 600;
  *   could take one of them. Becomes *listing* after the first successful preparation.
  * - *listing*: the first lists are not complete. Becomes *opening* when they are.
  * - *opening*: computes the first desired state; nothing is written for Services. Becomes *computing* when that is done and the
- *   reconciler is open.
+ *   sync loop is open.
  * - *computing*: open, and Services are stale. Becomes *current* when none is.
  * - *current*: open, and the desired state has all that was accepted. Each event, and each change of the node, makes it *computing*.
  */
@@ -47,8 +47,7 @@ export class Agent {
   readonly #node: NodeTracker;
   readonly #state: ProxyState;
   readonly #status: AgentStatus;
-  readonly #reconciler: Reconciler;
-  readonly #pacer: Pacer;
+  readonly #loop: SyncLoop;
   #mode: Mode = "preparing";
   /** When the first lists of Services and EndpointSlices were in. */
   #listedAtMs = Number.POSITIVE_INFINITY;
@@ -59,7 +58,7 @@ export class Agent {
     this.#node = this.#track(setupFor);
     this.#state = new ProxyState(this.#node.facts);
     this.#status = new AgentStatus(config, this.#node.families, parts);
-    this.#reconciler = new Reconciler(
+    const reconciler = new Reconciler(
       {
         nodeName: config.nodeName,
         excludeCIDRs: config.excludeCidrs,
@@ -74,14 +73,14 @@ export class Agent {
         nextTurn: parts.nextTurn,
       },
     );
-    this.#pacer = new Pacer(
+    this.#loop = new SyncLoop(
       { minSyncPeriodMs: config.minSyncPeriodMs, syncPeriodMs: config.syncPeriodMs },
       {
-        reconciler: this.#reconciler,
+        reconciler,
         clock: parts.clock,
         random: parts.random,
         onSync: (report) => this.#onSync(report),
-        onLook: (report) => this.#status.resynced(report, this.#reconciler.state()),
+        onResync: (report) => this.#status.resynced(report, reconciler.state()),
         onFailure: (error) => this.#status.kernelFailed(error),
       },
     );
@@ -94,7 +93,7 @@ export class Agent {
   async run(signal: AbortSignal): Promise<void> {
     this.#parts.tell(startNotice(this.#config.nodeName, version));
     try {
-      await this.#pacer.run(signal);
+      await this.#loop.run(signal);
     } catch (bug) {
       this.#parts.logger.error({ err: bug }, "a bug in kube-ipvs ends it");
       throw bug;
@@ -144,8 +143,8 @@ export class Agent {
       onNode: (node) => this.#status.nodeIs(node),
       onFacts: (facts) => this.#state.setFacts(facts),
       onAddresses: () => this.#advance(),
-      onExternalChange: () => this.#pacer.lookWhenRested(),
-      onNeeds: () => this.#pacer.lookSoon(),
+      onExternalChange: () => this.#loop.resyncAfterExternalChange(),
+      onNeeds: () => this.#loop.requestResync(),
       onDeficits: (deficits) => this.#status.nodeLacks(deficits),
       onAbsent: (warning) => this.#parts.tell(nodeWarningNotice(nodeName, warning)),
     });
@@ -177,7 +176,7 @@ export class Agent {
     void this.#compute();
   }
 
-  /** Works off stale Services in slices; opens the reconciler when the first lists are worked off. */
+  /** Works off stale Services in slices; opens the sync loop when the first lists are worked off. */
   async #compute(): Promise<void> {
     const { metrics, nextTurn } = this.#parts;
     // Events come in bunches: those of one turn are computed together.
@@ -186,8 +185,8 @@ export class Agent {
       while (this.#state.stale > 0) {
         const changes = this.#state.advance(WORK_PER_TURN);
         const nowMs = this.#parts.clock.now();
-        for (const keys of changes) this.#reconciler.mark(keys, nowMs);
-        if (changes.length > 0) this.#request();
+        for (const keys of changes) this.#loop.mark(keys, nowMs);
+        if (changes.length > 0) this.#status.requested();
         await nextTurn();
       }
       if (this.#mode === "opening") this.#open();
@@ -200,14 +199,9 @@ export class Agent {
 
   #open(): void {
     this.#mode = "computing";
-    this.#reconciler.open();
+    this.#loop.open();
     this.#parts.logger.info({ ...this.#state.desired.counts() }, "first lists complete");
-    this.#request();
-  }
-
-  #request(): void {
     this.#status.requested();
-    this.#pacer.wake();
   }
 
   #onSync(report: SyncReport): void {

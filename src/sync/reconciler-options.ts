@@ -1,15 +1,11 @@
 import type { Kernel } from "../kernel/kernel.ts";
-import type { Cidr } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
+import type { DriftCounts } from "./counts.ts";
 import type { Desired } from "./desired.ts";
+import type { ServerTrackerOptions } from "./plan/server-tracker.ts";
 
-export interface ReconcilerOptions {
-  readonly nodeName: string;
-  /** Virtual servers and addresses in these networks are never removed. */
-  readonly excludeCIDRs: readonly Cidr[];
-  /** How long an unwanted TCP real server may wait for its connections to end; 0 waits not at all. */
-  readonly drainTimeoutMs: number;
-  /** How often the connections of those that wait are counted. */
+export interface ReconcilerOptions extends ServerTrackerOptions {
+  /** How often the connections of draining real servers are counted. */
   readonly drainCheckMs: number;
 }
 
@@ -17,8 +13,15 @@ export interface ReconcilerDependencies {
   readonly kernel: Kernel;
   readonly desired: Desired;
   readonly clock: Pick<Clock, "now">;
-  /** Makes the node ready; called before every whole look, since what contradicts us may be that it no longer is. */
+  /** Makes the node ready; called before the kernel is read, since what contradicts us may be that it no longer is. */
   readonly prepare: () => Promise<void>;
   /** Resolves after the event loop had a turn. */
   readonly nextTurn: () => Promise<void>;
+}
+
+/** Where the report of a sync begins: with a resync, if the sync needs one. */
+export interface SyncStart {
+  readonly startedAtMs: number;
+  /** Has what the resync found. */
+  readonly drift: DriftCounts;
 }

@@ -1,6 +1,6 @@
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
-import type { RealServerKey, VirtualServer, VirtualServerKey } from "../model/kernel/ipvs.ts";
+import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import { countOf, KeySet, type Keys, NO_KEYS, namesOf } from "../model/kernel/keys.ts";
 import { type ForgetFlows, inSafeOrder, type Operation } from "../model/kernel/operation.ts";
 import { firstPart, takeBatch } from "./batch.ts";
@@ -8,45 +8,37 @@ import { ChangeQueue } from "./change-queue.ts";
 import { DriftCounts, Tally } from "./counts.ts";
 import type { Desired } from "./desired.ts";
 import type { Batch, Flush } from "./flush.ts";
-import { Draining, type Due, quiescent } from "./plan/drain.ts";
-import { Claims } from "./plan/ownership.ts";
+import type { Due } from "./plan/drain.ts";
 import { PART } from "./plan/parts.ts";
 import { addWaiting, type Planned, type PlanView, plan, unlockedBy } from "./plan/plan.ts";
-import { releaseLimitMs } from "./plan/release.ts";
+import { ServerTracker } from "./plan/server-tracker.ts";
 import { StaleFlows } from "./plan/stale-flows.ts";
-import type { ReconcilerDependencies, ReconcilerOptions } from "./reconciler-options.ts";
-import { Belief } from "./resync/belief.ts";
+import type { ReconcilerDependencies, ReconcilerOptions, SyncStart } from "./reconciler-options.ts";
+import { Belief, type BetweenSyncs } from "./resync/belief.ts";
 import { type Compared, Comparison } from "./resync/comparison.ts";
 import { FailureLog } from "./retry/failure-log.ts";
 import { judge, type Refused } from "./retry/outcomes.ts";
 import { Refusals } from "./retry/refusals.ts";
 import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
-import { Turns } from "./turns.ts";
 
 /**
- * Makes the kernel hold what is desired. One flush and one look at a time; changes may be marked at any moment. A look reads
- * for seconds where there are many objects, and flushes go on meanwhile; what it has read counts from a moment between two.
- *
- * Adopting at start, mending drift and recovering are the same act: look, believe what was seen, mark what differs, flush.
- *
- * Nothing is written before `open`: a half-known cluster would delete what it does not know yet.
+ * Makes the kernel hold what is desired: `resync` reads the kernel, `sync` writes what differs. Adopting at start, repairing
+ * drift and recovering are the same act: a resync, then a sync. `SyncLoop` decides which of the two runs when; changes may be
+ * marked at any moment.
  */
 export class Reconciler {
-  readonly #options: ReconcilerOptions;
   readonly #kernel: Kernel;
   readonly #desired: Desired;
   readonly #clock: Pick<Clock, "now">;
   readonly #nextTurn: () => Promise<void>;
+  readonly #drainCheckMs: number;
   readonly #queue = new ChangeQueue();
   readonly #failures = new FailureLog();
   readonly #refusals = new Refusals(this.#failures);
-  readonly #draining: Draining;
-  readonly #claims: Claims;
   readonly #belief: Belief;
+  readonly #servers: ServerTracker;
   readonly #flows = new StaleFlows(this.#failures);
-  #open = false;
-  readonly #turns = new Turns();
-  /** Since the last look desired and held were compared, or are being compared. */
+  /** Since the last resync desired and actual state were compared, or are being compared. */
   #compared = false;
   /** What is left of that. */
   #comparison: Comparison | undefined;
@@ -56,42 +48,35 @@ export class Reconciler {
   #drainAtMs = 0;
 
   constructor(options: ReconcilerOptions, dependencies: ReconcilerDependencies) {
-    this.#options = options;
-    this.#kernel = dependencies.kernel;
-    this.#desired = dependencies.desired;
-    this.#clock = dependencies.clock;
-    this.#nextTurn = dependencies.nextTurn;
-    this.#belief = new Belief({ ...dependencies, quietly: (act) => this.#turns.betweenFlushes(act) });
-    this.#claims = new Claims(options.excludeCIDRs);
-    this.#draining = new Draining(options.drainTimeoutMs);
-  }
-
-  /** From now on flushes may write: all that is desired is known. It begins with comparing everything. */
-  open(): void {
-    this.#open = true;
+    const { kernel, desired, clock, nextTurn } = dependencies;
+    this.#kernel = kernel;
+    this.#desired = desired;
+    this.#clock = clock;
+    this.#nextTurn = nextTurn;
+    this.#drainCheckMs = options.drainCheckMs;
+    this.#belief = new Belief(dependencies);
+    this.#servers = new ServerTracker(options, { desired, actual: this.#belief.held, clock });
   }
 
   /**
    * The desired state of these objects has changed. Those of one call are programmed together, calls in their order. While
-   * the kernel is unknown nothing is queued, which may last: all is compared after the look that makes it known.
+   * the kernel is unknown nothing is queued, which may last: all is compared after the resync that makes it known.
    */
-  mark(keys: Keys, atMs: number = this.#clock.now()): void {
-    if (!this.#open) return;
-    if (this.isInformed) this.#queue.push(keys, atMs);
+  mark(keys: Keys, atMs: number): void {
+    if (this.isKnown) this.#queue.push(keys, atMs);
     else if (countOf(keys) > 0) this.#unqueuedAtMs ??= atMs;
   }
 
-  /** Whether a flush can do without a look. */
-  get isInformed(): boolean {
+  /** Whether the state of the kernel is known, so that a sync needs no resync first. */
+  get isKnown(): boolean {
     return this.#belief.isKnown;
   }
 
-  /** When there is something to flush: in the past when now, Infinity when nothing waits. */
+  /** When there is something to sync: in the past when now, Infinity when nothing waits. */
   workAtMs(): number {
-    if (!this.#open) return Number.POSITIVE_INFINITY;
     const isCompared = this.#compared && this.#comparison === undefined;
-    if (!this.#belief.isKnown || !isCompared || this.#belief.doubted.size > 0 || this.#queue.size > 0) return 0;
-    const drainAtMs = this.#draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
+    if (!this.isKnown || !isCompared || this.#belief.doubted.size > 0 || this.#queue.size > 0) return 0;
+    const drainAtMs = this.#servers.draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
     return Math.min(drainAtMs, this.#flows.nextMs(), this.#refusals.nextMs());
   }
 
@@ -102,61 +87,52 @@ export class Reconciler {
     );
     return {
       desired: this.#desired.counts(),
-      held: this.#belief.held.countsWithout(this.#claims.foreign),
-      foreignServers: this.#claims.foreign.size + this.#belief.unnamedServers,
+      held: this.#belief.held.countsWithout(this.#servers.foreign),
+      foreignServers: this.#servers.foreign.size + this.#belief.unnamedServers,
       refusedKeys: this.#refusals.size,
-      drainingRealServers: this.#draining.size,
+      drainingRealServers: this.#servers.draining.size,
       oldestPendingMs: oldestMs.length === 0 ? 0 : Math.min(...oldestMs),
     };
   }
 
-  /** Reads the whole kernel and believes it; what differs from what is desired is flushed next. Rejects as the kernel does. */
-  look(): Promise<LookReport> {
-    return this.#turns.look(async () => {
-      const startedAtMs = this.#clock.now();
-      const first = this.#belief.isBlank;
-      const drift = new DriftCounts();
-      await this.#see(drift);
-      return { durationMs: this.#clock.now() - startedAtMs, first, drift: drift.list() };
+  /**
+   * Makes the node ready, reads the whole kernel and counts the drift. What was read is taken over `betweenSyncs`, which may run
+   * meanwhile; the next sync compares all. One resync at a time. Rejects as the kernel does.
+   */
+  async resync(betweenSyncs: BetweenSyncs, drift = new DriftCounts()): Promise<LookReport> {
+    const startedAtMs = this.#clock.now();
+    const first = this.#belief.isBlank;
+    await this.#ask(() => this.#belief.read(betweenSyncs, drift, (key) => this.#queue.has(key)));
+    await betweenSyncs(() => {
+      this.#servers.reviseAll();
+      this.#compared = false;
     });
+    return { durationMs: this.#clock.now() - startedAtMs, first, drift: drift.list() };
   }
 
   /**
-   * Does what is due of the marked, refused and draining work. Throws before `open`. Rejects as the kernel does;
-   * nothing is lost by that, the next flush begins with a look.
+   * Does what is due of the marked, refused and draining work. The kernel must be known; one sync at a time. Rejects as the
+   * kernel does: then the kernel is unknown, and nothing that was marked is lost.
    */
-  flush(): Promise<SyncReport> {
-    if (!this.#open) throw new Error("Cannot flush before open: not all that is desired is known yet");
-    const startedAtMs = this.#clock.now();
-    const flush = { tally: new Tally(), drift: new DriftCounts(), refused: new KeySet(), cut: false };
-    return this.#informed(flush.drift, async () => {
-      if (!this.#compared) this.#compare();
-      if (this.#belief.doubted.size > 0) await this.#observeDoubted(flush.drift);
-      const batch = this.#takeBatch();
-      flush.cut = this.#pending() > 0;
-      await this.#carryOut(batch, this.#view(), flush);
-      await this.#drain(flush);
-      await this.#forgetFlows(flush);
-      return {
-        startedAtMs,
-        durationMs: this.#clock.now() - startedAtMs,
-        ...flush.tally.counts(),
-        failures: this.#failures.report(this.#desired, this.#clock.now()),
-        pending: this.#pending(),
-        cut: flush.cut,
-        drift: flush.drift.list(),
-        state: this.state(),
-      };
-    });
-  }
-
-  /** A flush that needs a look waits for the one that is running, or else begins with one. */
-  async #informed(drift: DriftCounts, flush: () => Promise<SyncReport>): Promise<SyncReport> {
-    while (!this.isInformed) {
-      await this.#turns.afterLook();
-      if (!this.isInformed) await this.#turns.look(() => this.#see(drift));
-    }
-    return this.#turns.flush(flush);
+  async sync({ startedAtMs, drift }: SyncStart): Promise<SyncReport> {
+    const flush = { tally: new Tally(), drift, refused: new KeySet(), cut: false };
+    if (!this.#compared) this.#compare();
+    if (this.#belief.doubted.size > 0) await this.#observeDoubted(drift);
+    const batch = this.#takeBatch();
+    flush.cut = this.#pending() > 0;
+    await this.#carryOut(batch, this.#servers.view, flush);
+    await this.#drain(flush);
+    await this.#forgetFlows(flush);
+    return {
+      startedAtMs,
+      durationMs: this.#clock.now() - startedAtMs,
+      ...flush.tally.counts(),
+      failures: this.#failures.report(this.#desired, this.#clock.now()),
+      pending: this.#pending(),
+      cut: flush.cut,
+      drift: drift.list(),
+      state: this.state(),
+    };
   }
 
   /** Asks the kernel; when it does not answer, nothing of it is known for certain any longer. */
@@ -173,24 +149,11 @@ export class Reconciler {
   async #observeDoubted(drift: DriftCounts): Promise<void> {
     const servers = new Set(this.#belief.doubted);
     const waiting = new KeySet();
-    addWaiting({ ...NO_KEYS, servers }, this.#view(), waiting);
+    addWaiting({ ...NO_KEYS, servers }, this.#servers.view, waiting);
     await this.#ask(() => this.#belief.observeDoubted(drift));
-    for (const key of servers) this.#classify(key);
-    this.mark({ ...NO_KEYS, servers });
-    this.mark(waiting);
-  }
-
-  async #see(drift: DriftCounts): Promise<void> {
-    await this.#ask(() => this.#belief.read(drift, (key) => this.#queue.has(key)));
-    await this.#turns.betweenFlushes(() => this.#reviseAll());
-  }
-
-  /** Much may be other than it was believed. */
-  #reviseAll(): void {
-    const { held } = this.#belief;
-    this.#claims.retain((key) => held.server(key) !== undefined);
-    for (const key of [...this.#draining.servers()]) this.#classify(key);
-    this.#compared = false;
+    for (const key of servers) this.#servers.classify(key);
+    this.mark({ ...NO_KEYS, servers }, this.#clock.now());
+    this.mark(waiting, this.#clock.now());
   }
 
   #compare(): void {
@@ -206,7 +169,7 @@ export class Reconciler {
   }
 
   #takeBatch(): Batch {
-    const view = this.#view();
+    const { view } = this.#servers;
     const source = {
       queue: this.#queue,
       nextCompared: () => this.#nextCompared(),
@@ -214,7 +177,7 @@ export class Reconciler {
       view,
       onServers: (keys: readonly VirtualServerKey[]) => {
         // Whose it is must be settled before any of the evidence goes.
-        for (const key of keys) if (view.held.server(key) !== undefined) this.#classify(key);
+        for (const key of keys) if (view.held.server(key) !== undefined) this.#servers.classify(key);
         this.#flows.compare(keys, this.#desired);
       },
     };
@@ -269,7 +232,7 @@ export class Reconciler {
       // What we have written to is ours, though nobody may want it by now and the member that names it may be refused.
       done.forEach((operation) => {
         if ("server" in operation && !planned.reached.has(operation.server.key))
-          this.#claims.claim(operation.server.key);
+          this.#servers.claim(operation.server.key);
       });
       this.#settle(keys, planned.reached, flush.refused);
       return done;
@@ -291,28 +254,26 @@ export class Reconciler {
   #settle(keys: KeySet, reached: Planned["reached"], refused: KeySet): void {
     if (this.#refusals.size > 0)
       for (const name of namesOf(keys)) if (!refused.has(name)) this.#refusals.clear(name.key);
-    for (const key of keys.servers) {
-      if (reached.has(key)) this.#claims.claim(key);
-      if (!reached.has(key) || this.#draining.size > 0) this.#classify(key);
-    }
+    this.#servers.settle(keys.servers, reached);
   }
 
   /** Counts the connections of those that have just begun to drain, or of all that drain, and lets go who is done. */
   async #drain(flush: Flush): Promise<void> {
     const nowMs = this.#clock.now();
-    const fresh = this.#draining.takeFresh();
+    const { draining } = this.#servers;
+    const fresh = draining.takeFresh();
     const all = nowMs >= this.#drainAtMs;
-    const keys = all ? [...this.#draining.servers()] : fresh;
-    if (all) this.#drainAtMs = nowMs + this.#options.drainCheckMs;
-    for (const slice of this.#draining.slices(keys)) {
+    const keys = all ? [...draining.servers()] : fresh;
+    if (all) this.#drainAtMs = nowMs + this.#drainCheckMs;
+    for (const slice of draining.slices(keys)) {
       const connections = await this.#ask(() => this.#kernel.connections(slice));
       const due = new Map<VirtualServerKey, ReadonlySet<RealServerKey>>();
       for (const key of slice) {
         const counted = connections.get(key) ?? new Map();
-        due.set(key, this.#draining.due(key, counted, nowMs));
-        if (!this.#draining.isCounted(key, counted)) this.#belief.doubt(key);
+        due.set(key, draining.due(key, counted, nowMs));
+        if (!draining.isCounted(key, counted)) this.#belief.doubt(key);
       }
-      const view = this.#view(due);
+      const view = this.#servers.viewOf(due);
       await this.#carryOut(this.#dueBatch(due, view, flush), view, flush);
     }
   }
@@ -340,45 +301,5 @@ export class Reconciler {
     const outcomes = await this.#ask(() => this.#kernel.apply(operations));
     this.#flows.settle(operations, outcomes, this.#clock.now());
     tally.add(operations, outcomes);
-  }
-
-  #view(due?: Due): PlanView {
-    const { held } = this.#belief;
-    return {
-      desired: this.#desired,
-      held,
-      nodeName: this.#options.nodeName,
-      drains: (server) => this.#drains(server),
-      mayGo: (server, real) => !this.#drains(server) || due?.get(server.key)?.has(real.key) === true,
-      isOurs: (server) => this.#claims.isOurs(server, held),
-      isExcluded: (address) => this.#claims.isExcluded(address),
-    };
-  }
-
-  #drains(server: VirtualServer): boolean {
-    return this.#draining.drains(server.protocol, this.#draining.limitOf(server));
-  }
-
-  /** The shorter of what its Service asked for and of what its address allows. */
-  #limitOfUnwanted(server: VirtualServer): number | undefined {
-    const askedMs = this.#draining.limitOf(server);
-    const releaseMs = releaseLimitMs(server, this.#desired, this.#belief.held);
-    return releaseMs === undefined ? askedMs : Math.min(releaseMs, askedMs ?? this.#options.drainTimeoutMs);
-  }
-
-  /** Notes whose a virtual server is and which of its real servers drain. */
-  #classify(key: VirtualServerKey): void {
-    const have = this.#belief.held.server(key);
-    if (have === undefined) {
-      this.#claims.forget(key);
-      this.#draining.forget(key);
-      return;
-    }
-    const want = this.#desired.server(key);
-    const ours = this.#claims.settle(have.server, want !== undefined, this.#belief.held);
-    const limitMs = want === undefined ? this.#limitOfUnwanted(have.server) : want.server.drainTimeoutMs;
-    const waiting = ours && this.#draining.drains(have.server.protocol, limitMs) ? quiescent(want, have) : [];
-    if (waiting.length === 0) this.#draining.forget(key);
-    else this.#draining.set(key, waiting, limitMs, this.#clock.now());
   }
 }

@@ -6,10 +6,10 @@ import { serviceName } from "../../src/model/cluster/service.ts";
 import { markedServerKey } from "../../src/model/kernel/ipvs.ts";
 import type { Operation } from "../../src/model/kernel/operation.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
-import { Reconciler } from "../../src/sync/reconciler.ts";
 import { service, slice } from "../support/builders.ts";
 import { facts } from "../support/desired.ts";
 import { MemoryKernel } from "../support/memory-kernel/memory-kernel.ts";
+import { steppedSync } from "../support/sync-world.ts";
 
 const { STRESS = "1" } = process.env;
 
@@ -78,25 +78,17 @@ test("no mark ever leads to the pods of another Service, and in the end all are 
       await kernel.prepare({ families: FACTS.families, rules: {}, sysctls: [] });
       const state = new ProxyState(FACTS);
       const clock = { nowMs: 1_000_000 };
-      const reconciler = new Reconciler(
-        { nodeName: "n1", excludeCIDRs: [], drainTimeoutMs: 10_000, drainCheckMs: 1_000 },
-        {
-          kernel,
-          desired: state.desired,
-          clock: { now: () => clock.nowMs },
-          prepare: async () => {},
-          nextTurn: async () => {},
-        },
-      );
-      reconciler.open();
+      const options = { drainTimeoutMs: 10_000, drainCheckMs: 1_000 };
+      const { loop } = steppedSync(kernel, state.desired, () => clock.nowMs, options);
+      loop.open();
       for (const changes of steps) {
         for (const event of changes.flatMap(eventsOf)) state.apply(event);
         do {
-          for (const keys of state.advance(units)) reconciler.mark(keys);
-          await reconciler.flush();
+          for (const keys of state.advance(units)) loop.mark(keys);
+          await loop.sync();
         } while (state.stale > 0);
       }
-      for (clock.nowMs += 20_000; reconciler.workAtMs() <= clock.nowMs; clock.nowMs += 1_000) await reconciler.flush();
+      for (clock.nowMs += 20_000; loop.workAtMs() <= clock.nowMs; clock.nowMs += 1_000) await loop.sync();
       expect(kernel.misled).toEqual([]);
 
       const last = new Map(steps.flat().map((one) => [one.number, one]));

@@ -1,11 +1,15 @@
 import { expect } from "vitest";
 import { DesiredState } from "../../src/desired/desired-state.ts";
+import type { Kernel } from "../../src/kernel/kernel.ts";
 import { FAMILIES } from "../../src/model/address.ts";
 import { serviceName } from "../../src/model/cluster/service.ts";
 import { type Scheduler, type VirtualServer, virtualServer } from "../../src/model/kernel/ipvs.ts";
 import { KernelError } from "../../src/model/kernel/kernel-error.ts";
 import type { Operation } from "../../src/model/kernel/operation.ts";
+import type { Desired } from "../../src/sync/desired.ts";
 import { Reconciler } from "../../src/sync/reconciler.ts";
+import type { ReconcilerOptions } from "../../src/sync/reconciler-options.ts";
+import { SyncLoop } from "../../src/sync/sync-loop.ts";
 import type { LookReport, SyncReport } from "../../src/sync/sync-report.ts";
 import { address, realServer } from "./desired.ts";
 import { MemoryKernel } from "./memory-kernel/memory-kernel.ts";
@@ -37,6 +41,37 @@ const FOREIGN_TEXT = Object.fromEntries(
   ),
 );
 
+/** A reconciler, and a sync loop that runs nothing by itself: the test chooses each moment. */
+export interface SteppedSync {
+  readonly reconciler: Reconciler;
+  readonly loop: SyncLoop;
+}
+
+/** Both for this kernel, at a time that the test sets. Not open. */
+export function steppedSync(
+  kernel: Kernel,
+  desired: Desired,
+  now: () => number,
+  options: Partial<ReconcilerOptions> = {},
+): SteppedSync {
+  const reconciler = new Reconciler(
+    { nodeName: "n1", excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000, ...options },
+    { kernel, desired, clock: { now }, prepare: async () => {}, nextTurn: async () => {} },
+  );
+  const loop = new SyncLoop(
+    { minSyncPeriodMs: 0, syncPeriodMs: 30_000 },
+    {
+      reconciler,
+      clock: { now, date: () => new Date(0), sleep: async () => {} },
+      random: () => 0.5,
+      onSync: () => {},
+      onResync: () => {},
+      onFailure: () => {},
+    },
+  );
+  return { reconciler, loop };
+}
+
 /** A node, its kernel and an agent's core that may be killed and started again. */
 export class SyncWorld {
   readonly memory = new MemoryKernel();
@@ -44,7 +79,7 @@ export class SyncWorld {
   readonly services = new Map<string, SmallService>();
   desired = new DesiredState();
   nowMs = 1_000_000;
-  reconciler: Reconciler;
+  sync: SteppedSync;
   #slowLook: { readonly arrive: () => void; readonly ended: Promise<LookReport | undefined> } | undefined;
   #lookEnded: Promise<LookReport | undefined> | undefined;
   /** Of the last flush; undefined: the kernel did not answer. */
@@ -57,7 +92,15 @@ export class SyncWorld {
       drainTimeoutMs: DRAIN_TIMEOUT_MS,
       foreign: new Set(FOREIGN.keys()),
     });
-    this.reconciler = this.#start();
+    this.sync = this.#start();
+  }
+
+  get reconciler(): Reconciler {
+    return this.sync.reconciler;
+  }
+
+  get loop(): SyncLoop {
+    return this.sync.loop;
   }
 
   /** A prepared node with nothing on it but virtual servers of somebody else. */
@@ -75,7 +118,7 @@ export class SyncWorld {
   restart(): void {
     void this.endLook();
     this.desired = new DesiredState();
-    this.reconciler = this.#start();
+    this.sync = this.#start();
     for (const [name, service] of this.services) this.#replace(name, service);
   }
 
@@ -87,10 +130,10 @@ export class SyncWorld {
 
   /** Returns what was done. */
   async flush(): Promise<readonly Operation[]> {
-    // As the pacer, which waits for the look.
-    if (!this.reconciler.isInformed) await this.endLook();
+    // The loop waits for the look.
+    if (!this.reconciler.isKnown) await this.endLook();
     this.kernel.forget();
-    this.lastSync = await this.#tolerate(() => this.reconciler.flush());
+    this.lastSync = await this.#tolerate(() => this.loop.sync());
     this.kernel.onOperation = () => {};
     return this.kernel.done;
   }
@@ -98,7 +141,7 @@ export class SyncWorld {
   /** Undefined: the kernel did not answer. */
   async look(): Promise<LookReport | undefined> {
     await this.endLook();
-    return this.#tolerate(() => this.reconciler.look());
+    return this.#tolerate(() => this.loop.resync());
   }
 
   /** A look whose parts arrive up to one, which was read and comes only at `endLook`; meanwhile all else may go on. */
@@ -110,7 +153,7 @@ export class SyncWorld {
     this.kernel.onPart = async () => {
       if (parts++ >= arrived) await promise;
     };
-    this.#slowLook = { arrive: resolve, ended: this.#tolerate(() => this.reconciler.look()) };
+    this.#slowLook = { arrive: resolve, ended: this.#tolerate(() => this.loop.resync()) };
     // It reads in a few turns of the microtask queue.
     await new Promise(setImmediate);
   }
@@ -125,11 +168,11 @@ export class SyncWorld {
     return await this.#lookEnded;
   }
 
-  /** Waits for all that is due, as the pacer would, up to an hour. */
+  /** Waits for all that is due, as the loop would when it runs, up to an hour. */
   async settle(): Promise<void> {
     const endMs = this.nowMs + 3_600_000;
     for (;;) {
-      const atMs = this.reconciler.workAtMs();
+      const atMs = this.loop.workAtMs();
       if (atMs > endMs) return;
       this.nowMs = Math.max(this.nowMs, atMs);
       await this.flush();
@@ -168,26 +211,17 @@ export class SyncWorld {
     expect(this.reconciler.state().oldestPendingMs).toBe(0);
   }
 
-  #start(): Reconciler {
-    const reconciler = new Reconciler(
-      { nodeName: "n1", excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000 },
-      {
-        kernel: this.kernel,
-        desired: this.desired,
-        clock: { now: () => this.nowMs },
-        prepare: async () => {},
-        nextTurn: async () => {},
-      },
-    );
-    reconciler.open();
-    return reconciler;
+  #start(): SteppedSync {
+    const sync = steppedSync(this.kernel, this.desired, () => this.nowMs);
+    sync.loop.open();
+    return sync;
   }
 
   #replace(name: string, service: SmallService | undefined): void {
     const [namespace = "", short = ""] = name.split("/");
     const known = serviceName(namespace, short);
     const wants = service === undefined ? undefined : smallWants(known, service);
-    this.reconciler.mark(this.desired.replace(known, wants));
+    this.loop.mark(this.desired.replace(known, wants));
   }
 
   async #tolerate<Report>(work: () => Promise<Report>): Promise<Report | undefined> {

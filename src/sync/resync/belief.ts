@@ -14,12 +14,14 @@ export interface BeliefDependencies {
   /** Makes the node ready; part of every reading. */
   readonly prepare: () => Promise<void>;
   readonly nextTurn: () => Promise<void>;
-  /** Acts, without waiting for anything, at a moment when nothing is being written. */
-  readonly quietly: <Result>(act: () => Result) => Promise<Result>;
 }
+
+/** Calls `act`, which is synchronous, at a moment when no sync is running. */
+export type BetweenSyncs = <Result>(act: () => Result) => Promise<Result>;
 
 /** One reading of the whole kernel, while it goes on. */
 interface Reading {
+  readonly betweenSyncs: BetweenSyncs;
   /** As it was when the reading began. */
   readonly trust: number;
   /** What was touched since the reading began. */
@@ -101,19 +103,19 @@ export class Belief {
    *
    * Afterwards all is known, unless something happened meanwhile after which nothing is: then only another reading helps.
    */
-  async read(drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Promise<void> {
-    const { kernel, prepare, quietly } = this.#dependencies;
+  async read(betweenSyncs: BetweenSyncs, drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Promise<void> {
+    const { kernel, prepare } = this.#dependencies;
     // What is being written already would not be known as touched.
-    const reading = await quietly(() => this.#begin(drift, isPending));
+    const reading = await betweenSyncs(() => this.#begin(betweenSyncs, drift, isPending));
     try {
       await prepare();
       let unnamedServers = 0;
       for await (const part of kernel.parts()) {
         unnamedServers += part.unnamedServers;
-        await quietly(() => this.#believe(part, reading));
+        await betweenSyncs(() => this.#believe(part, reading));
       }
       await this.#disbelieve(reading);
-      await quietly(() => this.#conclude(reading, unnamedServers));
+      await betweenSyncs(() => this.#conclude(reading, unnamedServers));
     } finally {
       this.#reading = undefined;
     }
@@ -132,10 +134,11 @@ export class Belief {
     this.#doubted.clear();
   }
 
-  #begin(drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Reading {
+  #begin(betweenSyncs: BetweenSyncs, drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Reading {
     const [seen, lost] = [this.#seen, this.#lost];
     const isDrift = (key: ObjectKey) => seen && !(lost && isPending(key));
-    this.#reading = { trust: this.#trust, touched: new KeySet(), seen: new KeySet(), drift, isDrift };
+    const nothing = { touched: new KeySet(), seen: new KeySet() };
+    this.#reading = { betweenSyncs, trust: this.#trust, ...nothing, drift, isDrift };
     return this.#reading;
   }
 
@@ -172,22 +175,23 @@ export class Belief {
 
   /** What was believed and not shown is not there; a virtual server only if the kernel says so when asked for it by name. */
   async #disbelieve(reading: Reading): Promise<void> {
-    const { kernel, nextTurn, quietly } = this.#dependencies;
+    const { kernel, nextTurn } = this.#dependencies;
+    const { betweenSyncs } = reading;
     for await (const slice of inSlices(this.held.servers(), nextTurn)) {
       const keys = slice.map(({ server }) => server.key);
       const missed = new Set(keys.filter((key) => isMissed({ kind: "server", key }, reading)));
       if (missed.size === 0) continue;
       const { servers } = await kernel.observe(missed);
-      await quietly(() => {
+      await betweenSyncs(() => {
         for (const key of missed) this.#disbelieveServer(key, servers.get(key), reading);
       });
     }
     for await (const slice of inSlices(this.held.addresses(), nextTurn))
-      await quietly(() => {
+      await betweenSyncs(() => {
         for (const key of slice) this.#disbelieveAddress(key, reading);
       });
     for await (const slice of inSlices(this.held.entries(), nextTurn))
-      await quietly(() => {
+      await betweenSyncs(() => {
         for (const entry of slice) this.#disbelieveEntry(entry, reading);
       });
   }

@@ -57,7 +57,7 @@ beforeEach(async () => {
 
 /** What a flush did about marks, in short. */
 async function flushed(wants: Wants | undefined): Promise<readonly string[]> {
-  world.reconciler.mark(world.desired.replace(WEB, wants));
+  world.loop.mark(world.desired.replace(WEB, wants));
   const done = (await world.flush()).map((operation) => `${operation.kind} ${describeOperation(operation)}`);
   return (
     done

@@ -12,13 +12,11 @@ import {
 import { NO_KEYS } from "../../../src/model/kernel/keys.ts";
 import { describeOperation, type Operation } from "../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../src/model/kernel/real-servers.ts";
-import { Reconciler } from "../../../src/sync/reconciler.ts";
-import type { ReconcilerOptions } from "../../../src/sync/reconciler-options.ts";
 import type { DriftCount } from "../../../src/sync/sync-report.ts";
 import { address, network, realServer } from "../../support/desired.ts";
 import { MemoryKernel } from "../../support/memory-kernel/memory-kernel.ts";
 import { type SmallPort, type SmallService, smallWants } from "../../support/naive-node.ts";
-import { DRAIN_TIMEOUT_MS, FOREIGN, SyncWorld } from "../../support/sync-world.ts";
+import { DRAIN_TIMEOUT_MS, FOREIGN, SyncWorld, steppedSync } from "../../support/sync-world.ts";
 
 const WEB = serviceName("a", "web");
 const tcp = (port: number, nodePort = 0): SmallPort => ({ protocol: "TCP", port, nodePort });
@@ -36,6 +34,8 @@ const POD2 = "10.244.0.2:8080" as RealServerKey;
 function texts(operations: readonly Operation[]): string[] {
   return operations.map((operation) => `${operation.kind} ${describeOperation(operation)}`);
 }
+
+const NOW = () => 1_000_000;
 
 let world: SyncWorld;
 const connect = (active: number, real = POD1, key = VIP) =>
@@ -85,7 +85,7 @@ describe("programming", () => {
       const reals = RealServers.of([0, 1, 2].map((pod) => ({ address: address(`10.244.1.${pod}`), port: 80 })));
       const service = serviceName("a", `s${index}`);
       const wanted = { server, reals, service, title: 0 as const, entries: [], twins: [] };
-      world.reconciler.mark(world.desired.replace(service, { servers: [wanted], addresses: [], entries: [] }));
+      world.loop.mark(world.desired.replace(service, { servers: [wanted], addresses: [], entries: [] }));
     }
     expect((await world.flush()).length).toBe(2_000);
     expect(world.lastSync).toMatchObject({ cut: true, pending: 200, clean: true });
@@ -126,26 +126,26 @@ describe("programming", () => {
     await kernel.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
     kernel.meddle({ kind: "bind-address", address: address("10.96.0.9") });
     const desired = new DesiredState();
-    const reconciler = make(kernel, desired);
-    expect(await reconciler.look()).toMatchObject({ first: true, drift: [] });
-    expect(reconciler.workAtMs()).toBe(Number.POSITIVE_INFINITY);
-    expect(() => reconciler.flush()).toThrow("Cannot flush before open");
+    const { loop } = steppedSync(kernel, desired, NOW);
+    expect(await loop.resync()).toMatchObject({ first: true, drift: [] });
+    expect(loop.workAtMs()).toBe(Number.POSITIVE_INFINITY);
+    expect(() => loop.sync()).toThrow("Cannot sync before open");
     expect(kernel.addresses()).toEqual(["10.96.0.9"]);
-    reconciler.open();
-    await reconciler.flush();
+    loop.open();
+    await loop.sync();
     expect(kernel.addresses()).toEqual([]);
   });
 
-  test("a flush during a flush is a bug that is told", async () => {
-    await world.reconciler.look();
-    const first = world.reconciler.flush();
-    await expect(world.reconciler.flush()).rejects.toThrow("another flush is running");
+  test("a sync during a sync is a bug, and the second rejects", async () => {
+    await world.loop.resync();
+    const first = world.loop.sync();
+    await expect(world.loop.sync()).rejects.toThrow("another sync is running");
     await first;
   });
 
-  test("a look during a look is a bug that is told", async () => {
-    const first = world.reconciler.look();
-    await expect(world.reconciler.look()).rejects.toThrow("another look is running");
+  test("a resync during a resync is a bug, and the second rejects", async () => {
+    const first = world.loop.resync();
+    await expect(world.loop.resync()).rejects.toThrow("another resync is running");
     await first;
   });
 });
@@ -161,7 +161,7 @@ describe("draining", () => {
     await world.look();
     expect(await flushed(), "it is not written to again").toEqual([]);
     connect(0);
-    expect(world.reconciler.workAtMs()).toBe(world.nowMs + 5_000);
+    expect(world.loop.workAtMs()).toBe(world.nowMs + 5_000);
     world.nowMs += 5_000;
     expect(await flushed()).toEqual(['delete-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
     world.expectRight();
@@ -248,13 +248,13 @@ describe("draining", () => {
     const kernel = new MemoryKernel();
     await kernel.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
     const desired = new DesiredState();
-    const reconciler = make(kernel, desired, { drainTimeoutMs: 0 });
-    reconciler.open();
-    reconciler.mark(desired.replace(WEB, smallWants(WEB, web([0]))));
-    await reconciler.flush();
+    const { loop } = steppedSync(kernel, desired, NOW, { drainTimeoutMs: 0 });
+    loop.open();
+    loop.mark(desired.replace(WEB, smallWants(WEB, web([0]))));
+    await loop.sync();
     kernel.setConnections(VIP, POD1, { active: 9, inactive: 0 });
-    reconciler.mark(desired.replace(WEB, undefined));
-    await reconciler.flush();
+    loop.mark(desired.replace(WEB, undefined));
+    await loop.sync();
     expect([kernel.ipvsadm(), kernel.addresses(), kernel.members()]).toEqual(["", [], []]);
   });
 
@@ -295,8 +295,8 @@ describe("refusals", () => {
     expect(world.memory.addresses()).toEqual(["10.96.0.1", "10.96.0.2"]);
     const waits: number[] = [];
     while (world.reconciler.state().refusedKeys > 0) {
-      waits.push(world.reconciler.workAtMs() - world.nowMs);
-      world.nowMs = world.reconciler.workAtMs();
+      waits.push(world.loop.workAtMs() - world.nowMs);
+      world.nowMs = world.loop.workAtMs();
       await world.flush();
     }
     expect(waits).toEqual([1_000, 2_000, 4_000]);
@@ -321,7 +321,7 @@ describe("refusals", () => {
     world.change("a/web", web([0, 1]));
     await world.flush();
     expect(world.lastSync?.operations).toContainEqual({ kind: "add-real-server", errno: "ESRCH", count: 2 });
-    expect(world.reconciler.workAtMs()).toBe(world.nowMs + 1_000);
+    expect(world.loop.workAtMs()).toBe(world.nowMs + 1_000);
     await world.settle();
     world.expectRight();
     expect(world.lastSync?.drift).toEqual([]);
@@ -351,7 +351,7 @@ describe("refusals", () => {
     world.kernel.meddle(meddling(server));
     world.change("a/web", web([1, 2]));
     await world.flush();
-    expect(world.reconciler.workAtMs()).toBe(0);
+    expect(world.loop.workAtMs()).toBe(0);
     await world.flush();
     expect(world.lastSync?.drift).toEqual([drift]);
     await world.settle();
@@ -386,17 +386,17 @@ describe("refusals", () => {
 describe("an exception of our own in a call of the kernel", () => {
   const bug = new TypeError("undefined is not a function");
 
-  test("is no failure of the kernel: a flush rejects with it", async () => {
+  test("is no failure of the kernel: a sync rejects with it", async () => {
     world.change("a/web", web([0]));
     world.kernel.onOperation = () => {
       throw bug;
     };
-    await expect(world.reconciler.flush()).rejects.toBe(bug);
+    await expect(world.loop.sync()).rejects.toBe(bug);
   });
 
-  test("is no failure of the kernel: a look rejects with it", async () => {
+  test("is no failure of the kernel: a resync rejects with it", async () => {
     world.kernel.onPart = () => Promise.reject(bug);
-    await expect(world.reconciler.look()).rejects.toBe(bug);
+    await expect(world.loop.resync()).rejects.toBe(bug);
   });
 });
 
@@ -454,13 +454,13 @@ describe("flows", () => {
     await world.flush();
     expect(world.lastSync?.operations.map(({ kind }) => kind)).not.toContain("forget-flows");
     for (const errno of ["EINVAL", ""]) {
-      expect(world.reconciler.workAtMs()).toBe(world.nowMs + 5_000);
+      expect(world.loop.workAtMs()).toBe(world.nowMs + 5_000);
       world.nowMs += 5_000;
       await world.flush();
       expect(world.lastSync?.operations).toEqual([{ kind: "forget-flows", errno, count: 1 }]);
     }
     expect(answered()).toEqual([]);
-    expect(world.reconciler.workAtMs()).toBe(Number.POSITIVE_INFINITY);
+    expect(world.loop.workAtMs()).toBe(Number.POSITIVE_INFINITY);
     world.expectRight();
   });
 
@@ -540,12 +540,12 @@ describe("looking", () => {
     const kernel = new MemoryKernel();
     await kernel.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
     const desired = new DesiredState();
-    const reconciler = make(kernel, desired, { excludeCIDRs: [network("10.96.0.0/24")] });
-    reconciler.open();
-    reconciler.mark(desired.replace(WEB, smallWants(WEB, web([0]))));
-    await reconciler.flush();
-    reconciler.mark(desired.replace(WEB, undefined));
-    await reconciler.flush();
+    const { loop, reconciler } = steppedSync(kernel, desired, NOW, { excludeCIDRs: [network("10.96.0.0/24")] });
+    loop.open();
+    loop.mark(desired.replace(WEB, smallWants(WEB, web([0]))));
+    await loop.sync();
+    loop.mark(desired.replace(WEB, undefined));
+    await loop.sync();
     expect(kernel.ipvsadm()).toBe("-A -t 10.96.0.1:80 -s rr\n-a -t 10.96.0.1:80 -r 10.244.0.1:8080 -m -w 1");
     expect(kernel.addresses()).toEqual(["10.96.0.1"]);
     expect(kernel.members(), "members of our sets are ours").toEqual([]);
@@ -590,21 +590,8 @@ describe("found by the properties", () => {
   });
 });
 
-function make(kernel: MemoryKernel, desired: DesiredState, options: Partial<ReconcilerOptions> = {}): Reconciler {
-  return new Reconciler(
-    { nodeName: "n1", excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000, ...options },
-    {
-      kernel,
-      desired,
-      clock: { now: () => 1_000_000 },
-      prepare: async () => {},
-      nextTurn: async () => {},
-    },
-  );
-}
-
 test("to mark no keys is no work", async () => {
   await world.flush();
-  world.reconciler.mark(NO_KEYS);
-  expect(world.reconciler.workAtMs()).toBe(Number.POSITIVE_INFINITY);
+  world.loop.mark(NO_KEYS);
+  expect(world.loop.workAtMs()).toBe(Number.POSITIVE_INFINITY);
 });

@@ -1,0 +1,113 @@
+import type { Cidr } from "../../model/address.ts";
+import type { Clock } from "../../model/clock.ts";
+import type { VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
+import type { Desired } from "../desired.ts";
+import type { HeldState } from "../resync/held-state.ts";
+import { Draining, type Due, quiescent } from "./drain.ts";
+import { Claims } from "./ownership.ts";
+import type { Planned, PlanView } from "./plan.ts";
+import { releaseLimitMs } from "./release.ts";
+
+export interface ServerTrackerOptions {
+  readonly nodeName: string;
+  /** Virtual servers and addresses in these networks are never removed. */
+  readonly excludeCIDRs: readonly Cidr[];
+  /** How long an unwanted TCP real server may wait for its connections to end; 0 waits not at all. */
+  readonly drainTimeoutMs: number;
+}
+
+export interface ServerTrackerDependencies {
+  readonly desired: Desired;
+  readonly actual: HeldState;
+  readonly clock: Pick<Clock, "now">;
+}
+
+/** Tracks which of the actual virtual servers are ours, and which of their real servers drain. */
+export class ServerTracker {
+  readonly draining: Draining;
+  /** What plans are made from while no draining real server may be deleted. */
+  readonly view: PlanView;
+  readonly #options: ServerTrackerOptions;
+  readonly #desired: Desired;
+  readonly #actual: HeldState;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #claims: Claims;
+
+  constructor(options: ServerTrackerOptions, { desired, actual, clock }: ServerTrackerDependencies) {
+    this.#options = options;
+    this.#desired = desired;
+    this.#actual = actual;
+    this.#clock = clock;
+    this.#claims = new Claims(options.excludeCIDRs);
+    this.draining = new Draining(options.drainTimeoutMs);
+    this.view = this.#viewWith((server) => !this.#drains(server));
+  }
+
+  /** The actual virtual servers that are not ours. */
+  get foreign(): ReadonlySet<VirtualServerKey> {
+    return this.#claims.foreign;
+  }
+
+  /** What plans are made from when these draining real servers may be deleted. */
+  viewOf(due: Due): PlanView {
+    return this.#viewWith((server, real) => !this.#drains(server) || due.get(server.key)?.has(real.key) === true);
+  }
+
+  /** The virtual server is ours from now on. */
+  claim(key: VirtualServerKey): void {
+    this.#claims.claim(key);
+  }
+
+  /** Decides whether a virtual server is ours and which of its real servers drain. */
+  classify(key: VirtualServerKey): void {
+    const have = this.#actual.server(key);
+    if (have === undefined) {
+      this.#claims.forget(key);
+      this.draining.forget(key);
+      return;
+    }
+    const want = this.#desired.server(key);
+    const ours = this.#claims.settle(have.server, want !== undefined, this.#actual);
+    const limitMs = want === undefined ? this.#limitOfUnwanted(have.server) : want.server.drainTimeoutMs;
+    const waiting = ours && this.draining.drains(have.server.protocol, limitMs) ? quiescent(want, have) : [];
+    if (waiting.length === 0) this.draining.forget(key);
+    else this.draining.set(key, waiting, limitMs, this.#clock.now());
+  }
+
+  /** Classifies virtual servers whose operations are done, but for those that are as desired and have nothing to drain. */
+  settle(keys: Iterable<VirtualServerKey>, reached: Planned["reached"]): void {
+    for (const key of keys) {
+      if (reached.has(key)) this.#claims.claim(key);
+      if (!reached.has(key) || this.draining.size > 0) this.classify(key);
+    }
+  }
+
+  /** Any virtual server may have changed: forgets those that are gone. */
+  reviseAll(): void {
+    this.#claims.retain((key) => this.#actual.server(key) !== undefined);
+    for (const key of [...this.draining.servers()]) this.classify(key);
+  }
+
+  #viewWith(mayGo: PlanView["mayGo"]): PlanView {
+    return {
+      desired: this.#desired,
+      held: this.#actual,
+      nodeName: this.#options.nodeName,
+      drains: (server) => this.#drains(server),
+      mayGo,
+      isOurs: (server) => this.#claims.isOurs(server, this.#actual),
+      isExcluded: (address) => this.#claims.isExcluded(address),
+    };
+  }
+
+  #drains(server: VirtualServer): boolean {
+    return this.draining.drains(server.protocol, this.draining.limitOf(server));
+  }
+
+  /** The shorter of what its Service asked for and of what its address allows. */
+  #limitOfUnwanted(server: VirtualServer): number | undefined {
+    const askedMs = this.draining.limitOf(server);
+    const releaseMs = releaseLimitMs(server, this.#desired, this.#actual);
+    return releaseMs === undefined ? askedMs : Math.min(releaseMs, askedMs ?? this.#options.drainTimeoutMs);
+  }
+}

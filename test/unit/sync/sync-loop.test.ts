@@ -1,0 +1,325 @@
+import { describe, expect, test } from "vitest";
+import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
+import { NO_KEYS } from "../../../src/model/kernel/keys.ts";
+import type { BetweenSyncs } from "../../../src/sync/resync/belief.ts";
+import { SyncLoop } from "../../../src/sync/sync-loop.ts";
+import type { SyncReport } from "../../../src/sync/sync-report.ts";
+import { HandClock, settle } from "../../support/api/hand-clock.ts";
+import { syncReport } from "../serve/reports.ts";
+
+/** A reconciler of times alone: it writes down when it was asked to do what, and can take long, be cut, or fail. */
+class TimedReconciler {
+  readonly log: string[] = [];
+  workMs = Number.POSITIVE_INFINITY;
+  syncTakesMs = 0;
+  resyncTakesMs = 0;
+  cuts = 0;
+  failures = 0;
+  bug: Error | undefined;
+  readonly running = new Set<string>();
+  /** Whether a resync was answered since the last failure. */
+  isKnown = false;
+  /** Called at the end of a resync, as soon as no sync is running. */
+  onTakenOver: () => void = () => {};
+  readonly #clock: HandClock;
+  readonly #startMs: number;
+
+  constructor(clock: HandClock) {
+    this.#clock = clock;
+    this.#startMs = clock.now();
+  }
+
+  workAtMs(): number {
+    return this.workMs;
+  }
+
+  mark(): void {
+    this.workMs = 0;
+  }
+
+  async resync(betweenSyncs: BetweenSyncs) {
+    await this.#begin("resync", this.resyncTakesMs);
+    await betweenSyncs(() => this.onTakenOver());
+    this.isKnown = true;
+    return { durationMs: this.resyncTakesMs, first: this.log.length === 1, drift: [] };
+  }
+
+  async sync(): Promise<SyncReport> {
+    this.workMs = Number.POSITIVE_INFINITY;
+    await this.#begin("sync", this.syncTakesMs);
+    if (this.cuts === 0) return syncReport();
+    this.cuts--;
+    this.workMs = 0;
+    return syncReport({ cut: true });
+  }
+
+  async #begin(what: string, ms: number): Promise<void> {
+    this.log.push(`${what} ${this.#clock.now() - this.#startMs}`);
+    expect(this.running.has(what), "one at a time").toBe(false);
+    this.running.add(what);
+    if (ms > 0) await this.#clock.sleep(ms, new AbortController().signal);
+    this.running.delete(what);
+    if (this.bug !== undefined) throw this.bug;
+    if (this.failures === 0) return;
+    this.failures--;
+    this.isKnown = false;
+    throw new KernelError("Cannot ask the kernel");
+  }
+}
+
+function start({ random = 0.5, failures: failing = 0, resyncTakesMs = 0, isOpen = true } = {}) {
+  const clock = new HandClock();
+  const reconciler = new TimedReconciler(clock);
+  reconciler.failures = failing;
+  reconciler.resyncTakesMs = resyncTakesMs;
+  const stop = new AbortController();
+  const failures: unknown[] = [];
+  const reports: unknown[] = [];
+  const loop = new SyncLoop(
+    { minSyncPeriodMs: 1_000, syncPeriodMs: 30_000 },
+    {
+      reconciler,
+      clock,
+      random: () => random,
+      onSync: (report) => reports.push(report),
+      onResync: (report) => reports.push(report),
+      onFailure: (error) => failures.push(error),
+    },
+  );
+  if (isOpen) loop.open();
+  const ended = loop.run(stop.signal);
+  const request = () => loop.mark(NO_KEYS, clock.now());
+  return { clock, reconciler, stop, failures, reports, ended, request, loop };
+}
+
+describe("SyncLoop", () => {
+  test.each([
+    ["earlier by a tenth", 0, ["resync 0", "resync 27000", "resync 54000"]],
+    ["as asked", 0.5, ["resync 0", "resync 30000", "resync 60000"]],
+    ["later by a tenth", 1, ["resync 0", "resync 33000"]],
+  ])("resyncs at once and then every sync period, %s", async (_, random, log) => {
+    const { clock, reconciler, reports } = start({ random });
+    await clock.advance(60_000);
+    expect(reconciler.log).toEqual(log);
+    expect(reports).toHaveLength(log.length);
+  });
+
+  test("resyncs soon when requested, before it syncs, and then in its rhythm", async () => {
+    const { clock, reconciler, request, loop } = start();
+    await clock.advance(5_000);
+    request();
+    loop.requestResync();
+    await clock.advance(40_000);
+    expect(reconciler.log).toEqual(["resync 0", "resync 5000", "sync 5000", "resync 35000"]);
+  });
+
+  test("resyncs once more when requested during a resync", async () => {
+    const { clock, reconciler, loop } = start({ resyncTakesMs: 2_000 });
+    await clock.advance(1_000);
+    loop.requestResync();
+    await clock.advance(20_000);
+    expect(reconciler.log).toEqual(["resync 0", "resync 2000"]);
+  });
+
+  test("syncs during a resync, but not during the first", async () => {
+    const { clock, reconciler, request } = start({ resyncTakesMs: 4_000 });
+    await clock.advance(1_000);
+    request();
+    await clock.advance(30_000 + 4_000);
+    request();
+    await clock.advance(1_000);
+    request();
+    await clock.advance(500);
+    expect(reconciler.log).toEqual(["resync 0", "sync 4000", "resync 34000", "sync 35000", "sync 36000"]);
+  });
+
+  test("does not sync during a resync that was requested, nor before it", async () => {
+    const { clock, reconciler, request, loop } = start({ resyncTakesMs: 4_000 });
+    await clock.advance(34_000);
+    loop.requestResync();
+    request();
+    await clock.advance(20_000);
+    expect(reconciler.log).toEqual(["resync 0", "resync 34000", "resync 38000", "sync 42000"]);
+  });
+
+  test("resyncs after an external change, but a second after the last resync at the earliest", async () => {
+    const { clock, reconciler, loop } = start();
+    await clock.advance(5_000);
+    loop.resyncAfterExternalChange();
+    await clock.advance(300);
+    loop.resyncAfterExternalChange();
+    loop.resyncAfterExternalChange();
+    await clock.advance(40_000);
+    expect(reconciler.log).toEqual(["resync 0", "resync 5000", "resync 6000", "resync 36000"]);
+  });
+
+  test("rests three times as long as a resync took before it resyncs after an external change, but for the first", async () => {
+    const { clock, reconciler, loop } = start({ resyncTakesMs: 2_000 });
+    await clock.advance(2_500);
+    loop.resyncAfterExternalChange();
+    await clock.advance(3_000);
+    loop.resyncAfterExternalChange();
+    await clock.advance(20_000);
+    expect(reconciler.log).toEqual(["resync 0", "resync 3000", "resync 11000"]);
+  });
+
+  test("resyncs once more after an external change during a resync", async () => {
+    const { clock, reconciler, loop } = start({ resyncTakesMs: 2_000 });
+    await clock.advance(1_000);
+    loop.resyncAfterExternalChange();
+    await clock.advance(20_000);
+    expect(reconciler.log).toEqual(["resync 0", "resync 3000"]);
+  });
+
+  test("syncs at once when idle, and all that comes meanwhile together after the minimum period", async () => {
+    const { clock, reconciler, request } = start();
+    reconciler.syncTakesMs = 200;
+    await clock.advance(5_000);
+    request();
+    await clock.advance(100);
+    request();
+    await clock.advance(500);
+    request();
+    await clock.advance(5_000);
+    request();
+    await clock.advance(100);
+    expect(reconciler.log).toEqual(["resync 0", "sync 5000", "sync 6200", "sync 10600"]);
+  });
+
+  test("goes on without a pause when a sync was cut", async () => {
+    const { clock, reconciler, request } = start();
+    reconciler.cuts = 2;
+    await clock.advance(5_000);
+    request();
+    await clock.advance(900);
+    request();
+    await clock.advance(1_000);
+    expect(reconciler.log).toEqual(["resync 0", "sync 5000", "sync 5000", "sync 5000", "sync 6000"]);
+  });
+
+  test("wakes by itself for work that is due later", async () => {
+    const { clock, reconciler } = start();
+    reconciler.workMs = clock.now() + 7_000;
+    await clock.advance(8_000);
+    expect(reconciler.log).toEqual(["resync 0", "sync 7000"]);
+  });
+
+  test("after failures tries again with growing waits, with a resync first, and as before once the kernel has answered", async () => {
+    const { clock, reconciler, failures, request } = start();
+    await clock.advance(1_000);
+    reconciler.failures = 3;
+    request();
+    await settle();
+    for (let second = 0; second < 12; second++) {
+      request();
+      await clock.advance(1_000);
+    }
+    expect(reconciler.log.slice(0, 7)).toEqual([
+      "resync 0",
+      "sync 1000",
+      "resync 2000",
+      "resync 4000",
+      "resync 8000",
+      "sync 8000",
+      "sync 9000",
+    ]);
+    expect(failures).toHaveLength(3);
+    reconciler.failures = 1;
+    for (let second = 0; second < 4; second++) {
+      request();
+      await clock.advance(1_000);
+    }
+    expect(reconciler.log.slice(-5), "the next failure waits a second").toEqual([
+      "sync 14000",
+      "resync 15000",
+      "sync 15000",
+      "sync 16000",
+      "sync 17000",
+    ]);
+  });
+
+  test("a failed resync is repeated after the wait, before any sync", async () => {
+    const { clock, reconciler, request } = start({ failures: 1 });
+    request();
+    await clock.advance(2_000);
+    expect(reconciler.log).toEqual(["resync 0", "resync 1000", "sync 1000"]);
+  });
+
+  test("ends when the signal aborts, asleep or after what it is doing", async () => {
+    const asleep = start();
+    await settle();
+    asleep.stop.abort();
+    await asleep.ended;
+    const busy = start();
+    busy.reconciler.syncTakesMs = 500;
+    await settle();
+    busy.request();
+    await settle();
+    busy.stop.abort();
+    await busy.clock.advance(500);
+    await busy.ended;
+    expect(busy.reports).toHaveLength(2);
+    const resyncing = start({ resyncTakesMs: 500 });
+    await settle();
+    resyncing.stop.abort();
+    await resyncing.clock.advance(500);
+    await resyncing.ended;
+    expect(resyncing.reports).toHaveLength(1);
+  });
+
+  test("a bug ends it", async () => {
+    const { reconciler, ended, request, failures } = start();
+    await settle();
+    reconciler.bug = new TypeError("bug");
+    request();
+    await expect(ended).rejects.toThrow("bug");
+    expect(failures).toEqual([]);
+  });
+
+  test("a bug in a resync ends it", async () => {
+    const { clock, reconciler, ended } = start();
+    await settle();
+    reconciler.bug = new TypeError("bug");
+    void clock.advance(30_000);
+    await expect(ended).rejects.toThrow("bug");
+  });
+
+  test("before open it resyncs and does nothing else: marks are ignored, and a sync is a bug", async () => {
+    const { clock, reconciler, loop, request } = start({ isOpen: false });
+    request();
+    await settle();
+    expect(reconciler.workMs).toBe(Number.POSITIVE_INFINITY);
+    reconciler.workMs = 0;
+    await clock.advance(41_000);
+    expect(reconciler.log).toEqual(["resync 0", "resync 30000"]);
+    expect(() => loop.sync()).toThrow("Cannot sync before open");
+    loop.open();
+    await settle();
+    expect(reconciler.log.at(-1)).toBe("sync 41000");
+  });
+
+  test("what a resync has read is taken over when no sync is running", async () => {
+    const { clock, reconciler, request } = start({ resyncTakesMs: 4_000 });
+    const takenOver: string[] = [];
+    reconciler.onTakenOver = () =>
+      takenOver.push(`${reconciler.log.at(-1)}, syncing: ${reconciler.running.has("sync")}`);
+    await clock.advance(37_000);
+    reconciler.syncTakesMs = 2_000;
+    request();
+    await clock.advance(3_000);
+    expect(takenOver).toEqual(["resync 0, syncing: false", "sync 37000, syncing: false"]);
+  });
+
+  test("a sync that needs a resync waits for the one that is running, or else begins with one", async () => {
+    const { clock, reconciler, loop } = start({ resyncTakesMs: 4_000 });
+    await settle();
+    const waiting = loop.sync();
+    await clock.advance(5_000);
+    await waiting;
+    reconciler.isKnown = false;
+    const resyncing = loop.sync();
+    await clock.advance(5_000);
+    await resyncing;
+    expect(reconciler.log).toEqual(["resync 0", "sync 4000", "resync 5000", "sync 9000"]);
+  });
+});
