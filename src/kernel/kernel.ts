@@ -1,4 +1,5 @@
 import type { Cidr, IPAddress, IPFamily } from "../model/address.ts";
+import type { Errno } from "../model/kernel/errno.ts";
 import type { SetEntry, SetEntryKey } from "../model/kernel/ipset.ts";
 import type { IpvsTimeoutName, RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { Operation } from "../model/kernel/operation.ts";
@@ -6,9 +7,6 @@ import type { Rules } from "../model/kernel/rules.ts";
 import type { ServerState } from "../model/kernel/server-state.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 import type { PortRange } from "../model/port-range.ts";
-
-/** Symbolic name as in errno.h, "EEXIST"; "E1234" for one without a name; "IPSET_ERR_…" for the codes of ipset's own. */
-export type Errno = string;
 
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly errno: Errno; readonly text?: string };
 

@@ -1,4 +1,5 @@
-import type { Errno, Outcome } from "../kernel/kernel.ts";
+import type { Outcome } from "../kernel/kernel.ts";
+import type { Errno } from "../model/kernel/errno.ts";
 import { type Scheduler, sameRealServer, sameVirtualServer } from "../model/kernel/ipvs.ts";
 import type { Operation, OperationKind } from "../model/kernel/operation.ts";
 import type { ServerState } from "../model/kernel/server-state.ts";

@@ -1,4 +1,4 @@
-import type { Errno } from "../kernel/kernel.ts";
+import type { Errno } from "../model/kernel/errno.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { OperationKind } from "../model/kernel/operation.ts";
 import type { FailureReport } from "./retry/failure-log.ts";

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { gather } from "../../src/kernel/gather.ts";
-import type { Errno, IpvsTimeout, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
+import type { IpvsTimeout, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
 import { cidr, FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import { PROTOCOLS, type Protocol } from "../../src/model/cluster/service.ts";
+import type { Errno } from "../../src/model/kernel/errno.ts";
 import {
   addressEntry,
   addressPortAddressEntry,

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Errno } from "../../src/kernel/kernel.ts";
+import type { Errno } from "../../src/model/kernel/errno.ts";
 import { type Scheduler, virtualServer } from "../../src/model/kernel/ipvs.ts";
 import type { OperationKind } from "../../src/model/kernel/operation.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";

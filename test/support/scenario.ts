@@ -1,5 +1,5 @@
-import type { Errno } from "../../src/kernel/kernel.ts";
 import { type IPAddress, type IPFamily, parseAddress } from "../../src/model/address.ts";
+import { type Errno, errnoNamed } from "../../src/model/kernel/errno.ts";
 import type { OperationKind } from "../../src/model/kernel/operation.ts";
 
 /*
@@ -126,7 +126,7 @@ function parseStep([kind = "", ...rest]: readonly string[], line: number): Unnum
     case "connect":
       return { kind, server: first, real: second, connections: Number(third) };
     case "refuse":
-      return { kind, errno: first, operation: operationKind(second, line), object: third };
+      return { kind, errno: errnoNamed(first), operation: operationKind(second, line), object: third };
     case "wait":
       return { kind, seconds: Number(first) };
     case "wrote":

@@ -1,5 +1,6 @@
-import type { Connections, Errno, Kernel, NodeSetup, Observed, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
+import type { Connections, Kernel, NodeSetup, Observed, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
 import type { IPAddress } from "../../src/model/address.ts";
+import type { Errno } from "../../src/model/kernel/errno.ts";
 import type { RealServerKey, Scheduler, VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
 import { describeOperation, type Operation, type OperationKind } from "../../src/model/kernel/operation.ts";
 import type { Activity } from "./activity.ts";

@@ -1,7 +1,8 @@
 import { familyOf } from "../../model/address.ts";
+import type { Errno } from "../../model/kernel/errno.ts";
 import { parseVirtualServerKey, type VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { ForgetFlows } from "../../model/kernel/operation.ts";
-import type { Errno, ForgottenFlows, Outcome } from "../kernel.ts";
+import type { ForgottenFlows, Outcome } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { NO_REPLY } from "../netlink/receive-buffer.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";

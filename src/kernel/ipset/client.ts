@@ -1,6 +1,7 @@
 import { setTimeout as sleep, setImmediate as yieldToEventLoop } from "node:timers/promises";
+import { type Errno, errnoNamed } from "../../model/kernel/errno.ts";
 import type { IPSet, SetEntry, SetEntryKey, SetName } from "../../model/kernel/ipset.ts";
-import type { Errno, Outcome, SetupReport } from "../kernel.ts";
+import type { Outcome, SetupReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { errnoName, NetlinkError } from "../netlink/error.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
@@ -58,7 +59,8 @@ export type EnsureReport = SetupReport & { readonly blocked: boolean };
 
 /** Names an error number in an answer of ipset: numbers above 4096 are its own. */
 export function ipsetErrno(number: number): Errno {
-  return IPSET_ERRORS.get(number) ?? errnoName(number);
+  const name = IPSET_ERRORS.get(number);
+  return name === undefined ? errnoName(number) : errnoNamed(name);
 }
 
 /** Reads and changes the ipsets of this network namespace, by the netlink protocol of ipset. */

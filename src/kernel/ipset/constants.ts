@@ -1,7 +1,6 @@
 import type { IPFamily } from "../../model/address.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
 import type { IPSet, SetType } from "../../model/kernel/ipset.ts";
-import type { Errno } from "../kernel.ts";
 
 // From linux/netfilter/ipset/ip_set.h, ip_set_hash.h and ip_set_bitmap.h.
 
@@ -98,7 +97,7 @@ export const IPSET_ERR_EXIST = 4103;
 export const IPSET_ERR_HASH_FULL = 4352;
 
 /** Names of the errors of ipset: numbers above 4096. */
-export const IPSET_ERRORS: ReadonlyMap<number, Errno> = new Map([
+export const IPSET_ERRORS: ReadonlyMap<number, string> = new Map([
   [4097, "IPSET_ERR_PROTOCOL"],
   [4098, "IPSET_ERR_FIND_TYPE"],
   [4099, "IPSET_ERR_MAX_SETS"],

@@ -255,8 +255,8 @@ function describeKind({ kind }: Link): string {
 
 const NOTHING_DONE: SetupReport = { changed: [], warnings: [] };
 
-const NO_DEVICE = { errno: "ENODEV", number: 19 };
-const NOT_SUPPORTED = { errno: "EOPNOTSUPP", number: 95 };
+const NO_DEVICE = { errno: "ENODEV", number: 19 } as const;
+const NOT_SUPPORTED = { errno: "EOPNOTSUPP", number: 95 } as const;
 
 function isSlow({ kind, address }: AddressOperation): boolean {
   return kind === "unbind-address" && familyOf(address) === "IPv6";

@@ -1,4 +1,4 @@
-import type { Errno } from "../kernel.ts";
+import type { Errno } from "../../model/kernel/errno.ts";
 
 /** Counts the traffic of all sockets that share this object, for the metrics. */
 export class NetlinkCounters {

@@ -1,11 +1,11 @@
 import { constants } from "node:os";
+import { type Errno, errnoNamed } from "../../model/kernel/errno.ts";
 import { KernelError } from "../../model/kernel/kernel-error.ts";
-import type { Errno } from "../kernel.ts";
 
 /** Second names of numbers on Linux; the kernel sources use the other name. */
 const ALIASES = new Set(["EWOULDBLOCK", "ENOTSUP", "EDEADLOCK"]);
 
-const NAMES: ReadonlyMap<number, Errno> = new Map(
+const NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(constants.errno)
     .filter(([name]) => !ALIASES.has(name))
     .map(([name, errno]) => [errno, name]),
@@ -13,7 +13,7 @@ const NAMES: ReadonlyMap<number, Errno> = new Map(
 
 /** Returns "EEXIST" for 17, and "E1234" for a number without a name. */
 export function errnoName(errno: number): Errno {
-  return NAMES.get(errno) ?? `E${errno}`;
+  return errnoNamed(NAMES.get(errno) ?? `E${errno}`);
 }
 
 /** A request that could not be sent, was not answered, or was refused where the caller does not expect a refusal. */

@@ -1,4 +1,4 @@
-import type { Errno } from "../kernel.ts";
+import { type Errno, errnoNamed } from "../../model/kernel/errno.ts";
 import { AttributeWriter } from "./attributes.ts";
 import type { NetlinkCounters } from "./counters.ts";
 import { errnoName, NetlinkError } from "./error.ts";
@@ -373,6 +373,6 @@ function repliesOf(answer: Answer | undefined): readonly Message[] {
 }
 
 function codeOf(error: unknown): Errno {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
+  if (error instanceof Error && "code" in error && typeof error.code === "string") return errnoNamed(error.code);
   return "EIO";
 }

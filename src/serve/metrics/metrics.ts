@@ -1,8 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { Errno } from "../../kernel/kernel.ts";
 import type { IPFamily } from "../../model/address.ts";
 import type { Readings } from "../../model/clock.ts";
 import { TRAFFIC_SIDES, type TrafficSide } from "../../model/cluster/service.ts";
+import type { Errno } from "../../model/kernel/errno.ts";
 import { OPERATION_KINDS } from "../../model/kernel/operation.ts";
 import type {
   DriftCount,

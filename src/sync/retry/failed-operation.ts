@@ -1,6 +1,6 @@
-import type { Errno } from "../../kernel/kernel.ts";
 import { familyOf } from "../../model/address.ts";
 import type { ServiceName } from "../../model/cluster/service.ts";
+import type { Errno } from "../../model/kernel/errno.ts";
 import type { SetType } from "../../model/kernel/ipset.ts";
 import type { Scheduler } from "../../model/kernel/ipvs.ts";
 import { describeOperation, type Operation, type OperationKind } from "../../model/kernel/operation.ts";
@@ -83,7 +83,7 @@ function explain(operation: Operation, errno: Errno): string | undefined {
   }
 }
 
-type Explanations = Readonly<Record<Errno, string>>;
+type Explanations = Readonly<Partial<Record<Errno, string>>>;
 
 /** Errno that mean the same whatever was to be done. */
 const ANYWHERE: Explanations = {

@@ -1,4 +1,5 @@
-import type { Errno, Outcome } from "../../kernel/kernel.ts";
+import type { Outcome } from "../../kernel/kernel.ts";
+import type { Errno } from "../../model/kernel/errno.ts";
 import { type ObjectKey, type ObjectName, subjectOf } from "../../model/kernel/keys.ts";
 import type { Operation, OperationKind } from "../../model/kernel/operation.ts";
 import type { Refusal } from "./failure-log.ts";

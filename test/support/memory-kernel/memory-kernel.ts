@@ -1,7 +1,6 @@
 import { gather, NOTHING } from "../../../src/kernel/gather.ts";
 import type {
   Connections,
-  Errno,
   IpvsTimeout,
   Kernel,
   NodeSetup,
@@ -11,6 +10,7 @@ import type {
   SetupReport,
 } from "../../../src/kernel/kernel.ts";
 import { familyOf, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../../../src/model/address.ts";
+import type { Errno } from "../../../src/model/kernel/errno.ts";
 import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../../../src/model/kernel/ipset.ts";
 import type {
   IpvsTimeoutName,

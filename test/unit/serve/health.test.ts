@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Readings } from "../../../src/model/clock.ts";
+import { errnoNamed } from "../../../src/model/kernel/errno.ts";
 import {
   answerProbe,
   goTime,
@@ -51,7 +52,14 @@ const refused = healthAfterSync(
 /** As `refused`, with so many objects and a failure of each errno. */
 function refusedWith(refusedKeys: number, errnos: readonly string[]): HealthFacts {
   const operation = { kind: "bind-address", address: address("10.96.0.1") } as const;
-  const standing = errnos.map((errno) => ({ operation, errno, text: "", sinceMs: 0, attempts: 1, services: [] }));
+  const standing = errnos.map((name) => ({
+    operation,
+    errno: errnoNamed(name),
+    text: "",
+    sinceMs: 0,
+    attempts: 1,
+    services: [],
+  }));
   const report = syncReport({ failures: { begun: [], ended: [], standing }, state: { refusedKeys } });
   return { ...again(refused, 119_000), refused: healthAfterSync(good, report).refused };
 }

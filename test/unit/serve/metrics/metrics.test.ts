@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { dateOf } from "../../../../src/model/clock.ts";
+import { type Errno, errnoNamed } from "../../../../src/model/kernel/errno.ts";
 import { registerEventMetrics } from "../../../../src/serve/metrics/event-metrics.ts";
 import { Metrics, type NetlinkCounts } from "../../../../src/serve/metrics/metrics.ts";
 import { registerProcessMetrics } from "../../../../src/serve/metrics/process-metrics.ts";
@@ -19,7 +20,7 @@ const PREFIX = /^(kube_ipvs|kubeproxy)_/;
 
 function harness(families: readonly ("IPv4" | "IPv6")[] = ["IPv4", "IPv6"]) {
   const registry = new Registry();
-  const counts = { sends: 0, messages: 0, errors: new Map<string, number>() };
+  const counts = { sends: 0, messages: 0, errors: new Map<Errno, number>() };
   const clock = new HandClock();
   const metrics = new Metrics({ registry, families, clock, netlink: (): NetlinkCounts => counts });
   registerProcessMetrics(registry);
@@ -106,9 +107,9 @@ describe("a sync", () => {
     const operations = [
       { kind: "add-real-server", errno: "", count: 3 },
       { kind: "add-real-server", errno: "EEXIST", count: 2 },
-      { kind: "add-real-server", errno: "E1234", count: 1 },
-      { kind: "add-real-server", errno: "E4321", count: 1 },
-      { kind: "add-entry", errno: "IPSET_ERR_EXIST", count: 1 },
+      { kind: "add-real-server", errno: errnoNamed("E1234"), count: 1 },
+      { kind: "add-real-server", errno: errnoNamed("E4321"), count: 1 },
+      { kind: "add-entry", errno: errnoNamed("IPSET_ERR_EXIST"), count: 1 },
     ] as const;
     metrics.record(syncReport({ clean: false, operations }));
     metrics.record(syncReport({ operations: [{ kind: "add-real-server", errno: "", count: 1 }] }));
@@ -222,7 +223,7 @@ test("netlink is counted as it stands at the scrape", async () => {
   const { counts, sample } = harness();
   counts.sends = 2;
   counts.messages = 128;
-  counts.errors.set("ENOENT", 3).set("E1234", 1).set("E4321", 1);
+  counts.errors.set("ENOENT", 3).set(errnoNamed("E1234"), 1).set(errnoNamed("E4321"), 1);
   expect(await sample("kube_ipvs_netlink_sends_total")).toBe(2);
   expect(await sample("kube_ipvs_netlink_messages_total")).toBe(128);
   counts.sends = 3;

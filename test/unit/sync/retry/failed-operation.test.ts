@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Errno } from "../../../../src/model/kernel/errno.ts";
 import { addressPortEntry, ipset, portEntry } from "../../../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
 import type { Operation } from "../../../../src/model/kernel/operation.ts";
@@ -22,7 +23,7 @@ const NO_IPV6 =
   "net/ipv6/conf/kube-ipvs0/disable_ipv6 is 1: set it to 0, or delete the pod, its init container sets it";
 const NO_TYPE = (module: string) => `the kernel has no sets of this type: run "modprobe ${module}" on the node`;
 
-test.each<[Operation, string, string]>([
+test.each<[Operation, Errno, string]>([
   [add, "ENOENT", `Cannot add virtual server "TCP/10.96.0.1:80": ENOENT: ${NO_SCHEDULER}`],
   [
     { kind: "update-virtual-server", server },

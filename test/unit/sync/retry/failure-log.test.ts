@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { THE_NODE } from "../../../../src/desired/node-wants.ts";
 import type { IPAddress } from "../../../../src/model/address.ts";
 import { type ServiceName, serviceName } from "../../../../src/model/cluster/service.ts";
+import type { Errno } from "../../../../src/model/kernel/errno.ts";
 import type { Keys } from "../../../../src/model/kernel/keys.ts";
 import { FailureLog, type FailureReport, NO_FAILURES } from "../../../../src/sync/retry/failure-log.ts";
 import { address } from "../../../support/desired.ts";
@@ -23,8 +24,11 @@ class Wanted {
   }
 }
 
-const fail = (log: FailureLog, ip: IPAddress, { errno = "ENOBUFS", nowMs = 0, kind = "bind-address" as const } = {}) =>
-  log.failed(ip, { operation: { kind, address: ip }, errno, text: "" }, nowMs);
+const fail = (
+  log: FailureLog,
+  ip: IPAddress,
+  { errno = "ENOBUFS" as Errno, nowMs = 0, kind = "bind-address" as const } = {},
+) => log.failed(ip, { operation: { kind, address: ip }, errno, text: "" }, nowMs);
 const names = ({ begun, ended, standing }: FailureReport) => [
   begun.map(({ operation, errno }) => `${"address" in operation ? operation.address : ""} ${errno}`),
   ended.map(({ operation }) => ("address" in operation ? operation.address : "")),

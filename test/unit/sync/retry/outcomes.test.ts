@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Errno } from "../../../../src/model/kernel/errno.ts";
 import { ipset, portEntry } from "../../../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
 import { inSafeOrder, type Operation, type OperationKind } from "../../../../src/model/kernel/operation.ts";
@@ -32,7 +33,7 @@ test("operations are made safe to apply, and those of one kind keep their order"
   expect(order.slice(0, 2)).toEqual([OPERATIONS["add-entry"], other]);
 });
 
-test.each<[OperationKind, string, boolean]>([
+test.each<[OperationKind, Errno, boolean]>([
   ["add-virtual-server", "EEXIST", true],
   ["add-virtual-server", "ENOENT", false],
   ["update-virtual-server", "ESRCH", true],
@@ -62,7 +63,7 @@ test.each<[OperationKind, string, boolean]>([
 
 test("a real server that misses a refused virtual server says nothing new, one that is there already does", () => {
   const operations = [OPERATIONS["add-virtual-server"], OPERATIONS["add-real-server"]];
-  const judged = (second: string) =>
+  const judged = (second: Errno) =>
     judge(operations, [
       { ok: false, errno: "ENOMEM" },
       { ok: false, errno: second },
@@ -85,7 +86,8 @@ test("a contradiction is tried again at once, a second one in a row waits as any
     ended: (key) => named.push(`ended ${key}`),
   });
   const name = { kind: "server", key: server.key } as const;
-  const refused = { name, contradicted: true, operation: OPERATIONS["add-virtual-server"], errno: "EEXIST", text: "" };
+  const operation = OPERATIONS["add-virtual-server"];
+  const refused = { name, contradicted: true, operation, errno: "EEXIST", text: "" } as const;
   refusals.refuse(refused, 10_000);
   expect([refusals.nextMs(), [...refusals.due(10_000)]]).toEqual([10_000, [name]]);
   expect(named).toEqual([]);
