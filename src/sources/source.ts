@@ -5,7 +5,7 @@ import type { Logger } from "../model/logger.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import type { ReflectorStats } from "./api/reflector-stats.ts";
 
-/** What a source works with. */
+/** The dependencies of a source. */
 export interface SourceDependencies {
   readonly clock: Clock;
   /** Evenly distributed in [0, 1). */
@@ -13,36 +13,36 @@ export interface SourceDependencies {
   readonly logger: Logger;
 }
 
-/** Receives what a source reads. */
+/** Receives the events and problems of a source. */
 export interface SourceListener {
-  /** Called for each change, many in one turn. */
+  /** Called for each change, many times in one turn. */
   onEvent(event: ClusterEvent): void;
-  /** Called when the set of problems changes: how many there are now, and those that are new. */
+  /** Called when problems change, with the number of all problems and the ones that are new. */
   onProblems(count: number, fresh: readonly Problem[]): void;
-  /** Ends the source. No callback is called after that. */
+  /** Stops the source. No callback is called after the abort. */
   readonly signal: AbortSignal;
 }
 
-/** The state of a cluster at one time, or nearly: an API server sends its resources side by side. */
+/** The state of a cluster at about one time. An API server lists its resources concurrently, at different versions. */
 export interface ClusterState {
   readonly events: readonly ClusterEvent[];
   readonly problems: readonly Problem[];
 }
 
-/** A place where Services come from. */
+/** A source of Services: an API server or manifests. */
 export interface Source {
   /**
-   * Emits the present state and then each change, until the signal aborts. Rejects when the configuration cannot be used and
-   * when the listener throws. Called at most once.
+   * Emits the present state and then each change, until the signal aborts. Rejects if the configuration is invalid, and if
+   * the listener throws. Call it at most once.
    */
   run(listener: SourceListener): Promise<void>;
-  /** Reads the state once. Rejects when it cannot be read completely. */
+  /** Reads the state once. Rejects if it cannot be read completely. */
   read(): Promise<ClusterState>;
-  /** URLs of the API servers, as far as they are known. */
+  /** The URLs of the API servers; empty before `run` knows them and for manifests. */
   servers(): readonly string[];
-  /** Which first lists are missing and why, as text for people that shows no secret; "" when none is missing. */
+  /** The first lists that are missing and the causes, as text without secrets; "" if none is missing. */
   missing(): string;
-  /** Counts of each resource that is watched at an API server. */
+  /** The statistics of each resource that is watched at an API server. */
   stats(): readonly ReflectorStats[];
   /** Records an Event in the cluster. Returns at once; the Event is written later, or lost. */
   record(event: Notice): void;

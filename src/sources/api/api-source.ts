@@ -15,27 +15,27 @@ export interface ApiSourceOptions extends ClusterAccess {
   readonly nodeName: string;
 }
 
-/** Writes to the API server over the connection of the source. */
+/** Writes to the API server over the transport of the source. */
 export interface ServerWriter {
   /** Writes until the signal aborts. Rejects only on a bug. */
   run(transport: WritingTransport, signal: AbortSignal): Promise<void>;
 }
 
-/** Keeps Events until they are written to the API server. */
+/** A queue of Events that are written to the API server. */
 export interface EventQueue extends ServerWriter {
   tell(event: Notice): void;
 }
 
-/** Receives what a watch reads, and has what the watch works with. */
+/** The callbacks and dependencies of a watched API server. */
 export interface ApiListener extends SourceDependencies, SourceListener {
-  /** Writes Events to the server as long as the watch lasts. */
+  /** Writes Events to the API server while the watch runs. */
   readonly events: ServerWriter;
 }
 
-/** How long a source that is read once waits for an API server. */
+/** The time limit of reading the state once. */
 const READ_MS = 30_000;
 
-/** Services of an API server. Events are recorded there. */
+/** The source of Services at an API server. Events are written there. */
 export class ApiSource implements Source {
   readonly #options: ApiSourceOptions;
   readonly #dependencies: SourceDependencies;
@@ -53,7 +53,7 @@ export class ApiSource implements Source {
     await this.#watch.finished;
   }
 
-  /** Tries again for 30 s. */
+  /** Reads the state once. Failures are retried for 30 s. */
   async read(): Promise<ClusterState> {
     return await readApiServer(this.#options, this.#dependencies, READ_MS);
   }
@@ -75,19 +75,19 @@ export class ApiSource implements Source {
   }
 }
 
-/** An API server that is being watched. */
+/** A watched API server. */
 export interface ApiWatch {
-  /** Settles after the signal is aborted and all is closed. Rejects at once when the listener throws, and only then. */
+  /** Resolves after the signal is aborted and everything is closed. Rejects at once if the listener throws. */
   readonly finished: Promise<void>;
-  /** URLs of the API servers. */
+  /** The URLs of the API servers. */
   readonly servers: readonly string[];
-  /** One for each resource, as it is now. */
+  /** The current statistics of each resource. */
   stats(): readonly ReflectorStats[];
 }
 
 /**
- * Tells the Services, EndpointSlices, ServiceCIDRs and this Node of an API server as events, for ever and through every failure of
- * server and network. Rejects when the configuration cannot be used at all.
+ * Watches the Services, EndpointSlices, ServiceCIDRs and the Node of this node, and passes them on as events. It recovers
+ * from every failure of server and network. Rejects if the configuration is invalid.
  */
 export async function watchApiServer(options: ApiSourceOptions, listener: ApiListener): Promise<ApiWatch> {
   const { clock, logger, random } = listener;
@@ -110,7 +110,7 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
     listener.events.run(transport, signal),
     transport.run(),
   ];
-  // Whichever fails takes the others down with it.
+  // If one part fails, the others stop.
   const finished = Promise.all(running).then(
     () => {},
     (error: unknown) => {
@@ -122,8 +122,8 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
 }
 
 /**
- * Reads the same once. Tries again as a watch does, but throws when not all is there after `patienceMs`, and when the
- * configuration cannot be used.
+ * Reads the same resources once. Failures are retried as in `watchApiServer`. Throws if a list is missing after
+ * `patienceMs`, and if the configuration is invalid.
  */
 export async function readApiServer(
   options: ApiSourceOptions,
@@ -154,7 +154,7 @@ export async function readApiServer(
   );
   stop.abort();
   await Promise.all(running);
-  if (missing !== "") throw new Error(`Cannot list all that is needed within ${patienceMs / 1000} s: ${missing}`);
+  if (missing !== "") throw new Error(`Cannot read all lists within ${patienceMs / 1000} s: ${missing}`);
   return { events, problems: [...problems.values()].flat() };
 }
 

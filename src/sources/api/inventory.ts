@@ -4,7 +4,7 @@ import { fenced } from "../decode/fenced.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiObject, isOlderVersion } from "./stream/watch-event.ts";
 
-/** A number where that says the same: it has its place in the Map, while a text of 9 digits takes 32 bytes besides. */
+/** A version, as a number if the number has the same text: a number is stored in the Map, a text takes 32 bytes more. */
 type KeptVersion = string | number;
 
 function keptVersion(version: string): KeptVersion {
@@ -12,25 +12,25 @@ function keptVersion(version: string): KeptVersion {
   return String(number) === version ? number : version;
 }
 
-/** Where the events of a source go. What either throws is a bug: it ends the source, and with it the process. */
+/** Receives the events of a source. An exception is a bug: it ends the source and the process. */
 export interface EventSink {
   onEvent(event: ClusterEvent): void;
-  /** What is wrong with this object now; empty when nothing is, or when it is gone. */
+  /** Called with all problems of this object; none if the object is valid or deleted. */
   onProblems(object: string, problems: readonly Problem[]): void;
 }
 
 /**
- * Which objects of one resource have been told downstream, and in which version. Turns objects into events, and a
- * complete list into the deletions that were missed. The objects themselves are not kept.
+ * Keeps the names and versions of the objects of one resource for which events were sent. Turns objects into events, and
+ * finds deletions that were missed from a complete list. It does not keep the objects.
  */
 export class Inventory<Name extends string, Value> {
   readonly #resource: WatchedResource<Name, Value>;
   readonly #sink: EventSink;
   readonly #versions = new Map<Name, KeptVersion>();
   readonly #rejected = new Set<Name>();
-  /** While a list is read: what was there before it and has not come again. */
+  /** While a list is read: the objects that existed before the list and have not appeared in it. */
   #missing: Set<Name> | undefined;
-  /** While a list is read: what was deleted meanwhile, and in which version. It may come again in an older one. */
+  /** While a list is read: objects deleted meanwhile, with their version. The list may contain an older version. */
   readonly #gone = new Map<Name, string>();
   #outdated = 0;
   #decodeErrors = 0;
@@ -45,28 +45,28 @@ export class Inventory<Name extends string, Value> {
     return this.#versions.size;
   }
 
-  /** Events dropped because a newer version of the object had been told. */
+  /** The number of events dropped because an event with a newer version of the object was sent before. */
   get outdated(): number {
     return this.#outdated;
   }
 
-  /** Versions of objects of which something was rejected. */
+  /** The number of object versions with a problem. */
   get decodeErrors(): number {
     return this.#decodeErrors;
   }
 
-  /** What comes next of each object counts, whatever its version: the server was restored from an older state. */
+  /** Accepts the next version of each object even if it is older, because the server was restored from an older state. */
   forgetVersions(): void {
     for (const name of this.#versions.keys()) this.#versions.set(name, "");
   }
 
-  /** A list begins. One that was begun and not completed has deleted nothing. */
+  /** Begins a list. A list that is not completed deletes nothing. */
   beginList(): void {
     this.#missing = new Set([...this.#versions.keys(), ...this.#rejected]);
     this.#gone.clear();
   }
 
-  /** The list is complete: what was not in it is gone. */
+  /** Completes the list. Objects that were not in it are deleted. */
   completeList(): void {
     for (const name of this.#missing ?? []) this.#remove(name);
     this.#missing = undefined;
@@ -74,27 +74,28 @@ export class Inventory<Name extends string, Value> {
     this.tellListed();
   }
 
-  /** Tells, once, that all there is has been told. */
+  /** Sends the event `listed`, once: events for all existing objects were sent. */
   tellListed(): void {
     if (this.#listed) return;
     this.#listed = true;
     this.#sink.onEvent({ kind: "listed", resource: this.#resource.resource });
   }
 
-  /** Whether that has been told. */
+  /** Whether the event `listed` was sent. */
   get listed(): boolean {
     return this.#listed;
   }
 
   /**
-   * The object is there in this version. What cannot be decoded leaves the version before it in force. An object that is not
-   * known must not be older than `asOf`: it comes again after its deletion.
+   * Sends the event of an object that exists in this version. An object that cannot be decoded changes nothing, so that
+   * its earlier version stays in effect. An unknown object that is older than `asOf` is dropped, because it was deleted
+   * before that version.
    */
   upsert(object: ApiObject, asOf = ""): void {
     const { kind } = this.#resource;
     const path = object.namespace === "" ? object.name : `${object.namespace}/${object.name}`;
     const decoded = fenced(problemObject(kind, path), () => this.#resource.decode(object.object));
-    // Made once: two texts that say the same are two for a Map until it has looked at both.
+    // One string for all uses: a Map compares two equal strings byte by byte, but the same string by reference.
     const name = decoded.kind === "broken" ? this.#nameOf(object) : decoded.name;
     this.#missing?.delete(name);
     if (this.#isOutdated(name, object.resourceVersion, asOf)) return;
@@ -113,7 +114,7 @@ export class Inventory<Name extends string, Value> {
     }
   }
 
-  /** The object is gone, or left the selector, whatever it looked like last. */
+  /** Sends the event of an object that was deleted, or that no longer matches the selector. */
   delete(object: ApiObject): void {
     const name = this.#nameOf(object);
     if (this.#isOutdated(name, object.resourceVersion, "")) return;

@@ -4,15 +4,15 @@ import type { Resource } from "../../services/cluster-event.ts";
 import { HEALTHY_MS } from "./watch-history.ts";
 
 const MINUTE_MS = 60_000;
-/** A watch that is taken up again at the first attempt is no news: servers restart, load balancers cut connections. */
-const NEWS_AFTER_FAILURES = 2;
+/** The number of failures that is logged. One failure is normal: servers restart, and load balancers cut connections. */
+const LOGGED_FAILURES = 2;
 
-/** Why a resource cannot be watched for now. */
+/** A failed attempt to watch a resource. */
 export interface Failure {
   readonly cause: string;
-  /** Whether no server answered at all. */
+  /** Whether no server responded. */
   readonly unreachable: boolean;
-  /** Up to this time of the clock all was told; 0 when nothing was yet. */
+  /** The time of the clock up to which all changes are known; 0 if no state is known. */
   readonly stateAtMs: number;
 }
 
@@ -23,33 +23,33 @@ interface Outage extends Failure {
 }
 
 /**
- * Logs what keeps watches from the API server, for all resources together: one warning, then one a minute for as long as it
- * lasts, and one line when all are watched again.
+ * Logs outages of the API server, for all resources together: one warning at the beginning, one each minute while the
+ * outage lasts, and one line when all resources are watched again.
  */
 export class OutageLog {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #outages = new Map<Resource, Outage>();
   #warnedAtMs = Number.NEGATIVE_INFINITY;
-  /** Since when, in the outage of which a warning was logged. */
-  #toldSinceMs: number | undefined;
+  /** The begin of the outage for which a warning was logged. */
+  #loggedSinceMs: number | undefined;
 
   constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
     this.#clock = clock;
     this.#logger = logger;
   }
 
-  /** An attempt to list or watch the resource failed. */
+  /** Records a failed attempt to list or watch the resource. */
   failed(resource: Resource, failure: Failure): void {
     const nowMs = this.#clock.now();
     const { sinceMs = nowMs, failures = 0 } = this.#outages.get(resource) ?? {};
     this.#outages.set(resource, { ...failure, sinceMs, failures: failures + 1, confirming: false });
-    if (failures + 1 < NEWS_AFTER_FAILURES || nowMs - this.#warnedAtMs < MINUTE_MS) return;
+    if (failures + 1 < LOGGED_FAILURES || nowMs - this.#warnedAtMs < MINUTE_MS) return;
     this.#warnedAtMs = nowMs;
     this.#warn(nowMs);
   }
 
-  /** The resource is watched; it counts as such after a second, if the signal has not been aborted by then. */
+  /** Records that the resource is watched. The outage ends after one second, if the signal is not aborted by then. */
   async watched(resource: Resource, signal: AbortSignal): Promise<void> {
     const outage = this.#outages.get(resource);
     if (outage === undefined || outage.confirming) return;
@@ -61,25 +61,26 @@ export class OutageLog {
     else this.ended(resource);
   }
 
-  /** The resource need not be watched, or is. */
+  /** Ends the outage of the resource: it is watched, or it need not be. */
   ended(resource: Resource): void {
-    if (!this.#outages.delete(resource) || this.#outages.size > 0 || this.#toldSinceMs === undefined) return;
-    const lasted = durationText(this.#clock.now() - this.#toldSinceMs);
-    this.#toldSinceMs = undefined;
-    this.#logger.info({}, `API server answers and is watched again, after ${lasted}`);
+    if (!this.#outages.delete(resource) || this.#outages.size > 0 || this.#loggedSinceMs === undefined) return;
+    const lasted = durationText(this.#clock.now() - this.#loggedSinceMs);
+    this.#loggedSinceMs = undefined;
+    this.#logger.info({}, `API server is watched again after ${lasted}`);
   }
 
   #warn(nowMs: number): void {
     const outages = [...this.#outages.values()];
     const resources = [...this.#outages.keys()];
-    this.#toldSinceMs = Math.min(...outages.map(({ sinceMs }) => sinceMs));
-    const what = outages.every(({ unreachable }) => unreachable)
+    const sinceMs = Math.min(...outages.map((outage) => outage.sinceMs));
+    this.#loggedSinceMs = sinceMs;
+    const problem = outages.every(({ unreachable }) => unreachable)
       ? "API server unreachable"
-      : `API server cannot be watched for ${resources.join(", ")}`;
+      : `cannot watch ${resources.join(", ")} at the API server`;
     const stateAtMs = Math.min(...outages.map((outage) => outage.stateAtMs));
-    const state = stateAtMs === 0 ? "no state of it is known yet" : `serving the state of ${this.#timeText(stateAtMs)}`;
+    const state = stateAtMs === 0 ? "no state known yet" : `serving the state of ${this.#timeText(stateAtMs)}`;
     const cause = [...new Set(outages.map((outage) => outage.cause))].join("; ");
-    this.#logger.warn({ resources, cause }, `${what} since ${durationText(nowMs - this.#toldSinceMs)}, ${state}`);
+    this.#logger.warn({ resources, cause }, `${problem} for ${durationText(nowMs - sinceMs)}, ${state}`);
   }
 
   #timeText(atMs: number): string {
@@ -87,7 +88,7 @@ export class OutageLog {
   }
 }
 
-/** "12s", "3m", "2h5m". */
+/** The duration as text, for example "12s", "3m" or "2h5m". */
 function durationText(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds}s`;

@@ -1,58 +1,61 @@
 import type { Clock } from "../../model/clock.ts";
 import type { Problem } from "../../model/cluster/problem.ts";
 
-/** A first list may bring thousands, which are told together. */
-const GATHER_MS = 200;
-/** Objects whose problems are told at one time; the rest follows: a thousand problems are half a millisecond. */
-const OBJECTS_PER_TELLING = 100;
+/** The time for which changes are collected before a report. A first list may bring thousands. */
+const COLLECT_MS = 200;
+/** The number of objects in one report; the others follow in the next. A thousand problems take half a millisecond. */
+const OBJECTS_PER_REPORT = 100;
 
-const RIGHT: readonly Problem[] = [];
+const NONE: readonly Problem[] = [];
 
-/** Keeps what is wrong with the objects there are, and tells what is new of it when that has changed. */
+/** Keeps the problems of all objects and reports the new ones. */
 export class ProblemLog {
   readonly #byObject = new Map<string, readonly Problem[]>();
-  /** Of each object whose problems have changed, those that were told last. */
-  readonly #toldBefore = new Map<string, readonly Problem[]>();
+  /** The problems in the last report, for each object whose problems have changed since. */
+  readonly #reportedBefore = new Map<string, readonly Problem[]>();
   #count = 0;
   #changed = Promise.withResolvers<void>();
 
-  /** What is wrong with the object now; empty when nothing is. */
+  /** Records the problems of an object; none if the object is valid or deleted. */
   record(object: string, problems: readonly Problem[]): void {
-    const before = this.#byObject.get(object) ?? RIGHT;
+    const before = this.#byObject.get(object) ?? NONE;
     if (JSON.stringify(before) === JSON.stringify(problems)) return;
     this.#count += problems.length - before.length;
     if (problems.length === 0) this.#byObject.delete(object);
     else this.#byObject.set(object, problems);
-    if (!this.#toldBefore.has(object)) this.#toldBefore.set(object, before);
+    if (!this.#reportedBefore.has(object)) this.#reportedBefore.set(object, before);
     this.#changed.resolve();
   }
 
-  /** Calls `tell` with how much is wrong now and what of it is new, until the signal is aborted. Rejects if it throws. */
+  /**
+   * Calls `report` with the number of all problems and the new ones after each change, until the signal is aborted.
+   * Rejects if `report` throws.
+   */
   async run(
     clock: Clock,
     signal: AbortSignal,
-    tell: (count: number, fresh: readonly Problem[]) => void,
+    report: (count: number, fresh: readonly Problem[]) => void,
   ): Promise<void> {
     signal.addEventListener("abort", () => this.#changed.resolve());
     while (!signal.aborted) {
       await this.#changed.promise;
-      await clock.sleep(GATHER_MS, signal);
+      await clock.sleep(COLLECT_MS, signal);
       if (signal.aborted) return;
       this.#changed = Promise.withResolvers<void>();
-      tell(this.#count, this.#takeFresh());
-      if (this.#toldBefore.size > 0) this.#changed.resolve();
+      report(this.#count, this.#takeFresh());
+      if (this.#reportedBefore.size > 0) this.#changed.resolve();
     }
   }
 
   #takeFresh(): readonly Problem[] {
     const fresh: Problem[] = [];
-    let left = OBJECTS_PER_TELLING;
-    for (const [object, before] of this.#toldBefore) {
+    let left = OBJECTS_PER_REPORT;
+    for (const [object, before] of this.#reportedBefore) {
       if (left-- === 0) break;
-      this.#toldBefore.delete(object);
-      const told = new Set(before.map((problem) => JSON.stringify(problem)));
-      for (const problem of this.#byObject.get(object) ?? RIGHT) {
-        if (!told.has(JSON.stringify(problem))) fresh.push(problem);
+      this.#reportedBefore.delete(object);
+      const reported = new Set(before.map((problem) => JSON.stringify(problem)));
+      for (const problem of this.#byObject.get(object) ?? NONE) {
+        if (!reported.has(JSON.stringify(problem))) fresh.push(problem);
       }
     }
     return fresh;

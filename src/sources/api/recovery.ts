@@ -1,17 +1,18 @@
 import type { ApiStatus } from "./transport/api-status.ts";
 
 /**
- * Where a streamed list comes from. Once something was told, both are "not older than that": a server that lags has to refuse.
- * Before, `latest` is a consistent read, and `last` whatever the server has in its cache, which it answers even without its etcd.
+ * The consistency of a streamed list. If a version is known, both mean "not older than that version", and a server that
+ * lags refuses. If no version is known, `latest` is a consistent read, and `last` is the state in the cache of the server,
+ * which the server can return without its etcd.
  */
 export type ListSource = "latest" | "last";
 
 /**
- * What a reflector does next.
- * - `watch`: read what happened since the last version.
- * - `watch-list`: read the whole state as a stream, then go on as a watch.
- * - `list`: the same as one body or several pages, for servers and proxies without watch-list; from `last`.
- * - `probe`: find out whether the server has come as far as our version, and whether it answers at all.
+ * The next action of a reflector.
+ * - `watch`: read the changes since the last version.
+ * - `watch-list`: read all objects as a stream, then continue as a watch.
+ * - `list`: read all objects as one body or several pages, for servers and proxies without watch-list. As with `last`.
+ * - `probe`: check whether the server responds, and whether it has reached the version of the reflector.
  */
 export type Plan =
   | { readonly kind: "watch" }
@@ -19,64 +20,65 @@ export type Plan =
   | { readonly kind: "list" }
   | { readonly kind: "probe" };
 
-/** How a reflector begins, and begins anew. */
+/** The first plan of a reflector, and the first plan after a restore of the server. */
 export const FIRST_PLAN: Plan = { kind: "watch-list", from: "latest" };
 
-/** How carrying out a plan ended. */
+/** The result of a plan. */
 export type Ending =
-  /** A stream ended cleanly: at its timeout, at a shutdown, or because we read too slowly. */
+  /** A stream ended normally: at its timeout, at a shutdown of the server, or because the client read too slowly. */
   | { readonly kind: "ended" }
-  /** A watch lived its whole time and told nothing at all, not even a bookmark. */
+  /** A watch lasted until its timeout without any event or bookmark. */
   | { readonly kind: "silent" }
   | { readonly kind: "listed" }
-  /** The probe found the server as far as we are. */
+  /** The probe showed that the server has reached the version of the reflector. */
   | { readonly kind: "current" }
-  /** A list or bookmark shows that the server has not come as far as our version. Others refuse as `tooNew`. */
+  /** A list or bookmark shows that the server has not reached the version of the reflector. Compare `tooNew`. */
   | { readonly kind: "behind"; readonly version: string }
-  /** An answer, or an ERROR event (`inStream`). */
+  /** The server responded with an error, as an HTTP response or as an ERROR event (`inStream`). */
   | { readonly kind: "refused"; readonly status: ApiStatus; readonly inStream: boolean }
-  /** No answer at all in time. */
+  /** There was no response in time. */
   | { readonly kind: "no-answer" }
-  /** Nothing came for too long before the end of a list. */
+  /** Nothing arrived for too long before the end of a list. */
   | { readonly kind: "stalled" }
-  /** A watch went on beyond its timeout. */
+  /** A watch continued after its timeout. */
   | { readonly kind: "overdue" }
-  /** No connection, a reset, a body cut short. */
+  /** There was no connection, or the connection was reset, or the body is incomplete. */
   | { readonly kind: "lost"; readonly reason: string }
-  /** A file cannot be read, or an exec plugin fails. */
+  /** A file with credentials cannot be read, or an exec plugin failed. */
   | { readonly kind: "no-credentials"; readonly reason: string }
-  /** We closed the connection ourselves, to open one with new credentials. */
+  /** The transport closed the connection to open one with new credentials or to another server. */
   | { readonly kind: "moved" }
   | { readonly kind: "malformed"; readonly reason: string };
 
 /**
- * How long to wait: not at all; a `jitter` of at most 100 ms; `spread` over 0.8-1.6 s, since after a restart of the API
- * server every node meets the same at once; or the reflector's backoff.
+ * The time before the next attempt: none; `jitter`, at most 100 ms; `spread`, from 0.8 to 1.6 s, because after a restart
+ * of the API server all nodes do the same at once; or the backoff of the reflector.
  */
 export type Wait = "none" | "jitter" | "spread" | "backoff";
 
 export interface Step {
   readonly plan: Plan;
   readonly wait: Wait;
-  /** The server asked for at least so much. */
+  /** The shortest wait that the server requested. */
   readonly atLeastMs: number;
 }
 
-/** What came before an ending, with the ending itself. */
+/** The facts about an attempt that ended and the attempts before it. */
 export interface History {
-  /** The stream told something, or lived for a second. */
+  /** Whether the stream delivered an event or bookmark, or lasted for a second. */
   readonly healthy: boolean;
-  /** The stream before this one was malformed too, at the same version. */
+  /** Whether the stream before this one was malformed at the same version. */
   readonly malformedBefore: boolean;
-  /** A watch was healthy since the last list. */
+  /** Whether a watch was healthy since the last list. */
   readonly watched: boolean;
-  /** Streams in a row that came to nothing: watches that were not healthy, lists that did not end. */
+  /** The number of failed streams in a row: watches that were not healthy, and lists that did not end. */
   readonly failedStreams: number;
 }
 
-/** So many streams in a row come to nothing before another way is tried. */
+/** The number of failed streams in a row after which the reflector changes its kind of request. */
 const FAILED_STREAMS = 3;
 
+/** Returns the next step after a plan with this ending. */
 export function nextStep(plan: Plan, ending: Ending, history: History): Step {
   switch (ending.kind) {
     case "listed":
@@ -106,13 +108,13 @@ export function nextStep(plan: Plan, ending: Ending, history: History): Step {
   }
 }
 
-/** Whether the server has not come as far as our version: it lags, or was restored from an older state. */
+/** Whether the server has not reached the version of the reflector: it lags, or was restored from an older state. */
 export function isBehind(ending: Ending): boolean {
   return ending.kind === "behind" || (ending.kind === "refused" && ending.status.tooNew);
 }
 
 function afterEnd(plan: Plan, history: History): Step {
-  // Without its end the list tells nothing of what is gone. A proxy that eats bookmarks would do this every time.
+  // Deletions are only known at the end of a list. Behind a proxy that drops bookmarks a streamed list never ends.
   if (plan.kind === "watch-list") return step({ kind: "list" }, history.healthy ? "none" : "backoff");
   return history.healthy ? step(plan, "jitter") : afterFailure(plan, history);
 }
@@ -120,14 +122,14 @@ function afterEnd(plan: Plan, history: History): Step {
 function afterRefusal(plan: Plan, status: ApiStatus, inStream: boolean, history: History): Step {
   if (status.tooNew) return afterBehind(plan, status.retryAfterMs);
   if (status.expired) return afterExpiry(plan, history);
-  if (plan.kind === "watch-list" && saysNoWatchList(status.code, inStream)) return step({ kind: "list" }, "none");
+  if (plan.kind === "watch-list" && lacksWatchList(status.code, inStream)) return step({ kind: "list" }, "none");
   return afterFailure(plan, history, status.retryAfterMs);
 }
 
 /**
- * What failed is done again. A watch that fails time and again may be what this server cannot do at this version, so the state
- * is listed; but only when a probe has shown that lists are answered and the watch fails after that, too: servers that are
- * in trouble altogether are not met by lists of the whole fleet. A streamed list becomes an ordinary one.
+ * Retries the plan. After several failures the server may be unable to serve this kind of request: a streamed list becomes
+ * a list in pages, and a watch becomes a list. Before that, a probe must succeed and the watch must fail once more, so
+ * that a server that fails every request does not get lists from all nodes.
  */
 function afterFailure(plan: Plan, { failedStreams }: History, atLeastMs = 0): Step {
   const next = (): Plan => {
@@ -139,19 +141,22 @@ function afterFailure(plan: Plan, { failedStreams }: History, atLeastMs = 0): St
   return step(next(), "backoff", atLeastMs);
 }
 
-/** A watch from a version of the future is silent and may never end, so the server is probed until it has come as far. */
+/** Probes until the server reaches the version: a watch from a later version is silent and may never end. */
 function afterBehind(plan: Plan, atLeastMs = 0): Step {
   return step(plan.kind === "watch" ? { kind: "probe" } : plan, "backoff", atLeastMs);
 }
 
-/** 422: switched off. 400: never heard of. 500 in the stream: its etcd cannot do it (before 3.4.31 and 3.5.13). */
-function saysNoWatchList(code: number, inStream: boolean): boolean {
+/**
+ * Whether the server does not support watch-list. 422: it is disabled. 400: the server does not know it. 500 in the
+ * stream: its etcd does not support it (before 3.4.31 and 3.5.13).
+ */
+function lacksWatchList(code: number, inStream: boolean): boolean {
   return code === 422 || code === 400 || (code === 500 && inStream);
 }
 
 /**
- * The history of our version is gone; the state itself can still be had "not older than" it. Where this comes after every
- * list, lists come at growing intervals.
+ * Lists again, because the server no longer has the history of the version; the list must not be older than the version.
+ * If this happens after every list, the lists have growing intervals.
  */
 function afterExpiry(plan: Plan, history: History): Step {
   if (plan.kind === "watch-list" || plan.kind === "list") return afterFailure(plan, history);
@@ -168,7 +173,7 @@ function afterMalformed(plan: Plan, history: History): Step {
   return history.malformedBefore ? step({ kind: "watch-list", from: "last" }, "backoff") : step(plan, "jitter");
 }
 
-/** A probe that got no answer is not worth making again: the watch is. */
+/** The plan to retry. A failed probe is not repeated, the watch is. */
 function resumable(plan: Plan): Plan {
   return plan.kind === "probe" ? { kind: "watch" } : plan;
 }
@@ -177,21 +182,21 @@ function step(plan: Plan, wait: Wait, atLeastMs = 0): Step {
   return { plan, wait, atLeastMs };
 }
 
-/** One word for the metrics: "410" for a refusal, "error" for one without a code of HTTP, else the kind of ending. */
+/** The ending as a label: "410" for a response with that status, "error" for another code, or the kind of ending. */
 export function endingReason(ending: Ending): string {
   if (ending.kind !== "refused") return ending.kind;
   const { code } = ending.status;
-  // Any number may stand in an ERROR event; the values of a label must be few.
+  // The code of an ERROR event may be any number, but a label must have few values.
   return Number.isInteger(code) && code >= 100 && code < 600 ? String(code) : "error";
 }
 
-/** The same for whoever may connect to the health port: nothing that a server, a plugin or a file said. */
+/** The cause in one word for /readyz, which any client may read: it has no text of a server, a plugin or a file. */
 export function endingCause(ending: Ending): string {
   if (endingText(ending) === "") return "";
   return ending.kind === "lost" ? "unreachable" : endingReason(ending);
 }
 
-/** The cause for a log or a terminal, with all that is known of it; "" for an end that is no trouble. */
+/** The cause with details, for a log or a terminal; "" for a normal end. */
 export function endingText(ending: Ending): string {
   switch (ending.kind) {
     case "ended":
@@ -201,15 +206,15 @@ export function endingText(ending: Ending): string {
     case "moved":
       return "";
     case "behind":
-      return `the server is behind: its state is of version ${ending.version}`;
+      return `the server is behind: its state has version ${ending.version}`;
     case "refused":
       return refusalText(ending.status);
     case "no-answer":
-      return "no answer in time";
+      return "no response in time";
     case "stalled":
-      return "the list stopped coming";
+      return "no data in time before the end of the list";
     case "overdue":
-      return "a watch went on beyond its time";
+      return "the server did not end the watch at its timeout";
     case "lost":
     case "no-credentials":
       return ending.reason;
@@ -220,5 +225,5 @@ export function endingText(ending: Ending): string {
 
 function refusalText({ code, reason, message }: ApiStatus): string {
   const name = code === 0 ? reason : String(code);
-  return `${name} ${message}`.trim() || "an error without code, reason and message";
+  return `${name} ${message}`.trim() || "error without code, reason and message";
 }

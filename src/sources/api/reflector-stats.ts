@@ -1,48 +1,46 @@
 import type { Resource } from "../../services/cluster-event.ts";
 
-/** What a reflector can tell of itself, for metrics, health and whoever looks at night. Times are of `Clock.now`. */
+/** The statistics of a reflector, for metrics and health. Times are of `Clock.now`, 0 before the first. */
 export interface ReflectorStats {
   readonly resource: Resource;
-  /** `listing` the whole state, `watching` changes, or `waiting` before the next attempt. */
+  /** `listing` all objects, `watching` changes, or `waiting` before the next attempt. */
   readonly state: "listing" | "watching" | "waiting";
-  /** The last version that was told completely; "" before the first list. */
+  /** The version up to which all changes are known; "" before the first list. */
   readonly resourceVersion: string;
   readonly objects: number;
-  /** Whether all there is has once been told. */
+  /** Whether a list was completed. */
   readonly listed: boolean;
-  /** Complete lists, the first included. */
+  /** The number of complete lists, the first included. */
   readonly lists: number;
-  /** Attempts that ended, by reason: "ended", "lost", "410", ... */
+  /** The number of ended attempts by reason: "ended", "lost", "410" and others. */
   readonly endings: ReadonlyMap<string, number>;
-  /** Why the last attempt failed; "" before any has, and once one is answered. */
+  /** The cause of the last failure; "" before the first failure and after a successful response. */
   readonly trouble: string;
-  /** The same in one word, which shows nothing that a server, a plugin or a file said. */
+  /** The same cause in one word, without any text of a server, a plugin or a file. */
   readonly cause: string;
   readonly events: number;
-  /** Of bodies, as they came. */
+  /** The number of received bytes of bodies. */
   readonly bytes: number;
-  /** Versions of objects of which something could not be used. */
+  /** The number of object versions with an invalid field. */
   readonly decodeErrors: number;
   readonly bookmarks: number;
-  /** Events dropped because a newer version of their object had been told. */
+  /** The number of events dropped because an event with a newer version of the object was sent before. */
   readonly outdatedEvents: number;
-  /** 0 before the first. */
   readonly lastEventAtMs: number;
-  /** 0 before the first. */
   readonly lastBookmarkAtMs: number;
-  /** When something last came from the server, an answer included; 0 before the first. */
+  /** The time of the last headers or bytes from the server. */
   readonly lastContactAtMs: number;
-  /** When something last showed that all is told: a list, an event, a bookmark or a probe; 0 before the first. */
+  /** The time of the last list, event, bookmark or probe that showed that all changes are known. */
   readonly lastProgressAtMs: number;
 }
 
 /**
- * Which first lists have not come yet and what last went wrong: "services, nodes (403); endpointslices". "" when all have
- * come. `trouble` is for logs and terminals, `cause` for whoever may connect.
+ * The first lists that have not arrived with their last failure, for example "services, nodes (403); endpointslices"; ""
+ * if all have arrived. `trouble` is for logs and terminals, `cause` for clients of the health port.
  */
 export function missingLists(stats: readonly ReflectorStats[], detail: "trouble" | "cause"): string {
   const missing = stats.filter(({ listed }) => !listed);
-  const byTrouble = Map.groupBy(missing, (one) => one[detail]);
+  const byTrouble = Map.groupBy(missing, (stat) => stat[detail]);
   return [...byTrouble]
     .map(([trouble, all]) => {
       const names = all.map(({ resource }) => resource).join(", ");

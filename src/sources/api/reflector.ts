@@ -33,14 +33,15 @@ import { type ApiResponse, CredentialsError, type Transport } from "./transport/
 import { type Standing, WatchHistory } from "./watch-history.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** Without etcd a consistent read gets no answer for minutes, one from the watch cache at once. */
+/** The time limit for the response to a consistent read. Without etcd it takes minutes; a cached read is immediate. */
 const CONSISTENT_ANSWER_MS = 5_000;
+/** The time limit for the response to other requests. */
 const ANSWER_MS = 15_000;
-/** Within a list something always comes; a proxy may hold back the bookmark that ends it. */
+/** The time limit for a pause within a list. A proxy may hold back the bookmark that ends the list. */
 const LIST_SILENCE_MS = 30_000;
-/** The server ends a watch at its timeout; one that goes on so much longer is not heard any more. */
+/** The time after its timeout at which a watch counts as broken. A working server ends a watch at its timeout. */
 const OVERDUE_MS = 30_000;
-/** How often a resource is asked for that the server does not have: an upgrade may bring it. */
+/** The time between two requests for a resource that the server does not have. An upgrade may add it. */
 const ABSENT_MS = 600_000;
 
 export interface ReflectorParts {
@@ -55,14 +56,15 @@ export interface ReflectorParts {
 }
 
 /**
- * Keeps one resource of the API server told, for ever. It carries out one plan at a time: list the state, or watch what
- * changes; how the attempt ended says what the next plan is (`recovery.ts`).
+ * Passes on the state and the changes of one resource of the API server as events. It executes one plan at a time: list
+ * the state, or watch the changes. The ending of a plan determines the next plan (`recovery.ts`).
  *
- * The version moves only after what it stands for has been told, so an attempt that breaks off is taken up where it
- * ended, and nothing is missed. Within a list no version counts before its end, and nothing is deleted before it.
+ * The version advances only after the events up to that version were passed on, so that an interrupted attempt continues
+ * without a gap. Within a list, the version does not advance and nothing is deleted before the end of the list.
  *
- * Nor does it move back: whichever server answers, no state older than what was told is taken. A server that is behind is left
- * for another. Only when all that answer have been behind for two minutes their state is taken to be a restored one.
+ * The version never moves back: a state older than the known one is not accepted from any server. If a server is behind,
+ * the transport uses another one. If all servers that respond have been behind for two minutes, the cluster was restored
+ * from an older state, and that state is accepted.
  */
 export class Reflector<Name extends string, Value> {
   readonly #resource: WatchedResource<Name, Value>;
@@ -72,9 +74,9 @@ export class Reflector<Name extends string, Value> {
   readonly #endings = new Map<string, number>();
   readonly #history = new WatchHistory();
   #plan: Plan = FIRST_PLAN;
-  /** Up to this version all was told; "" before the first list. */
+  /** The version up to which all changes are known; "" before the first list. */
   #version = "";
-  /** The latest version of any object that was told, also within a list that broke off; at least `#version`. */
+  /** The newest version of any known object, also from an interrupted list; at least `#version`. */
   #newest = "";
   #fieldSelector: string;
   #waiting = false;
@@ -108,7 +110,7 @@ export class Reflector<Name extends string, Value> {
     };
   }
 
-  /** Runs until the signal is aborted, and tells nothing after that. Rejects with what the sink threw. */
+  /** Runs until the signal is aborted. No event is sent after the abort. Rejects with the exception of the sink. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const ending = await this.#attempt(signal);
@@ -123,40 +125,41 @@ export class Reflector<Name extends string, Value> {
     const plan = this.#plan;
     const consistent = plan.kind === "watch-list" && plan.from === "latest" && this.#newest === "";
     const noAnswer: Ending = { kind: "no-answer" };
-    const dog = new Watchdog(this.#parts.clock, signal, consistent ? CONSISTENT_ANSWER_MS : ANSWER_MS, noAnswer);
+    const watchdog = new Watchdog(this.#parts.clock, signal, consistent ? CONSISTENT_ANSWER_MS : ANSWER_MS, noAnswer);
     try {
       switch (plan.kind) {
         case "watch":
         case "watch-list":
-          return await this.#watch(plan, dog);
+          return await this.#watch(plan, watchdog);
         case "list":
-          return await this.#list(dog);
+          return await this.#list(watchdog);
         case "probe":
-          return await this.#probe(dog);
+          return await this.#probe(watchdog);
       }
     } finally {
-      dog.stop();
+      watchdog.stop();
     }
   }
 
-  async #watch(plan: Plan & { kind: "watch" | "watch-list" }, dog: Watchdog<Ending>): Promise<Ending> {
+  async #watch(plan: Plan & { kind: "watch" | "watch-list" }, watchdog: Watchdog<Ending>): Promise<Ending> {
     const seconds = watchSeconds(this.#parts.random);
     const query =
       plan.kind === "watch" ? watchQuery(this.#version, seconds) : watchListQuery(plan.from, this.#newest, seconds);
-    const response = await this.#get(query, dog);
+    const response = await this.#get(query, watchdog);
     if ("kind" in response) return response;
     if (plan.kind === "watch-list") this.#inventory.beginList();
     const opened = this.#standing;
     this.#history.noteStream(opened);
     const allow = () => {
-      if (this.#isListing()) return dog.allowUntil(this.#times.lastContactAtMs + LIST_SILENCE_MS, { kind: "stalled" });
-      dog.allowUntil(opened.nowMs + seconds * 1000 + OVERDUE_MS, { kind: "overdue" });
-      void this.#parts.outages.watched(this.#resource.resource, dog.signal);
+      if (this.#isListing())
+        return watchdog.allowUntil(this.#times.lastContactAtMs + LIST_SILENCE_MS, { kind: "stalled" });
+      watchdog.allowUntil(opened.nowMs + seconds * 1000 + OVERDUE_MS, { kind: "overdue" });
+      void this.#parts.outages.watched(this.#resource.resource, watchdog.signal);
     };
     allow();
-    const end = await readWatch(response.body, dog.signal, {
+    const end = await readWatch(response.body, watchdog.signal, {
       onEvent: (event) => {
-        const ending = this.#tell(event);
+        const ending = this.#handle(event);
         if (event.kind === "bookmark") allow();
         return ending;
       },
@@ -167,21 +170,21 @@ export class Reflector<Name extends string, Value> {
     });
     switch (end.kind) {
       case "stopped":
-        return this.#heed(end.result, response);
+        return this.#leaveIfBehind(end.result, response);
       case "cut":
-        return dog.expired ?? lost(end.error);
+        return watchdog.expired ?? lost(end.error);
       case "malformed":
         return end;
       case "ended": {
-        // The server ends it up to its timer's granularity early.
+        // A server may end a watch early by the granularity of its timer.
         const isEarly = this.#parts.clock.now() - opened.nowMs < seconds * 1000 - 1000;
         return { kind: isEarly || this.#standing.told > opened.told ? "ended" : "silent" };
       }
     }
   }
 
-  /** What ends the stream, if the event does. */
-  #tell(event: WatchEvent): Ending | undefined {
+  /** Handles an event of a stream. Returns an ending if the event ends the stream. */
+  #handle(event: WatchEvent): Ending | undefined {
     switch (event.kind) {
       case "upsert":
         this.#inventory.upsert(event.object, this.#isListing() ? "" : this.#version);
@@ -221,20 +224,20 @@ export class Reflector<Name extends string, Value> {
     return undefined;
   }
 
-  async #list(dog: Watchdog<Ending>): Promise<Ending> {
+  async #list(watchdog: Watchdog<Ending>): Promise<Ending> {
     let query = listQuery(this.#newest);
     const stalled: Ending = { kind: "stalled" };
-    const allow = () => dog.allowUntil(this.#times.lastContactAtMs + LIST_SILENCE_MS, stalled);
-    // What was told before it began; its own objects are no newer than the list.
+    const allow = () => watchdog.allowUntil(this.#times.lastContactAtMs + LIST_SILENCE_MS, stalled);
+    // The newest version before the list. The objects of the list are not newer than the list.
     const told = this.#newest;
     let begun = false;
     for (;;) {
-      const response = await this.#get(query, dog);
+      const response = await this.#get(query, watchdog);
       if ("kind" in response) return response;
       if (!begun) this.#inventory.beginList();
       begun = true;
       allow();
-      const page = await readPage(response.body, dog.signal, {
+      const page = await readPage(response.body, watchdog.signal, {
         accepts: (version) => !isOlderVersion(version, told),
         onObject: (object) => {
           this.#inventory.upsert(object);
@@ -245,8 +248,8 @@ export class Reflector<Name extends string, Value> {
           allow();
         },
       });
-      if (page.kind === "cut") return dog.expired ?? lost(page.error);
-      if (page.kind !== "page") return this.#heed(page, response);
+      if (page.kind === "cut") return watchdog.expired ?? lost(page.error);
+      if (page.kind !== "page") return this.#leaveIfBehind(page, response);
       if (page.next === "") {
         this.#completeList(page.resourceVersion);
         return { kind: "listed" };
@@ -255,46 +258,46 @@ export class Reflector<Name extends string, Value> {
     }
   }
 
-  async #probe(dog: Watchdog<Ending>): Promise<Ending> {
-    const response = await this.#get(probeQuery(this.#version), dog);
+  async #probe(watchdog: Watchdog<Ending>): Promise<Ending> {
+    const response = await this.#get(probeQuery(this.#version), watchdog);
     if ("kind" in response) return response;
-    const end = await readVersion(response.body, dog.signal);
-    if (end.kind === "cut") return dog.expired ?? lost(end.error);
+    const end = await readVersion(response.body, watchdog.signal);
+    if (end.kind === "cut") return watchdog.expired ?? lost(end.error);
     if (end.kind === "malformed") return end;
-    if (isOlderVersion(end.version, this.#version)) return this.#heed({ ...end, kind: "behind" }, response);
+    if (isOlderVersion(end.version, this.#version)) return this.#leaveIfBehind({ ...end, kind: "behind" }, response);
     this.#noteProgress();
     return { kind: "current" };
   }
 
-  /** The answer, when it is one to go on with. */
-  async #get(query: Query, dog: Watchdog<Ending>): Promise<ApiResponse | Ending> {
+  /** Sends the request. Returns the response if it has status 200 and is JSON, otherwise the ending. */
+  async #get(query: Query, watchdog: Watchdog<Ending>): Promise<ApiResponse | Ending> {
     const parameters = new URLSearchParams(query);
     if (this.#resource.labelSelector !== "") parameters.set("labelSelector", this.#resource.labelSelector);
     if (this.#fieldSelector !== "") parameters.set("fieldSelector", this.#fieldSelector);
     let response: ApiResponse;
     try {
-      response = await this.#parts.transport.get(`${this.#resource.path}?${parameters}`, dog.signal);
+      response = await this.#parts.transport.get(`${this.#resource.path}?${parameters}`, watchdog.signal);
     } catch (error) {
-      return error instanceof CredentialsError ? lost(error) : (dog.expired ?? lost(error));
+      return error instanceof CredentialsError ? lost(error) : (watchdog.expired ?? lost(error));
     }
     this.#times.lastContactAtMs = this.#parts.clock.now();
     if (response.status !== 200) {
-      const status = await readStatus(response, dog.signal);
-      return this.#heed({ kind: "refused", status, inStream: false }, response);
+      const status = await readStatus(response, watchdog.signal);
+      return this.#leaveIfBehind({ kind: "refused", status, inStream: false }, response);
     }
     const form = foreignForm(response);
     if (form !== "") {
-      response.leaveServer("it is no API server");
-      return { kind: "malformed", reason: `the answer is ${form}, not JSON` };
+      response.leaveServer("the server is not an API server");
+      return { kind: "malformed", reason: `the response is ${form}, not JSON` };
     }
     this.#trouble = "";
     this.#cause = "";
     return response;
   }
 
-  /** The ending, whose server is left when it is behind. */
-  #heed(ending: Ending, response: ApiResponse): Ending {
-    if (isBehind(ending)) response.leaveServer("it is behind what was told");
+  /** Returns the ending. If it shows that the server is behind, the transport leaves the server. */
+  #leaveIfBehind(ending: Ending, response: ApiResponse): Ending {
+    if (isBehind(ending)) response.leaveServer("the server is behind the known state");
     return ending;
   }
 
@@ -342,16 +345,16 @@ export class Reflector<Name extends string, Value> {
   #next(ending: Ending): Step {
     const standing = this.#standing;
     const history = this.#history.noteEnd(this.#plan, ending, standing);
-    if (this.#history.isRestored(ending, standing.nowMs)) return this.#beginAnew(ending);
+    if (this.#history.isRestored(ending, standing.nowMs)) return this.#acceptRestoredState(ending);
     return nextStep(this.#plan, ending, history);
   }
 
-  /** No server has what was told any more. What is there stays until a complete list of the state that they have. */
-  #beginAnew(ending: Ending): Step {
-    const fields = { resource: this.#resource.resource, told: this.#newest, cause: endingText(ending) };
+  /** Starts again from the state of the servers after a restore. The known objects stay until a list is complete. */
+  #acceptRestoredState(ending: Ending): Step {
+    const fields = { resource: this.#resource.resource, knownVersion: this.#newest, cause: endingText(ending) };
     this.#parts.logger.warn(
       fields,
-      "every API server that answers has been behind for 2 minutes, as after a restore of etcd: its older state is taken",
+      "API servers have been behind the known state for 2 minutes, as after a restore of etcd; accepting their older state",
     );
     this.#inventory.forgetVersions();
     this.#version = "";
@@ -359,7 +362,10 @@ export class Reflector<Name extends string, Value> {
     return { plan: FIRST_PLAN, wait: "none", atLeastMs: 0 };
   }
 
-  /** A server that answers 400 to a plain list does not know the field; then the objects are left out here. */
+  /**
+   * Retries without the field selector if the server responds to a list with 400, because it does not know the field. The
+   * decoder then leaves out the objects.
+   */
   #withoutFieldSelector(ending: Ending): Step | undefined {
     if (ending.kind !== "refused" || ending.status.code !== 400 || this.#plan.kind !== "list") return undefined;
     if (this.#fieldSelector === "" || !this.#resource.fieldSelectorOptional) return undefined;
@@ -367,7 +373,10 @@ export class Reflector<Name extends string, Value> {
     return { plan: this.#plan, wait: "none", atLeastMs: 0 };
   }
 
-  /** What was told before stays: of several servers in an upgrade some may know the resource. */
+  /**
+   * Handles a resource that the server does not have. Known objects stay, because during an upgrade some of the servers
+   * may have the resource.
+   */
   #withoutResource(ending: Ending): Step | undefined {
     if (ending.kind !== "refused" || ending.status.code !== 404 || !this.#resource.optional) return undefined;
     this.#inventory.tellListed();
@@ -387,7 +396,7 @@ export class Reflector<Name extends string, Value> {
     return this.#plan.kind === "watch-list" || this.#plan.kind === "list";
   }
 
-  /** So much of a list or of a watch has come. */
+  /** Records received bytes of a list or watch. */
   #touch(bytes: number): void {
     this.#times.lastContactAtMs = this.#parts.clock.now();
     this.#counts.bytes += bytes;

@@ -7,12 +7,12 @@ import { type ApiResponse, CredentialsError, TransportError } from "./transport/
 
 const MAX_STATUS_BYTES = 65_536;
 
-/** Reads a refusal; a body that does not come is no reason to know less than its code. */
+/** Reads the status of a response with an error. If the body does not arrive, the status has the HTTP code only. */
 export async function readStatus(response: ApiResponse, signal: AbortSignal): Promise<ApiStatus> {
   return statusOfAnswer(response.status, response.retryAfterMs, await bodyText(response, MAX_STATUS_BYTES, signal));
 }
 
-/** What a body is when it is not the JSON that was requested; "" when it is. */
+/** The form of a body that is not JSON, for example "text/html"; "" for JSON. */
 export function foreignForm({ contentType, contentEncoding }: ApiResponse): string {
   if (contentEncoding !== "" && contentEncoding !== "identity") return `compressed (${contentEncoding})`;
   return contentType === "" || contentType.startsWith("application/json") ? "" : contentType;

@@ -16,7 +16,7 @@ import { decodeServiceCIDR } from "../decode/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../decode/decode-slice.ts";
 import { PortLists } from "../decode/port-lists.ts";
 
-/** One resource of the API as a reflector needs it. Selectors as kube-proxy 1.36 has them: the rest never comes here. */
+/** The properties of a resource that a reflector needs. The selectors are the same as in kube-proxy 1.36. */
 export interface WatchedResource<Name extends string, Value> {
   readonly resource: Resource;
   /** The kind of its objects. */
@@ -26,9 +26,9 @@ export interface WatchedResource<Name extends string, Value> {
   readonly labelSelector: string;
   /** "" for none. */
   readonly fieldSelector: string;
-  /** Decoding leaves out the same objects, so a server that does not know the field can do without. */
+  /** Whether the decoder leaves out the same objects, so that the selector is not needed with a server that lacks it. */
   readonly fieldSelectorOptional: boolean;
-  /** Old servers answer 404 for it. Then there is none, and it is asked for again now and then. */
+  /** Whether a server may respond with 404. Then the resource counts as empty, and it is requested again later. */
   readonly optional: boolean;
   nameOf(namespace: string, name: string): Name;
   decode(object: unknown): Decoded<Name, Value>;
@@ -36,7 +36,7 @@ export interface WatchedResource<Name extends string, Value> {
   deleted(name: Name): ClusterEvent;
 }
 
-/** All Services but headless ones and those of other proxies. */
+/** The resource of all Services except headless Services and Services of other proxies. */
 export function watchedServices(): WatchedResource<ServiceName, Service> {
   const lists = new PortLists();
   return {
@@ -54,7 +54,7 @@ export function watchedServices(): WatchedResource<ServiceName, Service> {
   };
 }
 
-/** All EndpointSlices but those of headless Services. */
+/** The resource of all EndpointSlices except those of headless Services. */
 export function watchedSlices(): WatchedResource<SliceName, EndpointSlice> {
   let texts = new TextTable();
   return {
@@ -75,7 +75,7 @@ export function watchedSlices(): WatchedResource<SliceName, EndpointSlice> {
   };
 }
 
-/** The one Node of this name. */
+/** The resource of the Node with this name. */
 export function watchedNode(nodeName: string): WatchedResource<string, ClusterNode> {
   return {
     resource: "nodes",
@@ -92,7 +92,7 @@ export function watchedNode(nodeName: string): WatchedResource<string, ClusterNo
   };
 }
 
-/** All ServiceCIDRs; a resource since Kubernetes 1.31, in v1 since 1.33. */
+/** The resource of all ServiceCIDRs. It exists since Kubernetes 1.31, in v1 since 1.33. */
 export function watchedServiceCIDRs(): WatchedResource<string, ServiceCIDR> {
   return {
     resource: "servicecidrs",

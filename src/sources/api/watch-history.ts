@@ -1,47 +1,48 @@
 import { type Ending, type History, isBehind, type Plan } from "./recovery.ts";
 
-/** A watch that ends sooner and empty is a server in trouble, not one that is done. */
+/** The shortest time of a healthy watch without events. A watch that ends earlier shows a problem of the server. */
 export const HEALTHY_MS = 1000;
 /**
- * How long every server that answers may be behind what was told before their state is taken all the same. In a cluster as it
- * should be a server is behind for seconds. After a restore of etcd from a backup it is behind for good.
+ * The time for which all servers that respond are behind before their state is accepted. In a healthy cluster a server is
+ * behind for seconds. After a restore of etcd from a backup it stays behind.
  */
 const RESTORED_AFTER_MS = 120_000;
 
-/** Where a reflector is at one time. */
+/** The position of a reflector at one time. */
 export interface Standing {
   readonly nowMs: number;
   readonly version: string;
-  /** Events and bookmarks, ever. */
+  /** The number of all events and bookmarks since the start. */
   readonly told: number;
 }
 
-/** What a reflector remembers of the attempts before. */
+/** Keeps the facts about earlier attempts that determine the next plan. */
 export class WatchHistory {
-  /** Where the reflector was when the stream of this attempt was opened, or the list within it ended. */
+  /** The position at which the stream of this attempt was opened, or at which the list within it ended. */
   #stream: Standing | undefined;
   #failedStreams = 0;
   #watched = false;
   #malformedAt: string | undefined;
   #behindSinceMs: number | undefined;
 
-  /** A list is complete. */
+  /** Records a complete list. */
   noteList(): void {
     this.#failedStreams = 0;
     this.#watched = false;
     this.noteProgress();
   }
 
-  /** The server has come at least as far as we have. */
+  /** Records that the server has reached the version of the reflector. */
   noteProgress(): void {
     this.#behindSinceMs = undefined;
   }
 
-  /** A stream begins to tell: a list, or what happens after it. */
+  /** Records the begin of a stream: of a list, or of the changes after it. */
   noteStream(standing: Standing): void {
     this.#stream = standing;
   }
 
+  /** Records the ending of a plan and returns the facts for the next one. */
   noteEnd(plan: Plan, ending: Ending, { nowMs, version, told }: Standing): History {
     const stream = this.#stream;
     this.#stream = undefined;
@@ -53,7 +54,7 @@ export class WatchHistory {
     return { healthy, malformedBefore, watched: this.#watched, failedStreams: this.#failedStreams };
   }
 
-  /** Whether the servers have been behind for so long that their state must be a restored one. */
+  /** Whether the servers have been behind for so long that their state was restored. */
   isRestored(ending: Ending, nowMs: number): boolean {
     if (!isBehind(ending)) return false;
     this.#behindSinceMs ??= nowMs;
@@ -69,7 +70,7 @@ export class WatchHistory {
         else if (isFailure(ending)) this.#failedStreams++;
         return;
       case "watch-list":
-        // A server that cannot be reached is no reason for another kind of list.
+        // Another kind of list would not help with a server that cannot be reached.
         if (isFailure(ending) && (opened || ending.kind !== "lost")) this.#failedStreams++;
         return;
       case "probe":
@@ -80,7 +81,7 @@ export class WatchHistory {
   }
 }
 
-/** Whether the way that was tried is at fault. A server with too much to do (429) is not to be given more. */
+/** Whether another kind of request may help. It does not help after 429, and would add load to the server. */
 function isFailure(ending: Ending): boolean {
   switch (ending.kind) {
     case "listed":

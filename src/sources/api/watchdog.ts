@@ -1,8 +1,8 @@
 import type { Clock } from "../../model/clock.ts";
 
 /**
- * Ends one attempt when what was allowed to take some time takes longer. Its signal is aborted then, when the parent
- * is, and by `stop`: whatever was opened with it is closed in every case.
+ * Ends an attempt that takes too long. Its signal is aborted at the deadline, when the parent is aborted, and by `stop`,
+ * so that everything opened with the signal is closed in every case.
  */
 export class Watchdog<Reason> {
   readonly #clock: Clock;
@@ -11,7 +11,7 @@ export class Watchdog<Reason> {
   #reason: Reason;
   #expired: Reason | undefined;
 
-  /** Allows `ms` at first. */
+  /** The first deadline is `ms` from now. */
   constructor(clock: Clock, parent: AbortSignal, ms: number, reason: Reason) {
     this.#clock = clock;
     this.#reason = reason;
@@ -25,12 +25,12 @@ export class Watchdog<Reason> {
     return this.#controller.signal;
   }
 
-  /** Why time ran out; undefined while it has not. */
+  /** The reason of the deadline that passed; undefined if none has passed. */
   get expired(): Reason | undefined {
     return this.#expired;
   }
 
-  /** Moves the end, never to an earlier time: the watchdog sleeps until then. */
+  /** Moves the deadline. An earlier deadline than the current one has no effect, because the watchdog sleeps until then. */
   allowUntil(deadlineMs: number, reason: Reason): void {
     this.#deadlineMs = Math.max(this.#deadlineMs, deadlineMs);
     this.#reason = reason;

@@ -8,27 +8,27 @@ const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/** One value of a list body, as JSON text. */
+/** A value of a list body as JSON text. */
 export interface ListPart {
   readonly kind: "metadata" | "item";
   readonly text: string;
 }
 
 /**
- * Cuts the body of a LIST into its metadata and its items while it arrives, so that a list of 70 MB is never in memory
+ * Splits the body of a LIST into its metadata and its items while it arrives, so that a list of 70 MB is never in memory
  * as a whole:
  *
  *     {"kind":"ServiceList","metadata":{...},"items":[{...},{...}]}
  *     depth 1               ^capture         depth 2 ^capture
  *
- * It follows strings and brackets only and takes spaces and newlines between them (the API server indents for curl).
- * What is no JSON shows when a part is parsed, or in `complete`.
+ * It only follows strings and brackets, and accepts spaces and newlines between them (the API server indents for curl).
+ * Invalid JSON is found when a part is parsed, or by `complete`.
  */
 export class ItemSplitter {
   #depth = 0;
   #inString = false;
   #escaped = false;
-  /** The bytes of the last string at depth 1: a key of the list, or a short value. */
+  /** The first bytes of the last string at depth 1: a key of the list, or a value. */
   #word: number[] = [];
   #field = "";
   #capture: ListPart["kind"] | undefined;
@@ -36,17 +36,17 @@ export class ItemSplitter {
   #pendingBytes = 0;
   #complete = false;
 
-  /** The outermost object has ended. */
+  /** Whether the outermost object has ended. */
   get complete(): boolean {
     return this.#complete;
   }
 
-  /** Bytes of the part that has begun and not ended. */
+  /** The number of bytes of the part that has not ended. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
-  /** The parts that end in this chunk, which is used up. */
+  /** Returns the parts that end in this chunk. The caller must not use the chunk again. */
   *push(chunk: Uint8Array): Generator<ListPart> {
     let start = 0;
     for (let index = 0; index < chunk.length; index++) {
@@ -63,7 +63,7 @@ export class ItemSplitter {
     if (this.#capture !== undefined) this.#hold(chunk.subarray(start));
   }
 
-  /** Whether a part begins with this byte. */
+  /** Returns whether a part begins with this byte. */
   #follow(byte: number): boolean {
     if (byte === OPEN_OBJECT || byte === OPEN_LIST) return this.#open();
     if (byte === QUOTE) {
@@ -90,7 +90,7 @@ export class ItemSplitter {
     return this.#capture !== undefined;
   }
 
-  /** The part that ends with this bracket. */
+  /** Returns the kind of the part that ends with this bracket. */
   #close(): ListPart["kind"] | undefined {
     this.#depth--;
     if (this.#depth === 0) this.#complete = true;

@@ -5,20 +5,20 @@ const NEWLINE = 0x0a;
 const BLANKS: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0d]);
 
 /**
- * Cuts a stream of bytes into lines, of one object each, at \n alone: JSON may hold a raw U+2028, which is no end of line here. Bytes, not
- * text, are cut, so a character may be split over chunks. Blanks before an object, and lines of nothing else, are what a proxy
- * sends to keep a connection alive.
+ * Splits a stream of bytes into lines with one object each. Only \n ends a line: JSON may contain a raw U+2028. It splits
+ * bytes, not text, because a character may be split over chunks. Blanks before an object and lines of blanks are dropped:
+ * some proxies send them to keep a connection alive.
  */
 export class LineSplitter {
   #parts: Uint8Array[] = [];
   #pendingBytes = 0;
 
-  /** Bytes of the line that has begun and not ended. */
+  /** The number of bytes of the line that has not ended. */
   get pendingBytes(): number {
     return this.#pendingBytes;
   }
 
-  /** The objects of the lines that end in this chunk. It is used up, and kept until its last line ends. */
+  /** Returns the objects of the lines that end in this chunk. The caller must not use the chunk again. */
   *push(chunk: Uint8Array): Generator<string> {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {

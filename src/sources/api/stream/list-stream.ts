@@ -4,16 +4,16 @@ import type { Body } from "../transport/transport.ts";
 import { ItemSplitter, type ListPart } from "./item-splitter.ts";
 import { type ApiObject, apiObject } from "./watch-event.ts";
 
-/** How reading one page of a LIST ended. */
+/** The result of reading a page of a LIST. */
 export type PageEnd =
-  /** `next` is the token of the next page, "" on the last. */
+  /** `next` is the token of the next page, "" on the last page. */
   | { readonly kind: "page"; readonly resourceVersion: string; readonly next: string }
-  /** The list is of a version that is not accepted. */
+  /** The list has a version that is not accepted. */
   | { readonly kind: "behind"; readonly version: string }
   | { readonly kind: "malformed"; readonly reason: string }
   | { readonly kind: "cut"; readonly error: unknown };
 
-/** Objects of the API are at most 1.5 MB by etcd's default limit; some raise it. */
+/** The largest accepted object. The default limit of etcd is 1.5 MB, and some clusters raise it. */
 export const MAX_OBJECT_BYTES = 32 * 1024 * 1024;
 
 export interface PageListener {
@@ -23,7 +23,7 @@ export interface PageListener {
   onProgress(bytes: number): void;
 }
 
-/** Reads one page, object by object as it arrives. A body that does not end as JSON is cut, whatever came before. */
+/** Reads a page, object by object while it arrives. A body that ends before the end of its JSON gives `cut`. */
 export async function readPage(body: Body, signal: AbortSignal, listener: PageListener): Promise<PageEnd> {
   const splitter = new ItemSplitter();
   let metadata: unknown;
@@ -35,22 +35,22 @@ export async function readPage(body: Body, signal: AbortSignal, listener: PageLi
       const end = signal.aborted ? malformed(part) : readPart(part, value, listener);
       if (end !== undefined) return end;
     }
-    if (splitter.pendingBytes > MAX_OBJECT_BYTES) return { kind: "malformed", reason: "an item without end" };
+    if (splitter.pendingBytes > MAX_OBJECT_BYTES) return { kind: "malformed", reason: "an item is too large" };
     return undefined;
   });
   if (pumped.kind === "stopped") return pumped.result;
   if (pumped.kind === "failed") return { kind: "cut", error: pumped.error };
-  if (!splitter.complete) return { kind: "cut", error: new Error("the list ends in the middle") };
+  if (!splitter.complete) return { kind: "cut", error: new Error("the list is incomplete") };
   return pageEnd(metadata);
 }
 
-/** How reading the version of a list ended. */
+/** The result of reading the version of a list. */
 export type VersionEnd =
   | { readonly kind: "version"; readonly version: string }
   | { readonly kind: "malformed"; readonly reason: string }
   | { readonly kind: "cut"; readonly error: unknown };
 
-/** Reads a list up to its version. A server that takes no limit sends a whole list, whose items are of no use here. */
+/** Reads a list up to its version. The items are not needed; a server that ignores the limit sends all of them. */
 export async function readVersion(body: Body, signal: AbortSignal): Promise<VersionEnd> {
   const splitter = new ItemSplitter();
   const pumped = await pump(body, signal, (chunk): VersionEnd | undefined => {
@@ -65,7 +65,7 @@ export async function readVersion(body: Body, signal: AbortSignal): Promise<Vers
   return { kind: "malformed", reason: "a list without resourceVersion" };
 }
 
-/** What ends the page, if the part does. */
+/** Handles a part. Returns an end if the part ends the page. */
 function readPart(part: ListPart, value: unknown, listener: PageListener): PageEnd | undefined {
   if (part.kind === "metadata") {
     const version = field(value, "resourceVersion");
@@ -79,7 +79,7 @@ function readPart(part: ListPart, value: unknown, listener: PageListener): PageE
 }
 
 function malformed({ kind }: ListPart): PageEnd {
-  return { kind: "malformed", reason: `a list with a wrong ${kind}` };
+  return { kind: "malformed", reason: `the list has invalid ${kind === "item" ? "items" : "metadata"}` };
 }
 
 function pageEnd(metadata: unknown): PageEnd {

@@ -5,18 +5,18 @@ const BACKSLASH = 0x5c;
 const CLOSE_LIST = 0x5d;
 
 /**
- * The JSON text of an object that came as these bytes, with its first list of managedFields emptied. They are a third of a
- * Service, nobody here reads them, and their keys hold uids: of each V8 would keep a text and a shape until the next
- * collection of the old generation. Bytes that are no JSON give text that is none, but within that list.
+ * The JSON text of an object from its bytes, without the items of its first list of managedFields. The list is a third of
+ * a Service and is not used here. Its keys contain uids, and V8 would keep a string and a hidden class for each until the
+ * next garbage collection of the old generation. Invalid JSON stays invalid, except within that list.
  *
- * Uses the bytes up: what follows the list is moved to its place, which spares a second text of each object.
+ * The function overwrites the bytes: it moves the bytes after the list to its place, which saves a copy of each object.
  */
 export function objectText(parts: readonly Uint8Array[]): string {
   const [first] = parts;
   if (first === undefined) return "";
   const bytes = parts.length > 1 ? Buffer.concat(parts) : bufferOf(first);
   const begin = bytes.indexOf(KEY) + KEY.length;
-  // Within a string its quotes would be escaped: what follows a backslash is no key.
+  // After a backslash the quote is escaped and belongs to a string, so it does not begin a key.
   const isKey = begin >= KEY.length && bytes[begin - KEY.length - 1] !== BACKSLASH;
   const end = isKey ? endOfList(bytes, begin) : begin;
   if (end === begin) return bytes.toString("utf8");
@@ -24,12 +24,12 @@ export function objectText(parts: readonly Uint8Array[]): string {
   return bytes.toString("utf8", 0, bytes.length - (end - begin));
 }
 
-/** The same bytes: what arrives are Buffers already. */
+/** The same bytes as a Buffer. Chunks from sockets are Buffers already. */
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Where the list that has begun before `begin` is closed; `begin` when it is not. */
+/** The index of the bracket that closes the list whose items begin at `begin`; `begin` if there is none. */
 function endOfList(bytes: Uint8Array, begin: number): number {
   let depth = 1;
   for (let index = begin; index < bytes.length; index++) {
@@ -41,7 +41,7 @@ function endOfList(bytes: Uint8Array, begin: number): number {
   return begin;
 }
 
-/** Where the string that begins at `begin` is closed; the end of all when it is not. */
+/** The index of the quote that closes the string at `begin`; the length of the bytes if there is none. */
 function endOfString(bytes: Uint8Array, begin: number): number {
   for (let index = begin + 1; index < bytes.length; index++) {
     if (bytes[index] === BACKSLASH) index++;

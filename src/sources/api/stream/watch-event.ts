@@ -1,22 +1,24 @@
 import { field, isJsonObject } from "../../decode/object-reader.ts";
 import { type ApiStatus, statusOf } from "../transport/api-status.ts";
 
-/** An object with the identity and version that every object of the API has. */
+/** An object of the API with its name and version. */
 export interface ApiObject {
-  /** "" for objects outside namespaces. */
+  /** "" for an object without a namespace. */
   readonly namespace: string;
   readonly name: string;
-  /** Sent back as it came. "" for an item of a list without one: it counts whatever its version. */
+  /** The unchanged text of the version. "" for an item of a list without a version, which is never outdated. */
   readonly resourceVersion: string;
   readonly object: unknown;
 }
 
 /**
- * One line of a watch.
- * - `upsert`: ADDED or MODIFIED. - `delete`: DELETED, also when the object left the selector.
- * - `bookmark`: nothing happened up to this version; `endOfList` after the initial events of a WatchList.
- * - `error`: the server gives up this watch.
- * - `malformed`: no event at all; what it was meant to tell is unknown, so it must not be skipped.
+ * An event of a watch.
+ * - `upsert`: ADDED or MODIFIED.
+ * - `delete`: DELETED, also if the object no longer matches the selector.
+ * - `bookmark`: there are no further changes up to this version. `endOfList` is set after the first objects of a
+ *   watch-list.
+ * - `error`: the server ends the watch with an error.
+ * - `malformed`: the line is not a valid event. It must not be skipped, because it may stand for a change.
  */
 export type WatchEvent =
   | { readonly kind: "upsert" | "delete"; readonly object: ApiObject }
@@ -24,13 +26,13 @@ export type WatchEvent =
   | { readonly kind: "error"; readonly status: ApiStatus }
   | { readonly kind: "malformed"; readonly reason: string };
 
-/** Reads one line of a watch. */
+/** Parses a line of a watch. */
 export function parseWatchEvent(line: string): WatchEvent {
   let event: unknown;
   try {
     event = JSON.parse(line);
   } catch {
-    return malformed("a line is no JSON");
+    return malformed("a line is not JSON");
   }
   const object = field(event, "object");
   const type = field(event, "type");
@@ -49,7 +51,7 @@ export function parseWatchEvent(line: string): WatchEvent {
   }
 }
 
-/** The object with its identity; undefined when that is not complete. */
+/** The object with its name and version; undefined without a valid name. */
 export function apiObject(object: unknown): ApiObject | undefined {
   const metadata = field(object, "metadata");
   const name = field(metadata, "name");
@@ -62,15 +64,15 @@ export function apiObject(object: unknown): ApiObject | undefined {
 const DECIMAL = /^(?:0|[1-9]\d*)$/;
 
 /**
- * Whether version `a` of a resource came before `b`: numbers as decimal text, of any length (KEP-5504). Versions of another form
- * cannot be compared, and none of them counts as older.
+ * Whether version `a` of a resource is older than `b`. Versions are decimal numbers of any length (KEP-5504). Versions of
+ * another form cannot be compared, and none of them is older.
  */
 export function isOlderVersion(a: string, b: string): boolean {
   const comesFirst = a.length === b.length ? a < b : a.length < b.length;
   return comesFirst && DECIMAL.test(a) && DECIMAL.test(b);
 }
 
-/** The later of two versions; the second where they cannot be compared, unless it is "". */
+/** The newer of two versions. If they cannot be compared, the second, or the first if the second is "". */
 export function laterVersion(a: string, b: string): string {
   return b === "" || isOlderVersion(b, a) ? a : b;
 }
@@ -82,7 +84,7 @@ function objectEvent(kind: "upsert" | "delete", value: unknown): WatchEvent {
   return { kind, object };
 }
 
-/** Only the version counts: the other fields of the object are there but empty ("endpoints":null). */
+/** Reads the version of a bookmark. The other fields of its object exist but are empty ("endpoints":null). */
 function bookmark(object: unknown): WatchEvent {
   const metadata = field(object, "metadata");
   const resourceVersion = field(metadata, "resourceVersion");

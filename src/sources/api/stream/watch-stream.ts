@@ -4,7 +4,7 @@ import { LineSplitter } from "./line-splitter.ts";
 import { MAX_OBJECT_BYTES } from "./list-stream.ts";
 import { parseWatchEvent, type WatchEvent } from "./watch-event.ts";
 
-/** How reading the body of a watch ended. */
+/** The result of reading the body of a watch. */
 export type WatchEnd<Result> =
   | { readonly kind: "ended" }
   | { readonly kind: "stopped"; readonly result: Result }
@@ -12,13 +12,13 @@ export type WatchEnd<Result> =
   | { readonly kind: "cut"; readonly error: unknown };
 
 export interface WatchListener<Result> {
-  /** What is wanted for an end of the stream; undefined to go on. */
+  /** Handles an event. Returns a result to stop reading, or undefined to continue. */
   onEvent(event: WatchEvent): Result | undefined;
-  /** So many bytes came, whose events are told next. */
+  /** Called with the number of bytes of a chunk, before its events. */
   onProgress(bytes: number): void;
 }
 
-/** Reads the events of a watch as they arrive, until it ends, `onEvent` gives a result or the signal is aborted. */
+/** Reads the events of a watch until it ends, `onEvent` returns a result, or the signal is aborted. */
 export async function readWatch<Result>(
   body: Body,
   signal: AbortSignal,
@@ -32,11 +32,11 @@ export async function readWatch<Result>(
       const result = onEvent(parseWatchEvent(line));
       if (result !== undefined) return { kind: "stopped", result };
     }
-    if (lines.pendingBytes > MAX_OBJECT_BYTES) return { kind: "malformed", reason: "a line without end" };
+    if (lines.pendingBytes > MAX_OBJECT_BYTES) return { kind: "malformed", reason: "a line is too long" };
     return undefined;
   });
   if (pumped.kind === "stopped") return pumped.result;
   if (pumped.kind === "failed") return { kind: "cut", error: pumped.error };
-  if (lines.pendingBytes > 0) return { kind: "cut", error: new Error("the stream ends within a line") };
+  if (lines.pendingBytes > 0) return { kind: "cut", error: new Error("the last line is incomplete") };
   return { kind: "ended" };
 }

@@ -1,4 +1,4 @@
-/** The promise, or what the signal is aborted with if that comes first. */
+/** Settles as the promise does, or rejects with the reason of the signal if the signal is aborted first. */
 export function abortable<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);

@@ -2,25 +2,25 @@ import { field } from "../../decode/object-reader.ts";
 import { clipped } from "./clipped.ts";
 
 /**
- * The longest wait that a server may ask for. It is told load in seconds; a number beyond a minute is an error of a server or
- * proxy, and would leave this node without news for as long.
+ * The longest accepted Retry-After. A loaded server requests seconds. A longer time than a minute is an error of a server
+ * or proxy, and this node would get no changes for that time.
  */
 export const MAX_RETRY_AFTER_MS = 60_000;
 
-/** What the API server says when it does not do what was asked: an HTTP answer or an ERROR event. */
+/** The error of an API server, from an HTTP response or an ERROR event. */
 export interface ApiStatus {
   readonly code: number;
   readonly reason: string;
   readonly message: string;
-  /** The server asks to be left alone so long, at most a minute; 0 when it does not say. */
+  /** The wait that the server requests, at most a minute; 0 if it requests none. */
   readonly retryAfterMs: number;
-  /** The history of the resourceVersion asked for is gone. Some servers and proxies lose the code and keep the reason. */
+  /** Whether the server no longer has the history of the requested version. Some servers and proxies lose the code. */
   readonly expired: boolean;
-  /** The resourceVersion asked for is above the server's: it lags, or was restored from an older state. */
+  /** Whether the server has not reached the requested version: it lags, or was restored from an older state. */
   readonly tooNew: boolean;
 }
 
-/** The status of an HTTP answer. The body need not be a Status: 429 comes as plain text, and proxies answer HTML. */
+/** The status of an HTTP response. The body need not be a Status: 429 has plain text, and proxies send HTML. */
 export function statusOfAnswer(code: number, retryAfterMs: number, body: string): ApiStatus {
   const status = statusOf(parsed(body));
   return {

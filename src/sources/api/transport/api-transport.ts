@@ -8,52 +8,53 @@ import { pump } from "./pump.ts";
 import { reasonOf } from "./reason.ts";
 import { type ApiRequest, type ApiResponse, TransportError, type WritingTransport } from "./transport.ts";
 
-/** How often certificates on disk are compared with those in use. */
+/** The time between two checks for changed certificates on disk. */
 const RECHECK_MS = 60_000;
-/** Without the last, whoever stands between may compress an answer (RFC 9110, 12.5.3). */
+/** The headers of every request. Without accept-encoding, a proxy may compress the response (RFC 9110, 12.5.3). */
 const HEADERS = { "user-agent": "kube-ipvs", accept: "application/json", "accept-encoding": "identity" };
-/** So many requests in a row without an answer, or with one that says that the server is in trouble (5xx), and another server is used. */
+/** The number of requests in a row without a response, or with a status 5xx, after which another server is used. */
 const FAILED_REQUESTS = 3;
-/** Connections tried in a row for one request that a server would not look at. */
+/** The number of connections to try for a request that the server did not process. */
 const ATTEMPTS = 3;
 
-/** Where the servers are and how to be let in. */
+/** The servers and their credentials. */
 export interface ServerAccess {
   readonly servers: readonly URL[];
-  /** Current as of now. Rejects with a CredentialsError, also when the signal is aborted before there are any. */
+  /** The current credentials. Rejects with a CredentialsError, also if the signal is aborted first. */
   credentials(signal: AbortSignal): Promise<Credentials>;
-  /** The server did not accept these credentials: get them anew, unless they are no longer the current ones. */
+  /** Reads the credentials again, unless the refused ones are no longer current. */
   renew(refused: Credentials): Promise<void>;
 }
 
 export interface TransportParts {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Ends everything. */
+  /** Closes all connections. */
   readonly signal: AbortSignal;
 }
 
-/** A connection in use, and where it leads. */
+/** A connection in use and its server. */
 interface Link {
   readonly connection: Connection;
   readonly server: URL;
 }
 
 /**
- * Requests over one connection, shared by all: the first server that can be reached, and the same for as long as it
- * lasts and is not in trouble. New certificates mean a new connection, to which open watches are moved by ending them.
+ * Sends all requests over one shared connection. It uses the first server that can be reached, and keeps it while the
+ * connection lasts and requests succeed. New certificates need a new connection: open watches end as `moved`, and their
+ * owners start them again over the new connection.
  */
 export class ApiTransport implements WritingTransport {
   readonly #config: ServerAccess;
   readonly #parts: TransportParts;
-  /** Which server is used, or tried next. */
+  /** The index of the server that is used, or that is tried next. */
   #server = 0;
   #failedRequests = 0;
   #link: Link | undefined;
-  /** What the link was opened with. */
+  /** The TLS material with which the link was opened. */
   #material = "";
   #opening: Promise<Link> | undefined;
-  /** Every connection that has sockets, also those that take no more requests. */
+  /** All connections with open sockets, also those that accept no more requests. */
   readonly #connections = new Set<Connection>();
   #lastServer: URL | undefined;
 
@@ -66,7 +67,7 @@ export class ApiTransport implements WritingTransport {
     });
   }
 
-  /** Sees to it that certificates which rotate are used, until the signal is aborted. */
+  /** Checks for rotated certificates until the signal is aborted. */
   async run(): Promise<void> {
     const { clock, signal, logger } = this.#parts;
     while (!signal.aborted) {
@@ -75,7 +76,7 @@ export class ApiTransport implements WritingTransport {
       try {
         this.#dropOutdated(await this.#config.credentials(signal));
       } catch (err) {
-        if (!signal.aborted) logger.warn({ err }, "credentials cannot be read, the old ones stay in use");
+        if (!signal.aborted) logger.warn({ err }, "cannot read credentials; still using the last valid ones");
       }
     }
   }
@@ -91,7 +92,7 @@ export class ApiTransport implements WritingTransport {
     await abortable(this.#config.renew(first), signal);
     const second = await this.#config.credentials(signal);
     if (JSON.stringify(first) === JSON.stringify(second)) return response;
-    // Read to its end, the refusal no longer takes up its stream or socket.
+    // Reading the response to its end frees its stream or socket.
     await pump(response.body, signal, () => undefined);
     return await this.#sendWith(second, request, signal);
   }
@@ -121,22 +122,22 @@ export class ApiTransport implements WritingTransport {
     const headers = { ...HEADERS, ...content, ...secrets };
     try {
       const answer = await connection.request({ ...request, path: `${prefix}${request.path}` }, headers, signal);
-      // A server that is overloaded (429) is not left: the others have its clients coming, too.
-      this.#note(connection, answer.status >= 500);
+      // 429 does not cause failover: the other servers would get the clients of the overloaded server.
+      this.#recordEnd(connection, answer.status >= 500);
       return { ...answer, leaveServer: (why) => this.#leave(connection, why) };
     } catch (error) {
       if (isUnprocessed(error)) connection.retire();
-      else this.#note(connection, true);
+      else this.#recordEnd(connection, true);
       throw error;
     }
   }
 
-  /** How a request ended. One that its owner gave up counts as failed: it was not answered in time. */
-  #note(connection: Connection, failed: boolean): void {
+  /** Counts failed requests. A request that its owner aborted counts as failed, because it had no response in time. */
+  #recordEnd(connection: Connection, failed: boolean): void {
     if (connection !== this.#link?.connection) return;
     this.#failedRequests = failed ? this.#failedRequests + 1 : 0;
     if (this.#failedRequests < FAILED_REQUESTS || this.#config.servers.length === 1) return;
-    this.#leave(connection, "the server is in trouble");
+    this.#leave(connection, "requests to the server fail");
   }
 
   #leave(connection: Connection, why: string): void {
@@ -154,7 +155,7 @@ export class ApiTransport implements WritingTransport {
     return this.#opening;
   }
 
-  /** Tries every server once, beginning with the one that answered last. */
+  /** Tries every server once, beginning with the last one in use. */
   async #open(credentials: Credentials): Promise<Link> {
     const { servers } = this.#config;
     const failures: unknown[] = [];
@@ -176,11 +177,11 @@ export class ApiTransport implements WritingTransport {
     throw new TransportError("lost", failures.map(reasonOf).join("; "), { cause: failures[0] });
   }
 
-  /** Which server is used is news; that one is connected to again is not. */
+  /** Logs a new server at info, and a new connection to the same server at debug. */
   #logConnected(server: URL): void {
     const { logger } = this.#parts;
     const fields = { server: server.origin };
-    if (server === this.#lastServer) logger.debug(fields, "connected to API server again");
+    if (server === this.#lastServer) logger.debug(fields, "reconnected to API server");
     else logger.info(fields, "connected to API server");
     this.#lastServer = server;
   }
@@ -190,7 +191,7 @@ export class ApiTransport implements WritingTransport {
     this.#drop("certificates have changed");
   }
 
-  /** Ends the link and all that went before it. What is open there is opened again by its owner, over the next link. */
+  /** Closes all connections. The owners of open requests start them again over a new connection. */
   #drop(why: string): void {
     this.#link = undefined;
     for (const connection of this.#connections) connection.close(new TransportError("moved", why));

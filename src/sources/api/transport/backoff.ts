@@ -3,14 +3,14 @@ import type { Wait } from "../recovery.ts";
 export interface BackoffOptions {
   readonly initialMs: number;
   readonly maxMs: number;
-  /** Without a failure for so long after the last wait, the next wait is the initial one again. */
+  /** Without a failure for this time after the last wait, the next wait is `initialMs` again. */
   readonly resetAfterMs: number;
 }
 
-/** client-go's of the reflector (tools/cache/reflector.go): a fleet that loses its API server comes back spread out. */
+/** The values of client-go's reflector (tools/cache/reflector.go). They spread the reconnects of all nodes over time. */
 export const RECONNECT: BackoffOptions = { initialMs: 800, maxMs: 30_000, resetAfterMs: 120_000 };
 
-/** How long to wait after a failure: doubling up to the maximum, each time lengthened by up to as much again. */
+/** Waits after failures. The base doubles up to the maximum, and each wait is random from one to two times the base. */
 export class Backoff {
   readonly #options: BackoffOptions;
   /** Evenly distributed in [0, 1). */
@@ -24,7 +24,7 @@ export class Backoff {
     this.#baseMs = options.initialMs;
   }
 
-  /** The wait, in ms, after a failure seen at `nowMs`. */
+  /** The wait in ms after a failure at `nowMs`. */
   next(nowMs: number): number {
     if (nowMs - this.#lastEndMs >= this.#options.resetAfterMs) this.#baseMs = this.#options.initialMs;
     const waitMs = this.#baseMs * (1 + this.#random());
@@ -33,7 +33,7 @@ export class Backoff {
     return waitMs;
   }
 
-  /** How long to wait in this way, in ms. */
+  /** The wait of this kind, in ms. */
   waitMs(wait: Wait, nowMs: number): number {
     switch (wait) {
       case "none":

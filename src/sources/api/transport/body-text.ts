@@ -1,7 +1,7 @@
 import { pump } from "./pump.ts";
 import type { ApiResponse } from "./transport.ts";
 
-/** The body as text, as far as it comes and no more than about `maxBytes`: for refusals, whose code says enough already. */
+/** Reads at most about `maxBytes` of a body as text. If the body fails, the text has the part that arrived. */
 export async function bodyText({ body }: ApiResponse, maxBytes: number, signal: AbortSignal): Promise<string> {
   const parts: Uint8Array[] = [];
   let bytes = 0;

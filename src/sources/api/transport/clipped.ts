@@ -1,6 +1,6 @@
 const LONGEST = 300;
 
-/** The begin of a text that others wrote, on one line and without control characters, for a log or a terminal. */
+/** The first 300 characters of an external text, on one line and without control characters, for a log or a terminal. */
 export function clipped(text: string): string {
   const line = text
     .slice(0, 4 * LONGEST)

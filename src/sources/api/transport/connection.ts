@@ -4,29 +4,29 @@ import type { TlsMaterial } from "../access/kubeconfig.ts";
 import { MAX_RETRY_AFTER_MS } from "./api-status.ts";
 import type { ApiRequest, ApiResponse, TransportError } from "./transport.ts";
 
-/** A name may have several values. */
+/** Headers of a request. A name may have several values. */
 export type Headers = Readonly<Record<string, string | string[]>>;
 
-/** The answer of one server, before its transport adds the way to leave that server. */
+/** A response of one server, to which the transport adds `leaveServer`. */
 export type Answer = Omit<ApiResponse, "leaveServer">;
 
-/** A way to one API server, with one set of certificates. */
+/** A connection to one API server with one set of certificates. */
 export interface Connection {
-  /** Whether another request may go this way. */
+  /** Whether the connection accepts another request. */
   readonly usable: boolean;
-  /** Resolves when no socket of it is left. */
+  /** Resolves when all sockets of the connection are closed. */
   readonly closed: Promise<void>;
-  /** As `WritingTransport.send`. */
+  /** Sends a request, with the contract of `WritingTransport.send`. */
   request(request: ApiRequest, headers: Headers, signal: AbortSignal): Promise<Answer>;
-  /** Takes no more requests. Those that are open go on, and the connection closes with the last of them. */
+  /** Accepts no more requests. Open requests continue, and the connection closes after the last one. */
   retire(): void;
-  /** Breaks off all that is open; it ends with `why`. */
+  /** Closes the connection. Open requests fail with `why`. */
   close(why: TransportError): void;
 }
 
 /**
- * The options of node:tls for a host. The certificate is checked for the server name if there is one, else for the host. An
- * address is no name to send (RFC 6066, 3), and is checked all the same.
+ * The options of node:tls for a host. The certificate must be valid for the server name, or for the host if there is no
+ * server name. An IP address is checked too, but is not sent as SNI (RFC 6066, 3).
  */
 export function tlsOptions(host: string, tls: TlsMaterial): object {
   const name = withoutBrackets(tls.serverName === "" ? host : tls.serverName);
@@ -40,14 +40,14 @@ export function tlsOptions(host: string, tls: TlsMaterial): object {
 }
 
 /**
- * What this system trusts, as in Go, and not the list that Node brings. OpenSSL finds it, by SSL_CERT_FILE and SSL_CERT_DIR
- * too, and finds most of it twice: in a bundle and in a folder.
+ * The certificate authorities of the system, as in Go, instead of the list in Node.js. OpenSSL reads them, also from
+ * SSL_CERT_FILE and SSL_CERT_DIR. Most authorities appear twice: in a bundle and in a folder.
  */
 function systemAuthorities(): string[] {
   return [...new Set(getCACertificates("system"))];
 }
 
-/** The host of a URL as node:tls takes it: IPv6 without brackets. */
+/** The host of a URL in the form of node:tls: IPv6 without brackets. */
 export function hostOf(server: URL): string {
   return withoutBrackets(server.hostname);
 }
@@ -56,10 +56,10 @@ function withoutBrackets(host: string): string {
   return host.replace(/^\[(.*)\]$/, "$1");
 }
 
-/** The headers of an answer, as both versions of HTTP give them. */
+/** The headers of a response in the types of node:http and node:http2. */
 type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** What is read of the headers of an answer. */
+/** The fields of a response that are read from its headers. */
 export function readHeaders(headers: AnswerHeaders): Pick<Answer, "retryAfterMs" | "contentType" | "contentEncoding"> {
   const text = (name: string) => String(headers[name] ?? "");
   return {
@@ -70,8 +70,8 @@ export function readHeaders(headers: AnswerHeaders): Pick<Answer, "retryAfterMs"
 }
 
 /**
- * The Retry-After header in ms, at most a minute; 0 without one. The form that is a date counts from the date of the answer,
- * so that the clocks of the two machines need not agree.
+ * The Retry-After header in ms, at most a minute; 0 without the header. A date counts from the Date header of the
+ * response, so that a difference between the clocks of the two machines does not matter.
  */
 export function retryAfterMs(header: string, answeredAt: string): number {
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.parse(answeredAt);

@@ -12,8 +12,8 @@ const CONNECT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
 
 /**
- * Connects to a server and settles on HTTP/2 or, where it has none, HTTP/1.1. HTTP/1.1 opens sockets of its own for its requests;
- * the one made here shows that the server can be reached at all. Rejects with a TransportError.
+ * Connects to a server and negotiates HTTP/2, or HTTP/1.1 if the server has no HTTP/2. For HTTP/1.1 this socket only shows
+ * that the server can be reached, and each request opens its own socket. Rejects with a TransportError.
  */
 export async function dial(server: URL, tls: TlsMaterial, clock: Clock, signal: AbortSignal): Promise<Connection> {
   const host = hostOf(server);
@@ -37,7 +37,7 @@ export async function dial(server: URL, tls: TlsMaterial, clock: Clock, signal: 
   return new Http1Connection(server, tls);
 }
 
-/** The socket when it emits `ready`; otherwise it is destroyed. */
+/** Returns the socket when it emits `ready`. Destroys the socket and throws after an error, an abort or 10 s. */
 async function connected(
   server: URL,
   socket: Socket,
@@ -45,9 +45,9 @@ async function connected(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const over = new AbortController();
-  const end = () => over.abort();
-  signal.addEventListener("abort", end, { signal: over.signal });
+  const attempt = new AbortController();
+  const end = () => attempt.abort();
+  signal.addEventListener("abort", end, { signal: attempt.signal });
   if (signal.aborted) end();
   let failure: unknown = "no connection in time";
   let isReady = false;
@@ -59,7 +59,7 @@ async function connected(
     failure = error;
     end();
   });
-  await clock.sleep(CONNECT_MS, over.signal);
+  await clock.sleep(CONNECT_MS, attempt.signal);
   end();
   if (isReady) return socket;
   socket.destroy();

@@ -6,12 +6,12 @@ import { type Answer, type Connection, type Headers, hostOf, readHeaders, tlsOpt
 import { reasonOf } from "./reason.ts";
 import { type ApiRequest, TransportError } from "./transport.ts";
 
-/** A dead peer is found by TCP: first probe after so long, then every second, ten of them (libuv's numbers). */
+/** The idle time before the first TCP keep-alive probe. Ten probes follow, one each second (fixed by libuv). */
 const KEEP_ALIVE_MS = 30_000;
 
 /**
- * HTTP/1.1 for servers, or proxies before them, that do not speak HTTP/2: one socket for each request that is open. The first
- * socket that fails retires all of it, as one socket does with HTTP/2: the next request has to find a server that answers.
+ * A connection over HTTP/1.1, for servers and proxies without HTTP/2, with one socket for each open request. The first
+ * socket that fails retires the whole connection, as with HTTP/2, so that the next request looks for a working server.
  */
 export class Http1Connection implements Connection {
   readonly closed: Promise<void>;
@@ -19,7 +19,7 @@ export class Http1Connection implements Connection {
   readonly #open: typeof request;
   readonly #agent: PlainAgent;
   readonly #closing = new AbortController();
-  readonly #tellClosed: () => void;
+  readonly #resolveClosed: () => void;
   #requests = 0;
   #isRetired = false;
 
@@ -27,13 +27,13 @@ export class Http1Connection implements Connection {
     const isPlain = server.protocol === "http:";
     const keepAlive = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, maxFreeSockets: 3 };
     const host = hostOf(server);
-    // Given with each request, a check of the certificate would cost each request a socket of its own.
+    // The TLS options belong to the agent: a checkServerIdentity option in a request prevents the reuse of sockets.
     this.#agent = isPlain ? new PlainAgent(keepAlive) : new Agent({ ...keepAlive, ...tlsOptions(host, tls) });
     this.#open = isPlain ? plainRequest : request;
     this.#options = { host, port: server.port || (isPlain ? 80 : 443), agent: this.#agent };
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
-    this.#tellClosed = resolve;
+    this.#resolveClosed = resolve;
   }
 
   get usable(): boolean {
@@ -50,7 +50,7 @@ export class Http1Connection implements Connection {
           ...readHeaders(incoming.headers),
           body: { read: (onChunk) => this.#read(incoming, stop, onChunk) },
         });
-        // Without a listener an error that nobody reads any more would end the process.
+        // Without a listener, an error after the body is no longer read would end the process.
         incoming.on("error", () => {});
       });
       const abort = () =>
@@ -64,7 +64,7 @@ export class Http1Connection implements Connection {
       this.#requests++;
       outgoing.once("close", () => {
         this.#requests--;
-        this.#closeIfOver();
+        this.#closeIfIdle();
       });
       outgoing.end(body);
     });
@@ -72,20 +72,20 @@ export class Http1Connection implements Connection {
 
   retire(): void {
     this.#isRetired = true;
-    this.#closeIfOver();
+    this.#closeIfIdle();
   }
 
   close(why: TransportError): void {
     this.#isRetired = true;
     this.#closing.abort(why);
     this.#agent.destroy();
-    this.#tellClosed();
+    this.#resolveClosed();
   }
 
-  #closeIfOver(): void {
+  #closeIfIdle(): void {
     if (!this.#isRetired || this.#requests > 0) return;
     this.#agent.destroy();
-    this.#tellClosed();
+    this.#resolveClosed();
   }
 
   #read(incoming: IncomingMessage, stop: AbortSignal, onChunk: (chunk: Uint8Array) => void): Promise<void> {
@@ -106,7 +106,7 @@ export class Http1Connection implements Connection {
   }
 }
 
-/** The server closed an idle socket at the moment at which it was taken for this request (as Node.js documents `reusedSocket`). */
+/** Whether the server closed an idle socket just when this request reused it (see `reusedSocket` of node:http). */
 function isStale(request: ClientRequest, method: string, error: Error): boolean {
   return request.reusedSocket && method === "GET" && "code" in error && error.code === "ECONNRESET";
 }

@@ -5,38 +5,40 @@ import type { Clock } from "../../../model/clock.ts";
 import { type Answer, type Connection, type Headers, readHeaders } from "./connection.ts";
 import { type ApiRequest, TransportError } from "./transport.ts";
 
-/** As client-go: after so long without a frame the server is asked for a sign of life, */
+/** The idle time after which a PING is sent, as in client-go. */
 const PING_AFTER_MS = 30_000;
-/** and given so long to answer. */
+/** The time limit for the response to a PING, as in client-go. */
 const PING_ANSWER_MS = 15_000;
 /**
- * A full window makes the server wait for us, and it ends the watch of who is 100 ms late: this is some 50 events. It is also the
- * most that can come in one turn of the event loop: 5 ms of CPU, where libuv alone would read on to 2 MB.
+ * The flow-control window. If it is full, the server waits for this client, and ends a watch whose client is 100 ms late;
+ * the window holds some 50 events. It also limits the data in one turn of the event loop to 5 ms of CPU, where libuv alone
+ * would read up to 2 MB.
  */
 const WINDOW_BYTES = 512 * 1024;
 
 /**
- * One HTTP/2 session, for all watches. After a GOAWAY it takes no more requests and lets those that are open go on; it
- * goes when the last has ended.
+ * A connection over HTTP/2, with one session for all requests. After a GOAWAY the session accepts no more requests, and
+ * closes when the open requests have ended.
  */
 export class Http2Connection implements Connection {
   readonly closed: Promise<void>;
   readonly #session: ClientHttp2Session;
   readonly #clock: Clock;
   readonly #ended = new AbortController();
-  #heardAtMs: number;
+  /** The time of the last data or response. */
+  #receivedAtMs: number;
   #closedBecause: TransportError | undefined;
 
-  /** Over a connected socket on which HTTP/2 was agreed. */
+  /** The socket is connected, and HTTP/2 is negotiated on it. */
   constructor(origin: string, socket: TLSSocket, clock: Clock) {
     this.#clock = clock;
-    this.#heardAtMs = clock.now();
+    this.#receivedAtMs = clock.now();
     this.#session = connect(origin, {
       createConnection: () => socket,
       settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
     });
     this.#session.once("connect", () => this.#session.setLocalWindowSize(WINDOW_BYTES));
-    // Every stream is told as well; a session without streams has nobody to tell.
+    // Each stream gets the error too. Without a listener here, the error would end the process.
     this.#session.on("error", () => {});
     this.closed = new Promise((resolve) => {
       this.#session.once("close", () => {
@@ -44,7 +46,7 @@ export class Http2Connection implements Connection {
         resolve();
       });
     });
-    void this.#watchLife();
+    void this.#pingWhenIdle();
   }
 
   get usable(): boolean {
@@ -59,14 +61,14 @@ export class Http2Connection implements Connection {
       const abort = () => stream.close(constants.NGHTTP2_CANCEL);
       signal.addEventListener("abort", abort);
       stream.once("response", (answer) => {
-        this.#heardAtMs = this.#clock.now();
+        this.#receivedAtMs = this.#clock.now();
         resolve({
           status: Number(answer[":status"]),
           ...readHeaders(answer),
           body: { read: (onChunk) => this.#read(stream, onChunk) },
         });
       });
-      // Without a listener an error after the headers would end the process; the body tells it.
+      // Without a listener, an error after the headers would end the process. The body rejects with the error.
       stream.on("error", () => {});
       stream.once("close", () => {
         signal.removeEventListener("abort", abort);
@@ -90,11 +92,11 @@ export class Http2Connection implements Connection {
   #read(stream: ClientHttp2Stream, onChunk: (chunk: Uint8Array) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       stream.on("data", (chunk: Uint8Array) => {
-        this.#heardAtMs = this.#clock.now();
+        this.#receivedAtMs = this.#clock.now();
         onChunk(chunk);
       });
       finished(stream, { writable: false }, (error) => {
-        // A stream that was cut may end like one that is complete: only its code tells, or that its session is gone.
+        // An interrupted stream may end like a complete one. Only its code or a destroyed session shows the difference.
         const isCut = error || stream.rstCode !== constants.NGHTTP2_NO_ERROR || this.#session.destroyed;
         if (isCut) reject(this.#failure(stream, error ?? undefined));
         else resolve();
@@ -113,28 +115,28 @@ export class Http2Connection implements Connection {
     );
   }
 
-  async #watchLife(): Promise<void> {
+  async #pingWhenIdle(): Promise<void> {
     while (!this.#ended.signal.aborted && !this.#session.destroyed) {
-      const idleMs = this.#clock.now() - this.#heardAtMs;
+      const idleMs = this.#clock.now() - this.#receivedAtMs;
       if (idleMs < PING_AFTER_MS) await this.#clock.sleep(PING_AFTER_MS - idleMs, this.#ended.signal);
-      else if (await this.#ping()) this.#heardAtMs = this.#clock.now();
-      else this.close(new TransportError("lost", "the server does not answer a PING"));
+      else if (await this.#ping()) this.#receivedAtMs = this.#clock.now();
+      else this.close(new TransportError("lost", "no response to an HTTP/2 PING"));
     }
   }
 
-  /** Whether the server answered in time, or anything else came meanwhile. */
+  /** Sends a PING. Returns whether the response or any other data arrived in time. */
   async #ping(): Promise<boolean> {
-    const askedAtMs = this.#clock.now();
-    const over = new AbortController();
-    const end = () => over.abort();
-    this.#ended.signal.addEventListener("abort", end, { signal: over.signal });
+    const sentAtMs = this.#clock.now();
+    const attempt = new AbortController();
+    const end = () => attempt.abort();
+    this.#ended.signal.addEventListener("abort", end, { signal: attempt.signal });
     let answered = false;
     this.#session.ping((error) => {
       answered = error === null;
       end();
     });
-    await this.#clock.sleep(PING_ANSWER_MS, over.signal);
+    await this.#clock.sleep(PING_ANSWER_MS, attempt.signal);
     end();
-    return answered || this.#heardAtMs > askedAtMs;
+    return answered || this.#receivedAtMs > sentAtMs;
   }
 }

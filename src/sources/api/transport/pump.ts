@@ -7,9 +7,9 @@ export type Pumped<Result> =
   | { readonly kind: "failed"; readonly error: unknown };
 
 /**
- * Hands the chunks of a body to `handle` until it gives a result. Only what the body fails with is an ending: an
- * exception of `handle` is a bug and goes up. Whoever opened the body closes it; what still arrives until then, and all
- * that arrives once the signal is aborted, is not handled.
+ * Passes the chunks of a body to `handle` until it returns a result. A failure of the body is a result; an exception of
+ * `handle` is a bug and rejects the promise. The caller that opened the body closes it. Chunks that arrive after the
+ * result, and after the signal is aborted, are dropped.
  */
 export function pump<Result>(
   body: Body,
@@ -17,9 +17,9 @@ export function pump<Result>(
   handle: (chunk: Uint8Array) => Result | undefined,
 ): Promise<Pumped<Result>> {
   const { promise, resolve, reject } = Promise.withResolvers<Pumped<Result>>();
-  let isOver = false;
+  let isDone = false;
   const onChunk = (chunk: Uint8Array) => {
-    if (isOver) return;
+    if (isDone) return;
     if (signal.aborted) return;
     try {
       const result = handle(chunk);
@@ -28,7 +28,7 @@ export function pump<Result>(
     } catch (error) {
       reject(error);
     }
-    isOver = true;
+    isDone = true;
   };
   body.read(onChunk).then(
     () => resolve(signal.aborted ? { kind: "failed", error: signal.reason } : { kind: "ended" }),

@@ -1,6 +1,7 @@
 /**
- * Why something failed, for people. A name with several addresses fails with an AggregateError, whose own message is empty:
- * its reasons are those of its parts, each once. Other errors without a message are known by their code or name.
+ * The reason of an error as text. A connection to a name with several addresses fails with an AggregateError without a
+ * message: its reason is the list of the different reasons of its parts. For another error without a message, the reason
+ * is its code or name.
  */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -12,7 +13,7 @@ export function reasonOf(error: unknown): string {
   );
 }
 
-/** Node says so of a certificate that nobody vouches for, to whoever can give it flags. The system's authorities are used anyway. */
+/** The advice of Node.js about an unknown authority. It does not apply: the authorities of the system are used anyway. */
 const NODE_ADVICE = /; if the root CA is installed locally, try running Node\.js with --use-system-ca$/;
 
 function codeOf(error: Error): string {

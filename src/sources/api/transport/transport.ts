@@ -1,33 +1,33 @@
-/** An answer whose body is still arriving. */
+/** A response, of which the body is still arriving. */
 export interface ApiResponse {
   readonly status: number;
-  /** Of the Retry-After header, in ms, at most a minute; 0 without one. */
+  /** The value of the Retry-After header in ms, at most a minute; 0 without the header. */
   readonly retryAfterMs: number;
-  /** "" when the server does not say. */
+  /** "" if the header is absent. */
   readonly contentType: string;
-  /** "" for none, as was asked for. */
+  /** "" if the header is absent, as requested. */
   readonly contentEncoding: string;
   readonly body: Body;
   /**
-   * The server that gave this answer cannot be used for now: all requests go to the next server over a new connection, and open
-   * ones end as `moved`. With one server it is the new connection alone, which behind a load balancer may lead elsewhere. Does
-   * nothing when that server has been left already.
+   * Stops using the server of this response for now: all requests use a new connection to the next server, and open
+   * requests end as `moved`. With one server only the connection changes, which may lead to another server behind a load
+   * balancer. Has no effect if the server is no longer in use.
    */
   leaveServer(why: string): void;
 }
 
-/** The bytes of an answer while they arrive. */
+/** The body of a response. */
 export interface Body {
   /**
-   * Hands on every piece in the turn in which it arrives: what nobody waits for stays with the kernel and the server,
-   * instead of in our memory. `onChunk` must not throw. To be called once.
+   * Passes on each chunk in the turn in which it arrives. Data that is not read yet stays in the buffers of the kernel and
+   * the server, not in the memory of this process. `onChunk` must not throw. Call `read` once.
    *
-   * Resolves when the server said that the body is complete, else rejects: a body cut short is never a shorter body.
+   * Resolves when the server has completed the body. Rejects if the body is interrupted, also at a chunk border.
    */
   read(onChunk: (chunk: Uint8Array) => void): Promise<void>;
 }
 
-/** A request, by its path with the query. A GET has neither content type nor body: "". */
+/** A request. `path` includes the query. `contentType` and `body` are "" for a GET. */
 export interface ApiRequest {
   readonly method: "GET" | "POST" | "PATCH";
   readonly path: string;
@@ -35,29 +35,29 @@ export interface ApiRequest {
   readonly body: string;
 }
 
-/** How a reflector asks the API server. */
+/** Reads from the API server. */
 export interface Transport {
   /**
-   * GET of a path with its query; resolves with the headers of the answer, of whatever status. Aborting the signal ends
-   * request and body. Rejects with a TransportError, or with what the signal was aborted with.
+   * Sends a GET request for a path with its query. Resolves with the response when its headers have arrived, for every
+   * status. An abort of the signal ends request and body. Rejects with a TransportError, or with the reason of the abort.
    */
   get(path: string, signal: AbortSignal): Promise<ApiResponse>;
 }
 
-/** How something is written to the API server; apart from that as `Transport.get`. */
+/** Reads from and writes to the API server. `send` has the contract of `get`. */
 export interface WritingTransport extends Transport {
   send(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse>;
 }
 
 /**
- * Why there is no answer, or no more of it.
- * - `lost`: no connection, no answer, or one cut short.
- * - `moved`: closed by us, to go on over a connection with newer credentials or to another server.
- * - `unprocessed`: the server did not look at the request; it can be made again at once, elsewhere.
+ * The reason for which a response is missing or incomplete.
+ * - `lost`: no connection, no response, or an incomplete response.
+ * - `moved`: the transport closed the connection, to use newer credentials or another server.
+ * - `unprocessed`: the server did not process the request. It can be sent again at once over another connection.
  */
 export type TransportErrorKind = "lost" | "moved" | "unprocessed";
 
-/** There are no credentials to make a request with. */
+/** There are no credentials for a request. */
 export class CredentialsError extends Error {
   override readonly name = "CredentialsError";
 }

@@ -196,7 +196,7 @@ describe("read once", () => {
     const one = await world();
     one.model.behaviour.tokens = new Map([["other", "somebody"]]);
     await expect(once(await kubeconfigOf(one), 300)).rejects.toThrow(
-      /^Cannot list all .* within 0.3 s: nodes \(403 nodes is forbidden: User "system:anonymous".*services \(403/,
+      /^Cannot read all lists within 0.3 s: nodes \(403 nodes is forbidden: User "system:anonymous".*services \(403/,
     );
   });
 

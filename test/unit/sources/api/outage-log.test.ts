@@ -39,9 +39,9 @@ test("an API server that is gone is one warning for all resources, one a minute,
   expect(warnings.length).toBeLessThanOrEqual(11);
   for (const line of warnings)
     expect(line).toMatch(
-      /^WARN API server unreachable since \d+[sm], serving the state of 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$/,
+      /^WARN API server unreachable for \d+[sm], serving the state of 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$/,
     );
-  expect(log.lines.at(-1)).toMatch(/^INFO API server answers and is watched again, after \d+m$/);
+  expect(log.lines.at(-1)).toMatch(/^INFO API server is watched again after \d+m$/);
 });
 
 test("a watch that is taken up again at the first attempt is no news", async () => {
@@ -65,11 +65,11 @@ test("a watch counts after a second, and not when it ended before", async () => 
   ended.abort();
   await clock.advance(1000);
   expect(log.lines).toEqual([
-    "WARN API server cannot be watched for services since 0s, serving the state of 2027-01-15 08:16:40 UTC",
+    "WARN cannot watch services at the API server for 0s, serving the state of 2027-01-15 08:16:40 UTC",
   ]);
   void outages.watched("services", never);
   await clock.advance(1000);
-  expect(log.lines.slice(1)).toEqual(["INFO API server answers and is watched again, after 3s"]);
+  expect(log.lines.slice(1)).toEqual(["INFO API server is watched again after 3s"]);
 });
 
 test("one resource that cannot be watched is named with its cause, and without a first list no state is", async () => {
@@ -78,8 +78,8 @@ test("one resource that cannot be watched is named with its cause, and without a
     outages.failed("nodes", { cause: "403 forbidden", unreachable: false, stateAtMs: 0 });
     await clock.advance(60_000);
   }
-  expect(log.lines[0]).toBe("WARN API server cannot be watched for nodes since 1m, no state of it is known yet");
-  expect(log.lines.at(-1)).toMatch(/for nodes since 2h30m, no state/);
+  expect(log.lines[0]).toBe("WARN cannot watch nodes at the API server for 1m, no state known yet");
+  expect(log.lines.at(-1)).toMatch(/for 2h30m, no state/);
   expect(log.fields[0]).toEqual({ resources: ["nodes"], cause: "403 forbidden" });
 });
 
@@ -89,7 +89,7 @@ test("a resource that the server turns out not to have ends its outage", () => {
   outages.failed("servicecidrs", { ...LOST, stateAtMs: 0 });
   outages.ended("servicecidrs");
   expect(log.lines).toEqual([
-    "WARN API server unreachable since 0s, no state of it is known yet",
-    "INFO API server answers and is watched again, after 0s",
+    "WARN API server unreachable for 0s, no state known yet",
+    "INFO API server is watched again after 0s",
   ]);
 });

@@ -154,7 +154,7 @@ test.each([
   ["gets 410", "410", "410"],
   ["gets ERROR Expired without a code", "error", "Expired"],
   ["is lost", "lost", "ECONNRESET"],
-  ["is behind", "behind", "the server is behind: its state is of version 7"],
+  ["is behind", "behind", "the server is behind: its state has version 7"],
 ])("what %s is counted as %s, and %j to people", (name, reason, text) => {
   const [ending] = at(ENDINGS, name);
   expect([endingReason(ending), endingText(ending)]).toEqual([reason, text]);

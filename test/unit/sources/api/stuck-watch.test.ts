@@ -108,7 +108,7 @@ test("watches that are answered 410 after every list make lists at growing inter
   expect(one.stats.lists).toBeLessThan(90);
   expect(log.lines.length).toBeGreaterThan(0);
   expect(log.lines.length).toBeLessThanOrEqual(60);
-  expect(log.lines[0]).toMatch(/^WARN API server cannot be watched for services since \d+s, serving the state of /);
+  expect(log.lines[0]).toMatch(/^WARN cannot watch services at the API server for \d+s, serving the state of /);
 });
 
 test.each([

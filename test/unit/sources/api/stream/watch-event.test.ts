@@ -4,8 +4,8 @@ import { statusOf, statusOfAnswer } from "../../../../../src/sources/api/transpo
 import { expired, tooLargeVersion } from "../../../../support/api/answers.ts";
 
 test.each([
-  ["garbage", "no JSON"],
-  ["", "no JSON"],
+  ["garbage", "not JSON"],
+  ["", "not JSON"],
   ["null", "type undefined"],
   ["[]", "type undefined"],
   ['{"type":"SYNC","object":{}}', 'type "SYNC"'],
