@@ -3,18 +3,18 @@ import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 export interface Waits {
-  /** How long the folder must be quiet before it is read: a file may be half written. */
+  /** The time without changes before the folder is read, because a file may be half written. */
   readonly settleMs: number;
-  /** When it is read at the latest: network file systems tell nothing, and writers may never be quiet. */
+  /** The longest time between two reads. Network file systems report no changes, and changes may never pause. */
   readonly pollMs: number;
 }
 
 /**
- * Watches a folder, or the folder of a file, from its making on. It is made anew for every reading: what changes while
- * files are read rings it, and a folder that was replaced is found again.
+ * Watches a folder, or the folder of a file, from its construction on. A new watch is made for each read, so that changes
+ * during the read are seen and a folder that was replaced is found again.
  */
 export class FolderWatch {
-  /** Resolves when something changed and the folder settled, when it is time to poll, or when the signal aborts. */
+  /** Resolves when the folder has changed and then settled, when it is time to poll, or when the signal aborts. */
   readonly settled: Promise<void>;
   readonly #close: () => void;
 
@@ -43,7 +43,7 @@ export class FolderWatch {
   }
 }
 
-/** Undefined where there is nothing to watch, or no inotify watch left: then polling alone must do. */
+/** A watcher of the folder; undefined if the folder does not exist or there is no inotify watch left. Then polls find changes. */
 function openWatcher(folder: string, onChange: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(folder, onChange);
@@ -54,7 +54,7 @@ function openWatcher(folder: string, onChange: () => void): FSWatcher | undefine
   }
 }
 
-/** The folder to watch for a path. A file is watched by its folder, because editors put a new file in its place. */
+/** The folder to watch for a path. For a file it is its folder, because editors replace the file by a new one. */
 export async function folderOf(path: string): Promise<string> {
   const about = await stat(path).catch(() => undefined);
   return about?.isDirectory() ? path : dirname(path);

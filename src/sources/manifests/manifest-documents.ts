@@ -3,14 +3,17 @@ import { Composer, type Document, LineCounter, Parser } from "yaml";
 import { manifestPart, type Problem } from "../../model/cluster/problem.ts";
 import { structureFault } from "./manifest-structure.ts";
 
-/** One document of a file as plain data, or why there is none. They are numbered from 1. */
+/** A document of a file as plain data, or the reason for which it is unparsable. The first document has number 1. */
 export type ManifestDocument =
   | { readonly kind: "parsed"; readonly number: number; readonly value: unknown }
   | { readonly kind: "unparsable"; readonly number: number; readonly problem: Problem };
 
-/** Documents parsed before others get a turn: a Service takes some 0.3 ms. */
+/** The number of documents that are parsed in one turn of the event loop. A Service takes some 0.3 ms. */
 const DOCUMENTS_PER_TURN = 16;
-/** The YAML parser takes a hundred times as long as that of JSON, and the event loop waits for a whole document. */
+/**
+ * The longest JSON text that is parsed as YAML. The YAML parser takes a hundred times as long as the JSON parser, and
+ * blocks the event loop for a whole document.
+ */
 const LONGEST_JSON_AS_YAML = 1_048_576;
 
 /**
@@ -20,9 +23,9 @@ const LONGEST_JSON_AS_YAML = 1_048_576;
 const YAML_OPTIONS = { merge: true, uniqueKeys: false, logLevel: "error" } as const;
 
 /**
- * Parses the documents of a file; empty ones are left out but counted. A .json file that is no strict JSON is read as
- * YAML, of which JSON is a part: its parser names the line that is wrong. Above a megabyte the message of the JSON parser
- * must do.
+ * Parses the documents of a file. Empty documents are left out but counted. A .json file that is not strict JSON is parsed
+ * as YAML, which includes JSON, because the YAML parser reports the line of an error. Above one megabyte the message of
+ * the JSON parser is used.
  */
 export async function parseDocuments(file: string, text: string): Promise<readonly ManifestDocument[]> {
   if (!file.endsWith(".json")) return parseYaml(file, text);
@@ -30,7 +33,7 @@ export async function parseDocuments(file: string, text: string): Promise<readon
     return [{ kind: "parsed", number: 1, value: JSON.parse(text) }];
   } catch (error) {
     if (text.length <= LONGEST_JSON_AS_YAML) return parseYaml(file, text);
-    return [unparsable(file, 1, "", `is no JSON: ${messageOf(error)}`)];
+    return [unparsable(file, 1, "", `is not JSON: ${messageOf(error)}`)];
   }
 }
 
@@ -47,12 +50,15 @@ async function parseYaml(file: string, text: string): Promise<readonly ManifestD
   return documents;
 }
 
-/** What the parser threw. */
+/** An exception of the parser. */
 interface Thrown {
   readonly thrown: unknown;
 }
 
-/** The documents of the text up to what the parser throws, if it does: it calls itself once for each level of a sequence. */
+/**
+ * The documents of the text up to an exception of the parser, then the exception. The parser is recursive, so that a
+ * deeply nested sequence overflows the stack.
+ */
 function* composed(text: string, lines: LineCounter): Generator<Document | Thrown> {
   const composer = new Composer(YAML_OPTIONS);
   let failure: Thrown | undefined;
@@ -66,7 +72,7 @@ function* composed(text: string, lines: LineCounter): Generator<Document | Throw
 }
 
 function lostAt(file: string, number: number, { thrown }: Thrown): ManifestDocument {
-  return unparsable(file, number, "", `cannot be parsed, nor can what follows it: ${messageOf(thrown)}`);
+  return unparsable(file, number, "", `cannot be parsed, and the rest of the file is skipped: ${messageOf(thrown)}`);
 }
 
 function readDocument(file: string, number: number, document: Document, lines: LineCounter): ManifestDocument {
@@ -78,13 +84,13 @@ function readDocument(file: string, number: number, document: Document, lines: L
   try {
     return { kind: "parsed", number, value: document.toJS() };
   } catch (thrown) {
-    // An alias without its anchor, or one that would expand without end, shows only here.
+    // toJS finds aliases without an anchor and aliases that expand without end.
     return unparsable(file, number, lineOf(document.contents?.range?.[0] ?? 0), messageOf(thrown));
   }
 }
 
 function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : "an exception that is no Error";
+  return thrown instanceof Error ? thrown.message : "an exception without a message";
 }
 
 function unparsable(file: string, number: number, field: string, reason: string): ManifestDocument {

@@ -4,7 +4,7 @@ import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 
-/** One file as it was read: its text, or why it could not be read. Equal `version` means that nothing has changed. */
+/** A file: its text, or the reason for which it could not be read. If `version` is equal, the file is unchanged. */
 export type FileRead = { readonly file: string; readonly version: string } & (
   | { readonly kind: "read"; readonly text: string }
   | { readonly kind: "unreadable"; readonly reason: string }
@@ -12,16 +12,16 @@ export type FileRead = { readonly file: string; readonly version: string } & (
 
 const MANIFEST = /\.(yaml|yml|json)$/;
 
-/** A string of V8 ends at 512 MiB. 50,000 Services with half a million endpoints are some 150 MiB of JSON. */
+/** A string of V8 has at most 512 MiB. 50,000 Services with half a million endpoints have some 150 MiB of JSON. */
 const LARGEST_JSON_MIB = 256;
 /** YAML of this size takes some 20 s to parse. */
 const LARGEST_YAML_MIB = 32;
 const MIB = 1_048_576;
 
 /**
- * Reads the file, or the .yaml, .yml and .json files of the folder, sorted by name. Folders in the folder are not
- * entered, as with `kubectl apply -f`, and names that begin with a dot are left out: editors keep their drafts there,
- * and a mounted ConfigMap its versions. Rejects when the path itself cannot be read; a file that cannot be read is told.
+ * Reads the file, or the .yaml, .yml and .json files of the folder, sorted by name. Folders in the folder are ignored, as
+ * with `kubectl apply -f`. Names that begin with a dot are ignored, because editors store drafts in them and a mounted
+ * ConfigMap its versions. Rejects if the path itself cannot be read. A file that cannot be read is in the result.
  */
 export async function readFiles(path: string): Promise<readonly FileRead[]> {
   const about = await stat(path);
@@ -31,7 +31,7 @@ export async function readFiles(path: string): Promise<readonly FileRead[]> {
   return reads.filter((read) => read !== undefined);
 }
 
-/** Undefined for a folder, which may have any name, and for a file that was deleted since the folder was listed. */
+/** Reads a file. Returns undefined for a folder, and for a file that was deleted after the folder was listed. */
 async function readOne(path: string): Promise<FileRead | undefined> {
   try {
     if ((await stat(path)).isDirectory()) return undefined;
@@ -43,7 +43,7 @@ async function readOne(path: string): Promise<FileRead | undefined> {
   }
 }
 
-/** A link that leads nowhere is listed. */
+/** Whether the folder has an entry with this path, which may be a symbolic link to a missing file. */
 async function isListed(path: string): Promise<boolean> {
   return await lstat(path).then(
     () => true,
@@ -61,23 +61,23 @@ async function readText(path: string): Promise<FileRead> {
 }
 
 /**
- * The content of a regular file. What it is, is asked before it is opened, since to open a FIFO blocks and to open some
- * devices has effects, and once more when it is open, since it may have been replaced meanwhile.
+ * The content of a regular file. The type is checked before the file is opened, because the opening of a FIFO blocks and
+ * the opening of some devices has effects. It is checked again after that, because the file may have been replaced.
  */
 async function readBytes(path: string): Promise<Buffer> {
-  refuse(path, await stat(path));
+  checkType(path, await stat(path));
   await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const before = await file.stat();
-  refuse(path, before);
+  checkType(path, before);
   const bytes = await file.readFile();
   const after = await file.stat();
-  // A half of the old content with a half of the new one may be a valid manifest of neither.
-  if (after.mtimeMs !== before.mtimeMs || after.size !== before.size) throw new Error("it was written to meanwhile");
+  // A part of the old content with a part of the new content may be a valid but wrong manifest.
+  if (after.mtimeMs !== before.mtimeMs || after.size !== before.size) throw new Error("it changed while it was read");
   return bytes;
 }
 
-/** Throws when that is no file, or too large a one. */
-function refuse(path: string, about: Stats): void {
+/** Throws if the path is not a regular file, or if the file is too large. */
+function checkType(path: string, about: Stats): void {
   const kind = unreadableKind(about);
   if (kind !== undefined) throw new Error(`it is ${kind}, not a regular file`);
   const mib = path.endsWith(".json") ? LARGEST_JSON_MIB : LARGEST_YAML_MIB;
@@ -92,9 +92,9 @@ function unreadableKind(about: Stats): string | undefined {
 }
 
 function textFault(bytes: Buffer): string | undefined {
-  if (!isUtf8(bytes)) return "it is no UTF-8 text";
+  if (!isUtf8(bytes)) return "it is not UTF-8 text";
   const nul = bytes.indexOf(0);
-  return nul === -1 ? undefined : `it is no text: byte ${nul} is NUL`;
+  return nul === -1 ? undefined : `it is not text: byte ${nul} is NUL`;
 }
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
@@ -103,7 +103,7 @@ function startOfText(bytes: Buffer): number {
   return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
 }
 
-/** "ENOENT" and the like, else the message. */
+/** The code of the error, for example "ENOENT", or its message if it has no code. */
 export function errorCode(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return "code" in error && typeof error.code === "string" ? error.code : error.message;

@@ -18,7 +18,7 @@ import { fenced } from "../decode/fenced.ts";
 import { field, identityOf } from "../decode/object-reader.ts";
 import type { ManifestDocument } from "./manifest-documents.ts";
 
-/** What a manifest can define. */
+/** An object that a manifest can define. */
 export type ManifestObject =
   | { readonly kind: "Service"; readonly value: Service }
   | { readonly kind: "EndpointSlice"; readonly value: EndpointSlice }
@@ -27,27 +27,27 @@ export type ManifestObject =
 
 type Kind = ManifestObject["kind"];
 
-/** One object as a file defines it. */
+/** An object that a file defines. */
 export interface ManifestEntry {
-  /** Kind and name, as "Service shop/web". */
+  /** The kind and the name, for example "Service shop/web". */
   readonly key: string;
-  /** The object, and where it stands. */
+  /** The object with its position. */
   readonly subject: ProblemObject;
-  /** What was good of it; "unwanted" and "broken" as in Decoded. */
+  /** The object with its valid fields; "unwanted" and "broken" have the same meaning as in Decoded. */
   readonly object: ManifestObject | "unwanted" | "broken";
   readonly problems: readonly Problem[];
 }
 
-/** What one version of a file says. */
+/** The content of one version of a file. */
 export interface ManifestFile {
   readonly file: string;
   readonly version: string;
   readonly entries: readonly ManifestEntry[];
-  /** What is wrong beside the entries. */
+  /** The problems that belong to no entry. */
   readonly problems: readonly Problem[];
-  /** Kinds that hold nothing for a proxy. */
+  /** The kinds of the objects that a proxy does not use. */
   readonly ignoredKinds: ReadonlySet<string>;
-  /** False when something in it could not be read or named: then an absent object need not be a deleted one. */
+  /** False if a part could not be read or an object has no name. Then a missing object may still be in the file. */
   readonly complete: boolean;
 }
 
@@ -61,7 +61,7 @@ const API_VERSIONS: Readonly<Record<Kind, string>> = {
 /** Kinds without a namespace. */
 const CLUSTER_SCOPED: ReadonlySet<Kind> = new Set(["Node", "ServiceCIDR"]);
 
-/** Kinds of lists, with the kind of their items where an item does not say it. */
+/** The kinds of lists, with the kind of the items that have no field `kind`. */
 const LISTS: ReadonlyMap<string, Kind | undefined> = new Map<string, Kind | undefined>([
   ["List", undefined],
   ["ServiceList", "Service"],
@@ -70,13 +70,10 @@ const LISTS: ReadonlyMap<string, Kind | undefined> = new Map<string, Kind | unde
   ["ServiceCIDRList", "ServiceCIDR"],
 ]);
 
-/**
- * How deep lists may stand in lists; kubectl writes one level. A list that contains itself, which YAML can say by an alias,
- * ends there too.
- */
+/** The deepest nesting of lists. kubectl writes one level. A YAML alias can make a list that contains itself. */
 const MOST_LISTS = 8;
 
-/** Decodes the documents of a file. Lists are opened; kinds that a proxy does not read are noted and left out. */
+/** Decodes the documents of a file and the items of their lists. Objects of other kinds are left out. */
 export function decodeFile(
   file: string,
   version: string,
@@ -104,7 +101,7 @@ class FileDecoder {
     this.#texts = texts;
   }
 
-  /** Something that may have held objects cannot be read. */
+  /** Adds the problems of a part that cannot be read and may contain objects. */
   miss(...problems: readonly Problem[]): void {
     for (const { object, field, value, reason } of problems) this.problems.add(field, value, reason, object);
     this.complete = false;
@@ -114,7 +111,7 @@ class FileDecoder {
     this.#decode(object, at, { kind: undefined, lists: 0 });
   }
 
-  /** `list` is what holds the object: the kind of its items, and how many lists there are around one. */
+  /** `list` describes the list around the object: the kind of its items, and the depth of nested lists. */
   #decode(object: unknown, at: string, list: { readonly kind: Kind | undefined; readonly lists: number }): void {
     const { kind: itemKind, lists } = list;
     const kind = field(object, "kind") ?? itemKind;
@@ -124,7 +121,7 @@ class FileDecoder {
         object: manifestPart(at),
         field: "kind",
         value: "",
-        reason: "is missing: this is no Kubernetes object",
+        reason: "is missing: this is not a Kubernetes object",
       });
     } else if (LISTS.has(kind)) {
       this.#decodeList(object, at, { kind: LISTS.get(kind), lists: lists + 1 });
@@ -146,7 +143,7 @@ class FileDecoder {
         object: manifestPart(at),
         field: "kind",
         value: "",
-        reason: `is a list in more than ${MOST_LISTS} others`,
+        reason: `is nested in more than ${MOST_LISTS} lists`,
       });
     } else {
       items.forEach((item, index) => {
@@ -166,7 +163,7 @@ class FileDecoder {
   }
 }
 
-/** Its name is "" without a usable one. */
+/** The object with its position. Its name is "" if it has no valid name. */
 function subjectOf(kind: Kind, json: unknown, place: string): ProblemObject {
   const identity = identityOf(json);
   if (identity === undefined) return problemObject(kind, "", place);
@@ -203,7 +200,10 @@ function decodeKind(
   }
 }
 
-/** Others have a Service too, as serving.knative.dev; with our group, or none, it is a mistake. */
+/**
+ * Whether the object belongs to another API group with the same kind, for example the Service of serving.knative.dev. With
+ * the expected group or without a group, a wrong version is an error.
+ */
 function isOfOtherGroup(apiVersion: unknown, kind: Kind): boolean {
   if (typeof apiVersion !== "string" || !apiVersion.includes("/")) return false;
   const [group] = apiVersion.split("/");

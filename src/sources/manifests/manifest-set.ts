@@ -4,16 +4,16 @@ import type { ClusterEvent } from "../../services/cluster-event.ts";
 import { sameNode, sameService, sameServiceCIDR, sameSlice } from "../../services/equality.ts";
 import type { ManifestEntry, ManifestFile, ManifestObject } from "./manifest-objects.ts";
 
-/** An object in force. */
-interface Held {
+/** The used version of an object. */
+interface UsedObject {
   readonly object: ManifestObject;
   /** The file that defines it now. */
   readonly file: string;
-  /** Nothing of it was rejected: what later, broken versions fall back to. */
+  /** Whether it has no problem. Later versions with a problem fall back to a clean version. */
   readonly clean: boolean;
 }
 
-/** What a reading of all files changed. */
+/** The difference between two reads of all files. */
 export interface ManifestChange {
   readonly events: Readonly<Record<ManifestObject["kind"], readonly ClusterEvent[]>>;
   /** Everything that is wrong now, in the order of the files. */
@@ -21,17 +21,17 @@ export interface ManifestChange {
 }
 
 /**
- * The objects that a set of files puts in force. An object with something wrong keeps its last clean version; without
- * one its good parts are used. What a file held before stays while a part of the file cannot be read. Of an object that
- * is defined twice the first by file name, then by place, is used.
+ * The objects that a set of files defines. If an object has a problem, its last clean version stays in use; without a
+ * clean version, its valid fields are used. While a part of a file cannot be read, the earlier objects of the file stay in
+ * use. If an object is defined twice, the first definition by file name and position is used.
  */
 export class ManifestSet {
-  #held: ReadonlyMap<string, Held> = new Map();
+  #used: ReadonlyMap<string, UsedObject> = new Map();
 
-  /** Puts the files, sorted by name, in force and tells the differences. */
+  /** Replaces all files, sorted by name, and returns the differences. */
   replace(files: readonly ManifestFile[]): ManifestChange {
-    const before = this.#held;
-    const after = new Map<string, Held>();
+    const before = this.#used;
+    const after = new Map<string, UsedObject>();
     const definedAt = new Map<string, string>();
     const problems: Problem[] = [];
     for (const file of files) {
@@ -45,22 +45,22 @@ export class ManifestSet {
         }
         definedAt.set(entry.key, entry.subject.place);
         problems.push(...entry.problems);
-        const held = settle(entry, file.file, before.get(entry.key));
-        if (held !== undefined) after.set(entry.key, held);
+        const used = usedVersion(entry, file.file, before.get(entry.key));
+        if (used !== undefined) after.set(entry.key, used);
       }
       problems.push(...repeated.list());
     }
     const incomplete = new Set(files.filter((file) => !file.complete).map((file) => file.file));
-    for (const [key, held] of before) {
-      if (!definedAt.has(key) && incomplete.has(held.file)) after.set(key, held);
+    for (const [key, used] of before) {
+      if (!definedAt.has(key) && incomplete.has(used.file)) after.set(key, used);
     }
-    this.#held = after;
+    this.#used = after;
     return { events: difference(before, after), problems };
   }
 }
 
-/** What is in force of an entry, given what was in force under its name. */
-function settle(entry: ManifestEntry, file: string, before: Held | undefined): Held | undefined {
+/** The version to use of an object with this entry. `before` is the version used until now. */
+function usedVersion(entry: ManifestEntry, file: string, before: UsedObject | undefined): UsedObject | undefined {
   const clean = entry.problems.length === 0;
   if (before !== undefined && (entry.object === "broken" || (!clean && before.clean))) return { ...before, file };
   if (entry.object === "broken" || entry.object === "unwanted") return undefined;
@@ -71,7 +71,7 @@ function settle(entry: ManifestEntry, file: string, before: Held | undefined): H
 function reject(repeated: ProblemList, { subject }: ManifestEntry, first: string): void {
   const { namespace, name } = subject;
   const path = namespace === "" ? name : `${namespace}/${name}`;
-  repeated.add("metadata.name", path, `is defined in ${first} already, which is used`, subject);
+  repeated.add("metadata.name", path, `is already defined in ${first}, which is used`, subject);
 }
 
 function sameObject(a: ManifestObject, b: ManifestObject): boolean {
@@ -87,7 +87,10 @@ function sameObject(a: ManifestObject, b: ManifestObject): boolean {
   }
 }
 
-function difference(before: ReadonlyMap<string, Held>, after: ReadonlyMap<string, Held>): ManifestChange["events"] {
+function difference(
+  before: ReadonlyMap<string, UsedObject>,
+  after: ReadonlyMap<string, UsedObject>,
+): ManifestChange["events"] {
   const events: Record<ManifestObject["kind"], ClusterEvent[]> = {
     Service: [],
     EndpointSlice: [],

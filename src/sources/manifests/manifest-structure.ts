@@ -1,27 +1,27 @@
 import { type Document, isAlias, isCollection, isMap, isNode, isPair, isScalar, type Node, type YAMLMap } from "yaml";
 
-/** What makes a document unfit to be plain data, and where. */
+/** The reason for which a document cannot become plain data, and its position. */
 export interface StructureFault {
-  /** Place in the file. */
+  /** The offset in the text of the file. */
   readonly offset: number;
   readonly reason: string;
 }
 
-/** Objects of Kubernetes need a dozen levels. A walk that calls itself is safe to this depth. */
+/** The deepest nesting. Kubernetes objects need a dozen levels. Recursive functions are safe to this depth. */
 const MOST_LEVELS = 100;
-/** The parser walks the whole document for an alias: ten thousand of them take minutes. */
+/** The largest number of aliases. For each the parser walks the document; ten thousand take minutes. */
 const MOST_ALIASES = 1_000;
 
-/** What is still to be visited: a node at its depth, or the end of a node that has an anchor. */
+/** A step of the walk: a node at its depth to visit, or the end of a node. */
 type Step = { readonly node: unknown; readonly depth: number } | { readonly end: Node };
 
 /**
- * Finds a fault that the parser does not find, or not in time proportional to the document: too many levels, an alias of a
- * value that contains the alias, too many aliases, a key that stands twice in a map. Undefined when there is none.
+ * Finds a fault that the parser does not find, or does not find in linear time: too many levels, an alias of a value that
+ * contains the alias, too many aliases, or a key that appears twice in a map. Returns undefined if there is none.
  */
 export function structureFault({ contents }: Document): StructureFault | undefined {
   const walk = new Walk();
-  // A list of steps instead of calls, in the order of the text: documents nest deeper than calls can.
+  // A stack of steps instead of recursion, because documents may nest deeper than the call stack. In the order of the text.
   const steps: Step[] = [{ node: contents, depth: 1 }];
   for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
     if ("end" in step) {
@@ -48,9 +48,9 @@ function stepsBelow({ node, depth }: { readonly node: unknown; readonly depth: n
 }
 
 class Walk {
-  /** The last node of each anchor so far: an alias means that one. */
+  /** The last node of each anchor until now. An alias refers to that node. */
   readonly #anchors = new Map<string, Node>();
-  /** Nodes that have begun and not ended. */
+  /** The nodes that contain the present position. */
   readonly #open = new Set<Node>();
   #aliases = 0;
 
@@ -77,7 +77,7 @@ class Walk {
   }
 }
 
-/** The parser compares each key with each other one: 8 s for 20,000 keys. */
+/** Finds a repeated key in linear time. The parser compares each key with each other key: 8 s for 20,000 keys. */
 function repeatedKey(map: YAMLMap): StructureFault | undefined {
   const keys = new Set<string>();
   for (const { key } of map.items) {

@@ -10,14 +10,14 @@ import { errorCode, type FileRead, readFiles } from "./manifest-files.ts";
 import { decodeFile, type ManifestFile } from "./manifest-objects.ts";
 import { type ManifestChange, ManifestSet } from "./manifest-set.ts";
 
-/** Receives what is read from manifests. */
+/** Receives the events and problems of manifests. */
 export interface ManifestListener extends Pick<SourceListener, "onEvent" | "onProblems"> {
   readonly logger: Pick<Logger, "debug">;
 }
 
 const DEFAULT_WAITS: Waits = { settleMs: 200, pollMs: 10_000 };
 
-/** Services of a manifest file or a folder of manifests. There is no API server, so Events are dropped. */
+/** The source of Services in a manifest file or a folder of manifests. There is no API server, so Events are dropped. */
 export class ManifestSource implements Source {
   readonly #path: string;
   readonly #logger: Pick<Logger, "debug">;
@@ -51,9 +51,9 @@ export class ManifestSource implements Source {
 }
 
 /**
- * Tells the Services, EndpointSlices and Nodes of manifests as events. A reading that fails is never a deletion: while
- * the path cannot be read everything stays, while a file cannot be read what it held stays, and `listed` waits until all
- * files could be read once. An empty folder that can be read is a deletion. One reading at a time.
+ * Emits the Services, EndpointSlices, Nodes and ServiceCIDRs of manifests as events. A failed read never deletes objects:
+ * if the path cannot be read, all objects stay; if a file cannot be read, its objects stay; and `listed` waits until all
+ * files were read. A readable empty folder deletes all objects. Call `reread` again only after the last call ended.
  */
 export class ManifestReader {
   readonly #path: string;
@@ -63,20 +63,21 @@ export class ManifestReader {
   #files: readonly ManifestFile[] | undefined;
   #listed = false;
   #problems: readonly Problem[] = [];
-  #told: ReadonlySet<string> = new Set();
+  /** The texts of the problems in the last report. */
+  #reported: ReadonlySet<string> = new Set();
 
   constructor(path: string, listener: ManifestListener) {
     this.#path = resolve(path);
     this.#listener = listener;
   }
 
-  /** Reads everything again and tells what changed. Rejects only if the listener throws. */
+  /** Reads all files and emits the changes. Rejects only if the listener throws. */
   async reread(): Promise<void> {
     let reads: readonly FileRead[];
     try {
       reads = await readFiles(this.#path);
     } catch (error) {
-      this.#tellProblems([pathProblem(this.#path, error), ...this.#problems]);
+      this.#reportProblems([pathProblem(this.#path, error), ...this.#problems]);
       return;
     }
     const files = await this.#parseAll(reads);
@@ -88,7 +89,7 @@ export class ManifestReader {
       this.#listed ||= isFirstList;
       for (const event of inOrder(change, isFirstList)) this.#listener.onEvent(event);
     }
-    this.#tellProblems(this.#problems);
+    this.#reportProblems(this.#problems);
   }
 
   async #parseAll(reads: readonly FileRead[]): Promise<readonly ManifestFile[]> {
@@ -109,18 +110,18 @@ export class ManifestReader {
     return file;
   }
 
-  #tellProblems(all: readonly Problem[]): void {
+  #reportProblems(all: readonly Problem[]): void {
     const now = new Map(all.map((problem) => [JSON.stringify(problem), problem]));
-    const fresh = [...now].flatMap(([text, problem]) => (this.#told.has(text) ? [] : [problem]));
-    const isChanged = fresh.length > 0 || now.size !== this.#told.size;
-    this.#told = new Set(now.keys());
+    const fresh = [...now].flatMap(([text, problem]) => (this.#reported.has(text) ? [] : [problem]));
+    const isChanged = fresh.length > 0 || now.size !== this.#reported.size;
+    this.#reported = new Set(now.keys());
     if (isChanged) this.#listener.onProblems(all.length, fresh);
   }
 }
 
 /**
- * Reads the manifests at `path`, a file or a folder, and again whenever they change, until the signal aborts. It polls
- * besides: network file systems tell no changes. Rejects only if the listener throws.
+ * Reads the manifests at `path`, a file or a folder, and reads them again after each change until the signal aborts. It
+ * also polls, because network file systems report no changes. Rejects only if the listener throws.
  */
 export async function watchManifests(
   path: string,
@@ -139,7 +140,7 @@ export async function watchManifests(
   }
 }
 
-/** Reads the manifests once. Throws when the path cannot be read; what is wrong inside is told as problems. */
+/** Reads the manifests once. Throws if the path cannot be read. Problems of files and objects are problems. */
 export async function readManifests(path: string): Promise<ClusterState> {
   const reads = await readFiles(path).catch((error: unknown) => {
     throw new Error(`Cannot read manifests at "${path}": ${errorCode(error)}`, { cause: error });
@@ -154,7 +155,7 @@ async function parseFile(read: FileRead, texts: TextTable): Promise<ManifestFile
   try {
     return decodeFile(read.file, read.version, await parseDocuments(read.file, read.text), texts);
   } catch (error) {
-    // A fault of a parser costs this file alone: it would end the agent again after each restart.
+    // An exception of a parser affects this file only. Otherwise it would end the agent again after each restart.
     return withoutObjects(read, `cannot be parsed: ${errorCode(error)}`);
   }
 }
@@ -164,7 +165,7 @@ function withoutObjects({ file, version }: FileRead, reason: string): ManifestFi
   return { file, version, entries: [], problems: [problem], ignoredKinds: new Set(), complete: false };
 }
 
-/** Slices go before Services: so each Service is complete when it is told. */
+/** All events of a change. EndpointSlices come before Services, so that each Service is complete when it arrives. */
 function inOrder({ events }: ManifestChange, isFirstList: boolean): readonly ClusterEvent[] {
   const listed = (resource: Resource): readonly ClusterEvent[] => (isFirstList ? [{ kind: "listed", resource }] : []);
   return [
@@ -180,7 +181,7 @@ function inOrder({ events }: ManifestChange, isFirstList: boolean): readonly Clu
 }
 
 function pathProblem(path: string, error: unknown): Problem {
-  const reason = `cannot be read: ${errorCode(error)}; everything stays as it was`;
+  const reason = `cannot be read: ${errorCode(error)}; the last known objects stay in use`;
   return { object: manifestPart("manifests"), field: "", value: path, reason };
 }
 

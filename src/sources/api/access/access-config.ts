@@ -6,28 +6,28 @@ import { headerText } from "./header-text.ts";
 import { type KubeconfigUser, readCurrentContext } from "./kubeconfig-file.ts";
 import type { PemSource } from "./pem.ts";
 
-/** A file and its name in errors. */
+/** A file and its description for errors. */
 export interface NamedFile {
   readonly label: string;
   readonly path: string;
 }
 
-/** Where the API server is, and where credentials come from. Nothing has been read yet but the kubeconfig itself. */
+/** The API server and the sources of credentials. The files and plugins that it names are not read yet. */
 export interface AccessConfig {
-  /** "" when unknown. */
+  /** "" if unknown. */
   readonly server: string;
-  /** Names the cluster in errors. */
+  /** The name of the cluster in errors. */
   readonly clusterLabel: string;
   readonly authority: PemSource | undefined;
   readonly tlsServerName: string;
   readonly verify: boolean;
-  /** Given to exec plugins that want it. */
+  /** The configuration of the cluster for exec plugins that request it. */
   readonly execExtension: unknown;
-  /** Impersonation. */
+  /** The headers of impersonation. */
   readonly headers: Headers;
-  /** A header, as far as it is in the kubeconfig itself; "" for none. */
+  /** The Authorization header from the kubeconfig itself; "" for none. */
   readonly authorization: string;
-  /** Goes before `authorization`. */
+  /** Takes precedence over `authorization`. */
   readonly tokenFile: NamedFile | undefined;
   readonly clientCert: PemSource | undefined;
   readonly clientKey: PemSource | undefined;
@@ -50,9 +50,9 @@ export const NO_CREDENTIALS: AccessConfig = {
 };
 
 /**
- * What a kubeconfig wants, by client-go's rules: inline data goes before a file, a token file before a token, both before an
- * exec plugin, and relative paths start at the folder of the kubeconfig. Throws for what client-go refuses, and for what is
- * not supported, with file, object and field.
+ * Reads a kubeconfig by the rules of client-go: inline data takes precedence over a file, a token file over a token, both
+ * over an exec plugin, and relative paths start at the folder of the kubeconfig. Throws for fields that client-go refuses
+ * or that are not supported. The error names file, object and field.
  */
 export function kubeconfigAccess(path: string, text: string): AccessConfig {
   const context = readCurrentContext(path, text);
@@ -60,9 +60,9 @@ export function kubeconfigAccess(path: string, text: string): AccessConfig {
   const resolve = (file: string) => (isAbsolute(file) ? file : join(dirname(path), file));
   if (cluster.proxyUrl) throw new Error(`Cannot use proxy-url of ${where}: proxies are not supported`);
   const authority = pemSource("certificate-authority", where, cluster.caData, cluster.caFile, resolve);
-  // As client-go: it cannot be known what is meant.
+  // client-go refuses this too, because the two fields contradict each other.
   if (cluster.skipTLSVerify && authority !== undefined)
-    throw new Error(`Cannot use ${where}: insecure-skip-tls-verify and a certificate-authority exclude each other`);
+    throw new Error(`Cannot use ${where}: insecure-skip-tls-verify and certificate-authority cannot be used together`);
   return {
     ...NO_CREDENTIALS,
     server: cluster.server,
@@ -103,12 +103,12 @@ function refuseProvider({ authProvider }: KubeconfigUser, where: string): void {
 
 function authorization({ token, tokenFile, username, password }: KubeconfigUser, where: string): string {
   if (username && (token || tokenFile))
-    throw new Error(`Cannot use ${where}: a username and a token exclude each other`);
+    throw new Error(`Cannot use ${where}: username and token cannot be used together`);
   if (username) return `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}`;
   return token ? bearer(headerText(token, `token of ${where}`)) : "";
 }
 
-/** The header of a token; "" without a token. */
+/** The Authorization header of a token; "" without a token. */
 export function bearer(token: string): string {
   return token === "" ? "" : `Bearer ${token}`;
 }
@@ -117,7 +117,7 @@ function impersonation(user: KubeconfigUser, where: string): Headers {
   const { impersonateUser: as, impersonateUid: uid, impersonateGroups: groups } = user;
   const extra = Object.entries(user.impersonateExtra);
   if (!as && (uid !== "" || groups.length > 0 || extra.length > 0))
-    throw new Error(`Cannot use ${where}: as-uid, as-groups and as-user-extra need as, the user to impersonate`);
+    throw new Error(`Cannot use ${where}: as-uid, as-groups and as-user-extra require the field as`);
   const text = (name: string, value: string) => headerText(value, `${name} of ${where}`);
   return {
     ...(as ? { "impersonate-user": text("as", as) } : {}),
@@ -132,7 +132,7 @@ function impersonation(user: KubeconfigUser, where: string): Headers {
   };
 }
 
-/** As client-go: the server decodes what a header name cannot hold. */
+/** The key as a part of a header name. Other characters are percent-encoded as in client-go, and the server decodes them. */
 function headerName(key: string): string {
   return encodeURIComponent(key).replaceAll("(", "%28").replaceAll(")", "%29").toLowerCase();
 }
@@ -148,7 +148,7 @@ function pemSource(
   return file ? { ...named(name, where, resolve(file)), inline: "" } : undefined;
 }
 
-/** A file that a kubeconfig names. */
+/** A file of a kubeconfig with its description. */
 function named(name: string, where: string, path: string): NamedFile {
   return { label: `${name} "${path}" of ${where}`, path };
 }

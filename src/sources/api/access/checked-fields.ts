@@ -1,7 +1,7 @@
 import { valueText } from "../../../model/value-text.ts";
 import { field, isJsonObject, type JsonObject } from "../../decode/object-reader.ts";
 
-/** What the value of each kind of field is. A `secret` is a text that no error shows. */
+/** The type of the values of each kind of field. Errors do not show the value of a `secret`. */
 interface Values {
   readonly text: string;
   readonly secret: string;
@@ -42,8 +42,8 @@ const IS_KIND: Readonly<Record<FieldKind, (value: unknown) => boolean>> = {
 };
 
 /**
- * These fields of an object, and no others. Absent, null and empty are the same, as in client-go. Throws for the first
- * field that is wrong, with its value unless that may be secret; `where` names the object in the error.
+ * Reads these fields of an object, and no others. An absent field, null and an empty text are the same, as in client-go.
+ * Throws for the first invalid field. The error has the value, unless the value may be secret. `where` names the object.
  */
 export function checkedFields<const Kinds extends Readonly<Record<string, FieldKind>>>(
   object: JsonObject,
@@ -58,7 +58,7 @@ export function checkedFields<const Kinds extends Readonly<Record<string, FieldK
       throw new Error(`Cannot use ${name} of ${where}: must be ${MUST_BE[kind]}, is ${shown(value, kind)}`);
     found[name] = value;
   }
-  // Each value has just been found to be of its kind.
+  // The loop has checked that each value is of its kind.
   return found as CheckedFields<Kinds>;
 }
 
@@ -70,7 +70,7 @@ function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every(isText);
 }
 
-/** As Go reads it: padded, with line breaks anywhere. `Buffer.from` skips what it does not know. */
+/** Whether Go accepts the base64 text: padded, with line breaks anywhere. `Buffer.from` would skip invalid characters. */
 function isBase64(text: string): boolean {
   const digits = text.replace(/[\r\n]/g, "");
   return digits.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(digits);

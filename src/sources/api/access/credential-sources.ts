@@ -13,14 +13,14 @@ export interface SourceParts {
   /** Evenly distributed in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
-  /** Ends all that runs. */
+  /** Kills a running plugin. */
   readonly signal: AbortSignal;
   readonly env: NodeJS.ProcessEnv;
 }
 
 const NO_PAIR: KeyPair = { cert: "", key: "" };
 
-/** Files, inline data and a plugin, as an `AccessConfig` names them, that together are credentials. */
+/** Reads the credentials of an `AccessConfig` from its files, inline data and plugin. */
 export class CredentialSources {
   readonly #config: AccessConfig;
   readonly #authority: LastGood<string>;
@@ -28,7 +28,7 @@ export class CredentialSources {
   readonly #token: TokenFile | undefined;
   readonly #plugin: ExecPlugin | undefined;
 
-  /** `server` is the one that a plugin is told. Throws when inline data cannot be used: that does not pass. */
+  /** `server` is passed to the plugin. Throws for invalid inline data, because it cannot become valid later. */
   constructor(config: AccessConfig, server: string, parts: SourceParts) {
     const { authority, clientCert, clientKey, tokenFile, exec } = config;
     const { clock, logger } = parts;
@@ -43,13 +43,16 @@ export class CredentialSources {
       keyPair({ cert: clientCert.inline, key: clientKey.inline }, clientCert.label, clientKey.label);
   }
 
-  /** Read anew as far as needed. Rejects when a file cannot be used and never could, or a plugin fails. */
+  /**
+   * The current credentials. Files and plugin are read again when needed. Rejects if the plugin fails, or if a file is
+   * invalid and was never valid.
+   */
   async current(): Promise<Credentials> {
     const { headers, tlsServerName: serverName, verify } = this.#config;
     const ca = await this.#authority.current();
     const plugin = await this.#plugin?.current();
     const given = bearer(await this.#tokenFromFile()) || this.#config.authorization;
-    // As in client-go a token that is given goes before one of a plugin, and a certificate of a plugin before one that is given.
+    // As in client-go, a given token takes precedence over the plugin's, and the plugin's certificate over a given one.
     const authorization = given || bearer(plugin?.token ?? "");
     const pair = plugin === undefined || plugin.pair.cert === "" ? await this.#pair.current() : plugin.pair;
     return {
@@ -58,19 +61,19 @@ export class CredentialSources {
     };
   }
 
-  /** What `current` is waiting for, in an error. */
+  /** The source for which `current` waits, as text for an error. */
   get waitsFor(): string {
     return this.#plugin?.isRunning ? (this.#config.exec?.label ?? "") : "a file";
   }
 
-  /** The server does not accept these: what they came from is read again. */
+  /** Reads the sources of these credentials again, because the server refused them. */
   refuse({ headers: { authorization = "" }, tls }: Credentials): void {
     const token = String(authorization).replace(/^Bearer /, "");
     this.#token?.refuse(token);
     this.#plugin?.refuse(token, tls.cert);
   }
 
-  /** "" without a token file, and when it cannot be read but the kubeconfig holds a token as well. */
+  /** "" without a token file, and if the file cannot be read but the kubeconfig also has a token. */
   async #tokenFromFile(): Promise<string> {
     if (this.#token === undefined) return "";
     const token = this.#token.current();
@@ -90,7 +93,7 @@ export class CredentialSources {
   }
 }
 
-/** "" for none: the system's. */
+/** The authorities of a source; "" without a source, for the authorities of the system. */
 async function readAuthorities(source: PemSource | undefined): Promise<string> {
   return source === undefined ? "" : authorities(await readPem(source), source.label);
 }

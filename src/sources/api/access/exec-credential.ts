@@ -3,25 +3,25 @@ import { checkedFields, type FieldKind } from "./checked-fields.ts";
 import { headerText } from "./header-text.ts";
 import { type KeyPair, keyPair } from "./pem.ts";
 
-/** A program that gives credentials, as a kubeconfig describes it (KEP-541, client.authentication.k8s.io). */
+/** An exec plugin of a kubeconfig: a program that prints credentials (KEP-541, client.authentication.k8s.io). */
 export interface ExecConfig {
-  /** As `exec plugin "aws" of user "x" of kubeconfig "/etc/kubeconfig"`. */
+  /** The plugin in errors, for example `exec plugin "aws" of user "x" of kubeconfig "/etc/kubeconfig"`. */
   readonly label: string;
   readonly apiVersion: string;
-  /** A path, or a name to be found in PATH. */
+  /** A path, or a name that is searched in PATH. */
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly provideClusterInfo: boolean;
 }
 
-/** What a plugin gave. */
+/** The credentials of a plugin: a token, a key pair or both. */
 export interface ExecCredential {
   /** "" for none. */
   readonly token: string;
   /** "" for none. */
   readonly pair: KeyPair;
-  /** In ms since the epoch; Infinity when it does not expire. */
+  /** In ms since the epoch; Infinity if the credentials do not expire. */
   readonly expiresAtMs: number;
 }
 
@@ -37,7 +37,7 @@ const EXEC = {
   provideClusterInfo: "boolean",
 } as const satisfies Record<string, FieldKind>;
 
-/** Reads `exec` of a user; `resolve` makes a path absolute. Throws when it cannot work here. */
+/** Reads the field `exec` of a user. `resolve` makes a path absolute. Throws if the field is invalid or not supported. */
 export function readExecConfig(exec: JsonObject, user: string, resolve: (path: string) => string): ExecConfig {
   const where = `exec of ${user}`;
   const { apiVersion = "", command = "", args = [], env = [], ...rest } = checkedFields(exec, EXEC, where);
@@ -47,7 +47,7 @@ export function readExecConfig(exec: JsonObject, user: string, resolve: (path: s
   const mode = rest.interactiveMode ?? "IfAvailable";
   if (!INTERACTIVE_MODES.includes(mode))
     throw new Error(
-      `Cannot use interactiveMode of ${where}: must be ${INTERACTIVE_MODES.join(" or ")}, is "${mode}"; there is nobody to answer a plugin`,
+      `Cannot use interactiveMode of ${where}: must be ${INTERACTIVE_MODES.join(" or ")}, is "${mode}"; a plugin cannot be interactive here`,
     );
   return {
     label: `exec plugin "${command}" of ${user}`,
@@ -65,7 +65,7 @@ function variable(entry: unknown, where: string): readonly [string, string] {
   return [checked.name, checked.value ?? ""];
 }
 
-/** What the variable KUBERNETES_EXEC_INFO says to a plugin; `cluster` is undefined for one that does not want it. */
+/** The value of the variable KUBERNETES_EXEC_INFO. `cluster` is undefined for a plugin that does not request it. */
 export function execInfo({ apiVersion }: ExecConfig, cluster: JsonObject | undefined): string {
   const spec = { ...(cluster === undefined ? {} : { cluster }), interactive: false };
   return JSON.stringify({ kind: "ExecCredential", apiVersion, spec });
@@ -79,49 +79,49 @@ const STATUS = {
 } as const satisfies Record<string, FieldKind>;
 
 /**
- * Reads what a plugin printed, and checks it as client-go does. Throws with the plugin and the field, and with nothing of
- * what was printed.
+ * Reads the output of a plugin and checks it as client-go does. Errors name the plugin and the field, and do not show the
+ * output.
  */
 export function readExecCredential(stdout: string, { label, apiVersion }: ExecConfig): ExecCredential {
-  const answer = `the answer of ${label}`;
+  const output = `the output of ${label}`;
   const object = parsed(stdout);
   if (field(object, "kind") !== "ExecCredential")
-    throw new Error(`Cannot use ${answer}: it is no ExecCredential in JSON`);
+    throw new Error(`Cannot use ${output}: it is not an ExecCredential in JSON`);
   if (field(object, "apiVersion") !== apiVersion)
-    throw new Error(`Cannot use ${answer}: its apiVersion is not ${apiVersion}`);
+    throw new Error(`Cannot use ${output}: its apiVersion is not ${apiVersion}`);
   const status = field(object, "status");
-  if (!isJsonObject(status)) throw new Error(`Cannot use ${answer}: it has no status`);
+  if (!isJsonObject(status)) throw new Error(`Cannot use ${output}: it has no status`);
   const {
     token = "",
     clientCertificateData: cert = "",
     clientKeyData: key = "",
     ...rest
-  } = checkedFields(status, STATUS, answer);
+  } = checkedFields(status, STATUS, output);
   if (token === "" && cert === "" && key === "")
-    throw new Error(`Cannot use ${answer}: it has neither a token nor a client certificate`);
+    throw new Error(`Cannot use ${output}: it has neither a token nor a client certificate`);
   if ((cert === "") !== (key === ""))
-    throw new Error(`Cannot use ${answer}: it has only one of clientCertificateData and clientKeyData`);
+    throw new Error(`Cannot use ${output}: it has only one of clientCertificateData and clientKeyData`);
   return {
-    token: headerText(token, `token of ${answer}`),
+    token: headerText(token, `token of ${output}`),
     pair:
       cert === ""
         ? { cert, key }
-        : keyPair({ cert, key }, `clientCertificateData of ${answer}`, `clientKeyData of ${answer}`),
+        : keyPair({ cert, key }, `clientCertificateData of ${output}`, `clientKeyData of ${output}`),
     expiresAtMs:
-      rest.expirationTimestamp === undefined ? Number.POSITIVE_INFINITY : time(rest.expirationTimestamp, answer),
+      rest.expirationTimestamp === undefined ? Number.POSITIVE_INFINITY : time(rest.expirationTimestamp, output),
   };
 }
 
-/** RFC 3339, of which `Date` reads more than is allowed. */
+/** A time of RFC 3339. `Date.parse` accepts other forms too. */
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
-function time(text: string, answer: string): number {
+function time(text: string, output: string): number {
   const ms = TIME.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw new Error(`Cannot use expirationTimestamp of ${answer}: it is no time of RFC 3339`);
+  if (Number.isNaN(ms)) throw new Error(`Cannot use expirationTimestamp of ${output}: it is not an RFC 3339 time`);
   return ms;
 }
 
-/** The value, or undefined: an error of the parser shows a piece of the text, which may be secret. */
+/** The parsed value, or undefined. The error of the parser is dropped, because it shows a part of the secret text. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

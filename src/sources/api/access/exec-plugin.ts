@@ -4,7 +4,7 @@ import { Backoff, type BackoffOptions } from "../transport/backoff.ts";
 import { type ExecConfig, type ExecCredential, execInfo, readExecCredential } from "./exec-credential.ts";
 import { runProgram } from "./plugin-process.ts";
 
-/** How often it runs at most. A credential that lives for a quarter of a minute is renewed without a wait. */
+/** The waits between two runs. A credential that is valid for 15 s or longer is renewed without a wait. */
 const RUNS: BackoffOptions = { initialMs: 800, maxMs: 30_000, resetAfterMs: 10_000 };
 
 export interface ExecPluginParts {
@@ -14,13 +14,13 @@ export interface ExecPluginParts {
   /** Kills the plugin. */
   readonly signal: AbortSignal;
   readonly env: NodeJS.ProcessEnv;
-  /** What a plugin may know of the cluster. */
+  /** The description of the cluster for the plugin. */
   readonly cluster: () => Promise<JsonObject>;
 }
 
 /**
- * The credential of an exec plugin. The plugin runs when there is none, when it has expired, and when the server has refused it:
- * once for all who wait, and after a failure or a refusal not before a wait that doubles.
+ * The credential of an exec plugin. The plugin runs if there is no credential, if it has expired, and if the server has
+ * refused it. All callers wait for the same run. After a failure or a refusal, the next run waits with a backoff.
  */
 export class ExecPlugin {
   readonly #config: ExecConfig;
@@ -42,7 +42,7 @@ export class ExecPlugin {
     return this.#running !== undefined;
   }
 
-  /** Rejects with an error that names the plugin. */
+  /** The current credential. Rejects with an error that names the plugin. */
   async current(): Promise<ExecCredential> {
     const kept = this.#kept;
     if (kept !== undefined && !this.#isRefused && this.#parts.clock.date().getTime() < kept.expiresAtMs) return kept;
@@ -58,7 +58,7 @@ export class ExecPlugin {
     return await this.#running;
   }
 
-  /** The server does not accept these: the plugin runs again, unless it has given others meanwhile. */
+  /** Marks these credentials as refused by the server, so that the plugin runs again. Ignores earlier credentials. */
   refuse(token: string, cert: string): void {
     if (this.#kept?.token === token && this.#kept.pair.cert === cert) this.#isRefused = true;
   }

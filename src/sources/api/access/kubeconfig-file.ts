@@ -10,7 +10,7 @@ import { field, isJsonObject, type JsonObject } from "../../decode/object-reader
 import { reasonOf } from "../transport/reason.ts";
 import { checkedFields, type FieldKind } from "./checked-fields.ts";
 
-/** A user as client-node reads it, with what it does not read. `exec` is an object nobody has checked yet. */
+/** A user of client-node with the fields that client-node does not read. `exec` is not checked yet. */
 export interface KubeconfigUser extends User {
   readonly exec?: JsonObject;
   readonly tokenFile: string;
@@ -19,11 +19,11 @@ export interface KubeconfigUser extends User {
   readonly impersonateExtra: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What the current context of a kubeconfig names. Names of objects are for errors. */
+/** The cluster and user of the current context of a kubeconfig, with their names for errors. */
 export interface CurrentContext {
   readonly cluster: Cluster;
   readonly clusterName: string;
-  /** Given to exec plugins that want it; undefined without. */
+  /** The configuration of the cluster for exec plugins that request it; undefined for none. */
   readonly execExtension: unknown;
   readonly user: KubeconfigUser | undefined;
   readonly userName: string;
@@ -58,12 +58,12 @@ const USER = {
   "auth-provider": "object",
 } as const satisfies Record<string, FieldKind>;
 
-/** Of the cluster, for plugins that know it; client-go's name. */
+/** The name of the cluster's extension with configuration for exec plugins, as in client-go. */
 const EXEC_EXTENSION = "client.authentication.k8s.io/exec";
 
 /**
- * Reads what `current-context` names, and nothing else: a broken entry that nobody uses is no reason to stop, as for
- * client-go. Throws with file, object and field.
+ * Reads the context that `current-context` names, and no other entry: as in client-go, an invalid entry that is not used
+ * is no error. Errors name file, object and field.
  */
 export function readCurrentContext(path: string, text: string): CurrentContext {
   const file = `kubeconfig "${path}"`;
@@ -72,7 +72,7 @@ export function readCurrentContext(path: string, text: string): CurrentContext {
   if (current === undefined) throw new Error(`Cannot use ${file}: it has no current-context`);
   const entry = named(document, "contexts", "context", current, file);
   const checked = checkedFields(entry.value, CONTEXT, entry.where);
-  if (checked.cluster === undefined) throw new Error(`Cannot use ${entry.where}: it names no cluster`);
+  if (checked.cluster === undefined) throw new Error(`Cannot use ${entry.where}: it has no cluster`);
   const [context] = newContexts([{ name: current, context: checked }]);
   const userName = context?.user ?? "";
   return {
@@ -109,19 +109,22 @@ function userOf({ value, where }: Entry, name: string): KubeconfigUser {
   };
 }
 
-/** The entry of that name in a list of the document: `users` holds `{ name, user }`. */
+/** The entry with that name in a list of the document. For example, an entry of `users` is `{ name, user }`. */
 function named(document: JsonObject, list: string, key: string, name: string, file: string): Entry {
   const where = `${key} "${name}" of ${file}`;
   const all = field(document, list);
   const found = (Array.isArray(all) ? all : []).filter((entry) => field(entry, "name") === name);
-  if (found.length === 0) throw new Error(`Cannot find ${where}: ${list} has no entry of that name`);
-  if (found.length > 1) throw new Error(`Cannot use ${where}: ${list} has ${found.length} entries of that name`);
+  if (found.length === 0) throw new Error(`Cannot find ${where}: ${list} has no entry with that name`);
+  if (found.length > 1) throw new Error(`Cannot use ${where}: ${list} has ${found.length} entries with that name`);
   const value = field(found[0], key) ?? {};
   if (!isJsonObject(value)) throw new Error(`Cannot use ${where}: must be a map`);
   return { value, where };
 }
 
-/** The first document of the file, as client-go. Errors of the YAML library may show what stands in the file, so only their code is told. */
+/**
+ * The first document of the file, as in client-go. The message of an error of the YAML library may contain text of the
+ * file, which may be secret, so this function shows its code only.
+ */
 function parsed(file: string, text: string): JsonObject {
   const lineCounter = new LineCounter();
   const options = { merge: true, uniqueKeys: false, prettyErrors: false, lineCounter, logLevel: "silent" } as const;
@@ -130,20 +133,20 @@ function parsed(file: string, text: string): JsonObject {
   if (error !== undefined) {
     const { line, col } = lineCounter.linePos(error.pos[0]);
     const code = error.code.toLowerCase().replaceAll("_", " ");
-    throw new Error(`Cannot use ${file}: it is no YAML: ${code} at line ${line}, column ${col}`);
+    throw new Error(`Cannot use ${file}: it is not valid YAML: ${code} at line ${line}, column ${col}`);
   }
   const document = first === undefined ? undefined : resolved(file, (): unknown => first.toJS());
-  if (!isJsonObject(document)) throw new Error(`Cannot use ${file}: it is no kubeconfig, which is a map`);
+  if (!isJsonObject(document)) throw new Error(`Cannot use ${file}: it is not a kubeconfig: must be a map`);
   return document;
 }
 
-/** What the library gives, which throws for aliases that lead nowhere or are too many, and for what nests too deeply. */
+/** The result of the YAML library. It throws for unknown aliases, for too many aliases and for too deep nesting. */
 function resolved<Value>(file: string, resolve: () => Value): Value {
   try {
     return resolve();
   } catch (error) {
-    // Behind the colon is a name out of the file.
+    // After the colon follows a name from the file, which may be secret.
     const [reason] = reasonOf(error).split(":");
-    throw new Error(`Cannot use ${file}: it is no YAML: ${reason}`);
+    throw new Error(`Cannot use ${file}: it is not valid YAML: ${reason}`);
   }
 }

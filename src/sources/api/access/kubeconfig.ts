@@ -10,43 +10,43 @@ import { CredentialSources, type SourceParts } from "./credential-sources.ts";
 import { readRegularFile } from "./regular-file.ts";
 
 export interface ClusterAccess {
-  /** Path of a kubeconfig; "" for none: then the service account of the pod this is, else nobody's credentials. */
+  /** The path of a kubeconfig; "" for none. Then the service account of the pod is used, if there is one. */
   readonly kubeconfig: string;
-  /** URLs that take the place of the one in the configuration, the preferred first. */
+  /** URLs to use instead of the one in the configuration, the preferred one first. */
   readonly servers: readonly string[];
-  /** Where the files of a pod's service account are found below; "" but in tests. */
+  /** The root folder of the files of the service account; "" except in tests. */
   readonly root: string;
-  /** The variables of this process: of a pod, and for exec plugins. */
+  /** The environment variables of this process. Exec plugins inherit them. */
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** What TLS needs. A change of any of it asks for a new connection. */
+/** The options of a TLS connection. A change of any of them needs a new connection. */
 export interface TlsMaterial {
-  /** "" for the authorities that this system trusts. */
+  /** "" for the authorities of the system. */
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
-  /** Name or address to find in the certificate; "" for the host of the URL. */
+  /** The name or address that the certificate must have; "" for the host of the URL. */
   readonly serverName: string;
   readonly verify: boolean;
 }
 
 export interface Credentials {
-  /** Authorization and impersonation. */
+  /** The headers of authorization and impersonation. */
   readonly headers: Headers;
   readonly tls: TlsMaterial;
 }
 
 /**
- * Server addresses and credentials, by the rules of client-go: service account, kubeconfig, client certificates, token files,
- * exec plugins. What rotates is read again, and what cannot be read then is used as it last was.
+ * The API servers and the credentials, by the rules of client-go: service account, kubeconfig, client certificates, token
+ * files and exec plugins. Files that change are read again. If that fails, the last valid content stays in use.
  */
 export class ApiServerConfig {
   readonly servers: readonly URL[];
   readonly #access: ClusterAccess;
   readonly #parts: SourceParts;
   #sources: CredentialSources;
-  /** Changes whenever the kubeconfig does. */
+  /** Changes if the kubeconfig changes. */
   #stamp: string;
   #reloading: Promise<void> | undefined;
 
@@ -58,7 +58,7 @@ export class ApiServerConfig {
     this.#sources = this.#sourcesOf(config);
   }
 
-  /** Throws when the configuration cannot be read, is none, or wants what is not supported (a proxy). */
+  /** Loads the configuration. Throws if it cannot be read, is invalid, or uses an unsupported feature (a proxy). */
   static async load(access: ClusterAccess, parts: Omit<SourceParts, "env">): Promise<ApiServerConfig> {
     const stamp = await stampOf(access.kubeconfig);
     const config = access.kubeconfig === "" ? await podAccess(access) : await readKubeconfig(access.kubeconfig);
@@ -66,17 +66,15 @@ export class ApiServerConfig {
   }
 
   /**
-   * Read anew as far as needed. Rejects with a CredentialsError, which may be over soon. What is under way when the signal is
-   * aborted goes on, for the next who needs it.
+   * The current credentials. Their sources are read again when needed. Rejects with a CredentialsError; a later call may
+   * succeed. A read that is under way when the signal is aborted continues, and its result serves the next call.
    */
   async credentials(signal: AbortSignal): Promise<Credentials> {
     try {
       return await abortable(this.#current(), signal);
     } catch (error) {
       const { waitsFor } = this.#sources;
-      const reason = signal.aborted
-        ? `Cannot get credentials in time: ${waitsFor} has not answered yet`
-        : reasonOf(error);
+      const reason = signal.aborted ? `Cannot get credentials in time: still waiting for ${waitsFor}` : reasonOf(error);
       throw new CredentialsError(reason, { cause: error });
     }
   }
@@ -89,12 +87,12 @@ export class ApiServerConfig {
     return await this.#sources.current();
   }
 
-  /** The server did not accept these: reads again what they came from, unless that has been done meanwhile. */
+  /** Reads the sources of these credentials again, because the server refused them. Ignores earlier credentials. */
   async renew(refused: Credentials): Promise<void> {
     this.#sources.refuse(refused);
   }
 
-  /** A kubeconfig that cannot be used any more is no reason to lose what it said before. */
+  /** Reads a changed kubeconfig. If it cannot be used, the last valid content stays in use. */
   async #reload(): Promise<void> {
     const { kubeconfig } = this.#access;
     if (kubeconfig === "") return;
@@ -106,7 +104,7 @@ export class ApiServerConfig {
     } catch (error) {
       this.#parts.logger.warn(
         { reason: reasonOf(error) },
-        "kubeconfig cannot be read again; what it said before stays in use",
+        "cannot reload the kubeconfig; still using its last valid content",
       );
     }
   }
@@ -118,21 +116,21 @@ export class ApiServerConfig {
 
 const ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/** As a pod: `--master` says where to go, not as whom. Outside of a pod nobody's credentials are used. */
+/** The access with the service account of the pod, also with `--master`. Outside of a pod there are no credentials. */
 async function podAccess({ servers, root, env }: ClusterAccess): Promise<AccessConfig> {
   const path = (file: string) => join(root === "" ? "/" : root, ACCOUNT, file);
   if (servers.length > 0 && !(await exists(path("token")))) return NO_CREDENTIALS;
   const { KUBERNETES_SERVICE_HOST: host = "", KUBERNETES_SERVICE_PORT: port = "" } = env;
   if (servers.length === 0 && (host === "" || port === ""))
     throw new Error(
-      "Cannot find an API server: no kubeconfig is given, and this is no pod: KUBERNETES_SERVICE_HOST is not set or has no KUBERNETES_SERVICE_PORT",
+      "Cannot find an API server: no kubeconfig is given, and there is no service account of a pod: KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT is not set",
     );
   const label = (file: string) => `${file} of the service account "${path(file)}"`;
   return {
     ...NO_CREDENTIALS,
-    // Whatever its port: client-node takes 80 and 8080 for a server without TLS.
+    // Always https. (client-node uses http for the ports 80 and 8080.)
     server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`,
-    clusterLabel: "the cluster around this pod",
+    clusterLabel: "the cluster of this pod",
     authority: { label: label("ca.crt"), path: path("ca.crt"), inline: "" },
     tokenFile: { label: label("token"), path: path("token") },
   };
@@ -148,11 +146,11 @@ function serverUrl({ server, clusterLabel }: AccessConfig): URL {
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new Error(`Cannot use server of ${clusterLabel}: "${withoutLogin(server)}" is not an https or http URL`);
   if (url.username !== "" || url.password !== "")
-    throw new Error(`Cannot use server of ${clusterLabel}: it must not hold credentials: they belong to the user`);
+    throw new Error(`Cannot use server of ${clusterLabel}: it must not contain credentials: put them into the user`);
   return url;
 }
 
-/** A URL that cannot be read may hold a password all the same. */
+/** The URL without user and password. An invalid URL may contain a password too. */
 function withoutLogin(url: string): string {
   return url.replace(/^(.*\/\/)?.*@/s, "$1…@");
 }
@@ -164,7 +162,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** "" without a kubeconfig. A mounted one is replaced by another file, which may be as old and as long. */
+/** Changes if the file changes; "" without a kubeconfig. Has the inode, because a new file may have the same time and size. */
 async function stampOf(path: string): Promise<string> {
   if (path === "") return "";
   const { mtimeMs, ino, size } = await stat(path).catch((error: unknown) => unreadable(path, error));

@@ -2,8 +2,8 @@ import type { Logger } from "../../../model/logger.ts";
 import { reasonOf } from "../transport/reason.ts";
 
 /**
- * Something that is read again and again, such as a file that rotates. While it cannot be read, or is half written, the last
- * good value stays in use, as in client-go: the API server decides how long it accepts that value.
+ * A value that is read for each use, for example from a file that rotates. While it cannot be read, or is half written,
+ * the last valid value stays in use, as in client-go. The API server decides how long it accepts that value.
  */
 export class LastGood<Value> {
   readonly #read: () => Promise<Value>;
@@ -16,7 +16,7 @@ export class LastGood<Value> {
     this.#logger = logger;
   }
 
-  /** The value as of now. Rejects only before the first good one. */
+  /** The current value, or the last valid one. Rejects only if there was none yet. */
   async current(): Promise<Value> {
     try {
       const value = await this.#read();
@@ -30,10 +30,10 @@ export class LastGood<Value> {
     }
   }
 
-  /** Once for each reason: it is read for every request. */
+  /** Logs a reason once, because the value is read for every request. */
   #report(reason: string): void {
     if (reason !== this.#reported)
-      this.#logger.warn({ reason }, "credentials cannot be renewed; the last ones stay in use");
+      this.#logger.warn({ reason }, "cannot renew credentials; still using the last valid ones");
     this.#reported = reason;
   }
 }

@@ -3,16 +3,16 @@ import { createSecureContext } from "node:tls";
 import { reasonOf } from "../transport/reason.ts";
 import { readRegularFile } from "./regular-file.ts";
 
-/** Where a PEM text comes from: given inline, or a file that may change. */
+/** The source of a PEM text: inline text, or a file that may change. */
 export interface PemSource {
-  /** Names field, object and file in errors. */
+  /** The field, object and file in errors. */
   readonly label: string;
-  /** Path of the file; "" for inline text. */
+  /** The path of the file; "" for inline text. */
   readonly path: string;
   readonly inline: string;
 }
 
-/** A client certificate with its key, as PEM; both "" for none. */
+/** A client certificate and its key in PEM format; both "" for none. */
 export interface KeyPair {
   readonly cert: string;
   readonly key: string;
@@ -20,7 +20,7 @@ export interface KeyPair {
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** The text of a source. Rejects with an error that names it. */
+/** The text of a source. Rejects with an error that names the source. */
 export async function readPem({ label, path, inline }: PemSource): Promise<string> {
   if (path === "") return inline;
   return await readRegularFile(path).catch((error: unknown) => {
@@ -29,32 +29,32 @@ export async function readPem({ label, path, inline }: PemSource): Promise<strin
 }
 
 /**
- * The certificates in the text that can be read, as PEM. Throws when there is none: TLS of Node takes no notice of what is
- * no certificate, and would trust nobody without saying why.
+ * The valid certificates of the text in PEM format. Throws if there is none: the TLS of Node.js ignores invalid
+ * certificates, and would then accept no server without a clear error.
  */
 export function authorities(pem: string, label: string): string {
   const readable = [...pem.matchAll(CERTIFICATE)].map(([text]) => text).filter(isCertificate);
-  if (readable.length === 0) throw new Error(`Cannot use ${label}: it holds no certificate in PEM form`);
+  if (readable.length === 0) throw new Error(`Cannot use ${label}: it contains no certificate in PEM format`);
   return `${readable.join("\n")}\n`;
 }
 
-/** The pair, when both can be used and belong together. Throws with the label of the one that is wrong. */
+/** The pair, if both parts are valid and belong together. Otherwise throws with the label of the invalid part. */
 export function keyPair({ cert, key }: KeyPair, certLabel: string, keyLabel: string): KeyPair {
   const certificate = attempt(
-    `Cannot use ${certLabel}: it holds no certificate in PEM form`,
+    `Cannot use ${certLabel}: it contains no certificate in PEM format`,
     () => new X509Certificate(cert),
   );
-  const privateKey = attempt(`Cannot use ${keyLabel}: it holds no unencrypted private key in PEM form`, () =>
+  const privateKey = attempt(`Cannot use ${keyLabel}: it contains no unencrypted private key in PEM format`, () =>
     createPrivateKey(key),
   );
   if (!certificate.checkPrivateKey(privateKey))
     throw new Error(`Cannot use ${certLabel}: it does not belong to the key of ${keyLabel}`);
-  // OpenSSL has more to say, as of keys that are too short.
+  // OpenSSL makes further checks, for example of the length of the key.
   attempt(`Cannot use ${certLabel} with ${keyLabel}`, () => createSecureContext({ cert, key }));
   return { cert, key };
 }
 
-/** What `make` gives. Throws with this message, the library's own reason in brackets. */
+/** The result of `make`. If it throws, throws with this message and the reason of the library in brackets. */
 function attempt<Value>(message: string, make: () => Value): Value {
   try {
     return make();

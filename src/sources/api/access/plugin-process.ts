@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Clock } from "../../../model/clock.ts";
 import { clipped } from "../transport/clipped.ts";
 
-/** A plugin may have to ask an identity provider far away. */
+/** The time limit of a plugin, which may send requests to a remote identity provider. */
 const DEADLINE_MS = 30_000;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
@@ -13,17 +13,17 @@ export interface Program {
 }
 
 /**
- * Runs a program without input, and answers what it printed. It has a deadline, and a process group of its own, which is killed
- * at the deadline, when the signal is aborted, when it prints without end, and with this process: a shell script leaves no
- * child behind. Rejects with a reason that begins with a verb, and for a failure with the begin of what was printed to stderr.
+ * Runs a program without input and returns its output. The program has its own process group, so that no child of a shell
+ * script survives. The group is killed at the deadline, when the signal is aborted, when the output is too long, and when
+ * this process ends. Rejects with a reason that begins with a verb and has the begin of the output to stderr.
  */
 export async function runProgram(program: Program, clock: Clock, signal: AbortSignal): Promise<string> {
   signal.throwIfAborted();
   const { child, release } = startTied(program);
-  const over = new AbortController();
-  const end = () => over.abort();
-  signal.addEventListener("abort", end, { signal: over.signal });
-  let why = `gave no answer within ${DEADLINE_MS / 1000} s`;
+  const run = new AbortController();
+  const end = () => run.abort();
+  signal.addEventListener("abort", end, { signal: run.signal });
+  let why = `did not finish within ${DEADLINE_MS / 1000} s`;
   const stdout = collected(child.stdout, MAX_OUTPUT_BYTES, () => {
     why = `printed more than ${MAX_OUTPUT_BYTES} bytes`;
     end();
@@ -38,7 +38,7 @@ export async function runProgram(program: Program, clock: Clock, signal: AbortSi
     outcome ??= { reason: code === 0 ? "" : endingText(code, killedBy, stderr()) };
     end();
   });
-  await clock.sleep(DEADLINE_MS, over.signal);
+  await clock.sleep(DEADLINE_MS, run.signal);
   end();
   release();
   if (outcome === undefined) abandon(child);
@@ -52,7 +52,7 @@ function start({ command, args, env }: Program) {
   try {
     return spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   } catch (error) {
-    // Too long, or with a NUL in it. The message of the error shows the value, which may be secret.
+    // An argument is too long or has a NUL. The message is dropped, because it shows the value, which may be secret.
     const code = error instanceof Error && "code" in error ? error.code : "unknown error";
     throw new Error(`cannot be started: its arguments or variables cannot be passed: ${code}`);
   }
@@ -64,11 +64,11 @@ interface Outcome {
 }
 
 function endingText(code: number | null, killedBy: string | null, stderr: string): string {
-  const ending = killedBy === null ? `ended with exit code ${code}` : `was ended by ${killedBy}`;
+  const ending = killedBy === null ? `ended with exit code ${code}` : `was killed by ${killedBy}`;
   return stderr.trim() === "" ? ending : `${ending}: ${clipped(stderr)}`;
 }
 
-/** Reads a stream; `onFull` is called when more than so many bytes have come, which are dropped. */
+/** Collects a stream. When it has more than `maxBytes` bytes, calls `onFull` and drops the rest. */
 function collected(stream: NodeJS.ReadableStream, maxBytes: number, onFull: () => void): () => string {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -80,7 +80,7 @@ function collected(stream: NodeJS.ReadableStream, maxBytes: number, onFull: () =
   return () => Buffer.concat(chunks).toString();
 }
 
-/** Kills the group, and waits for nothing any more: what has left the group may keep our pipes open. */
+/** Kills the group and stops waiting, because a process that left the group may keep the pipes open. */
 function abandon(child: ChildProcess): void {
   killGroup(child);
   child.stdout?.destroy();
@@ -88,21 +88,22 @@ function abandon(child: ChildProcess): void {
   child.unref();
 }
 
-/** Nothing once its leader has ended: the number may be another's by now. */
+/** Kills the group. Has no effect after the end of its leader, because the number may belong to another process. */
 function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // It ends right now.
+    // The group ended just now.
   }
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Starts a program whose group ends with this process, until `release` is called: signals of a terminal do not reach the group.
- * The listeners are there before it is: a signal that comes while it starts would end this process alone.
+ * Starts a program and kills its group when this process ends, until `release` is called. Signals of a terminal do not
+ * reach the group. The listeners are added before the start, because a signal during the start would end only this
+ * process.
  */
 function startTied(program: Program) {
   let child: ReturnType<typeof start> | undefined;
@@ -110,7 +111,7 @@ function startTied(program: Program) {
   const onSignal = (name: NodeJS.Signals) => {
     onExit();
     release();
-    // Whoever else listens decides what becomes of this process; without anybody it is the system's way.
+    // Another listener handles the signal for this process. Without another listener, the default action follows.
     if (process.listenerCount(name) === 0) process.kill(process.pid, name);
   };
   const release = () => {

@@ -1,15 +1,15 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 
-/** A kubeconfig of a thousand clusters has half of it. */
+/** The largest accepted file. A kubeconfig of a thousand clusters has half this size. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * The text of a file, UTF-8. Rejects with a short reason when there is none to be had, also for what is no regular file: a
- * FIFO would never end, and could not be read again when it changes.
+ * The text of a UTF-8 file. Rejects with a short reason if the file cannot be read or is not a regular file. A FIFO may
+ * never end and cannot be read again.
  */
 export async function readRegularFile(path: string): Promise<string> {
-  // Without O_NONBLOCK a FIFO that nobody writes to blocks in open().
+  // Without O_NONBLOCK, open() of a FIFO without a writer blocks.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = await file.stat();

@@ -4,23 +4,23 @@ import { headerText } from "./header-text.ts";
 import { LastGood } from "./last-good.ts";
 import { readRegularFile } from "./regular-file.ts";
 
-/** client-go's: the kubelet replaces a token long before it expires. */
+/** The time between two reads, as in client-go. The kubelet replaces a token long before it expires. */
 const READ_AGAIN_MS = 60_000;
 
-/** A bearer token in a file that rotates. It is read once a minute, and when the server has refused it. */
+/** A bearer token in a file that rotates. The file is read once a minute, and after the server refused the token. */
 export class TokenFile {
   readonly #lastGood: LastGood<string>;
   readonly #clock: Clock;
   #token = "";
   #readAtMs = Number.NEGATIVE_INFINITY;
 
-  /** `label` names the file in errors. */
+  /** `label` is the file in errors. */
   constructor(path: string, label: string, clock: Clock, logger: Logger) {
     this.#lastGood = new LastGood(() => readToken(path, label), logger);
     this.#clock = clock;
   }
 
-  /** Rejects as long as no token could be read. */
+  /** The current token. Rejects until a token was read. */
   async current(): Promise<string> {
     const nowMs = this.#clock.now();
     if (nowMs - this.#readAtMs <= READ_AGAIN_MS) return this.#token;
@@ -29,7 +29,7 @@ export class TokenFile {
     return this.#token;
   }
 
-  /** The server does not accept this token. */
+  /** Marks the token as refused by the server, so that the file is read again. */
   refuse(token: string): void {
     if (token === this.#token) this.#readAtMs = Number.NEGATIVE_INFINITY;
   }

@@ -56,7 +56,12 @@ test("an alias that would expand without end is told", async () => {
 test("a document that the parser itself fails at costs what follows it, not what went before", async () => {
   expect(await parsed("a.yaml", `a: 1\n---\n${"- ".repeat(20_000)}x\n---\nc: 3\n`)).toEqual([
     [1, { a: 1 }],
-    [2, "file a.yaml document 2", "", expect.stringMatching(/cannot be parsed, nor can what follows it: .*call stack/)],
+    [
+      2,
+      "file a.yaml document 2",
+      "",
+      expect.stringMatching(/cannot be parsed, and the rest of the file is skipped: .*call stack/),
+    ],
   ]);
 });
 
@@ -84,7 +89,7 @@ test.each(["__proto__: {polluted: 1}", "a: &x {__proto__: {polluted: 1}}\nb: {<<
 test("a wrong JSON file of more than a megabyte is not parsed as YAML", async () => {
   const text = `{"a": "${"x".repeat(1_100_000)}", }`;
   expect(await parsed("a.json", text)).toEqual([
-    [1, "file a.json document 1", "", expect.stringMatching(/^is no JSON: .*JSON/)],
+    [1, "file a.json document 1", "", expect.stringMatching(/^is not JSON: .*JSON/)],
   ]);
 });
 

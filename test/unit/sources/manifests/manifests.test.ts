@@ -182,7 +182,7 @@ describe("reading once", () => {
     const { events, problems } = await readManifests(folder);
     expect(events.map(short)).toContain("+Service default/web 80");
     expect(problems.map(fault)).toEqual([
-      "Service default/web in file a.yaml document 2: metadata.name=default/web: is defined in file a.yaml document 1 already, which is used",
+      "Service default/web in file a.yaml document 2: metadata.name=default/web: is already defined in file a.yaml document 1, which is used",
     ]);
   });
 
@@ -223,8 +223,8 @@ describe("what is wrong is told with file, document, field and value, and the re
       { kind: "Service", metadata: { name: "web" } },
       "Service default/web in file a.yaml document 2: apiVersion=: must be v1",
     ],
-    ["no kind", { replicas: 3 }, "file a.yaml document 2: kind=: is missing: this is no Kubernetes object"],
-    ["no object", "just text", "file a.yaml document 2: kind=: is missing: this is no Kubernetes object"],
+    ["no kind", { replicas: 3 }, "file a.yaml document 2: kind=: is missing: this is not a Kubernetes object"],
+    ["no object", "just text", "file a.yaml document 2: kind=: is missing: this is not a Kubernetes object"],
     [
       "a list",
       { apiVersion: "v1", kind: "List", items: { a: 1 } },
@@ -233,7 +233,7 @@ describe("what is wrong is told with file, document, field and value, and the re
     [
       "an item",
       { apiVersion: "v1", kind: "List", items: [{}] },
-      "file a.yaml document 2 items[0]: kind=: is missing: this is no Kubernetes object",
+      "file a.yaml document 2 items[0]: kind=: is missing: this is not a Kubernetes object",
     ],
   ])("%s", async (_, wrong, expected) => {
     await write("a.yaml", api(), wrong, nodeObject("node-a"));
@@ -292,7 +292,7 @@ describe("an object that is made to break its reader costs itself alone", () => 
     ["a version that is no text", `{apiVersion: {toString: x}, kind: Service, metadata: {name: x}}`, /must be v1/],
     ["a circular alias", `{${metadata} &m {name: x, labels: *m}}`, /anchor "m" contains itself/],
     ["a list that contains itself", "&l {kind: List, items: [*l, *l]}", /anchor "l" contains itself/],
-    ["nine lists in each other", lists(9), /is a list in more than 8 others/],
+    ["nine lists in each other", lists(9), /is nested in more than 8 lists/],
     ["20,000 lists in each other", lists(20_000), /./],
     ["items that are a deep map", `{kind: List, items: ${"{a: ".repeat(90)}1${"}".repeat(90)}}`, /must be a list/],
   ])("%s", async (_, wrong, expected) => {
@@ -312,7 +312,7 @@ describe("an object that is made to break its reader costs itself alone", () => 
     await write("b.yaml", web());
     const { events, problems } = await readManifests(folder);
     expect(events.map(short)).toContain("+Service shop/web 80");
-    expect(problems.map(fault)).toEqual([expect.stringMatching(/^file a\.json .*is a list in more than 8 others/)]);
+    expect(problems.map(fault)).toEqual([expect.stringMatching(/^file a\.json .*is nested in more than 8 lists/)]);
   });
 });
 
@@ -326,9 +326,9 @@ describe("a file that cannot be read as text is told by its name, and the others
       "text of another encoding",
       "a.yaml",
       (path) => writeFile(path, "name: caf\u00e9", "latin1"),
-      /it is no UTF-8 text/,
+      /it is not UTF-8 text/,
     ],
-    ["UTF-16", "a.json", (path) => writeFile(path, '\ufeff{"a": 1}', "utf16le"), /it is no UTF-8 text/],
+    ["UTF-16", "a.json", (path) => writeFile(path, '\ufeff{"a": 1}', "utf16le"), /it is not UTF-8 text/],
     ["NUL bytes", "a.yaml", (path) => writeFile(path, "a: \0"), /byte 3 is NUL/],
     ["too much YAML", "a.yaml", (path) => sparse(path, 33), /34603008 bytes, more than 32 MiB/],
     ["too much JSON", "a.json", (path) => sparse(path, 257), /269484032 bytes, more than 256 MiB/],
@@ -359,7 +359,7 @@ describe("a file that cannot be read as text is told by its name, and the others
     });
     while (!isRead) await appendFile(path, "#");
     expect((await reading).problems.map(({ reason }) => reason)).toEqual([
-      "cannot be read: it was written to meanwhile",
+      "cannot be read: it changed while it was read",
     ]);
   });
 
@@ -523,7 +523,7 @@ describe("what broke keeps its last good version", () => {
     const listening = await started();
     await rename(folder, `${folder}-away`);
     expect(await listening.reread()).toEqual([]);
-    const gone = `manifests: =${folder}: cannot be read: ENOENT; everything stays as it was`;
+    const gone = `manifests: =${folder}: cannot be read: ENOENT; the last known objects stay in use`;
     expect(listening.problems()).toEqual([{ count: 2, fresh: [gone] }]);
     await rename(`${folder}-away`, folder);
     expect(await listening.reread()).toEqual([]);
@@ -583,7 +583,7 @@ test("problems are told once for each change, the new ones apart", async () => {
   await write("a.yaml", { replicas: 1 });
   const listening = new Listening();
   await listening.reread();
-  const first = "file a.yaml document 1: kind=: is missing: this is no Kubernetes object";
+  const first = "file a.yaml document 1: kind=: is missing: this is not a Kubernetes object";
   expect(listening.problems()).toEqual([{ count: 1, fresh: [first] }]);
   await listening.reread();
   expect(listening.problems()).toEqual([]);

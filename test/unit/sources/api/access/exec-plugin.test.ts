@@ -200,7 +200,7 @@ describe("an exec plugin runs", () => {
 
   test("again after an answer without status, which is not kept", async () => {
     const one = await plugin(PRINTS_FILE, {}, { answer: credential(undefined) });
-    expect(await one.failure()).toBe(`Cannot use the answer of ${PLUGIN}: it has no status`);
+    expect(await one.failure()).toBe(`Cannot use the output of ${PLUGIN}: it has no status`);
     await put(join(one.folder, "answer"), credential({ token: "t" }));
     await one.clock.advance(800);
     expect(await one.token()).toEqual(bearer("t"));
@@ -222,11 +222,11 @@ describe("an exec plugin gives", () => {
   });
 
   test.each<readonly [string, string]>([
-    ["it is no ExecCredential in JSON", "SECRET"],
-    ["it is no ExecCredential in JSON", ""],
-    ["it is no ExecCredential in JSON", `${credential({ token: "SECRET" })}\0`],
-    ["it is no ExecCredential in JSON", "null"],
-    ["it is no ExecCredential in JSON", credential({ token: "SECRET" }, { kind: "TokenReview" })],
+    ["it is not an ExecCredential in JSON", "SECRET"],
+    ["it is not an ExecCredential in JSON", ""],
+    ["it is not an ExecCredential in JSON", `${credential({ token: "SECRET" })}\0`],
+    ["it is not an ExecCredential in JSON", "null"],
+    ["it is not an ExecCredential in JSON", credential({ token: "SECRET" }, { kind: "TokenReview" })],
     [`its apiVersion is not ${V1}`, credential({ token: "SECRET" }, { apiVersion: V1BETA1 })],
     ["it has no status", credential(null)],
     ["it has no status", credential("SECRET")],
@@ -235,20 +235,20 @@ describe("an exec plugin gives", () => {
     ["it has only one of clientCertificateData and clientKeyData", credential({ token: "t", clientKeyData: "SECRET" })],
     ["token: must be a text; write numbers in quotes, is a number", credential({ token: 7 })],
     [
-      "token: it holds a line break or another character that a header cannot have",
+      "token: it contains a line break or another character that a header cannot have",
       credential({ token: "a\nSECRET: x" }),
     ],
-    ["expirationTimestamp: it is no time of RFC 3339", credential({ token: "t", expirationTimestamp: "tomorrow" })],
+    ["expirationTimestamp: it is not an RFC 3339 time", credential({ token: "t", expirationTimestamp: "tomorrow" })],
     [
-      "expirationTimestamp: it is no time of RFC 3339",
+      "expirationTimestamp: it is not an RFC 3339 time",
       credential({ token: "t", expirationTimestamp: "2026-13-01T00:00:00Z" }),
     ],
     [
-      "clientCertificateData: it holds no certificate in PEM form",
+      "clientCertificateData: it contains no certificate in PEM format",
       credential({ clientCertificateData: "SECRET", clientKeyData: A.key }),
     ],
     [
-      "clientKeyData: it holds no unencrypted private key in PEM form",
+      "clientKeyData: it contains no unencrypted private key in PEM format",
       credential({ clientCertificateData: A.cert, clientKeyData: "SECRET" }),
     ],
     [
@@ -260,7 +260,7 @@ describe("an exec plugin gives", () => {
     const message = await one.failure();
     const [, field, what = reason] = /^(\w+): (.*)$/.exec(reason) ?? [];
     expect(message).toContain(
-      `Cannot use ${field === undefined ? "" : `${field} of `}the answer of ${PLUGIN}: ${what}`,
+      `Cannot use ${field === undefined ? "" : `${field} of `}the output of ${PLUGIN}: ${what}`,
     );
     expect(message).not.toContain("SECRET");
   });
@@ -270,7 +270,7 @@ describe("an exec plugin fails", () => {
   test.each([
     ["ended with exit code 1", script("exit 1")],
     ["ended with exit code 1: no session, [31mlog in", script("printf 'no session,\\n\\033[31mlog in\\n' >&2; exit 1")],
-    ["was ended by SIGSEGV", script("kill -SEGV $$")],
+    ["was killed by SIGSEGV", script("kill -SEGV $$")],
     ["cannot be started: spawn DIR/plugin EACCES", "no program"],
     ["printed more than 1048576 bytes", script("yes")],
   ])("with an error that names it: %s", async (reason, text) => {
@@ -316,7 +316,7 @@ describe("an exec plugin that hangs", () => {
     await one.clock.advance(29_900);
     expect((await one.runs()).every(isAlive)).toBe(true);
     await one.clock.advance(100);
-    const message = `Cannot get credentials: ${PLUGIN} gave no answer within 30 s`;
+    const message = `Cannot get credentials: ${PLUGIN} did not finish within 30 s`;
     expect(await Promise.all(asked)).toEqual(Array(4).fill(message));
     const pids = await one.runs();
     expect(pids).toHaveLength(2);
@@ -331,7 +331,7 @@ describe("an exec plugin that hangs", () => {
       .catch((error: Error) => error.message.replaceAll(one.folder, "DIR"));
     await started(one);
     over.abort();
-    expect(await asked).toBe(`Cannot get credentials in time: ${PLUGIN} has not answered yet`);
+    expect(await asked).toBe(`Cannot get credentials in time: still waiting for ${PLUGIN}`);
     await put(join(one.folder, "answer"), credential({ token: "t" }));
     await put(join(one.folder, "go"), "");
     expect(await one.token()).toEqual(bearer("t"));
@@ -355,7 +355,7 @@ describe("an exec plugin that hangs", () => {
     await started(one);
     await until("the plugin has ended", async () => !isAlive((await one.runs())[0]));
     await one.clock.advance(30_000);
-    expect(await asked).toContain("gave no answer within 30 s");
+    expect(await asked).toContain("did not finish within 30 s");
     process.kill(Number((await one.runs())[1]), "SIGKILL");
   });
 });

@@ -157,18 +157,18 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
     user({ exec: { apiVersion: "client.authentication.k8s.io/v1", command: "x", ...fields } });
 
   const ROWS: readonly (readonly [string, string])[] = [
-    ["a: [", 'Cannot use kubeconfig "FILE": it is no YAML: bad indent at line 1, column 5'],
-    ["a: SECRET: b", 'Cannot use kubeconfig "FILE": it is no YAML: block as implicit key at line 1, column 4'],
+    ["a: [", 'Cannot use kubeconfig "FILE": it is not valid YAML: bad indent at line 1, column 5'],
+    ["a: SECRET: b", 'Cannot use kubeconfig "FILE": it is not valid YAML: block as implicit key at line 1, column 4'],
     [
       "a: *SECRET",
-      'Cannot use kubeconfig "FILE": it is no YAML: Unresolved alias (the anchor must be set before the alias)',
+      'Cannot use kubeconfig "FILE": it is not valid YAML: Unresolved alias (the anchor must be set before the alias)',
     ],
     [
       "a: &a [*a]\ncurrent-context: *a",
       'Cannot use current-context of kubeconfig "FILE": must be a text; write numbers in quotes, is [[[[[[…]]]]]]',
     ],
-    ["", 'Cannot use kubeconfig "FILE": it is no kubeconfig, which is a map'],
-    ["- 1\n", 'Cannot use kubeconfig "FILE": it is no kubeconfig, which is a map'],
+    ["", 'Cannot use kubeconfig "FILE": it is not a kubeconfig: must be a map'],
+    ["- 1\n", 'Cannot use kubeconfig "FILE": it is not a kubeconfig: must be a map'],
     ["apiVersion: v1\n", 'Cannot use kubeconfig "FILE": it has no current-context'],
     [named({ "current-context": "" }), 'Cannot use kubeconfig "FILE": it has no current-context'],
     [
@@ -177,16 +177,16 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
     ],
     [
       named({ "current-context": "x" }),
-      'Cannot find context "x" of kubeconfig "FILE": contexts has no entry of that name',
+      'Cannot find context "x" of kubeconfig "FILE": contexts has no entry with that name',
     ],
-    [named({ contexts: "x" }), 'Cannot find context "here" of kubeconfig "FILE": contexts has no entry of that name'],
+    [named({ contexts: "x" }), 'Cannot find context "here" of kubeconfig "FILE": contexts has no entry with that name'],
     [
       named({ contexts: [{ name: "here", context: { user: "u" } }] }),
-      'Cannot use context "here" of kubeconfig "FILE": it names no cluster',
+      'Cannot use context "here" of kubeconfig "FILE": it has no cluster',
     ],
-    [named({ clusters: [] }), `Cannot find ${CLUSTER}: clusters has no entry of that name`],
-    [named({ users: null }), `Cannot find ${USER}: users has no entry of that name`],
-    [named({ users: [{ name: "u" }, { name: "u" }] }), `Cannot use ${USER}: users has 2 entries of that name`],
+    [named({ clusters: [] }), `Cannot find ${CLUSTER}: clusters has no entry with that name`],
+    [named({ users: null }), `Cannot find ${USER}: users has no entry with that name`],
+    [named({ users: [{ name: "u" }, { name: "u" }] }), `Cannot use ${USER}: users has 2 entries with that name`],
     [named({ users: [{ name: "u", user: "SECRET" }] }), `Cannot use ${USER}: must be a map`],
     [cluster({ server: "" }), `Cannot use ${CLUSTER}: it has no server`],
     [cluster({ server: 7 }), `Cannot use server of ${CLUSTER}: must be a text; write numbers in quotes, is 7`],
@@ -200,7 +200,7 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
     ],
     [
       cluster({ server: "https://x:SECRET@y" }),
-      `Cannot use server of ${CLUSTER}: it must not hold credentials: they belong to the user`,
+      `Cannot use server of ${CLUSTER}: it must not contain credentials: put them into the user`,
     ],
     [
       cluster({ "proxy-url": "http://u:SECRET@proxy:3128" }),
@@ -212,7 +212,7 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
     ],
     [
       cluster({ ...CA_DATA, "insecure-skip-tls-verify": true }),
-      `Cannot use ${CLUSTER}: insecure-skip-tls-verify and a certificate-authority exclude each other`,
+      `Cannot use ${CLUSTER}: insecure-skip-tls-verify and certificate-authority cannot be used together`,
     ],
     [
       cluster({ "certificate-authority-data": "%%" }),
@@ -220,25 +220,22 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
     ],
     [
       cluster({ "certificate-authority-data": base64("no PEM") }),
-      `Cannot use certificate-authority-data of ${CLUSTER}: it holds no certificate in PEM form`,
+      `Cannot use certificate-authority-data of ${CLUSTER}: it contains no certificate in PEM format`,
     ],
     [
       cluster({ "certificate-authority-data": base64(A.key) }),
-      `Cannot use certificate-authority-data of ${CLUSTER}: it holds no certificate in PEM form`,
+      `Cannot use certificate-authority-data of ${CLUSTER}: it contains no certificate in PEM format`,
     ],
     [user({ token: 12345 }), `Cannot use token of ${USER}: must be a text; write numbers in quotes, is a number`],
     [
       user({ token: "a\nSECRET: b" }),
-      `Cannot use token of ${USER}: it holds a line break or another character that a header cannot have`,
+      `Cannot use token of ${USER}: it contains a line break or another character that a header cannot have`,
     ],
-    [user({ token: "SECRET", username: "u" }), `Cannot use ${USER}: a username and a token exclude each other`],
-    [
-      user({ "as-groups": ["a"] }),
-      `Cannot use ${USER}: as-uid, as-groups and as-user-extra need as, the user to impersonate`,
-    ],
+    [user({ token: "SECRET", username: "u" }), `Cannot use ${USER}: username and token cannot be used together`],
+    [user({ "as-groups": ["a"] }), `Cannot use ${USER}: as-uid, as-groups and as-user-extra require the field as`],
     [
       user({ as: "x\r\ny: z" }),
-      `Cannot use as of ${USER}: it holds a line break or another character that a header cannot have`,
+      `Cannot use as of ${USER}: it contains a line break or another character that a header cannot have`,
     ],
     [user({ as: "x", "as-groups": "a" }), `Cannot use as-groups of ${USER}: must be a list of texts, is "a"`],
     [
@@ -251,11 +248,11 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
     ],
     [
       user({ ...PAIR_DATA, "client-key-data": base64("SECRET") }),
-      `Cannot use client-key-data of ${USER}: it holds no unencrypted private key in PEM form (error:1E08010C:DECODER routines::unsupported)`,
+      `Cannot use client-key-data of ${USER}: it contains no unencrypted private key in PEM format (error:1E08010C:DECODER routines::unsupported)`,
     ],
     [
       user({ ...PAIR_DATA, "client-certificate-data": base64("x") }),
-      `Cannot use client-certificate-data of ${USER}: it holds no certificate in PEM form (error:0480006C:PEM routines::no start line)`,
+      `Cannot use client-certificate-data of ${USER}: it contains no certificate in PEM format (error:0480006C:PEM routines::no start line)`,
     ],
     ...["oidc", "gcp", "azure", "exec"].map((name): readonly [string, string] => [
       user({ "auth-provider": { name, config: { "id-token": "SECRET" } } }),
@@ -268,7 +265,7 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
     ],
     [
       exec({ interactiveMode: "Always" }),
-      `Cannot use interactiveMode of exec of ${USER}: must be Never or IfAvailable, is "Always"; there is nobody to answer a plugin`,
+      `Cannot use interactiveMode of exec of ${USER}: must be Never or IfAvailable, is "Always"; a plugin cannot be interactive here`,
     ],
     [
       exec({ env: [{ name: "A", value: 7 }] }),
@@ -289,7 +286,7 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
 
   test("a file that nests without end", async () => {
     await expect(loaded("[".repeat(2000))).rejects.toThrow(
-      /^Cannot use kubeconfig ".*": it is no YAML: resource exhaustion/,
+      /^Cannot use kubeconfig ".*": it is not valid YAML: resource exhaustion/,
     );
   });
 
@@ -323,7 +320,7 @@ describe("files that a kubeconfig names", () => {
       "an authority that is no PEM",
       { cluster: CA_FILE },
       { "pki/ca": "x" },
-      'Cannot use certificate-authority "DIR/pki/ca" of cluster "c" of kubeconfig "DIR/config": it holds no certificate in PEM form',
+      'Cannot use certificate-authority "DIR/pki/ca" of cluster "c" of kubeconfig "DIR/config": it contains no certificate in PEM format',
     ],
     [
       "a certificate and a key of others",
@@ -335,7 +332,7 @@ describe("files that a kubeconfig names", () => {
       "a key that is no PEM",
       { user: PAIR_FILES },
       { "pki/cert": A.cert, "pki/key": "" },
-      'Cannot use client-key "DIR/pki/key" of user "u" of kubeconfig "DIR/config": it holds no unencrypted private key in PEM form',
+      'Cannot use client-key "DIR/pki/key" of user "u" of kubeconfig "DIR/config": it contains no unencrypted private key in PEM format',
     ],
     [
       "an empty token",
@@ -348,7 +345,7 @@ describe("files that a kubeconfig names", () => {
       "two lines as a token",
       user,
       { token: "a\nb" },
-      'Cannot use tokenFile "DIR/token" of user "u" of kubeconfig "DIR/config": it holds a line break',
+      'Cannot use tokenFile "DIR/token" of user "u" of kubeconfig "DIR/config": it contains a line break',
     ],
   ])(
     "and that cannot be used are an error with file and field, until they can: %s",
@@ -371,8 +368,8 @@ describe("files that a kubeconfig names", () => {
       }
     }
     expect(warnings.map((text) => text.replaceAll(folder, "DIR"))).toEqual([
-      expect.stringMatching(/^credentials cannot be renewed.*tokenFile .*it is empty/),
-      expect.stringMatching(/^credentials cannot be renewed.*tokenFile .*ENOENT/),
+      expect.stringMatching(/^cannot renew credentials.*tokenFile .*it is empty/),
+      expect.stringMatching(/^cannot renew credentials.*tokenFile .*ENOENT/),
     ]);
     await put(join(folder, "token"), "new");
     await clock.advance(61_000);
@@ -432,7 +429,7 @@ describe("a kubeconfig that changes", () => {
     await writeFile(path, kubeconfigText({ user: { token: "three" } }));
     expect(await token(config)).toEqual(bearer("three"));
     expect(warnings).toEqual([
-      expect.stringContaining("it is no YAML: bad indent at line 1"),
+      expect.stringContaining("it is not valid YAML: bad indent at line 1"),
       expect.stringContaining("ENOENT"),
     ]);
   });
@@ -506,7 +503,7 @@ describe("in the cluster", () => {
     "nothing can be found outside of one: %j",
     async (env) => {
       await expect(configWorld().load({ root: await folderOf(), env })).rejects.toThrow(
-        "KUBERNETES_SERVICE_HOST is not set",
+        "KUBERNETES_SERVICE_PORT is not set",
       );
     },
   );
