@@ -60,7 +60,7 @@ export class ObjectReports {
     }
     if (this.#leftOut === 0 || this.#summaries.readyAtMs(nowMs) > nowMs) return;
     this.#summaries.take(nowMs);
-    logger.warn({ leftOut: this.#leftOut }, "rejections were not logged; list all with kube-ipvs plan");
+    logger.warn({ leftOut: this.#leftOut }, "problems were not logged; list all with kube-ipvs plan");
     this.#leftOut = 0;
   }
 

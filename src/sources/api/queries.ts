@@ -19,16 +19,16 @@ export function watchQuery(version: string, seconds: number): Query {
   return { ...WATCH, timeoutSeconds: String(seconds), resourceVersion: version };
 }
 
-/** The query of a stream that begins with all objects and continues as a watch. `told` is the newest known version. */
-export function watchListQuery(from: ListSource, told: string, seconds: number): Query {
-  const resourceVersion = from === "latest" && told === "" ? "" : notOlderThan(told);
+/** The query of a stream that begins with all objects and continues as a watch. `newest` is the newest known version. */
+export function watchListQuery(from: ListSource, newest: string, seconds: number): Query {
+  const resourceVersion = from === "latest" && newest === "" ? "" : notOlderThan(newest);
   const initial = { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" };
   return { ...WATCH, ...initial, timeoutSeconds: String(seconds), resourceVersion };
 }
 
-/** The query of the first page of a list. `told` is the newest known version. */
-export function listQuery(told: string): Query {
-  return { limit: PAGE_ITEMS, resourceVersion: notOlderThan(told), resourceVersionMatch: "NotOlderThan" };
+/** The query of the first page of a list. `newest` is the newest known version. */
+export function listQuery(newest: string): Query {
+  return { limit: PAGE_ITEMS, resourceVersion: notOlderThan(newest), resourceVersionMatch: "NotOlderThan" };
 }
 
 /** The query of the next page. The token contains the version. */
@@ -43,7 +43,7 @@ export function probeQuery(version: string): Query {
 
 const WATCH = { watch: "true", allowWatchBookmarks: "true" };
 
-/** The smallest version that a list may have if `told` is the newest known version. "0" allows every version. */
-function notOlderThan(told: string): string {
-  return told === "" ? "0" : told;
+/** The smallest version that a list may have if `newest` is the newest known version. "0" allows every version. */
+function notOlderThan(newest: string): string {
+  return newest === "" ? "0" : newest;
 }

@@ -178,7 +178,7 @@ export class Reflector<Name extends string, Value> {
       case "ended": {
         // A server may end a watch early by the granularity of its timer.
         const isEarly = this.#parts.clock.now() - opened.nowMs < seconds * 1000 - 1000;
-        return { kind: isEarly || this.#standing.told > opened.told ? "ended" : "silent" };
+        return { kind: isEarly || this.#standing.messages > opened.messages ? "ended" : "silent" };
       }
     }
   }
@@ -229,7 +229,7 @@ export class Reflector<Name extends string, Value> {
     const stalled: Ending = { kind: "stalled" };
     const allow = () => watchdog.allowUntil(this.#times.lastContactAtMs + LIST_SILENCE_MS, stalled);
     // The newest version before the list. The objects of the list are not newer than the list.
-    const told = this.#newest;
+    const newestBefore = this.#newest;
     let begun = false;
     for (;;) {
       const response = await this.#get(query, watchdog);
@@ -238,7 +238,7 @@ export class Reflector<Name extends string, Value> {
       begun = true;
       allow();
       const page = await readPage(response.body, watchdog.signal, {
-        accepts: (version) => !isOlderVersion(version, told),
+        accepts: (version) => !isOlderVersion(version, newestBefore),
         onObject: (object) => {
           this.#inventory.upsert(object);
           this.#newest = laterVersion(this.#newest, object.resourceVersion);
@@ -323,7 +323,7 @@ export class Reflector<Name extends string, Value> {
 
   get #standing(): Standing {
     const { events, bookmarks } = this.#counts;
-    return { nowMs: this.#parts.clock.now(), version: this.#version, told: events + bookmarks };
+    return { nowMs: this.#parts.clock.now(), version: this.#version, messages: events + bookmarks };
   }
 
   #decide(ending: Ending): Step {

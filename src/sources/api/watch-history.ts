@@ -13,7 +13,7 @@ export interface Standing {
   readonly nowMs: number;
   readonly version: string;
   /** The number of all events and bookmarks since the start. */
-  readonly told: number;
+  readonly messages: number;
 }
 
 /** Keeps the facts about earlier attempts that determine the next plan. */
@@ -43,10 +43,10 @@ export class WatchHistory {
   }
 
   /** Records the ending of a plan and returns the facts for the next one. */
-  noteEnd(plan: Plan, ending: Ending, { nowMs, version, told }: Standing): History {
+  noteEnd(plan: Plan, ending: Ending, { nowMs, version, messages }: Standing): History {
     const stream = this.#stream;
     this.#stream = undefined;
-    const healthy = stream !== undefined && (told > stream.told || nowMs - stream.nowMs >= HEALTHY_MS);
+    const healthy = stream !== undefined && (messages > stream.messages || nowMs - stream.nowMs >= HEALTHY_MS);
     this.#watched ||= healthy && plan.kind === "watch";
     this.#countFailure(plan, ending, healthy, stream !== undefined);
     const malformedBefore = this.#malformedAt === version;

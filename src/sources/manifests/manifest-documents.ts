@@ -17,8 +17,8 @@ const DOCUMENTS_PER_TURN = 16;
 const LONGEST_JSON_AS_YAML = 1_048_576;
 
 /**
- * Merge keys (`<<`) as kubectl has them. Repeated keys are found by `structureFault`. No warnings on stderr: what is wrong is
- * told as a problem.
+ * Merge keys (`<<`) work as in kubectl. `structureFault` finds repeated keys. The parser prints no warnings to stderr,
+ * because problems are reported to the listener.
  */
 const YAML_OPTIONS = { merge: true, uniqueKeys: false, logLevel: "error" } as const;
 
