@@ -5,6 +5,7 @@ import {
   addressPortAddressEntry,
   addressPortEntry,
   addressPortNetworkEntry,
+  givesMarks,
   type IPSet,
   ipsets,
   markEntry,
@@ -106,7 +107,7 @@ function entryOf(set: IPSet, text: string): SetEntry {
       return networkEntry(set, parseNetwork(first));
     case "hash:ip,port": {
       const [mark = 0, mask = 0] = marking.split("/").map(Number);
-      if (set.marks) return markEntry(set, parseIP(first), protocol, Number(port), mark, mask);
+      if (givesMarks(set)) return markEntry(set, parseIP(first), protocol, Number(port), mark, mask);
       return addressPortEntry(set, parseIP(first), protocol, Number(port));
     }
     case "hash:ip,port,ip":

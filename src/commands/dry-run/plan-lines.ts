@@ -1,6 +1,6 @@
 import { addressPort, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
-import type { IPSet, SetEntry } from "../../model/kernel/ipset.ts";
+import { givesMarks, type IPSet, type SetEntry } from "../../model/kernel/ipset.ts";
 import type { Forwarding, RealServer, VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 
@@ -67,6 +67,6 @@ export function createLine(set: IPSet, members: number): string {
   let maxelem = 65_536;
   while (maxelem < members) maxelem *= 2;
   const family = set.family === "IPv4" ? "inet" : "inet6";
-  const skbinfo = set.marks ? " skbinfo" : "";
+  const skbinfo = givesMarks(set) ? " skbinfo" : "";
   return `create ${set.name} ${set.type} family ${family} hashsize 1024 maxelem ${maxelem}${skbinfo}`;
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep, setImmediate as yieldToEventLoop } from "node:timers/promises";
-import { type Errno, errnoNamed } from "../../model/kernel/errno.ts";
-import type { IPSet, SetEntry, SetEntryKey, SetName } from "../../model/kernel/ipset.ts";
+import type { Errno } from "../../model/kernel/errno.ts";
+import { givesMarks, type IPSet, type SetEntry, type SetEntryKey, type SetName } from "../../model/kernel/ipset.ts";
 import type { Outcome, SetupReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
-import { errnoName, NetlinkError } from "../netlink/error.ts";
+import { NetlinkError } from "../netlink/error.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
 import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
 import { batchRest, type EntryBatch, type EntryOperation, entryBatches } from "./batches.ts";
@@ -22,7 +22,7 @@ import {
   type SetPart,
   type SetSize,
 } from "./codec.ts";
-import { familyNumber, IPSET_ERR_EXIST, IPSET_ERR_HASH_FULL, IPSET_ERRORS } from "./constants.ts";
+import { familyNumber, IPSET_ERR_EXIST, IPSET_ERR_HASH_FULL, ipsetErrno } from "./constants.ts";
 
 /**
  * The size that kube-proxy uses: with another maxelem its own `ipset create -exist` fails after a return to kube-proxy.
@@ -56,12 +56,6 @@ export interface IPSetClientOptions {
 
 /** `blocked`: a set of another type remains because a rule or another set refers to it. */
 export type EnsureReport = SetupReport & { readonly blocked: boolean };
-
-/** Names an error number in an answer of ipset: numbers above 4096 are its own. */
-export function ipsetErrno(number: number): Errno {
-  const name = IPSET_ERRORS.get(number);
-  return name === undefined ? errnoName(number) : errnoNamed(name);
-}
 
 /** Reads and changes the ipsets of this network namespace, by the netlink protocol of ipset. */
 export class IPSetClient {
@@ -368,7 +362,7 @@ export class IPSetClient {
 
 function matches(header: SetHeader | undefined, set: IPSet): header is SetHeader {
   if (header?.type !== set.type || header.family !== familyNumber(set.type, set.family)) return false;
-  return header.marks || !set.marks;
+  return header.marks || !givesMarks(set);
 }
 
 function describeMismatch(set: IPSet, found: SetHeader | undefined, errno: Errno | undefined): string {

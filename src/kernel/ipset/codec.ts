@@ -5,6 +5,7 @@ import {
   addressPortAddressEntry,
   addressPortEntry,
   addressPortNetworkEntry,
+  givesMarks,
   type IPSet,
   markEntry,
   networkEntry,
@@ -87,7 +88,7 @@ export function encodeCreate(
     writer.be32(k.IPSET_ATTR_HASHSIZE | k.NLA_F_NET_BYTEORDER, size.hashSize);
     writer.be32(k.IPSET_ATTR_MAXELEM | k.NLA_F_NET_BYTEORDER, size.maxElements);
   }
-  if (set.marks) writer.be32(k.IPSET_ATTR_CADT_FLAGS | k.NLA_F_NET_BYTEORDER, k.IPSET_FLAG_WITH_SKBINFO);
+  if (givesMarks(set)) writer.be32(k.IPSET_ATTR_CADT_FLAGS | k.NLA_F_NET_BYTEORDER, k.IPSET_FLAG_WITH_SKBINFO);
   writer.end(data);
   endMessage(writer, begun);
 }
@@ -258,7 +259,7 @@ function decodeMember(reader: AttributeReader, set: IPSet): SetEntry | undefined
   if (set.type === "hash:ip") return addressEntry(set, address);
   if (set.type === "hash:net") return networkEntry(set, network(address, member.prefix));
   if (port === undefined || protocol === undefined) return undefined;
-  if (set.marks) return markEntry(set, address, protocol, port, member.mark ?? 0, member.markMask ?? 0);
+  if (givesMarks(set)) return markEntry(set, address, protocol, port, member.mark ?? 0, member.markMask ?? 0);
   if (set.type === "hash:ip,port") return addressPortEntry(set, address, protocol, port);
   if (second === undefined) return undefined;
   if (set.type === "hash:ip,port,ip") return addressPortAddressEntry(set, address, protocol, port, second);

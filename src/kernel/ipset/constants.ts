@@ -1,6 +1,8 @@
 import type { IPFamily } from "../../model/address.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
-import type { IPSet, SetType } from "../../model/kernel/ipset.ts";
+import { type Errno, errnoNamed } from "../../model/kernel/errno.ts";
+import { givesMarks, type IPSet, type SetType } from "../../model/kernel/ipset.ts";
+import { errnoName } from "../netlink/error.ts";
 
 // From linux/netfilter/ipset/ip_set.h, ip_set_hash.h and ip_set_bitmap.h.
 
@@ -70,7 +72,7 @@ export const NFPROTO_IPV6 = 10;
  * its own.
  */
 export function revisionOf(set: IPSet): number {
-  return set.marks ? MARKING_REVISION : REVISIONS[set.type];
+  return givesMarks(set) ? MARKING_REVISION : REVISIONS[set.type];
 }
 
 const MARKING_REVISION = 5;
@@ -97,7 +99,7 @@ export const IPSET_ERR_EXIST = 4103;
 export const IPSET_ERR_HASH_FULL = 4352;
 
 /** Names of the errors of ipset: numbers above 4096. */
-export const IPSET_ERRORS: ReadonlyMap<number, string> = new Map([
+const IPSET_ERRORS: ReadonlyMap<number, string> = new Map([
   [4097, "IPSET_ERR_PROTOCOL"],
   [4098, "IPSET_ERR_FIND_TYPE"],
   [4099, "IPSET_ERR_MAX_SETS"],
@@ -124,3 +126,9 @@ export const IPSET_ERRORS: ReadonlyMap<number, string> = new Map([
   [4356, "IPSET_ERR_HASH_RANGE_UNSUPPORTED"],
   [4357, "IPSET_ERR_HASH_RANGE"],
 ]);
+
+/** Names an error number in an answer of ipset: numbers above 4096 are its own. */
+export function ipsetErrno(number: number): Errno {
+  const name = IPSET_ERRORS.get(number);
+  return name === undefined ? errnoName(number) : errnoNamed(name);
+}

@@ -32,36 +32,63 @@ export type SetBase =
   | "KUBE-LOCAL-MARK"
   | "KUBE-LOCAL-MARK-SERVERS";
 
-export const SET_TYPES: Readonly<Record<SetBase, SetType>> = {
-  "KUBE-LOOP-BACK": "hash:ip,port,ip",
-  "KUBE-CLUSTER-IP": "hash:ip,port",
-  "KUBE-EXTERNAL-IP": "hash:ip,port",
-  "KUBE-EXTERNAL-IP-LOCAL": "hash:ip,port",
-  "KUBE-LOAD-BALANCER": "hash:ip,port",
-  "KUBE-LOAD-BALANCER-LOCAL": "hash:ip,port",
-  "KUBE-LOAD-BALANCER-FW": "hash:ip,port",
-  "KUBE-LOAD-BALANCER-SOURCE-CIDR": "hash:ip,port,net",
-  "KUBE-LOAD-BALANCER-SOURCE-IP": "hash:ip,port,ip",
-  "KUBE-NODE-PORT-TCP": "bitmap:port",
-  "KUBE-NODE-PORT-LOCAL-TCP": "bitmap:port",
-  "KUBE-NODE-PORT-UDP": "bitmap:port",
-  "KUBE-NODE-PORT-LOCAL-UDP": "bitmap:port",
-  "KUBE-NODE-PORT-SCTP-HASH": "hash:ip,port",
-  "KUBE-NODE-PORT-LOCAL-SCTP-HASH": "hash:ip,port",
-  "KUBE-HEALTH-CHECK-NODE-PORT": "bitmap:port",
-  "KUBE-IPVS-IPS": "hash:ip",
-  // kube-proxy does not have the following sets.
-  "KUBE-NODE-PORT-IPS": "hash:ip",
-  "KUBE-SERVICE-CIDR": "hash:net",
-  "KUBE-DROP": "hash:ip,port",
-  "KUBE-DROP-EXTERNAL": "hash:ip,port",
-  "KUBE-LOCAL-MARK": "hash:ip,port",
-  // Its members are the marks of virtual servers by firewall mark and not ports: any set of numbers works.
-  "KUBE-LOCAL-MARK-SERVERS": "bitmap:port",
-};
+/** What the members of a set name. */
+export type SetRole =
+  /** A frontend by address, protocol and port. */
+  | "frontend"
+  /** A frontend on an address that is not the cluster's own: an external IP or a load balancer's address. */
+  | "external-frontend"
+  /** A frontend that only the clients named by the members of role "client" may use. */
+  | "restricted-frontend"
+  /** The port number of a NodePort. */
+  | "node-port"
+  /** An address on which NodePorts answer. */
+  | "node-address"
+  /** The mark of a virtual server by firewall mark. */
+  | "marked-server"
+  /** A frontend and one of the clients that may use it. */
+  | "client"
+  /** A frontend and the mark that packets to it get, with the extension skbinfo. */
+  | "marked-frontend"
+  /** No virtual server. */
+  | "other";
 
-/** The sets whose members give packets a mark, with the extension skbinfo. */
-const MARKING: ReadonlySet<SetBase> = new Set<SetBase>(["KUBE-LOCAL-MARK"]);
+/** The definition of a set. */
+interface SetDefinition {
+  readonly type: SetType;
+  readonly role: SetRole;
+}
+
+const DEFINITIONS: Readonly<Record<SetBase, SetDefinition>> = {
+  // An endpoint that is a client of itself.
+  "KUBE-LOOP-BACK": { type: "hash:ip,port,ip", role: "other" },
+  "KUBE-CLUSTER-IP": { type: "hash:ip,port", role: "frontend" },
+  "KUBE-EXTERNAL-IP": { type: "hash:ip,port", role: "external-frontend" },
+  "KUBE-EXTERNAL-IP-LOCAL": { type: "hash:ip,port", role: "external-frontend" },
+  "KUBE-LOAD-BALANCER": { type: "hash:ip,port", role: "external-frontend" },
+  "KUBE-LOAD-BALANCER-LOCAL": { type: "hash:ip,port", role: "external-frontend" },
+  "KUBE-LOAD-BALANCER-FW": { type: "hash:ip,port", role: "restricted-frontend" },
+  "KUBE-LOAD-BALANCER-SOURCE-CIDR": { type: "hash:ip,port,net", role: "client" },
+  "KUBE-LOAD-BALANCER-SOURCE-IP": { type: "hash:ip,port,ip", role: "client" },
+  "KUBE-NODE-PORT-TCP": { type: "bitmap:port", role: "node-port" },
+  "KUBE-NODE-PORT-LOCAL-TCP": { type: "bitmap:port", role: "node-port" },
+  "KUBE-NODE-PORT-UDP": { type: "bitmap:port", role: "node-port" },
+  "KUBE-NODE-PORT-LOCAL-UDP": { type: "bitmap:port", role: "node-port" },
+  "KUBE-NODE-PORT-SCTP-HASH": { type: "hash:ip,port", role: "frontend" },
+  "KUBE-NODE-PORT-LOCAL-SCTP-HASH": { type: "hash:ip,port", role: "frontend" },
+  // Port numbers of the node, not of virtual servers.
+  "KUBE-HEALTH-CHECK-NODE-PORT": { type: "bitmap:port", role: "other" },
+  // Addresses. That the address itself is on kube-ipvs0 proves as much.
+  "KUBE-IPVS-IPS": { type: "hash:ip", role: "other" },
+  // kube-proxy does not have the following sets.
+  "KUBE-NODE-PORT-IPS": { type: "hash:ip", role: "node-address" },
+  "KUBE-SERVICE-CIDR": { type: "hash:net", role: "other" },
+  "KUBE-DROP": { type: "hash:ip,port", role: "frontend" },
+  "KUBE-DROP-EXTERNAL": { type: "hash:ip,port", role: "frontend" },
+  "KUBE-LOCAL-MARK": { type: "hash:ip,port", role: "marked-frontend" },
+  // Its members are marks and not ports: any set of numbers works.
+  "KUBE-LOCAL-MARK-SERVERS": { type: "bitmap:port", role: "marked-server" },
+};
 
 /** The name in the kernel, such as "KUBE-CLUSTER-IP" or "KUBE-6-CLUSTER-IP". */
 export type SetName = Brand<string, "SetName">;
@@ -71,12 +98,11 @@ export interface IPSet {
   readonly base: SetBase;
   readonly family: IPFamily;
   readonly type: SetType;
-  /** Whether the members of the set give packets a mark (`skbinfo`). */
-  readonly marks: boolean;
+  readonly role: SetRole;
 }
 
-// SET_TYPES is a Record of exactly these keys.
-const SET_BASES = Object.keys(SET_TYPES) as SetBase[];
+// DEFINITIONS is a Record of exactly these keys.
+const SET_BASES = Object.keys(DEFINITIONS) as SetBase[];
 
 /** Each set is one object: with 50,000 Services every member has a reference to it. */
 const SETS: Readonly<Record<IPFamily, Readonly<Record<SetBase, IPSet>>>> = {
@@ -91,7 +117,7 @@ function setsOf(family: IPFamily): Readonly<Record<SetBase, IPSet>> {
 
 function makeSet(base: SetBase, family: IPFamily): IPSet {
   const name = family === "IPv4" ? base : base.replace("KUBE-", "KUBE-6-").slice(0, 31);
-  return { name: name as SetName, base, family, type: SET_TYPES[base], marks: MARKING.has(base) };
+  return { name: name as SetName, base, family, ...DEFINITIONS[base] };
 }
 
 /** Returns the set of a family. IPv6 names are cut to the 31 characters that the kernel allows, as kube-proxy does. */
@@ -99,7 +125,12 @@ export function ipset(base: SetBase, family: IPFamily): IPSet {
   return SETS[family][base];
 }
 
-/** Returns all sets of a family, in the order of SET_TYPES. */
+/** Whether the members of the set give packets a mark. The kernel then keeps a mark for each (`skbinfo`). */
+export function givesMarks({ role }: IPSet): boolean {
+  return role === "marked-frontend";
+}
+
+/** Returns all sets of a family, in the order of DEFINITIONS. */
 export function ipsets(family: IPFamily): readonly IPSet[] {
   return SET_BASES.map((base) => ipset(base, family));
 }

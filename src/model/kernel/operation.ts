@@ -84,8 +84,8 @@ export function rankOf(kind: OperationKind, entry?: SetEntry): number {
 function stepOf(kind: OperationKind, entry: SetEntry | undefined): Step {
   if (kind !== "add-entry" && kind !== "delete-entry") return kind;
   const verb = kind === "add-entry" ? "add" : "delete";
-  if (entry?.set.marks === true) return `${verb}-mark`;
-  return entry?.set.base === "KUBE-LOAD-BALANCER-FW" ? `${verb}-restriction` : kind;
+  if (entry?.set.role === "marked-frontend") return `${verb}-mark`;
+  return entry?.set.role === "restricted-frontend" ? `${verb}-restriction` : kind;
 }
 
 /** Returns the object of an operation, for messages: `real server "10.244.1.5:80" of "TCP/10.96.0.1:80"`. */

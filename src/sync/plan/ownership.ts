@@ -10,6 +10,7 @@ import {
   type SetBase,
   type SetEntry,
   type SetEntryKey,
+  type SetRole,
 } from "../../model/kernel/ipset.ts";
 import {
   markedServerKey,
@@ -86,24 +87,29 @@ export function provingKeys(server: VirtualServer): readonly SetEntryKey[] {
  */
 export function mustOutlive(entry: SetEntry, server: VirtualServer): boolean {
   const { set, port } = entry;
-  switch (TIES[set.base]) {
+  switch (set.role) {
     case "frontend":
+    case "external-frontend":
+    case "restricted-frontend":
+    // The restriction stays until its virtual server is gone: without the clients it admits, their connections would hang.
     case "client":
       return frontendOf(entry) === server.key;
-    case "mark":
+    case "marked-server":
       return port !== undefined && markedServerKey(set.family, port) === server.key;
     case "node-port":
       return server.mark === 0 && nodePortKeys(server).includes(entry.key);
     case "node-address":
       return server.mark === 0 && PORT_SETS[server.protocol].length > 0 && entry.address === server.address;
-    case "none":
+    // Goes before the virtual servers that it leads to: what is connected already needs no mark.
+    case "marked-frontend":
+    case "other":
       return false;
   }
 }
 
 /** The frontend whose clients the member admits; undefined if the member is of another set. */
 export function admittedTo(entry: SetEntry): VirtualServerKey | undefined {
-  return TIES[entry.set.base] === "client" ? frontendOf(entry) : undefined;
+  return entry.set.role === "client" ? frontendOf(entry) : undefined;
 }
 
 /** The member that says the address is on kube-ipvs0. */
@@ -114,68 +120,28 @@ export function entryOfAddress(address: IPAddress): SetEntry {
 /** The held virtual servers that the member may have to outlive. With an address and a port it names one alone. */
 export function serversNear(entry: SetEntry, held: Placed): Iterable<VirtualServerKey> {
   const { set, address, port } = entry;
-  switch (TIES[set.base]) {
-    case "mark":
+  switch (set.role) {
+    case "marked-server":
       return port === undefined ? [] : [markedServerKey(set.family, port)];
     case "node-port":
       return port === undefined ? [] : held.serversOnPort(port);
     case "node-address":
       return address === undefined ? [] : held.serversAt(address);
     case "frontend":
+    case "external-frontend":
+    case "restricted-frontend":
     case "client": {
       const frontend = frontendOf(entry);
       return frontend === undefined ? [] : [frontend];
     }
-    case "none":
+    case "marked-frontend":
+    case "other":
       return [];
   }
 }
 
-/** What the members of a set have to do with virtual servers. */
-type Tie =
-  /** They name one by address, protocol and port: that proves it ours. */
-  | "frontend"
-  /** They name its port number: that proves it ours together with the member of KUBE-NODE-PORT-IPS for its address. */
-  | "node-port"
-  /** They name the address of NodePorts. */
-  | "node-address"
-  /** They name one by its mark: that proves it ours. */
-  | "mark"
-  /** They name the clients of one: that proves nothing, as another set names the frontend, but it drains by them. */
-  | "client"
-  /** They may come and go whatever stands. */
-  | "none";
-
-const TIES: Readonly<Record<SetBase, Tie>> = {
-  "KUBE-CLUSTER-IP": "frontend",
-  "KUBE-EXTERNAL-IP": "frontend",
-  "KUBE-EXTERNAL-IP-LOCAL": "frontend",
-  "KUBE-LOAD-BALANCER": "frontend",
-  "KUBE-LOAD-BALANCER-LOCAL": "frontend",
-  "KUBE-LOAD-BALANCER-FW": "frontend",
-  "KUBE-DROP": "frontend",
-  "KUBE-DROP-EXTERNAL": "frontend",
-  "KUBE-NODE-PORT-TCP": "node-port",
-  "KUBE-NODE-PORT-LOCAL-TCP": "node-port",
-  "KUBE-NODE-PORT-UDP": "node-port",
-  "KUBE-NODE-PORT-LOCAL-UDP": "node-port",
-  "KUBE-NODE-PORT-SCTP-HASH": "frontend",
-  "KUBE-NODE-PORT-LOCAL-SCTP-HASH": "frontend",
-  "KUBE-NODE-PORT-IPS": "node-address",
-  "KUBE-LOCAL-MARK-SERVERS": "mark",
-  // The restriction stays until its virtual server is gone: without the clients it admits, their connections would hang.
-  "KUBE-LOAD-BALANCER-SOURCE-CIDR": "client",
-  "KUBE-LOAD-BALANCER-SOURCE-IP": "client",
-  // Its members name endpoints, and are asked for with the first packet of a connection alone.
-  "KUBE-LOOP-BACK": "none",
-  // Its members name addresses; that the address itself is on kube-ipvs0 says as much, and that is what they wait for.
-  "KUBE-IPVS-IPS": "none",
-  // Of the node, not of a Service.
-  "KUBE-HEALTH-CHECK-NODE-PORT": "none",
-  "KUBE-SERVICE-CIDR": "none",
-  // Goes before the virtual servers that it leads to: what is connected already needs no mark.
-  "KUBE-LOCAL-MARK": "none",
-};
+/** Roles of the sets whose members name a virtual server by address, protocol and port: each member proves it ours. */
+const FRONTEND_ROLES: ReadonlySet<SetRole> = new Set(["frontend", "external-frontend", "restricted-frontend"]);
 
 /** The sets whose members name a virtual server by address, protocol and port. */
 const FRONTEND_SETS: Readonly<Record<IPFamily, readonly IPSet[]>> = {
@@ -184,7 +150,7 @@ const FRONTEND_SETS: Readonly<Record<IPFamily, readonly IPSet[]>> = {
 };
 
 function frontendSets(family: IPFamily): readonly IPSet[] {
-  return ipsets(family).filter(({ base }) => TIES[base] === "frontend");
+  return ipsets(family).filter(({ role }) => FRONTEND_ROLES.has(role));
 }
 
 /** In which set of numbers a NodePort of each protocol is looked for; SCTP has sets with addresses. */

@@ -1,5 +1,5 @@
-import { familyOf } from "../../model/address.ts";
-import { addressPortEntry, ipset, type SetBase } from "../../model/kernel/ipset.ts";
+import { familyOf, type IPFamily } from "../../model/address.ts";
+import { addressPortKeys, type IPSet, ipset, ipsets } from "../../model/kernel/ipset.ts";
 import type { VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { Desired } from "../desired.ts";
 import type { Evidence } from "./ownership.ts";
@@ -10,8 +10,13 @@ import type { Evidence } from "./ownership.ts";
  */
 const RELEASE_MS = 25_000;
 
-/** The sets of frontends on external addresses. */
-const EXTERNAL: readonly SetBase[] = ["KUBE-EXTERNAL-IP", "KUBE-EXTERNAL-IP-LOCAL", "KUBE-LOAD-BALANCER"];
+/** The sets that name frontends on external addresses, and the set that names those on cluster IPs. */
+const SETS = { IPv4: frontendSets("IPv4"), IPv6: frontendSets("IPv6") };
+
+function frontendSets(family: IPFamily): { readonly external: readonly IPSet[]; readonly cluster: readonly IPSet[] } {
+  const external = ipsets(family).filter(({ role }) => role === "external-frontend");
+  return { external, cluster: [ipset("KUBE-CLUSTER-IP", family)] };
+}
 
 /**
  * How long real servers of an unwanted virtual server may drain, where that is not as long as any other. A ClusterIP exists
@@ -26,11 +31,10 @@ export function releaseLimitMs(
 ): number | undefined {
   const { address } = server;
   if (server.mark !== 0 || !held.hasAddress(address) || desired.hasAddress(address)) return undefined;
-  return EXTERNAL.some((base) => isMember(base, server, held)) && !isMember("KUBE-CLUSTER-IP", server, held)
-    ? RELEASE_MS
-    : undefined;
+  const { external, cluster } = SETS[familyOf(address)];
+  return isMember(external, server, held) && !isMember(cluster, server, held) ? RELEASE_MS : undefined;
 }
 
-function isMember(base: SetBase, { address, protocol, port }: VirtualServer, held: Evidence): boolean {
-  return held.hasEntry(addressPortEntry(ipset(base, familyOf(address)), address, protocol, port).key);
+function isMember(sets: readonly IPSet[], { address, protocol, port }: VirtualServer, held: Evidence): boolean {
+  return addressPortKeys(sets, address, protocol, port).some((key) => held.hasEntry(key));
 }

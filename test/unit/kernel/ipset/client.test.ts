@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { IPSetClient, ipsetErrno } from "../../../../src/kernel/ipset/client.ts";
+import { IPSetClient } from "../../../../src/kernel/ipset/client.ts";
+import { ipsetErrno } from "../../../../src/kernel/ipset/constants.ts";
 import type { Outcome } from "../../../../src/kernel/kernel.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
