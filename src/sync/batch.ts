@@ -1,13 +1,14 @@
-import type { VirtualServerKey } from "../model/kernel/ipvs.ts";
 import { type KeyLists, KeySet, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
-import type { ChangeQueue } from "./change-queue.ts";
+import type { Desired } from "./desired.ts";
 import type { Batch } from "./flush.ts";
+import type { PendingWork } from "./pending-work.ts";
 import { PART, partsOf, weightOf } from "./plan/parts.ts";
 import { addWaiting, nothingPlanned, type PlanView, plan } from "./plan/plan.ts";
-import type { Compared } from "./resync/comparison.ts";
+import type { ServerTracker } from "./plan/server-tracker.ts";
+import type { StaleFlows } from "./plan/stale-flows.ts";
 import type { Refusals } from "./retry/refusals.ts";
 
-/** A flush takes whole change sets until it has so many operations, some 40 ms of work; then others have their turn. */
+/** A batch takes whole change sets until it has so many operations, some 40 ms of work; then others have their turn. */
 const OPERATION_LIMIT = 2_000;
 /**
  * Or has looked at so many objects, or done PART units of work, however little they differed: planning must not hold the
@@ -17,54 +18,87 @@ const LOOK_LIMIT = 1_000;
 /** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
 const RETRY_LIMIT = 100;
 
-/** Where the work of a batch comes from. */
+/** Where the work of a batch comes from, and what has to know of it before it is planned. */
 export interface BatchSource {
-  readonly queue: ChangeQueue;
-  /** The next keys of a comparison of everything; undefined: all were compared. */
-  readonly nextCompared: () => Compared | undefined;
+  readonly desired: Desired;
+  readonly pending: PendingWork;
   readonly refusals: Refusals;
-  readonly view: PlanView;
-  /** Called with the virtual servers of each part before it is planned. */
-  readonly onServers: (keys: readonly VirtualServerKey[]) => void;
+  readonly servers: ServerTracker;
+  readonly flows: StaleFlows;
 }
 
 /** Plans whole change sets up to the limits. Synchronous: what is planned is what is desired at one moment. */
-export function takeBatch({ queue, nextCompared, refusals, view, onServers }: BatchSource, nowMs: number): Batch {
-  const batch = { keys: new KeySet(), planned: nothingPlanned(), atMs: queue.oldestMs ?? nowMs };
-  const { operations } = batch.planned;
-  const takeOnly = (more: Keys): KeyLists => {
-    const fresh = batch.keys.take(more);
-    onServers(fresh.servers);
-    plan(fresh, view, batch.planned);
-    return fresh;
-  };
-  const take = (more: Keys): void => {
-    const waiting = new KeySet();
-    addWaiting(takeOnly(more), view, waiting);
-    if (waiting.size > 0) takeOnly(firstPart(waiting, batch.atMs, queue, view));
-  };
-  for (let looked = 0, work = 0; operations.length < OPERATION_LIMIT && looked < LOOK_LIMIT && work < PART; ) {
-    const change = queue.shift() ?? nextCompared();
-    if (change === undefined) break;
-    const part = firstPart(change.keys, batch.atMs, queue, view);
-    take(part);
-    looked += "looked" in change ? change.looked : 1;
-    work += weightOf(part, view);
-  }
-  const limit = operations.length + RETRY_LIMIT;
-  for (const name of refusals.due(nowMs)) {
-    if (operations.length >= limit) break;
-    const retry = new KeySet();
-    retry.add(name);
-    take(retry);
-  }
+export function takeBatch(source: BatchSource, nowMs: number): Batch {
+  const batch = new GrowingBatch(source, nowMs);
+  batch.addPending();
+  batch.addRetries(nowMs);
   return batch;
 }
 
 /** The keys, if they are not too many to be planned together; else the first of them, and the rest is put back to be taken next. */
-export function firstPart(keys: Keys, atMs: number, queue: ChangeQueue, view: PlanView): Keys {
+export function firstPart(keys: Keys, atMs: number, pending: PendingWork, view: PlanView): Keys {
   if (weightOf(keys, view) <= PART) return keys;
   const [first = NO_KEYS, ...rest] = partsOf(keys, view);
-  queue.putBack(rest, atMs);
+  pending.putBack(rest, atMs);
   return first;
+}
+
+/** A batch while work is added to it. */
+class GrowingBatch implements Batch {
+  readonly keys = new KeySet();
+  readonly planned = nothingPlanned();
+  readonly atMs: number;
+  readonly #source: BatchSource;
+
+  constructor(source: BatchSource, nowMs: number) {
+    this.#source = source;
+    this.atMs = source.pending.firstMarkedMs ?? nowMs;
+  }
+
+  /** Adds pending work up to the limits. */
+  addPending(): void {
+    const { flows, pending, servers } = this.#source;
+    const { operations } = this.planned;
+    for (let looked = 0, work = 0; operations.length < OPERATION_LIMIT && looked < LOOK_LIMIT && work < PART; ) {
+      const next = pending.next();
+      if (next === undefined) {
+        flows.trust();
+        return;
+      }
+      const part = firstPart(next.keys, this.atMs, pending, servers.view);
+      this.#add(part);
+      looked += "looked" in next ? next.looked : 1;
+      work += weightOf(part, servers.view);
+    }
+  }
+
+  /** Adds refused objects whose retry is due. */
+  addRetries(nowMs: number): void {
+    const limit = this.planned.operations.length + RETRY_LIMIT;
+    for (const name of this.#source.refusals.due(nowMs)) {
+      if (this.planned.operations.length >= limit) return;
+      const retry = new KeySet();
+      retry.add(name);
+      this.#add(retry);
+    }
+  }
+
+  /** Plans the keys, and the unwanted objects that wait for them. */
+  #add(keys: Keys): void {
+    const { pending, servers } = this.#source;
+    const waiting = new KeySet();
+    addWaiting(this.#plan(keys), servers.view, waiting);
+    if (waiting.size > 0) this.#plan(firstPart(waiting, this.atMs, pending, servers.view));
+  }
+
+  /** Plans those of the keys that the batch does not have, and returns these. */
+  #plan(keys: Keys): KeyLists {
+    const { desired, flows, servers } = this.#source;
+    const fresh = this.keys.take(keys);
+    // Whether a virtual server is ours must be decided before any of the evidence goes.
+    for (const key of fresh.servers) servers.classifyActual(key);
+    flows.compare(fresh.servers, desired);
+    plan(fresh, servers.view, this.planned);
+    return fresh;
+  }
 }

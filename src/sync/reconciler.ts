@@ -1,13 +1,13 @@
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
-import { countOf, KeySet, type Keys, NO_KEYS, namesOf } from "../model/kernel/keys.ts";
+import { KeySet, type Keys, NO_KEYS, namesOf } from "../model/kernel/keys.ts";
 import { type ForgetFlows, inSafeOrder, type Operation } from "../model/kernel/operation.ts";
-import { firstPart, takeBatch } from "./batch.ts";
-import { ChangeQueue } from "./change-queue.ts";
+import { type BatchSource, firstPart, takeBatch } from "./batch.ts";
 import { DriftCounts, Tally } from "./counts.ts";
 import type { Desired } from "./desired.ts";
 import type { Batch, Flush } from "./flush.ts";
+import { PendingWork } from "./pending-work.ts";
 import type { Due } from "./plan/drain.ts";
 import { PART } from "./plan/parts.ts";
 import { addWaiting, type Planned, type PlanView, plan, unlockedBy } from "./plan/plan.ts";
@@ -15,7 +15,6 @@ import { ServerTracker } from "./plan/server-tracker.ts";
 import { StaleFlows } from "./plan/stale-flows.ts";
 import type { ReconcilerDependencies, ReconcilerOptions, SyncStart } from "./reconciler-options.ts";
 import { Belief, type BetweenSyncs } from "./resync/belief.ts";
-import { type Compared, Comparison } from "./resync/comparison.ts";
 import { FailureLog } from "./retry/failure-log.ts";
 import { judge, type Refused } from "./retry/outcomes.ts";
 import { Refusals } from "./retry/refusals.ts";
@@ -32,19 +31,13 @@ export class Reconciler {
   readonly #clock: Pick<Clock, "now">;
   readonly #nextTurn: () => Promise<void>;
   readonly #drainCheckMs: number;
-  readonly #queue = new ChangeQueue();
+  readonly #pending = new PendingWork();
   readonly #failures = new FailureLog();
   readonly #refusals = new Refusals(this.#failures);
   readonly #belief: Belief;
   readonly #servers: ServerTracker;
   readonly #flows = new StaleFlows(this.#failures);
-  /** Since the last resync desired and actual state were compared, or are being compared. */
-  #compared = false;
-  /** What is left of that. */
-  #comparison: Comparison | undefined;
-  #comparedAtMs = 0;
-  /** When the first change was asked for that only the next comparison will find; undefined without any. */
-  #unqueuedAtMs: number | undefined;
+  readonly #source: BatchSource;
   #drainAtMs = 0;
 
   constructor(options: ReconcilerOptions, dependencies: ReconcilerDependencies) {
@@ -56,6 +49,13 @@ export class Reconciler {
     this.#drainCheckMs = options.drainCheckMs;
     this.#belief = new Belief(dependencies);
     this.#servers = new ServerTracker(options, { desired, actual: this.#belief.held, clock });
+    this.#source = {
+      desired,
+      pending: this.#pending,
+      refusals: this.#refusals,
+      servers: this.#servers,
+      flows: this.#flows,
+    };
   }
 
   /**
@@ -63,8 +63,8 @@ export class Reconciler {
    * the kernel is unknown nothing is queued, which may last: all is compared after the resync that makes it known.
    */
   mark(keys: Keys, atMs: number): void {
-    if (this.isKnown) this.#queue.push(keys, atMs);
-    else if (countOf(keys) > 0) this.#unqueuedAtMs ??= atMs;
+    if (this.isKnown) this.#pending.mark(keys, atMs);
+    else this.#pending.markUnqueued(keys, atMs);
   }
 
   /** Whether the state of the kernel is known, so that a sync needs no resync first. */
@@ -74,17 +74,13 @@ export class Reconciler {
 
   /** When there is something to sync: in the past when now, Infinity when nothing waits. */
   workAtMs(): number {
-    const isCompared = this.#compared && this.#comparison === undefined;
-    if (!this.isKnown || !isCompared || this.#belief.doubted.size > 0 || this.#queue.size > 0) return 0;
+    if (!this.isKnown || this.#belief.doubted.size > 0 || !this.#pending.isEmpty) return 0;
     const drainAtMs = this.#servers.draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
     return Math.min(drainAtMs, this.#flows.nextMs(), this.#refusals.nextMs());
   }
 
   state(): ReconcileState {
-    const comparedAtMs = this.#comparison === undefined ? undefined : this.#comparedAtMs;
-    const oldestMs = [this.#queue.oldestMs, this.#refusals.oldestMs(), comparedAtMs, this.#unqueuedAtMs].filter(
-      (ms) => ms !== undefined,
-    );
+    const oldestMs = [this.#pending.oldestMs, this.#refusals.oldestMs()].filter((ms) => ms !== undefined);
     return {
       desired: this.#desired.counts(),
       held: this.#belief.held.countsWithout(this.#servers.foreign),
@@ -102,10 +98,10 @@ export class Reconciler {
   async resync(betweenSyncs: BetweenSyncs, drift = new DriftCounts()): Promise<LookReport> {
     const startedAtMs = this.#clock.now();
     const first = this.#belief.isBlank;
-    await this.#ask(() => this.#belief.read(betweenSyncs, drift, (key) => this.#queue.has(key)));
+    await this.#ask(() => this.#belief.read(betweenSyncs, drift, (key) => this.#pending.has(key)));
     await betweenSyncs(() => {
       this.#servers.reviseAll();
-      this.#compared = false;
+      this.#pending.requireComparison();
     });
     return { durationMs: this.#clock.now() - startedAtMs, first, drift: drift.list() };
   }
@@ -116,10 +112,11 @@ export class Reconciler {
    */
   async sync({ startedAtMs, drift }: SyncStart): Promise<SyncReport> {
     const flush = { tally: new Tally(), drift, refused: new KeySet(), cut: false };
-    if (!this.#compared) this.#compare();
+    if (this.#pending.needsComparison)
+      this.#pending.beginComparison(this.#desired, this.#belief.held, this.#clock.now());
     if (this.#belief.doubted.size > 0) await this.#observeDoubted(drift);
-    const batch = this.#takeBatch();
-    flush.cut = this.#pending() > 0;
+    const batch = takeBatch(this.#source, this.#clock.now());
+    flush.cut = this.#pending.size > 0;
     await this.#carryOut(batch, this.#servers.view, flush);
     await this.#drain(flush);
     await this.#forgetFlows(flush);
@@ -128,7 +125,7 @@ export class Reconciler {
       durationMs: this.#clock.now() - startedAtMs,
       ...flush.tally.counts(),
       failures: this.#failures.report(this.#desired, this.#clock.now()),
-      pending: this.#pending(),
+      pending: this.#pending.size,
       cut: flush.cut,
       drift: drift.list(),
       state: this.state(),
@@ -156,43 +153,6 @@ export class Reconciler {
     this.mark(waiting, this.#clock.now());
   }
 
-  #compare(): void {
-    this.#comparison = new Comparison(this.#desired, this.#belief.held);
-    this.#comparedAtMs = this.#unqueuedAtMs ?? this.#clock.now();
-    this.#unqueuedAtMs = undefined;
-    this.#compared = true;
-  }
-
-  /** About how many objects wait for the next flush. */
-  #pending(): number {
-    return this.#queue.size + (this.#comparison?.left ?? 0) + (this.#unqueuedAtMs === undefined ? 0 : 1);
-  }
-
-  #takeBatch(): Batch {
-    const { view } = this.#servers;
-    const source = {
-      queue: this.#queue,
-      nextCompared: () => this.#nextCompared(),
-      refusals: this.#refusals,
-      view,
-      onServers: (keys: readonly VirtualServerKey[]) => {
-        // Whose it is must be settled before any of the evidence goes.
-        for (const key of keys) if (view.held.server(key) !== undefined) this.#servers.classify(key);
-        this.#flows.compare(keys, this.#desired);
-      },
-    };
-    return takeBatch(source, this.#clock.now());
-  }
-
-  #nextCompared(): Compared | undefined {
-    const compared = this.#comparison?.next();
-    if (compared === undefined) {
-      this.#comparison = undefined;
-      this.#flows.trust();
-    }
-    return compared;
-  }
-
   /** Applies a batch, then what it left unfinished and whatever may go because something of it went, until nothing more may. */
   async #carryOut(batch: Batch, view: PlanView, flush: Flush): Promise<void> {
     let round = batch;
@@ -205,7 +165,7 @@ export class Reconciler {
       for (const name of namesOf(next)) if (!flush.refused.has(name)) unlocked.add(name);
       if (unlocked.size === 0) return;
       const keys = new KeySet();
-      keys.take(firstPart(unlocked, batch.atMs, this.#queue, view));
+      keys.take(firstPart(unlocked, batch.atMs, this.#pending, view));
       if (keys.size < unlocked.size) flush.cut = true;
       round = { keys, planned: plan(keys, view), atMs: batch.atMs };
     }
@@ -237,7 +197,7 @@ export class Reconciler {
       this.#settle(keys, planned.reached, flush.refused);
       return done;
     } catch (error) {
-      this.#queue.putBack([keys], atMs);
+      this.#pending.putBack([keys], atMs);
       throw error;
     }
   }
@@ -291,7 +251,7 @@ export class Reconciler {
 
   /** Last, as a flow may begin anew until all is right; not within a comparison, as one list of flows then does for all. */
   async #forgetFlows({ tally }: Flush): Promise<void> {
-    if (this.#comparison) return;
+    if (this.#pending.isComparing) return;
     const operations: ForgetFlows[] = [];
     for (const operation of this.#flows.plan(this.#desired, this.#belief.held, this.#clock.now())) {
       operations.push(operation);

@@ -74,6 +74,11 @@ export class ServerTracker {
     else this.draining.set(key, waiting, limitMs, this.#clock.now());
   }
 
+  /** The same, if the virtual server is there. */
+  classifyActual(key: VirtualServerKey): void {
+    if (this.#actual.server(key) !== undefined) this.classify(key);
+  }
+
   /** Classifies virtual servers whose operations are done, but for those that are as desired and have nothing to drain. */
   settle(keys: Iterable<VirtualServerKey>, reached: Planned["reached"]): void {
     for (const key of keys) {

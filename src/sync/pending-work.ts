@@ -1,0 +1,95 @@
+import { countOf, type Keys, type ObjectKey } from "../model/kernel/keys.ts";
+import { ChangeQueue, type ChangeSet } from "./change-queue.ts";
+import type { Desired } from "./desired.ts";
+import { type Compared, Comparison } from "./resync/comparison.ts";
+import type { HeldState } from "./resync/held-state.ts";
+
+/**
+ * Work that waits for the next sync: the change sets that were marked, then a comparison of everything if the kernel was read
+ * since the last one. While the kernel is unknown, change sets are not kept: the comparison finds them.
+ */
+export class PendingWork {
+  readonly #queue = new ChangeQueue();
+  #needsComparison = true;
+  /** What is left of the comparison that is going on. */
+  #comparison: Comparison | undefined;
+  #comparedAtMs = 0;
+  /** When the first change was marked that only the next comparison will find; undefined without any. */
+  #unqueuedAtMs: number | undefined;
+
+  /** Whether a change set waits, or a comparison. */
+  get isEmpty(): boolean {
+    return !this.#needsComparison && this.#comparison === undefined && this.#queue.size === 0;
+  }
+
+  /** Whether the next sync has to begin a comparison. */
+  get needsComparison(): boolean {
+    return this.#needsComparison;
+  }
+
+  /** Whether a comparison has begun and not ended. */
+  get isComparing(): boolean {
+    return this.#comparison !== undefined;
+  }
+
+  /** About how many objects wait. */
+  get size(): number {
+    return this.#queue.size + (this.#comparison?.left ?? 0) + (this.#unqueuedAtMs === undefined ? 0 : 1);
+  }
+
+  /** When the change set that `next` returns first was marked; undefined when none waits. */
+  get firstMarkedMs(): number | undefined {
+    return this.#queue.oldestMs;
+  }
+
+  /** Since when the oldest work waits; undefined without any. */
+  get oldestMs(): number | undefined {
+    const comparedAtMs = this.#comparison === undefined ? undefined : this.#comparedAtMs;
+    return earliest(earliest(this.#queue.oldestMs, comparedAtMs), this.#unqueuedAtMs);
+  }
+
+  /** Whether a change set that waits has the key. */
+  has(key: ObjectKey): boolean {
+    return this.#queue.has(key);
+  }
+
+  /** Keeps a change set: all of its keys are planned together. */
+  mark(keys: Keys, atMs: number): void {
+    this.#queue.push(keys, atMs);
+  }
+
+  /** Notes a change set that only the next comparison will find, because the kernel is unknown. */
+  markUnqueued(keys: Keys, atMs: number): void {
+    if (countOf(keys) > 0) this.#unqueuedAtMs ??= atMs;
+  }
+
+  /** Puts work back that was taken and not done: it is taken next, in this order. */
+  putBack(parts: readonly Keys[], atMs: number): void {
+    this.#queue.putBack(parts, atMs);
+  }
+
+  /** Any object may differ: the next sync compares everything. */
+  requireComparison(): void {
+    this.#needsComparison = true;
+  }
+
+  /** Begins the comparison that is required; one that has not ended is begun anew. */
+  beginComparison(desired: Desired, actual: HeldState, nowMs: number): void {
+    this.#needsComparison = false;
+    this.#comparison = new Comparison(desired, actual);
+    this.#comparedAtMs = this.#unqueuedAtMs ?? nowMs;
+    this.#unqueuedAtMs = undefined;
+  }
+
+  /** Takes the next work away; undefined: no change set waits, and all was compared. */
+  next(): ChangeSet | Compared | undefined {
+    const next = this.#queue.shift() ?? this.#comparison?.next();
+    if (next === undefined) this.#comparison = undefined;
+    return next;
+  }
+}
+
+function earliest(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
+}
