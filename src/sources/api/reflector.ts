@@ -1,5 +1,4 @@
-import type { Clock } from "../../model/clock.ts";
-import type { Logger } from "../../model/logger.ts";
+import type { SourceDependencies } from "../source.ts";
 import { type EventSink, Inventory } from "./inventory.ts";
 import type { OutageLog } from "./outage-log.ts";
 import {
@@ -44,13 +43,9 @@ const OVERDUE_MS = 30_000;
 /** The time between two requests for a resource that the server does not have. An upgrade may add it. */
 const ABSENT_MS = 600_000;
 
-export interface ReflectorParts {
+export interface ReflectorParts extends SourceDependencies {
   readonly transport: Transport;
   readonly sink: EventSink;
-  readonly clock: Clock;
-  /** Evenly distributed in [0, 1). */
-  readonly random: () => number;
-  readonly logger: Logger;
   /** Shared by the reflectors of a source. */
   readonly outages: OutageLog;
 }
