@@ -1,12 +1,12 @@
 /**
- * `npm run bench -- latency`: the whole agent before the API server of a large cluster, on a real kernel. What it costs to
- * come to know and program the cluster, from nothing and once more from what the first left, and then, at 20 changed
- * EndpointSlices a second, how long it takes from the change at the server to the new real server in the kernel. Prints a
- * table and writes it, with the figures as JSON, to bench/results/.
+ * `npm run bench -- latency`: measures the whole agent with the API server of a large cluster, on a real kernel. It
+ * measures the time to read and program the cluster, first with an empty kernel and then after a restart. Then, at 20
+ * changed EndpointSlices a second, it measures the time from the change in the API server to the new real server in the
+ * kernel. It prints a table and writes it, with the figures as JSON, to bench/results/.
  *
- *   node bench/latency.ts [SERVICESxENDPOINTS [FLAG OF NODE FOR THE AGENT...]]
+ *   node bench/latency.ts [SERVICESxENDPOINTS [NODE FLAG FOR THE AGENT...]]
  *
- * The server and who looks at the kernel are this one process, so both times come from one clock.
+ * One process runs the API server and observes the kernel, so both times are from the same clock.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { release, tmpdir } from "node:os";
@@ -30,15 +30,16 @@ const SETTLE_MS = 10_000;
 const FLAGS = process.argv.length > 3 ? process.argv.slice(3) : NODE_FLAGS;
 const NODE = { name: "node-0", address: "192.0.2.10" };
 
-/** How one agent fared. */
+/** The measurements of one agent. */
 interface Run {
-  /** From its first request to the first lists being complete, and to the kernel holding all of it. */
+  /** Time from the first request until the first lists are complete. */
   readonly listedMs: number;
+  /** Time from the first request until the kernel has the whole cluster. */
   readonly programmedMs: number;
   readonly programmed: Sample;
   readonly settled: Sample;
   readonly changes: Distribution;
-  /** After the changes, its blocks those while they were made. */
+  /** Sample after the changes; its longest block is from the time of the changes. */
   readonly changed: Sample;
 }
 
@@ -108,7 +109,7 @@ try {
   };
   const where = `${machine.isUserModeLinux ? "User Mode Linux" : "Linux"} ${machine.kernel}`;
   const text = `The whole agent with ${services} Services and ${services * endpoints} endpoints. Measured ${machine.date} by \`npm run bench -- latency\` on ${where}, Node ${machine.node} with ${FLAGS.join(" ")}.`;
-  const head = ["", "from nothing, no looks", "started again, looks every 30 s"];
+  const head = ["", "empty kernel, no resyncs", "restart, resync every 30 s"];
   writeResults(SIZE === USUAL_SIZE ? "latency" : `latency-${SIZE}`, text, [head, ...rowsOf([cold, again])], {
     machine,
     services,

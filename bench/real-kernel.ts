@@ -1,11 +1,12 @@
 /**
- * One size on the real kernel, in a process and network namespace of its own: programs a cluster of so many Services,
- * starts again on what the first left, changes one endpoint at a time, and prints one JSON line.
+ * Measures one cluster size on the real kernel, in a process and network namespace of its own: programs a cluster of
+ * that many Services, restarts with the objects in the kernel, changes one endpoint at a time, and prints one JSON
+ * line.
  *
  *   node bench/real-kernel.ts SERVICES ENDPOINTS [FOLDER]
  *
- * With a FOLDER every acknowledged datagram is recorded there as setup.bin, cold.bin and change.bin for `replay.pl`. Times
- * then are those of a run that writes files besides.
+ * With a FOLDER it records every acknowledged datagram there, as setup.bin, cold.bin and change.bin for `replay.pl`.
+ * The times then include the time for writing these files.
  */
 import { availableParallelism, release } from "node:os";
 import { join } from "node:path";
@@ -28,7 +29,7 @@ import { cluster, slice } from "./workload.ts";
 tuneHeap();
 
 const CHANGES = 300;
-/** As the agent does it. */
+/** The value that the agent uses. */
 const SERVICES_PER_TURN = 50;
 
 const [services = 0, endpoints = 0] = process.argv.slice(2, 4).map(Number);
@@ -88,7 +89,7 @@ function targetOn(on: Kernel): Target {
   return { reconciler, loop };
 }
 
-/** Syncs until nothing is left; the operations done, by kind. */
+/** Syncs until no work is left; returns the number of operations and of refusals. */
 async function syncAll({ loop }: Target): Promise<{ operations: number; refused: number }> {
   let operations = 0;
   let refused = 0;
@@ -133,13 +134,13 @@ function record(name: string): Recorder | undefined {
   return folder === undefined ? undefined : new Recorder(join(folder, name));
 }
 
-// The node made ready, an empty table adopted.
+// Setup: the node is prepared, and the kernel has no virtual servers.
 recorder = record("setup.bin");
 const first = targetOn(kernel);
 await first.loop.resync();
 recorder?.close();
 
-// Cold start: objects in memory to the last acknowledgement.
+// Cold start: from objects in memory to the last acknowledgement.
 const events = [...cluster(services, endpoints)];
 recorder = record("cold.bin");
 const cold = await measured(first, () => {
@@ -150,14 +151,15 @@ const cold = await measured(first, () => {
 recorder?.close();
 recorder = undefined;
 
-// Warm restart: another process would begin with just this.
+// Warm restart: a new process would start from this state.
 const second = targetOn(kernel);
 const warm = await measured(second, async () => {
   await second.loop.resync();
   second.loop.open();
 });
 
-// One endpoint replaced by another, of a Service picked in no order; the old one drains, as nothing is connected it goes.
+// One change: an endpoint of a random Service is replaced by another. The old one has no connections, so its drain ends
+// immediately.
 recorder = record("change.bin");
 const changes: Cost[] = [];
 for (let change = 0; change < CHANGES; change += 1) {

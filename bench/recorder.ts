@@ -10,7 +10,7 @@ export class Recorder {
     this.#file = openSync(path, "w");
   }
 
-  /** Takes a datagram as it is sent. Dumps are left out: the replay waits for acknowledgements. */
+  /** Records a datagram that is sent. Dumps are left out, because the replay waits for acknowledgements. */
   record(bytes: Uint8Array, protocol: number): void {
     const last = lastMessage(bytes);
     if (!last.wantsAck) return;

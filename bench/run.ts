@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: what programming a real IPVS kernel costs, each size in a network namespace and process of its own,
- * beside the floor in the same run: the same netlink bytes replayed by a minimal sender in another fresh namespace.
- * Prints a table and writes it, with the figures as JSON, to bench/results/.
+ * `npm run bench`: measures the time for programming a real IPVS kernel, each cluster size in a network namespace and
+ * process of its own. The floor is the time for replaying the same netlink bytes with a minimal sender in another fresh
+ * namespace. It prints a table and writes it, with the figures as JSON, to bench/results/.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { type Distribution, distribution, short } from "./statistics.ts";
 
 const SIZES = (process.argv[2] ?? "100,1000,10000").split(",").map(Number);
 const ENDPOINTS = 10;
-/** Turn and turn about with the floor: machines are noisy. */
+/** The rounds of the agent and of the floor alternate, because machines are noisy. */
 const ROUNDS = 3;
 
 interface Cost {
@@ -53,21 +53,21 @@ interface Replayed {
   readonly records: number;
 }
 
-/** The recorded datagrams sent once more, in a fresh namespace. */
+/** Replays the recorded datagrams in a fresh namespace. */
 function replay(folder: string): { readonly cold: Replayed; readonly change: Replayed } {
   const files = ["setup.bin", "cold.bin", "change.bin"].map((name) => join(folder, name));
   const [, cold, change] = inFreshNamespace("perl", join(import.meta.dirname, "replay.pl"), ...files)
     .trimEnd()
     .split("\n")
     .map((line): Replayed => JSON.parse(line));
-  if (cold === undefined || change === undefined) throw new Error("replay.pl did not answer for each file");
+  if (cold === undefined || change === undefined) throw new Error("replay.pl printed no result for one of the files");
   return { cold, change };
 }
 
-/** The one in the middle, by a number of each. */
+/** Returns the median item by a number of each item. */
 function middle<Item>(items: readonly Item[], by: (item: Item) => number): Item {
   const item = items.toSorted((a, b) => by(a) - by(b))[items.length >> 1];
-  if (item === undefined) throw new Error("nothing was measured");
+  if (item === undefined) throw new Error("there are no measurements");
   return item;
 }
 
@@ -77,7 +77,7 @@ function measure(services: number): Result {
     const program = join(import.meta.dirname, "real-kernel.ts");
     const options = ["--expose-gc", ...NODE_FLAGS];
     const ask = [...options, program, `${services}`, `${ENDPOINTS}`];
-    // A run of its own for the recording: what it writes would count as ours.
+    // The recording has a run of its own, because writing the files takes time.
     inFreshNamespace(process.execPath, ...ask, folder);
     const rounds = Array.from({ length: ROUNDS }, () => ({
       ours: JSON.parse(lastLine(inFreshNamespace(process.execPath, ...ask))) as Omit<Result, "floor">,
@@ -105,9 +105,9 @@ function measure(services: number): Result {
   }
 }
 
-/** Sums of `size` values each: the datagrams of one change. */
+/** Returns the sums of `size` consecutive values each: one sum for the datagrams of one change. */
 function grouped(values: readonly number[], size: number): readonly number[] {
-  if (!Number.isInteger(size)) throw new Error(`changes cost different numbers of datagrams: ${size} on average`);
+  if (!Number.isInteger(size)) throw new Error(`changes need different numbers of datagrams: ${size} on average`);
   return Array.from({ length: values.length / size }, (_, index) =>
     values.slice(index * size, (index + 1) * size).reduce((sum, value) => sum + value, 0),
   );
@@ -120,10 +120,10 @@ const HEAD = [
   "ratio",
   "objects/send",
   "warm restart",
-  "its writes",
+  "writes at restart",
   "one change p50 / p99",
   "floor p50",
-  "its operations",
+  "operations per change",
   "RSS now / peak",
 ];
 

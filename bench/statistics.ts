@@ -6,19 +6,19 @@ export interface Distribution {
   readonly max: number;
 }
 
-/** Percentiles by nearest rank. */
+/** Returns percentiles by nearest rank. */
 export function distribution(samples: readonly number[]): Distribution {
   const sorted = samples.toSorted((a, b) => a - b);
   const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
   return { count: sorted.length, p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
 }
 
-/** Three significant digits. */
+/** Formats a number with three significant digits. */
 export function short(value: number): number {
   return Number(value.toPrecision(3));
 }
 
-/** The middle value, of an even number the mean of the two in the middle. */
+/** Returns the median; for an even number of samples it is the mean of the two in the middle. */
 export function median(samples: readonly number[]): number {
   const sorted = samples.toSorted((a, b) => a - b);
   const above = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;

@@ -1,9 +1,10 @@
 /**
- * `npm run bench -- watch`: what it costs to come to know a large cluster, over TLS and HTTP/2 from an API server in a
- * process of its own: our watch layer with its table, and client-node's informers, each as a bundle in a process of its
- * own with the same flags. Prints a table and writes it, with the figures as JSON, to bench/results/.
+ * `npm run bench -- watch`: measures the time and memory for reading a large cluster over TLS and HTTP/2 from an API
+ * server in a process of its own. The subjects are the agent's watch layer with its table, and the informers of
+ * client-node, each as a bundle in a process of its own with the same flags. It prints a table and writes it, with the
+ * figures as JSON, to bench/results/.
  *
- *   node bench/watch.ts [SERVICESxENDPOINTS,... [FLAG OF NODE...]]
+ *   node bench/watch.ts [SERVICESxENDPOINTS,... [NODE FLAG...]]
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
@@ -17,7 +18,7 @@ import { writeResults } from "./write-results.ts";
 
 const SIZES = (process.argv[2] ?? "10000x15,50000x10").split(",").map(sizeOf);
 const ROUNDS = 3;
-/** As the agent is started, or others. */
+/** The flags with which the agent is started, unless the command line has others. */
 const FLAGS = process.argv.length > 3 ? process.argv.slice(3) : NODE_FLAGS;
 const SUBJECTS = {
   table: { title: "watch layer and table", bundle: bundleLikeAgent },

@@ -12,10 +12,10 @@ import { TextTable } from "../src/model/text-table.ts";
 import type { ClusterEvent } from "../src/services/cluster-event.ts";
 
 const HTTP = portKey("http", "TCP");
-/** One for all slices, as a source has it. */
+/** The text table of all slices, as a source has it. */
 const NAMES = new TextTable();
 
-/** Service number `index` of a cluster of ordinary Services: one TCP port, no NodePort. */
+/** Returns Service number `index` of a cluster of ordinary Services: one TCP port, no NodePort. */
 export function service(index: number): Service {
   return {
     name: serviceName(`team-${index % 50}`, `service-${index}`),
@@ -33,7 +33,7 @@ export function service(index: number): Service {
   };
 }
 
-/** The slice of that Service with up to 16 endpoints; another `generation` replaces exactly the first of them. */
+/** Returns the slice of that Service with up to 16 endpoints; another `generation` replaces only the first endpoint. */
 export function slice(index: number, endpoints: number, generation = 0): EndpointSlice {
   const { name } = service(index);
   const list = Array.from({ length: endpoints }, (_, place) => endpoint(index, place === 0 ? generation : 0, place));
@@ -60,7 +60,7 @@ function endpoint(index: number, generation: number, place: number): Backend {
   };
 }
 
-/** The events of a whole cluster, as a source tells them first. */
+/** Yields the events of a whole cluster, as a source reports them at the start. */
 export function* cluster(services: number, endpoints: number): Generator<ClusterEvent> {
   for (let index = 0; index < services; index += 1) yield { kind: "service-upserted", service: service(index) };
   yield { kind: "listed", resource: "services" };

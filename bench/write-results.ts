@@ -1,7 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Prints a table, whose first row is its head, and writes it and all figures to bench/results/NAME.md and .json. */
+/**
+ * Prints a table with its head in the first row, and writes the table and all figures to bench/results/NAME.md and
+ * .json.
+ */
 export function writeResults(name: string, text: string, rows: readonly (readonly string[])[], figures: object): void {
   const [head = [], ...body] = rows;
   const table = [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join("\n");

@@ -11,7 +11,10 @@ const FORWARDING_OPTION: Readonly<Record<Forwarding, string>> = {
   bypass: "",
 };
 
-/** The commands that make the virtual server and its real servers, as `ipvsadm -Sn` prints them; real servers in the order given. */
+/**
+ * Returns the commands that create the virtual server and its real servers, as `ipvsadm -Sn` prints them; real servers
+ * in the order given.
+ */
 export function ipvsadmLines(server: VirtualServer, reals: readonly RealServer[]): string[] {
   const service = serviceOption(server);
   return [

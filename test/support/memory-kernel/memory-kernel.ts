@@ -25,13 +25,13 @@ import { RealServers } from "../../../src/model/kernel/real-servers.ts";
 import type { ServerState } from "../../../src/model/kernel/server-state.ts";
 import { ipvsadmLines } from "./ipvsadm-lines.ts";
 
-/** The schedulers of a kernel with every module; the IPVS table refuses all others with ENOENT. */
+/** The schedulers of a kernel with every module; an unknown scheduler is refused with ENOENT. */
 const SCHEDULERS: ReadonlySet<string> = new Set("rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split(" "));
-/** The name with its final zero must fit IP_VS_SCHEDNAME_MAXLEN. */
+/** Longest name of a scheduler: with its final zero it must fit IP_VS_SCHEDNAME_MAXLEN. */
 const LONGEST_SCHEDULER = 15;
-/** In seconds: more, and the clock of the kernel cannot count it (INT_MAX / HZ, of the slowest one). */
+/** Longest timeout in seconds that the clock of the kernel can represent (INT_MAX / HZ, for the slowest clock). */
 const LONGEST_TIMEOUT = 21_474_836;
-/** Virtual servers in one part of a reading. */
+/** Number of virtual servers in one part of a read. */
 const PART = 1;
 const NO_CONNECTIONS: Connections = { active: 0, inactive: 0 };
 const OK: Outcome = { ok: true };
@@ -48,28 +48,28 @@ interface Fault {
   left: number;
 }
 
-/** A connection in conntrack: whom it is sent to, and who answers it. */
+/** A conntrack entry: the address to which the client sends, and the address that answers. */
 export interface MemoryFlow {
   readonly to: VirtualServerKey;
   readonly from: RealServerKey;
 }
 
-/** The kernel could not be asked: as thrown where a socket is lost. */
+/** The error of a call whose netlink socket failed. */
 export class TransportLost extends KernelError {
   override readonly name = "TransportLost";
 }
 
 /**
- * A kernel in memory, with the rules and errnos of the real one (Linux 6.1; both pass the same contract suite) and, on
- * demand, its faults: refusals, a transport lost in the middle, someone else's hands, connections.
+ * A kernel in memory with the rules and errnos of the real one (Linux 6.1; both pass the same contract suite). On
+ * request it has faults: refusals and a failing transport. Tests also change its objects as another program would.
  */
 export class MemoryKernel implements Kernel {
   readonly #servers = new Map<VirtualServerKey, KernelServer>();
-  /** Their keys in order, until one comes or goes. */
+  /** The keys of the virtual servers in order; undefined after one is added or deleted. */
   #order: readonly VirtualServerKey[] | undefined;
   readonly #sets = new Map<SetName, { readonly members: Map<string, SetEntry>; max: number }>();
   readonly #flows: MemoryFlow[] = [];
-  /** As IPVS begins. */
+  /** The defaults of IPVS. */
   readonly #timeouts: Record<IpvsTimeoutName, number> = { tcp: 900, tcpfin: 120, udp: 300 };
   #device: Set<IPAddress> | undefined;
   #nodeAddresses: readonly IPAddress[] = [];
@@ -108,7 +108,7 @@ export class MemoryKernel implements Kernel {
   }
 
   async *parts(): AsyncGenerator<Observed> {
-    // The kernel counts through its list, whatever has gone from it meanwhile.
+    // The kernel counts through its list, even if virtual servers are deleted meanwhile.
     for (let from = 0; from < this.#servers.size; from += PART) {
       this.#read();
       this.#order ??= [...this.#servers.keys()];
@@ -164,7 +164,7 @@ export class MemoryKernel implements Kernel {
 
   async close(): Promise<void> {}
 
-  /** Does at once what anyone with the right to may ask of the kernel, past the faults. */
+  /** Applies an operation as another program would: the faults do not apply. */
   meddle(operation: Operation): Outcome {
     const errno = this.#perform(operation);
     return errno === undefined ? OK : { ok: false, errno };
@@ -175,66 +175,66 @@ export class MemoryKernel implements Kernel {
     this.#faults.push({ applies, errno, left: times });
   }
 
-  /** Ends all faults that were asked for. */
+  /** Ends all faults. */
   heal(): void {
     this.#faults = [];
     this.#operationsUntilLoss = Number.POSITIVE_INFINITY;
     this.#readsToFail = 0;
   }
 
-  /** After so many more operations an apply rejects; those were done, and nobody is told. */
+  /** Makes `apply` reject after this many more operations; these were done, but have no outcome. */
   loseTransportAfter(operations: number): void {
     this.#operationsUntilLoss = operations;
   }
 
-  /** The next reads reject. */
+  /** Makes the next `times` reads reject. */
   failReads(times: number): void {
     this.#readsToFail = times;
   }
 
-  /** A set takes no more members than this. */
+  /** Limits the number of members of a set. */
   limitSet(name: SetName, members: number): void {
     const set = this.#sets.get(name);
     if (set !== undefined) set.max = members;
   }
 
-  /** Someone deletes kube-ipvs0. */
+  /** Deletes kube-ipvs0, as another program would. */
   deleteDevice(): void {
     this.#device = undefined;
   }
 
-  /** What other interfaces of the node have. */
+  /** Sets the addresses of the other interfaces of the node. */
   setNodeAddresses(addresses: readonly IPAddress[]): void {
     this.#nodeAddresses = addresses;
   }
 
-  /** Connections that clients have open; they end with their real server. */
+  /** Sets the open connections of clients; they end with their real server. */
   setConnections(server: VirtualServerKey, real: RealServerKey, connections: Connections): void {
     const held = this.#servers.get(server);
     if (held?.reals.has(real) === true) held.connections.set(real, connections);
   }
 
-  /** A client sends: conntrack knows of it from now on. */
+  /** Adds a flow to conntrack, as if a client sent a packet. */
   addFlow(flow: MemoryFlow): void {
     this.#flows.push(flow);
   }
 
-  /** What conntrack knows, in the order in which it began. */
+  /** Returns the flows of conntrack, oldest first. */
   flows(): readonly MemoryFlow[] {
     return [...this.#flows];
   }
 
-  /** The virtual servers as they are, past the faults. */
+  /** Returns the virtual servers; the faults do not apply. */
   servers(): ReadonlyMap<VirtualServerKey, Readonly<Pick<KernelServer, "server" | "reals">>> {
     return this.#servers;
   }
 
-  /** The connections of one real server, past the faults. */
+  /** Returns the connections of a real server; the faults do not apply. */
   connectionsOf(server: VirtualServerKey, real: RealServerKey): Connections {
     return this.#servers.get(server)?.connections.get(real) ?? NO_CONNECTIONS;
   }
 
-  /** The virtual servers as `ipvsadm -Sn` prints them, sorted. */
+  /** Returns the virtual servers as `ipvsadm -Sn` prints them, sorted. */
   ipvsadm(): string {
     const servers = [...this.#servers.values()].sort((a, b) => compare(a.server.key, b.server.key));
     return servers
@@ -247,12 +247,12 @@ export class MemoryKernel implements Kernel {
       .join("\n");
   }
 
-  /** Addresses on kube-ipvs0, sorted. */
+  /** Returns the addresses on kube-ipvs0, sorted. */
   addresses(): IPAddress[] {
     return [...(this.#device ?? [])].filter((address) => !isIPv6LinkLocal(address)).sort(compare);
   }
 
-  /** "SET MEMBER" of every member, sorted. */
+  /** Returns "SET MEMBER" for every member, sorted. */
   members(): string[] {
     return [...this.#entries().keys()].sort(compare);
   }
@@ -262,7 +262,7 @@ export class MemoryKernel implements Kernel {
     return new Map(all.map((entry) => [entry.key, entry]));
   }
 
-  /** Those of them that are there. */
+  /** Returns those of the virtual servers that exist. */
   #states(keys: readonly VirtualServerKey[]): ReadonlyMap<VirtualServerKey, ServerState> {
     const states = new Map<VirtualServerKey, ServerState>();
     for (const key of keys) {
@@ -370,12 +370,12 @@ export class MemoryKernel implements Kernel {
   }
 }
 
-/** What the kernel knows a member by: not by its mark. */
+/** Returns the text by which the kernel identifies a member, which does not include its mark. */
 function identityOf({ text }: SetEntry): string {
   return text.replace(/ .*/, "");
 }
 
-/** The part of the kernel's rules that is about one destination of a service that is there. */
+/** Applies an operation on a real server of an existing virtual server, by the rules of the kernel. */
 function performOnReal(
   held: KernelServer,
   kind: "add-real-server" | "update-real-server" | "delete-real-server",
