@@ -10,6 +10,7 @@ import { parsePortRanges } from "../model/port-range.ts";
 import { readBridges } from "./bridges.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import { gather, NOTHING } from "./gather.ts";
+import { groupConsecutive } from "./group-consecutive.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
 import { IPSetClient } from "./ipset/client.ts";
 import { ipsetErrno } from "./ipset/constants.ts";
@@ -34,7 +35,6 @@ import { NetlinkCounters } from "./netlink/counters.ts";
 import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/message.ts";
 import { type OpenRawSocket, openRawSocket } from "./netlink/raw-socket.ts";
 import { type Answer, NetlinkSocket } from "./netlink/socket.ts";
-import { runsBy } from "./runs.ts";
 import { SysctlClient } from "./sysctl.ts";
 
 /** Size of a datagram in most dumps: the kernel fills it, and the addon reads up to 32 in one turn of the event loop. */
@@ -211,8 +211,8 @@ export class NetlinkKernel implements Kernel {
   /** Consecutive operations of one client are sent together; the next client starts after all of their answers. */
   async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     const outcomes: (readonly Outcome[])[] = [];
-    for (const run of runsBy(operations, ({ kind }) => CLIENT_OF[kind]))
-      outcomes.push(await this.#applyRun(run.name, run.items));
+    for (const group of groupConsecutive(operations, ({ kind }) => CLIENT_OF[kind]))
+      outcomes.push(await this.#applyGroup(group.name, group.items));
     const none: Outcome[] = [];
     return none.concat(...outcomes);
   }
@@ -238,8 +238,8 @@ export class NetlinkKernel implements Kernel {
     for (const socket of this.#sockets) socket.close();
   }
 
-  async #applyRun(client: Client, operations: readonly Operation[]): Promise<readonly Outcome[]> {
-    // CLIENT_OF grouped the operations, so all of them belong to this client.
+  async #applyGroup(client: Client, operations: readonly Operation[]): Promise<readonly Outcome[]> {
+    // CLIENT_OF made the group, so all of its operations belong to this client.
     switch (client) {
       case "ipvs":
         return (await this.#ipvs.apply(operations as readonly ServerOperation[])).map(outcomeOf);

@@ -6,12 +6,12 @@ import {
   type IPFamily,
   isIPv6LinkLocal,
 } from "../../model/address.ts";
+import { groupConsecutive } from "../group-consecutive.ts";
 import type { SetupReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { NO_REPLY, replyOf } from "../netlink/receive-buffer.ts";
 import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
-import { runsBy } from "../runs.ts";
 import {
   decodeAddress,
   decodeLink,
@@ -140,15 +140,15 @@ export class LinkClient {
     const link = await this.#find();
     if (link === undefined || !isDummy(link)) return operations.map(() => this.#refusal(link));
     const answers: Answer[] = [];
-    for (const run of runsBy(operations, isSlow)) {
+    for (const group of groupConsecutive(operations, isSlow)) {
       const results = await this.#addresses.request(
         "change addresses",
-        run.items,
+        group.items,
         (writer, { kind, address }) =>
           kind === "bind-address"
             ? encodeNewAddress(writer, link.index, address)
             : encodeDeleteAddress(writer, link.index, address),
-        run.name ? { ...NO_REPLY, batchMessages: IPV6_DELETE_BATCH } : NO_REPLY,
+        group.name ? { ...NO_REPLY, batchMessages: IPV6_DELETE_BATCH } : NO_REPLY,
       );
       answers.push(...results);
     }
