@@ -9,7 +9,6 @@ import type { Sysctl } from "../model/kernel/sysctl.ts";
 import { parsePortRanges } from "../model/port-range.ts";
 import { readBridges } from "./bridges.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
-import { gather, NOTHING } from "./gather.ts";
 import { groupConsecutive } from "./group-consecutive.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
 import { IPSetClient } from "./ipset/client.ts";
@@ -31,6 +30,7 @@ import type {
   SourcePorts,
 } from "./kernel.ts";
 import { type AddressOperation, DUMMY_NAME, LinkClient } from "./link/client.ts";
+import { mergeObserved, NOTHING } from "./merge-observed.ts";
 import { NetlinkCounters } from "./netlink/counters.ts";
 import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/message.ts";
 import { type OpenRawSocket, openRawSocket } from "./netlink/raw-socket.ts";
@@ -199,7 +199,7 @@ export class NetlinkKernel implements Kernel {
     if (scope !== "all") {
       return { ...NOTHING, servers: await this.#ipvs.some(scope) };
     }
-    return gather(this.parts());
+    return mergeObserved(this.parts());
   }
 
   async *parts(): AsyncGenerator<Observed> {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { gather } from "../../src/kernel/gather.ts";
 import type { IpvsTimeout, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
+import { mergeObserved } from "../../src/kernel/merge-observed.ts";
 import { cidr, FAMILIES, type IPFamily } from "../../src/model/address.ts";
 import { PROTOCOLS, type Protocol } from "../../src/model/cluster/service.ts";
 import type { Errno } from "../../src/model/kernel/errno.ts";
@@ -422,7 +422,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     await kernel.apply(inSafeOrder(come([...passing, ...staying])));
     for (const change of [go, come, go, come]) {
       const applied = kernel.apply(inSafeOrder(change(passing)));
-      const seen = await gather(kernel.parts());
+      const seen = await mergeObserved(kernel.parts());
       expect((await applied).every(({ ok }) => ok)).toBe(true);
       expect(staying.filter((ip) => !seen.addresses.has(address(ip)))).toEqual([]);
       expect(staying.filter((ip) => !seen.entries.has(frontend(ip).key))).toEqual([]);

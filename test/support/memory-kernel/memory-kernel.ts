@@ -1,4 +1,3 @@
-import { gather, NOTHING } from "../../../src/kernel/gather.ts";
 import type {
   Connections,
   IpvsTimeout,
@@ -9,6 +8,7 @@ import type {
   RulesReport,
   SetupReport,
 } from "../../../src/kernel/kernel.ts";
+import { mergeObserved, NOTHING } from "../../../src/kernel/merge-observed.ts";
 import { familyOf, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../../../src/model/address.ts";
 import type { Errno } from "../../../src/model/kernel/errno.ts";
 import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../../../src/model/kernel/ipset.ts";
@@ -102,7 +102,7 @@ export class MemoryKernel implements Kernel {
   }
 
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
-    if (scope === "all") return gather(this.parts());
+    if (scope === "all") return mergeObserved(this.parts());
     this.#read();
     return { ...NOTHING, servers: this.#states([...scope]) };
   }

@@ -4,7 +4,7 @@ import type { Observed } from "./kernel.ts";
 export const NOTHING: Observed = { servers: new Map(), unnamedServers: 0, addresses: new Set(), entries: new Map() };
 
 /** Merges all parts of a read into one. */
-export async function gather(parts: AsyncIterable<Observed>): Promise<Observed> {
+export async function mergeObserved(parts: AsyncIterable<Observed>): Promise<Observed> {
   const all = { servers: new Map(), unnamedServers: 0, addresses: new Set(), entries: new Map() } satisfies Observed;
   for await (const part of parts) {
     for (const [key, state] of part.servers) all.servers.set(key, state);
