@@ -122,7 +122,7 @@ export function readMessages(datagram: Uint8Array): { readonly messages: readonl
 }
 
 /** The content of an NLMSG_ERROR or NLMSG_DONE. */
-export interface Verdict {
+export interface Acknowledgement {
   /** Positive; 0 means success. */
   readonly errno: number;
   /**
@@ -144,7 +144,7 @@ export interface Verdict {
  *
  * An NLMSG_DONE without a number (old families) means success.
  */
-export function readVerdict(message: Message): Verdict {
+export function readAcknowledgement(message: Message): Acknowledgement {
   const { payload, flags } = message;
   if (payload.length < 4) return { errno: 0, text: "", request: payload.subarray(0, 0) };
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);

@@ -11,7 +11,7 @@ const SHARED_INFO_BYTES = 320;
 /** The smallest allocation for data and shared info since Linux 6.3 (`skb_small_head_cache`); 512 before. */
 const SMALLEST_HEAD_BYTES = 704;
 /** Header and error number of a refusal, before the copy of the request. */
-const VERDICT_BYTES = 20;
+const ACKNOWLEDGEMENT_BYTES = 20;
 
 /**
  * Returns how many bytes of the receive buffer a message of `messageBytes` uses: the kernel rounds its data up to a
@@ -47,7 +47,7 @@ export function replyOf(messageBytes: number): Replies {
  * its request.
  */
 export function answerBytes(requestBytes: number, { replyBytes }: Replies): number {
-  return Math.max(chargedBytes(VERDICT_BYTES + requestBytes), replyBytes);
+  return Math.max(chargedBytes(ACKNOWLEDGEMENT_BYTES + requestBytes), replyBytes);
 }
 
 /**

@@ -10,8 +10,8 @@ import {
   NLMSG_DONE,
   NLMSG_ERROR,
   NLMSG_NOOP,
+  readAcknowledgement,
   readMessages,
-  readVerdict,
   setSequence,
 } from "./message.ts";
 import type { OpenRawSocket, RawSocket } from "./raw-socket.ts";
@@ -214,7 +214,7 @@ export class NetlinkSocket {
   }
 
   #answer(message: Message, before: Answer | undefined): Answer {
-    const { errno, text, request } = readVerdict(message);
+    const { errno, text, request } = readAcknowledgement(message);
     if (errno === 0) return before ?? ACCEPTED;
     const name = this.#nameOf(errno);
     this.#options.counters.countError(name);
@@ -245,7 +245,7 @@ export class NetlinkSocket {
         return false;
       }
       if (message.type !== NLMSG_DONE && message.type !== NLMSG_ERROR) return false;
-      const { errno, text } = readVerdict(message);
+      const { errno, text } = readAcknowledgement(message);
       if (errno !== 0) refusal = new NetlinkError(operation, this.#nameOf(errno), text);
       return true;
     });

@@ -8,8 +8,8 @@ import {
   beginNetfilterMessage,
   endMessage,
   type Message,
+  readAcknowledgement,
   readMessages,
-  readVerdict,
   setSequence,
 } from "../../../../src/kernel/netlink/message.ts";
 import * as naive from "../../../support/naive-netlink.ts";
@@ -87,18 +87,18 @@ test.each<[string, naive.Bytes, number, string, number]>([
     0,
   ],
 ])("a verdict is understood: %s", (_, bytes, errno, text, requestBytes) => {
-  const verdict = readVerdict(only(bytes));
+  const verdict = readAcknowledgement(only(bytes));
   expect([verdict.errno, verdict.text, verdict.request.length]).toEqual([errno, text, requestBytes]);
 });
 
 test("a refusal gives the request back", () => {
-  expect([...readVerdict(only(naive.verdict(request, 17))).request]).toEqual([...request.whole]);
+  expect([...readAcknowledgement(only(naive.verdict(request, 17))).request]).toEqual([...request.whole]);
 });
 
 test("random bytes behind a header never throw", () => {
   fc.assert(
     fc.property(fc.constantFrom(2, 3), fc.nat(0xffff), fc.uint8Array({ maxLength: 120 }), (type, flags, payload) => {
-      expect(readVerdict({ type, flags, sequence: 1, payload }).errno).toBeGreaterThanOrEqual(0);
+      expect(readAcknowledgement({ type, flags, sequence: 1, payload }).errno).toBeGreaterThanOrEqual(0);
       const { messages } = readMessages(payload);
       expect(messages.length).toBeLessThanOrEqual(payload.length / 16);
     }),
