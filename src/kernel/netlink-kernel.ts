@@ -34,7 +34,7 @@ import { mergeObserved, NOTHING } from "./merge-observed.ts";
 import { NetlinkCounters } from "./netlink/counters.ts";
 import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/message.ts";
 import { type OpenRawSocket, openRawSocket } from "./netlink/raw-socket.ts";
-import { type Answer, NetlinkSocket } from "./netlink/socket.ts";
+import { type NetlinkAnswer, NetlinkSocket } from "./netlink/socket.ts";
 import { SysctlClient } from "./sysctl.ts";
 
 /** Size of a datagram in most dumps: the kernel fills it, and the addon reads up to 32 in one turn of the event loop. */
@@ -331,7 +331,7 @@ function ruledFamilies({ families, rules }: NodeSetup): readonly IPFamily[] {
 
 const DONE: Outcome = { ok: true };
 
-function outcomeOf(answer: Answer): Outcome {
+function outcomeOf(answer: NetlinkAnswer): Outcome {
   if (answer.ok) return DONE;
   return { ok: false, errno: answer.errno, ...(answer.text !== "" && { text: answer.text }) };
 }

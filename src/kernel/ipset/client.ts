@@ -5,7 +5,7 @@ import type { Outcome, SetupReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
-import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
+import type { NetlinkAnswer, NetlinkSocket } from "../netlink/socket.ts";
 import { batchRest, type EntryBatch, type EntryOperation, entryBatches } from "./batches.ts";
 import {
   decodePart,
@@ -267,7 +267,7 @@ export class IPSetClient {
 
   #create(
     requests: readonly { readonly name: string; readonly set: IPSet; readonly size: SetSize }[],
-  ): Promise<readonly Answer[]> {
+  ): Promise<readonly NetlinkAnswer[]> {
     return this.#request("create sets", requests, encodeCreate);
   }
 
@@ -334,7 +334,7 @@ export class IPSetClient {
     operation: string,
     items: readonly Item[],
     encode: (writer: AttributeWriter, protocol: number, item: Item) => void,
-  ): Promise<readonly Answer[]> {
+  ): Promise<readonly NetlinkAnswer[]> {
     const protocol = await this.#version();
     return this.#commands.request(operation, items, (writer, item) => encode(writer, protocol, item), NO_REPLY);
   }
@@ -371,12 +371,12 @@ function describeMismatch(set: IPSet, found: SetHeader | undefined, errno: Errno
   return `Cannot replace set "${set.name}": it is ${is} instead of ${wanted}, and it cannot be destroyed: ${errno}`;
 }
 
-function refusal(answer: Answer | undefined): Errno | undefined {
+function refusal(answer: NetlinkAnswer | undefined): Errno | undefined {
   if (answer === undefined) return "EBADMSG";
   return answer.ok ? undefined : ipsetErrno(answer.number);
 }
 
-function accepted(answers: readonly Answer[]): boolean {
+function accepted(answers: readonly NetlinkAnswer[]): boolean {
   return answers.every(({ ok }) => ok);
 }
 

@@ -12,7 +12,7 @@ import type { Connections, Observed } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Message } from "../netlink/message.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
-import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
+import type { NetlinkAnswer, NetlinkSocket } from "../netlink/socket.ts";
 import {
   type DecodedReal,
   type DecodedServer,
@@ -110,7 +110,7 @@ export class IpvsClient {
    * Applies the operations in order and returns one answer for each. Rejects if ip_vs was unloaded meanwhile, because
    * it is then unknown which of them took effect.
    */
-  async apply(operations: readonly ServerOperation[]): Promise<readonly Answer[]> {
+  async apply(operations: readonly ServerOperation[]): Promise<readonly NetlinkAnswer[]> {
     const family = await this.#familyNumber();
     const answers = await this.#commands.request(
       "change virtual servers",
@@ -312,7 +312,7 @@ export class IpvsClient {
   }
 }
 
-function repliesTo(operation: string, answer: Answer | undefined): readonly Message[] {
+function repliesTo(operation: string, answer: NetlinkAnswer | undefined): readonly Message[] {
   if (answer === undefined || answer.ok) return answer?.replies ?? [];
   throw new NetlinkError(operation, answer.errno, answer.text);
 }

@@ -11,7 +11,7 @@ import type { SetupReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { NO_REPLY, replyOf } from "../netlink/receive-buffer.ts";
-import type { Answer, NetlinkSocket } from "../netlink/socket.ts";
+import type { NetlinkAnswer, NetlinkSocket } from "../netlink/socket.ts";
 import {
   decodeAddress,
   decodeLink,
@@ -136,10 +136,10 @@ export class LinkClient {
    * Applies the operations in order and returns one answer for each. All are refused with ENODEV if the interface does
    * not exist any more, and with EOPNOTSUPP if it could not be created or has another kind.
    */
-  async apply(operations: readonly AddressOperation[]): Promise<readonly Answer[]> {
+  async apply(operations: readonly AddressOperation[]): Promise<readonly NetlinkAnswer[]> {
     const link = await this.#find();
     if (link === undefined || !isDummy(link)) return operations.map(() => this.#refusal(link));
-    const answers: Answer[] = [];
+    const answers: NetlinkAnswer[] = [];
     for (const group of groupConsecutive(operations, isSlow)) {
       const results = await this.#addresses.request(
         "change addresses",
@@ -183,7 +183,7 @@ export class LinkClient {
    * The errno controls the retry: after ENODEV a resync creates the interface again; after EOPNOTSUPP it could do
    * nothing.
    */
-  #refusal(other: Link | undefined): Answer {
+  #refusal(other: Link | undefined): NetlinkAnswer {
     const text =
       other === undefined ? this.#creationFailure : `the interface "${DUMMY_NAME}" is ${describeKind(other)}`;
     const code = text === "" ? NO_DEVICE : NOT_SUPPORTED;

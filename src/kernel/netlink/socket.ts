@@ -18,7 +18,7 @@ import type { OpenRawSocket, RawSocket } from "./raw-socket.ts";
 import { answerBytes, type Replies, roomOf } from "./receive-buffer.ts";
 
 /** The answer of the kernel to one request of a batch. */
-export type Answer =
+export type NetlinkAnswer =
   | { readonly ok: true; readonly replies: readonly Message[] }
   | {
       readonly ok: false;
@@ -75,7 +75,7 @@ const TIMEOUT_MS = 15_000;
 const DUMP_ATTEMPTS = 10;
 const MAX_SEQUENCE = 0xffff_0000;
 
-const ACCEPTED: Answer = { ok: true, replies: [] };
+const ACCEPTED: NetlinkAnswer = { ok: true, replies: [] };
 
 /** The request or batch that is in progress. */
 interface Exchange {
@@ -126,9 +126,9 @@ export class NetlinkSocket {
     items: readonly Item[],
     encode: Encode<Item>,
     sending: Sending,
-  ): Promise<readonly Answer[]> {
+  ): Promise<readonly NetlinkAnswer[]> {
     return this.#inTurn(async () => {
-      const answers: Answer[] = [];
+      const answers: NetlinkAnswer[] = [];
       while (answers.length < items.length) await this.#sendBatch(operation, items, encode, sending, answers);
       return answers;
     });
@@ -178,7 +178,7 @@ export class NetlinkSocket {
     items: readonly Item[],
     encode: Encode<Item>,
     sending: Sending,
-    answers: Answer[],
+    answers: NetlinkAnswer[],
   ): Promise<void> {
     const raw = this.#opened(operation);
     const first = this.#nextSequence();
@@ -213,7 +213,7 @@ export class NetlinkSocket {
     });
   }
 
-  #answer(message: Message, before: Answer | undefined): Answer {
+  #answer(message: Message, before: NetlinkAnswer | undefined): NetlinkAnswer {
     const { errno, text, request } = readAcknowledgement(message);
     if (errno === 0) return before ?? ACCEPTED;
     const name = this.#nameOf(errno);
@@ -368,7 +368,7 @@ export class NetlinkSocket {
   }
 }
 
-function repliesOf(answer: Answer | undefined): readonly Message[] {
+function repliesOf(answer: NetlinkAnswer | undefined): readonly Message[] {
   return answer?.ok === true ? answer.replies : [];
 }
 

@@ -5,7 +5,7 @@ import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { beginMessage, endMessage, type Message } from "../../../../src/kernel/netlink/message.ts";
 import type { OpenRawSocket } from "../../../../src/kernel/netlink/raw-socket.ts";
 import { DEFAULT_REPLY, NO_REPLY, replyOf } from "../../../../src/kernel/netlink/receive-buffer.ts";
-import { type Answer, NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
+import { type NetlinkAnswer, NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
 import { eventually } from "../../../support/eventually.ts";
 import * as naive from "../../../support/naive-netlink.ts";
 import { accepting, NetlinkPeer, type Peer } from "../../../support/netlink-peer.ts";
@@ -33,7 +33,7 @@ const setUp = (peer: Peer, options: { timeoutMs?: number } = {}) => {
   return { kernel, counters, socket, seen };
 };
 
-const inShort = (answers: readonly Answer[]) =>
+const inShort = (answers: readonly NetlinkAnswer[]) =>
   answers.map((answer) => (answer.ok ? "ok" : `${answer.errno}${answer.text === "" ? "" : ` ${answer.text}`}`));
 const payloads = (messages: readonly Message[]) => messages.map(({ payload }) => [...payload]);
 const part = (request: naive.NaiveMessage, value: number, flags = 2) =>
