@@ -4,11 +4,11 @@ import type { NodeSetup, RulesReport } from "../kernel.ts";
 import { type RunProcess, runProcess } from "../run-process.ts";
 import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
 import {
-  overtakers,
   ownPart,
   parseSave,
   removalText,
   restoreText,
+  rulesAheadOfJumps,
   type SavedTable,
   type Tolerates,
 } from "./save-format.ts";
@@ -54,7 +54,7 @@ export class IptablesClient {
    * For each family and table: rules of other programs that the agent moved its jumps ahead of (or behind, at the end
    * of a chain) once.
    */
-  readonly #overtaken = new Map<string, ReadonlySet<string>>();
+  readonly #rulesAhead = new Map<string, ReadonlySet<string>>();
 
   constructor(options: IptablesOptions = {}) {
     this.#run = options.run ?? runProcess;
@@ -167,15 +167,15 @@ export class IptablesClient {
     for (const table of tables) {
       const key = keyOf(family, table);
       const written = parseSave(now, table.name);
-      const overtaken = overtakers(parseSave(saved, table.name), table.jumps);
-      this.#overtaken.set(key, new Set(overtaken.map(({ from, rule }) => `${from} ${rule}`)));
+      const rulesAhead = rulesAheadOfJumps(parseSave(saved, table.name), table.jumps);
+      this.#rulesAhead.set(key, new Set(rulesAhead.map(({ from, rule }) => `${from} ${rule}`)));
       if (restoreText(written, table, this.#tolerates(family, table)) === undefined) this.#printed.delete(key);
       else this.#printed.set(key, { wanted: JSON.stringify(table), printed: ownPart(written, table) });
     }
   }
 
   #tolerates(family: IPFamily, table: RuleTable): Tolerates {
-    return (from, rule) => this.#overtaken.get(keyOf(family, table))?.has(`${from} ${rule}`) === true;
+    return (from, rule) => this.#rulesAhead.get(keyOf(family, table))?.has(`${from} ${rule}`) === true;
   }
 
   async #removeChains(

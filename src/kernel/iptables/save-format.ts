@@ -145,7 +145,7 @@ export function jumpLines(saved: SavedTable, jumps: readonly Jump[], tolerates: 
 }
 
 /** Returns the rules of other programs that stand where jumps of the agent belong, for each chain. */
-export function overtakers(
+export function rulesAheadOfJumps(
   saved: SavedTable,
   jumps: readonly Jump[],
 ): readonly { readonly from: string; readonly rule: string }[] {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jumpLines, overtakers } from "../../../../src/kernel/iptables/save-format.ts";
+import { jumpLines, rulesAheadOfJumps } from "../../../../src/kernel/iptables/save-format.ts";
 import type { Jump } from "../../../../src/model/kernel/rules.ts";
 
 const first = (rule: string): Jump => ({ from: "INPUT", rule });
@@ -84,7 +84,7 @@ test.each([
   ["A B", ""],
   ["A a", "A"],
 ])("of a chain %j our jumps were overtaken by %j", (rules, expected) => {
-  const found = overtakers(chain(rules), JUMPS);
+  const found = rulesAheadOfJumps(chain(rules), JUMPS);
   expect(found.map(({ rule }) => rule).join(" ")).toBe(expected);
   expect(found.every(({ from }) => from === "INPUT")).toBe(true);
 });
