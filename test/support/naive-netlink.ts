@@ -68,7 +68,7 @@ export const split = (datagram: Uint8Array | Bytes): readonly NaiveMessage[] => 
 };
 
 /** The NLMSG_ERROR with which the kernel answers: 0 is an acknowledgement. */
-export const verdict = (
+export const acknowledgement = (
   request: NaiveMessage,
   errno: number,
   options: { text?: string; capped?: boolean } = {},

@@ -6,7 +6,7 @@ export type Peer = (requests: readonly naive.NaiveMessage[], protocol: number) =
 
 /** A kernel that accepts everything: acknowledges where that is asked for. */
 export const accepting = (requests: readonly naive.NaiveMessage[]): readonly naive.Bytes[] =>
-  requests.filter(({ flags }) => (flags & 4) !== 0).map((it) => naive.verdict(it, 0));
+  requests.filter(({ flags }) => (flags & 4) !== 0).map((it) => naive.acknowledgement(it, 0));
 
 /** As a netlink socket: replies are there when send returns, and are delivered when the event loop looks. */
 export class NetlinkPeer {

@@ -154,10 +154,10 @@ export function readAcknowledgement(message: Message): Acknowledgement {
   return { errno, text, request: payload.subarray(4, 4 + requestBytes) };
 }
 
-function bytesOfRequest(verdict: DataView, flags: number): number {
-  if (verdict.byteLength < 4 + MESSAGE_HEADER_BYTES) return verdict.byteLength - 4;
+function bytesOfRequest(acknowledgement: DataView, flags: number): number {
+  if (acknowledgement.byteLength < 4 + MESSAGE_HEADER_BYTES) return acknowledgement.byteLength - 4;
   if ((flags & NLM_F_CAPPED) !== 0) return MESSAGE_HEADER_BYTES;
-  return Math.min(verdict.getUint32(4, true), verdict.byteLength - 4);
+  return Math.min(acknowledgement.getUint32(4, true), acknowledgement.byteLength - 4);
 }
 
 function readText(attributes: Uint8Array): string {

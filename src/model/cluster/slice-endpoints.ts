@@ -2,41 +2,45 @@ import type { IPAddress } from "../address.ts";
 import { TextTable } from "../text-table.ts";
 import type { Endpoint, PortKey } from "./service.ts";
 
-/** One endpoint of a slice before a port of the slice is joined to it. */
+/** An endpoint of a slice without a port. */
 export type Backend = Omit<Endpoint, "port">;
 
-/** What an endpoint weighs of which nothing is said; it is not written. */
+/** The weight of an endpoint that sets none; it is not written to the text. */
 export const USUAL_WEIGHT = 1;
 
-/** Shared by every endpoint without hints. */
+/** The hints of every endpoint without hints, shared to save memory. */
 const NO_HINTS: readonly string[] = [];
 
-/** The keys of a map, or the members of a set. */
+/** A set of addresses: a Set, or the keys of a Map. */
 export interface AddressSet {
   readonly size: number;
   has(address: IPAddress): boolean;
   keys(): Iterable<IPAddress>;
 }
 
-/** V8 finds one address in a list in a fifteenth of the time that it takes to read all addresses of the list. */
+/**
+ * Up to this number of addresses, each is searched in the text: V8 finds one address in a fifteenth of the time that it
+ * takes to read all addresses of the text.
+ */
 const FEW = 15;
 
 /**
- * The endpoints of one EndpointSlice: each backend at each port of the slice, immutable. Kept as text, one line for each
- * backend: address, node, state, then hints and an unusual weight, as "10.244.1.15 712 3" or "10.244.1.15 712 3;7,8;712;50",
- * where names are numbers in a table that all slices of a source share. That is some 16 bytes instead of 150 for an object and its
- * address; 500,000 endpoints fit into the memory of an agent this way. An endpoint is an object only while somebody looks at it.
+ * The endpoints of one EndpointSlice: each backend at each port of the slice, immutable. They are kept as one text with
+ * a line for each backend: address, node and state, then hints and a weight if they are set, such as "10.244.1.15 712
+ * 3" or "10.244.1.15 712 3;7,8;712;50". Names are numbers in a table that all slices of a source share. A line takes
+ * about 16 bytes, an object with its address 150: this way 500,000 endpoints fit into the memory of an agent. Objects
+ * are made only when a caller reads them.
  */
 export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endpoint[]]> {
-  // No private methods: V8 marks each instance that has them, with 8 bytes.
+  // Methods are not private: V8 adds 8 bytes to each instance of a class with private methods.
   readonly #texts: TextTable;
   /** Number of the text of all ports, of which a cluster knows few different ones. */
   readonly #ports: number;
   readonly #lines: string;
-  /** How many endpoints there are at each port. */
+  /** Number of endpoints at each port. */
   readonly size: number;
 
-  /** In the order given. Names and ports go into the table. */
+  /** Keeps the order of the backends. Names and ports are added to the table. */
   constructor(ports: ReadonlyMap<PortKey, number>, backends: readonly Backend[], texts = new TextTable()) {
     this.#texts = texts;
     this.#ports = texts.numberOf(portsText(ports));
@@ -44,12 +48,12 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
     this.size = backends.length;
   }
 
-  /** For each port its endpoints. */
+  /** Yields each port with its endpoints. */
   *[Symbol.iterator](): Generator<readonly [PortKey, readonly Endpoint[]]> {
     for (const [key, port] of this.ports()) yield [key, this.at(port)];
   }
 
-  /** The ports of the slice with their numbers. */
+  /** Yields the ports of the slice with their numbers. */
   *ports(): Generator<readonly [PortKey, number]> {
     const text = this.#texts.at(this.#ports);
     for (let start = 0; start < text.length; ) {
@@ -61,33 +65,33 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
     }
   }
 
-  /** Whether the slice has any port; without one its endpoints serve nothing. */
+  /** Whether the slice has a port; without a port its endpoints serve nothing. */
   get hasPorts(): boolean {
     return this.#texts.at(this.#ports) !== "";
   }
 
-  /** The endpoints with this number as their port. */
+  /** Returns the endpoints with this port number. */
   at(port: number): readonly Endpoint[] {
     return endpointsOf(this.#lines, port, this.#texts);
   }
 
-  /** Whether one of them runs on the node. */
+  /** Whether an endpoint runs on the node. */
   isOn(nodeName: string): boolean {
     const number = this.#texts.find(nodeName);
-    // Nothing else in a line stands between two spaces.
+    // Only the node of a line has a space on each side.
     return number !== undefined && this.#lines.includes(` ${number} `);
   }
 
-  /** Those of the addresses at which it has endpoints, whatever their ports and states; each once. */
+  /** Returns those of the addresses that have an endpoint, in any state and at any port; each once. */
   among(addresses: AddressSet): Iterable<IPAddress> {
     if (addresses.size > FEW) return listedAmong(this.#lines, addresses);
     return [...addresses.keys()].filter((address) => isListed(this.#lines, address));
   }
 
-  /** Says the same of the same endpoints in the same order. */
+  /** Whether both have the same endpoints in the same order. */
   equals(other: SliceEndpoints): boolean {
     if (this.#texts === other.#texts) return this.#ports === other.#ports && this.#lines === other.#lines;
-    // Rare: only slices from before a table was full meet those from after it.
+    // Tables differ rarely: only between slices from before and after a table was full.
     const spelledOut = (slice: SliceEndpoints) =>
       JSON.stringify([slice.#texts.at(slice.#ports), endpointsOf(slice.#lines, 0, slice.#texts)]);
     return spelledOut(this) === spelledOut(other);
@@ -124,7 +128,10 @@ function endpointsOf(lines: string, port: number, texts: TextTable): readonly En
   return lines === "" ? [] : lines.split("\n").map((line) => parseLine(line, port, texts));
 }
 
-/** Reads what `lineOf` wrote. By hand, as it is done for every endpoint whenever one of its Service changes. */
+/**
+ * Parses a line that `lineOf` wrote. It is written by hand, because every endpoint of a Service is parsed at each
+ * change of the Service.
+ */
 function parseLine(line: string, port: number, texts: TextTable): Endpoint {
   const node = line.indexOf(" ") + 1;
   const nodeEnd = line.indexOf(" ", node);

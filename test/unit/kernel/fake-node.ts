@@ -38,7 +38,7 @@ export class FakeNode {
   #route(it: naive.NaiveMessage): readonly naive.Bytes[] {
     switch (it.type) {
       case 18: // RTM_GETLINK
-        if (this.link === undefined) return [naive.verdict(it, 19)];
+        if (this.link === undefined) return [naive.acknowledgement(it, 19)];
         return [naive.message(16, 0, it.sequence, linkOf(this.link)), ...accepting([it])];
       case 22: // RTM_GETADDR
         return [address(it, ETH0, "192.168.1.10"), address(it, KUBE_IPVS0, "10.96.0.1"), naive.done(it)];
@@ -49,7 +49,7 @@ export class FakeNode {
         this.link = undefined;
         return accepting([it]);
       default:
-        return [naive.verdict(it, 95)];
+        return [naive.acknowledgement(it, 95)];
     }
   }
 }

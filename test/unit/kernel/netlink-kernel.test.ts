@@ -43,7 +43,7 @@ test("operations go out in their order, neighbours of one protocol together, wit
       if (asksFor(it, protocol)) return [introduction(it, protocol), ...accepting([it])];
       if (it === requests[0]) log.push(`protocol ${protocol} x ${requests.length}`);
       // DEL_SERVICE of what is not there.
-      return protocol === 16 && it.body[0] === 3 ? [naive.verdict(it, 3)] : accepting([it]);
+      return protocol === 16 && it.body[0] === 3 ? [naive.acknowledgement(it, 3)] : accepting([it]);
     }),
   );
   const kernel = new NetlinkKernel({ chains: {}, open: peer.open });

@@ -26,7 +26,7 @@ const setUp = (flows: readonly FlowText[], refuse: (it: naive.NaiveMessage) => n
   const peer = new NetlinkPeer((requests) =>
     requests.flatMap((it) => {
       const errno = refuse(it);
-      if (errno !== 0) return [naive.verdict(it, errno)];
+      if (errno !== 0) return [naive.acknowledgement(it, errno)];
       if (it.type === LIST) return [...flows.map((text, id) => partOf(it, text, id)), naive.done(it)];
       deleted.push(it.body);
       return accepting([it]);

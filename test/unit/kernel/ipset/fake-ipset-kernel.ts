@@ -92,7 +92,7 @@ export class FakeIPSetKernel {
     const reply = (flags: number, ...body: naive.Bytes[]) =>
       naive.message(request.type, flags, request.sequence, [2, 0, 0, 0], naive.attribute(1, [6]), ...body);
     const verdict = (errno: number) =>
-      errno !== 0 || (request.flags & 4) !== 0 ? [naive.verdict(request, errno)] : [];
+      errno !== 0 || (request.flags & 4) !== 0 ? [naive.acknowledgement(request, errno)] : [];
     const refused = this.refuse.get(command);
     if (refused !== undefined) return verdict(refused);
     const name = text(one(2));
@@ -109,7 +109,7 @@ export class FakeIPSetKernel {
       case 6:
         return verdict(this.#swap(name, text(one(3))));
       case 7:
-        if (name !== "" && !this.sets.has(name)) return [naive.verdict(request, 2)];
+        if (name !== "" && !this.sets.has(name)) return [naive.acknowledgement(request, 2)];
         this.#listing.add(name);
         return [...this.#list(name, (bigEndian(one(6)) & 4) !== 0, reply), naive.done(request)];
       case 9:
@@ -194,7 +194,7 @@ export class FakeIPSetKernel {
           return naive.attribute(type + flag, value);
         });
       const errno = this.#changeOne(set, add, member);
-      if (errno !== 0) return [naive.verdict(withLine(request, line), errno)];
+      if (errno !== 0) return [naive.acknowledgement(withLine(request, line), errno)];
     }
     return verdict(0);
   }

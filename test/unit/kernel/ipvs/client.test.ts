@@ -65,7 +65,7 @@ const replies = (it: naive.NaiveMessage): readonly naive.Bytes[] => {
   if (it.body[0] === 8) return [...named.map(() => reply(dest("10.9.9.9", FROM_DUMP))), naive.done(it)];
   if (isDump) return [...ADDRESSES.map((address) => reply(service(address))), reply(STRANGE), naive.done(it)];
   if (it.body[0] === 1) return accepting([it]);
-  if (named.length === 0) return [naive.verdict(it, 3)];
+  if (named.length === 0) return [naive.acknowledgement(it, 3)];
   return [...named.map((address) => reply(service(address))), ...accepting([it])];
 };
 
@@ -134,7 +134,7 @@ test("a virtual server that goes between the dump and the table is left out", as
   peer.peer = (requests) =>
     requests.flatMap((it) => {
       const isGet = it.body[0] === 4 && (it.flags & 0x300) === 0;
-      return isGet ? [naive.verdict(it, 3), ...accepting([it])] : replies(it);
+      return isGet ? [naive.acknowledgement(it, 3), ...accepting([it])] : replies(it);
     });
   expect([...(await all(client)).servers.keys()]).toEqual(["TCP/10.0.0.2:80"]);
 });
@@ -221,7 +221,7 @@ test("a virtual server among many that were added since is not looked for in the
 
 test("without the module ip_vs the error says what to do", async () => {
   const { client, peer } = await setUp();
-  peer.peer = (requests) => requests.map((it) => naive.verdict(it, 2));
+  peer.peer = (requests) => requests.map((it) => naive.acknowledgement(it, 2));
   await expect(client.probe()).rejects.toThrow(/modprobe ip_vs/);
 });
 
@@ -230,7 +230,7 @@ describe("a kernel that refuses an addition with ENOENT", () => {
   /** Its module has this number now, or is not loaded; it lacks the scheduler. */
   const kernelWith = (number: number | undefined) => (requests: readonly naive.NaiveMessage[]) =>
     requests.flatMap((it) => {
-      if (it.type !== 16 || number === undefined) return [naive.verdict(it, 2)];
+      if (it.type !== 16 || number === undefined) return [naive.acknowledgement(it, 2)];
       const family = [...[1, 2, 0, 0], ...attribute(2, text("IPVS")), ...attribute(1, u16(number))];
       return [naive.message(16, 0, it.sequence, family), ...accepting([it])];
     });

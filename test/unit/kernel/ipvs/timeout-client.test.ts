@@ -24,7 +24,7 @@ const setUp = (timeouts: ReadonlyMap<number, number>, onSet: "sets" | "refuses" 
         const body = [12, 1, 0, 0, ...[...held].flatMap(([type, value]) => attribute(type, u32(value)))];
         return [naive.message(FAMILY, 0, it.sequence, body), ...accepting([it])];
       }
-      if (onSet === "refuses") return [naive.verdict(it, EPERM)];
+      if (onSet === "refuses") return [naive.acknowledgement(it, EPERM)];
       const [low = 0, high = 0] = it.body.slice(8, 10);
       if (onSet === "sets") held.set(it.body[6] ?? 0, low + 256 * high);
       return accepting([it]);
@@ -78,7 +78,7 @@ test.each([
 
 test("timeouts of IPVS that cannot be read reject, and set nothing", async () => {
   const { client, peer } = setUp(AT_BOOT);
-  peer.peer = (requests) => requests.map((it) => naive.verdict(it, EPERM));
+  peer.peer = (requests) => requests.map((it) => naive.acknowledgement(it, EPERM));
   await expect(client.apply(FAMILY, wanted)).rejects.toThrow(/read IPVS timeouts.*EPERM/);
   peer.peer = (requests) => requests.flatMap((it) => accepting([it]));
   await expect(client.apply(FAMILY, wanted)).rejects.toThrow(/read IPVS timeouts.*EBADMSG/);

@@ -20,7 +20,7 @@ const setUp = (kind: string | undefined) => {
   const peer = new NetlinkPeer((requests) =>
     requests.flatMap((it) => {
       if (it.type !== 18) return accepting([it]);
-      if (kind === undefined) return [naive.verdict(it, 19)];
+      if (kind === undefined) return [naive.acknowledgement(it, 19)];
       const header = [0, 0, ...u16(0), ...i32(INDEX), ...u32(0), ...u32(0)];
       const link = [...attribute(3, text("kube-ipvs0")), ...nested(18, attribute(1, text(kind)))];
       return [naive.message(16, 0, it.sequence, header, link), ...accepting([it])];
@@ -51,7 +51,7 @@ test("an address is refused with the reason where the interface cannot be create
   expect(await client.apply([bind])).toMatchObject([{ errno: "ENODEV" }]);
   const absent = peer.peer;
   peer.peer = (requests, protocol) =>
-    requests.flatMap((it) => (it.type === 16 ? [naive.verdict(it, 95)] : absent([it], protocol)));
+    requests.flatMap((it) => (it.type === 16 ? [naive.acknowledgement(it, 95)] : absent([it], protocol)));
   await expect(client.ensure()).rejects.toThrow("modprobe dummy");
   expect(await client.apply([bind])).toMatchObject([
     { errno: "EOPNOTSUPP", text: expect.stringContaining("modprobe dummy") },
@@ -132,7 +132,7 @@ describe("IPv6 addresses that Linux may choose as source", () => {
 
 test("without the module dummy the error says what to do", async () => {
   const { client, peer } = setUp(undefined);
-  peer.peer = (requests) => requests.map((it) => naive.verdict(it, it.type === 18 ? 19 : 95));
+  peer.peer = (requests) => requests.map((it) => naive.acknowledgement(it, it.type === 18 ? 19 : 95));
   await expect(client.ensure()).rejects.toThrow(/modprobe dummy/);
 });
 

@@ -64,11 +64,17 @@ const request = naive.split(naive.message(29, 1, 5, [5, 1, 0, 0], naive.attribut
 const only = (bytes: naive.Bytes): Message => readMessages(datagram(bytes)).messages[0] as Message;
 
 test.each<[string, naive.Bytes, number, string, number]>([
-  ["an acknowledgement", naive.verdict(request, 0), 0, "", 16],
-  ["a refusal", naive.verdict(request, 17), 17, "", request.whole.length],
-  ["a refusal that was capped", naive.verdict(request, 2, { capped: true }), 2, "", 16],
-  ["a refusal with words", naive.verdict(request, 22, { text: "bad mask" }), 22, "bad mask", request.whole.length],
-  ["a capped one with words", naive.verdict(request, 22, { text: "no", capped: true }), 22, "no", 16],
+  ["an acknowledgement", naive.acknowledgement(request, 0), 0, "", 16],
+  ["a refusal", naive.acknowledgement(request, 17), 17, "", request.whole.length],
+  ["a refusal that was capped", naive.acknowledgement(request, 2, { capped: true }), 2, "", 16],
+  [
+    "a refusal with words",
+    naive.acknowledgement(request, 22, { text: "bad mask" }),
+    22,
+    "bad mask",
+    request.whole.length,
+  ],
+  ["a capped one with words", naive.acknowledgement(request, 22, { text: "no", capped: true }), 22, "no", 16],
   ["the end of a dump", naive.done(request), 0, "", 0],
   ["the end of a refused dump", naive.done(request, 12), 12, "", 0],
   ["an end without a number", naive.message(3, 2, 5), 0, "", 0],
@@ -86,13 +92,17 @@ test.each<[string, naive.Bytes, number, string, number]>([
     "why (attribute at offset 36)",
     0,
   ],
-])("a verdict is understood: %s", (_, bytes, errno, text, requestBytes) => {
-  const verdict = readAcknowledgement(only(bytes));
-  expect([verdict.errno, verdict.text, verdict.request.length]).toEqual([errno, text, requestBytes]);
+])("an acknowledgement is understood: %s", (_, bytes, errno, text, requestBytes) => {
+  const acknowledgement = readAcknowledgement(only(bytes));
+  expect([acknowledgement.errno, acknowledgement.text, acknowledgement.request.length]).toEqual([
+    errno,
+    text,
+    requestBytes,
+  ]);
 });
 
 test("a refusal gives the request back", () => {
-  expect([...readAcknowledgement(only(naive.verdict(request, 17))).request]).toEqual([...request.whole]);
+  expect([...readAcknowledgement(only(naive.acknowledgement(request, 17))).request]).toEqual([...request.whole]);
 });
 
 test("random bytes behind a header never throw", () => {

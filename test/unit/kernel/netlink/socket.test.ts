@@ -69,7 +69,9 @@ test.each<[string, number[], string[]]>([
   ["of all", [0, 1, 2, 3], ["EEXIST", "EEXIST", "EEXIST", "EEXIST"]],
 ])("a refusal %s is told of the request it is about", async (_, refused, expected) => {
   const { counters, socket } = setUp((requests) => {
-    const refusals = refused.flatMap((index) => requests.slice(index, index + 1)).map((it) => naive.verdict(it, 17));
+    const refusals = refused
+      .flatMap((index) => requests.slice(index, index + 1))
+      .map((it) => naive.acknowledgement(it, 17));
     return refused.includes(3) ? refusals : [...refusals, ...accepting(requests)];
   });
   expect(inShort(await socket.request("x", [1, 2, 3, 4], encode, NO_REPLY))).toEqual(expected);
@@ -78,13 +80,13 @@ test.each<[string, number[], string[]]>([
 
 test("several answers may come in one datagram", async () => {
   const { socket } = setUp((requests) => [
-    requests.flatMap((it, index) => (index === 1 ? naive.verdict(it, 2) : (accepting([it])[0] ?? []))),
+    requests.flatMap((it, index) => (index === 1 ? naive.acknowledgement(it, 2) : (accepting([it])[0] ?? []))),
   ]);
   expect(inShort(await socket.request("x", [1, 2, 3], encode, NO_REPLY))).toEqual(["ok", "ENOENT", "ok"]);
 });
 
 test("the kernel's own words and the request come with a refusal", async () => {
-  const { kernel, socket } = setUp(([it]) => (it ? [naive.verdict(it, 22, { text: "no such mask" })] : []));
+  const { kernel, socket } = setUp(([it]) => (it ? [naive.acknowledgement(it, 22, { text: "no such mask" })] : []));
   const [answer] = await socket.request("x", [5], encode, NO_REPLY);
   expect(inShort(answer ? [answer] : [])).toEqual(["EINVAL no such mask"]);
   expect(answer?.ok === false && [...answer.request]).toEqual([...(kernel.sent[0]?.[0]?.whole ?? [])]);
@@ -95,14 +97,14 @@ test("a refusal cut short by the receive buffer is one all the same", async () =
   const answers = socket.request("x", [4000], encode, NO_REPLY);
   await eventually(() => expect(kernel.sent.length).toBe(1));
   const [it] = kernel.sent[0] ?? [];
-  const whole = it ? naive.verdict(it, 4103) : [];
+  const whole = it ? naive.acknowledgement(it, 4103) : [];
   kernel.listener.message(Uint8Array.from(whole.slice(0, 1000)), whole.length);
   expect(inShort(await answers)).toEqual(["E4103"]);
 });
 
 test("what a request asked for comes with its answer", async () => {
   const { socket } = setUp((requests) => [
-    ...requests.map((it, index) => (index === 1 ? naive.verdict(it, 3) : part(it, 100 + index, 0))),
+    ...requests.map((it, index) => (index === 1 ? naive.acknowledgement(it, 3) : part(it, 100 + index, 0))),
     ...accepting(requests),
   ]);
   const answers = await socket.request("x", [1, 2, 3], encode, NO_REPLY);
@@ -174,7 +176,7 @@ test("one message larger than all limits goes alone", async () => {
 
 test("refusals are told of the right request across batches", async () => {
   const { socket } = setUp((requests) =>
-    requests.flatMap((it) => (it.body.length === 20 ? [naive.verdict(it, 17)] : accepting([it]))),
+    requests.flatMap((it) => (it.body.length === 20 ? [naive.acknowledgement(it, 17)] : accepting([it]))),
   );
   const items = new Array<number>(700).fill(4);
   for (const refused of [0, 300, 511, 512, 699]) items[refused] = 16;
@@ -195,7 +197,7 @@ test("a dump is read to its end over several datagrams", async () => {
 });
 
 test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
-  ["at once", (it) => [naive.verdict(it, 1)]],
+  ["at once", (it) => [naive.acknowledgement(it, 1)]],
   ["at its end", (it) => [part(it, 1), naive.done(it, 1)]],
 ])("a dump refused %s rejects with the kernel's errno", async (_, replies) => {
   const { counters, kernel, socket } = setUp(([it]) => (it ? replies(it) : []));
@@ -275,7 +277,7 @@ test("messages that answer nothing are ignored", async () => {
     const notification = { ...it, sequence: 0 };
     const early = { ...it, sequence: it.sequence + 1 };
     return [
-      ...[late, notification, early].map((other) => naive.verdict(other, 1)),
+      ...[late, notification, early].map((other) => naive.acknowledgement(other, 1)),
       part(notification, 5),
       naive.message(1, 0, it.sequence),
       ...accepting(requests),
@@ -337,7 +339,7 @@ test("an answer that lay unread when the timeout struck still counts", async () 
   await eventually(() => expect(vi.getTimerCount()).toBe(1));
   vi.advanceTimersByTime(60_000);
   const [it] = kernel.sent[0] ?? [];
-  kernel.listener.message(Uint8Array.from(it ? naive.verdict(it, 0) : []), 0);
+  kernel.listener.message(Uint8Array.from(it ? naive.acknowledgement(it, 0) : []), 0);
   expect(inShort(await answers)).toEqual(["ok"]);
 });
 
@@ -431,7 +433,7 @@ test("results are told outside of the addon's callbacks", async () => {
   await eventually(() => expect(kernel.sent.length).toBe(1));
   const [it] = kernel.sent[0] ?? [];
   inCallback = true;
-  kernel.listener.message(Uint8Array.from(it ? naive.verdict(it, 0) : []), 0);
+  kernel.listener.message(Uint8Array.from(it ? naive.acknowledgement(it, 0) : []), 0);
   // The addon lets microtasks run before its callback is over.
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
   inCallback = false;
