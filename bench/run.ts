@@ -76,11 +76,11 @@ function measure(services: number): Result {
   try {
     const program = join(import.meta.dirname, "real-kernel.ts");
     const options = ["--expose-gc", ...NODE_FLAGS];
-    const ask = [...options, program, `${services}`, `${ENDPOINTS}`];
+    const command = [...options, program, `${services}`, `${ENDPOINTS}`];
     // The recording has a run of its own, because writing the files takes time.
-    inFreshNamespace(process.execPath, ...ask, folder);
+    inFreshNamespace(process.execPath, ...command, folder);
     const rounds = Array.from({ length: ROUNDS }, () => ({
-      ours: JSON.parse(lastLine(inFreshNamespace(process.execPath, ...ask))) as Omit<Result, "floor">,
+      ours: JSON.parse(lastLine(inFreshNamespace(process.execPath, ...command))) as Omit<Result, "floor">,
       floor: replay(folder),
     }));
     const ours = middle(

@@ -41,7 +41,7 @@ async function measure(subject: Subject, file: string, size: ClusterSize): Promi
   const outcome = await measureSubject(file, FLAGS, server.url);
   const { services, endpoints } = outcome.held;
   if (services !== size.services || endpoints !== size.services * size.endpoints) {
-    throw new Error(`${subject} holds ${services} Services and ${endpoints} endpoints`);
+    throw new Error(`${subject} has ${services} Services and ${endpoints} endpoints`);
   }
   return outcome;
 }

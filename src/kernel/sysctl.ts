@@ -82,8 +82,8 @@ function describeDifference({ path, value, compare }: Sysctl, found: string | un
 
 /** Describes the wrong value and what to do: the reader may not know sysctls or the init container of the agent. */
 function describeWrong(sysctl: Sysctl, found: string | undefined, reason: string): string {
-  const asked = sysctl.flag === undefined ? "" : ` as --${sysctl.flag} requires`;
-  const difference = `${describeDifference(sysctl, found)}${asked}`;
+  const requirement = sysctl.flag === undefined ? "" : ` as --${sysctl.flag} requires`;
+  const difference = `${describeDifference(sysctl, found)}${requirement}`;
   if (found === undefined) return `${difference}: this kernel does not have the setting, or its module is not loaded`;
   const cure = `set it on the host: sysctl -w ${sysctl.path.replaceAll("/", ".")}=${sysctl.value}`;
   const isReadOnly = READ_ONLY.has(reason);

@@ -139,7 +139,7 @@ describe("sets", () => {
     expect(warnings).toEqual([]);
     expect(changed).toEqual(
       expect.arrayContaining([
-        'removed our chains from table "mangle" of IPv4',
+        'removed the chains of kube-ipvs from table "mangle" of IPv4',
         'created set "KUBE-IPVS-IPS"',
         'wrote table "mangle" of IPv4',
       ]),

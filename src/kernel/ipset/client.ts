@@ -122,7 +122,7 @@ export class IPSetClient {
     const found = await this.#headers();
     return sets
       .filter((set) => !matches(found.get(set.name), set))
-      .map((set) => `no set "${set.name}" of type "${set.type}"`);
+      .map((set) => `set "${set.name}" of type "${set.type}" is missing`);
   }
 
   /**

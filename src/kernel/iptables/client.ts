@@ -96,7 +96,7 @@ export class IptablesClient {
   differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
     return this.#eachTable(rules, async ({ family, saved }, table) => {
       const isRight = restoreText(parseSave(saved, table.name), table, () => true) === undefined;
-      return isRight ? undefined : `our rules in table "${table.name}" of ${family}`;
+      return isRight ? undefined : `the rules of kube-ipvs in table "${table.name}" of ${family} differ`;
     });
   }
 
@@ -188,7 +188,7 @@ export class IptablesClient {
     const text = removalText(saved, table, chains);
     if (text === undefined) return undefined;
     await this.#restore(tools, family, table, text);
-    return `removed our chains from table "${table}" of ${family}`;
+    return `removed the chains of kube-ipvs from table "${table}" of ${family}`;
   }
 
   async #save(tools: IptablesTools, family: IPFamily): Promise<string> {

@@ -111,7 +111,7 @@ export class LinkClient {
   /** Describes the changes that `ensure` and `deprecate` would make. Reads only. */
   async differences(kept: readonly Cidr[]): Promise<readonly string[]> {
     const link = await this.#find();
-    if (link === undefined) return [`no interface "${DUMMY_NAME}"`];
+    if (link === undefined) return [`interface "${DUMMY_NAME}" is missing`];
     if (!isDummy(link)) return [`interface "${DUMMY_NAME}" is ${describeKind(link)}`];
     const { addresses } = await this.#preferred(kept);
     return addresses.map((address) => `address "${address}" of "${DUMMY_NAME}" is not deprecated`);

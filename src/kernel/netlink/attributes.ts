@@ -212,7 +212,7 @@ export class AttributeReader {
     this.#parent = parent;
   }
 
-  /** Whether this reader or an attribute nested in it met malformed bytes. */
+  /** Whether this reader or a nested reader found malformed bytes. */
   get failed(): boolean {
     return this.#failed;
   }

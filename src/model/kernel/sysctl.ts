@@ -7,6 +7,6 @@ export interface Sysctl {
   readonly required: boolean;
   /** The command-line flag that sets it, without hyphens: an error text names it. */
   readonly flag?: string;
-  /** The flag by which `init` knows that the setting is needed, if the agent knows that in other ways too. */
+  /** The flag that makes `init` apply the setting; absent if `init` always applies it. */
   readonly initFlag?: string;
 }

@@ -210,8 +210,8 @@ export class MemoryKernel implements Kernel {
 
   /** Sets the open connections of clients; they end with their real server. */
   setConnections(server: VirtualServerKey, real: RealServerKey, connections: Connections): void {
-    const held = this.#servers.get(server);
-    if (held?.reals.has(real) === true) held.connections.set(real, connections);
+    const found = this.#servers.get(server);
+    if (found?.reals.has(real) === true) found.connections.set(real, connections);
   }
 
   /** Adds a flow to conntrack, as if a client sent a packet. */
@@ -266,8 +266,9 @@ export class MemoryKernel implements Kernel {
   #states(keys: readonly VirtualServerKey[]): ReadonlyMap<VirtualServerKey, ServerState> {
     const states = new Map<VirtualServerKey, ServerState>();
     for (const key of keys) {
-      const held = this.#servers.get(key);
-      if (held !== undefined) states.set(key, { server: held.server, reals: RealServers.of([...held.reals.values()]) });
+      const found = this.#servers.get(key);
+      if (found !== undefined)
+        states.set(key, { server: found.server, reals: RealServers.of([...found.reals.values()]) });
     }
     return states;
   }
@@ -328,9 +329,9 @@ export class MemoryKernel implements Kernel {
   }
 
   #updateServer(server: VirtualServer): Errno | undefined {
-    const held = this.#servers.get(server.key);
-    if (held === undefined) return "ESRCH";
-    return this.#putServer(server, held.reals, held.connections);
+    const found = this.#servers.get(server.key);
+    if (found === undefined) return "ESRCH";
+    return this.#putServer(server, found.reals, found.connections);
   }
 
   #putServer(
@@ -377,20 +378,20 @@ function identityOf({ text }: SetEntry): string {
 
 /** Applies an operation on a real server of an existing virtual server, by the rules of the kernel. */
 function performOnReal(
-  held: KernelServer,
+  found: KernelServer,
   kind: "add-real-server" | "update-real-server" | "delete-real-server",
   real: RealServer,
 ): Errno | undefined {
-  const isThere = held.reals.has(real.key);
+  const isThere = found.reals.has(real.key);
   if (kind === "delete-real-server") {
-    held.connections.delete(real.key);
-    return held.reals.delete(real.key) ? undefined : "ENOENT";
+    found.connections.delete(real.key);
+    return found.reals.delete(real.key) ? undefined : "ENOENT";
   }
   if (real.weight < 0) return "ERANGE";
-  if (familyOf(real.address) !== familyOf(held.server.address) && real.forwarding !== "tunnel") return "EINVAL";
+  if (familyOf(real.address) !== familyOf(found.server.address) && real.forwarding !== "tunnel") return "EINVAL";
   if (kind === "add-real-server" && isThere) return "EEXIST";
   if (kind === "update-real-server" && !isThere) return "ENOENT";
-  held.reals.set(real.key, real);
+  found.reals.set(real.key, real);
   return undefined;
 }
 

@@ -31,7 +31,7 @@ async function carryOut(command: typeof diff, node: FakeNode) {
 test("diff tells what is missing, and that the node is different", async () => {
   const { status, out, err } = await carryOut(diff, new FakeNode());
   expect([status, err]).toEqual([EXIT_DIFFERENT, ""]);
-  expect(out).toContain('~ our rules in table "nat" of IPv4\n');
+  expect(out).toContain('~ the rules of kube-ipvs in table "nat" of IPv4 differ\n');
 });
 
 test("diff fails, and says why, when it could not read all: that is neither equal nor different", async () => {
@@ -44,7 +44,7 @@ test("diff fails, and says why, when it could not read all: that is neither equa
   const { status, out, err } = await carryOut(diff, node);
   expect(status).toBe(EXIT_FAILURE);
   expect(err).toContain("Cannot read iptables rules of IPv4: no rules\n");
-  expect(out).toContain('~ our rules in table "nat" of IPv6\n');
+  expect(out).toContain('~ the rules of kube-ipvs in table "nat" of IPv6 differ\n');
 });
 
 test("cleanup leaves an interface of our name alone that is no dummy, removes the rest and says so", async () => {

@@ -122,7 +122,7 @@ describe("an interface kube-ipvs0 with IPv6 switched off, as net/ipv6/conf/defau
     expect((await kernel.inspect(bare)).changed).toContain(`${SYSCTL} is 1, not 0`);
     node.link = undefined;
     expect((await kernel.inspect(bare)).changed.filter((line) => line.includes("kube-ipvs0"))).toEqual([
-      'no interface "kube-ipvs0"',
+      'interface "kube-ipvs0" is missing',
     ]);
   });
 });
@@ -181,8 +181,8 @@ describe("rules", () => {
     const report = await made(kernel, setup());
     expect(report.warnings).toEqual([]);
     expect(report.changed).toEqual([
-      'removed our chains from table "filter" of IPv4',
-      'removed our chains from table "filter" of IPv6',
+      'removed the chains of kube-ipvs from table "filter" of IPv4',
+      'removed the chains of kube-ipvs from table "filter" of IPv6',
       'created set "KUBE-CLUSTER-IP"',
       'wrote table "filter" of IPv4',
       'wrote table "filter" of IPv6',

@@ -160,9 +160,9 @@ describe("remove", () => {
     await client.apply(RULES);
     fake.table("iptables", "nat").set("OTHERS", ["-j DROP"]);
     expect((await client.remove(["IPv4", "IPv6"], CHAINS)).changed).toEqual([
-      'removed our chains from table "nat" of IPv4',
-      'removed our chains from table "filter" of IPv4',
-      'removed our chains from table "nat" of IPv6',
+      'removed the chains of kube-ipvs from table "nat" of IPv4',
+      'removed the chains of kube-ipvs from table "filter" of IPv4',
+      'removed the chains of kube-ipvs from table "nat" of IPv6',
     ]);
     expect(Object.fromEntries(fake.table("iptables", "nat"))).toEqual({
       PREROUTING: [],
