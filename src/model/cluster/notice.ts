@@ -1,16 +1,16 @@
 import type { ObjectKind, ObjectReference } from "./object-reference.ts";
 
-/** An object that a notice can be about. */
+/** An object to which a notice can refer. */
 export type NoticeObject = ObjectReference<Exclude<ObjectKind, "ServiceCIDR">>;
 
-/** Something that whoever watches the cluster should hear. Two are the same notice when all their fields are equal. */
+/** A message for operators, which becomes an Event. Two notices are the same if all of their fields are equal. */
 export interface Notice {
   readonly type: "Normal" | "Warning";
-  /** Why, in one word, as "Starting". */
+  /** The cause, in one word, such as "Starting". */
   readonly reason: string;
-  /** What was being done, in one word, as "PrepareNode". */
+  /** The action of the agent, in one word, such as "PrepareNode". */
   readonly action: string;
   readonly regarding: NoticeObject;
-  /** For people: what, and with which values. */
+  /** Text for an operator, with the values. */
   readonly note: string;
 }

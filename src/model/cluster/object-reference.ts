@@ -1,7 +1,7 @@
-/** The kinds of objects that are read. */
+/** The kinds of objects that the agent reads. */
 export type ObjectKind = "Service" | "EndpointSlice" | "Node" | "ServiceCIDR";
 
-/** An object of the cluster, by what names it. */
+/** The kind, namespace and name of an object of the cluster. */
 export interface ObjectReference<Kind extends ObjectKind = ObjectKind> {
   readonly kind: Kind;
   /** "" for a kind without namespaces. */
@@ -9,7 +9,9 @@ export interface ObjectReference<Kind extends ObjectKind = ObjectKind> {
   readonly name: string;
 }
 
-/** The object of the kind at a path: "namespace/name", or "name" for a kind without namespaces. */
+/**
+ * Returns the reference to an object of a kind at a path: "namespace/name", or "name" for a kind without namespaces.
+ */
 export function objectReference<Kind extends ObjectKind>(kind: Kind, path: string): ObjectReference<Kind> {
   const slash = path.indexOf("/");
   return { kind, namespace: path.slice(0, Math.max(slash, 0)), name: path.slice(slash + 1) };

@@ -1,31 +1,34 @@
 import { printable, valueText } from "../value-text.ts";
 import type { Problem, ProblemObject } from "./problem.ts";
 
-/** So many problems of one object are listed: its owner has to mend it anyway, and one manifest can have 100,000. */
+/**
+ * Maximum number of listed problems of one object: the owner must correct the object anyway, and one manifest can have
+ * 100,000 problems.
+ */
 export const LISTED_PROBLEMS = 10;
 
 const NONE: readonly Problem[] = [];
 
 /**
- * What is wrong with one object: the first ten problems, and one that says how many more there are. Each is text of
- * bounded length on one line, whatever the object holds: it is logged, shown on terminals and becomes an Event.
+ * The problems of one object: the first ten, and an entry with the number of the others. Each text has a limited length
+ * and one line, whatever the object contains: it is logged, shown on terminals and becomes an Event.
  */
 export class ProblemList {
   readonly #object: ProblemObject;
   readonly #listed: Problem[] = [];
   #count = 0;
 
-  /** `object` is what every problem is about. */
+  /** `object` is the object of every problem that does not name another. */
   constructor(object: ProblemObject) {
     this.#object = object;
   }
 
-  /** How many problems there are, listed or not. */
+  /** Number of problems, listed or not. */
   get count(): number {
     return this.#count;
   }
 
-  /** Adds one; `object` is what is wrong, where that is a part of the object. */
+  /** Adds a problem; `object` is a part of the object if the problem concerns only that part. */
   add(field: string, value: unknown, reason: string, object = this.#object): void {
     this.#count++;
     if (this.#count > LISTED_PROBLEMS) return;
@@ -37,7 +40,7 @@ export class ProblemList {
     });
   }
 
-  /** All that are listed. */
+  /** Returns the listed problems, and the entry with the number of the others. */
   list(): readonly Problem[] {
     const more = this.#count - this.#listed.length;
     if (this.#count === 0) return NONE;
@@ -47,8 +50,8 @@ export class ProblemList {
       {
         object: { ...this.#object, place: clause(this.#object.place) },
         field: "",
-        value: `${more} more`,
-        reason: "are wrong as well",
+        value: `${more} more problems`,
+        reason: "are not listed",
       },
     ];
   }
@@ -56,7 +59,7 @@ export class ProblemList {
 
 const LONGEST_CLAUSE = 500;
 
-/** Reasons are ours, but some quote what came from outside; names of files do so too. */
+/** Makes a text short and printable: reasons and places may quote input, such as names of files. */
 function clause(text: string): string {
   return printable(text.length > LONGEST_CLAUSE ? `${text.slice(0, LONGEST_CLAUSE)}…` : text);
 }

@@ -30,8 +30,8 @@ test("whatever an object holds: ten problems and how many more, each on one line
         const more = {
           object: WEB,
           field: "",
-          value: `${wrong.length - 10} more`,
-          reason: "are wrong as well",
+          value: `${wrong.length - 10} more problems`,
+          reason: "are not listed",
         };
         expect(listed[10]).toEqual(more);
       }
