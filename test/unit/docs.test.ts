@@ -75,6 +75,14 @@ describe.each(PAGES)("%s", (page) => {
   });
 });
 
+test.each(["CONTRIBUTING.md", "docs/design.md", "src/README.md"])("%s names only files that there are", (page) => {
+  const named = [...textOf(page).matchAll(/`((?:[\w-]+\/)+(?:[\w.-]+\.\w+)?)`/g)].map(([, path = ""]) => path);
+  const isThere = (path: string) =>
+    ["", "src", "test"].some((folder) => existsSync(join(ROOT, folder, path))) ||
+    globSync(`src/**/${path}`, { cwd: ROOT }).length > 0;
+  expect(named.filter((path) => !isThere(path))).toEqual([]);
+});
+
 /** The anchors that GitHub makes of headings. */
 function anchorsOf(text: string): ReadonlySet<string> {
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => heading);
