@@ -1,4 +1,5 @@
 import type { PortKey, ServiceName } from "../model/cluster/service.ts";
+import { fnv1a } from "../model/fnv.ts";
 
 /** A port of a Service that wants a mark. */
 export interface Claimant {
@@ -15,7 +16,7 @@ export interface Claimant {
 export function claimantOf(service: ServiceName, port: PortKey, rank: number, places: number): Claimant {
   // The space is in neither.
   const name = `${service} ${port}`;
-  return { service, port, rank, name, home: hash(name) % places };
+  return { service, port, rank, name, home: fnv1a(name) % places };
 }
 
 /** Whether `a` may choose a mark before `b`. */
@@ -87,11 +88,4 @@ export class WaitingClaimants {
   #swap(one: number, other: number): void {
     [this.#heap[one], this.#heap[other]] = [this.#heap[other], this.#heap[one]];
   }
-}
-
-/** FNV-1a. Without a seed, so that marks are the same after every restart; names that collide cost a walk around the places. */
-function hash(text: string): number {
-  let sum = 0x811c9dc5;
-  for (const char of text) sum = Math.imul(sum ^ (char.codePointAt(0) ?? 0), 0x01000193);
-  return sum >>> 0;
 }

@@ -1,3 +1,5 @@
+import { fnv1a } from "./fnv.ts";
+
 /**
  * Maximum number of texts in one table: names of deleted nodes must not stay forever, so a full table is replaced by a
  * new one.
@@ -87,9 +89,8 @@ export class TextTable {
   }
 }
 
-/** Returns the FNV-1a hash over UTF-16, with its upper half folded in. */
+/** Returns the place of a text, with the upper half of the hash folded in. */
 function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  const hash = fnv1a(text);
   return hash ^ (hash >>> 15);
 }

@@ -1,3 +1,4 @@
+import { fnv1a } from "../../model/fnv.ts";
 import type { RealServer, VirtualServer } from "../../model/kernel/ipvs.ts";
 
 /** Their table of hashes follows the order of the real servers: what differs between nodes would send one client to two. */
@@ -15,13 +16,6 @@ export function additionOrder(
   nodeName: string,
 ): readonly RealServer[] {
   if (list.length < 2 || HASHING.has(server.scheduler)) return list;
-  const start = hashOf(`${nodeName} ${server.key}`) % list.length;
+  const start = fnv1a(`${nodeName} ${server.key}`) % list.length;
   return start === 0 ? list : [...list.slice(start), ...list.slice(0, start)];
-}
-
-/** FNV-1a, 32 bits: few instructions, and well spread for short texts that differ little. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash >>> 0;
 }
