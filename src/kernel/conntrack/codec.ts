@@ -1,6 +1,7 @@
 import { addressFromBytes, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
-import { PROTOCOLS, type Protocol } from "../../model/cluster/service.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
 import { type RealServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/kernel/ipvs.ts";
+import { PROTOCOL_NUMBERS, protocolOf } from "../../model/kernel/protocol-numbers.ts";
 import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
 import {
   beginNetfilterMessage,
@@ -35,7 +36,6 @@ import {
   IPCTNL_MSG_CT_GET,
   IPCTNL_MSG_CT_NEW,
   NFNL_SUBSYS_CTNETLINK,
-  PROTOCOL_NUMBERS,
 } from "./constants.ts";
 
 /** The flows to list: all of one protocol and family, or only those sent to one address and port. */
@@ -115,7 +115,7 @@ export function decodeFlow({ type, payload }: Message): Flow | "other" | undefin
   const parts = readParts(new AttributeReader(payload.subarray(NETFILTER_HEADER_BYTES)));
   if (parts === undefined) return undefined;
   const { sent, answered, original, id } = parts;
-  const protocol = PROTOCOLS.find((name) => PROTOCOL_NUMBERS[name] === sent.protocol);
+  const protocol = protocolOf(sent.protocol);
   if (protocol === undefined || parts.zone !== 0) return "other";
   const [to, from] = [sent.destination, answered.source];
   if (to === undefined || from === undefined || id.length === 0) return undefined;

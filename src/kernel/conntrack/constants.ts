@@ -1,5 +1,3 @@
-import type { Protocol } from "../../model/cluster/service.ts";
-
 // From linux/netfilter/nfnetlink.h and nfnetlink_conntrack.h.
 
 export const NFNL_SUBSYS_CTNETLINK = 1;
@@ -41,5 +39,3 @@ export const CTA_FILTER_F_CTA_PROTO_DST_PORT = 1 << 5;
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
-
-export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };

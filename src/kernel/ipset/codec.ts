@@ -1,5 +1,5 @@
 import { addressFromBytes, type Cidr, cidr, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
-import { PROTOCOLS, type Protocol } from "../../model/cluster/service.ts";
+import type { Protocol } from "../../model/cluster/service.ts";
 import {
   addressEntry,
   addressPortAddressEntry,
@@ -13,6 +13,7 @@ import {
   type SetEntry,
   type SetName,
 } from "../../model/kernel/ipset.ts";
+import { PROTOCOL_NUMBERS, protocolOf } from "../../model/kernel/protocol-numbers.ts";
 import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
 import {
   beginNetfilterMessage,
@@ -166,7 +167,7 @@ function encodeMember(writer: AttributeWriter, entry: SetEntry): void {
   if (entry.address !== undefined) encodeAddress(writer, k.IPSET_ATTR_IP, entry.address);
   if (entry.prefix !== undefined) writer.u8(k.IPSET_ATTR_CIDR, entry.prefix);
   if (entry.port !== undefined) writer.be16(k.IPSET_ATTR_PORT | k.NLA_F_NET_BYTEORDER, entry.port);
-  if (entry.protocol !== undefined) writer.u8(k.IPSET_ATTR_PROTO, k.PROTOCOL_NUMBERS[entry.protocol]);
+  if (entry.protocol !== undefined) writer.u8(k.IPSET_ATTR_PROTO, PROTOCOL_NUMBERS[entry.protocol]);
   if (entry.second !== undefined) encodeAddress(writer, k.IPSET_ATTR_IP2, entry.second);
   if (entry.secondPrefix !== undefined) writer.u8(k.IPSET_ATTR_CIDR2, entry.secondPrefix);
   if (entry.mark !== undefined && entry.markMask !== undefined) {
@@ -282,11 +283,9 @@ function decodeMemberAttribute(reader: AttributeReader, member: Member): void {
     case k.IPSET_ATTR_PORT:
       member.port = reader.be16();
       break;
-    case k.IPSET_ATTR_PROTO: {
-      const number = reader.u8();
-      Object.assign(member, { protocol: PROTOCOLS.find((protocol) => k.PROTOCOL_NUMBERS[protocol] === number) });
+    case k.IPSET_ATTR_PROTO:
+      Object.assign(member, { protocol: protocolOf(reader.u8()) });
       break;
-    }
     case k.IPSET_ATTR_IP2:
       Object.assign(member, { second: decodeAddress(reader.nested()) });
       break;

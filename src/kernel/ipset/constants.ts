@@ -1,5 +1,4 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { Protocol } from "../../model/cluster/service.ts";
 import { type Errno, errnoNamed } from "../../model/kernel/errno.ts";
 import { givesMarks, type IPSet, type SetType } from "../../model/kernel/ipset.ts";
 import { errnoName } from "../netlink/error.ts";
@@ -84,8 +83,6 @@ const REVISIONS: Readonly<Record<SetType, number>> = {
   "hash:ip,port,net": 1,
   "bitmap:port": 0,
 };
-
-export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
 /** Returns the NFPROTO_ number of a set; a set of ports has no family. */
 export function familyNumber(type: SetType, family: IPFamily): number {

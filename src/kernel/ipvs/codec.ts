@@ -1,5 +1,4 @@
 import { addressFromBytes, FAMILIES, familyOf, type IPAddress, type IPFamily } from "../../model/address.ts";
-import type { Protocol } from "../../model/cluster/service.ts";
 import {
   type Forwarding,
   markedServerKey,
@@ -12,6 +11,7 @@ import {
   type VirtualServerName,
   virtualServerKey,
 } from "../../model/kernel/ipvs.ts";
+import { PROTOCOL_NUMBERS, protocolOf } from "../../model/kernel/protocol-numbers.ts";
 import { namedFlags } from "../../model/kernel/scheduler.ts";
 import { AttributeReader, type AttributeWriter, swapBytes } from "../netlink/attributes.ts";
 import { beginGenericMessage, endMessage, GENERIC_HEADER_BYTES, type Message, NLM_F_DUMP } from "../netlink/message.ts";
@@ -60,7 +60,6 @@ import {
   IPVS_SVC_ATTR_PROTOCOL,
   IPVS_SVC_ATTR_SCHED_NAME,
   IPVS_SVC_ATTR_TIMEOUT,
-  PROTOCOL_NUMBERS,
 } from "./constants.ts";
 
 /** One change of one virtual or real server. */
@@ -236,7 +235,7 @@ function decodeService(reader: AttributeReader): DecodedServer | undefined {
 type Named = VirtualServerName & Pick<VirtualServer, "key">;
 
 function nameByAddress({ family, protocol: number, address: bytes, port }: ServiceAttributes) {
-  const protocol = PROTOCOLS_BY_NUMBER.get(number);
+  const protocol = protocolOf(number);
   if (protocol === undefined) return "unnamed";
   const address = decodeAddress(family, bytes);
   if (address === undefined) return undefined;
@@ -301,7 +300,6 @@ const NO_SERVICE: Readonly<ServiceAttributes> = {
   netmask: 0,
 };
 
-const PROTOCOLS_BY_NUMBER = invert<Protocol>(PROTOCOL_NUMBERS);
 const FORWARDINGS_BY_NUMBER = invert<Forwarding>(FORWARDING_NUMBERS);
 
 function invert<Name extends string>(numbers: Readonly<Record<Name, number>>): ReadonlyMap<number, Name> {

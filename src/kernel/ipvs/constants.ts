@@ -1,4 +1,3 @@
-import type { Protocol } from "../../model/cluster/service.ts";
 import type { Forwarding, IpvsTimeoutName, SchedulerFlag } from "../../model/kernel/ipvs.ts";
 
 /**
@@ -61,8 +60,6 @@ export const IP_VS_SVC_F_SCHED2 = 0x10;
 export const IP_VS_SVC_F_SCHED3 = 0x20;
 
 export const IP_VS_CONN_F_FWD_MASK = 0x7;
-
-export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
 
 export const TIMEOUT_ATTRIBUTES: Readonly<Record<IpvsTimeoutName, number>> = {
   tcp: IPVS_CMD_ATTR_TIMEOUT_TCP,
