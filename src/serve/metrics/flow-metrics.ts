@@ -1,6 +1,6 @@
 import { Counter, Histogram, type Registry } from "prom-client";
 import type { ForgottenFlows } from "../../kernel/kernel.ts";
-import { SYNC_BUCKETS } from "./metrics.ts";
+import { SYNC_BUCKETS } from "./kube-proxy-metrics.ts";
 
 /** Registers the metrics of deleted flows, with the names of kube-proxy. Returns the function that records a deletion. */
 export function registerFlowMetrics(registry: Registry): (forgotten: ForgottenFlows) => void {

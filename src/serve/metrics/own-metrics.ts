@@ -1,0 +1,103 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { type NetlinkCounts, netlinkMetrics } from "./netlink-metrics.ts";
+
+/** The sync of one change takes tens of microseconds. The first sync of 100,000 endpoints takes seconds. */
+const OWN_SYNC_BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
+const OPERATION_BUCKETS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
+
+/** The metrics of kube-ipvs. The number of label values is bounded: words of this program, sysctl names and errnos. */
+export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
+  return {
+    syncDuration: new Histogram({
+      name: "kube_ipvs_sync_duration_seconds",
+      help: "Duration of a sync, from the plan to the last response of the kernel. It depends on the number of changes.",
+      buckets: OWN_SYNC_BUCKETS,
+      registers,
+    }),
+    syncOperations: new Histogram({
+      name: "kube_ipvs_sync_operations",
+      help: "Kernel operations of a sync. Many operations without changes of Services: another program changes the objects of kube-ipvs.",
+      buckets: OPERATION_BUCKETS,
+      registers,
+    }),
+    lookDuration: new Histogram({
+      name: "kube_ipvs_look_duration_seconds",
+      help: "Duration of a resync, which reads all kernel objects and compares them with the cached state.",
+      buckets: OWN_SYNC_BUCKETS,
+      registers,
+    }),
+    operations: new Counter({
+      name: "kube_ipvs_operations_total",
+      help: "Kernel operations by kind and result: ok or the errno of the failure. Failed operations are retried.",
+      labelNames: ["operation", "result"] as const,
+      registers,
+    }),
+    pendingKeys: new Gauge({
+      name: "kube_ipvs_pending_keys",
+      help: "Kernel objects that were still waiting for a sync when the last sync ended. Growing: syncs do not keep up.",
+      registers,
+    }),
+    refusedKeys: new Gauge({
+      name: "kube_ipvs_refused_keys",
+      help: "Kernel objects whose last operation failed and that wait for a retry. Above 0 for minutes: the log names the first objects, and kube_ipvs_operations_total has the errno.",
+      registers,
+    }),
+    desired: new Gauge({
+      name: "kube_ipvs_desired_objects",
+      help: "Kernel objects that this node should hold for all Services.",
+      labelNames: ["object"] as const,
+      registers,
+    }),
+    held: new Gauge({
+      name: "kube_ipvs_held_objects",
+      help: "Kernel objects of kube-ipvs that the kernel holds. More than desired: some are draining. Fewer: some failed or are pending.",
+      labelNames: ["object"] as const,
+      registers,
+    }),
+    draining: new Gauge({
+      name: "kube_ipvs_draining_real_servers",
+      help: "Real servers of removed endpoints. They get no new connections and are deleted when their connections end or at the drain timeout.",
+      registers,
+    }),
+    foreign: new Gauge({
+      name: "kube_ipvs_foreign_virtual_servers",
+      help: "IPVS virtual servers on this node that other programs created. kube-ipvs does not change them.",
+      registers,
+    }),
+    rejected: new Gauge({
+      name: "kube_ipvs_rejected_objects",
+      help: "Fields of objects that are invalid or not served, for example an invalid address. The log names object, field and value; kube-ipvs plan lists all.",
+      registers,
+    }),
+    nodeProblems: new Gauge({
+      name: "kube_ipvs_node_problems",
+      help: "Failed steps of the node preparation: sysctls, sets, iptables rules. The log names each problem once, when it begins.",
+      registers,
+    }),
+    wrongSysctls: new Gauge({
+      name: "kube_ipvs_sysctl_wrong",
+      help: "Is 1 for each sysctl that has a wrong value and could not be set. The log has the cure, and also /readyz if Services need the sysctl.",
+      labelNames: ["name"],
+      registers,
+    }),
+    kernelFailures: new Counter({
+      name: "kube_ipvs_kernel_failures_total",
+      help: "Requests to the kernel that failed as a whole or got no response. A resync follows each failure.",
+      registers,
+    }),
+    nodeFound: new Gauge({
+      name: "kube_ipvs_node_found",
+      help: "Is 1 if a Node with the name of this node exists. 0: no endpoint counts as local to this node.",
+      registers,
+    }),
+    drift: new Counter({
+      name: "kube_ipvs_drift_total",
+      help: "Kernel objects that differed from the cached state, by object and kind: missing, different, unwanted. They are repaired. A steady rate: another program changes the objects of kube-ipvs.",
+      labelNames: ["object", "kind"] as const,
+      registers,
+    }),
+    ...netlinkMetrics(registers, netlink),
+  };
+}
