@@ -1,6 +1,6 @@
 /** Our watch layer and the table alone, before the API server of a kubeconfig: `node table-subject.mjs KUBECONFIG`. */
 
-import { EventWriter } from "../../src/events/event-writer.ts";
+import { EventRecorder } from "../../src/events/event-recorder.ts";
 import { tuneHeap } from "../../src/process/heap.ts";
 import { systemClock } from "../../src/process/system-clock.ts";
 import { ServiceTable } from "../../src/services/service-table.ts";
@@ -17,7 +17,7 @@ await runSubject(async (kubeconfig, complete) => {
       clock: systemClock,
       random: Math.random,
       logger: SILENT_LOGGER,
-      events: new EventWriter("node-0", { clock: systemClock, random: Math.random, logger: SILENT_LOGGER }),
+      events: new EventRecorder("node-0", { clock: systemClock, random: Math.random, logger: SILENT_LOGGER }),
       signal: new AbortController().signal,
       onEvent: (event) => {
         table.apply(event);

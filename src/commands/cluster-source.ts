@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import { EventWriter } from "../events/event-writer.ts";
+import { EventRecorder } from "../events/event-recorder.ts";
 import { parseAddress } from "../model/address.ts";
 import type { Logger } from "../model/logger.ts";
 import type { ApiServer } from "../node/reserved-addresses.ts";
@@ -18,7 +18,7 @@ export function sourceOf(config: Config, dependencies: SourceDependencies, event
 /** The state of the configured source, read once. Throws when it cannot be had, of an API server within 30 s. */
 export async function readCluster(config: Config, logger: Logger): Promise<ClusterState> {
   const dependencies = { clock: systemClock, random: Math.random, logger };
-  return await sourceOf(config, dependencies, new EventWriter(config.nodeName, dependencies)).read();
+  return await sourceOf(config, dependencies, new EventRecorder(config.nodeName, dependencies)).read();
 }
 
 /** Those of the URLs whose host is an address. Names are not resolved: what they stand for may change at any time. */

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../agent.ts";
 import type { Config } from "../config/config.ts";
-import { EventWriter } from "../events/event-writer.ts";
+import { EventRecorder } from "../events/event-recorder.ts";
 import { listenFailureNotice, refusedPortNotice } from "../events/notices.ts";
 import { kernelFamilies } from "../kernel/families.ts";
 import { monitorAddresses } from "../kernel/link/monitor.ts";
@@ -39,7 +39,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   const metrics = new Metrics({ registry, families, clock: systemClock, netlink: () => kernel.counters });
   registerProcessMetrics(registry);
   const dependencies = { clock: systemClock, random: Math.random, logger };
-  const events = new EventWriter(config.nodeName, dependencies);
+  const events = new EventRecorder(config.nodeName, dependencies);
   const source = sourceOf(config, dependencies, events);
   registerWatchMetrics(registry, systemClock, () => source.stats());
   registerEventMetrics(registry, () => events.counts);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { NoticeObject } from "../model/cluster/notice.ts";
-import type { EventWrite } from "./event-book.ts";
+import type { EventWrite } from "./event-correlator.ts";
 
 const CONTROLLER = "kube-ipvs";
 /** The longest note that the API accepts, in bytes (pkg/apis/core/validation/events.go). */

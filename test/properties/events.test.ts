@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { EVENT_LIMITS } from "../../src/events/event-book.ts";
-import { EventWriter } from "../../src/events/event-writer.ts";
+import { EVENT_LIMITS } from "../../src/events/event-correlator.ts";
+import { EventRecorder } from "../../src/events/event-recorder.ts";
 import type { Notice } from "../../src/model/cluster/notice.ts";
 import { ApiModel } from "../support/api/api-model.ts";
 import type { ApiEvent } from "../support/api/event-registry.ts";
@@ -59,7 +59,7 @@ class EventWorld {
   readonly #stop = new AbortController();
   readonly #expired: ApiEvent[] = [];
   readonly #running: Promise<void>;
-  readonly writer: EventWriter;
+  readonly writer: EventRecorder;
   readonly faults: (Fault | undefined)[] = [];
   /** When a request was made that writes. */
   readonly writtenAtMs: number[] = [];
@@ -73,7 +73,7 @@ class EventWorld {
       return this.faults.shift();
     };
     const parts = { clock: this.clock, random: () => random, logger: SILENT_LOGGER };
-    this.writer = new EventWriter("node-1", parts);
+    this.writer = new EventRecorder("node-1", parts);
     this.#running = this.writer.run(this.#transport, this.#stop.signal);
   }
 

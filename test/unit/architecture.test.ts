@@ -194,7 +194,7 @@ const TIME_KEEPERS: Readonly<Record<string, RegExp>> = {
   "serve/health.ts": /new Date\(|clock\.date\(\)/g,
   // For people: the offset of the time zone, and times of Events.
   "agent.ts": /clock\.date\(\)\.getTimezoneOffset\(\)/g,
-  "events/event-writer.ts": /clock\.date\(\)/g,
+  "events/event-recorder.ts": /clock\.date\(\)/g,
   // Times of the API.
   "sources/decode/decode-slice.ts": /Date\.parse\(/g,
   "sources/api/access/exec-plugin.ts": /clock\.date\(\)/g,

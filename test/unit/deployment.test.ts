@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { readCommandLine } from "../../src/config/cli.ts";
 import type { Config } from "../../src/config/config.ts";
-import { EventWriter } from "../../src/events/event-writer.ts";
+import { EventRecorder } from "../../src/events/event-recorder.ts";
 import { ApiModel, type ApiRequest } from "../support/api/api-model.ts";
 import { HandClock } from "../support/api/hand-clock.ts";
 import { ModelTransport } from "../support/api/model-transport.ts";
@@ -186,7 +186,7 @@ async function rightsOfWatches(): Promise<readonly string[]> {
 async function rightsOfEvents(): Promise<readonly string[]> {
   const clock = new HandClock();
   const model = new ApiModel(clock);
-  const writer = new EventWriter("node-1", { clock, random: () => 0, logger: SILENT_LOGGER });
+  const writer = new EventRecorder("node-1", { clock, random: () => 0, logger: SILENT_LOGGER });
   const stop = new AbortController();
   const running = writer.run(new ModelTransport(model), stop.signal);
   for (const _ of [1, 2]) {

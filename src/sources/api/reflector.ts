@@ -357,10 +357,7 @@ export class Reflector<Name extends string, Value> {
     return { plan: FIRST_PLAN, wait: "none", atLeastMs: 0 };
   }
 
-  /**
-   * Retries without the field selector if the server responds to a list with 400, because it does not know the field. The
-   * decoder then leaves out the objects.
-   */
+  /** A server that responds 400 to a list does not know the field. Without the selector, the decoder drops the objects. */
   #withoutFieldSelector(ending: Ending): Step | undefined {
     if (ending.kind !== "refused" || ending.status.code !== 400 || this.#plan.kind !== "list") return undefined;
     if (this.#fieldSelector === "" || !this.#resource.fieldSelectorOptional) return undefined;
@@ -368,10 +365,7 @@ export class Reflector<Name extends string, Value> {
     return { plan: this.#plan, wait: "none", atLeastMs: 0 };
   }
 
-  /**
-   * Handles a resource that the server does not have. Known objects stay, because during an upgrade some of the servers
-   * may have the resource.
-   */
+  /** The server does not have the resource. Known objects stay, because during an upgrade other servers may have it. */
   #withoutResource(ending: Ending): Step | undefined {
     if (ending.kind !== "refused" || ending.status.code !== 404 || !this.#resource.optional) return undefined;
     this.#inventory.tellListed();

@@ -1,4 +1,4 @@
-import { EventWriter } from "../../../src/events/event-writer.ts";
+import { EventRecorder } from "../../../src/events/event-recorder.ts";
 import type { Problem } from "../../../src/model/cluster/problem.ts";
 import type { Logger } from "../../../src/model/logger.ts";
 import type { ClusterEvent } from "../../../src/services/cluster-event.ts";
@@ -17,7 +17,7 @@ export class SourceWorld {
   readonly clock = new HandClock();
   readonly model = new ApiModel(this.clock);
   readonly told = new ToldCluster();
-  readonly writer = new EventWriter("node-1", { clock: this.clock, random: () => 0, logger: SILENT_LOGGER });
+  readonly writer = new EventRecorder("node-1", { clock: this.clock, random: () => 0, logger: SILENT_LOGGER });
   readonly problems: { readonly count: number; readonly fresh: readonly Problem[] }[] = [];
   /** Called after each event has been noted. */
   onEvent: (event: ClusterEvent) => void = () => {};

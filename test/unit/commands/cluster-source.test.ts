@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { serversByAddress, sourceOf } from "../../../src/commands/cluster-source.ts";
 import { readConfig } from "../../../src/config/config.ts";
-import { EventWriter } from "../../../src/events/event-writer.ts";
+import { EventRecorder } from "../../../src/events/event-recorder.ts";
 import { startNotice } from "../../../src/events/notices.ts";
 import type { Notice } from "../../../src/model/cluster/notice.ts";
 import { systemClock } from "../../../src/process/system-clock.ts";
@@ -32,7 +32,7 @@ test("what a plugin wrote to stderr is not in what readyz shows: resources and o
     kubeconfig: { source: "--kubeconfig", text: join(folder, "config") },
   });
   const dependencies = { clock: systemClock, random: () => 0, logger: SILENT_LOGGER };
-  const source = sourceOf(config, dependencies, new EventWriter("n1", dependencies));
+  const source = sourceOf(config, dependencies, new EventRecorder("n1", dependencies));
   const stop = new AbortController();
   const running = source.run({
     onEvent: () => {},

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { EventWrite } from "../../../src/events/event-book.ts";
+import type { EventWrite } from "../../../src/events/event-correlator.ts";
 import { eventName, eventObject, eventsPath, seriesPatch } from "../../../src/events/event-object.ts";
 import type { Notice } from "../../../src/model/cluster/notice.ts";
 import { unknownFields } from "../../support/api/schema.ts";

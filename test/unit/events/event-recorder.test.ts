@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { EventWriter } from "../../../src/events/event-writer.ts";
+import { EventRecorder } from "../../../src/events/event-recorder.ts";
 import { ApiModel } from "../../support/api/api-model.ts";
 import { HandClock, settle } from "../../support/api/hand-clock.ts";
 import { type Fault, ModelTransport } from "../../support/api/model-transport.ts";
@@ -15,7 +15,7 @@ function world(model = new ApiModel(new HandClock()), clock = new HandClock()) {
   const transport = new ModelTransport(model);
   const faults: (Fault | undefined)[] = [];
   transport.fault = () => faults.shift();
-  const writer = new EventWriter("node-1", { clock, random: () => 0, logger: SILENT_LOGGER });
+  const writer = new EventRecorder("node-1", { clock, random: () => 0, logger: SILENT_LOGGER });
   const stop = new AbortController();
   const finished = writer.run(transport, stop.signal);
   onTestFinished(() => stop.abort());
@@ -43,7 +43,7 @@ test("a notice told before the writer runs is written when it runs", async () =>
   const model = new ApiModel(new HandClock());
   const transport = new ModelTransport(model);
   const parts = { clock: new HandClock(), random: () => 0, logger: SILENT_LOGGER };
-  const writer = new EventWriter("node-1", parts);
+  const writer = new EventRecorder("node-1", parts);
   writer.tell(aboutNode("node-1"));
   const stop = new AbortController();
   onTestFinished(() => stop.abort());

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { EventBook, type EventLimits, type EventWrite, type WriteOutcome } from "../../../src/events/event-book.ts";
+import {
+  EventCorrelator,
+  type EventLimits,
+  type EventWrite,
+  type WriteOutcome,
+} from "../../../src/events/event-correlator.ts";
 import type { Notice } from "../../../src/model/cluster/notice.ts";
 import { aboutNode, aboutService } from "../../support/notices.ts";
 
@@ -15,7 +20,7 @@ const LIMITS: EventLimits = {
 };
 
 function book(limits: Partial<EventLimits> = {}, random = () => 0) {
-  return new EventBook({ ...LIMITS, ...limits }, random);
+  return new EventCorrelator({ ...LIMITS, ...limits }, random);
 }
 
 /** What the wall clock shows at a time of the other clock. */
@@ -23,19 +28,19 @@ function wall(nowMs: number): Date {
   return new Date(1_800_000_000_000 + nowMs);
 }
 
-function add(one: EventBook, notice: Notice, nowMs: number): void {
+function add(one: EventCorrelator, notice: Notice, nowMs: number): void {
   one.add(notice, nowMs, wall(nowMs));
 }
 
 /** The write that may be made at this time. */
-function taken(one: EventBook, nowMs: number): EventWrite {
+function taken(one: EventCorrelator, nowMs: number): EventWrite {
   const next = one.next(nowMs);
   if (typeof next === "number") throw new Error(`not before ${next}`);
   return next;
 }
 
 /** Makes the write of this time and lets it end like this. */
-function written(one: EventBook, nowMs: number, outcome: WriteOutcome = "done"): EventWrite {
+function written(one: EventCorrelator, nowMs: number, outcome: WriteOutcome = "done"): EventWrite {
   const write = taken(one, nowMs);
   one.settle(write, outcome, nowMs);
   return write;

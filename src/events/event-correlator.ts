@@ -94,7 +94,7 @@ interface Entry {
  *
  * `nowMs` is monotonic; dates may step back and are only shown. `random` is evenly distributed in [0, 1).
  */
-export class EventBook {
+export class EventCorrelator {
   readonly #limits: EventLimits;
   readonly #random: () => number;
   readonly #bucket: TokenBucket;

@@ -7,7 +7,13 @@ import { bodyText } from "../sources/api/transport/body-text.ts";
 import { reasonOf } from "../sources/api/transport/reason.ts";
 import type { ApiRequest, ApiResponse, WritingTransport } from "../sources/api/transport/transport.ts";
 import { field } from "../sources/decode/object-reader.ts";
-import { EVENT_LIMITS, EventBook, type EventCounts, type EventWrite, type WriteOutcome } from "./event-book.ts";
+import {
+  EVENT_LIMITS,
+  EventCorrelator,
+  type EventCounts,
+  type EventWrite,
+  type WriteOutcome,
+} from "./event-correlator.ts";
 import { eventName, eventObject, eventsPath, seriesPatch } from "./event-object.ts";
 
 const ANSWER_MS = 15_000;
@@ -20,7 +26,7 @@ const COLLECTIONS: Readonly<Record<Exclude<NoticeObject["kind"], "Node">, readon
   EndpointSlice: ["/apis/discovery.k8s.io/v1", "endpointslices"],
 };
 
-export interface EventWriterParts {
+export interface EventRecorderDependencies {
   readonly clock: Clock;
   /** Evenly distributed in [0, 1). */
   readonly random: () => number;
@@ -28,31 +34,31 @@ export interface EventWriterParts {
 }
 
 /**
- * Writes Events (events.k8s.io/v1), one request at a time, at the rate that EventBook allows. Callers never wait for a
+ * Writes Events (events.k8s.io/v1), one request at a time, at the rate that EventCorrelator allows. Callers never wait for a
  * write. A failed write is counted and logged, and the writer goes on.
  */
-export class EventWriter {
+export class EventRecorder {
   readonly #nodeName: string;
-  readonly #parts: EventWriterParts;
-  readonly #book: EventBook;
+  readonly #parts: EventRecorderDependencies;
+  readonly #correlator: EventCorrelator;
   readonly #backoff: Backoff;
   #woken = new AbortController();
 
-  constructor(nodeName: string, parts: EventWriterParts) {
+  constructor(nodeName: string, parts: EventRecorderDependencies) {
     this.#nodeName = nodeName;
     this.#parts = parts;
-    this.#book = new EventBook(EVENT_LIMITS, parts.random);
+    this.#correlator = new EventCorrelator(EVENT_LIMITS, parts.random);
     this.#backoff = new Backoff(RECONNECT, parts.random);
   }
 
   get counts(): EventCounts {
-    return this.#book.counts;
+    return this.#correlator.counts;
   }
 
   /** Queues a notice. Notices that come before `run` wait for it. */
   tell(notice: Notice): void {
     const { clock } = this.#parts;
-    this.#book.add(notice, clock.now(), clock.date());
+    this.#correlator.add(notice, clock.now(), clock.date());
     this.#woken.abort();
   }
 
@@ -63,7 +69,7 @@ export class EventWriter {
     signal.addEventListener("abort", stop);
     while (!signal.aborted) {
       this.#woken = new AbortController();
-      const next = this.#book.next(clock.now());
+      const next = this.#correlator.next(clock.now());
       if (typeof next === "number") await clock.sleep(next - clock.now(), this.#woken.signal);
       else await this.#write(next, transport, signal);
     }
@@ -75,7 +81,7 @@ export class EventWriter {
     const status = await this.#attempt(write, transport, signal);
     if (signal.aborted) return;
     const outcome = outcomeOf(write.kind, status.code);
-    this.#book.settle(write, outcome, clock.now());
+    this.#correlator.settle(write, outcome, clock.now());
     if (outcome === "refused") logger.warn({ ...write.notice, ...status }, "the API server rejected an Event");
     if (outcome !== "lost") return;
     logger.debug({ ...write.notice, ...status }, "cannot write an Event; will retry");
