@@ -1,7 +1,6 @@
 import type { Clock } from "../../src/model/clock.ts";
 import type { Problem } from "../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
-import { type EventSink, Inventory } from "../../src/sources/api/inventory.ts";
 import { ProblemLog } from "../../src/sources/api/problem-log.ts";
 import {
   type WatchedResource,
@@ -11,6 +10,7 @@ import {
   watchedSlices,
 } from "../../src/sources/api/resources.ts";
 import type { ApiObject } from "../../src/sources/api/stream/watch-event.ts";
+import { type EventHandler, WatchCache } from "../../src/sources/api/watch-cache.ts";
 import { field, identityOf } from "../../src/sources/decode/object-reader.ts";
 
 /** The objects of a cluster by kind and name, each in its latest version. */
@@ -51,7 +51,7 @@ export interface SourceListener {
 
 /** Tells an agent of the objects of a cluster as its source for API servers does, but without server and network. */
 export class ScenarioSource {
-  readonly #inventories: readonly KindInventory[];
+  readonly #caches: readonly KindCache[];
   readonly #problems = new Map<string, readonly Problem[]>();
   readonly #everRejected: Problem[] = [];
   readonly #inForce = new Map<string, ClusterEvent>();
@@ -62,7 +62,7 @@ export class ScenarioSource {
   constructor(nodeName: string, cluster: ScenarioCluster, listener: SourceListener, signal: AbortSignal) {
     const log = new ProblemLog();
     this.finished = log.run(AT_ONCE, signal, (count, fresh) => listener.reject(count, fresh));
-    const sink: EventSink = {
+    const handler: EventHandler = {
       onEvent: (event) => {
         this.#note(event);
         listener.accept(event);
@@ -73,27 +73,27 @@ export class ScenarioSource {
         log.record(object, problems);
       },
     };
-    this.#inventories = [
-      inventoryOf(watchedNode(nodeName), sink),
-      inventoryOf(watchedServiceCIDRs(), sink),
-      inventoryOf(watchedSlices(), sink),
-      inventoryOf(watchedServices(), sink),
+    this.#caches = [
+      cacheOf(watchedNode(nodeName), handler),
+      cacheOf(watchedServiceCIDRs(), handler),
+      cacheOf(watchedSlices(), handler),
+      cacheOf(watchedServices(), handler),
     ];
-    for (const { inventory, kind } of this.#inventories) {
-      inventory.beginList();
-      for (const object of cluster.objects()) if (kindOf(object) === kind) inventory.upsert(object);
-      inventory.completeList();
+    for (const { cache, kind } of this.#caches) {
+      cache.beginList();
+      for (const object of cluster.objects()) if (kindOf(object) === kind) cache.upsert(object);
+      cache.completeList();
     }
   }
 
   /** The object is there in this version. */
   put(object: ApiObject): void {
-    this.#inventoryOf(object).upsert(object);
+    this.#cacheOf(object).upsert(object);
   }
 
   /** The object is gone. */
   remove(object: ApiObject): void {
-    this.#inventoryOf(object).delete(object);
+    this.#cacheOf(object).delete(object);
   }
 
   /** Events of what was told and still holds, in the order in which it came. */
@@ -111,10 +111,10 @@ export class ScenarioSource {
     return this.#everRejected;
   }
 
-  #inventoryOf(object: ApiObject): KindInventory["inventory"] {
-    const found = this.#inventories.find(({ kind }) => kind === kindOf(object));
+  #cacheOf(object: ApiObject): KindCache["cache"] {
+    const found = this.#caches.find(({ kind }) => kind === kindOf(object));
     if (found === undefined) throw new Error(`The agent reads no objects of the kind ${kindOf(object)}`);
-    return found.inventory;
+    return found.cache;
   }
 
   #note(event: ClusterEvent): void {
@@ -152,16 +152,13 @@ export class ScenarioSource {
 /** No problem waits for others: no time passes in a scenario but where a step says so. */
 const AT_ONCE: Clock = { now: () => 1, date: () => new Date(0), sleep: async () => {} };
 
-interface KindInventory {
+interface KindCache {
   readonly kind: string;
-  readonly inventory: Pick<Inventory<string, unknown>, "beginList" | "completeList" | "upsert" | "delete">;
+  readonly cache: Pick<WatchCache<string, unknown>, "beginList" | "completeList" | "upsert" | "delete">;
 }
 
-function inventoryOf<Name extends string, Value>(
-  resource: WatchedResource<Name, Value>,
-  sink: EventSink,
-): KindInventory {
-  return { kind: resource.kind, inventory: new Inventory(resource, sink) };
+function cacheOf<Name extends string, Value>(resource: WatchedResource<Name, Value>, handler: EventHandler): KindCache {
+  return { kind: resource.kind, cache: new WatchCache(resource, handler) };
 }
 
 function kindOf({ object }: ApiObject): string {

@@ -98,12 +98,12 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
   const config = await ApiServerConfig.load(options, { clock, random, logger, signal });
   const transport = new ApiTransport(config, { clock, logger, signal });
   const log = new ProblemLog();
-  const sink = {
+  const handler = {
     onEvent: (event: ClusterEvent) => listener.onEvent(event),
     onProblems: (object: string, problems: readonly Problem[]) => log.record(object, problems),
   };
   const outages = new OutageLog({ clock, logger });
-  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger, outages });
+  const reflectors = reflectorsOf(options.nodeName, { transport, handler, clock, random, logger, outages });
   const running = [
     ...reflectors.map((reflector) => reflector.run(signal)),
     log.run(clock, signal, (count, fresh) => listener.onProblems(count, fresh)),
@@ -136,7 +136,7 @@ export async function readApiServer(
   const events: ClusterEvent[] = [];
   const problems = new Map<string, readonly Problem[]>();
   let listed = 0;
-  const sink = {
+  const handler = {
     onEvent: (event: ClusterEvent) => {
       events.push(event);
       if (event.kind === "listed" && ++listed === reflectors.length) stop.abort();
@@ -145,7 +145,7 @@ export async function readApiServer(
   };
   const transport = new ApiTransport(config, { clock, logger, signal });
   const outages = new OutageLog({ clock, logger });
-  const reflectors = reflectorsOf(options.nodeName, { transport, sink, clock, random, logger, outages });
+  const reflectors = reflectorsOf(options.nodeName, { transport, handler, clock, random, logger, outages });
   const running = reflectors.map((reflector) => reflector.run(signal));
   await clock.sleep(patienceMs, signal);
   const missing = missingLists(

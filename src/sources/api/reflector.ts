@@ -1,5 +1,5 @@
 import type { SourceDependencies } from "../source.ts";
-import { type EventSink, Inventory } from "./inventory.ts";
+
 import type { OutageLog } from "./outage-log.ts";
 import {
   listQuery,
@@ -29,6 +29,7 @@ import { isOlderVersion, laterVersion, type WatchEvent } from "./stream/watch-ev
 import { readWatch } from "./stream/watch-stream.ts";
 import { Backoff, RECONNECT } from "./transport/backoff.ts";
 import { type ApiResponse, CredentialsError, type Transport } from "./transport/transport.ts";
+import { type EventHandler, WatchCache } from "./watch-cache.ts";
 import { type Standing, WatchHistory } from "./watch-history.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -45,7 +46,7 @@ const ABSENT_MS = 600_000;
 
 export interface ReflectorParts extends SourceDependencies {
   readonly transport: Transport;
-  readonly sink: EventSink;
+  readonly handler: EventHandler;
   /** Shared by the reflectors of a source. */
   readonly outages: OutageLog;
 }
@@ -64,7 +65,7 @@ export interface ReflectorParts extends SourceDependencies {
 export class Reflector<Name extends string, Value> {
   readonly #resource: WatchedResource<Name, Value>;
   readonly #parts: ReflectorParts;
-  readonly #inventory: Inventory<Name, Value>;
+  readonly #cache: WatchCache<Name, Value>;
   readonly #backoff: Backoff;
   readonly #endings = new Map<string, number>();
   readonly #history = new WatchHistory();
@@ -83,7 +84,7 @@ export class Reflector<Name extends string, Value> {
   constructor(resource: WatchedResource<Name, Value>, parts: ReflectorParts) {
     this.#resource = resource;
     this.#parts = parts;
-    this.#inventory = new Inventory(resource, parts.sink);
+    this.#cache = new WatchCache(resource, parts.handler);
     this.#backoff = new Backoff(RECONNECT, parts.random);
     this.#fieldSelector = resource.fieldSelector;
   }
@@ -93,19 +94,19 @@ export class Reflector<Name extends string, Value> {
       resource: this.#resource.resource,
       state: this.#waiting ? "waiting" : this.#isListing() ? "listing" : "watching",
       resourceVersion: this.#version,
-      objects: this.#inventory.size,
-      listed: this.#inventory.listed,
+      objects: this.#cache.size,
+      listed: this.#cache.listed,
       endings: this.#endings,
       trouble: this.#trouble,
       cause: this.#cause,
-      decodeErrors: this.#inventory.decodeErrors,
-      outdatedEvents: this.#inventory.outdated,
+      decodeErrors: this.#cache.decodeErrors,
+      outdatedEvents: this.#cache.outdated,
       ...this.#counts,
       ...this.#times,
     };
   }
 
-  /** Runs until the signal is aborted. No event is sent after the abort. Rejects with the exception of the sink. */
+  /** Runs until the signal is aborted. No event is sent after the abort. Rejects with the exception of the handler. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const ending = await this.#attempt(signal);
@@ -142,7 +143,7 @@ export class Reflector<Name extends string, Value> {
       plan.kind === "watch" ? watchQuery(this.#version, seconds) : watchListQuery(plan.from, this.#newest, seconds);
     const response = await this.#get(query, watchdog);
     if ("kind" in response) return response;
-    if (plan.kind === "watch-list") this.#inventory.beginList();
+    if (plan.kind === "watch-list") this.#cache.beginList();
     const opened = this.#standing;
     this.#history.noteStream(opened);
     const allow = () => {
@@ -182,11 +183,11 @@ export class Reflector<Name extends string, Value> {
   #handle(event: WatchEvent): Ending | undefined {
     switch (event.kind) {
       case "upsert":
-        this.#inventory.upsert(event.object, this.#isListing() ? "" : this.#version);
+        this.#cache.upsert(event.object, this.#isListing() ? "" : this.#version);
         this.#noteEvent(event.object.resourceVersion);
         return undefined;
       case "delete":
-        this.#inventory.delete(event.object);
+        this.#cache.delete(event.object);
         this.#noteEvent(event.object.resourceVersion);
         return undefined;
       case "bookmark":
@@ -229,13 +230,13 @@ export class Reflector<Name extends string, Value> {
     for (;;) {
       const response = await this.#get(query, watchdog);
       if ("kind" in response) return response;
-      if (!begun) this.#inventory.beginList();
+      if (!begun) this.#cache.beginList();
       begun = true;
       allow();
       const page = await readPage(response.body, watchdog.signal, {
         accepts: (version) => !isOlderVersion(version, newestBefore),
         onObject: (object) => {
-          this.#inventory.upsert(object);
+          this.#cache.upsert(object);
           this.#newest = laterVersion(this.#newest, object.resourceVersion);
         },
         onProgress: (bytes) => {
@@ -297,7 +298,7 @@ export class Reflector<Name extends string, Value> {
   }
 
   #completeList(version: string): void {
-    this.#inventory.completeList();
+    this.#cache.completeList();
     this.#version = version;
     this.#newest = laterVersion(this.#newest, version);
     this.#plan = { kind: "watch" };
@@ -351,7 +352,7 @@ export class Reflector<Name extends string, Value> {
       fields,
       "API servers have been behind the known state for 2 minutes, as after a restore of etcd; accepting their older state",
     );
-    this.#inventory.forgetVersions();
+    this.#cache.forgetVersions();
     this.#version = "";
     this.#newest = "";
     return { plan: FIRST_PLAN, wait: "none", atLeastMs: 0 };
@@ -368,7 +369,7 @@ export class Reflector<Name extends string, Value> {
   /** The server does not have the resource. Known objects stay, because during an upgrade other servers may have it. */
   #withoutResource(ending: Ending): Step | undefined {
     if (ending.kind !== "refused" || ending.status.code !== 404 || !this.#resource.optional) return undefined;
-    this.#inventory.tellListed();
+    this.#cache.markListed();
     this.#parts.outages.ended(this.#resource.resource);
     return { plan: FIRST_PLAN, wait: "none", atLeastMs: ABSENT_MS };
   }

@@ -1,10 +1,10 @@
 import type { Problem } from "../../../src/model/cluster/problem.ts";
 import type { ClusterEvent, Resource } from "../../../src/services/cluster-event.ts";
-import type { EventSink } from "../../../src/sources/api/inventory.ts";
+import type { EventHandler } from "../../../src/sources/api/watch-cache.ts";
 import type { JsonObject } from "./store.ts";
 
 /** What a source has told, and in which order. Services are known by the number of their first port: their revision. */
-export class ToldCluster implements EventSink {
+export class ToldCluster implements EventHandler {
   readonly services = new Map<string, number>();
   readonly events: string[] = [];
   readonly problems: Problem[] = [];

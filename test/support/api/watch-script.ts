@@ -201,7 +201,7 @@ class Stage {
     this.#transport.fault = () => this.#faults.shift();
     const shared = { clock: this.#clock, logger: SILENT_LOGGER };
     const outages = new OutageLog(shared);
-    const parts = { ...shared, transport: this.#transport, sink: this.#told, random: randomFrom(seed), outages };
+    const parts = { ...shared, transport: this.#transport, handler: this.#told, random: randomFrom(seed), outages };
     this.#running = new Reflector(watchedServices(), parts).run(this.#stop.signal);
   }
 

@@ -1,9 +1,9 @@
 import type { Logger } from "../../../src/model/logger.ts";
-import type { EventSink } from "../../../src/sources/api/inventory.ts";
 import { OutageLog } from "../../../src/sources/api/outage-log.ts";
 import { Reflector } from "../../../src/sources/api/reflector.ts";
 import type { ReflectorStats } from "../../../src/sources/api/reflector-stats.ts";
 import { watchedServices } from "../../../src/sources/api/resources.ts";
+import type { EventHandler } from "../../../src/sources/api/watch-cache.ts";
 import { ApiModel, type ApiRequest } from "./api-model.ts";
 import { HandClock, settle } from "./hand-clock.ts";
 import { type Fault, ModelTransport } from "./model-transport.ts";
@@ -16,7 +16,7 @@ const SERVICES = "/api/v1/services";
 export interface WorldOptions {
   /** In [0, 1); half by default. */
   readonly random?: () => number;
-  readonly sink?: EventSink;
+  readonly handler?: EventHandler;
   /** By default nothing is logged. */
   readonly logger?: Logger;
   /** Two servers instead of one. */
@@ -41,7 +41,7 @@ export class WatchWorld {
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor({ random = () => 0.5, sink, logger = SILENT_LOGGER, second = false }: WorldOptions = {}) {
+  constructor({ random = () => 0.5, handler, logger = SILENT_LOGGER, second = false }: WorldOptions = {}) {
     this.transport = second ? new ModelTransport(this.model, this.other) : new ModelTransport(this.model);
     this.transport.fault = (request) => {
       this.requests.push(request);
@@ -50,7 +50,7 @@ export class WatchWorld {
     };
     const { transport, clock, told } = this;
     const outages = new OutageLog({ clock, logger });
-    const parts = { transport, sink: sink ?? told, clock, random, logger, outages };
+    const parts = { transport, handler: handler ?? told, clock, random, logger, outages };
     this.#reflector = new Reflector(watchedServices(), parts);
   }
 
@@ -58,7 +58,7 @@ export class WatchWorld {
     return this.#reflector.stats;
   }
 
-  /** Rejects with what the sink threw. */
+  /** Rejects with what the handler threw. */
   start(): Promise<void> {
     this.#running = this.#reflector.run(this.#stop.signal);
     return this.#running;

@@ -348,7 +348,7 @@ describe("an object", () => {
     const told = new ToldCluster();
     const wrong: string[] = [];
     const onProblems = (object: string, list: readonly unknown[]) => void wrong.push(`${object}: ${list.length}`);
-    const one = world({ sink: { onEvent: (event) => told.onEvent(event), onProblems } });
+    const one = world({ handler: { onEvent: (event) => told.onEvent(event), onProblems } });
     await one.startWith("a");
     one.model.store.put("/api/v1/services", { metadata: { namespace: "demo", name: "a" }, spec: 7 });
     await settle();
@@ -379,7 +379,7 @@ describe("a stop", () => {
   test.each(["streamed", "listed"] as const)("by the listener itself ends the events at once, %s", async (how) => {
     const told = new ToldCluster();
     const one: WatchWorld = new WatchWorld({
-      sink: {
+      handler: {
         onEvent: (event) => {
           told.onEvent(event);
           void one.stop();
@@ -401,13 +401,13 @@ describe("a stop", () => {
 });
 
 test("what the listener throws comes out of the run and ends it", async () => {
-  const sink = {
+  const handler = {
     onEvent: () => {
       throw new Error("a bug downstream");
     },
     onProblems: () => {},
   };
-  const one = new WatchWorld({ sink });
+  const one = new WatchWorld({ handler });
   one.put("a", 1);
   await expect(one.start()).rejects.toThrow("a bug downstream");
   await settle();

@@ -29,7 +29,7 @@ async function replay(
   const parts = { clock, logger: SILENT_LOGGER, signal: stop.signal };
   const transport = new ApiTransport(new TestAccess(server.url), parts);
   const told = new ToldCluster();
-  const rest = { ...parts, transport, sink: told, random: () => 0.5, outages: new OutageLog(parts) };
+  const rest = { ...parts, transport, handler: told, random: () => 0.5, outages: new OutageLog(parts) };
   const reflector = {
     services: () => new Reflector<string, unknown>(watchedServices(), rest),
     slices: () => new Reflector<string, unknown>(watchedSlices(), rest),

@@ -13,7 +13,7 @@ function keptVersion(version: string): KeptVersion {
 }
 
 /** Receives the events of a source. An exception is a bug: it ends the source and the process. */
-export interface EventSink {
+export interface EventHandler {
   onEvent(event: ClusterEvent): void;
   /** Called with all problems of this object; none if the object is valid or deleted. */
   onProblems(object: string, problems: readonly Problem[]): void;
@@ -23,9 +23,9 @@ export interface EventSink {
  * Keeps the names and versions of the objects of one resource for which events were sent. Turns objects into events, and
  * finds deletions that were missed from a complete list. It does not keep the objects.
  */
-export class Inventory<Name extends string, Value> {
+export class WatchCache<Name extends string, Value> {
   readonly #resource: WatchedResource<Name, Value>;
-  readonly #sink: EventSink;
+  readonly #handler: EventHandler;
   readonly #versions = new Map<Name, KeptVersion>();
   readonly #rejected = new Set<Name>();
   /** While a list is read: the objects that existed before the list and have not appeared in it. */
@@ -36,9 +36,9 @@ export class Inventory<Name extends string, Value> {
   #decodeErrors = 0;
   #listed = false;
 
-  constructor(resource: WatchedResource<Name, Value>, sink: EventSink) {
+  constructor(resource: WatchedResource<Name, Value>, handler: EventHandler) {
     this.#resource = resource;
-    this.#sink = sink;
+    this.#handler = handler;
   }
 
   get size(): number {
@@ -71,14 +71,14 @@ export class Inventory<Name extends string, Value> {
     for (const name of this.#missing ?? []) this.#remove(name);
     this.#missing = undefined;
     this.#gone.clear();
-    this.tellListed();
+    this.markListed();
   }
 
   /** Sends the event `listed`, once: events for all existing objects were sent. */
-  tellListed(): void {
+  markListed(): void {
     if (this.#listed) return;
     this.#listed = true;
-    this.#sink.onEvent({ kind: "listed", resource: this.#resource.resource });
+    this.#handler.onEvent({ kind: "listed", resource: this.#resource.resource });
   }
 
   /** Whether the event `listed` was sent. */
@@ -100,11 +100,11 @@ export class Inventory<Name extends string, Value> {
     this.#missing?.delete(name);
     if (this.#isOutdated(name, object.resourceVersion, asOf)) return;
     if (decoded.problems.length > 0) this.#decodeErrors++;
-    this.#tellProblems(name, decoded.problems);
+    this.#reportProblems(name, decoded.problems);
     switch (decoded.kind) {
       case "wanted":
         this.#versions.set(name, keptVersion(object.resourceVersion));
-        this.#sink.onEvent(this.#resource.upserted(decoded.value));
+        this.#handler.onEvent(this.#resource.upserted(decoded.value));
         return;
       case "unwanted":
         this.#forget(name);
@@ -133,18 +133,18 @@ export class Inventory<Name extends string, Value> {
   }
 
   #remove(name: Name): void {
-    this.#tellProblems(name, []);
+    this.#reportProblems(name, []);
     this.#forget(name);
   }
 
-  #tellProblems(name: Name, problems: readonly Problem[]): void {
+  #reportProblems(name: Name, problems: readonly Problem[]): void {
     if (problems.length === 0 && !this.#rejected.has(name)) return;
     if (problems.length === 0) this.#rejected.delete(name);
     else this.#rejected.add(name);
-    this.#sink.onProblems(`${this.#resource.resource} ${name}`, problems);
+    this.#handler.onProblems(`${this.#resource.resource} ${name}`, problems);
   }
 
   #forget(name: Name): void {
-    if (this.#versions.delete(name)) this.#sink.onEvent(this.#resource.deleted(name));
+    if (this.#versions.delete(name)) this.#handler.onEvent(this.#resource.deleted(name));
   }
 }

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { objectText } from "../../../../src/model/cluster/problem.ts";
-import { Inventory } from "../../../../src/sources/api/inventory.ts";
 import { watchedServices } from "../../../../src/sources/api/resources.ts";
+import { WatchCache } from "../../../../src/sources/api/watch-cache.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { serviceObject } from "../../../support/builders.ts";
 
-/** An inventory of Services whose decoder has a fault that some objects meet. */
+/** A cache of Services whose decoder has a fault that some objects meet. */
 function setUp() {
   const told: string[] = [];
   const resource = {
@@ -15,7 +15,7 @@ function setUp() {
       return decodeService(object);
     },
   };
-  const inventory = new Inventory(resource, {
+  const cache = new WatchCache(resource, {
     onEvent: (event) => told.push(event.kind === "service-upserted" ? `+${event.service.name}` : event.kind),
     onProblems: (object, problems) =>
       told.push(
@@ -25,17 +25,17 @@ function setUp() {
       ),
   });
   const upsert = (name: string, resourceVersion: string, labels: Record<string, string> = {}) =>
-    inventory.upsert({ namespace: "shop", name, resourceVersion, object: serviceObject(`shop/${name}`, { labels }) });
-  return { told, upsert, inventory };
+    cache.upsert({ namespace: "shop", name, resourceVersion, object: serviceObject(`shop/${name}`, { labels }) });
+  return { told, upsert, cache };
 }
 
 test("an exception while one object is decoded is a problem of that object, and the others go on", () => {
-  const { told, upsert, inventory } = setUp();
-  inventory.beginList();
+  const { told, upsert, cache } = setUp();
+  cache.beginList();
   upsert("api", "1");
   upsert("web", "2", { app: "poison" });
   upsert("dns", "3");
-  inventory.completeList();
+  cache.completeList();
   expect(told).toEqual([
     "+shop/api",
     "services shop/web: Service shop/web cannot be decoded: x is not a function",
