@@ -1,5 +1,5 @@
 import { field } from "../../decode/object-reader.ts";
-import { pump } from "../transport/pump.ts";
+import { readBody } from "../transport/read-body.ts";
 import type { Body } from "../transport/transport.ts";
 import { ItemSplitter, type ListPart } from "./item-splitter.ts";
 import { type ApiObject, apiObject } from "./watch-event.ts";
@@ -27,7 +27,7 @@ export interface PageListener {
 export async function readPage(body: Body, signal: AbortSignal, listener: PageListener): Promise<PageEnd> {
   const splitter = new ItemSplitter();
   let metadata: unknown;
-  const pumped = await pump(body, signal, (chunk): PageEnd | undefined => {
+  const bodyEnd = await readBody(body, signal, (chunk): PageEnd | undefined => {
     listener.onProgress(chunk.length);
     for (const part of splitter.push(chunk)) {
       const value = parsed(part);
@@ -38,8 +38,8 @@ export async function readPage(body: Body, signal: AbortSignal, listener: PageLi
     if (splitter.pendingBytes > MAX_OBJECT_BYTES) return { kind: "malformed", reason: "an item is too large" };
     return undefined;
   });
-  if (pumped.kind === "stopped") return pumped.result;
-  if (pumped.kind === "failed") return { kind: "cut", error: pumped.error };
+  if (bodyEnd.kind === "stopped") return bodyEnd.result;
+  if (bodyEnd.kind === "failed") return { kind: "cut", error: bodyEnd.error };
   if (!splitter.complete) return { kind: "cut", error: new Error("the list is incomplete") };
   return pageEnd(metadata);
 }
@@ -53,15 +53,15 @@ export type VersionEnd =
 /** Reads a list up to its version. The items are not needed; a server that ignores the limit sends all of them. */
 export async function readVersion(body: Body, signal: AbortSignal): Promise<VersionEnd> {
   const splitter = new ItemSplitter();
-  const pumped = await pump(body, signal, (chunk): VersionEnd | undefined => {
+  const bodyEnd = await readBody(body, signal, (chunk): VersionEnd | undefined => {
     for (const part of splitter.push(chunk)) {
       const version = part.kind === "metadata" ? field(parsed(part), "resourceVersion") : undefined;
       if (typeof version === "string" && version !== "") return { kind: "version", version };
     }
     return undefined;
   });
-  if (pumped.kind === "stopped") return pumped.result;
-  if (pumped.kind === "failed") return { kind: "cut", error: pumped.error };
+  if (bodyEnd.kind === "stopped") return bodyEnd.result;
+  if (bodyEnd.kind === "failed") return { kind: "cut", error: bodyEnd.error };
   return { kind: "malformed", reason: "a list without resourceVersion" };
 }
 

@@ -1,4 +1,4 @@
-import { pump } from "../transport/pump.ts";
+import { readBody } from "../transport/read-body.ts";
 import type { Body } from "../transport/transport.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { MAX_OBJECT_BYTES } from "./list-stream.ts";
@@ -25,7 +25,7 @@ export async function readWatch<Result>(
   { onEvent, onProgress }: WatchListener<Result>,
 ): Promise<WatchEnd<Result>> {
   const lines = new LineSplitter();
-  const pumped = await pump(body, signal, (chunk): WatchEnd<Result> | undefined => {
+  const bodyEnd = await readBody(body, signal, (chunk): WatchEnd<Result> | undefined => {
     onProgress(chunk.length);
     for (const line of lines.push(chunk)) {
       if (signal.aborted) return { kind: "cut", error: signal.reason };
@@ -35,8 +35,8 @@ export async function readWatch<Result>(
     if (lines.pendingBytes > MAX_OBJECT_BYTES) return { kind: "malformed", reason: "a line is too long" };
     return undefined;
   });
-  if (pumped.kind === "stopped") return pumped.result;
-  if (pumped.kind === "failed") return { kind: "cut", error: pumped.error };
+  if (bodyEnd.kind === "stopped") return bodyEnd.result;
+  if (bodyEnd.kind === "failed") return { kind: "cut", error: bodyEnd.error };
   if (lines.pendingBytes > 0) return { kind: "cut", error: new Error("the last line is incomplete") };
   return { kind: "ended" };
 }

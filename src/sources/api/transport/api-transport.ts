@@ -4,7 +4,7 @@ import type { Credentials } from "../access/kubeconfig.ts";
 import { abortable } from "./abortable.ts";
 import type { Connection } from "./connection.ts";
 import { dial } from "./dial.ts";
-import { pump } from "./pump.ts";
+import { readBody } from "./read-body.ts";
 import { reasonOf } from "./reason.ts";
 import { type ApiRequest, type ApiResponse, TransportError, type WritingTransport } from "./transport.ts";
 
@@ -93,7 +93,7 @@ export class ApiTransport implements WritingTransport {
     const second = await this.#config.credentials(signal);
     if (JSON.stringify(first) === JSON.stringify(second)) return response;
     // Reading the response to its end frees its stream or socket.
-    await pump(response.body, signal, () => undefined);
+    await readBody(response.body, signal, () => undefined);
     return await this.#sendWith(second, request, signal);
   }
 

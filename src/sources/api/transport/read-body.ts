@@ -1,6 +1,7 @@
 import type { Body } from "./transport.ts";
 
-export type Pumped<Result> =
+/** The result of reading a body. */
+export type BodyEnd<Result> =
   | { readonly kind: "stopped"; readonly result: Result }
   /** The body is complete. */
   | { readonly kind: "ended" }
@@ -11,12 +12,12 @@ export type Pumped<Result> =
  * `handle` is a bug and rejects the promise. The caller that opened the body closes it. Chunks that arrive after the
  * result, and after the signal is aborted, are dropped.
  */
-export function pump<Result>(
+export function readBody<Result>(
   body: Body,
   signal: AbortSignal,
   handle: (chunk: Uint8Array) => Result | undefined,
-): Promise<Pumped<Result>> {
-  const { promise, resolve, reject } = Promise.withResolvers<Pumped<Result>>();
+): Promise<BodyEnd<Result>> {
+  const { promise, resolve, reject } = Promise.withResolvers<BodyEnd<Result>>();
   let isDone = false;
   const onChunk = (chunk: Uint8Array) => {
     if (isDone) return;

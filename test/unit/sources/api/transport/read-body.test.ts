@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { pump } from "../../../../../src/sources/api/transport/pump.ts";
+import { readBody } from "../../../../../src/sources/api/transport/read-body.ts";
 import type { Body } from "../../../../../src/sources/api/transport/transport.ts";
 
 /** So many chunks that arrive in one turn, then the end. */
@@ -17,12 +17,12 @@ const never = new AbortController().signal;
 test("nothing is handled after an abort, even of what has already come", async () => {
   const stop = new AbortController();
   let handled = 0;
-  const pumped = await pump(chunks(10), stop.signal, () => {
+  const bodyEnd = await readBody(chunks(10), stop.signal, () => {
     handled++;
     if (handled === 3) stop.abort();
     return undefined;
   });
-  expect([pumped.kind, handled]).toEqual(["failed", 3]);
+  expect([bodyEnd.kind, handled]).toEqual(["failed", 3]);
 });
 
 test("nothing is handled after the result, which does not wait for the end of the body", async () => {
@@ -33,12 +33,12 @@ test("nothing is handled after the result, which does not wait for the end of th
       return new Promise(() => {});
     },
   };
-  const pumped = await pump(endless, never, () => (++handled === 3 ? "enough" : undefined));
-  expect([pumped, handled]).toEqual([{ kind: "stopped", result: "enough" }, 3]);
+  const bodyEnd = await readBody(endless, never, () => (++handled === 3 ? "enough" : undefined));
+  expect([bodyEnd, handled]).toEqual([{ kind: "stopped", result: "enough" }, 3]);
 });
 
 test("a body that fails is an ending", async () => {
-  expect(await pump(chunks(1, false), never, () => undefined)).toMatchObject({
+  expect(await readBody(chunks(1, false), never, () => undefined)).toMatchObject({
     kind: "failed",
     error: { message: "reset" },
   });
@@ -50,6 +50,6 @@ test("what the handler throws is not caught, and it is not called again", async 
     handled++;
     throw new Error("bug");
   };
-  await expect(pump(chunks(2), never, bug)).rejects.toThrow("bug");
+  await expect(readBody(chunks(2), never, bug)).rejects.toThrow("bug");
   expect(handled).toBe(1);
 });
