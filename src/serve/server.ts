@@ -62,13 +62,13 @@ function shared<Result>(task: () => Promise<Result>): () => Promise<Result> {
   };
 }
 
-interface Answer {
+interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-function answerAnyMethod(server: FastifyInstance, path: string, answer: () => Promise<Answer>): void {
+function answerAnyMethod(server: FastifyInstance, path: string, answer: () => Promise<HttpResponse>): void {
   server.all(path, async (_request, reply) => {
     const { status, headers, body } = await answer();
     // Bytes, because Fastify adds a charset to JSON text.

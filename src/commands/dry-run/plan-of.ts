@@ -6,7 +6,7 @@ import { type Machine, staticRules } from "../../node/node-setup.ts";
 import { apiServers } from "../../node/reserved-addresses.ts";
 import type { ClusterState } from "../../sources/source.ts";
 import { serversByAddress } from "../cluster-source.ts";
-import type { Plan } from "./plan.ts";
+import type { NodePlan } from "./plan.ts";
 
 /** The plan of a node. Without `addresses`, the addresses are those of `--node-ip` or of the Node object. */
 export function planOf(
@@ -14,7 +14,7 @@ export function planOf(
   { events, problems }: ClusterState,
   machine: Pick<Machine, "families" | "liberalConntrack">,
   addresses?: readonly IPAddress[],
-): Plan {
+): NodePlan {
   const { families } = machine;
   const state = new ProxyState(nodeFacts(config, families, NO_SURROUNDINGS));
   for (const event of events) state.apply(event);

@@ -9,7 +9,7 @@ import type { ServerState } from "../../model/kernel/server-state.ts";
 import { addressLine, createLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
 
 /** All objects that a node should hold, and the problems. */
-export interface Plan {
+export interface NodePlan {
   readonly node: string;
   readonly families: readonly IPFamily[];
   readonly desired: DesiredState;
@@ -21,7 +21,7 @@ export interface Plan {
  * The plan as text. Each section is input for the tool that its heading names. Equal plans give equal texts. The sorted
  * section of virtual servers equals the sorted output of `ipvsadm -Sn`.
  */
-export function renderPlanText(plan: Plan): string {
+export function renderPlanText(plan: NodePlan): string {
   const sections: readonly (readonly [string, readonly string[]])[] = [
     ["virtual servers (ipvsadm -R)", sortedServers(plan.desired).flatMap(stateLines)],
     ["addresses (ip -batch)", [...plan.desired.addresses()].sort().map(addressLine)],
@@ -37,7 +37,7 @@ export function renderPlanText(plan: Plan): string {
 }
 
 /** The plan as indented JSON. `rules` has the input for iptables-restore, "" for a family that is not served. */
-export function renderPlanJson(plan: Plan): string {
+export function renderPlanJson(plan: NodePlan): string {
   const document = {
     node: plan.node,
     virtualServers: sortedServers(plan.desired).map(({ server, reals }) => ({
@@ -149,21 +149,21 @@ function byKey<Keyed extends { readonly key: string }>(values: Iterable<Keyed>):
 }
 
 /** All sets of the served families, empty sets included, with their members in order. */
-function members(plan: Plan): ReadonlyMap<ReturnType<typeof ipsets>[number], readonly SetEntry[]> {
+function members(plan: NodePlan): ReadonlyMap<ReturnType<typeof ipsets>[number], readonly SetEntry[]> {
   const bySet = Map.groupBy(byKey(plan.desired.entries()), ({ set }) => set.name);
   return new Map(plan.families.flatMap((family) => ipsets(family)).map((set) => [set, bySet.get(set.name) ?? []]));
 }
 
-function setLines(plan: Plan): readonly string[] {
+function setLines(plan: NodePlan): readonly string[] {
   return [...members(plan)].flatMap(([set, entries]) => [createLine(set, entries.length), ...entries.map(entryLine)]);
 }
 
-function ruleText(plan: Plan, family: IPFamily): string {
+function ruleText(plan: NodePlan, family: IPFamily): string {
   const rules = plan.rules[family];
   return rules === undefined ? "" : renderRules(rules);
 }
 
-function sortedProblems({ rejected }: Plan): readonly Problem[] {
+function sortedProblems({ rejected }: NodePlan): readonly Problem[] {
   return [...rejected].sort((a, b) => (problemLine(a) < problemLine(b) ? -1 : 1));
 }
 

@@ -14,14 +14,14 @@ export type ListSource = "latest" | "last";
  * - `list`: read all objects as one body or several pages, for servers and proxies without watch-list. As with `last`.
  * - `probe`: check whether the server responds, and whether it has reached the version of the reflector.
  */
-export type Plan =
+export type WatchPlan =
   | { readonly kind: "watch" }
   | { readonly kind: "watch-list"; readonly from: ListSource }
   | { readonly kind: "list" }
   | { readonly kind: "probe" };
 
 /** The first plan of a reflector, and the first plan after a restore of the server. */
-export const FIRST_PLAN: Plan = { kind: "watch-list", from: "latest" };
+export const FIRST_PLAN: WatchPlan = { kind: "watch-list", from: "latest" };
 
 /** The result of a plan. */
 export type Ending =
@@ -57,7 +57,7 @@ export type Ending =
 export type Wait = "none" | "jitter" | "spread" | "backoff";
 
 export interface Step {
-  readonly plan: Plan;
+  readonly plan: WatchPlan;
   readonly wait: Wait;
   /** The shortest wait that the server requested. */
   readonly atLeastMs: number;
@@ -79,7 +79,7 @@ export interface History {
 const FAILED_STREAMS = 3;
 
 /** Returns the next step after a plan with this ending. */
-export function nextStep(plan: Plan, ending: Ending, history: History): Step {
+export function nextStep(plan: WatchPlan, ending: Ending, history: History): Step {
   switch (ending.kind) {
     case "listed":
     case "current":
@@ -113,13 +113,13 @@ export function isBehind(ending: Ending): boolean {
   return ending.kind === "behind" || (ending.kind === "refused" && ending.status.tooNew);
 }
 
-function afterEnd(plan: Plan, history: History): Step {
+function afterEnd(plan: WatchPlan, history: History): Step {
   // Deletions are only known at the end of a list. Behind a proxy that drops bookmarks a streamed list never ends.
   if (plan.kind === "watch-list") return step({ kind: "list" }, history.healthy ? "none" : "backoff");
   return history.healthy ? step(plan, "jitter") : afterFailure(plan, history);
 }
 
-function afterRefusal(plan: Plan, status: ApiStatus, inStream: boolean, history: History): Step {
+function afterRefusal(plan: WatchPlan, status: ApiStatus, inStream: boolean, history: History): Step {
   if (status.tooNew) return afterBehind(plan, status.retryAfterMs);
   if (status.expired) return afterExpiry(plan, history);
   if (plan.kind === "watch-list" && lacksWatchList(status.code, inStream)) return step({ kind: "list" }, "none");
@@ -131,8 +131,8 @@ function afterRefusal(plan: Plan, status: ApiStatus, inStream: boolean, history:
  * a list in pages, and a watch becomes a list. Before that, a probe must succeed and the watch must fail once more, so
  * that a server that fails every request does not get lists from all nodes.
  */
-function afterFailure(plan: Plan, { failedStreams }: History, atLeastMs = 0): Step {
-  const next = (): Plan => {
+function afterFailure(plan: WatchPlan, { failedStreams }: History, atLeastMs = 0): Step {
+  const next = (): WatchPlan => {
     if (failedStreams < FAILED_STREAMS) return resumable(plan);
     if (plan.kind === "watch-list") return { kind: "list" };
     if (plan.kind !== "watch") return resumable(plan);
@@ -142,7 +142,7 @@ function afterFailure(plan: Plan, { failedStreams }: History, atLeastMs = 0): St
 }
 
 /** Probes until the server reaches the version: a watch from a later version is silent and may never end. */
-function afterBehind(plan: Plan, atLeastMs = 0): Step {
+function afterBehind(plan: WatchPlan, atLeastMs = 0): Step {
   return step(plan.kind === "watch" ? { kind: "probe" } : plan, "backoff", atLeastMs);
 }
 
@@ -158,27 +158,27 @@ function lacksWatchList(code: number, inStream: boolean): boolean {
  * Lists again, because the server no longer has the history of the version; the list must not be older than the version.
  * If this happens after every list, the lists have growing intervals.
  */
-function afterExpiry(plan: Plan, history: History): Step {
+function afterExpiry(plan: WatchPlan, history: History): Step {
   if (plan.kind === "watch-list" || plan.kind === "list") return afterFailure(plan, history);
   return step({ kind: "watch-list", from: "last" }, history.watched ? "spread" : "backoff");
 }
 
-function afterNoAnswer(plan: Plan, history: History): Step {
+function afterNoAnswer(plan: WatchPlan, history: History): Step {
   if (plan.kind === "watch-list" && plan.from === "latest") return step({ kind: "watch-list", from: "last" }, "none");
   return afterFailure(plan, history);
 }
 
-function afterMalformed(plan: Plan, history: History): Step {
+function afterMalformed(plan: WatchPlan, history: History): Step {
   if (plan.kind !== "watch") return afterFailure(plan, history);
   return history.malformedBefore ? step({ kind: "watch-list", from: "last" }, "backoff") : step(plan, "jitter");
 }
 
 /** The plan to retry. A failed probe is not repeated, the watch is. */
-function resumable(plan: Plan): Plan {
+function resumable(plan: WatchPlan): WatchPlan {
   return plan.kind === "probe" ? { kind: "watch" } : plan;
 }
 
-function step(plan: Plan, wait: Wait, atLeastMs = 0): Step {
+function step(plan: WatchPlan, wait: Wait, atLeastMs = 0): Step {
   return { plan, wait, atLeastMs };
 }
 

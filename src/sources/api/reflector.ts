@@ -18,8 +18,8 @@ import {
   FIRST_PLAN,
   isBehind,
   nextStep,
-  type Plan,
   type Step,
+  type WatchPlan,
 } from "./recovery.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
 import { foreignForm, lost, readStatus } from "./refusal.ts";
@@ -69,7 +69,7 @@ export class Reflector<Name extends string, Value> {
   readonly #backoff: Backoff;
   readonly #endings = new Map<string, number>();
   readonly #history = new WatchHistory();
-  #plan: Plan = FIRST_PLAN;
+  #plan: WatchPlan = FIRST_PLAN;
   /** The version up to which all changes are known; "" before the first list. */
   #version = "";
   /** The newest version of any known object, also from an interrupted list; at least `#version`. */
@@ -137,7 +137,7 @@ export class Reflector<Name extends string, Value> {
     }
   }
 
-  async #watch(plan: Plan & { kind: "watch" | "watch-list" }, watchdog: Watchdog<Ending>): Promise<Ending> {
+  async #watch(plan: WatchPlan & { kind: "watch" | "watch-list" }, watchdog: Watchdog<Ending>): Promise<Ending> {
     const seconds = watchSeconds(this.#parts.random);
     const query =
       plan.kind === "watch" ? watchQuery(this.#version, seconds) : watchListQuery(plan.from, this.#newest, seconds);

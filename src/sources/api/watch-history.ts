@@ -1,4 +1,4 @@
-import { type Ending, type History, isBehind, type Plan } from "./recovery.ts";
+import { type Ending, type History, isBehind, type WatchPlan } from "./recovery.ts";
 
 /** The shortest time of a healthy watch without events. A watch that ends earlier shows a problem of the server. */
 export const HEALTHY_MS = 1000;
@@ -43,7 +43,7 @@ export class WatchHistory {
   }
 
   /** Records the ending of a plan and returns the facts for the next one. */
-  noteEnd(plan: Plan, ending: Ending, { nowMs, version, messages }: Standing): History {
+  noteEnd(plan: WatchPlan, ending: Ending, { nowMs, version, messages }: Standing): History {
     const stream = this.#stream;
     this.#stream = undefined;
     const healthy = stream !== undefined && (messages > stream.messages || nowMs - stream.nowMs >= HEALTHY_MS);
@@ -63,7 +63,7 @@ export class WatchHistory {
     return true;
   }
 
-  #countFailure(plan: Plan, ending: Ending, healthy: boolean, opened: boolean): void {
+  #countFailure(plan: WatchPlan, ending: Ending, healthy: boolean, opened: boolean): void {
     switch (plan.kind) {
       case "watch":
         if (healthy) this.#failedStreams = 0;

@@ -8,7 +8,7 @@ import type { ApiRequest, ApiResponse, TransportError } from "./transport.ts";
 export type Headers = Readonly<Record<string, string | string[]>>;
 
 /** A response of one server, to which the transport adds `leaveServer`. */
-export type Answer = Omit<ApiResponse, "leaveServer">;
+export type ConnectionResponse = Omit<ApiResponse, "leaveServer">;
 
 /** A connection to one API server with one set of certificates. */
 export interface Connection {
@@ -17,7 +17,7 @@ export interface Connection {
   /** Resolves when all sockets of the connection are closed. */
   readonly closed: Promise<void>;
   /** Sends a request, with the contract of `WritingTransport.send`. */
-  request(request: ApiRequest, headers: Headers, signal: AbortSignal): Promise<Answer>;
+  request(request: ApiRequest, headers: Headers, signal: AbortSignal): Promise<ConnectionResponse>;
   /** Accepts no more requests. Open requests continue, and the connection closes after the last one. */
   retire(): void;
   /** Closes the connection. Open requests fail with `why`. */
@@ -57,10 +57,12 @@ function withoutBrackets(host: string): string {
 }
 
 /** The headers of a response in the types of node:http and node:http2. */
-type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** The fields of a response that are read from its headers. */
-export function readHeaders(headers: AnswerHeaders): Pick<Answer, "retryAfterMs" | "contentType" | "contentEncoding"> {
+export function readHeaders(
+  headers: ResponseHeaders,
+): Pick<ConnectionResponse, "retryAfterMs" | "contentType" | "contentEncoding"> {
   const text = (name: string) => String(headers[name] ?? "");
   return {
     retryAfterMs: retryAfterMs(text("retry-after"), text("date")),

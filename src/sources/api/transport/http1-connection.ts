@@ -2,7 +2,14 @@ import { type ClientRequest, type IncomingMessage, Agent as PlainAgent, request 
 import { Agent, type RequestOptions, request } from "node:https";
 import { finished } from "node:stream";
 import type { TlsMaterial } from "../access/kubeconfig.ts";
-import { type Answer, type Connection, type Headers, hostOf, readHeaders, tlsOptions } from "./connection.ts";
+import {
+  type Connection,
+  type ConnectionResponse,
+  type Headers,
+  hostOf,
+  readHeaders,
+  tlsOptions,
+} from "./connection.ts";
 import { reasonOf } from "./reason.ts";
 import { type ApiRequest, TransportError } from "./transport.ts";
 
@@ -40,7 +47,7 @@ export class Http1Connection implements Connection {
     return !this.#isRetired;
   }
 
-  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<Answer> {
+  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<ConnectionResponse> {
     if (!this.usable) return Promise.reject(new TransportError("unprocessed", "the connection is closing"));
     return new Promise((resolve, reject) => {
       const stop = AbortSignal.any([signal, this.#closing.signal]);

@@ -2,7 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { finished } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../../model/clock.ts";
-import { type Answer, type Connection, type Headers, readHeaders } from "./connection.ts";
+import { type Connection, type ConnectionResponse, type Headers, readHeaders } from "./connection.ts";
 import { type ApiRequest, TransportError } from "./transport.ts";
 
 /** The idle time after which a PING is sent, as in client-go. */
@@ -53,7 +53,7 @@ export class Http2Connection implements Connection {
     return !this.#session.closed && !this.#session.destroyed;
   }
 
-  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<Answer> {
+  request({ method, path, body }: ApiRequest, headers: Headers, signal: AbortSignal): Promise<ConnectionResponse> {
     if (!this.usable) return Promise.reject(new TransportError("unprocessed", "the session is closing"));
     return new Promise((resolve, reject) => {
       const pseudo = { ":method": method, ":path": path };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   diffPlan,
-  type Plan,
+  type NodePlan,
   renderPlanJson,
   renderPlanText,
   renderRules,
@@ -78,7 +78,7 @@ const SHOP: Given = {
   ],
 };
 
-function plan(given: Given): Plan {
+function plan(given: Given): NodePlan {
   return {
     node: "n1",
     families: ["IPv4"],

@@ -6,11 +6,11 @@ import {
   endingText,
   type History,
   nextStep,
-  type Plan,
+  type WatchPlan,
 } from "../../../../src/sources/api/recovery.ts";
 import type { ApiStatus } from "../../../../src/sources/api/transport/api-status.ts";
 
-const PLANS: Readonly<Record<string, Plan>> = {
+const PLANS: Readonly<Record<string, WatchPlan>> = {
   watch: { kind: "watch" },
   probe: { kind: "probe" },
   "stream latest": { kind: "watch-list", from: "latest" },
