@@ -39,16 +39,16 @@ export interface EventRecorderDependencies {
  */
 export class EventRecorder {
   readonly #nodeName: string;
-  readonly #parts: EventRecorderDependencies;
+  readonly #dependencies: EventRecorderDependencies;
   readonly #correlator: EventCorrelator;
   readonly #backoff: Backoff;
   #woken = new AbortController();
 
-  constructor(nodeName: string, parts: EventRecorderDependencies) {
+  constructor(nodeName: string, dependencies: EventRecorderDependencies) {
     this.#nodeName = nodeName;
-    this.#parts = parts;
-    this.#correlator = new EventCorrelator(EVENT_LIMITS, parts.random);
-    this.#backoff = new Backoff(RECONNECT, parts.random);
+    this.#dependencies = dependencies;
+    this.#correlator = new EventCorrelator(EVENT_LIMITS, dependencies.random);
+    this.#backoff = new Backoff(RECONNECT, dependencies.random);
   }
 
   get counts(): EventCounts {
@@ -57,14 +57,14 @@ export class EventRecorder {
 
   /** Queues a notice. Notices that come before `run` wait for it. */
   tell(notice: Notice): void {
-    const { clock } = this.#parts;
+    const { clock } = this.#dependencies;
     this.#correlator.add(notice, clock.now(), clock.date());
     this.#woken.abort();
   }
 
   /** Writes queued notices until the signal is aborted. Notices that are queued then are not written. */
   async run(transport: WritingTransport, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock } = this.#dependencies;
     const stop = () => this.#woken.abort();
     signal.addEventListener("abort", stop);
     while (!signal.aborted) {
@@ -77,7 +77,7 @@ export class EventRecorder {
   }
 
   async #write(write: EventWrite, transport: WritingTransport, signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#parts;
+    const { clock, logger } = this.#dependencies;
     const status = await this.#attempt(write, transport, signal);
     if (signal.aborted) return;
     const outcome = outcomeOf(write.kind, status.code);
@@ -93,7 +93,7 @@ export class EventRecorder {
     const attempt = new AbortController();
     const end = () => attempt.abort(new Error("no response in time"));
     signal.addEventListener("abort", end);
-    void this.#parts.clock.sleep(ANSWER_MS, attempt.signal).then(end);
+    void this.#dependencies.clock.sleep(ANSWER_MS, attempt.signal).then(end);
     try {
       const response = await transport.send(await this.#request(write, transport, attempt.signal), attempt.signal);
       const text = await bodyText(response, MAX_REFUSAL_BYTES, attempt.signal);

@@ -19,7 +19,7 @@ const SUMMARY_MS = 60_000;
 const OBJECTS = 4_096;
 
 /** The dependencies of ObjectReports. */
-export interface ReportParts {
+export interface ObjectReportsDependencies {
   readonly clock: Pick<Clock, "now">;
   readonly logger: Pick<Logger, "warn" | "info">;
   readonly tell: (notice: Notice) => void;
@@ -32,21 +32,21 @@ export interface ReportParts {
  */
 export class ObjectReports {
   readonly #nodeName: string;
-  readonly #parts: ReportParts;
+  readonly #dependencies: ObjectReportsDependencies;
   /** In the order of the last report. */
   readonly #byObject = new Map<string, TokenBucket>();
   readonly #all = new TokenBucket(ALL_BURST, ALL_REFILL_MS);
   readonly #summaries = new TokenBucket(1, SUMMARY_MS);
   #leftOut = 0;
 
-  constructor(nodeName: string, parts: ReportParts) {
+  constructor(nodeName: string, dependencies: ObjectReportsDependencies) {
     this.#nodeName = nodeName;
-    this.#parts = parts;
+    this.#dependencies = dependencies;
   }
 
   /** Reports the problems that began and those that ended. */
   report(begun: readonly Problem[], ended: readonly Problem[]): void {
-    const { clock, logger, tell } = this.#parts;
+    const { clock, logger, tell } = this.#dependencies;
     const nowMs = clock.now();
     for (const problem of begun) {
       const fields = problemFields(problem);

@@ -37,7 +37,7 @@ export interface ProblemReporterDependencies {
  * Between the two, only metrics and `/readyz` show it.
  */
 export class ProblemReporter {
-  readonly #parts: ProblemReporterDependencies;
+  readonly #dependencies: ProblemReporterDependencies;
   readonly #node = new ProblemTracker<string>(LIMITS);
   readonly #kernel = new ProblemTracker<unknown>(LIMITS);
   readonly #reports: ObjectReports;
@@ -45,7 +45,7 @@ export class ProblemReporter {
   #rejectedHere = 0;
 
   constructor(dependencies: ProblemReporterDependencies) {
-    this.#parts = dependencies;
+    this.#dependencies = dependencies;
     this.#reports = new ObjectReports(dependencies.nodeName, dependencies);
   }
 
@@ -63,7 +63,7 @@ export class ProblemReporter {
 
   /** Reports the warnings of the last node preparation. `warnings` replaces all earlier ones. */
   nodeWarnings(warnings: readonly string[]): void {
-    const { nodeName, clock, logger, metrics, tell } = this.#parts;
+    const { nodeName, clock, logger, metrics, tell } = this.#dependencies;
     this.#node.replace(warnings.map((warning) => [warning, warning]));
     metrics.recordNodeProblems(this.#node.size);
     const { begun, ended } = this.#node.takeChanges(clock.now());
@@ -76,7 +76,7 @@ export class ProblemReporter {
 
   /** Reports a request to the kernel that failed or got no answer. */
   kernelFailed(error: unknown): void {
-    const { nodeName, clock, logger, metrics, tell } = this.#parts;
+    const { nodeName, clock, logger, metrics, tell } = this.#dependencies;
     metrics.recordKernelFailure();
     this.#kernel.set("kernel", explanation(error), error);
     for (const failure of this.#kernel.takeChanges(clock.now()).begun) {
@@ -88,13 +88,13 @@ export class ProblemReporter {
   /** Reports the end of a kernel failure: the kernel has answered all requests since. */
   kernelAnswered(): void {
     this.#kernel.clear("kernel");
-    const { ended } = this.#kernel.takeChanges(this.#parts.clock.now());
-    for (const _ of ended) this.#parts.logger.info({}, "kernel requests succeed again");
+    const { ended } = this.#kernel.takeChanges(this.#dependencies.clock.now());
+    for (const _ of ended) this.#dependencies.logger.info({}, "kernel requests succeed again");
   }
 
   /** Reports the operations that the kernel refused in a sync, and those that no longer fail. */
   operationsFailed({ begun, ended }: FailureReport): void {
-    const { nodeName, clock, logger, tell } = this.#parts;
+    const { nodeName, clock, logger, tell } = this.#dependencies;
     for (const failure of begun) {
       if (this.#isReplaced(failure)) continue;
       const { operation, errno, services } = failure;
@@ -114,11 +114,11 @@ export class ProblemReporter {
   /** Whether the failure is reported as a problem: a Service's scheduler that this kernel lacks, which is replaced. */
   #isReplaced(failure: FailedOperation): boolean {
     const missing = missingScheduler(failure);
-    return missing !== undefined && missing !== this.#parts.scheduler;
+    return missing !== undefined && missing !== this.#dependencies.scheduler;
   }
 
   #reportProblems(begun: readonly Problem[], ended: readonly Problem[]): void {
     this.#reports.report(begun, ended);
-    this.#parts.metrics.recordRejected(this.#rejectedAtSource + this.#rejectedHere);
+    this.#dependencies.metrics.recordRejected(this.#rejectedAtSource + this.#rejectedHere);
   }
 }

@@ -10,7 +10,7 @@ import { answerOnce, REQUEST_TIMES } from "./first-request.ts";
 /** The time between two attempts to listen. Another process may close the port, or a new IPv6 address becomes usable. */
 const RETRY_MS = 5_000;
 
-export interface HealthCheckPortsParts {
+export interface HealthCheckPortsDependencies {
   readonly clock: Pick<Clock, "sleep">;
   readonly logger: Logger;
   /** Whether the proxy of this node works. If not, all health checks fail. */
@@ -24,7 +24,7 @@ export interface HealthCheckPortsParts {
  * each Service has its own listener. A listener that cannot listen retries, and does not affect other listeners.
  */
 export class HealthCheckPorts {
-  readonly #parts: HealthCheckPortsParts;
+  readonly #dependencies: HealthCheckPortsDependencies;
   /** One limit for all ports together, because there may be thousands of ports. */
   readonly #limit = new ConnectionLimit(SERVED_CONNECTIONS);
   /** By Service, address and port. */
@@ -32,8 +32,8 @@ export class HealthCheckPorts {
   /** Services whose port has no address to listen on. */
   #withoutAddress: ReadonlySet<ServiceName> = new Set();
 
-  constructor(parts: HealthCheckPortsParts) {
-    this.#parts = parts;
+  constructor(dependencies: HealthCheckPortsDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /**
@@ -60,7 +60,7 @@ export class HealthCheckPorts {
     for (const [name, check] of desired) {
       const listener = this.#listeners.get(name);
       if (listener !== undefined) listener.localEndpoints = check.localEndpoints;
-      else this.#listeners.set(name, new CheckListener(check, this.#parts, this.#limit));
+      else this.#listeners.set(name, new CheckListener(check, this.#dependencies, this.#limit));
     }
   }
 
@@ -74,12 +74,12 @@ export class HealthCheckPorts {
     this.#withoutAddress = new Set(checks.map(({ service }) => service));
     for (const { service, port } of checks) {
       const reason = "this node has no NodePort address";
-      if (!known.has(service)) report(this.#parts, { service, port, reason });
+      if (!known.has(service)) report(this.#dependencies, { service, port, reason });
     }
   }
 }
 
-function report({ logger, onRefused }: HealthCheckPortsParts, refused: RefusedPort): void {
+function report({ logger, onRefused }: HealthCheckPortsDependencies, refused: RefusedPort): void {
   logger.warn({ ...refused }, "cannot listen on health check port");
   onRefused(refused);
 }
@@ -110,14 +110,14 @@ function nameOf({ service, address, port }: CheckAtAddress): string {
 class CheckListener {
   localEndpoints: number;
   readonly #check: CheckAtAddress;
-  readonly #parts: HealthCheckPortsParts;
+  readonly #dependencies: HealthCheckPortsDependencies;
   readonly #server: Server;
   readonly #closed = new AbortController();
   #isReported = false;
 
-  constructor(check: CheckAtAddress, parts: HealthCheckPortsParts, limit: ConnectionLimit) {
+  constructor(check: CheckAtAddress, dependencies: HealthCheckPortsDependencies, limit: ConnectionLimit) {
     this.#check = check;
-    this.#parts = parts;
+    this.#dependencies = dependencies;
     this.localEndpoints = check.localEndpoints;
     this.#server = createServer(REQUEST_TIMES, (request, response) => this.#answer(request, response));
     answerOnce(this.#server, limit);
@@ -145,23 +145,23 @@ class CheckListener {
   #onListening(): void {
     // `close` was called while the attempt was under way.
     if (this.#closed.signal.aborted) this.close();
-    else if (this.#isReported) this.#parts.logger.info({ ...this.#check }, "listening on health check port");
+    else if (this.#isReported) this.#dependencies.logger.info({ ...this.#check }, "listening on health check port");
     this.#isReported = false;
   }
 
   #retry(error: Error): void {
     if (this.#closed.signal.aborted) return;
     const { service, port } = this.#check;
-    if (!this.#isReported) report(this.#parts, { service, port, reason: error.message });
+    if (!this.#isReported) report(this.#dependencies, { service, port, reason: error.message });
     this.#isReported = true;
-    void this.#parts.clock.sleep(RETRY_MS, this.#closed.signal).then(() => {
+    void this.#dependencies.clock.sleep(RETRY_MS, this.#closed.signal).then(() => {
       if (!this.#closed.signal.aborted) this.#listen();
     });
   }
 
   /** Answers any method and path, in the same form as kube-proxy. */
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const isHealthy = this.#parts.isHealthy();
+    const isHealthy = this.#dependencies.isHealthy();
     const [namespace, name] = this.#check.service.split("/");
     const body = JSON.stringify(
       { service: { namespace, name }, localEndpoints: this.localEndpoints, serviceProxyHealthy: isHealthy },

@@ -5,7 +5,7 @@ import type { ClusterState, Source, SourceDependencies, SourceListener } from ".
 import { ApiServerConfig, type ClusterAccess } from "./access/kubeconfig.ts";
 import { OutageLog } from "./outage-log.ts";
 import { ProblemLog } from "./problem-log.ts";
-import { Reflector, type ReflectorParts } from "./reflector.ts";
+import { Reflector, type ReflectorDependencies } from "./reflector.ts";
 import { missingLists, type ReflectorStats } from "./reflector-stats.ts";
 import { watchedNode, watchedServiceCIDRs, watchedServices, watchedSlices } from "./resources.ts";
 import { ApiTransport } from "./transport/api-transport.ts";
@@ -158,11 +158,11 @@ export async function readApiServer(
   return { events, problems: [...problems.values()].flat() };
 }
 
-function reflectorsOf(nodeName: string, parts: ReflectorParts) {
+function reflectorsOf(nodeName: string, dependencies: ReflectorDependencies) {
   return [
-    new Reflector(watchedNode(nodeName), parts),
-    new Reflector(watchedSlices(), parts),
-    new Reflector(watchedServices(), parts),
-    new Reflector(watchedServiceCIDRs(), parts),
+    new Reflector(watchedNode(nodeName), dependencies),
+    new Reflector(watchedSlices(), dependencies),
+    new Reflector(watchedServices(), dependencies),
+    new Reflector(watchedServiceCIDRs(), dependencies),
   ];
 }

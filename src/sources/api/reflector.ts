@@ -44,7 +44,7 @@ const OVERDUE_MS = 30_000;
 /** The time between two requests for a resource that the server does not have. An upgrade may add it. */
 const ABSENT_MS = 600_000;
 
-export interface ReflectorParts extends SourceDependencies {
+export interface ReflectorDependencies extends SourceDependencies {
   readonly transport: Transport;
   readonly handler: EventHandler;
   /** Shared by the reflectors of a source. */
@@ -64,7 +64,7 @@ export interface ReflectorParts extends SourceDependencies {
  */
 export class Reflector<Name extends string, Value> {
   readonly #resource: WatchedResource<Name, Value>;
-  readonly #parts: ReflectorParts;
+  readonly #dependencies: ReflectorDependencies;
   readonly #cache: WatchCache<Name, Value>;
   readonly #backoff: Backoff;
   readonly #endings = new Map<string, number>();
@@ -81,11 +81,11 @@ export class Reflector<Name extends string, Value> {
   readonly #counts = { lists: 0, events: 0, bookmarks: 0, bytes: 0 };
   readonly #times = { lastEventAtMs: 0, lastBookmarkAtMs: 0, lastContactAtMs: 0, lastProgressAtMs: 0 };
 
-  constructor(resource: WatchedResource<Name, Value>, parts: ReflectorParts) {
+  constructor(resource: WatchedResource<Name, Value>, dependencies: ReflectorDependencies) {
     this.#resource = resource;
-    this.#parts = parts;
-    this.#cache = new WatchCache(resource, parts.handler);
-    this.#backoff = new Backoff(RECONNECT, parts.random);
+    this.#dependencies = dependencies;
+    this.#cache = new WatchCache(resource, dependencies.handler);
+    this.#backoff = new Backoff(RECONNECT, dependencies.random);
     this.#fieldSelector = resource.fieldSelector;
   }
 
@@ -121,7 +121,8 @@ export class Reflector<Name extends string, Value> {
     const plan = this.#plan;
     const consistent = plan.kind === "watch-list" && plan.from === "latest" && this.#newest === "";
     const noAnswer: Ending = { kind: "no-answer" };
-    const watchdog = new Watchdog(this.#parts.clock, signal, consistent ? CONSISTENT_ANSWER_MS : ANSWER_MS, noAnswer);
+    const limitMs = consistent ? CONSISTENT_ANSWER_MS : ANSWER_MS;
+    const watchdog = new Watchdog(this.#dependencies.clock, signal, limitMs, noAnswer);
     try {
       switch (plan.kind) {
         case "watch":
@@ -138,7 +139,7 @@ export class Reflector<Name extends string, Value> {
   }
 
   async #watch(plan: WatchPlan & { kind: "watch" | "watch-list" }, watchdog: Watchdog<Ending>): Promise<Ending> {
-    const seconds = watchSeconds(this.#parts.random);
+    const seconds = watchSeconds(this.#dependencies.random);
     const query =
       plan.kind === "watch" ? watchQuery(this.#version, seconds) : watchListQuery(plan.from, this.#newest, seconds);
     const response = await this.#get(query, watchdog);
@@ -150,7 +151,7 @@ export class Reflector<Name extends string, Value> {
       if (this.#isListing())
         return watchdog.allowUntil(this.#times.lastContactAtMs + LIST_SILENCE_MS, { kind: "stalled" });
       watchdog.allowUntil(opened.nowMs + seconds * 1000 + OVERDUE_MS, { kind: "overdue" });
-      void this.#parts.outages.watched(this.#resource.resource, watchdog.signal);
+      void this.#dependencies.outages.watched(this.#resource.resource, watchdog.signal);
     };
     allow();
     const end = await readWatch(response.body, watchdog.signal, {
@@ -173,7 +174,7 @@ export class Reflector<Name extends string, Value> {
         return end;
       case "ended": {
         // A server may end a watch early by the granularity of its timer.
-        const isEarly = this.#parts.clock.now() - opened.nowMs < seconds * 1000 - 1000;
+        const isEarly = this.#dependencies.clock.now() - opened.nowMs < seconds * 1000 - 1000;
         return { kind: isEarly || this.#standing.messages > opened.messages ? "ended" : "silent" };
       }
     }
@@ -272,11 +273,11 @@ export class Reflector<Name extends string, Value> {
     if (this.#fieldSelector !== "") parameters.set("fieldSelector", this.#fieldSelector);
     let response: ApiResponse;
     try {
-      response = await this.#parts.transport.get(`${this.#resource.path}?${parameters}`, watchdog.signal);
+      response = await this.#dependencies.transport.get(`${this.#resource.path}?${parameters}`, watchdog.signal);
     } catch (error) {
       return error instanceof CredentialsError ? lost(error) : (watchdog.expired ?? lost(error));
     }
-    this.#times.lastContactAtMs = this.#parts.clock.now();
+    this.#times.lastContactAtMs = this.#dependencies.clock.now();
     if (response.status !== 200) {
       const status = await readStatus(response, watchdog.signal);
       return this.#leaveIfBehind({ kind: "refused", status, inStream: false }, response);
@@ -319,7 +320,7 @@ export class Reflector<Name extends string, Value> {
 
   get #standing(): Standing {
     const { events, bookmarks } = this.#counts;
-    return { nowMs: this.#parts.clock.now(), version: this.#version, messages: events + bookmarks };
+    return { nowMs: this.#dependencies.clock.now(), version: this.#version, messages: events + bookmarks };
   }
 
   #decide(ending: Ending): Step {
@@ -329,11 +330,11 @@ export class Reflector<Name extends string, Value> {
     this.#cause = endingCause(ending);
     const step = this.#withoutFieldSelector(ending) ?? this.#withoutResource(ending) ?? this.#next(ending);
     const { resource } = this.#resource;
-    this.#parts.logger.debug({ resource, ending, plan: step.plan, wait: step.wait }, "request ended");
+    this.#dependencies.logger.debug({ resource, ending, plan: step.plan, wait: step.wait }, "request ended");
     if (step.wait === "backoff") {
       const unreachable = ending.kind === "lost" || ending.kind === "no-answer";
       const failure = { cause: this.#trouble, unreachable, stateAtMs: this.#times.lastProgressAtMs };
-      this.#parts.outages.failed(resource, failure);
+      this.#dependencies.outages.failed(resource, failure);
     }
     return step;
   }
@@ -348,7 +349,7 @@ export class Reflector<Name extends string, Value> {
   /** Starts again from the state of the servers after a restore. The known objects stay until a list is complete. */
   #acceptRestoredState(ending: Ending): Step {
     const fields = { resource: this.#resource.resource, knownVersion: this.#newest, cause: endingText(ending) };
-    this.#parts.logger.warn(
+    this.#dependencies.logger.warn(
       fields,
       "API servers have been behind the known state for 2 minutes, as after a restore of etcd; accepting their older state",
     );
@@ -370,15 +371,15 @@ export class Reflector<Name extends string, Value> {
   #withoutResource(ending: Ending): Step | undefined {
     if (ending.kind !== "refused" || ending.status.code !== 404 || !this.#resource.optional) return undefined;
     this.#cache.markListed();
-    this.#parts.outages.ended(this.#resource.resource);
+    this.#dependencies.outages.ended(this.#resource.resource);
     return { plan: FIRST_PLAN, wait: "none", atLeastMs: ABSENT_MS };
   }
 
   async #wait(step: Step, signal: AbortSignal): Promise<void> {
-    const ms = Math.max(this.#backoff.waitMs(step.wait, this.#parts.clock.now()), step.atLeastMs);
+    const ms = Math.max(this.#backoff.waitMs(step.wait, this.#dependencies.clock.now()), step.atLeastMs);
     if (ms === 0) return;
     this.#waiting = true;
-    await this.#parts.clock.sleep(ms, signal);
+    await this.#dependencies.clock.sleep(ms, signal);
     this.#waiting = false;
   }
 
@@ -388,7 +389,7 @@ export class Reflector<Name extends string, Value> {
 
   /** Records received bytes of a list or watch. */
   #touch(bytes: number): void {
-    this.#times.lastContactAtMs = this.#parts.clock.now();
+    this.#times.lastContactAtMs = this.#dependencies.clock.now();
     this.#counts.bytes += bytes;
   }
 }

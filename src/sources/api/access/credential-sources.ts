@@ -8,7 +8,7 @@ import { LastGood } from "./last-good.ts";
 import { authorities, type KeyPair, keyPair, type PemSource, readPem } from "./pem.ts";
 import { TokenFile } from "./token-file.ts";
 
-export interface SourceParts {
+export interface CredentialDependencies {
   readonly clock: Clock;
   /** Evenly distributed in [0, 1). */
   readonly random: () => number;
@@ -29,15 +29,17 @@ export class CredentialSources {
   readonly #plugin: ExecPlugin | undefined;
 
   /** `server` is passed to the plugin. Throws for invalid inline data, because it cannot become valid later. */
-  constructor(config: AccessConfig, server: string, parts: SourceParts) {
+  constructor(config: AccessConfig, server: string, dependencies: CredentialDependencies) {
     const { authority, clientCert, clientKey, tokenFile, exec } = config;
-    const { clock, logger } = parts;
+    const { clock, logger } = dependencies;
     this.#config = config;
     this.#authority = new LastGood(() => readAuthorities(authority), logger);
     this.#pair = new LastGood(() => readPair(clientCert, clientKey), logger);
     this.#token = tokenFile === undefined ? undefined : new TokenFile(tokenFile.path, tokenFile.label, clock, logger);
     this.#plugin =
-      exec === undefined ? undefined : new ExecPlugin(exec, { ...parts, cluster: () => this.#clusterInfo(server) });
+      exec === undefined
+        ? undefined
+        : new ExecPlugin(exec, { ...dependencies, cluster: () => this.#clusterInfo(server) });
     if (authority?.path === "") authorities(authority.inline, authority.label);
     if (clientCert?.path === "" && clientKey?.path === "")
       keyPair({ cert: clientCert.inline, key: clientKey.inline }, clientCert.label, clientKey.label);

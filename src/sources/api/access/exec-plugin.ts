@@ -7,7 +7,7 @@ import { runProgram } from "./plugin-process.ts";
 /** The waits between two runs. A credential that is valid for 15 s or longer is renewed without a wait. */
 const RUNS: BackoffOptions = { initialMs: 800, maxMs: 30_000, resetAfterMs: 10_000 };
 
-export interface ExecPluginParts {
+export interface ExecPluginDependencies {
   readonly clock: Clock;
   /** Evenly distributed in [0, 1). */
   readonly random: () => number;
@@ -24,7 +24,7 @@ export interface ExecPluginParts {
  */
 export class ExecPlugin {
   readonly #config: ExecConfig;
-  readonly #parts: ExecPluginParts;
+  readonly #dependencies: ExecPluginDependencies;
   readonly #backoff: Backoff;
   #kept: ExecCredential | undefined;
   #isRefused = false;
@@ -32,10 +32,10 @@ export class ExecPlugin {
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   #running: Promise<ExecCredential> | undefined;
 
-  constructor(config: ExecConfig, parts: ExecPluginParts) {
+  constructor(config: ExecConfig, dependencies: ExecPluginDependencies) {
     this.#config = config;
-    this.#parts = parts;
-    this.#backoff = new Backoff(RUNS, parts.random);
+    this.#dependencies = dependencies;
+    this.#backoff = new Backoff(RUNS, dependencies.random);
   }
 
   get isRunning(): boolean {
@@ -45,14 +45,15 @@ export class ExecPlugin {
   /** The current credential. Rejects with an error that names the plugin. */
   async current(): Promise<ExecCredential> {
     const kept = this.#kept;
-    if (kept !== undefined && !this.#isRefused && this.#parts.clock.date().getTime() < kept.expiresAtMs) return kept;
-    if (this.#running === undefined && this.#parts.clock.now() < this.#notBeforeMs) {
+    if (kept !== undefined && !this.#isRefused && this.#dependencies.clock.date().getTime() < kept.expiresAtMs)
+      return kept;
+    if (this.#running === undefined && this.#dependencies.clock.now() < this.#notBeforeMs) {
       if (this.#failure !== undefined) throw this.#failure;
       if (kept !== undefined) return kept;
     }
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
-      const nowMs = this.#parts.clock.now();
+      const nowMs = this.#dependencies.clock.now();
       this.#notBeforeMs = nowMs + this.#backoff.next(nowMs);
     });
     return await this.#running;
@@ -64,7 +65,7 @@ export class ExecPlugin {
   }
 
   async #run(): Promise<ExecCredential> {
-    const { clock, signal, env, cluster } = this.#parts;
+    const { clock, signal, env, cluster } = this.#dependencies;
     const { label, command, args, provideClusterInfo } = this.#config;
     try {
       const info = execInfo(this.#config, provideClusterInfo ? await cluster() : undefined);

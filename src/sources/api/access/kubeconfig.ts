@@ -6,7 +6,7 @@ import type { Headers } from "../transport/connection.ts";
 import { reasonOf } from "../transport/reason.ts";
 import { CredentialsError } from "../transport/transport.ts";
 import { type AccessConfig, kubeconfigAccess, NO_CREDENTIALS } from "./access-config.ts";
-import { CredentialSources, type SourceParts } from "./credential-sources.ts";
+import { type CredentialDependencies, CredentialSources } from "./credential-sources.ts";
 import { readRegularFile } from "./regular-file.ts";
 
 export interface ClusterAccess {
@@ -44,25 +44,33 @@ export interface Credentials {
 export class ApiServerConfig {
   readonly servers: readonly URL[];
   readonly #access: ClusterAccess;
-  readonly #parts: SourceParts;
+  readonly #dependencies: CredentialDependencies;
   #sources: CredentialSources;
   /** Changes if the kubeconfig changes. */
   #stamp: string;
   #reloading: Promise<void> | undefined;
 
-  private constructor(access: ClusterAccess, parts: SourceParts, config: AccessConfig, stamp: string) {
+  private constructor(
+    access: ClusterAccess,
+    dependencies: CredentialDependencies,
+    config: AccessConfig,
+    stamp: string,
+  ) {
     this.#access = access;
-    this.#parts = parts;
+    this.#dependencies = dependencies;
     this.#stamp = stamp;
     this.servers = access.servers.length > 0 ? access.servers.map((url) => new URL(url)) : [serverUrl(config)];
     this.#sources = this.#sourcesOf(config);
   }
 
   /** Loads the configuration. Throws if it cannot be read, is invalid, or uses an unsupported feature (a proxy). */
-  static async load(access: ClusterAccess, parts: Omit<SourceParts, "env">): Promise<ApiServerConfig> {
+  static async load(
+    access: ClusterAccess,
+    dependencies: Omit<CredentialDependencies, "env">,
+  ): Promise<ApiServerConfig> {
     const stamp = await stampOf(access.kubeconfig);
     const config = access.kubeconfig === "" ? await podAccess(access) : await readKubeconfig(access.kubeconfig);
-    return new ApiServerConfig(access, { ...parts, env: access.env }, config, stamp);
+    return new ApiServerConfig(access, { ...dependencies, env: access.env }, config, stamp);
   }
 
   /**
@@ -102,7 +110,7 @@ export class ApiServerConfig {
       this.#stamp = stamp;
       this.#sources = this.#sourcesOf(await readKubeconfig(kubeconfig));
     } catch (error) {
-      this.#parts.logger.warn(
+      this.#dependencies.logger.warn(
         { reason: reasonOf(error) },
         "cannot reload the kubeconfig; still using its last valid content",
       );
@@ -110,7 +118,7 @@ export class ApiServerConfig {
   }
 
   #sourcesOf(config: AccessConfig): CredentialSources {
-    return new CredentialSources(config, String(this.servers[0] ?? "").replace(/\/$/, ""), this.#parts);
+    return new CredentialSources(config, String(this.servers[0] ?? "").replace(/\/$/, ""), this.#dependencies);
   }
 }
 

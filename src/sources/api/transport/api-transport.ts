@@ -26,7 +26,7 @@ export interface ServerAccess {
   renew(refused: Credentials): Promise<void>;
 }
 
-export interface TransportParts {
+export interface TransportDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Closes all connections. */
@@ -46,7 +46,7 @@ interface Link {
  */
 export class ApiTransport implements WritingTransport {
   readonly #config: ServerAccess;
-  readonly #parts: TransportParts;
+  readonly #dependencies: TransportDependencies;
   /** The index of the server that is used, or that is tried next. */
   #server = 0;
   #failedRequests = 0;
@@ -58,10 +58,10 @@ export class ApiTransport implements WritingTransport {
   readonly #connections = new Set<Connection>();
   #lastServer: URL | undefined;
 
-  constructor(config: ServerAccess, parts: TransportParts) {
+  constructor(config: ServerAccess, dependencies: TransportDependencies) {
     this.#config = config;
-    this.#parts = parts;
-    parts.signal.addEventListener("abort", () => {
+    this.#dependencies = dependencies;
+    dependencies.signal.addEventListener("abort", () => {
       this.#link = undefined;
       for (const connection of this.#connections) connection.close(new TransportError("lost", "stopped"));
     });
@@ -69,7 +69,7 @@ export class ApiTransport implements WritingTransport {
 
   /** Checks for rotated certificates until the signal is aborted. */
   async run(): Promise<void> {
-    const { clock, signal, logger } = this.#parts;
+    const { clock, signal, logger } = this.#dependencies;
     while (!signal.aborted) {
       await clock.sleep(RECHECK_MS, signal);
       if (signal.aborted || this.#connections.size === 0) continue;
@@ -162,7 +162,7 @@ export class ApiTransport implements WritingTransport {
     for (const _ of servers) {
       const server = servers[this.#server] ?? new URL("https://none.invalid");
       try {
-        const connection = await dial(server, credentials.tls, this.#parts.clock, this.#parts.signal);
+        const connection = await dial(server, credentials.tls, this.#dependencies.clock, this.#dependencies.signal);
         this.#connections.add(connection);
         void connection.closed.then(() => this.#connections.delete(connection));
         this.#material = JSON.stringify(credentials.tls);
@@ -179,7 +179,7 @@ export class ApiTransport implements WritingTransport {
 
   /** Logs a new server at info, and a new connection to the same server at debug. */
   #logConnected(server: URL): void {
-    const { logger } = this.#parts;
+    const { logger } = this.#dependencies;
     const fields = { server: server.origin };
     if (server === this.#lastServer) logger.debug(fields, "reconnected to API server");
     else logger.info(fields, "connected to API server");
