@@ -1,28 +1,12 @@
 import { setTimeout as sleep, setImmediate as yieldToEventLoop } from "node:timers/promises";
 import type { Errno } from "../../model/kernel/errno.ts";
-import { givesMarks, type IPSet, type SetEntry, type SetEntryKey, type SetName } from "../../model/kernel/ipset.ts";
+import type { IPSet, SetEntry, SetEntryKey, SetName } from "../../model/kernel/ipset.ts";
 import type { Outcome, SetupReport } from "../kernel.ts";
-import type { AttributeWriter } from "../netlink/attributes.ts";
-import { NetlinkError } from "../netlink/error.ts";
-import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
-import type { NetlinkAnswer, NetlinkSocket } from "../netlink/socket.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
 import { batchRest, type EntryBatch, type EntryOperation, entryBatches } from "./batches.ts";
-import {
-  decodePart,
-  decodeProtocol,
-  decodeRefusedLine,
-  encodeCreate,
-  encodeDestroy,
-  encodeEntries,
-  encodeList,
-  encodeListHeaders,
-  encodeProtocol,
-  encodeSwap,
-  type SetHeader,
-  type SetPart,
-  type SetSize,
-} from "./codec.ts";
+import { decodeRefusedLine, type SetHeader, type SetSize } from "./codec.ts";
 import { familyNumber, IPSET_ERR_EXIST, IPSET_ERR_HASH_FULL, ipsetErrno } from "./constants.ts";
+import { IPSetRequests, matches } from "./requests.ts";
 
 /**
  * The size that kube-proxy uses: with another maxelem its own `ipset create -exist` fails after a return to kube-proxy.
@@ -57,20 +41,17 @@ export interface IPSetClientOptions {
 /** `blocked`: a set of another type remains because a rule or another set refers to it. */
 export type EnsureReport = SetupReport & { readonly blocked: boolean };
 
-/** Reads and changes the ipsets of this network namespace, by the netlink protocol of ipset. */
+/** Creates, changes, reads and destroys the ipsets of this network namespace. */
 export class IPSetClient {
-  readonly #commands: NetlinkSocket;
-  readonly #dumps: NetlinkSocket;
+  readonly #requests: IPSetRequests;
   readonly #sleep: (ms: number) => Promise<unknown>;
   /** Serialises the users of the temporary set: a sync may grow a set while a resync creates sets. */
   #spareTail: Promise<unknown> = Promise.resolve();
-  #protocol: number | undefined;
   /** Sets that cannot hold entries of the agent, with the reason. */
   #unusable: ReadonlyMap<SetName, Errno> = new Map();
 
   constructor(options: IPSetClientOptions) {
-    this.#commands = options.commands;
-    this.#dumps = options.dumps;
+    this.#requests = new IPSetRequests(options.commands, options.dumps);
     this.#sleep = options.sleep ?? sleep;
   }
 
@@ -85,12 +66,12 @@ export class IPSetClient {
   }
 
   async #ensure(sets: readonly IPSet[]): Promise<EnsureReport> {
-    const found = await this.#headers();
-    if (found.has(SPARE)) await this.#destroy([SPARE]);
+    const found = await this.#requests.headers();
+    if (found.has(SPARE)) await this.#requests.destroy([SPARE]);
     const missing = sets.filter((set) => !matches(found.get(set.name), set));
-    const kept = await this.#destroy(missing.map(({ name }) => name).filter((name) => found.has(name)));
+    const kept = await this.#requests.destroy(missing.map(({ name }) => name).filter((name) => found.has(name)));
     const absent = missing.filter(({ name }) => !kept.has(name));
-    const answers = await this.#create(absent.map((set) => ({ name: set.name, set, size: FIRST_SIZE })));
+    const errnos = await this.#requests.create(absent.map((set) => ({ name: set.name, set, size: FIRST_SIZE })));
     const unusable = new Map<SetName, Errno>();
     const changed: string[] = [];
     const warnings: string[] = [];
@@ -105,7 +86,7 @@ export class IPSetClient {
       warnings.push(describeMismatch(set, found.get(set.name), kept.get(set.name)));
     }
     for (const [index, set] of absent.entries()) {
-      const errno = refusal(answers[index]);
+      const errno = errnos[index];
       if (errno === undefined) {
         changed.push(`created set "${set.name}"`);
         continue;
@@ -119,7 +100,7 @@ export class IPSetClient {
 
   /** Describes the sets that `ensure` would create or replace. Reads only. */
   async differences(sets: readonly IPSet[]): Promise<readonly string[]> {
-    const found = await this.#headers();
+    const found = await this.#requests.headers();
     return sets
       .filter((set) => !matches(found.get(set.name), set))
       .map((set) => `set "${set.name}" of type "${set.type}" is missing`);
@@ -146,7 +127,7 @@ export class IPSetClient {
   /** Returns the members of those of the sets that exist with the expected type and family, some hundreds at a time. */
   async *list(sets: readonly IPSet[]): AsyncGenerator<ReadonlyMap<SetEntryKey, SetEntry>> {
     for (const set of sets) {
-      for await (const { entries } of this.#parts(set)) {
+      for await (const { entries } of this.#requests.parts(set)) {
         if (entries.length === 0) continue;
         yield new Map(entries.map((entry) => [entry.key, entry]));
         await yieldToEventLoop();
@@ -163,12 +144,12 @@ export class IPSetClient {
   }
 
   async #destroyAll(names: readonly string[]): Promise<SetupReport> {
-    const found = await this.#headers();
+    const found = await this.#requests.headers();
     const present = names.filter((name) => found.has(name));
-    let refusals = await this.#destroy(present);
+    let refusals = await this.#requests.destroy(present);
     for (let attempt = 1; refusals.size > 0 && attempt < DESTROY_ATTEMPTS; attempt++) {
       await this.#sleep(DESTROY_RETRY_MS);
-      refusals = await this.#destroy([...refusals.keys()]);
+      refusals = await this.#requests.destroy([...refusals.keys()]);
     }
     return {
       changed: present.filter((name) => !refusals.has(name)).map((name) => `destroyed set "${name}"`),
@@ -178,9 +159,7 @@ export class IPSetClient {
 
   /** Sends the batches and writes the refusals into `outcomes`; returns the batches that must be sent again. */
   async #send(batches: readonly EntryBatch[], outcomes: Outcome[]): Promise<EntryBatch[]> {
-    const answers = await this.#request("change members of sets", batches, (writer, protocol, batch) =>
-      encodeEntries(writer, protocol, { kind: batch.kind, name: batch.set.name, entries: batch.entries }),
-    );
+    const answers = await this.#requests.changeMembers(batches);
     const rest: EntryBatch[] = [];
     const full: EntryBatch[] = [];
     for (const [index, batch] of batches.entries()) {
@@ -216,7 +195,7 @@ export class IPSetClient {
    * refuses.
    */
   async #grow(set: IPSet): Promise<boolean> {
-    const listed = await this.#list(set);
+    const listed = await this.#requests.read(set);
     if (listed === undefined || listed.header.maxElements >= MOST_ELEMENTS) return false;
     const size = { maxElements: listed.header.maxElements * 2, hashSize: listed.header.hashSize };
     return this.#swapIn(set, size, listed.entries);
@@ -227,27 +206,12 @@ export class IPSetClient {
    * atomic. Returns false and leaves the old set unchanged if the kernel refuses.
    */
   async #swapIn(set: IPSet, size: SetSize, entries: readonly SetEntry[]): Promise<boolean> {
-    await this.#destroy([SPARE]);
-    const filled = accepted(await this.#create([{ name: SPARE, set, size }])) && (await this.#fill(SPARE, entries));
-    const swapped = filled && (await this.#swap(SPARE, set.name));
-    await this.#destroy([SPARE]);
+    await this.#requests.destroy([SPARE]);
+    const [refusal] = await this.#requests.create([{ name: SPARE, set, size }]);
+    const filled = refusal === undefined && (await this.#requests.fill(SPARE, entries));
+    const swapped = filled && (await this.#requests.swap(SPARE, set.name));
+    await this.#requests.destroy([SPARE]);
     return swapped;
-  }
-
-  /**
-   * Swaps two sets over the dump socket, so the swap waits for running dumps: the kernel does not swap a set during a
-   * dump.
-   */
-  async #swap(from: string, to: string): Promise<boolean> {
-    const protocol = await this.#version();
-    return accepted(
-      await this.#dumps.request(
-        `swap set "${to}"`,
-        [[from, to] as const],
-        (writer, names) => encodeSwap(writer, protocol, names),
-        NO_REPLY,
-      ),
-    );
   }
 
   #withSpare<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -255,129 +219,12 @@ export class IPSetClient {
     this.#spareTail = result.catch(() => undefined);
     return result;
   }
-
-  async #fill(name: string, entries: readonly SetEntry[]): Promise<boolean> {
-    const [batches = []] = entryBatches(entries.map((entry) => ({ kind: "add-entry", entry })));
-    return accepted(
-      await this.#request(`fill set "${name}"`, batches, (writer, protocol, batch) =>
-        encodeEntries(writer, protocol, { kind: "add-entry", name, entries: batch.entries }),
-      ),
-    );
-  }
-
-  #create(
-    requests: readonly { readonly name: string; readonly set: IPSet; readonly size: SetSize }[],
-  ): Promise<readonly NetlinkAnswer[]> {
-    return this.#request("create sets", requests, encodeCreate);
-  }
-
-  /** Destroys the sets and returns the refused ones with the reason; an absent set counts as destroyed. */
-  async #destroy(names: readonly string[]): Promise<ReadonlyMap<string, Errno>> {
-    const answers = await this.#request("destroy sets", names, encodeDestroy);
-    const refusals = new Map<string, Errno>();
-    names.forEach((name, index) => {
-      const errno = refusal(answers[index]);
-      if (errno !== undefined && errno !== "ENOENT") refusals.set(name, errno);
-    });
-    return refusals;
-  }
-
-  /** Returns the set as the kernel has it; undefined if it does not exist or has another type. */
-  async #list(set: IPSet): Promise<{ readonly header: SetHeader; readonly entries: readonly SetEntry[] } | undefined> {
-    let header: SetHeader | undefined;
-    const entries: SetEntry[] = [];
-    for await (const part of this.#parts(set)) {
-      header ??= part.header;
-      for (const entry of part.entries) entries.push(entry);
-    }
-    return header === undefined ? undefined : { header, entries };
-  }
-
-  /**
-   * Returns the set part by part, the header with the first part; nothing if the set does not exist or has another
-   * type. A part that is not yet decoded takes a tenth of the memory of its entries.
-   */
-  async *#parts(set: IPSet): AsyncGenerator<SetPart> {
-    const operation = `list set "${set.name}"`;
-    const protocol = await this.#version();
-    const messages = await this.#dumps
-      .dump(operation, (writer) => encodeList(writer, protocol, set.name))
-      .catch((error: unknown) => {
-        if (error instanceof NetlinkError && error.code === "ENOENT") return [];
-        throw error;
-      });
-    const sets = new Map([[set.name, set]]);
-    let header: SetHeader | undefined;
-    for (const message of messages) {
-      const part = decodePart(message.payload, sets);
-      if (part === undefined) throw new NetlinkError(operation, "EBADMSG", "the answer cannot be read");
-      header ??= part.header;
-      if (!matches(header, set)) return;
-      yield part;
-    }
-  }
-
-  /** Returns the headers of all sets of this network namespace. */
-  async #headers(): Promise<ReadonlyMap<string, SetHeader>> {
-    const operation = "list sets";
-    const protocol = await this.#version();
-    const headers = new Map<string, SetHeader>();
-    for (const message of await this.#dumps.dump(operation, (writer) => encodeListHeaders(writer, protocol))) {
-      const part = decodePart(message.payload, new Map());
-      if (part === undefined) throw new NetlinkError(operation, "EBADMSG", "the answer cannot be read");
-      if (part.header !== undefined) headers.set(part.header.name, part.header);
-    }
-    return headers;
-  }
-
-  async #request<Item>(
-    operation: string,
-    items: readonly Item[],
-    encode: (writer: AttributeWriter, protocol: number, item: Item) => void,
-  ): Promise<readonly NetlinkAnswer[]> {
-    const protocol = await this.#version();
-    return this.#commands.request(operation, items, (writer, item) => encode(writer, protocol, item), NO_REPLY);
-  }
-
-  /** Returns the protocol version for this kernel; the first call requests it. */
-  async #version(): Promise<number> {
-    if (this.#protocol !== undefined) return this.#protocol;
-    const operation = "find ipset in this kernel";
-    const [answer] = await this.#commands.request(operation, [undefined], encodeProtocol, DEFAULT_REPLY);
-    if (answer === undefined || !answer.ok) {
-      const errno = refusal(answer) ?? "EBADMSG";
-      // nfnetlink_rcv_msg answers EINVAL if a subsystem is missing even after the kernel requested its module.
-      throw new NetlinkError(
-        operation,
-        errno,
-        errno === "EINVAL" ? "the module ip_set is not loaded, run: modprobe ip_set" : "",
-      );
-    }
-    this.#protocol = answer.replies[0] && decodeProtocol(answer.replies[0].payload);
-    if (this.#protocol === undefined)
-      throw new NetlinkError(operation, "EPROTONOSUPPORT", "no common protocol version");
-    return this.#protocol;
-  }
-}
-
-function matches(header: SetHeader | undefined, set: IPSet): header is SetHeader {
-  if (header?.type !== set.type || header.family !== familyNumber(set.type, set.family)) return false;
-  return header.marks || !givesMarks(set);
 }
 
 function describeMismatch(set: IPSet, found: SetHeader | undefined, errno: Errno | undefined): string {
   const wanted = `"${set.type}" of family ${familyNumber(set.type, set.family)}`;
   const is = `"${found?.type}" of family ${found?.family}`;
   return `Cannot replace set "${set.name}": it is ${is} instead of ${wanted}, and it cannot be destroyed: ${errno}`;
-}
-
-function refusal(answer: NetlinkAnswer | undefined): Errno | undefined {
-  if (answer === undefined) return "EBADMSG";
-  return answer.ok ? undefined : ipsetErrno(answer.number);
-}
-
-function accepted(answers: readonly NetlinkAnswer[]): boolean {
-  return answers.every(({ ok }) => ok);
 }
 
 function isFull(batch: EntryBatch, errno: number): boolean {
