@@ -101,7 +101,7 @@ export class DesiredState {
       yield {
         servers: servers.map(({ server }) => server.key),
         addresses,
-        entries: [...new Set([...servers.flatMap((state) => state.entries), ...entries].map(({ key }) => key))],
+        entries: entryKeys(servers, entries),
       };
   }
 
@@ -284,6 +284,13 @@ export class DesiredState {
     this.#realServers += (now?.reals.size ?? 0) - (old?.reals.size ?? 0);
     return !sameState(old, now);
   }
+}
+
+/** The keys of all set entries of one Service, each once. Most Services have one virtual server and no duplicates. */
+function entryKeys(servers: readonly WantedServer[], others: readonly SetEntry[]): readonly SetEntryKey[] {
+  const [first] = servers;
+  if (first !== undefined && servers.length === 1) return first.entries.concat(others).map(({ key }) => key);
+  return [...new Set([...servers.flatMap(({ entries }) => entries), ...others].map(({ key }) => key))];
 }
 
 function addName(found: Map<string, readonly ServiceName[]>, key: string, name: ServiceName | undefined): void {

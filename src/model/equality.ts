@@ -29,9 +29,8 @@ export function sameFields<T extends object>(equality: Equality<T>): Same<T> {
   const parts = names.filter((name) => equality[name] !== identical && equality[name] !== ignored);
   return (a, b) => {
     if (a === b) return true;
-    for (const name of values) if (a[name] !== b[name]) return false;
-    for (const name of parts) if (a[name] !== b[name] && !equality[name](a[name], b[name])) return false;
-    return true;
+    const isSame = (name: keyof T) => a[name] === b[name];
+    return values.every(isSame) && parts.every((name) => isSame(name) || equality[name](a[name], b[name]));
   };
 }
 
