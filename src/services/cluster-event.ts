@@ -10,7 +10,7 @@ import type {
 
 export type Resource = "services" | "endpointslices" | "nodes" | "servicecidrs";
 
-/** What a source of truth tells. Every source speaks this; nothing downstream knows which one it was. */
+/** An event of a source. All sources send the same events, and the receiver does not depend on the kind of source. */
 export type ClusterEvent =
   | { readonly kind: "service-upserted"; readonly service: Service }
   | { readonly kind: "service-deleted"; readonly name: ServiceName }
@@ -20,14 +20,15 @@ export type ClusterEvent =
   | { readonly kind: "node-deleted"; readonly name: string }
   | { readonly kind: "servicecidr-upserted"; readonly cidr: ServiceCIDR }
   | { readonly kind: "servicecidr-deleted"; readonly name: string }
-  /** The first complete list of a resource has been told. */
+  /** All objects of the first complete list of a resource were sent. */
   | { readonly kind: "listed"; readonly resource: Resource };
 
 /**
- * One object of the API, reduced to what a proxy reads.
- * - `wanted`: use the value; it holds all that was good.
- * - `unwanted`: a well-formed object that asks nothing of this proxy (headless, another proxy's, FQDN): as if deleted.
- * - `broken`: not even its identity or shape can be used; the problems say why.
+ * An object of the API, reduced to the fields that a proxy uses.
+ * - `wanted`: the value contains all valid fields.
+ * - `unwanted`: a well-formed object that this proxy ignores (headless, served by another proxy, FQDN), as if it were
+ *   deleted.
+ * - `broken`: the identity or the structure is invalid; the problems give the reason.
  */
 export type Decoded<Name, Value> =
   | { readonly kind: "wanted"; readonly name: Name; readonly value: Value; readonly problems: readonly Problem[] }

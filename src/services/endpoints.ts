@@ -1,29 +1,35 @@
 import type { Endpoint, EndpointSlice, PortKey, SliceName } from "../model/cluster/service.ts";
 import { compareParts, isSorted } from "../model/kernel/real-servers.ts";
 
-/** The endpoints of one Service for each port, in the order in which slices name the ports. */
+/** The endpoints of one Service by port, in the order in which slices list the ports. */
 export interface EndpointsByPort extends Iterable<readonly [PortKey, readonly Endpoint[]]> {
-  /** The endpoints of the port, none where no slice has it. */
+  /** The endpoints of the port; empty if no slice has the port. */
   get(port: PortKey): readonly Endpoint[];
-  /** How many endpoints the slices list for the port, each copy counted: `get` costs as much. */
+  /**
+   * The number of endpoints that the slices list for the port, with duplicates. The cost of `get` is proportional to
+   * it.
+   */
   listed(port: PortKey): number;
-  /** The endpoints whatever their ports, each with port 0, for questions about pods. One in several slices comes several times. */
+  /**
+   * The endpoints of all ports, each with port 0, to examine pods. An endpoint in several slices occurs several times.
+   */
   pods(): readonly Endpoint[];
 }
 
 /**
- * The endpoints of one Service, for each port the union over its slices of both families, sorted by address, then port.
- * An address and port that occur several times are one endpoint, chosen as kube-proxy does: a copy that does not terminate
- * counts before those that do, whatever its readiness, for the address may be a new pod's before the old pod is gone. Where
- * kube-proxy's choice depends on the order in which it meets the slices, the better state counts, then the name of the slice.
+ * Merges the slices of one Service: the endpoints of a port are the union over the slices of both families, sorted by
+ * address, then port. Duplicates of an address and port are merged to one endpoint as in kube-proxy: a duplicate that
+ * is not terminating takes precedence over terminating ones, whatever its readiness, because a new pod may have the
+ * address before the old pod is gone. Where kube-proxy's choice depends on the order of the slices, the better state
+ * takes precedence, then the slice name.
  *
- * The endpoints of a port are made when they are asked for: a Service of 10,000 ports with 100 pods has a million.
+ * The endpoints of a port are built when they are requested: a Service with 10,000 ports and 100 pods has a million.
  */
 export function mergeSlices(slices: readonly EndpointSlice[]): EndpointsByPort {
   return new MergedSlices(slices.length < 2 ? slices : slices.toSorted(bySliceName));
 }
 
-/** A slice that has a port, and the number of the port in it. */
+/** A slice that has the port, and the port number in it. */
 interface PortInSlice {
   readonly slice: EndpointSlice;
   readonly port: number;
@@ -72,7 +78,7 @@ function merged(parts: readonly PortInSlice[]): readonly Endpoint[] {
   return distinct(eachDistinct.flat(), replacesOfOtherSlice);
 }
 
-/** Sorting is stable, so copies are compared in the order of the list. */
+/** Sorts and merges duplicates. Sorting is stable, so duplicates are compared in the order of the list. */
 function distinct(
   endpoints: readonly Endpoint[],
   replaces: (later: Endpoint, earlier: Endpoint) => boolean,
@@ -86,12 +92,15 @@ function distinct(
   return chosen;
 }
 
-/** As kube-proxy's EndpointSliceCache does it. */
+/** Whether the later duplicate in one slice replaces the earlier one, as in kube-proxy's EndpointSliceCache. */
 function replacesInSlice(later: Endpoint): boolean {
   return !later.terminating;
 }
 
-/** A fixed one of the results that kube-proxy may come to. */
+/**
+ * Whether a duplicate of another slice replaces the earlier one. This is one of the results that kube-proxy may have,
+ * but it does not depend on the order of slices.
+ */
 function replacesOfOtherSlice(later: Endpoint, earlier: Endpoint): boolean {
   return rank(later) > rank(earlier);
 }

@@ -27,7 +27,7 @@ const sameChoices = sameFields<ServiceChoices>({
   drainTimeoutMs: identical,
 });
 
-/** Nothing a proxy reads differs. */
+/** Whether the two are equal in all fields that a proxy uses. */
 export const sameService: Same<Service> = sameFields<Service>({
   name: identical,
   affinitySeconds: identical,
@@ -39,22 +39,22 @@ export const sameService: Same<Service> = sameFields<Service>({
   ports: sameList(samePort),
   externalIPs: sameValues,
   loadBalancerIPs: sameValues,
-  // No restriction is another thing than one that lets nobody in.
+  // An absent restriction admits all clients; an empty one admits none.
   sourceRanges: sameOrAbsent(sameNetworks),
   choices: sameChoices,
 });
 
-/** Nothing a proxy reads differs. */
+/** Whether the two are equal in all fields that a proxy uses. */
 export const sameSlice: Same<EndpointSlice> = sameFields<EndpointSlice>({
   name: identical,
   service: identical,
   family: identical,
   endpoints: (a, b) => a.equals(b),
-  // It is about the change, not about the slice.
+  // The time belongs to the change, not to the slice.
   changedAtUnixMs: ignored,
 });
 
-/** Nothing a proxy reads differs. */
+/** Whether the two are equal in all fields that a proxy uses. */
 export const sameNode: Same<ClusterNode> = sameFields<ClusterNode>({
   name: identical,
   zone: identical,
@@ -63,7 +63,7 @@ export const sameNode: Same<ClusterNode> = sameFields<ClusterNode>({
   podCIDRs: sameNetworks,
 });
 
-/** Nothing a proxy reads differs. */
+/** Whether the two are equal in all fields that a proxy uses. */
 export const sameServiceCIDR: Same<ServiceCIDR> = sameFields<ServiceCIDR>({
   name: identical,
   networks: sameNetworks,

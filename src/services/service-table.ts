@@ -15,24 +15,27 @@ const NONE: readonly ServiceName[] = [];
 const NO_SLICES: readonly EndpointSlice[] = [];
 
 /**
- * What Kubernetes says now: Services, their slices, and Nodes. It keeps the decoded objects as they came and merges
- * slices when asked, so 500,000 endpoints cost one reference each beside themselves.
+ * The current Services, EndpointSlices, Nodes and ServiceCIDRs. It stores the decoded objects unchanged and merges
+ * slices on request, so 500,000 endpoints cost one reference each in addition to the objects.
  */
 export class ServiceTable {
   readonly #services = new Map<ServiceName, Service>();
   readonly #slices = new Map<SliceName, EndpointSlice>();
-  /** A list only where there are several: most Services have one slice, and one of 50,000 lists costs 56 bytes. */
+  /**
+   * The slices of each Service, as a list only if there are several: most Services have one slice, and 50,000 lists
+   * cost 56 bytes each.
+   */
   readonly #slicesOf = new Map<ServiceName, EndpointSlice | readonly EndpointSlice[]>();
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #serviceCIDRs = new Map<string, ServiceCIDR>();
   readonly #listed = new Set<Resource>();
 
   /**
-   * Takes the event in and names the Services that may want something else now: none when nothing a proxy reads has
-   * changed, both when a slice moves from one Service to another. Slices of a Service that is not there touch nothing;
-   * the Service does when it comes. Nodes and ServiceCIDRs touch nothing: whoever cares compares `node(name)` and
-   * `serviceNetworks()` before and after.
-   * A programming latency counts from `changedAtUnixMs` of an upserted slice for which this returned a name.
+   * Processes the event. Returns the Services whose desired state may change: none if no field that a proxy uses has
+   * changed, two if a slice moves from one Service to another. Slices of an unknown Service return no name; they are
+   * used when the Service is added. Nodes and ServiceCIDRs return no name either: the caller compares `node(name)` and
+   * `serviceNetworks()` before and after. Programming latency is measured from `changedAtUnixMs` of an upserted slice
+   * for which this returned a name.
    */
   apply(event: ClusterEvent): readonly ServiceName[] {
     switch (event.kind) {
@@ -62,17 +65,17 @@ export class ServiceTable {
     }
   }
 
-  /** NodePorts of all Services, as often as they have them. */
+  /** The NodePorts of all Services, with duplicates. */
   *nodePorts(): Generator<number> {
     for (const { ports } of this.#services.values()) for (const { nodePort } of ports) if (nodePort > 0) yield nodePort;
   }
 
-  /** The Service, undefined when it is not there or wants nothing of a proxy. */
+  /** The Service; undefined if it does not exist or the proxy ignores it. */
   service(name: ServiceName): Service | undefined {
     return this.#services.get(name);
   }
 
-  /** Names of all Services, in no particular order. */
+  /** The names of all Services, in no particular order. */
   serviceNames(): IterableIterator<ServiceName> {
     return this.#services.keys();
   }
@@ -81,17 +84,20 @@ export class ServiceTable {
     return this.#slices.get(name);
   }
 
-  /** All slices, also those of Services that are not there, in no particular order. */
+  /** All slices, including those of unknown Services, in no particular order. */
   slices(): Iterable<EndpointSlice> {
     return this.#slices.values();
   }
 
-  /** Endpoints of the Service for each port, of both families, sorted and without duplicates. Costs O(ports of its slices). */
+  /**
+   * The endpoints of the Service by port, of both families, sorted and without duplicates. Costs O(ports of its
+   * slices).
+   */
   endpoints(name: ServiceName): EndpointsByPort {
     return mergeSlices(this.#slicesFor(name));
   }
 
-  /** Whether any endpoint of the Service runs on the node, ready or not. */
+  /** Whether the Service has an endpoint on the node, ready or not. */
   hasEndpointOn(name: ServiceName, nodeName: string): boolean {
     return this.#slicesFor(name).some(({ endpoints }) => endpoints.isOn(nodeName));
   }
@@ -100,24 +106,26 @@ export class ServiceTable {
     return this.#nodes.get(name);
   }
 
-  /** All that were told of, in no particular order. */
+  /** All Nodes that the source sends, in no particular order. */
   nodes(): readonly ClusterNode[] {
     return [...this.#nodes.values()];
   }
 
-  /** Networks out of which cluster IPs are given, sorted by their text, none twice. Empty where nobody tells them. */
+  /**
+   * The networks of cluster IPs, sorted by their text, without duplicates. Empty if the source has no ServiceCIDRs.
+   */
   serviceNetworks(): readonly Cidr[] {
     const all = [...this.#serviceCIDRs.values()].flatMap(({ networks }) => networks);
     const byText = new Map(all.map((network) => [network.text, network]));
     return [...byText.values()].sort((a, b) => (a.text < b.text ? -1 : 1));
   }
 
-  /** Whether the first list of the resource is in. Before that, absence means nothing. */
+  /** Whether the first list of the resource is complete. Before that, a missing object may exist. */
   isListed(resource: Resource): boolean {
     return this.#listed.has(resource);
   }
 
-  /** Whether the first lists of Services and EndpointSlices are in. */
+  /** Whether the first lists of Services and EndpointSlices are complete. */
   get listed(): boolean {
     return this.isListed("services") && this.isListed("endpointslices");
   }
@@ -164,8 +172,8 @@ export class ServiceTable {
 }
 
 /**
- * The list with `now` in place of `before`; undefined: not there. V8 copies such a list in one piece and without room left
- * over, so that 10,000 slices of one Service cost less than their decoding.
+ * Returns the list with `now` in place of `before`; undefined: not in the list. V8 copies the list in one piece and
+ * without spare capacity, so that 10,000 slices of one Service cost less than decoding them.
  */
 function replaced(
   slices: readonly EndpointSlice[],

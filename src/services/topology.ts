@@ -1,34 +1,40 @@
 import type { Endpoint } from "../model/cluster/service.ts";
 import { only } from "../model/only.ts";
 
-/** Which sets the frontends of a port use, by its traffic policies. */
+/** The selections of endpoints that the frontends of a port need, by its traffic policies. */
 export interface EndpointNeeds {
   readonly cluster: boolean;
   readonly local: boolean;
 }
 
-/** This node. Either is "" when unknown; then nothing is local, or in our zone. */
+/** The node and its zone. "" means unknown: then no endpoint is local, or in the same zone. */
 export interface Place {
   readonly nodeName: string;
   readonly zone: string;
 }
 
-/** What a port may use here. */
+/** The usable endpoints of a port on this node. */
 export interface EndpointSelection {
-  /** For policy Cluster. Undefined: not needed, or the port has no endpoints at all. Empty: none of them is usable. */
+  /**
+   * The endpoints for policy Cluster. Undefined: not needed, or the port has no endpoints. Empty: no endpoint is
+   * usable.
+   */
   readonly cluster: readonly Endpoint[] | undefined;
-  /** For policy Local. Undefined and empty as above. */
+  /** The endpoints for policy Local; undefined and empty have the same meaning as for `cluster`. */
   readonly local: readonly Endpoint[] | undefined;
-  /** Whether an endpoint is usable anywhere: with it an empty `local` means drop, without it refuse. */
+  /**
+   * Whether any endpoint is usable. With an empty `local`, true means that clients are dropped, false that they are
+   * refused.
+   */
   readonly hasAny: boolean;
 }
 
 const NOTHING: EndpointSelection = { cluster: undefined, local: undefined, hasAny: false };
 
 /**
- * Selects as every mode of kube-proxy does (CategorizeEndpoints; KEP-1669 terminating endpoints, KEP-2433 topology hints,
- * KEP-3015 traffic distribution). The endpoints are those of one port and one family: hints count only when every ready
- * endpoint has them, and dual-stack families carry their own.
+ * Selects endpoints as every mode of kube-proxy does (CategorizeEndpoints; KEP-1669 terminating endpoints, KEP-2433
+ * topology hints, KEP-3015 traffic distribution). All endpoints must be of one port and one family: hints are used only
+ * if every ready endpoint has them, and each family of a dual-stack Service has its own hints.
  */
 export function selectEndpoints(endpoints: readonly Endpoint[], needs: EndpointNeeds, place: Place): EndpointSelection {
   if (endpoints.length === 0) return NOTHING;
@@ -38,19 +44,22 @@ export function selectEndpoints(endpoints: readonly Endpoint[], needs: EndpointN
   return { cluster, local, hasAny: usedByCluster || (needs.local && endpoints.some(mayServe)) };
 }
 
-/** Ready endpoints; without any, those that still serve while they terminate. */
+/** The ready endpoints; if there are none, the endpoints that still serve while they terminate. */
 function usable(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const ready = only(endpoints, isReady);
   return ready.length > 0 ? ready : only(endpoints, isLastResort);
 }
 
-/** As `usable`, but of ready endpoints those near us when the hints allow. */
+/** As `usable`, but only the ready endpoints for this node or zone if the hints allow it. */
 function selectCluster(endpoints: readonly Endpoint[], place: Place): readonly Endpoint[] {
   const found = usable(endpoints);
   return found.some(isReady) ? near(found, place) : found;
 }
 
-/** Endpoints hinted to our node, else to our zone, else all. A mixture of hinted and unhinted ones switches hints off. */
+/**
+ * The endpoints with a hint for this node, else for this zone, else all. If some endpoints have no hint, hints are
+ * ignored.
+ */
 function near(ready: readonly Endpoint[], place: Place): readonly Endpoint[] {
   return (
     hinted(ready, (endpoint) => endpoint.nodeHints, place.nodeName) ??
@@ -75,19 +84,19 @@ export function isLocal(endpoint: Endpoint, place: Place): boolean {
 }
 
 /**
- * Whether the endpoint may run on this node, for all that is known: slices that are written by hand or mirrored name no node.
- * For what must never be missing on the right node and does no harm on another; traffic policies ask `isLocal`.
+ * Whether the endpoint may run on this node: slices that are mirrored or written by hand have no node names. Use it
+ * where a missing endpoint is harmful on its node and a superfluous one is harmless. Traffic policies use `isLocal`.
  */
 export function mayBeLocal(endpoint: Endpoint, place: Place): boolean {
   return endpoint.nodeName === "" || endpoint.nodeName === place.nodeName;
 }
 
-/** An endpoint that is ready and terminating (publishNotReadyAddresses) counts as ready. */
+/** A ready endpoint that is terminating (publishNotReadyAddresses) counts as ready. */
 function isReady(endpoint: Endpoint): boolean {
   return endpoint.ready;
 }
 
-/** It still answers while it shuts down: good enough where nothing is ready. */
+/** Whether the endpoint still serves while it terminates. Such endpoints are used if none is ready. */
 function isLastResort(endpoint: Endpoint): boolean {
   return endpoint.serving && endpoint.terminating;
 }
