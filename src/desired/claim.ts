@@ -3,12 +3,13 @@ import type { ServiceName } from "../model/cluster/service.ts";
 import type { VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { Frontend } from "./service/frontends.ts";
 
-/** How good a Service's title to a frontend is; the lower counts. */
+/** The precedence of a Service's claim to a frontend. The lowest number takes precedence. */
 export type Title = 0 | 1 | 2 | 3;
 
 /**
- * The API server gives a cluster IP and a node port to one Service alone; a load balancer's address is written by its
- * controller; an external IP by whoever may write a Service, who must not take another one's traffic by it.
+ * The precedence by frontend type. The API server allocates each cluster IP and node port to only one Service, and a
+ * controller writes the address of a load balancer. Every author of a Service can write an external IP, and must not
+ * take the traffic of another Service with it.
  */
 export const TITLES: Readonly<Record<Frontend["kind"], Title>> = {
   "cluster-ip": 0,
@@ -17,13 +18,13 @@ export const TITLES: Readonly<Record<Frontend["kind"], Title>> = {
   "external-ip": 3,
 };
 
-/** A Service that wants a virtual server, and by what right. */
+/** A Service that claims a virtual server, and its precedence. */
 export interface Claim {
   readonly service: ServiceName;
   readonly title: Title;
 }
 
-/** Sorts by title, then by name: so the order of events does not matter. */
+/** Sorts by precedence, then by name, and therefore independently of the order of events. */
 export function compareClaims(a: Claim, b: Claim): number {
   if (a.title !== b.title) return a.title - b.title;
   if (a.service === b.service) return 0;
@@ -31,8 +32,9 @@ export function compareClaims(a: Claim, b: Claim): number {
 }
 
 /**
- * The claims to one virtual server, of which the best comes first: few as a rule, but nothing keeps 10,000 Services from
- * wanting the same external IP and port. A claim is found by some 14 comparisons, and V8 moves those behind it in one piece.
+ * The claims to one virtual server, sorted by precedence. There are usually few, but 10,000 Services may have the same
+ * external IP and port. A binary search finds a claim in about 14 comparisons, and V8 moves the claims after it in one
+ * piece.
  */
 export class Claimants<OneClaim extends Claim> {
   readonly #claims: OneClaim[];
@@ -45,7 +47,7 @@ export class Claimants<OneClaim extends Claim> {
     return this.#claims.length;
   }
 
-  /** The claim that counts; undefined without any. */
+  /** The claim with the highest precedence; undefined if there is no claim. */
   get best(): OneClaim | undefined {
     return this.#claims[0];
   }
@@ -54,17 +56,17 @@ export class Claimants<OneClaim extends Claim> {
     return this.#claims[Symbol.iterator]();
   }
 
-  /** Adds the claim of a Service that has none here. */
+  /** Adds the claim of a Service that has no claim in this list. */
   add(claim: OneClaim): void {
     this.#claims.splice(this.#placeOf(claim), 0, claim);
   }
 
-  /** Takes the claim out, which is here. */
+  /** Removes a claim that is in this list. */
   delete(claim: Claim): void {
     this.#claims.splice(this.#placeOf(claim), 1);
   }
 
-  /** Where the claim is, or would be. */
+  /** The index of the claim, or the index at which it would be inserted. */
   #placeOf(claim: Claim): number {
     let [from, to] = [0, this.#claims.length];
     while (from < to) {
@@ -77,15 +79,18 @@ export class Claimants<OneClaim extends Claim> {
   }
 }
 
-/** A virtual server that a Service wants and another one holds. The best title has it, of equal ones the first by name. */
+/**
+ * A virtual server that one Service claims and another Service owns. The owner has the higher precedence, or with equal
+ * precedence the first name.
+ */
 export interface Conflict {
   readonly key: VirtualServerKey;
   readonly holder: ServiceName;
   readonly loser: ServiceName;
 }
 
-/** The problem of a Service that wants a virtual server which another one holds. */
+/** The problem of a Service that claims a virtual server of another Service. */
 export function conflictProblem({ key, holder, loser }: Conflict): Problem {
-  const reason = `is held by Service ${holder}, whose title is better or whose name comes first`;
+  const reason = `is already served by Service ${holder} (precedence: frontend type, then name)`;
   return { object: problemObject("Service", loser), field: "", value: key, reason };
 }

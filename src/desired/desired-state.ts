@@ -10,7 +10,7 @@ import { Claimants, type Conflict } from "./claim.ts";
 import { References } from "./references.ts";
 import type { WantedServer, Wants } from "./service/wants.ts";
 
-/** Of an object that many Services share, so many are named. */
+/** The maximum number of Services that are named for an object that several Services share. */
 const NAMED_SERVICES = 3;
 const NOBODY: readonly ServiceName[] = [];
 const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
@@ -18,19 +18,20 @@ const NO_MEMBERS: readonly SetEntry[] = [];
 const NO_TWINS: readonly VirtualServerKey[] = [];
 
 /**
- * What all Services together want of this node. Addresses and set members may be shared: they are wanted as long as one
- * Service wants them. A virtual server is not: who holds it follows from titles and names, never from the order of events,
- * and the members that speak of it are the holder's. They would restrict, drop or mark the clients of that Service.
+ * The desired state of all Services together. Addresses and set members may be shared: they exist as long as at least
+ * one Service needs them. A virtual server is not shared: its owner follows from precedence and names, and not from the
+ * order of events. Only the owner's set members for the frontend are used, because the members of another Service would
+ * restrict, drop or mark the owner's clients.
  */
 export class DesiredState {
   readonly #wants = new Map<ServiceName, Wants>();
-  /** As the Service that holds it wants it. */
+  /** The virtual servers as their owners define them. */
   readonly #servers = new Map<VirtualServerKey, WantedServer>();
-  /** All claims to the few keys with more than one: at 50,000 Services a list for every key would weigh. */
+  /** The claims to keys that several Services claim. Lists for all keys would cost memory at 50,000 Services. */
   readonly #contested = new Map<VirtualServerKey, Claimants<WantedServer>>();
-  /** How many of the virtual servers that a Service wants others hold; only where there are any. */
+  /** The number of claimed virtual servers that other Services own, for Services where it is above 0. */
   readonly #lost = new Map<ServiceName, number>();
-  /** Services for which this has changed since it was last asked for. */
+  /** The Services for which this number has changed since the last `takeLostAnew`. */
   #lostAnew = new Set<ServiceName>();
   readonly #addresses = new References<IPAddress, IPAddress>((address) => address);
   readonly #entries = new References<SetEntryKey, SetEntry>(({ key }) => key);
@@ -38,8 +39,8 @@ export class DesiredState {
   #realServers = 0;
 
   /**
-   * Puts new wants of a Service (undefined: it is gone) in place of the old. Returns the keys whose desired value is
-   * now another, wherever it comes from. Costs as much as the Service is large.
+   * Replaces the desired state of a Service; undefined: the Service is deleted. Returns the keys whose desired value
+   * changed, for whatever reason. The cost is proportional to the size of the Service.
    */
   replace(name: ServiceName, wants: Wants | undefined): KeyLists {
     const before = this.#wants.get(name) ?? NOTHING;
@@ -60,12 +61,12 @@ export class DesiredState {
     };
   }
 
-  /** The desired virtual server with its real servers; undefined when nobody wants it. */
+  /** The desired virtual server with its real servers; undefined if no Service claims it. */
   server(key: VirtualServerKey): ServerState | undefined {
     return this.#servers.get(key);
   }
 
-  /** The Service that holds the virtual server. */
+  /** The Service that owns the virtual server. */
   owner(key: VirtualServerKey): ServiceName | undefined {
     return this.#servers.get(key)?.service;
   }
@@ -76,8 +77,8 @@ export class DesiredState {
   }
 
   /**
-   * The Services that want each of these objects, at most three of each, in the order in which the Services came; an object
-   * that none wants is left out. Walks over all Services: for reports of what fails, not for every change.
+   * At most three Services for each object that need it, in the order in which they were added. Objects that no Service
+   * needs are left out. Iterates over all Services, so call it only to report failures.
    */
   servicesOf({ servers, addresses, entries }: Keys): ReadonlyMap<string, readonly ServiceName[]> {
     const found = new Map<string, readonly ServiceName[]>();
@@ -95,7 +96,7 @@ export class DesiredState {
     return this.#servers.values();
   }
 
-  /** The names of all that each Service wants, in the order in which the Services came. */
+  /** The keys of all objects that each Service needs, in the order in which the Services were added. */
   *byService(): Generator<KeyLists> {
     for (const { servers, addresses, entries } of this.#wants.values())
       yield {
@@ -113,12 +114,12 @@ export class DesiredState {
     return this.#addresses.values();
   }
 
-  /** Whether another interface of this node has the address. */
+  /** Whether an interface of this node other than kube-ipvs0 has the address. */
   isElsewhere(address: IPAddress): boolean {
     return this.#elsewhere.has(address);
   }
 
-  /** Takes in all addresses of the other interfaces; returns those that are new. */
+  /** Replaces the addresses of all interfaces except kube-ipvs0; returns the new ones. */
   setElsewhere(addresses: readonly IPAddress[]): readonly IPAddress[] {
     const fresh = only(addresses, (address) => !this.#elsewhere.has(address));
     this.#elsewhere = new Set(addresses);
@@ -133,22 +134,22 @@ export class DesiredState {
     return this.#entries.values();
   }
 
-  /** How many of the virtual servers that the Service wants others hold. */
+  /** The number of virtual servers that the Service claims and other Services own. */
   lost(name: ServiceName): number {
     return this.#lost.get(name) ?? 0;
   }
 
-  /** Every virtual server that a Service wants and another one holds. */
+  /** All virtual servers that one Service claims and another Service owns. */
   *conflicts(): Generator<Conflict> {
     for (const name of this.#lost.keys()) yield* this.conflictsOf(name);
   }
 
-  /** The Services that want virtual servers which others hold. */
+  /** The Services that claim virtual servers of other Services. */
   losers(): Iterable<ServiceName> {
     return this.#lost.keys();
   }
 
-  /** The virtual servers that the Service wants and others hold, in the order of its frontends. */
+  /** The virtual servers that the Service claims and other Services own, in the order of its frontends. */
   *conflictsOf(name: ServiceName): Generator<Conflict, undefined> {
     let left = this.lost(name);
     for (const { server } of this.#wants.get(name)?.servers ?? []) {
@@ -161,14 +162,14 @@ export class DesiredState {
     return undefined;
   }
 
-  /** The Services that lost or got back virtual servers since this was last called. */
+  /** The Services that lost or regained virtual servers since the last call. */
   takeLostAnew(): ReadonlySet<ServiceName> {
     const services = this.#lostAnew;
     if (services.size > 0) this.#lostAnew = new Set();
     return services;
   }
 
-  /** How many objects of each kind are wanted; kept along, not counted. */
+  /** The number of desired objects of each kind, which each change updates. */
   counts(): Readonly<Record<"virtualServers" | "realServers" | "addresses" | "entries", number>> {
     return {
       virtualServers: this.#servers.size,
@@ -179,8 +180,8 @@ export class DesiredState {
   }
 
   /**
-   * The virtual servers that may be another's, or have other members, once the Service wants something else: those it
-   * wants, and by address those of every Service that wants the same mark.
+   * The virtual servers whose owner or members may change with this Service: those that it claims, and for a packet
+   * mark those of every Service that claims the same mark.
    */
   #touchedBy(before: Wants, after: Wants): readonly VirtualServerKey[] {
     if (before.servers.length === 0 && after.servers.every(({ server }) => server.mark === 0))
@@ -197,22 +198,23 @@ export class DesiredState {
     return [...keys];
   }
 
-  /** The members that their Services have of these virtual servers, and the others. */
+  /** The members that belong to these virtual servers, followed by the others. */
   #membersOfAll(states: readonly (WantedServer | undefined)[], others: readonly SetEntry[]): readonly SetEntry[] {
     if (states.every((state) => state === undefined)) return others;
     const lists = states.map((state) => (state === undefined ? NO_MEMBERS : this.#membersOf(state)));
-    // Mostly there is one. Unlike `flat` and `push`, `concat` leaves no room over, which as garbage is half of the work.
+    // There is usually one list. `flat` and `push` allocate spare capacity, which becomes garbage and takes half the
+    // time.
     const [first = NO_MEMBERS] = lists;
     return lists.length < 2 ? first.concat(others) : lists.flat().concat(others);
   }
 
-  /** The members that a Service has of those it wants. */
+  /** The members of the Service that are used: those of the virtual servers that it owns, and its common ones. */
   *#membersHeldBy({ servers, entries }: Wants): Generator<SetEntry> {
     for (const state of servers) if (this.#servers.get(state.server.key) === state) yield* this.#membersOf(state);
     yield* entries;
   }
 
-  /** A member with a mark needs the virtual server by mark besides: if another Service holds it, it would lead there. */
+  /** Members with a mark are left out if another Service owns the virtual server of the mark: it would get packets. */
   #membersOf({ service, server, entries, twins }: WantedServer): readonly SetEntry[] {
     const [marked] = server.mark === 0 ? twins : NO_TWINS;
     if (marked === undefined || this.owner(marked) === service) return entries;
@@ -229,7 +231,7 @@ export class DesiredState {
     for (const [key, state] of left ?? []) this.#claim(key, state, undefined);
   }
 
-  /** Puts a claim (undefined: none) in place of what the same Service claimed before. */
+  /** Replaces the previous claim of the same Service; undefined: no claim. */
   #claim(key: VirtualServerKey, known: WantedServer | undefined, state: WantedServer | undefined): void {
     const holder = this.#servers.get(key);
     const best = this.#isContested(key, known) ? this.#bestOf(key, known, state) : state;
@@ -238,12 +240,12 @@ export class DesiredState {
     this.#countLost(holder, best, known, state);
   }
 
-  /** Whether another Service than the one of `known` wants the virtual server. */
+  /** Whether a Service other than the one of `known` claims the virtual server. */
   #isContested(key: VirtualServerKey, known: WantedServer | undefined): boolean {
     return this.#contested.has(key) || (this.#servers.get(key) ?? known) !== known;
   }
 
-  /** As `#claim`, where several Services want it; returns the claim that counts from now on. */
+  /** Replaces a claim to a key that several Services claim. Returns the claim with the highest precedence. */
   #bestOf(
     key: VirtualServerKey,
     known: WantedServer | undefined,
@@ -257,7 +259,7 @@ export class DesiredState {
     return rivals.best;
   }
 
-  /** A claim was replaced, and with it perhaps who holds the virtual server. */
+  /** Updates the numbers of lost virtual servers after a claim was replaced, which may have changed the owner. */
   #countLost(
     holder: WantedServer | undefined,
     best: WantedServer | undefined,
@@ -267,7 +269,7 @@ export class DesiredState {
     if (known !== undefined && holder !== known) this.#lose(known.service, -1);
     if (state !== undefined && best !== state) this.#lose(state.service, 1);
     if (holder === undefined || best === undefined || holder === best) return;
-    // It has changed hands, and one of the two may be another Service.
+    // The owner changed. The old or the new owner may be a Service other than the one whose claim was replaced.
     if (holder !== known) this.#lose(holder.service, 1);
     if (best !== state) this.#lose(best.service, -1);
   }
@@ -279,7 +281,7 @@ export class DesiredState {
     this.#lostAnew.add(name);
   }
 
-  /** Keeps the count of real servers right; returns whether the two differ. */
+  /** Updates the number of real servers; returns whether the two states differ. */
   #counts(old: ServerState | undefined, now: ServerState | undefined): boolean {
     this.#realServers += (now?.reals.size ?? 0) - (old?.reals.size ?? 0);
     return !sameState(old, now);
@@ -298,10 +300,10 @@ function addName(found: Map<string, readonly ServiceName[]>, key: string, name: 
   if (name !== undefined && names.length < NAMED_SERVICES && !names.includes(name)) found.set(key, [...names, name]);
 }
 
-/** Nothing differs that the kernel or a later removal depends on. */
+/** Whether two states are equal for the kernel and for a later removal. */
 const sameState = sameOrAbsent(
   sameFields<ServerState>({
-    // How long it drains is nothing to the kernel, but whoever removes it later must know the last word.
+    // The drain timeout is not part of the kernel's virtual server, but a later removal needs the current value.
     server: (a, b) => a.drainTimeoutMs === b.drainTimeoutMs && sameVirtualServer(a, b),
     reals: (a, b) => a.equals(b),
   }),

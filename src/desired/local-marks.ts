@@ -6,14 +6,15 @@ const NO_MARKS: ReadonlyMap<PortKey, number> = new Map();
 const UNCHANGED: ReadonlySet<ServiceName> = new Set();
 
 /**
- * Which port of which Service has which mark of local traffic, as an index from 0. Ports have an order: the first port of
- * every Service comes before the second of any, and by name among equals, so that one Service of many ports cannot take the
- * marks of all others. Each port looks at places from the one its name hashes to, and takes the first that no earlier port
- * has. So the marks follow from the Services alone, in every order of events and after every restart. A new port changes
- * the mark of a later port only where that port holds a place which the new one looks at; when all places are taken, the
- * latest ports go without. (An ordered hash table, Amble and Knuth 1974.)
+ * Allocates marks of local traffic, as indexes from 0, to the ports of Services. Ports are ordered: the first port of
+ * every Service comes before the second port of any Service, and ports of equal rank are sorted by name. A Service with
+ * many ports therefore cannot take the marks of all other Services. Each port probes the places from the one to which
+ * its name hashes, and takes the first place that no earlier port has. The marks thus depend only on the Services, and
+ * not on the order of events or on restarts. A new port changes the mark of a later port only if that port has a place
+ * which the new port probes. If all places are taken, the last ports get no mark. (An ordered hash table, Amble and
+ * Knuth 1974.)
  *
- * A port that comes or goes costs at most two walks around the places, however many ports wait for a mark.
+ * Adding or removing a port costs at most two passes over the places, however many ports wait for a mark.
  */
 export class LocalMarks {
   readonly #places: (Claimant | undefined)[];
@@ -21,12 +22,12 @@ export class LocalMarks {
   readonly #waiting = new WaitingClaimants();
   readonly #claimants = new Map<ServiceName, readonly Claimant[]>();
 
-  /** `count` marks in all, at least one. */
+  /** `count` is the number of marks, at least 1. */
   constructor(count: number) {
     this.#places = new Array<Claimant | undefined>(count).fill(undefined);
   }
 
-  /** The marks of the Service's ports; a port is missing when it wants none, or all are taken. */
+  /** The marks of the Service's ports. A port is missing if it needs no mark or if no mark is free. */
   marksOf(service: ServiceName): ReadonlyMap<PortKey, number> {
     const claimants = this.#claimants.get(service);
     if (claimants === undefined) return NO_MARKS;
@@ -38,14 +39,16 @@ export class LocalMarks {
     return marks;
   }
 
-  /** The first port of the Service, in its order, that wants a mark and has none; then no port after it has one. */
+  /**
+   * The first port of the Service, in its order, that needs a mark and has none. The ports after it have none either.
+   */
   firstWithout(service: ServiceName): PortKey | undefined {
     return this.#claimants.get(service)?.find((claimant) => !this.#placeOf.has(claimant))?.port;
   }
 
   /**
-   * From now on these ports of the Service want marks, in this order, and no others. Returns the other Services of which
-   * marks may have changed.
+   * Replaces the ports of the Service that need marks, in this order. Returns the other Services whose marks may have
+   * changed.
    */
   replace(service: ServiceName, ports: readonly PortKey[]): ReadonlySet<ServiceName> {
     const before = this.#claimants.get(service) ?? NOBODY;
@@ -55,7 +58,7 @@ export class LocalMarks {
       return same?.port === port ? same : claimantOf(service, port, rank, this.#places.length);
     });
     const changed = new Set<ServiceName>();
-    // The latest first: a port that waits goes before its Service's earlier ports free places for it.
+    // The last port first: a waiting port must be removed before an earlier port of its Service frees a place for it.
     for (const claimant of before.toReversed()) if (after[claimant.rank] !== claimant) this.#remove(claimant, changed);
     for (const claimant of after) if (before[claimant.rank] !== claimant) this.#add(claimant, changed);
     if (after.length > 0) this.#claimants.set(service, after);
@@ -66,7 +69,7 @@ export class LocalMarks {
 
   #add(newcomer: Claimant, changed: Set<ServiceName>): void {
     const first = this.#waiting.first();
-    // Whoever waits comes after all that have places.
+    // Waiting ports come after all ports that have places.
     let claimant = first !== undefined && isBefore(first, newcomer) ? this.#wait(newcomer, changed) : newcomer;
     for (let place = newcomer.home, left = this.#places.length; claimant !== undefined && left > 0; left--) {
       const other = this.#places[place];
@@ -99,7 +102,10 @@ export class LocalMarks {
     this.#add(next, changed);
   }
 
-  /** Whoever would have taken the place had it been free moves up, and so on for the place he leaves. */
+  /**
+   * Fills the gap with the next port that would have taken the place if it had been free, and then the gap of that
+   * port.
+   */
   #closeGap(start: number, changed: Set<ServiceName>): void {
     let gap = start;
     this.#places[gap] = undefined;

@@ -1,39 +1,42 @@
 import type { PortKey, ServiceName } from "../model/cluster/service.ts";
 import { fnv1a } from "../model/fnv.ts";
 
-/** A port of a Service that wants a mark. */
+/** A port of a Service that needs a mark. */
 export interface Claimant {
   readonly service: ServiceName;
   readonly port: PortKey;
-  /** Its place among the ports of its Service that want marks, from 0. */
+  /** The index among the ports of its Service that need marks, from 0. */
   readonly rank: number;
   readonly name: string;
-  /** The first place that it looks at. */
+  /** The first place that the port probes. */
   readonly home: number;
 }
 
-/** The claimant for a port, where there are `places` marks. */
+/** Returns the claimant for a port. `places` is the number of marks. */
 export function claimantOf(service: ServiceName, port: PortKey, rank: number, places: number): Claimant {
-  // The space is in neither.
+  // Neither part contains a space.
   const name = `${service} ${port}`;
   return { service, port, rank, name, home: fnv1a(name) % places };
 }
 
-/** Whether `a` may choose a mark before `b`. */
+/** Whether `a` is allocated a mark before `b`. */
 export function isBefore(a: Claimant, b: Claimant): boolean {
   return a.rank === b.rank ? a.name < b.name : a.rank < b.rank;
 }
 
 /**
- * Claimants that have no mark, of which the first is found at once: a cluster may have 50,000 of them, and one that comes
- * or goes takes some 16 comparisons (a binary heap).
+ * The claimants without a mark, as a binary heap. There may be 50,000: the first is found at once, and adding or
+ * removing one takes about 16 comparisons.
  */
 export class WaitingClaimants {
   readonly #members = new Set<Claimant>();
-  /** None comes before the one at half its index. Those that were deleted stay in it for a while; index 0 is not used. */
+  /**
+   * No element comes before the element at half its index. Deleted elements stay in the heap for a while. Index 0 is
+   * not used.
+   */
   #heap: (Claimant | undefined)[] = [undefined];
 
-  /** The first of all; undefined when there is none. */
+  /** The first claimant; undefined if there is none. */
   first(): Claimant | undefined {
     for (;;) {
       const top = this.#heap[1];
@@ -42,13 +45,13 @@ export class WaitingClaimants {
     }
   }
 
-  /** Adds a claimant that is not in it. */
+  /** Adds a claimant that is not in the heap. */
   add(claimant: Claimant): void {
     this.#members.add(claimant);
     this.#rise(this.#heap.push(claimant) - 1);
   }
 
-  /** Takes the claimant out, if it is in it. */
+  /** Removes the claimant, if present. */
   delete(claimant: Claimant): void {
     if (!this.#members.delete(claimant)) return;
     if (this.#heap.length <= 2 * this.#members.size + 16) return;
@@ -79,7 +82,7 @@ export class WaitingClaimants {
     }
   }
 
-  /** Nothing beyond the end comes before anything. */
+  /** An index beyond the end comes after every element. */
   #isBefore(one: number, other: number): boolean {
     const [a, b] = [this.#heap[one], this.#heap[other]];
     return a !== undefined && (b === undefined || isBefore(a, b));

@@ -8,12 +8,14 @@ export type Traffic = `${TrafficSide}/${IPFamily}`;
 
 const NONE: readonly Traffic[] = [];
 
-/** The Services that have endpoints, none of them on this node, and a policy Local by which this node drops their clients. */
+/**
+ * The Services whose clients this node drops, because a traffic policy is Local and all endpoints are on other nodes.
+ */
 export class NoLocalEndpoints {
   readonly #dropped = new Map<ServiceName, readonly Traffic[]>();
   readonly #counts = new Map<Traffic, number>();
 
-  /** Takes in which clients of a Service are dropped now, each once; none when it is gone. */
+  /** Replaces the dropped traffic of a Service, without duplicates; nothing if the Service is deleted. */
   replace(service: ServiceName, dropped: readonly Traffic[] = NONE): void {
     const before = this.#dropped.get(service);
     if (before === undefined && dropped.length === 0) return;
@@ -23,7 +25,7 @@ export class NoLocalEndpoints {
     for (const traffic of dropped) this.#count(traffic, 1);
   }
 
-  /** Of how many Services the clients of this side are dropped in this family. */
+  /** The number of Services whose clients of this side are dropped in this family. */
   count(side: TrafficSide, family: IPFamily): number {
     return this.#counts.get(`${side}/${family}`) ?? 0;
   }
@@ -33,7 +35,7 @@ export class NoLocalEndpoints {
   }
 }
 
-/** The traffic that is dropped at any of these frontends of the Service, each once. */
+/** The traffic that is dropped at these frontends of the Service, without duplicates. */
 export function droppedTraffic(
   { internalTrafficPolicy, externalTrafficPolicy }: Service,
   frontends: readonly Frontend[],

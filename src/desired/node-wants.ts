@@ -4,12 +4,12 @@ import { addressEntry, ipset, networkEntry } from "../model/kernel/ipset.ts";
 import type { NodeFacts } from "../node/node-facts.ts";
 import type { Wants } from "./service/wants.ts";
 
-/** Who wants what no Service wants: no Service can have this name. */
+/** The owner of objects that belong to no Service. No Service can have this name. */
 export const THE_NODE = serviceName("", "");
 
 /**
- * What this node wants of its kernel for no Service in particular: to know on which addresses NodePorts are asked for, and
- * in which networks ClusterIPs lie. A network of everything is none.
+ * The desired state of this node that does not depend on Services: the addresses on which NodePorts are served, and the
+ * networks of ClusterIPs. A network with prefix 0 is left out.
  */
 export function nodeWants({ families, nodePortAddresses }: NodeFacts, serviceNetworks: readonly Cidr[]): Wants {
   const networks = serviceNetworks.filter(({ family, prefix }) => families.includes(family) && prefix > 0);

@@ -20,9 +20,9 @@ import { type MarkOf, type Wants, type WantsSource, wantsSteps } from "./service
 import { StartOrder } from "./start-order.ts";
 
 /**
- * The pure half of the line: events go in, names of kernel objects whose desired value changed come out.
- * Between the two stands a list of stale Services, so that many events of one Service cost one computation, nothing is
- * computed before the first lists are complete, and a change of the node's facts can be worked off in slices.
+ * The pure part of the pipeline: it receives events, and returns the keys of kernel objects whose desired value
+ * changed. In between it keeps a list of stale Services. Several events of one Service therefore cost one computation,
+ * nothing is computed before the first lists are complete, and a change of the node's facts is processed in slices.
  */
 export class ProxyState {
   readonly table = new ServiceTable();
@@ -30,13 +30,13 @@ export class ProxyState {
   readonly healthChecks = new HealthChecks();
   readonly noLocalEndpoints = new NoLocalEndpoints();
   readonly #stale = new StartOrder();
-  /** As far as `advance` has come. */
+  /** The refused requests of all Services that `advance` has computed. */
   readonly refused = new Refused(this.desired);
   readonly #marks: LocalMarks;
   readonly #guard = new EndpointGuard();
   #facts: NodeFacts;
   #nodeIsStale = true;
-  /** The Service that is being computed. */
+  /** The computation of the current Service. */
   #current: Steps<KeyLists> | undefined;
 
   constructor(facts: NodeFacts) {
@@ -49,12 +49,12 @@ export class ProxyState {
     return this.#facts;
   }
 
-  /** Services waiting for `advance`, one that is being computed, and the node itself. */
+  /** The number of waiting computations: stale Services, the current Service, and the node itself. */
   get stale(): number {
     return this.#stale.size + (this.#current === undefined ? 0 : 1) + (this.#nodeIsStale ? 1 : 0);
   }
 
-  /** Takes an event in; returns how many Services it made stale. */
+  /** Processes an event; returns the number of Services that became stale. */
   apply(event: ClusterEvent): number {
     const slice = this.#watchedSlice(event);
     const touched = this.table.apply(event);
@@ -68,14 +68,14 @@ export class ProxyState {
     return touched.length + guarded.size;
   }
 
-  /** The slice that the event is about, as it is known, where external IPs depend on it. */
+  /** The slice of the event as it is in the table, if external IPs depend on slices. */
   #watchedSlice(event: ClusterEvent): EndpointSlice | undefined {
     if (!this.#guard.isWatching) return undefined;
     if (event.kind === "slice-upserted") return this.table.slice(event.slice.name);
     return event.kind === "slice-deleted" ? this.table.slice(event.name) : undefined;
   }
 
-  /** Takes in new facts of this node. Every Service is computed anew, because any may depend on them. */
+  /** Replaces the facts of this node. Marks every Service as stale, because each may depend on the facts. */
   setFacts(facts: NodeFacts): void {
     this.#facts = facts;
     this.#nodeIsStale = true;
@@ -83,13 +83,13 @@ export class ProxyState {
   }
 
   /**
-   * Does about so many units of work on stale Services, those first that are most needed: one for each that is looked at, and
-   * one for each frontend and each endpoint of a port. What changed, one element for each Service with a change. A large
-   * Service may take several calls, and counts as it was when it was begun: if it changes meanwhile it is stale again.
+   * Does about this many units of work on stale Services, the most urgent first. A unit is one Service, one frontend,
+   * or one endpoint of a port. Returns the changes, one element for each Service with a change. A large Service may
+   * take several calls: it is computed from its state at the first call, and is stale again if it changes meanwhile.
    */
   advance(units: number): readonly Keys[] {
     const changes: Keys[] = [];
-    // First of all: which packets are for NodePorts.
+    // The node comes first: it defines which packets are for NodePorts.
     if (this.#nodeIsStale) this.#computeNode(changes);
     const names = this.#stale.take((name) => this.table.hasEndpointOn(name, this.#facts.nodeName));
     for (let left = units; left > 0; ) {
@@ -104,7 +104,7 @@ export class ProxyState {
     return changes;
   }
 
-  /** Returns how many units of work it was. */
+  /** Returns the units of work that were done. */
   #step(current: Steps<KeyLists>, changes: Keys[]): number {
     const { done, value } = current.next();
     if (done !== true) return value;
@@ -116,7 +116,7 @@ export class ProxyState {
   #computeNode(changes: Keys[]): void {
     this.#nodeIsStale = false;
     const addresses = this.desired.setElsewhere(this.#facts.ownAddresses);
-    // What nobody wants any longer may go from kube-ipvs0 now.
+    // Addresses that no Service needs any more can now be removed from kube-ipvs0.
     if (addresses.length > 0) changes.push({ ...NO_KEYS, addresses });
     const keys = this.desired.replace(THE_NODE, nodeWants(this.#facts, this.table.serviceNetworks()));
     if (countOf(keys) > 0) changes.push(keys);
@@ -125,16 +125,17 @@ export class ProxyState {
   *#compute(name: ServiceName): Steps<KeyLists> {
     const asked = this.table.service(name);
     if (asked !== undefined && !this.#guard.isCounted(asked)) yield* this.#guard.count(this.table.slices());
-    // Read anew. If it has changed meanwhile it is stale again, and external IPs that are not counted are withheld until then.
+    // The Service is read again. If it changed during the count it is stale again, and its uncounted external IPs are
+    // withheld until it is computed the next time.
     const guarded = this.#guard.guarded(this.table.service(name), this.#facts);
     const source = this.#sourceOf(name, guarded.service);
     return this.#replace(name, guarded, source && (yield* wantsSteps(source)));
   }
 
-  /** What the Service is computed from; undefined when it is gone. */
+  /** The input of the computation; undefined if the Service is deleted. */
   #sourceOf(name: ServiceName, service: Service | undefined): WantsSource | undefined {
-    // Computed next. Until then a mark that has changed hands is wanted by two Services: one of them holds it, and only the
-    // frontends of that Service lead to it.
+    // These Services are computed next. Until then two Services claim the virtual server of a mark that was
+    // reallocated: one of them owns it, and only the frontends of that Service use the mark.
     for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
       this.#stale.addFirst(other);
     const endpoints = this.table.endpoints(name);
@@ -142,7 +143,7 @@ export class ProxyState {
     return service && { service, endpoints, facts: this.#facts, markOf: this.#marksOf(name) };
   }
 
-  /** Takes in what was computed of the Service. */
+  /** Stores the result of the computation. */
   #replace(name: ServiceName, { service, problems }: GuardedService, wanted: Wants | undefined): KeyLists {
     this.noLocalEndpoints.replace(name, wanted?.dropped);
     const refused = service && wanted ? refusals(service, this.#facts, this.#marks, wanted.tooLarge) : [];
@@ -160,16 +161,18 @@ export class ProxyState {
   }
 }
 
-/** Under the external policy Local, clients of this node are not for the local endpoints alone. */
+/**
+ * Under the external policy Local, clients on this node may use endpoints of the whole cluster, which needs a mark.
+ */
 function markedPorts(service: Service): readonly PortKey[] {
   return service.externalTrafficPolicy === "Local" ? exposedPorts(service).map(({ key }) => key) : [];
 }
 
-/** One for all ports that go without: there may be thousands, and which they are changes with other Services. */
+/** One problem for all ports without a mark: there may be thousands, and which they are depends on other Services. */
 function markProblems({ name, externalTrafficPolicy }: Service, marks: LocalMarks): readonly Problem[] {
   const port = marks.firstWithout(name);
   if (port === undefined) return [];
-  const reason = `finds all marks of local traffic taken: clients of this node get only its own endpoints of port "${port}" and the ports after it`;
+  const reason = `needs packet marks, but none is free: clients on this node reach only endpoints on this node, at port "${port}" and the ports after it; use fewer such Services, or more bits in --local-traffic-mark-mask`;
   return [
     {
       object: problemObject("Service", name),

@@ -1,6 +1,6 @@
 /**
- * Values with a count of those who refer to them. The usual count is one, so only the counts above it are kept: at
- * 50,000 Services a number for each of 100,000 entries would be memory for nothing.
+ * A map of values with reference counts. The count is usually 1, so only higher counts are stored: at 50,000 Services a
+ * number for each of 100,000 entries would waste memory.
  */
 export class References<Key, Value> {
   readonly #values = new Map<Key, Value>();
@@ -24,13 +24,13 @@ export class References<Key, Value> {
   }
 
   /**
-   * Puts the references `after` in place of `before`; a value may be named several times in either. Returns the keys that
-   * came into being or ceased to be.
+   * Replaces the references `before` by `after`; each list may contain a value several times. Returns the keys that
+   * were added or removed.
    */
   replace(before: readonly Value[], after: readonly Value[]): readonly Key[] {
     if (this.#areAlike(before, after)) return [];
     const changed: Key[] = [];
-    // First of all those that come: what is in both must not cease to be meanwhile.
+    // New references are added first: a value in both lists must not be removed in between.
     for (const value of after) {
       const key = this.#keyOf(value);
       if (this.#add(key, value)) changed.push(key);
@@ -42,7 +42,7 @@ export class References<Key, Value> {
     return changed;
   }
 
-  /** The same keys in the same order, as mostly they are. */
+  /** Whether both lists have the same keys in the same order, which is the usual case. */
   #areAlike(before: readonly Value[], after: readonly Value[]): boolean {
     if (before.length !== after.length) return false;
     return before.every((value, index) => {
@@ -52,7 +52,8 @@ export class References<Key, Value> {
   }
 
   #add(key: Key, value: Value): boolean {
-    // Put in unasked: V8 internalizes a text that a Map is asked for, which costs more than all the rest.
+    // The value is set without a lookup: V8 internalizes a string that is looked up in a Map, which costs more than all
+    // the rest.
     const { size } = this.#values;
     this.#values.set(key, value);
     if (this.#values.size > size) return true;

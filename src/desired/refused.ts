@@ -5,24 +5,25 @@ import type { ProblemChanges } from "../model/problem-tracker.ts";
 import { conflictProblem } from "./claim.ts";
 import type { DesiredState } from "./desired-state.ts";
 
-/** What `Refused` reads of the desired state. */
+/** The part of the desired state that `Refused` reads. */
 export type ConflictSource = Pick<DesiredState, "lost" | "losers" | "conflictsOf" | "takeLostAnew">;
 
-/** A problem, and the text by which it is known again. */
+/** A problem, and the text that identifies it. */
 interface Listed {
   readonly text: string;
   readonly problem: Problem;
 }
 
 /**
- * What Services want of this node, well said, and do not get. Each problem begins and ends once. Only Services of
- * which something may have changed are looked at, so that what 50,000 others do not get costs nothing.
+ * The valid requests of Services that this node does not fulfil. The begin and the end of each problem are reported
+ * once. Only Services whose problems may have changed are examined, so that the other Services (up to 50,000) cost
+ * nothing.
  */
 export class Refused {
   readonly #desired: ConflictSource;
-  /** What the node itself refuses, of the few Services that want it. */
+  /** The requests that the node itself refuses, for the few Services that have any. */
   readonly #byNode = new Map<ServiceName, readonly Problem[]>();
-  /** What was listed last, by its texts. */
+  /** The problems that were listed last, by their texts. */
   readonly #listed = new Map<ServiceName, ReadonlyMap<string, Problem>>();
   readonly #changed = new Set<ServiceName>();
   #size = 0;
@@ -31,12 +32,12 @@ export class Refused {
     this.#desired = desired;
   }
 
-  /** How many problems are listed, as far as `takeChanges` has come. */
+  /** The number of listed problems, as of the last iteration of `takeChanges`. */
   get size(): number {
     return this.#size;
   }
 
-  /** Takes in all that the node itself refuses a Service now. */
+  /** Replaces the problems that the node itself has with a Service. */
   replace(service: ServiceName, problems: readonly Problem[]): void {
     if (problems.length === 0 && !this.#byNode.has(service)) return;
     if (problems.length > 0) this.#byNode.set(service, shortened(problems));
@@ -44,7 +45,10 @@ export class Refused {
     this.#changed.add(service);
   }
 
-  /** What has changed, an element for each Service of which something may have, as far as it is iterated. */
+  /**
+   * Yields the changes, one element for each Service whose problems may have changed. A Service is handled when it is
+   * yielded.
+   */
   *takeChanges(): Generator<ProblemChanges<Problem>> {
     for (const name of this.#desired.takeLostAnew()) this.#changed.add(name);
     for (const name of this.#changed) {
@@ -53,7 +57,7 @@ export class Refused {
     }
   }
 
-  /** All problems of all Services, in no order. */
+  /** All problems of all Services, in no particular order. */
   all(): readonly Problem[] {
     const names = new Set([...this.#byNode.keys(), ...this.#desired.losers()]);
     return [...names].flatMap((name) => this.#list(name).map(({ problem }) => problem));
@@ -75,7 +79,8 @@ export class Refused {
     const conflicts = this.#desired.conflictsOf(name);
     for (let left = Math.min(lost, LISTED_PROBLEMS); left > 0; left--) {
       const { value: conflict } = conflicts.next();
-      // Known by its key alone: when 10,000 Services want one key, each change of its holder would be news for all of them.
+      // Only the key identifies a conflict: when 10,000 Services claim one key, a new owner must not be a change for
+      // all of them.
       if (conflict !== undefined) listed.push({ text: `conflict ${conflict.key}`, problem: conflictProblem(conflict) });
     }
     if (lost > LISTED_PROBLEMS)
@@ -86,7 +91,7 @@ export class Refused {
 
 const NOTHING: ReadonlyMap<string, Problem> = new Map();
 
-/** What is in `all` and not in `some`. */
+/** The problems in `all` that are not in `some`. */
 function missingIn(some: ReadonlyMap<string, Problem>, all: ReadonlyMap<string, Problem>): readonly Problem[] {
   return [...all].filter(([text]) => !some.has(text)).map(([, problem]) => problem);
 }
@@ -98,12 +103,12 @@ function shortened(problems: readonly Problem[]): readonly Problem[] {
     ...first,
     field: "",
     value: `${problems.length - LISTED_PROBLEMS} more`,
-    reason: "are refused as well",
+    reason: "problems of this Service are not listed",
   };
   return [...problems.slice(0, LISTED_PROBLEMS), more];
 }
 
 function moreConflicts(name: ServiceName, count: number): Problem {
-  const reason = "virtual servers are held by other Services";
+  const reason = "virtual servers are already served by other Services";
   return { object: problemObject("Service", name), field: "", value: `${count} more`, reason };
 }

@@ -3,11 +3,11 @@ import { KUBERNETES, type Service, type ServiceName } from "../model/cluster/ser
 type Line = Set<ServiceName>;
 
 /**
- * Services that wait to be computed, and so to be programmed. A node that boots has all of them waiting, and needs some
- * before anything else can start on it: the API server, then names, then what its own pods offer. The rest follows.
+ * The Services that wait to be computed and programmed. At boot all Services wait, and some are needed before others
+ * can start: the API server, then DNS, then Services with endpoints on this node. All others follow.
  *
- * Whether a pod of a Service runs here is seen only when its turn comes: to ask all at once blocks for 40 ms at 500,000
- * endpoints.
+ * Whether a Service has endpoints on this node is checked only when its turn comes: checking all Services at once
+ * blocks for 40 ms at 500,000 endpoints.
  */
 export class StartOrder {
   readonly #first: Line = new Set();
@@ -21,20 +21,20 @@ export class StartOrder {
     return this.#lines.reduce((sum, line) => sum + line.size, 0);
   }
 
-  /** Lets a Service wait, undefined when it is gone. One that waits already keeps its place. */
+  /** Adds a Service; undefined: it is deleted. A Service that already waits keeps its place. */
   add(name: ServiceName, service: Service | undefined): void {
     if (!this.#lines.some((line) => line.has(name))) this.#lineOf(name, service).add(name);
   }
 
-  /** Lets a Service wait before all others. */
+  /** Adds a Service before all others. */
   addFirst(name: ServiceName): void {
     for (const line of this.#lines) line.delete(name);
     this.#first.add(name);
   }
 
   /**
-   * Takes the Services away, the most needed first, as far as it is iterated. Undefined stands for one that was looked
-   * at and has to wait longer, so that whoever takes a few at a time counts it as work.
+   * Removes and yields the Services, the most urgent first, as far as it is iterated. It yields undefined for a Service
+   * that was checked and moved to a later queue, so that the caller counts the check as work.
    */
   *take(isHere: (name: ServiceName) => boolean): Generator<ServiceName | undefined> {
     for (;;) {
@@ -45,7 +45,7 @@ export class StartOrder {
         const waits = line === this.#unseen && !isHere(name);
         if (waits) this.#others.add(name);
         yield waits ? undefined : name;
-        // Only then: whoever begins a line anew walks over the places of all that it had before.
+        // The loop restarts only in this case: iterating a Set from the start passes all its deleted entries.
         if (this.#first.size > 0) break;
       }
     }

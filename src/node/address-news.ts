@@ -1,32 +1,32 @@
 import type { AddressChange } from "../kernel/link/monitor.ts";
 import type { IPAddress } from "../model/address.ts";
 
-/** What is known when news are judged. */
+/** The addresses with which changes are compared. */
 export interface KnownAddresses {
-  /** The interface of the virtual addresses. */
+  /** The name of the interface of the virtual addresses. */
   readonly dummy: string;
-  /** Of all other interfaces, as they were read last. */
+  /** The addresses of all other interfaces at the last read. */
   readonly ofNode: readonly IPAddress[];
   /** Whether the address should be on the dummy interface. */
   readonly isWanted: (address: IPAddress) => boolean;
-  /** Whether it may be there though nobody wants it. */
+  /** Whether an address that no Service needs may stay on the dummy interface, because it is not ours. */
   readonly isOthers: (address: IPAddress) => boolean;
 }
 
-/** What is to be done about the news. */
+/** The required actions. */
 export interface NewsVerdict {
-  /** The node's own addresses are to be read again. */
+  /** The node's own addresses must be read again. */
   readonly readNode: boolean;
-  /** Somebody changed what is ours: the kernel is to be looked at. */
+  /** Another process changed our addresses, and a resync is needed. */
   readonly look: boolean;
 }
 
 /**
- * Gathers what the kernel tells of addresses until it is judged. Most of it is our own doing, of which nothing follows:
- * a virtual address that we bind is wanted, one that we unbind is not.
+ * Collects address changes that the kernel reports, until `take`. Most are caused by this agent and need no action: an
+ * address that the agent adds to the dummy interface is desired, and one that it removes is not.
  */
 export class AddressNews {
-  /** The last of each address, by interface. */
+  /** The last change of each interface and address. */
   readonly #changes = new Map<string, AddressChange>();
   #isUnsure = false;
 
@@ -34,12 +34,12 @@ export class AddressNews {
     this.#changes.set(`${change.link} ${change.address}`, change);
   }
 
-  /** Something may have been missed. */
+  /** Records that changes may have been missed. */
   noteGap(): void {
     this.#isUnsure = true;
   }
 
-  /** Judges what was gathered, and forgets it. */
+  /** Returns the actions for the collected changes, and clears them. */
   take({ dummy, ofNode, isWanted, isOthers }: KnownAddresses): NewsVerdict {
     const changes = [...this.#changes.values()];
     const isUnsure = this.#isUnsure;
@@ -47,7 +47,7 @@ export class AddressNews {
     this.#isUnsure = false;
     const known = new Set(ofNode);
     return {
-      // One that vanished may be on another interface, too.
+      // An address that vanished from one interface may still be on another.
       readNode:
         isUnsure ||
         changes.some(({ kind, link, address }) => link !== dummy && known.has(address) === (kind === "vanished")),

@@ -7,7 +7,7 @@ import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Logger } from "../model/logger.ts";
 import { AddressNews, type KnownAddresses } from "./address-news.ts";
 
-/** So long news are gathered: they come in bunches. */
+/** The time for which changes are collected: they come in bursts. */
 const GATHER_MS = 20;
 
 export interface NodeAddressesParts {
@@ -17,13 +17,15 @@ export interface NodeAddressesParts {
 }
 
 export interface NodeAddressesUse extends Pick<KnownAddresses, "isWanted" | "isOthers"> {
-  /** The addresses were read because of news. */
+  /** Called after the addresses were read because the kernel reported a change. */
   readonly onRead: () => void;
-  /** Somebody changed the virtual addresses. */
+  /** Called when another process changed the virtual addresses. */
   readonly onMeddling: () => void;
 }
 
-/** The addresses of this node, read with every look and followed in between by what the kernel tells. */
+/**
+ * Tracks the addresses of this node. They are read in each resync, and in between when the kernel reports a change.
+ */
 export class NodeAddresses {
   readonly #parts: NodeAddressesParts;
   readonly #use: NodeAddressesUse;
@@ -37,18 +39,18 @@ export class NodeAddresses {
     this.#use = use;
   }
 
-  /** On every interface but kube-ipvs0, as they were read last. */
+  /** The addresses of all interfaces except kube-ipvs0 at the last read. */
   get current(): readonly IPAddress[] {
     return this.#current;
   }
 
-  /** Asks the kernel; rejects when that does not answer. */
+  /** Reads the addresses from the kernel. Rejects if the request fails. */
   async read(): Promise<void> {
     this.#current = await this.#parts.kernel.nodeAddresses();
     this.#wasRead = true;
   }
 
-  /** Takes in what the kernel tells; undefined: something may have been missed. */
+  /** Processes a change that the kernel reports; undefined: changes may have been missed. */
   hear(change: AddressChange | undefined): void {
     if (change === undefined) this.#news.noteGap();
     else this.#news.note(change);
@@ -64,14 +66,14 @@ export class NodeAddresses {
     const known = { dummy: DUMMY_NAME, ofNode: this.#current, isWanted, isOthers };
     const { readNode, look } = this.#news.take(known);
     if (look) onMeddling();
-    // Before the first look, which reads them, nobody needs them.
+    // Before the first resync, which reads the addresses, they are not needed.
     if (!readNode || !this.#wasRead) return;
     try {
       await this.read();
       onRead();
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      this.#parts.logger.warn({ err: error }, "cannot read the addresses of this node; the next look will");
+      this.#parts.logger.warn({ err: error }, "cannot read the addresses of this node; the next resync tries again");
     }
   }
 }

@@ -12,54 +12,63 @@ import {
   reservedAddresses,
 } from "./reserved-addresses.ts";
 
-/** Where we are and how we were told to work: the second argument of everything a Service can want. */
+/** The properties of this node on which Services depend: its identity, addresses and configuration. */
 export interface NodeFacts {
   readonly nodeName: string;
-  /** "" when unknown. */
+  /** "" if unknown. */
   readonly zone: string;
   readonly families: readonly IPFamily[];
-  /** On which NodePorts answer; resolved, sorted, without loopback. */
+  /** The addresses that serve NodePorts; sorted, without loopback. */
   readonly nodePortAddresses: readonly IPAddress[];
-  /** On which health check node ports answer: as above, but an unspecified address where NodePorts answer on all of a family. */
+  /**
+   * The addresses that serve health check node ports. They are those that serve NodePorts, or the unspecified address
+   * for a family in which all addresses serve NodePorts.
+   */
   readonly healthCheckAddresses: readonly IPAddress[];
   readonly reserved: ReservedAddresses;
-  /** Of all interfaces but kube-ipvs0, sorted, without those of a special purpose (loopback, link-local). */
+  /**
+   * The addresses of all interfaces except kube-ipvs0; sorted, without special-purpose addresses (loopback,
+   * link-local).
+   */
   readonly ownAddresses: readonly IPAddress[];
-  /** Sorted, none twice. */
+  /** The known API servers; sorted, without duplicates. */
   readonly apiServers: readonly ApiServer[];
-  /** Of the cluster and of all Nodes that are known, sorted, none twice; never one that holds all addresses. */
+  /**
+   * The pod networks of the cluster and of all known Nodes; sorted, without duplicates and without networks of prefix
+   * 0.
+   */
   readonly podNetworks: readonly Cidr[];
   /** The bits of the packet mark for local traffic. */
   readonly localMarkMask: number;
   readonly scheduler: Scheduler;
-  /** Those that this kernel was asked for in vain, sorted. */
+  /** The schedulers that this kernel has refused as missing, sorted. */
   readonly missingSchedulers: readonly Scheduler[];
 }
 
-/** What was found out around this node. */
+/** The discovered facts on which the node facts depend. */
 export interface Surroundings extends KnownAddresses {
   readonly missingSchedulers: readonly Scheduler[];
 }
 
-/** The part of the configuration that facts depend on. */
+/** The part of the configuration on which facts depend. */
 export interface NodeChoices {
   readonly nodeName: string;
-  /** Instead of what the Node object says; empty: not given. */
+  /** The IPs of the node, instead of those in its Node object; empty: not configured. */
   readonly nodeIPs: readonly IPAddress[];
-  /** Empty: every address. */
+  /** The selection of NodePort addresses; undefined: all addresses. */
   readonly nodePortAddresses: NodePortSelection;
-  /** Networks of addresses that Services may have though they are this node's. */
+  /** The networks of node addresses that Services may have. */
   readonly sharedVips: readonly Cidr[];
-  /** Where all pods live. */
+  /** The networks of all pods. */
   readonly clusterCidrs: readonly Cidr[];
   readonly localMarkMask: number;
   readonly scheduler: Scheduler;
 }
 
-/** Of a node about which nothing was found out yet. */
+/** The facts before anything was discovered. */
 export const NO_SURROUNDINGS: Surroundings = { nodes: [], addresses: [], apiServers: [], missingSchedulers: [] };
 
-/** What is so on this node: how it was configured, and what was found out around it. */
+/** Computes the facts of this node from its configuration and the discovered facts. */
 export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], surroundings: Surroundings): NodeFacts {
   const { nodes, addresses, missingSchedulers } = surroundings;
   const node = nodes.find(({ name }) => name === choices.nodeName);
@@ -100,14 +109,14 @@ function textOf({ address, port }: ApiServer): string {
   return addressPort(address, port);
 }
 
-/** The node's IPs: those configured, else the first of each family of its Node object. */
+/** Returns the node's IPs: the configured ones, or else the first of each family in its Node object. */
 export function nodeIPsOf(choices: NodeChoices, node: ClusterNode | undefined): readonly IPAddress[] {
   if (choices.nodeIPs.length > 0) return choices.nodeIPs;
   const addresses = node?.addresses ?? [];
   return addresses.filter((address, index) => addresses.findIndex((a) => familyOf(a) === familyOf(address)) === index);
 }
 
-/** Whether nothing that a Service can want would come out differently. */
+/** Whether two facts are equal, so that no Service depends on their difference. */
 export const sameNodeFacts: Same<NodeFacts> = sameFields<NodeFacts>({
   nodeName: identical,
   zone: identical,
@@ -123,7 +132,7 @@ export const sameNodeFacts: Same<NodeFacts> = sameFields<NodeFacts>({
   reserved: sameMap(identical),
 });
 
-/** Whether the facts of this node may come out differently after the event: its Node, and who the API servers are. */
+/** Whether the event may change the facts of this node: it concerns a Node or the API servers. */
 export function isAboutNode(event: ClusterEvent): boolean {
   switch (event.kind) {
     case "node-upserted":

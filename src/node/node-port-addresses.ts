@@ -9,16 +9,17 @@ import {
   isLoopback,
 } from "../model/address.ts";
 
-/** How `--nodeport-addresses` chooses: networks, the node's own IPs, or (undefined) everything. */
+/** The value of `--nodeport-addresses`: networks, the node's IPs, or (undefined) all addresses. */
 export type NodePortSelection = readonly Cidr[] | "primary" | undefined;
 
 /**
- * The addresses on which NodePorts answer, sorted. Never loopback, whatever is selected.
- * - undefined, or networks without one of a family: all of the family but IPv6 link-local.
- * - networks: what they contain; IPv6 link-local too if one of them asks for it.
- * - "primary": the node's IPs that it really has. A family whose node IP is unknown gets none: an unknown IP must not
- *   open NodePorts to every network the node is in.
- * `nodeAddresses` are those of all interfaces but kube-ipvs0: a ClusterIP must never answer on NodePorts.
+ * Returns the addresses that serve NodePorts, sorted. Loopback addresses are never selected.
+ * - undefined, or no network of a family: all addresses of the family except IPv6 link-local.
+ * - networks: the addresses in them; IPv6 link-local ones only if a network selects them.
+ * - "primary": the node's IPs that are on an interface. A family without a known node IP gets no address: otherwise
+ *   NodePorts would be open to every network of the node.
+ *
+ * `nodeAddresses` are those of all interfaces except kube-ipvs0: a ClusterIP must never serve NodePorts.
  */
 export function resolveNodePortAddresses(
   selection: NodePortSelection,
@@ -42,7 +43,7 @@ function selector(
   return (address) => (selection ?? []).some((network) => cidrContains(network, address));
 }
 
-/** Whether NodePorts of the family answer on every address, whatever addresses there will be. */
+/** Whether NodePorts of the family are served on all addresses, including future ones. */
 export function selectsAll(selection: NodePortSelection, family: IPFamily): boolean {
   if (selection === "primary") return false;
   const networks = (selection ?? []).filter((network) => network.family === family);

@@ -10,18 +10,18 @@ import { describePodBridges } from "./pod-bridges.ts";
 import { describeSourcePorts } from "./source-ports.ts";
 import { configuredFamilies, type FamilyChoices, familiesShown } from "./used-families.ts";
 
-/** The part of the configuration that says what to look at. */
+/** The part of the configuration on which the preparation depends. */
 export interface PreparationChoices extends FamilyChoices {
   readonly nodeName: string;
-  /** "" when none is named. */
+  /** "" if no bridge is configured. */
   readonly podBridge: string;
 }
 
-/** Counts what the node could not be made. */
+/** Records failures of the preparation. */
 export interface PreparationMetrics {
-  /** Names of the sysctls that are wrong now. */
+  /** Records the names of the sysctls that have a wrong value now. */
   recordWrongSysctls(names: readonly string[]): void;
-  /** The rules of a family could not be written. */
+  /** Records that the rules of a family could not be written. */
   recordRestoreFailure(family: IPFamily): void;
 }
 
@@ -32,27 +32,27 @@ export interface NodePreparationParts {
   readonly metrics: PreparationMetrics;
 }
 
-/** What the node could not be made the last time. */
+/** The failures of the last preparation. */
 export interface NodeDeficits {
-  /** All of it, for people. */
+  /** All failures as text. */
   readonly warnings: readonly string[];
   readonly wrongSysctls: readonly WrongSysctl[];
-  /** Of families in use. */
+  /** The failures of rules, for the families in use. */
   readonly ruleFailures: readonly RuleFailure[];
 }
 
 export interface NodePreparationUse {
-  /** The node has to be made ready once more before anything else is programmed. */
+  /** Called when the node must be prepared again before anything else is programmed. */
   readonly onNeeds: () => void;
-  /** NodePorts of all Services. */
+  /** Returns the NodePorts of all Services. */
   readonly nodePorts: () => Iterable<number>;
-  /** Comes after each attempt, and once more when its rules are late. */
+  /** Called after each preparation, and again when the rules are finished later. */
   readonly onDeficits: (deficits: NodeDeficits) => void;
 }
 
-/** Makes the node what Services need, with every look, by what the configuration and the cluster say. */
+/** Prepares the node for Services in each resync, as the configuration and the cluster require. */
 export class NodePreparation {
-  /** Those that the node can have. */
+  /** The address families that the node supports. */
   readonly families: readonly IPFamily[];
   readonly #nodeName: string;
   readonly #podBridge: string;
@@ -61,7 +61,7 @@ export class NodePreparation {
   readonly #parts: NodePreparationParts;
   readonly #use: NodePreparationUse;
   readonly #rules: NodeRules;
-  /** What the cluster said last of the node. Families are only added. */
+  /** The current needs of the cluster. Families are only added. */
   #needs: ClusterNeeds;
   #deficits: NodeDeficits = { warnings: [], wrongSysctls: [], ruleFailures: [] };
 
@@ -81,7 +81,10 @@ export class NodePreparation {
     });
   }
 
-  /** With these members in their sets before the rules that ask for them. Rejects when the kernel has no IPVS. */
+  /**
+   * Prepares the node. The sets contain these members before the rules that match them are written. Rejects if the
+   * kernel has no IPVS.
+   */
   async prepare(members: readonly SetEntry[]): Promise<void> {
     const { kernel, metrics } = this.#parts;
     const setup = { ...this.#setupFor(this.#needs), members };
@@ -94,19 +97,25 @@ export class NodePreparation {
     this.#report();
   }
 
-  /** Packets of a family are forwarded before any Service of it is programmed. */
+  /**
+   * Starts a new preparation if the event uses a new family: forwarding must be on before a Service of the family is
+   * programmed.
+   */
   followFamilies(event: ClusterEvent): void {
     const { families } = this.#needs;
     const fresh = familiesShown(event, this.#nodeName).filter((family) => !families.includes(family));
     if (fresh.length > 0) this.#follow({ ...this.#needs, families: [...new Set([...families, ...fresh])] });
   }
 
-  /** The rules know pods by these networks, so they come before any Service that does. */
+  /**
+   * Starts a new preparation if the pod networks have changed: the rules match pods by these networks, and must be
+   * written before Services are programmed.
+   */
   followPods(podCIDRs: readonly Cidr[]): void {
     if (textOf(podCIDRs) !== textOf(this.#needs.podCIDRs)) this.#follow({ ...this.#needs, podCIDRs });
   }
 
-  /** What could not be made right, and what is nobody's to make right but the operator's. */
+  /** Returns the failures, and the problems that only the operator can solve. */
   #warningsOf({ warnings, sourcePorts, bridges }: SetupReport): readonly string[] {
     const places = { bridge: this.#podBridge, networks: [...this.#clusterCIDRs, ...this.#needs.podCIDRs] };
     return [
@@ -133,7 +142,7 @@ export class NodePreparation {
     this.#use.onDeficits({
       warnings: [...warnings, ...ruleFailures.map(({ message }) => message)],
       wrongSysctls,
-      // A family that nobody uses may well have no iptables.
+      // A family that is not in use may have no iptables.
       ruleFailures: ruleFailures.filter(({ family }) => this.#needs.families.includes(family)),
     });
   }

@@ -2,33 +2,34 @@ import type { NodeSetup, RulesReport } from "../kernel/kernel.ts";
 import type { IPFamily } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
 
-/** So long Services wait for the rules that masquerade them. Usually rules take a tenth of a second. */
+/** The time for which Services wait for the rules that masquerade their traffic. Rules usually take 0.1 s. */
 const PATIENCE_MS = 3_000;
 
 export interface NodeRulesParts {
   readonly writeRules: (setup: NodeSetup) => Promise<RulesReport>;
   readonly clock: Pick<Clock, "sleep">;
-  /** What is known of the rules has changed. */
+  /** Called when the state of the rules has changed. */
   readonly onReport: (report: RulesReport) => void;
 }
 
 /**
- * Has the static rules written, one attempt at a time. An attempt may take minutes, where somebody holds the lock of iptables or a
- * program of it hangs; Services then go on without waiting for it, and its report comes when it ends.
+ * Writes the static rules, one attempt at a time. An attempt may take minutes if another process holds the xtables lock
+ * or an iptables program hangs. Services then continue without waiting, and the report follows when the attempt ends.
  *
- * *idle* - `write` -> *writing* - the attempt ends -> *idle*, or *writing* again if `write` was called with another setup meanwhile.
+ * *idle* - `write` -> *writing* - the attempt ends -> *idle*, or *writing* again if `write` was called with another
+ * setup meanwhile.
  */
 export class NodeRules {
   readonly #parts: NodeRulesParts;
   #wanted: NodeSetup | undefined;
-  /** Resolves when the attempts that run have ended; undefined while idle. */
+  /** Resolves when all running attempts have ended; undefined if idle. */
   #ended: Promise<void> | undefined;
 
   constructor(parts: NodeRulesParts) {
     this.#parts = parts;
   }
 
-  /** Resolves when the rules were written or could not be, or when others have waited long enough. Never rejects. */
+  /** Resolves when the rules were written, when writing failed, or after 3 s. Never rejects. */
   async write(setup: NodeSetup): Promise<void> {
     this.#wanted = setup;
     this.#ended ??= this.#begin();
@@ -44,7 +45,8 @@ export class NodeRules {
       this.#ended = undefined;
       resolve();
     };
-    // A bug in here ends the process, as an unhandled rejection: a restart looks and carries on.
+    // An exception here is a bug. It ends the process as an unhandled rejection, and the restarted process does a
+    // resync.
     void this.#attempt().then(end);
     return promise;
   }
@@ -52,7 +54,7 @@ export class NodeRules {
   async #attempt(): Promise<void> {
     for (let setup = this.#wanted; setup !== undefined; setup = this.#wanted) {
       const report = await this.#parts.writeRules(setup);
-      // While another setup is wanted, this report says nothing of it.
+      // The report is obsolete if another setup was requested meanwhile.
       if (setup !== this.#wanted) continue;
       this.#wanted = undefined;
       this.#parts.onReport(report);
@@ -60,10 +62,10 @@ export class NodeRules {
   }
 }
 
-/** Of an attempt that has not ended: nobody knows which of the rules are right. */
+/** Returns the report of an unfinished attempt: the state of the rules is unknown. */
 function unfinished({ rules }: NodeSetup): RulesReport {
   const families = Object.keys(rules) as readonly IPFamily[];
   const message = (family: IPFamily) =>
-    `Cannot write the iptables rules of ${family} in time: a program of iptables has not ended, or waits for the lock`;
+    `Cannot write the iptables rules of ${family} within ${PATIENCE_MS / 1000} s: an iptables program is still running or waits for the xtables lock`;
   return { changed: [], failures: families.map((family) => ({ family, message: message(family) })) };
 }

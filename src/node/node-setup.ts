@@ -4,57 +4,60 @@ import { type LocalMode, podMatch } from "./rules/pod-match.ts";
 import { proxyRules } from "./rules/proxy-rules.ts";
 import { wantedSysctls } from "./sysctls.ts";
 
-/** The part of the configuration that says what a node is to be. */
+/** The part of the configuration on which the setup of the node depends. */
 export interface NodeSetupOptions {
-  /** Addresses of these networks on kube-ipvs0 are somebody else's. */
+  /** The networks of addresses on kube-ipvs0 that belong to other programs. */
   readonly excludeCidrs: readonly Cidr[];
   readonly strictArp: boolean;
-  /** 0 leaves nf_conntrack_max alone. */
+  /** 0 does not change nf_conntrack_max. */
   readonly conntrackMaxPerCore: number;
   readonly conntrackMin: number;
-  /** 0 leaves it alone, as with all timeouts. */
+  /** 0 does not change the timeout; this holds for all timeouts. */
   readonly conntrackTcpEstablishedSeconds: number;
   readonly conntrackTcpCloseWaitSeconds: number;
   readonly conntrackUdpSeconds: number;
   readonly conntrackUdpStreamSeconds: number;
-  /** False leaves it alone. */
+  /** False does not change it. */
   readonly conntrackTcpBeLiberal: boolean;
   readonly ipvsTcpSeconds: number;
   readonly ipvsTcpFinSeconds: number;
   readonly ipvsUdpSeconds: number;
-  /** How packets of pods are told from others. */
+  /** How packets of pods are recognised. */
   readonly localMode: LocalMode;
   readonly clusterCidrs: readonly Cidr[];
-  /** "" where no bridge is named. */
+  /** "" if no bridge is configured. */
   readonly podBridge: string;
-  /** "" where no interface is named. */
+  /** "" if no interface prefix is configured. */
   readonly podInterfacePrefix: string;
-  /** Bit of the packet mark, 0 to 31. */
+  /** The bit of the packet mark, 0 to 31. */
   readonly masqueradeBit: number;
   readonly masqueradeAll: boolean;
   /** The bits of the packet mark for local traffic. */
   readonly localMarkMask: number;
 }
 
-/** What the rules and sysctls depend on besides the configuration. */
+/** The properties of the host on which rules and sysctls depend. */
 export interface Machine {
   readonly families: readonly IPFamily[];
   readonly cpus: number;
-  /** As /proc/sys/kernel/osrelease has it. */
+  /** The text of /proc/sys/kernel/osrelease. */
   readonly kernelRelease: string;
-  /** Whether conntrack takes TCP packets out of the window for valid (nf_conntrack_tcp_be_liberal). */
+  /** Whether conntrack accepts out-of-window TCP packets as valid (nf_conntrack_tcp_be_liberal). */
   readonly liberalConntrack: boolean;
 }
 
-/** What the cluster says of this node, as far as it decides what the node is to be. */
+/** The properties of the cluster on which the setup of the node depends. */
 export interface ClusterNeeds {
-  /** Of its Node object. */
+  /** The pod networks in the Node object of this node. */
   readonly podCIDRs: readonly Cidr[];
-  /** Families that Services or the node use. */
+  /** The families that Services or this node use. */
   readonly families: readonly IPFamily[];
 }
 
-/** What this configuration wants a machine to be. Rules are for all of its families, sysctls for those in use. */
+/**
+ * Returns the setup for this configuration and host. It has rules for all families of the host, and sysctls for those
+ * in use.
+ */
 export function nodeSetup(config: NodeSetupOptions, machine: Machine, needs: ClusterNeeds): NodeSetup {
   return {
     families: machine.families,
@@ -79,7 +82,7 @@ export function nodeSetup(config: NodeSetupOptions, machine: Machine, needs: Clu
   };
 }
 
-/** Those that the configuration asks for. */
+/** Returns the timeouts that are configured. */
 function ipvsTimeouts(config: NodeSetupOptions): readonly IpvsTimeout[] {
   const timeouts: readonly IpvsTimeout[] = [
     { name: "tcp", seconds: config.ipvsTcpSeconds, flag: "ipvs-tcp-timeout" },
@@ -111,7 +114,8 @@ export function staticRules(
         masqueradeAll: config.masqueradeAll,
         pods: podMatch(pods, family),
         localMarkMask: config.localMarkMask,
-        // Who wants them taken for valid wants them forwarded, also where the kernel would not hear of it.
+        // An operator who makes conntrack accept these packets wants them forwarded, even if the kernel refused the
+        // sysctl.
         dropInvalid: !liberalConntrack && !config.conntrackTcpBeLiberal,
         randomFully: true,
       }),
@@ -119,5 +123,5 @@ export function staticRules(
   );
 }
 
-/** What the node is to be, where the cluster says this of it. */
+/** Returns the setup for these needs of the cluster. */
 export type SetupFor = (needs: ClusterNeeds) => NodeSetup;

@@ -24,9 +24,9 @@ import {
 import type { SetupFor } from "./node-setup.ts";
 import { type ApiServer, apiServers } from "./reserved-addresses.ts";
 
-/** The part of the configuration that says what is known of the node in advance. */
+/** The part of the configuration that describes the node. */
 export interface NodeOptions extends NodeChoices, PreparationChoices, NodeAbsenceOptions {
-  /** "NodeCIDR": pods of this node are known by the networks of its Node. */
+  /** "NodeCIDR": packets of pods are recognised by the pod networks of this node. */
   readonly localMode: string;
 }
 
@@ -34,7 +34,7 @@ export interface NodeTrackerDependencies extends NodeAddressesParts, NodePrepara
   readonly kernel: NodeAddressesParts["kernel"] & NodePreparationParts["kernel"];
   readonly clock: NodeAddressesParts["clock"];
   readonly metrics: NodePreparationParts["metrics"] & NodeAbsenceParts["metrics"];
-  /** API servers that are known beside those in the cluster. */
+  /** The API servers that are known from elsewhere than the cluster. */
   readonly apiServers: () => readonly ApiServer[];
 }
 
@@ -45,26 +45,26 @@ export interface NodeTrackerUse extends Pick<NodeAddressesUse, "isWanted" | "isO
   readonly firstMembers: () => readonly SetEntry[];
   /** Called whenever the facts were computed, with the present Node; undefined: no Node was ever seen. */
   readonly onNode: (node: Pick<ClusterNode, "leaving"> | undefined) => void;
-  /** The facts have changed. */
+  /** Called when the facts have changed. */
   readonly onFacts: (facts: NodeFacts) => void;
-  /** The addresses of the node were read because the kernel reported a change. Called after `onFacts`. */
+  /** Called when the addresses of the node were read because the kernel reported a change, after `onFacts`. */
   readonly onAddresses: () => void;
-  /** Another process changed the virtual addresses. */
+  /** Called when another process changed the virtual addresses. */
   readonly onExternalChange: () => void;
-  /** The node has to be made ready once more before anything else is programmed. */
+  /** Called when the node must be prepared again before anything else is programmed. */
   readonly onNeeds: () => void;
-  /** Called after each attempt to make the node ready, and once more when its rules are late. */
+  /** Called after each preparation of the node, and again when its rules are finished later. */
   readonly onDeficits: (deficits: NodeDeficits) => void;
-  /** No Node has the name of this node; the warning is for people. */
+  /** Called with a warning when no Node has the name of this node. */
   readonly onAbsent: (warning: string) => void;
 }
 
 /**
- * Tracks this node: its addresses, its Node object, the schedulers that its kernel lacks. From these it computes the facts that
- * Services depend on, and it makes the node ready for Services.
+ * Tracks this node: its addresses, its Node object, and the schedulers that its kernel lacks. From these it computes
+ * the facts on which Services depend, and it prepares the node for Services.
  */
 export class NodeTracker {
-  /** The address families that the node can have. */
+  /** The address families that the node supports. */
   readonly families: readonly IPFamily[];
   readonly #options: NodeOptions;
   readonly #dependencies: NodeTrackerDependencies;
@@ -72,7 +72,10 @@ export class NodeTracker {
   readonly #preparation: NodePreparation;
   readonly #addresses: NodeAddresses;
   readonly #absence: NodeAbsence;
-  /** A module that is loaded later is found after a restart: to try again and again would disturb Services that work. */
+  /**
+   * The schedulers that the kernel lacks. A module that is loaded later is used after a restart: repeated attempts
+   * would disturb Services that work.
+   */
   readonly #missingSchedulers = new Set<Scheduler>();
   #facts: NodeFacts;
 
@@ -97,37 +100,37 @@ export class NodeTracker {
     this.#facts = nodeFacts(options, this.families, NO_SURROUNDINGS);
   }
 
-  /** As they were computed last. Before the first `prepare` the addresses are unknown. */
+  /** The facts that were computed last. Before the first `prepare` they contain no addresses. */
   get facts(): NodeFacts {
     return this.#facts;
   }
 
-  /** Reads the addresses of the node and makes it ready. Rejects when the kernel does not answer or has no IPVS. */
+  /** Reads the addresses of the node and prepares it. Rejects if a kernel request fails or the kernel has no IPVS. */
   async prepare(): Promise<void> {
     await this.#addresses.read();
     this.#refresh();
     await this.#preparation.prepare(this.#use.firstMembers());
   }
 
-  /** Takes in an event that the table already has. */
+  /** Processes an event that the table already contains. */
   accept(event: ClusterEvent): void {
     this.#preparation.followFamilies(event);
     if (isAboutNode(event)) this.#refresh();
   }
 
-  /** Takes in a change of the addresses of the node; undefined: changes may have been missed. */
+  /** Processes a change of the node's addresses; undefined: changes may have been missed. */
   onAddressChange(change: AddressChange | undefined): void {
     this.#addresses.hear(change);
   }
 
-  /** These schedulers are missing in the kernel. Returns whether one of them was not known to be missing. */
+  /** Records that the kernel lacks these schedulers. Returns whether one of them is new. */
   addMissingSchedulers(missing: readonly Scheduler[]): boolean {
     const fresh = missing.filter((scheduler) => !this.#missingSchedulers.has(scheduler));
     if (fresh.length === 0) return false;
     for (const scheduler of fresh) this.#missingSchedulers.add(scheduler);
     const { scheduler } = this.#options;
     if (fresh.includes(scheduler))
-      this.#dependencies.logger.error({ scheduler }, "this kernel has not the scheduler of the node");
+      this.#dependencies.logger.error({ scheduler }, "the configured IPVS scheduler is not available in this kernel");
     this.#refresh();
     return true;
   }
@@ -137,7 +140,7 @@ export class NodeTracker {
     const table = this.#use.table();
     this.#absence.check(table);
     const node = table.node(nodeName);
-    // A node whose Node was never there may be one without an API server. One whose Node is gone is leaving.
+    // Without a Node since the start there may be no API server. If the Node was deleted, the node leaves the cluster.
     this.#use.onNode(node ?? { leaving: this.#absence.wasFound });
     if (node !== undefined && localMode === "NodeCIDR") this.#preparation.followPods(node.podCIDRs);
     const facts = nodeFacts(this.#options, this.families, {
@@ -148,7 +151,7 @@ export class NodeTracker {
     });
     if (sameNodeFacts(facts, this.#facts)) return;
     this.#facts = facts;
-    this.#dependencies.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "facts of this node");
+    this.#dependencies.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "node facts changed");
     this.#use.onFacts(facts);
   }
 }

@@ -1,9 +1,9 @@
 import type { BridgeFacts } from "../kernel/kernel.ts";
 import { type Cidr, cidrContains, familyOf, type IPFamily } from "../model/address.ts";
 
-/** How a bridge of pods is known: by its name, or by an address in one of their networks. */
+/** The properties that identify a bridge of pods: its name, or an address in a pod network. */
 export interface PodPlaces {
-  /** "" when none is named. */
+  /** "" if no bridge is configured. */
   readonly bridge: string;
   readonly networks: readonly Cidr[];
 }
@@ -14,9 +14,9 @@ const CURES = {
 } as const;
 
 /**
- * What is wrong when pods share a bridge whose packets do not pass netfilter, and what to do. A pod that reaches another pod of
- * its bridge through a Service waits in vain there: the answer goes over the bridge, past IPVS, and comes from an address that the
- * client has not asked.
+ * Returns one problem, with its solution, for each bridge of pods whose packets bypass netfilter. On such a bridge a
+ * pod that connects to another pod through a Service gets no reply: the reply crosses the bridge without IPVS, and its
+ * source is not the address to which the client connected.
  */
 export function describePodBridges({ bridges, unfiltered }: BridgeFacts, places: PodPlaces): readonly string[] {
   return bridges.flatMap(({ name, addresses }) => {
@@ -30,8 +30,8 @@ export function describePodBridges({ bridges, unfiltered }: BridgeFacts, places:
       .filter(holdsPods)
       .map(
         (family) =>
-          `Pods share the bridge "${name}", and its ${family} packets do not pass IPVS: a pod that reaches another pod of this ` +
-          `node through a Service gets no answer. On the host: ${CURES[family]}`,
+          `The pod bridge "${name}" passes ${family} packets without IPVS: a pod that connects to another pod on this ` +
+          `node through a Service gets no reply. Run on the host: ${CURES[family]}`,
       );
   });
 }

@@ -3,28 +3,28 @@ import { type ClusterNode, KUBERNETES } from "../model/cluster/service.ts";
 import { specialPurpose } from "../model/special-address.ts";
 import type { ServiceTable } from "../services/service-table.ts";
 
-/** Addresses that no Service may take on this node, each with the reason as a clause. */
+/** The addresses that no Service may have on this node, each with the reason as a clause. */
 export type ReservedAddresses = ReadonlyMap<IPAddress, string>;
 
-/** Where an API server answers. */
+/** The address and port of an API server. */
 export interface ApiServer {
   readonly address: IPAddress;
   readonly port: number;
 }
 
-/** What is known of the addresses around us. */
+/** The known addresses that Services must not take. */
 export interface KnownAddresses {
-  /** All that the source tells of: an API server is asked for ours alone. */
+  /** All Nodes that the source sends; from an API server only the Node of this node. */
   readonly nodes: readonly ClusterNode[];
-  /** Of all interfaces of this node but kube-ipvs0. */
+  /** The addresses of all interfaces of this node except kube-ipvs0. */
   readonly addresses: readonly IPAddress[];
   readonly apiServers: readonly ApiServer[];
 }
 
 /**
- * What a Service would take away from somebody if it got it: packets for one of these addresses must go on reaching whoever
- * has them now, the host's sshd, another node and the API server among them. This node's own that lie in `shared` are
- * meant for Services by whoever runs the node: they are moved between nodes by keepalived, say.
+ * Returns the addresses that Services must not take, because packets for them must reach the current owner, for example
+ * the host's sshd, another node or the API server. Addresses of this node in `shared` are excepted: the operator
+ * provides them for Services, for example addresses that keepalived moves between nodes.
  */
 export function reservedAddresses(
   { nodes, addresses, apiServers }: KnownAddresses,
@@ -34,7 +34,8 @@ export function reservedAddresses(
   const reserved = new Map<IPAddress, string>();
   const isShared = (address: IPAddress) => shared.some((network) => cidrContains(network, address));
   for (const address of addresses) {
-    // Each pod brings a link-local address, and no Service may have any: the map must not change for one.
+    // Special-purpose addresses are never allowed anyway, and each pod adds a link-local address: the map must not
+    // change with pods.
     if (specialPurpose(address) === undefined && !isShared(address))
       reserved.set(address, "is an address of this node");
   }
@@ -44,13 +45,13 @@ export function reservedAddresses(
     }
   }
   for (const { address } of apiServers) reserved.set(address, "is the address of an API server");
-  // Sorted, so that maps of the same addresses are the same text.
+  // Sorted, so that equal maps have equal texts.
   return new Map([...reserved].sort());
 }
 
 /**
- * The API servers as the cluster itself tells them, and `configured` ones. Who is told to use the ClusterIP of the API
- * servers' own Service must not thereby forbid it to that Service.
+ * Returns the API servers in the endpoints of Service default/kubernetes, and the `configured` ones. The ClusterIP of
+ * that Service is left out: an agent that is configured to use it must not reject the Service for it.
  */
 export function apiServers(table: ServiceTable, configured: readonly ApiServer[]): readonly ApiServer[] {
   const clusterIPs = table.service(KUBERNETES)?.clusterIPs ?? [];

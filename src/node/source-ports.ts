@@ -2,9 +2,8 @@ import type { SourcePorts } from "../kernel/kernel.ts";
 import { portRangesText, rangeContains } from "../model/port-range.ts";
 
 /**
- * What is wrong when Linux may give a process of this node a NodePort as source port of a connection, and what to do;
- * undefined when it may not. The answers to such a connection are for a virtual server, so IPVS takes them and the process
- * waits in vain.
+ * Returns a problem, with its solution, if Linux may choose a NodePort as source port of a connection of this node;
+ * otherwise none. Replies to such a connection match a virtual server: IPVS takes them, and the process gets no reply.
  */
 export function describeSourcePorts({ chosen, reserved }: SourcePorts, nodePorts: Iterable<number>): readonly string[] {
   let first = Number.POSITIVE_INFINITY;
@@ -18,7 +17,7 @@ export function describeSourcePorts({ chosen, reserved }: SourcePorts, nodePorts
   if (last === 0) return [];
   const wanted = portRangesText([...reserved, { first, last }]);
   return [
-    `net/ipv4/ip_local_port_range is ${portRangesText(chosen)}, so that connections of this node may come from port ${first}, ` +
-      `which is a NodePort: IPVS would take their answers. Reserve NodePorts on the host: sysctl -w net.ipv4.ip_local_reserved_ports=${wanted}`,
+    `net/ipv4/ip_local_port_range is ${portRangesText(chosen)} and includes NodePort ${first}: IPVS takes the replies to ` +
+      `connections of this node from that port. Reserve NodePorts on the host: sysctl -w net.ipv4.ip_local_reserved_ports=${wanted}`,
   ];
 }

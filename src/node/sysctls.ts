@@ -1,7 +1,7 @@
 import type { IPFamily } from "../model/address.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 
-/** What conntrack remembers for a time of its own: where that stands, and the flag that asks for it. */
+/** The conntrack timeouts: the sysctl and the flag of each. */
 const CONNTRACK_TIMEOUTS = [
   {
     name: "tcpEstablished",
@@ -15,30 +15,30 @@ const CONNTRACK_TIMEOUTS = [
 export type ConntrackTimeout = (typeof CONNTRACK_TIMEOUTS)[number]["name"];
 
 export interface SysctlOptions {
-  /** Those in use: of the others nothing is asked. */
+  /** The families in use. The other families need no sysctls. */
   readonly families: readonly IPFamily[];
   /** Answer ARP for an address only on the interface that has it. */
   readonly strictARP: boolean;
-  /** Tracked connections to make room for, per CPU; 0 leaves the limit alone. */
+  /** The number of tracked connections per CPU; 0 does not change the limit. */
   readonly conntrackMaxPerCore: number;
-  /** The least that is asked for, however few the CPUs. */
+  /** The minimum number of tracked connections, independent of the number of CPUs. */
   readonly conntrackMin: number;
-  /** In seconds; 0 leaves it alone. */
+  /** In seconds; 0 does not change the timeout. */
   readonly conntrackTimeouts: Readonly<Record<ConntrackTimeout, number>>;
-  /** Take TCP packets out of the window for valid; false leaves it alone. */
+  /** Accept out-of-window TCP packets as valid; false does not change the sysctl. */
   readonly conntrackTcpBeLiberal: boolean;
   readonly cpus: number;
-  /** As /proc/sys/kernel/osrelease has it: "6.1.0-30-amd64". */
+  /** The text of /proc/sys/kernel/osrelease, for example "6.1.0-30-amd64". */
   readonly kernelRelease: string;
 }
 
 /**
- * Where the scaled conntrack limit stops: on a machine of many CPUs the table would only cost memory. A larger minimum
- * that was asked for by name still holds.
+ * The maximum of the scaled conntrack limit: on a host with many CPUs a larger table would only cost memory. A larger
+ * configured minimum still applies.
  */
 const SCALED_CONNTRACK_CAP = 1_048_576;
 
-/** What this configuration wants of /proc/sys, for this kernel. */
+/** Returns the sysctls that this configuration needs on this kernel. */
 export function wantedSysctls(options: SysctlOptions): readonly Sysctl[] {
   return [
     ...ipvsSysctls(options.kernelRelease),
@@ -51,19 +51,19 @@ export function wantedSysctls(options: SysctlOptions): readonly Sysctl[] {
 
 function ipvsSysctls(kernelRelease: string): readonly Sysctl[] {
   return [
-    // Without it netfilter does not see the flows of IPVS, and nothing is masqueraded.
+    // Without it netfilter does not track connections of IPVS, and nothing is masqueraded.
     exactly("net/ipv4/vs/conntrack", "1", true),
-    // Connections of a real server that is gone end at once instead of timing out in silence.
+    // Connections of a removed real server end at once instead of timing out.
     exactly("net/ipv4/vs/expire_nodest_conn", "1", false),
-    // Affinity lets go of a real server whose weight is 0.
+    // Session affinity no longer selects a real server whose weight is 0.
     exactly("net/ipv4/vs/expire_quiescent_template", "1", false),
     ...(delaysReusedPorts(kernelRelease) ? [exactly("net/ipv4/vs/conn_reuse_mode", "0", false)] : []),
   ];
 }
 
 /**
- * From 4.1 to 5.8 a client port that is used again while conntrack is on waits one second for its SYN to be resent
- * (fixed in 5.9 by "ipvs: allow connection reuse for unconfirmed conntrack").
+ * Whether a reused client port is delayed: in 4.1 to 5.8 with conntrack on, its first SYN is dropped, and the client
+ * sends it again after a second (fixed in 5.9 by "ipvs: allow connection reuse for unconfirmed conntrack").
  */
 function delaysReusedPorts(kernelRelease: string): boolean {
   const match = /^(\d+)\.(\d+)/.exec(kernelRelease);
@@ -73,8 +73,9 @@ function delaysReusedPorts(kernelRelease: string): boolean {
 }
 
 /**
- * IPVS transmits to pods by forwarding. With IPv6 forwarding on, Linux takes router advertisements only if accept_ra is 2, and
- * a host may lose its default route: so this is asked only where IPv6 is in use.
+ * Returns the sysctls for forwarding, which IPVS needs to reach pods. With IPv6 forwarding on, Linux accepts router
+ * advertisements only if accept_ra is 2, and a host may lose its default route. IPv6 forwarding is therefore enabled
+ * only if IPv6 is in use.
  */
 function forwarding(families: readonly IPFamily[]): readonly Sysctl[] {
   return families.map((family) => ({
@@ -85,7 +86,8 @@ function forwarding(families: readonly IPFamily[]): readonly Sysctl[] {
 
 function arp(options: SysctlOptions): readonly Sysctl[] {
   if (!options.strictARP || !options.families.includes("IPv4")) return [];
-  // Asked for by whoever announces the addresses himself (MetalLB): a second answer would draw their traffic here.
+  // Needed where another program announces the addresses (MetalLB): a second ARP reply would attract traffic to this
+  // node.
   return [
     { ...exactly("net/ipv4/conf/all/arp_ignore", "1", true), flag: "ipvs-strict-arp" },
     { ...exactly("net/ipv4/conf/all/arp_announce", "2", true), flag: "ipvs-strict-arp" },
@@ -96,8 +98,8 @@ function conntrackLimit(options: SysctlOptions): readonly Sysctl[] {
   if (options.conntrackMaxPerCore <= 0) return [];
   const scaled = Math.min(options.conntrackMaxPerCore * options.cpus, SCALED_CONNTRACK_CAP);
   const max = Math.max(scaled, options.conntrackMin);
-  // Not required: only the first network namespace may set them, and a node that keeps its own limit still serves.
-  // Four connections a bucket is what the kernel itself reckons with (nf_conntrack_init_start).
+  // Not required: only the first network namespace can set them, and a node with other limits still serves Services.
+  // The kernel uses four connections per bucket by default (nf_conntrack_init_start).
   const flag = scaled < options.conntrackMin ? "conntrack-min" : "conntrack-max-per-core";
   return [
     { ...atLeast("net/netfilter/nf_conntrack_max", max), flag },
@@ -105,7 +107,10 @@ function conntrackLimit(options: SysctlOptions): readonly Sysctl[] {
   ];
 }
 
-/** How long conntrack remembers what, and how strict it is: of each network namespace. A node that keeps its own still serves. */
+/**
+ * Returns the sysctls for conntrack timeouts and strictness, which each network namespace has. They are not required: a
+ * node with other values still serves Services.
+ */
 function conntrackHabits({ conntrackTimeouts, conntrackTcpBeLiberal }: SysctlOptions): readonly Sysctl[] {
   const timeouts = CONNTRACK_TIMEOUTS.filter(({ name }) => conntrackTimeouts[name] > 0).map(
     ({ name, sysctl, flag }) => ({

@@ -1,21 +1,21 @@
 import { type Cidr, familyOf, type IPAddress, type IPFamily } from "../model/address.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 
-/** The part of the configuration that says which families the cluster has. */
+/** The part of the configuration that determines the families of the cluster. */
 export interface FamilyChoices {
   readonly nodeIPs: readonly IPAddress[];
   readonly clusterCidrs: readonly Cidr[];
 }
 
-/** The families that the configuration names; IPv4 where it names none. */
+/** Returns the families in the configuration; IPv4 if it contains none. */
 export function configuredFamilies({ nodeIPs, clusterCidrs }: FamilyChoices): readonly IPFamily[] {
   const named = [...nodeIPs.map(familyOf), ...clusterCidrs.map(({ family }) => family)];
   return named.length === 0 ? ["IPv4"] : [...new Set(named)];
 }
 
 /**
- * The families that an event shows to be in use: those of the Node of this name, and of cluster IPs. The other addresses of a
- * Service show none, as they are only of families of which it has a cluster IP.
+ * Returns the families that the event shows to be in use: those of the Node of this node, and of cluster IPs. The other
+ * addresses of a Service add none, because they must be of a family of its cluster IPs.
  */
 export function familiesShown(event: ClusterEvent, nodeName: string): readonly IPFamily[] {
   switch (event.kind) {

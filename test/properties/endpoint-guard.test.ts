@@ -98,7 +98,7 @@ function naive(script: readonly Happening[]): readonly string[] {
   }
   const known = [...slices.values()].flat();
   const fate = (ip: string): string => {
-    if (ip === IN_POD_NETWORK) return "is in a network of pods, 10.244.0.0/16";
+    if (ip === IN_POD_NETWORK) return "is in the pod network 10.244.0.0/16";
     return ip !== SHARED && known.includes(ip) ? "is the address of an endpoint" : "is served";
   };
   return [...services].flatMap(([name, ips]) => ips.map((ip) => `s${name} ${ip} ${fate(ip)}`)).sort();

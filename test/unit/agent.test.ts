@@ -68,7 +68,7 @@ describe("rules that cannot be written for a long time, as where somebody holds 
     expect(agent.kernel.asked).toEqual([]);
     await agent.rest(2_000);
     expect(agent.kernel.ipvsadm().trim()).toBe(NEAR);
-    expect(agent.unreadiness()).toContain("Cannot write the iptables rules of IPv4 in time");
+    expect(agent.unreadiness()).toContain("Cannot write the iptables rules of IPv4 within 3 s");
     for (let looks = 0; looks < 5; looks++) await agent.rest(40_000);
     expect(agent.kernel.rulesAsked).toBe(1);
     expect([agent.isAlive(), agent.isReady()]).toEqual([true, false]);
@@ -396,7 +396,9 @@ test("a scheduler that the kernel lacks is replaced at once, and the Service tol
   await agent.rest();
   expect(agent.kernel.ipvsadm().trim()).toBe(`${ALL}\n-A -t 10.96.0.11:80 -s rr`);
   expect(agent.notices).toEqual([
-    expect.stringMatching(/^Service shop\/other: .*"lc" is no scheduler of this node's kernel; rr stands in/),
+    expect.stringMatching(
+      /^Service shop\/other: .*"lc" is not available as IPVS scheduler in this kernel: rr is used instead/,
+    ),
   ]);
   agent.service("shop/third", { ip: "10.96.0.12", annotations });
   const asked = agent.kernel.asked.length;

@@ -7,14 +7,17 @@ import type { EndpointsByPort } from "../../services/endpoints.ts";
 import { type EndpointNeeds, mayBeLocal, selectEndpoints } from "../../services/topology.ts";
 import { exposedPorts, type Frontend, isOutside } from "./frontends.ts";
 
-/** Which endpoints a frontend is given, and which of its clients it drops. */
+/** The endpoints of a frontend, and the clients that it drops. */
 export interface Choice {
   readonly reals: RealServers;
-  /** The set by which clients are dropped: KUBE-DROP all, KUBE-DROP-EXTERNAL those from outside; undefined none. */
+  /**
+   * The set that drops clients: KUBE-DROP drops all, KUBE-DROP-EXTERNAL drops those from outside; undefined: none is
+   * dropped.
+   */
   readonly drops: "KUBE-DROP" | "KUBE-DROP-EXTERNAL" | undefined;
 }
 
-/** What one port of a Service may use in one family. */
+/** The usable endpoints of one port of a Service in one family. */
 interface Usable {
   readonly cluster: RealServers;
   readonly local: RealServers;
@@ -23,16 +26,16 @@ interface Usable {
 
 const NONE_USABLE: Usable = { cluster: RealServers.NONE, local: RealServers.NONE, hasAny: false };
 
-/** The endpoints of one port of a Service, as far as this node needs to know them. */
+/** The endpoints of one port of a Service on this node. */
 interface PortEndpoints {
   readonly usable: Readonly<Record<IPFamily, Usable>>;
-  /** Those that may be on this node, in any state. */
+  /** The endpoints that may be on this node, in any state. */
   readonly here: readonly Endpoint[];
 }
 
 /**
- * The endpoints that the traffic policies of a Service allow on this node. Frontends of one port, family and policy share
- * them: computed once, held once.
+ * Selects the endpoints that the traffic policies of a Service allow on this node. Frontends with the same port, family
+ * and policy share one selection: it is computed once and stored once.
  */
 export class EndpointChoices {
   readonly #service: Service;
@@ -48,7 +51,8 @@ export class EndpointChoices {
     this.#endpoints = endpoints;
     this.#facts = facts;
     const { internalTrafficPolicy: internal, externalTrafficPolicy: external } = service;
-    // An exposed Service needs those of the whole cluster in any case: its local policy is not for clients of this node.
+    // An exposed Service always needs the endpoints of the whole cluster, because its policy Local does not apply to
+    // clients on this node.
     const exposed = exposedPorts(service).length > 0;
     this.#needs = {
       cluster: internal === "Cluster" || exposed,
@@ -57,10 +61,12 @@ export class EndpointChoices {
   }
 
   /**
-   * Policy Cluster takes any endpoint. Local takes the local ones, and where there is none though others are elsewhere:
-   * - for clients inside (a cluster IP) nothing, and whoever comes is dropped;
-   * - for clients outside they are dropped as well, while the clients of this node get any endpoint.
-   * Without an endpoint anywhere there are no real servers, and the kernel refuses.
+   * Returns the endpoints of the frontend. With policy Cluster these are all endpoints, with policy Local the local
+   * ones. If policy Local applies and all endpoints are on other nodes:
+   * - a cluster IP has no endpoints and drops all clients.
+   * - every other frontend drops clients from outside, and clients on this node reach all endpoints.
+   *
+   * If there are no endpoints at all, there are no real servers, and the kernel refuses connections.
    */
   of(frontend: Frontend): Choice {
     const { cluster, local, hasAny } = this.#usable(frontend.portKey, familyOf(frontend.address));
@@ -72,27 +78,27 @@ export class EndpointChoices {
     return { reals: RealServers.NONE, drops: "KUBE-DROP" };
   }
 
-  /** What the clients of this node get, whatever the external policy. */
+  /** The endpoints for clients on this node, which do not depend on the external policy. */
   forThisNode(portKey: PortKey, family: IPFamily): RealServers {
     return this.#usable(portKey, family).cluster;
   }
 
-  /** How many endpoints were looked at so far, those of each port counted. */
+  /** The number of endpoints that were read so far, counted for each port. */
   get looked(): number {
     return this.#looked;
   }
 
-  /** How many endpoints will have been looked at once the port was asked for. */
+  /** The number of endpoints that will have been read after the port is read. */
   lookedWith(portKey: PortKey): number {
     return this.#looked + (this.#ports.has(portKey) ? 0 : this.#endpoints.listed(portKey));
   }
 
-  /** How many of those that were looked at may be on this node. */
+  /** The number of read endpoints that may be on this node. */
   get local(): number {
     return this.#local;
   }
 
-  /** For each port that was asked for its endpoints that may be on this node, whatever their state. */
+  /** For each port that was read: its endpoints that may be on this node, in any state. */
   *here(): Generator<readonly [PortKey, readonly Endpoint[]]> {
     for (const [portKey, { here }] of this.#ports) yield [portKey, here];
   }
@@ -106,7 +112,9 @@ export class EndpointChoices {
     return port.usable[family];
   }
 
-  /** Once for each port: they are made anew for whoever asks, and a port may have 10,000. */
+  /**
+   * Reads the endpoints of a port, once: `get` builds a new list on each call, and a port may have 10,000 endpoints.
+   */
   #look(portKey: PortKey): PortEndpoints {
     this.#looked += this.#endpoints.listed(portKey);
     const endpoints = this.#endpoints.get(portKey);

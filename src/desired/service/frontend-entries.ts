@@ -15,18 +15,18 @@ import type { NodeFacts } from "../../node/node-facts.ts";
 import type { Choice } from "./endpoint-choice.ts";
 import type { Frontend } from "./frontends.ts";
 
-/** All that the rules must know of a frontend. */
+/** The properties of a frontend that iptables rules depend on. */
 export interface FrontendRecord {
   readonly frontend: Frontend;
   readonly external: TrafficPolicy;
-  /** The members of its source ranges; none where everybody may use it. */
+  /** The members for its source ranges; empty if the frontend is not restricted. */
   readonly ranges: readonly SetEntry[];
   readonly drops: Choice["drops"];
-  /** The mark of this node's own clients, for a frontend under the external policy Local that has one. */
+  /** The mark for clients on this node, if the external policy is Local and the port has a mark. */
   readonly mark: number | undefined;
 }
 
-/** The members by which the rules know the frontend. */
+/** Returns the set members with which the rules match the frontend. */
 export function frontendEntries(record: FrontendRecord, facts: NodeFacts): readonly SetEntry[] {
   const { frontend, external, ranges, drops, mark } = record;
   const { address, protocol, port } = frontend;
@@ -37,7 +37,7 @@ export function frontendEntries(record: FrontendRecord, facts: NodeFacts): reado
     const set = ipset("KUBE-LOCAL-MARK", familyOf(address));
     entries.push(markEntry(set, address, protocol, port, mark, facts.localMarkMask));
   }
-  // They are kept, and a list that was added to keeps room for more.
+  // The list is stored for long, and a list that was appended to has spare capacity.
   return entries.slice();
 }
 
@@ -63,13 +63,13 @@ function kindSets({ kind, protocol }: Frontend, external: TrafficPolicy): readon
   }
 }
 
-/** The sets of TCP and UDP NodePorts hold no addresses. */
+/** Returns the frontend as a member of the set. The sets of TCP and UDP NodePorts contain no addresses. */
 function member(base: SetBase, { address, protocol, port }: Frontend): SetEntry {
   const set = ipset(base, familyOf(address));
   return set.type === "bitmap:port" ? portEntry(set, port) : addressPortEntry(set, address, protocol, port);
 }
 
-/** The clients that a restriction admits, for each family; a family without an element is not restricted. */
+/** The clients that a restriction admits, by family; a family without an element is not restricted. */
 export type Admitted = Readonly<Partial<Record<IPFamily, Admission>>>;
 
 /** The clients of one family that a restriction admits. */
@@ -79,9 +79,9 @@ export interface Admission {
 }
 
 /**
- * Who may use a load balancer's address, when a restriction was asked for: clients in one of the ranges of its family. Ranges
- * of the other family alone let nobody in, and one that holds all addresses is no restriction. The node itself comes
- * with the load balancer's own address as source, and may if any of its addresses may.
+ * The clients that may use the address of a load balancer, if source ranges are set: those in a range of the family. If
+ * all ranges are of the other family, no client is admitted. A range of all addresses is no restriction. The node
+ * itself connects with the load balancer's address as source, and is admitted if any of its own addresses is.
  */
 export function admittedBy(asked: readonly Cidr[] | undefined, { ownAddresses }: NodeFacts): Admitted | undefined {
   if (asked === undefined) return undefined;
@@ -95,7 +95,7 @@ export function admittedBy(asked: readonly Cidr[] | undefined, { ownAddresses }:
   return admitted;
 }
 
-/** The members that restrict a frontend to these clients: there may be 10,000 ranges. */
+/** Returns the members that restrict a frontend to these clients, in steps: there may be 10,000 ranges. */
 export function* sourceRangeEntries(
   { address, protocol, port }: Frontend,
   { ranges, isNodeIn }: Admission,

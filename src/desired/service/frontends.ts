@@ -5,7 +5,7 @@ import { only } from "../../model/only.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
 import { allowedBalancers, allowedExternals, allowedVips, isApiServer } from "./vip-guard.ts";
 
-/** One address and port of this node on which one port of a Service answers. */
+/** An address and port on this node that serve one port of a Service. */
 export interface Frontend {
   readonly kind: "cluster-ip" | "external-ip" | "load-balancer" | "node-port";
   readonly protocol: Protocol;
@@ -15,28 +15,28 @@ export interface Frontend {
 }
 
 /**
- * So many frontends one Service may have on a node. A manifest of 28 KiB can hold 700 ports and 700 external IPs, which
- * are 490,000 virtual servers; whoever may create Services could stop every node of a cluster.
+ * The maximum number of frontends of one Service on a node. A manifest of 28 KiB can contain 700 ports and 700 external
+ * IPs, which are 490,000 virtual servers. Without a limit every author of a Service could stop all nodes of a cluster.
  */
 export const FRONTEND_LIMIT = 10_000;
 
 /**
- * The frontends of a Service on this node. One refused here costs no other. They come in the order of their titles, and
- * within a kind in the order of the ports and addresses, so that it is the first ones which count when there are more
- * than FRONTEND_LIMIT.
+ * Returns the frontends of a Service on this node. A refused frontend does not affect the others. They are sorted by
+ * precedence, and within a kind by port and then address. If there are more than FRONTEND_LIMIT, the first ones are
+ * used.
  */
 export function frontends(service: Service, facts: NodeFacts): readonly Frontend[] {
   return firstFrontends(service, facts, FRONTEND_LIMIT);
 }
 
-/** One where the Service has more frontends than count. */
+/** Returns one problem if the Service has more than FRONTEND_LIMIT frontends. */
 export function frontendProblems(service: Service, facts: NodeFacts): readonly Problem[] {
   const { ports, clusterIPs, loadBalancerIPs, externalIPs } = service;
   const perPort = clusterIPs.length + loadBalancerIPs.length + externalIPs.length;
   if (ports.length * (perPort + facts.nodePortAddresses.length) <= FRONTEND_LIMIT) return NONE;
   if (firstFrontends(service, facts, FRONTEND_LIMIT + 1).length <= FRONTEND_LIMIT) return NONE;
   const count = ports.length * perPort + exposedByNode(ports).length * nodeIPsFor(service, facts).length;
-  const reason = `frontends (ports times addresses) are more than ${FRONTEND_LIMIT}; those beyond are not programmed: external IPs first, cluster IPs last`;
+  const reason = `frontends (ports times addresses) exceed the limit of ${FRONTEND_LIMIT}: the last ones are not programmed (order: cluster IPs, NodePorts, load balancers, external IPs)`;
   return [{ object: problemObject("Service", service.name), field: "spec", value: String(count), reason }];
 }
 
@@ -71,7 +71,7 @@ function frontendAt(
   return { kind, protocol, address, port: kind === "node-port" ? nodePort : port, portKey };
 }
 
-/** Of the other kinds no address of an API server is left at all. */
+/** Whether the frontend is the address and port of an API server. The other kinds have no addresses of API servers. */
 function isTaken({ kind, address, port }: Frontend, { apiServers }: NodeFacts): boolean {
   return kind === "load-balancer" && isApiServer(address, port, apiServers);
 }
@@ -80,23 +80,23 @@ function exposedByNode(ports: readonly ServicePort[]): readonly ServicePort[] {
   return only(ports, ({ nodePort }) => nodePort !== 0);
 }
 
-/** Those of the addresses that the Service may have here. */
+/** The addresses that the Service may have on this node. */
 function vips(addresses: readonly IPAddress[], facts: NodeFacts): readonly IPAddress[] {
   return addresses.length === 0 ? addresses : allowedVips(served(addresses, facts), facts.reserved);
 }
 
-/** Those of a family that this node serves. */
+/** The addresses in the families of this node. */
 function served(addresses: readonly IPAddress[], { families }: NodeFacts): readonly IPAddress[] {
   return addresses.length === 0 ? addresses : only(addresses, (address) => families.includes(familyOf(address)));
 }
 
-/** A NodePort answers in the families of the Service. */
+/** The NodePort addresses in the families of the Service. */
 function nodeIPsFor({ clusterIPs }: Service, { families, nodePortAddresses }: NodeFacts): readonly IPAddress[] {
   const wanted = families.filter((family) => clusterIPs.some((address) => familyOf(address) === family));
   return only(nodePortAddresses, (address) => wanted.includes(familyOf(address)));
 }
 
-/** Whether it is for clients outside the cluster, and so under the external traffic policy. */
+/** Whether the frontend serves clients outside the cluster, so that the external traffic policy applies. */
 export function isOutside({ kind }: Frontend): boolean {
   return kind !== "cluster-ip";
 }

@@ -6,12 +6,12 @@ import type { NodeFacts } from "../../node/node-facts.ts";
 import type { EndpointsByPort } from "../../services/endpoints.ts";
 import { isLocal } from "../../services/topology.ts";
 
-/** The health checks of all Services that have one, as far as they were computed. */
+/** The health checks of all computed Services that have one. */
 export class HealthChecks {
   readonly #checks = new Map<ServiceName, HealthCheck>();
   #changed = false;
 
-  /** Takes in what one Service wants now; undefined: no check. */
+  /** Replaces the health check of one Service; undefined: it has none. */
   replace(service: ServiceName, check: HealthCheck | undefined): void {
     const before = this.#checks.get(service);
     if (sameCheck(before, check)) return;
@@ -20,7 +20,7 @@ export class HealthChecks {
     else this.#checks.set(service, check);
   }
 
-  /** All of them, if any has changed since this was asked last. */
+  /** Returns all health checks if any has changed since the last call. */
   takeChanged(): ReadonlyMap<ServiceName, HealthCheck> | undefined {
     if (!this.#changed) return undefined;
     this.#changed = false;
@@ -32,7 +32,7 @@ const sameCheck = sameOrAbsent(
   sameFields<HealthCheck>({ service: identical, port: identical, localEndpoints: sameMap(identical) }),
 );
 
-/** What load balancers may ask about the Service here; undefined: it has no health check node port. */
+/** Returns the health check of the Service on this node; undefined if it has no health check node port. */
 export function healthCheck(service: Service, endpoints: EndpointsByPort, facts: NodeFacts): HealthCheck | undefined {
   if (service.healthCheckNodePort === 0) return undefined;
   const families = new Set(service.clusterIPs.map(familyOf));

@@ -7,22 +7,23 @@ import type { Admission, Admitted } from "./frontend-entries.ts";
 import type { Frontend } from "./frontends.ts";
 
 /**
- * So many real servers one Service may have on a node, and its ports together so many endpoints. 10,000 frontends of 10,000
- * endpoints are 10^8; a large honest Service has 10,000 endpoints and a few frontends, or 1,000 ports of 100 endpoints.
+ * The maximum number of real servers of one Service on a node, and of endpoints of all its ports together. 10,000
+ * frontends of 10,000 endpoints would be 10^8. A large real Service has 10,000 endpoints and a few frontends, or 1,000
+ * ports with 100 endpoints.
  */
 export const ENDPOINT_LIMIT = 200_000;
 
 /**
- * So many set members one Service may have that admit clients to its load balancers (frontends times source ranges) or
- * masquerade its own endpoints on this node (endpoints times ports). All go in and out of the desired state in one turn of
- * the event loop, and the agent needs some 400 bytes for each.
+ * The maximum number of set members of one Service that admit clients to its load balancers (frontends times source
+ * ranges) or masquerade its endpoints on this node (endpoints times ports). All of them are added to and removed from
+ * the desired state in one turn of the event loop, and each takes about 400 bytes.
  */
 export const MEMBER_LIMIT = 20_000;
 
 /**
- * Counts what the frontends of one Service need, in the order in which they count. The first one with which the Service would
- * be too large ends it: neither that one nor any after it is served. So a load balancer's address whose restriction is
- * too large is not served at all, not even where it is an external IP as well, since external IPs come last.
+ * Adds up the needs of the frontends of one Service, in their order. The first frontend that exceeds a limit, and all
+ * after it, are not served. A load balancer address with too many source ranges is therefore not served at all, even if
+ * it is also an external IP, because external IPs come last.
  */
 export class ServiceSize {
   readonly #choices: EndpointChoices;
@@ -35,7 +36,7 @@ export class ServiceSize {
     this.#admitted = admitted;
   }
 
-  /** The endpoints of the next frontend; undefined where the Service would be too large with it. */
+  /** Returns the endpoints of the next frontend; undefined if the Service exceeds a limit with it. */
   next(frontend: Frontend): Choice | undefined {
     if (this.#choices.lookedWith(frontend.portKey) > ENDPOINT_LIMIT) return undefined;
     const choice = this.#choices.of(frontend);
@@ -45,16 +46,16 @@ export class ServiceSize {
     return fits ? choice : undefined;
   }
 
-  /** The clients that the frontend is restricted to; undefined: it is not. */
+  /** The clients that the frontend is restricted to; undefined: it is not restricted. */
   admission({ kind, address }: Frontend): Admission | undefined {
     return kind === "load-balancer" ? this.#admitted?.[familyOf(address)] : undefined;
   }
 }
 
-/** The problem of a Service whose frontends from this one on are not served. */
+/** The problem of a Service whose frontends from this one on are not served. `count` is their number. */
 export function sizeProblem(service: ServiceName, { protocol, address, port }: Frontend, count: number): Problem {
   const limits = `${ENDPOINT_LIMIT} real servers (frontends times endpoints), or ${MEMBER_LIMIT} set members for source ranges (times load balancer frontends) and local endpoints (times ports)`;
-  const reason = `and all frontends after it (${count} in all) are not programmed: the Service would need more than ${limits} on this node`;
+  const reason = `and all frontends after it (${count} in total) are not programmed: the Service needs more than ${limits} on this node`;
   return {
     object: problemObject("Service", service),
     field: "spec",

@@ -5,62 +5,66 @@ import { only } from "../../model/only.ts";
 import { specialPurpose } from "../../model/special-address.ts";
 import type { ApiServer, ReservedAddresses } from "../../node/reserved-addresses.ts";
 
-/** What of the facts of a node says which addresses a Service may have there. */
+/** The facts of a node that determine which addresses a Service may have there. */
 export interface GuardFacts {
   readonly reserved: ReservedAddresses;
-  /** Of all interfaces of this node but kube-ipvs0. */
+  /** The addresses of all interfaces of this node except kube-ipvs0. */
   readonly ownAddresses: readonly IPAddress[];
   readonly apiServers: readonly ApiServer[];
-  /** Where pods live, as far as it is known. */
+  /** The known networks of pods. */
   readonly podNetworks: readonly Cidr[];
 }
 
-/** Why no Service may have the address here, as a clause; undefined when one may. */
+/** The reason, as a clause, why no Service may have the address on this node; undefined if a Service may. */
 export function vipFault(address: IPAddress, reserved: ReservedAddresses): string | undefined {
   return specialPurpose(address) ?? reserved.get(address);
 }
 
 /**
- * As `vipFault`, for an external IP. Whoever may write a Service writes those, and one that is a pod's address would cut that
- * pod, the cluster's DNS perhaps, off from every node.
+ * As `vipFault`, for an external IP. Every author of a Service can write external IPs. If one were the address of a
+ * pod, no node could reach that pod, which may be the cluster's DNS.
  */
 export function externalFault(address: IPAddress, { reserved, podNetworks }: GuardFacts): string | undefined {
   const fault = vipFault(address, reserved);
   if (fault !== undefined) return fault;
   const network = podNetworks.find((candidate) => cidrContains(candidate, address));
-  return network === undefined ? undefined : `is in a network of pods, ${network.text}`;
+  return network === undefined ? undefined : `is in the pod network ${network.text}`;
 }
 
 /**
- * As `vipFault`, for the address of a load balancer. Controllers write those, not tenants, and kube-vip, keepalived and
- * k3s give addresses that the node has on an interface: there it is served in place, where it costs the node no other port.
+ * As `vipFault`, for the address of a load balancer. Controllers write these, not tenants. kube-vip, keepalived and k3s
+ * use addresses that the node has on an interface: these are served there, and the other ports of the node stay
+ * reachable.
  */
 export function balancerFault(address: IPAddress, { reserved, ownAddresses }: GuardFacts): string | undefined {
   const fault = vipFault(address, reserved);
   return fault !== undefined && reserved.has(address) && ownAddresses.includes(address) ? undefined : fault;
 }
 
-/** Whether an API server answers at the address and port: nobody else may, not even in place. */
+/** Whether an API server uses the address and port. No Service may have them, not even on an address of this node. */
 export function isApiServer(address: IPAddress, port: number, apiServers: readonly ApiServer[]): boolean {
   return apiServers.some((server) => server.port === port && server.address === address);
 }
 
-/** The addresses that a Service may have here. */
+/** The addresses that a Service may have on this node. */
 export function allowedVips(addresses: readonly IPAddress[], reserved: ReservedAddresses): readonly IPAddress[] {
   return only(addresses, (address) => vipFault(address, reserved) === undefined);
 }
 
-/** The external IPs that a Service may have here. */
+/** The external IPs that a Service may have on this node. */
 export function allowedExternals(addresses: readonly IPAddress[], facts: GuardFacts): readonly IPAddress[] {
   return only(addresses, (address) => externalFault(address, facts) === undefined);
 }
 
-/** The addresses of load balancers that a Service may have here. */
+/** The load balancer addresses that a Service may have on this node. */
 export function allowedBalancers(addresses: readonly IPAddress[], facts: GuardFacts): readonly IPAddress[] {
   return only(addresses, (address) => balancerFault(address, facts) === undefined);
 }
 
-/** One for each address of the Service that it may not have here, and for each address and port of an API server. */
+/**
+ * Returns one problem for each address that the Service may not have on this node, and for each address and port of an
+ * API server.
+ */
 export function vipProblems(service: Service, facts: GuardFacts): readonly Problem[] {
   const { clusterIPs, externalIPs, loadBalancerIPs, ports } = service;
   const isOrdinary = externalIPs.length === 0 && loadBalancerIPs.length === 0;

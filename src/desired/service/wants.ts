@@ -15,38 +15,38 @@ import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
 import { ServiceSize, sizeProblem } from "./service-size.ts";
 
-/** A virtual server that a Service wants, and how good its title is where others want it too. */
+/** A virtual server that a Service claims, and its precedence if several Services claim it. */
 export interface WantedServer extends ServerState {
   readonly service: ServiceName;
   readonly title: Title;
-  /** The set members that speak of its frontend: they are for the Service that holds the virtual server. */
+  /** The set members for its frontend. They are used only if this Service owns the virtual server. */
   readonly entries: readonly SetEntry[];
   /**
-   * The virtual servers of the Service that serve the same frontends to other clients: of one by address that by mark for
-   * the clients of this node, and of one by mark those by address. Packets to one frontend, as conntrack knows them, may
-   * go to either.
+   * The virtual servers of the Service that serve the same frontends to other clients. For a virtual server by address
+   * this is the one by mark, for clients on this node; for one by mark these are the ones by address. A packet of a
+   * connection that conntrack tracks for the frontend may reach either.
    */
   readonly twins: readonly VirtualServerKey[];
 }
 
-/** What one Service wants of this node's kernel. */
+/** The desired state of this node's kernel for one Service. */
 export interface Wants {
-  /** Each key once, as in the other two. */
+  /** No key occurs twice, in any of the three lists. */
   readonly servers: readonly WantedServer[];
-  /** To bind to kube-ipvs0. */
+  /** The addresses for kube-ipvs0. */
   readonly addresses: readonly IPAddress[];
-  /** Members that speak of no virtual server in particular. */
+  /** Set members that belong to no single virtual server. */
   readonly entries: readonly SetEntry[];
-  /** Where the Service is too large for the node to serve all its frontends; absent in all others, as it costs memory. */
+  /** The problem of a Service that is too large for this node; absent for all others, to save memory. */
   readonly tooLarge?: Problem;
-  /** Whose clients are dropped, as no endpoint is on this node; absent where there are none, as above. */
+  /** The traffic that is dropped because no endpoint is on this node; absent if there is none. */
   readonly dropped?: readonly Traffic[];
 }
 
-/** The packet mark of this node's own clients of a port; undefined where it has none. */
+/** Returns the packet mark of the port for clients on this node; undefined if it has none. */
 export type MarkOf = (port: PortKey) => number | undefined;
 
-/** All that the wants of a Service are made from. */
+/** The input for the desired state of a Service. */
 export interface WantsSource {
   readonly service: Service;
   readonly endpoints: EndpointsByPort;
@@ -54,13 +54,13 @@ export interface WantsSource {
   readonly markOf: MarkOf;
 }
 
-/** A virtual server while its Service is computed. */
+/** A virtual server of the Service that is being computed. */
 interface Draft extends Omit<WantedServer, "twins"> {
   entries: readonly SetEntry[];
   twins: readonly VirtualServerKey[];
 }
 
-/** A port of a Service whose clients on this node have a virtual server of their own, in one family. */
+/** A port of a Service with a separate virtual server for clients on this node, in one family. */
 interface MarkedPort {
   readonly family: IPFamily;
   readonly protocol: Protocol;
@@ -72,15 +72,16 @@ interface MarkedPort {
 const NO_TWINS: readonly VirtualServerKey[] = [];
 const NO_ENTRIES: readonly SetEntry[] = [];
 
-/** As `wantsSteps`, at once. */
+/** As `wantsSteps`, in one step. */
 export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeFacts, markOf: MarkOf): Wants {
   return finish(wantsSteps({ service, endpoints, facts, markOf }));
 }
 
 /**
- * What the Service wants: a virtual server for each frontend, on the endpoints its traffic policy allows. One without
- * such endpoints has no real servers, and the kernel refuses its clients. Under the external policy Local another one,
- * selected by packet mark, has the endpoints of the whole cluster for the clients of this node.
+ * Computes the desired state of a Service: a virtual server for each frontend, with the endpoints that its traffic
+ * policy allows. Without endpoints it has no real servers, and the kernel refuses connections. With the external policy
+ * Local there is a second virtual server, selected by packet mark, with all endpoints of the cluster for clients on
+ * this node.
  */
 export function* wantsSteps(source: WantsSource): Steps<Wants> {
   const draft = new WantsDraft(source);
@@ -100,7 +101,7 @@ export function* wantsSteps(source: WantsSource): Steps<Wants> {
   return draft.finish();
 }
 
-/** The wants of a Service while they are computed. Apart from the generator, as V8 does not optimize the code of one. */
+/** Builds the desired state of a Service. It is not part of the generator because V8 does not optimize generators. */
 class WantsDraft {
   readonly frontends: readonly Frontend[];
   readonly size: ServiceSize;
@@ -118,12 +119,12 @@ class WantsDraft {
     this.size = new ServiceSize(this.#choices, admittedBy(service.sourceRanges, facts));
   }
 
-  /** Units of work that were done. */
+  /** The units of work that were done. */
   get work(): number {
     return this.#served + this.#choices.looked;
   }
 
-  /** Adds the next frontend, with the members of its source ranges. */
+  /** Adds the next frontend and the members of its source ranges. */
   add(frontend: Frontend, { reals, drops }: Choice, ranges: readonly SetEntry[]): void {
     const { service, facts, markOf } = this.#source;
     const { protocol, address, port, portKey } = frontend;
@@ -137,14 +138,14 @@ class WantsDraft {
     const title = TITLES[frontend.kind];
     const draft = { server, reals, service: service.name, title, entries, twins: NO_TWINS };
     this.#served++;
-    // The only one has no rival: V8 internalizes a text that a Map is asked for.
+    // A single frontend needs no lookup: V8 internalizes a string that is looked up in a Map.
     if (this.frontends.length === 1) this.#servers.set(server.key, draft);
     else addServer(draft, this.#servers);
     if (mark !== undefined)
       addMarked({ family: familyOf(address), protocol, portKey, mark }, server.key, this.#servers, this.#marked);
   }
 
-  /** What the Service wants with the frontends that were added. */
+  /** Returns the desired state for the frontends that were added. */
   finish(): Wants {
     const { service, facts } = this.#source;
     for (const port of this.#marked.values()) this.#addMarkedServer(port);
@@ -171,13 +172,16 @@ class WantsDraft {
   }
 }
 
-/** The very object where there is nothing to note, as mostly: it is small. */
+/** Returns the same object in the usual case of no dropped traffic and no problem, because it is smaller. */
 function withNotes(wanted: Wants, dropped: readonly Traffic[], tooLarge: Problem | undefined): Wants {
   if (dropped.length === 0 && tooLarge === undefined) return wanted;
   return { ...wanted, ...(dropped.length > 0 && { dropped }), ...(tooLarge && { tooLarge }) };
 }
 
-/** Of two frontends with one address and port the first counts; both have their members. */
+/**
+ * Adds a virtual server. If two frontends have the same address and port, the first defines the virtual server, and the
+ * members of both are used.
+ */
 function addServer(draft: Draft, servers: Map<VirtualServerKey, Draft>): void {
   const first = servers.get(draft.server.key);
   if (first === undefined) servers.set(draft.server.key, draft);
@@ -199,7 +203,7 @@ function addMarked(
   else known.twins.push(frontend);
 }
 
-/** Addresses for kube-ipvs0. One that another interface of this node has is local already, and stays there. */
+/** The addresses for kube-ipvs0. An address on another interface of this node is local already and is left out. */
 function boundAddresses(found: readonly Frontend[], { ownAddresses }: NodeFacts): readonly IPAddress[] {
   const vips = new Set<IPAddress>();
   for (const { kind, address } of found) if (kind !== "node-port") vips.add(address);
@@ -207,7 +211,7 @@ function boundAddresses(found: readonly Frontend[], { ownAddresses }: NodeFacts)
   return [...vips];
 }
 
-/** The members that are for the Service as a whole. */
+/** The members that belong to the Service as a whole. */
 function commonEntries(
   { healthCheckNodePort }: Service,
   found: readonly Frontend[],
@@ -218,7 +222,7 @@ function commonEntries(
   if (choices.local === 0 && healthCheckNodePort === 0) return distinct(entries);
   const served = FAMILIES.filter((family) => found.some(({ address }) => familyOf(address) === family));
   for (const entry of hairpinEntries(found, served, choices)) entries.push(entry);
-  // Load balancers ask there whether to send traffic, whatever the host's firewall says.
+  // Load balancers send health checks to this port. They must pass the host's firewall.
   if (healthCheckNodePort !== 0)
     for (const family of served)
       entries.push(portEntry(ipset("KUBE-HEALTH-CHECK-NODE-PORT", family), healthCheckNodePort));
@@ -226,8 +230,9 @@ function commonEntries(
 }
 
 /**
- * A pod that reaches itself through a Service must be masqueraded, or it would see its own address as the client's and
- * answer past us. Any state counts: a connection outlives the readiness of its endpoint.
+ * The members that masquerade a pod's connections to itself through a Service. Without masquerading the pod would see
+ * its own address as source, and its replies would bypass IPVS. Endpoints in any state are included, because a
+ * connection outlasts the readiness of its endpoint.
  */
 function* hairpinEntries(
   found: readonly Frontend[],
@@ -246,7 +251,7 @@ function* hairpinEntries(
   }
 }
 
-/** Each once, in a list without room left over. */
+/** Removes duplicates. The returned list has no spare capacity. */
 function distinct(entries: readonly SetEntry[]): readonly SetEntry[] {
   if (entries.length < 2) return entries.slice();
   const byKey = new Map<SetEntry["key"], SetEntry>();

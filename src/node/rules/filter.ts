@@ -3,7 +3,7 @@ import type { SetBase } from "../../model/kernel/ipset.ts";
 import type { RuleTable } from "../../model/kernel/rules.ts";
 import { comment, echoRequest, inSet, masqueradeMark, type RuleOptions, rejectPort } from "./match.ts";
 
-/** Every set whose members are frontends of ours on VIPs. */
+/** The sets that contain frontends on VIPs. */
 const VIP_SETS: readonly SetBase[] = [
   "KUBE-CLUSTER-IP",
   "KUBE-EXTERNAL-IP",
@@ -11,7 +11,10 @@ const VIP_SETS: readonly SetBase[] = [
   "KUBE-LOAD-BALANCER",
 ];
 
-/** Who is served. What arrives meets INPUT before IPVS takes it; FORWARD sees the answers alone. */
+/**
+ * Builds the filter table. INPUT sees requests before IPVS does; FORWARD sees replies, and requests that IPVS did not
+ * take.
+ */
 export function filterTable(options: RuleOptions): RuleTable {
   const { family } = options;
   return {
@@ -40,18 +43,18 @@ export function filterTable(options: RuleOptions): RuleTable {
 
 function forwardRules(options: RuleOptions): readonly string[] {
   const fromEndpoint = inSet("KUBE-LOOP-BACK", "src,src,src", options.family);
-  // Netfilter forgets a masqueraded connection that leaves by another interface. Its endpoint would then reset it, once the
-  // address is bound again: the client would seem to come from another port.
+  // Netfilter drops a masqueraded connection from conntrack when it leaves by another interface. If the address is
+  // bound again later, the endpoint sees another client port and resets the connection.
   const ofClient = "-m conntrack --ctstate NEW,SNAT --ctdir ORIGINAL";
   return [
-    // Netfilter does not rewrite what belongs to no connection: the answer of an endpoint would arrive as somebody else's, and be
-    // answered with a reset. What else is forwarded is none of our business: on asymmetric routes conntrack sees one direction
-    // alone, and calls all packets of a connection invalid.
+    // Netfilter does not rewrite packets that belong to no connection: the client would receive the reply of an
+    // endpoint from a wrong address and reset the connection. Only packets of endpoints are dropped. On asymmetric
+    // routes conntrack sees one direction of other connections and classifies all their packets as invalid.
     ...(options.dropInvalid ? [`-m conntrack --ctstate INVALID ${fromEndpoint} -j DROP`] : []),
-    // Frontends are addresses of this node: what is forwarded came before the address was bound, or between two interfaces that
-    // have it in turn. TCP sends it again.
+    // Frontends are addresses of this node. A forwarded packet for one came before the address was bound, or while the
+    // address was moved between two interfaces. TCP sends it again.
     ...VIP_SETS.map((base) => `${ofClient} ${inSet(base, "dst,dst", options.family)} -j DROP`),
-    // For nodes whose FORWARD chain drops by policy: what we masquerade passes, and so do the replies.
+    // For nodes whose FORWARD chain drops by policy: masqueraded packets and replies are accepted.
     `${comment("kubernetes forwarding rules")} -m mark --mark ${masqueradeMark(options)} -j ACCEPT`,
     `${comment("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
     unallocatedRule(options.family),
@@ -59,8 +62,9 @@ function forwardRules(options: RuleOptions): readonly string[] {
 }
 
 /**
- * A ClusterIP that no Service has is no address of this node, and would travel along the default route for nothing. Dropped and
- * not refused, as in kube-proxy's nftables mode: its Service may exist and be unknown here still, and TCP tries again after a second.
+ * Returns the rule for ClusterIPs without a Service. Such an address is not local, and its packets would follow the
+ * default route. They are dropped and not rejected, as in kube-proxy's nftables mode: the Service may exist and be
+ * unknown here, and TCP retries after a second.
  */
 function unallocatedRule(family: IPFamily): string {
   const isNew = "-m conntrack --ctstate NEW";
@@ -68,9 +72,9 @@ function unallocatedRule(family: IPFamily): string {
 }
 
 /**
- * Source ranges hold for every packet, so that narrower ones end connections too. The drops of traffic policies are for new
- * connections: one whose endpoint is about to leave may end in peace. UDP has no such end, and its next packet would be
- * given to an endpoint of another node.
+ * Source ranges apply to every packet, so narrower ranges also end existing connections. The drops of traffic policies
+ * apply only to new TCP connections: an existing connection may continue while its endpoint terminates. UDP has no
+ * connections, and its next packet would be scheduled to an endpoint on another node.
  */
 function firewallRules({ family, pods }: RuleOptions): readonly string[] {
   return [
@@ -92,7 +96,10 @@ function sourceRangeRules(family: IPFamily): readonly string[] {
 
 const INVALID_TCP = "-p tcp -m conntrack --ctstate INVALID";
 
-/** VIPs are addresses of this node: without this a client could reach any daemon of the node through them. */
+/**
+ * Rejects everything on VIPs except frontends, health checks and pings: VIPs are addresses of this node, and clients
+ * could otherwise reach any daemon of the node through them.
+ */
 function ipvsFilterRules({ family, dropInvalid }: RuleOptions): readonly string[] {
   return [
     ...(dropInvalid ? [`${INVALID_TCP} -j KUBE-IPVS-INVALID`] : []),
@@ -104,10 +111,11 @@ function ipvsFilterRules({ family, dropInvalid }: RuleOptions): readonly string[
 }
 
 /**
- * Only a packet that conntrack finds valid is masqueraded, or led back. IPVS knows its connections by itself and would send an
- * invalid one on from a client whom the endpoint knows by the node's address: it resets that stranger's connection, and IPVS
- * leads the reset to the client as if it came from the Service. Behind IPVS it is too late, for conntrack takes the packet as
- * it is then for the first of a new connection. An endpoint's invalid answer to the node's address would be reset by the node.
+ * Drops packets that conntrack classifies as invalid, because netfilter does not translate their addresses. IPVS has
+ * its own connection table and would forward such a packet with the client's address. The endpoint knows the connection
+ * by the node's address, sends a reset, and IPVS passes it to the client as a packet of the Service. After IPVS it is
+ * too late: conntrack treats the rewritten packet as the first of a new connection. The node would also reset an
+ * endpoint's invalid reply to the node's address.
  */
 function invalidRules({ family, dropInvalid }: RuleOptions): readonly string[] {
   if (!dropInvalid) return [];
@@ -119,8 +127,8 @@ function invalidRules({ family, dropInvalid }: RuleOptions): readonly string[] {
 }
 
 /**
- * For hosts whose INPUT chain drops by policy. The jump stands last, so that the host's own rules judge before: what they
- * drop stays dropped, and a network policy that works in INPUT is not passed by.
+ * Accepts traffic of Services on hosts whose INPUT chain drops by policy. The jump is the last rule: the host's own
+ * drops and network policies in INPUT take precedence.
  */
 function acceptRules(family: IPFamily): readonly string[] {
   const nodePort = (protocol: string, base: SetBase) =>

@@ -1,10 +1,10 @@
 import { masked, type RuleOptions } from "./match.ts";
 
 /**
- * Marks of local traffic select, by packet mark, the virtual servers that this node's own clients get under the external
- * policy Local. A mark is a number within the mask whose highest bit is set: others like to use small numbers, and a packet
- * of theirs that wears one of ours would be led into a Service. IPVS compares all 32 bits, so a packet on which others set
- * further bits takes the virtual server of its address instead.
+ * Returns a mark of local traffic, which selects the virtual server for clients on this node under the external policy
+ * Local. A mark is a number within the mask, with the highest bit of the mask set: other programs often use small
+ * numbers, and their packets must not match a mark. IPVS compares all 32 bits, so a packet with additional bits of
+ * other programs reaches the virtual server of its address.
  */
 export function localMark(index: number, mask: number): number {
   let mark = highestBit(mask);
@@ -16,29 +16,32 @@ export function localMark(index: number, mask: number): number {
   return mark;
 }
 
-/** How many marks there are in the mask: `localMark` takes indexes below it. */
+/** Returns the number of marks in the mask: `localMark` accepts smaller indexes. */
 export function localMarkCount(mask: number): number {
   return 2 ** (bitsOf(mask).length - 1);
 }
 
 /**
- * Mark and mask by which a packet is known to wear a mark of local traffic: its highest bit, and none of the bits that the
- * mask leaves out between its lowest and its highest. Those are others': the keys of Cilium's IPsec are in 0xf000, and there
- * is always more in 0x0f00 then.
+ * Returns mark and mask that match a packet with a mark of local traffic: the highest bit of the mask is set, and all
+ * bits between its lowest and highest bit that are not in the mask are 0. Those bits belong to other programs: Cilium's
+ * IPsec keys are in 0xf000, and such packets always have bits in 0x0f00 too.
  */
 export function markedLocal({ localMarkMask }: Pick<RuleOptions, "localMarkMask">): string {
   const bit = highestBit(localMarkMask);
   return masked(bit, bit + spanOf(localMarkMask) - localMarkMask);
 }
 
-/** Mark and mask of a packet that may be given a mark of local traffic: others have written nothing there. */
+/**
+ * Returns mark and mask that match a packet which may get a mark of local traffic: no bit is set from the lowest to the
+ * highest of the mask.
+ */
 export function unmarkedLocal({ localMarkMask }: Pick<RuleOptions, "localMarkMask">): string {
   const span = spanOf(localMarkMask);
-  // iptables-save prints no mask of all bits.
+  // iptables-save does not print a mask of all bits.
   return span === 0xffffffff ? "0x0" : masked(0, span);
 }
 
-/** All bits from the lowest of the mask to the highest. */
+/** Returns all bits from the lowest to the highest bit of the mask. */
 function spanOf(mask: number): number {
   const [lowest = 1] = bitsOf(mask);
   return 2 * highestBit(mask) - lowest;
@@ -48,7 +51,7 @@ function highestBit(mask: number): number {
   return bitsOf(mask).at(-1) ?? 0;
 }
 
-/** The powers of two in the mask, in order. */
+/** Returns the powers of two in the mask, in ascending order. */
 function bitsOf(mask: number): readonly number[] {
   return Array.from({ length: 32 }, (_, bit) => 2 ** bit).filter((bit) => Math.floor(mask / bit) % 2 === 1);
 }

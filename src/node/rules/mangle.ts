@@ -4,8 +4,9 @@ import { markedLocal, unmarkedLocal } from "./local-mark.ts";
 import { comment, inSet, masked, masqueradeMark, notInSet, type RuleOptions } from "./match.ts";
 
 /**
- * What must happen to this node's own clients before IPVS. A packet of a local process meets IPVS between the tables nat
- * and filter of OUTPUT: filter sees it rewritten already, so its drops are here.
+ * Builds the mangle table, which processes packets of clients on this node before IPVS does. IPVS handles packets of
+ * local processes between the tables nat and filter of OUTPUT. The filter table sees rewritten packets, so the drops
+ * are in this table.
  */
 export function mangleTable(options: RuleOptions): RuleTable {
   return {
@@ -16,7 +17,7 @@ export function mangleTable(options: RuleOptions): RuleTable {
       { name: "KUBE-LOCAL-UNMARK", rules: unmarkRules(options) },
     ],
     jumps: [
-      // Not in PREROUTING: only here are the packets sure to be for this host, and none is routed by our mark.
+      // Not in PREROUTING: only in INPUT are all packets for this host, and routing does not depend on our mark.
       { from: "INPUT", rule: `${comment("kubernetes local traffic of pods")} -j KUBE-LOCAL-PODS` },
       { from: "OUTPUT", rule: `${comment("kubernetes local traffic of this node")} -j KUBE-LOCAL-NODE` },
       { from: "POSTROUTING", rule: `${comment("kubernetes local traffic has been routed")} -j KUBE-LOCAL-UNMARK` },
@@ -25,8 +26,9 @@ export function mangleTable(options: RuleOptions): RuleTable {
 }
 
 /**
- * Gives the packet the mark that the set has for its destination; one whose destination is not in it stays as it is, and so
- * does one with bits of others there: they would be lost, and IPVS knows no mark with them.
+ * Returns the target that gives the packet the mark of its destination in the set. It does not change a packet whose
+ * destination is not in the set, or one with bits of other programs: these bits would be lost, and IPVS would not match
+ * the mark with them.
  */
 function setMark(options: RuleOptions): string {
   const { family } = options;
@@ -49,9 +51,9 @@ function nodeRules(options: RuleOptions): readonly string[] {
 }
 
 /**
- * IPVS has chosen; whoever reads marks after us is to find his own. The node itself is to be masqueraded, which is decided
- * with the first packet of a flow, when conntrack has not confirmed it: on a later one, which is still NEW until somebody has
- * answered, nobody would clear the mark.
+ * Removes the mark after IPVS has used it, so that other programs find their own bits. Packets of the node itself get
+ * the masquerade mark. This must happen with the first packet of a flow, before conntrack confirms it. A later packet
+ * is still NEW until there is a reply, and its masquerade mark would not be cleared.
  */
 function unmarkRules(options: RuleOptions): readonly string[] {
   return [

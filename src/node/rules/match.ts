@@ -1,55 +1,63 @@
 import type { IPFamily } from "../../model/address.ts";
 import { ipset, type SetBase } from "../../model/kernel/ipset.ts";
 
-/** What the rules of one family are made from. All of it is configuration: a Service changes members of sets, never a rule. */
+/**
+ * The input for the rules of one family. All of it is configuration: a Service changes members of sets, never a rule.
+ */
 export interface RuleOptions {
   readonly family: IPFamily;
-  /** 0-31: the bit of the packet mark that asks for masquerading. */
+  /** The bit of the packet mark that requests masquerading, 0 to 31. */
   readonly masqueradeBit: number;
-  /** Masquerade everything that goes to a ClusterIP. */
+  /** Whether all traffic to ClusterIPs is masqueraded. */
   readonly masqueradeAll: boolean;
-  /** The match for packets of pods, as "-s 10.244.0.0/16", or undefined when nothing tells them; see `podMatch`. */
+  /**
+   * The match for packets of pods, for example "-s 10.244.0.0/16"; undefined if they cannot be recognised; see
+   * `podMatch`.
+   */
   readonly pods: string | undefined;
-  /** The bits of the packet mark in which marks of local traffic live; see `localMark`. */
+  /** The bits of the packet mark for marks of local traffic; see `localMark`. */
   readonly localMarkMask: number;
-  /** Whether packets that conntrack cannot place in a connection are dropped when forwarded. */
+  /** Whether packets that conntrack classifies as invalid are dropped when forwarded. */
   readonly dropInvalid: boolean;
-  /** Whether iptables knows `MASQUERADE --random-fully` (1.6.2). */
+  /** Whether iptables supports `MASQUERADE --random-fully` (1.6.2). */
   readonly randomFully: boolean;
 }
 
-/** The match of a comment, as iptables-save prints it. */
+/** Returns a comment in the format of iptables-save. */
 export function comment(text: string): string {
   return `-m comment --comment "${text}"`;
 }
 
-/** The match of a set; `direction` says which parts of the packet are looked up, as "dst,dst,src". */
+/**
+ * Returns the match of a set. `direction` selects the parts of the packet that are looked up, for example
+ * "dst,dst,src".
+ */
 export function inSet(base: SetBase, direction: string, family: IPFamily): string {
   return `-m set --match-set ${ipset(base, family).name} ${direction}`;
 }
 
-/** The opposite of `inSet`. */
+/** Returns the negated match of `inSet`. */
 export function notInSet(base: SetBase, direction: string, family: IPFamily): string {
   return `-m set ! --match-set ${ipset(base, family).name} ${direction}`;
 }
 
-/** Mark and mask as iptables-save prints them, "0x4000/0x4000". */
+/** Returns mark and mask in the format of iptables-save, for example "0x4000/0x4000". */
 export function masked(mark: number, mask: number): string {
   return `${hex(mark)}/${hex(mask)}`;
 }
 
-/** The mark that asks for masquerading, which is its own mask. */
+/** Returns the mark that requests masquerading, with the same bit as mask. */
 export function masqueradeMark({ masqueradeBit }: Pick<RuleOptions, "masqueradeBit">): string {
   const mark = 2 ** masqueradeBit;
   return masked(mark, mark);
 }
 
-/** The REJECT that a client takes for a closed port. */
+/** Returns the target that clients see as a closed port. */
 export function rejectPort(family: IPFamily): string {
   return `-j REJECT --reject-with ${family === "IPv4" ? "icmp-port-unreachable" : "icmp6-port-unreachable"}`;
 }
 
-/** The match of a ping. */
+/** Returns the match of a ping request. */
 export function echoRequest(family: IPFamily): string {
   return family === "IPv4" ? "-p icmp -m icmp --icmp-type 8" : "-p ipv6-icmp -m icmp6 --icmpv6-type 128";
 }

@@ -4,7 +4,10 @@ import type { RuleTable } from "../../model/kernel/rules.ts";
 import { markedLocal } from "./local-mark.ts";
 import { comment, inSet, masqueradeMark, type RuleOptions } from "./match.ts";
 
-/** Who is masqueraded. The table sees the first packet of a connection alone; the rest follows conntrack. */
+/**
+ * Builds the nat table, which decides what is masqueraded. It sees only the first packet of a connection; conntrack
+ * handles the rest.
+ */
 export function natTable(options: RuleOptions): RuleTable {
   const mark = masqueradeMark(options);
   return {
@@ -15,7 +18,7 @@ export function natTable(options: RuleOptions): RuleTable {
       { name: "KUBE-NODE-PORT", rules: nodePortRules(options.family) },
       { name: "KUBE-LOCAL-POLICY", rules: localPolicyRules(options) },
       { name: "KUBE-POSTROUTING", rules: postroutingRules(options) },
-      // Third parties jump here too, so it only ever sets the bit.
+      // Other programs jump to this chain too, so it must only set the bit.
       { name: "KUBE-MARK-MASQ", rules: [`-j MARK --set-xmark ${mark}`] },
     ],
     jumps: [
@@ -30,15 +33,15 @@ function servicesRules(options: RuleOptions): readonly string[] {
   const { family } = options;
   const to = (base: SetBase) => inSet(base, "dst,dst", family);
   return [
-    // A rewritten loopback source would be martian on the way back.
+    // The reply to a rewritten loopback source would be dropped as martian.
     `-s ${family === "IPv4" ? "127.0.0.0/8" : "::1/128"} -j RETURN`,
     `${to("KUBE-LOAD-BALANCER")} -j KUBE-LOAD-BALANCER`,
     clusterIPRule(options),
     `${to("KUBE-EXTERNAL-IP")} -j KUBE-MARK-MASQ`,
     `${to("KUBE-EXTERNAL-IP-LOCAL")} -j KUBE-LOCAL-POLICY`,
-    // Asked for by address: a VIP is local too, and one of its ports may happen to be the number of a NodePort.
+    // The match includes the address: a VIP is local too, and one of its ports may equal the number of a NodePort.
     `${inSet("KUBE-NODE-PORT-IPS", "dst", family)} -j KUBE-NODE-PORT`,
-    // Keeps later nat rules of others off VIP traffic; the filter table still sees it.
+    // Prevents later nat rules of other programs for VIP traffic. The filter table still sees the packets.
     `${to("KUBE-CLUSTER-IP")} -j ACCEPT`,
     `${to("KUBE-EXTERNAL-IP")} -j ACCEPT`,
     `${to("KUBE-EXTERNAL-IP-LOCAL")} -j ACCEPT`,
@@ -46,14 +49,15 @@ function servicesRules(options: RuleOptions): readonly string[] {
   ];
 }
 
-/** Who is masqueraded on the way to a ClusterIP. */
+/** Returns the rule that masquerades traffic to ClusterIPs. */
 function clusterIPRule({ family, masqueradeAll, pods }: RuleOptions): string {
   const about = comment("Kubernetes service cluster ip + port for masquerade purpose");
   const to = (direction: string) => `${inSet("KUBE-CLUSTER-IP", direction, family)} -j KUBE-MARK-MASQ`;
   if (masqueradeAll) return `${about} ${to("dst,dst")}`;
-  // Whoever is not a pod may be unable to take the reply from a pod's address.
+  // Clients that are not pods may be unable to receive replies from a pod's address.
   if (pods !== undefined) return `! ${pods} ${about} ${to("dst,dst")}`;
-  // Without a way to tell pods, only this node's own requests: they leave with the VIP itself as source.
+  // If packets of pods cannot be recognised, only connections of this node are masqueraded: their source is the VIP
+  // itself.
   return `${about} ${to("src,dst")}`;
 }
 
@@ -74,9 +78,9 @@ function nodePortRules(family: IPFamily): readonly string[] {
 }
 
 /**
- * Under the external policy Local clients keep their address, but for the node itself: its source is the VIP, which is
- * local on every node, so that a pod elsewhere would answer its own. What has a mark of local traffic waits for the
- * table mangle of POSTROUTING, since IPVS compares the mark as a whole.
+ * Under the external policy Local clients keep their source address, except this node itself: its source is the VIP,
+ * which is local on every node, so a pod on another node would reply to its own node. A packet with a mark of local
+ * traffic is handled in mangle POSTROUTING, because IPVS compares the whole mark.
  */
 function localPolicyRules(options: RuleOptions): readonly string[] {
   return [`-m mark ! --mark ${markedLocal(options)} -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ`];
@@ -88,10 +92,11 @@ function postroutingRules(options: RuleOptions): readonly string[] {
   const hairpin = comment("Kubernetes endpoints dst ip:port, source ip for solving hairpin purpose");
   const masquerade = comment("kubernetes service traffic requiring SNAT");
   return [
-    // A pod that reaches itself through a VIP would see its own address as source and answer past IPVS.
+    // A pod that connects to itself through a VIP would see its own address as source, and its reply would bypass IPVS.
     `${hairpin} ${inSet("KUBE-LOOP-BACK", "dst,dst,src", options.family)} -j MASQUERADE`,
     `-m mark ! --mark ${mark} -j RETURN`,
-    // Cleared, so that a packet which enters the stack again (through a tunnel) is not masqueraded twice.
+    // The mark is cleared so that a packet that enters the stack again, for example through a tunnel, is not
+    // masqueraded twice.
     `-j MARK --set-xmark ${bit}/0x0`,
     `${masquerade} -j MASQUERADE${options.randomFully ? " --random-fully" : ""}`,
   ];

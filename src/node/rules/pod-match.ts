@@ -1,21 +1,21 @@
 import type { Cidr, IPFamily } from "../../model/address.ts";
 
-/** How packets of pods are told from others, with kube-proxy's names. */
+/** How packets of pods are recognised, with the names of kube-proxy. */
 export type LocalMode = "ClusterCIDR" | "NodeCIDR" | "BridgeInterface" | "InterfaceNamePrefix";
 
 export interface PodMatchOptions {
   readonly mode: LocalMode;
-  /** ClusterCIDR: where the pods of the whole cluster live. */
+  /** ClusterCIDR: the networks of all pods of the cluster. */
   readonly clusterCIDRs: readonly Cidr[];
-  /** NodeCIDR: where the pods of this node live. */
+  /** NodeCIDR: the networks of the pods on this node. */
   readonly podCIDRs: readonly Cidr[];
-  /** BridgeInterface: the bridge on which pods arrive. */
+  /** BridgeInterface: the bridge to which pods are connected. */
   readonly bridge: string;
-  /** InterfaceNamePrefix: how the names of the interfaces of pods begin. */
+  /** InterfaceNamePrefix: the prefix of the interface names of pods. */
   readonly interfacePrefix: string;
 }
 
-/** The match of iptables for packets of pods; undefined where the mode knows nothing of the family. */
+/** Returns the iptables match for packets of pods; undefined if the mode has no setting for the family. */
 export function podMatch(options: PodMatchOptions, family: IPFamily): string | undefined {
   switch (options.mode) {
     case "ClusterCIDR":
@@ -29,7 +29,7 @@ export function podMatch(options: PodMatchOptions, family: IPFamily): string | u
   }
 }
 
-/** Of several networks the first counts. */
+/** Returns a match for the first network of the family. */
 function sourceMatch(networks: readonly Cidr[], family: IPFamily): string | undefined {
   const network = networks.find((candidate) => candidate.family === family);
   return network === undefined ? undefined : `-s ${network.text}`;

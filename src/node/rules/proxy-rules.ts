@@ -5,18 +5,16 @@ import type { RuleOptions } from "./match.ts";
 import { natTable } from "./nat.ts";
 
 /**
- * The chains beside IPVS, which picks a backend and does nothing else: they mark what is to be masqueraded and what comes
- * from this node's own clients, and drop what must not be served. All rules are static: they ask sets, so that a Service
- * changes members and no rule. Names are kube-proxy's where it has them. Rules read exactly as iptables-save prints them.
+ * Returns the chains that complement IPVS, which only selects a real server: they mark packets to masquerade and
+ * packets of clients on this node, and drop packets that must not be served. All rules are static: they match sets, and
+ * a Service changes only members of sets. Names are kube-proxy's where it has them. Rules are in the format of
+ * iptables-save.
  */
 export function proxyRules(options: RuleOptions): Rules {
   return { tables: [mangleTable(options), natTable(options), filterTable(options)] };
 }
 
-/**
- * Every chain of a kube-proxy in ipvs mode and of ours: what is to go when we go, or when a node taken over is cleaned.
- * The jumps that lead into them go with them.
- */
+/** The chains of kube-proxy in IPVS mode and of kube-ipvs, which `cleanup` removes with the jumps to them. */
 export const PROXY_CHAINS: Readonly<Record<"mangle" | "nat" | "filter", readonly string[]>> = {
   mangle: ["KUBE-LOCAL-PODS", "KUBE-LOCAL-NODE", "KUBE-LOCAL-UNMARK"],
   nat: [

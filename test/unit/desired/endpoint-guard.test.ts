@@ -44,7 +44,7 @@ describe("an external IP that is the address of an endpoint", () => {
 
   test("in a network of pods has one reason, which stays while pods come and go", () => {
     expect(outcome({ podNetworks: ["10.0.7.0/24"] })).toEqual([
-      "Service shop/web spec.externalIPs 10.0.7.5 is in a network of pods, 10.0.7.0/24",
+      "Service shop/web spec.externalIPs 10.0.7.5 is in the pod network 10.0.7.0/24",
       "TCP/10.96.0.10:80",
     ]);
   });

@@ -24,7 +24,7 @@ test.each<[string, PodPlaces, readonly IPFamily[], readonly string[]]>([
   ["it is named", { bridge: "docker0", networks: [] }, ["IPv4", "IPv6"], ["docker0 IPv4"]],
 ])("a bridge of pods is reported with the cure, or not: %s", (_, places, unfiltered, expected) => {
   const texts = describePodBridges({ bridges: BRIDGES, unfiltered }, places);
-  expect(texts.map((text) => /"(\S+)", and its (\S+) .*sysctl -w net.bridge/.exec(text)?.slice(1).join(" "))).toEqual(
+  expect(texts.map((text) => /"(\S+)" passes (\S+) .*sysctl -w net.bridge/.exec(text)?.slice(1).join(" "))).toEqual(
     expected,
   );
 });

@@ -34,7 +34,7 @@ test("a Service is told when the kernel lacks its scheduler, and only then", () 
       object: problemObject("Service", "shop/web"),
       field: "metadata.annotations",
       value: "lc",
-      reason: "is no scheduler of this node's kernel; rr stands in",
+      reason: "is not available as IPVS scheduler in this kernel: rr is used instead",
     },
   ]);
 });

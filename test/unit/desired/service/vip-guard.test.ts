@@ -135,8 +135,8 @@ describe("an external IP in a network of pods", () => {
   test("is refused, for it would cut a pod off, and costs the Service no other", () => {
     expect(built("shop/web", said, {}, node).addresses).toEqual(["10.96.0.1", "fd00:96::1", "203.0.113.1"]);
     expect(vipProblems(service("shop/web", said), facts(node))).toMatchObject([
-      { field: "spec.externalIPs", value: "10.244.1.5", reason: "is in a network of pods, 10.244.0.0/16" },
-      { field: "spec.externalIPs", value: "fd00:244::5", reason: "is in a network of pods, fd00:244::/64" },
+      { field: "spec.externalIPs", value: "10.244.1.5", reason: "is in the pod network 10.244.0.0/16" },
+      { field: "spec.externalIPs", value: "fd00:244::5", reason: "is in the pod network fd00:244::/64" },
     ]);
   });
 
