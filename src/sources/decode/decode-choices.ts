@@ -10,7 +10,7 @@ import {
 } from "../../model/kernel/scheduler.ts";
 import { annotationPath, annotationsOf, type JsonObject, type ObjectReader, stringOf } from "./object-reader.ts";
 
-/** Before every annotation that is ours; the API reserves names with a prefix for whoever has the domain. */
+/** The prefix of our annotations; the API reserves a prefix for the owner of its domain. */
 export const PREFIX = "kube-ipvs.io/";
 
 const SCHEDULER = `${PREFIX}scheduler`;
@@ -18,17 +18,17 @@ const SCHEDULER_FLAGS = `${PREFIX}scheduler-flags`;
 const ONE_PACKET = `${PREFIX}one-packet`;
 const DRAIN_TIMEOUT = `${PREFIX}drain-timeout`;
 
-/** What kube-router calls it. Ours wins where both are. */
+/** The corresponding annotation of kube-router. Ours takes precedence if both are set. */
 const KUBE_ROUTER_SCHEDULER = "kube-router.io/service.scheduler";
 
-/** An annotation that is read, as docs/configuration.md lists it. */
+/** An annotation that is used, as documented in docs/configuration.md. */
 export interface Annotation {
   readonly name: string;
   readonly value: string;
   readonly effect: string;
 }
 
-/** The choices of a Service. */
+/** The annotations of a Service. */
 export const CHOICE_ANNOTATIONS: readonly Annotation[] = [
   {
     name: SCHEDULER,
@@ -60,8 +60,8 @@ export const CHOICE_ANNOTATIONS: readonly Annotation[] = [
 const KNOWN = CHOICE_ANNOTATIONS.map(({ name }) => name).filter((name) => name.startsWith(PREFIX));
 
 /**
- * What a Service chooses by annotations. A wrong one is told and counts as absent, so that the Service works as if nobody
- * had chosen; so is one below our prefix that does not exist, as it is most likely misspelt.
+ * Reads the annotations of a Service. Invalid values and unknown annotations with our prefix, which are probably
+ * misspelt, are rejected and ignored.
  */
 export function readChoices(reader: ObjectReader, service: JsonObject): ServiceChoices {
   const annotations = annotationsOf(service);
@@ -73,11 +73,11 @@ export function readChoices(reader: ObjectReader, service: JsonObject): ServiceC
   return chosen ? { scheduling, onePacket, drainTimeoutMs } : NO_CHOICES;
 }
 
-/** Tells of annotations below our prefix that are not among the known ones. */
+/** Rejects annotations with our prefix that are not in `known`. */
 export function rejectUnknown(reader: ObjectReader, annotations: JsonObject, known: readonly string[]): void {
   for (const name of Object.keys(annotations)) {
     if (!name.startsWith(PREFIX) || known.includes(name)) continue;
-    reader.reject(annotationPath(name), annotations[name], `is none of ${known.join(", ")}`);
+    reader.reject(annotationPath(name), annotations[name], `is unknown: must be one of ${known.join(", ")}`);
   }
 }
 
@@ -97,13 +97,16 @@ function readScheduling(reader: ObjectReader, annotations: JsonObject): Scheduli
   return { scheduler, flags: readFlags(reader, scheduler, flags) };
 }
 
-/** The empty text asks for no flags at all, which for mh is not the same as saying nothing. */
+/** Reads the flags of a scheduler. The empty text means no flags, which for mh differs from an absent annotation. */
 function readFlags(reader: ObjectReader, scheduler: Scheduling["scheduler"], text: string): readonly SchedulerFlag[] {
   const known = namedFlags(scheduler);
   const words = text === "" ? [] : text.split(",").map((word) => word.trim());
   const flags = known.filter((flag) => words.includes(flag)).sort();
   if (words.every((word) => known.some((flag) => flag === word))) return flags;
-  const reason = known.length === 0 ? `must be empty: ${scheduler} has none` : `must be of ${known.join(", ")}`;
+  const reason =
+    known.length === 0
+      ? `must be empty: scheduler ${scheduler} has no flags`
+      : `must be a comma list of ${known.join(", ")}`;
   reader.reject(annotationPath(SCHEDULER_FLAGS), text, reason);
   return usualScheduling(scheduler).flags;
 }

@@ -14,7 +14,7 @@ import {
 export const SERVICE_TYPES = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] as const;
 export type ServiceType = (typeof SERVICE_TYPES)[number];
 
-/** Where the restriction stood before there was a field for it; the field wins. */
+/** The annotation for source ranges that preceded the field. The field takes precedence. */
 export const SOURCE_RANGES_ANNOTATION: Annotation = {
   name: "service.beta.kubernetes.io/load-balancer-source-ranges",
   value: "comma list of networks",
@@ -22,12 +22,12 @@ export const SOURCE_RANGES_ANNOTATION: Annotation = {
 };
 
 /**
- * So many addresses or networks of one kind are read of a Service: to parse one takes some 4 us, and an object of the API has
- * room for 120,000.
+ * The maximum number of addresses or networks of one kind in a Service. Parsing one takes about 4 us, and an API object
+ * has room for 120,000.
  */
 const MOST_ADDRESSES = 10_000;
 
-/** A Service as far as it is known when its way to the outside is read. */
+/** The fields of a Service that were read before its external addresses. */
 export interface Exposable {
   readonly object: JsonObject;
   readonly spec: JsonObject;
@@ -39,8 +39,8 @@ export interface Exposable {
 export type Exposure = Pick<Service, "externalIPs" | "loadBalancerIPs" | "sourceRanges" | "healthCheckNodePort">;
 
 /**
- * How a Service is reached from outside the cluster, node ports aside. A wrong address is left out and told. What only a
- * load balancer has counts for type LoadBalancer alone: the API server clears it when the type changes.
+ * Reads the external addresses of a Service, except node ports. Invalid addresses are rejected and left out. Fields of
+ * load balancers are used only for type LoadBalancer: the API server clears them when the type changes.
  */
 export function readExposure(reader: ObjectReader, service: Exposable): Exposure {
   const isBalanced = service.type === "LoadBalancer";
@@ -59,12 +59,15 @@ function readExternalIPs(reader: ObjectReader, service: Exposable): readonly IPA
   return withoutTwins(found);
 }
 
-/** Most Services have none at all, and a Set for each of them is 200 bytes. */
+/** Removes duplicates. Most Services have no addresses, and a Set for each of them would take 200 bytes. */
 function withoutTwins(found: readonly IPAddress[]): readonly IPAddress[] {
   return found.length < 2 ? found : [...new Set(found)];
 }
 
-/** Host names are resolved by clients, and with ipMode Proxy packets never arrive for the address itself. */
+/**
+ * Reads the addresses of a load balancer. Host names are left out because clients resolve them, and addresses with
+ * ipMode Proxy because no packets for them arrive.
+ */
 function readLoadBalancerIPs(reader: ObjectReader, service: Exposable): readonly IPAddress[] {
   const status = reader.object(service.object, "status", "") ?? {};
   const loadBalancer = reader.object(status, "loadBalancer", "status") ?? {};
@@ -81,14 +84,14 @@ function readLoadBalancerIPs(reader: ObjectReader, service: Exposable): readonly
   return withoutTwins(found);
 }
 
-/** A mode that is not known may mean anything, so that its address is not taken. */
+/** Whether the address is a VIP. An unknown mode is rejected, and its address is not used. */
 function isVip(reader: ObjectReader, ingress: JsonObject, path: string): boolean {
   const mode = field(ingress, "ipMode") ?? "VIP";
   if (mode !== "VIP" && mode !== "Proxy") reader.reject(`${path}.ipMode`, mode, "must be one of VIP, Proxy");
   return mode === "VIP";
 }
 
-/** The address in a list, which is empty for a blank or a wrong one. */
+/** Returns a list with the address; empty for a blank or invalid one. */
 function readAddress(reader: ObjectReader, text: unknown, path: string, service: Exposable): readonly IPAddress[] {
   if (text === undefined || text === null || (typeof text === "string" && text.trim() === "")) return [];
   const address = typeof text === "string" ? parseAddress(text) : undefined;
@@ -107,7 +110,10 @@ function addressFault(address: IPAddress, clusterIPs: readonly IPAddress[]): str
   return specialPurpose(address);
 }
 
-/** A wrong range is left out and told; when all are wrong nobody is let in, for a restriction was meant. */
+/**
+ * Reads the source ranges; undefined: no restriction. Invalid ranges are rejected and left out. If all are invalid, no
+ * client is admitted, because a restriction was intended.
+ */
 function readSourceRanges(reader: ObjectReader, { object, spec }: Exposable): readonly Cidr[] | undefined {
   const key = "loadBalancerSourceRanges";
   const asked = field(spec, key);
@@ -127,7 +133,7 @@ function readRanges(
   const ranges = new Map<string, Cidr>();
   texts.forEach((text, index) => {
     const range = typeof text === "string" ? parseCidr(text) : undefined;
-    if (range === undefined) reader.reject(pathOf(index), text, 'must be a network, as "192.0.2.0/24"');
+    if (range === undefined) reader.reject(pathOf(index), text, 'must be a network, for example "192.0.2.0/24"');
     else ranges.set(range.text, range);
   });
   return [...ranges.values()];

@@ -6,10 +6,10 @@ import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, Obje
 
 const ZONE_LABEL = "topology.kubernetes.io/zone";
 
-/** The cluster autoscaler taints a node so before it drains and removes it. */
+/** The taint that the cluster autoscaler sets before it drains and removes a node. */
 const DELETION_TAINT = "ToBeDeletedByClusterAutoscaler";
 
-/** Decodes a v1 Node: never unwanted. Addresses and pod networks that cannot be read are left out and told. */
+/** Decodes a v1 Node, which is never unwanted. Invalid addresses and pod networks are rejected and left out. */
 export function decodeNode(object: unknown): Decoded<string, ClusterNode> {
   const name = identityOf(object)?.name;
   if (name === undefined || !isJsonObject(object)) return broken("Node", object);
@@ -26,7 +26,10 @@ export function decodeNode(object: unknown): Decoded<string, ClusterNode> {
   return { kind: "wanted", name, value, problems: reader.problems };
 }
 
-/** InternalIPs before ExternalIPs, each in listed order; host names and DNS names are no addresses. */
+/**
+ * Reads the addresses: InternalIPs before ExternalIPs, each in their order in the Node. Host names and DNS names are
+ * left out.
+ */
 function readAddresses(reader: ObjectReader, status: JsonObject): readonly IPAddress[] {
   const internal: IPAddress[] = [];
   const external: IPAddress[] = [];
@@ -53,7 +56,7 @@ function readPodCIDRs(reader: ObjectReader, spec: JsonObject): readonly Cidr[] {
 function readCidr(reader: ObjectReader, text: unknown, path: string): readonly Cidr[] {
   const network = typeof text === "string" ? parseCidr(text) : undefined;
   if (network !== undefined) return [network];
-  reader.reject(path, text, 'must be a network, as "10.244.1.0/24"');
+  reader.reject(path, text, 'must be a network, for example "10.244.1.0/24"');
   return [];
 }
 

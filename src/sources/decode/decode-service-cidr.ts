@@ -4,7 +4,7 @@ import type { ServiceCIDR } from "../../model/cluster/service.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 import { broken, field, identityOf, isJsonObject, ObjectReader } from "./object-reader.ts";
 
-/** Decodes a networking.k8s.io/v1 ServiceCIDR: never unwanted. Networks that cannot be read are left out and told. */
+/** Decodes a networking.k8s.io/v1 ServiceCIDR, which is never unwanted. Invalid networks are rejected and left out. */
 export function decodeServiceCIDR(object: unknown): Decoded<string, ServiceCIDR> {
   const name = identityOf(object)?.name;
   if (name === undefined || !isJsonObject(object)) return broken("ServiceCIDR", object);
@@ -17,7 +17,7 @@ export function decodeServiceCIDR(object: unknown): Decoded<string, ServiceCIDR>
   const networks = reader.list(spec, "cidrs", "spec").flatMap((text, index): readonly Cidr[] => {
     const network = typeof text === "string" ? parseCidr(text) : undefined;
     if (network !== undefined) return [network];
-    reader.reject(`spec.cidrs[${index}]`, text, 'must be a network, as "10.96.0.0/16"');
+    reader.reject(`spec.cidrs[${index}]`, text, 'must be a network, for example "10.96.0.0/16"');
     return [];
   });
   return { kind: "wanted", name, value: { name, networks }, problems: reader.problems };

@@ -16,17 +16,17 @@ import { readExposure, SERVICE_TYPES, type ServiceType } from "./decode-exposure
 import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
 import { PortLists } from "./port-lists.ts";
 
-/** Whoever sets this label, with any value, has another proxy serve the Service. */
+/** A Service with this label, of any value, is served by another proxy. */
 const PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name";
 
-/** The API's default and limit of `sessionAffinityConfig.clientIP.timeoutSeconds`. */
+/** The default and the maximum of `sessionAffinityConfig.clientIP.timeoutSeconds` in the API. */
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 const MAX_AFFINITY_SECONDS = 86_400;
 
 /**
- * Decodes a v1 Service. Unwanted are ExternalName, headless ("None") and those of another proxy; one that has no usable
- * cluster IP is unwanted too, with a problem. A wrong port, address or setting is left out and told; the rest goes on. A
- * source of many Services hands in one `lists` for all.
+ * Decodes a v1 Service. ExternalName Services, headless ones ("None") and those of another proxy are unwanted. A
+ * Service without a usable cluster IP is unwanted too, with a problem. Invalid ports, addresses and settings are
+ * rejected and left out; the rest is used. A source of many Services passes the same `lists` for all.
  */
 export function decodeService(object: unknown, lists = new PortLists()): Decoded<ServiceName, Service> {
   const identity = identityOf(object);
@@ -46,7 +46,7 @@ export function decodeService(object: unknown, lists = new PortLists()): Decoded
   const internalTrafficPolicy = reader.word(spec, "internalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster");
   const externalTrafficPolicy = reader.word(spec, "externalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster");
   const exposure = readExposure(reader, { object, spec, type, clusterIPs, externalTrafficPolicy });
-  // Spelled out: with `...exposure` V8 keeps the last fields in a list of their own.
+  // All fields are listed: with `...exposure` V8 stores the last fields in a separate list.
   const value: Service = {
     name,
     clusterIPs: kept(clusterIPs),
@@ -64,10 +64,13 @@ export function decodeService(object: unknown, lists = new PortLists()): Decoded
   return { kind: "wanted", name, value, problems: reader.problems };
 }
 
-/** One for all: most Services have no addresses but their cluster IPs. */
+/** The shared empty list: most Services have no addresses other than their cluster IPs. */
 const EMPTY: readonly never[] = [];
 
-/** The list as it is kept for long: one that items were added to has room for 17. Saves 360 bytes for each Service. */
+/**
+ * Returns the list without spare capacity: a list that was appended to has room for 17 elements. Saves 360 bytes for
+ * each Service.
+ */
 function kept<Item>(list: readonly Item[]): readonly Item[] {
   return list.length === 0 ? EMPTY : list.slice();
 }
@@ -77,18 +80,18 @@ function isHeadless(spec: JsonObject): boolean {
   return field(spec, "clusterIP") === "None" || (Array.isArray(listed) && listed[0] === "None");
 }
 
-/** One address of each family at most. `clusterIPs` counts; `clusterIP` only where that is missing. */
+/** Reads at most one address of each family, from `clusterIPs`, or from `clusterIP` if that is missing. */
 function readClusterIPs(reader: ObjectReader, spec: JsonObject): readonly IPAddress[] {
   const listed = reader.list(spec, "clusterIPs", "spec");
   const families = reader.list(spec, "ipFamilies", "spec");
   const single = reader.text(spec, "clusterIP", "spec") ?? "";
   if (listed.length === 0 && single === "") {
-    reader.reject("spec.clusterIP", "", "is missing, and nothing here allocates one");
+    reader.reject("spec.clusterIP", "", "is missing: kube-ipvs does not allocate cluster IPs");
     return [];
   }
   if (listed.length === 0) return readClusterIP(reader, single, "spec.clusterIP", families[0], []);
   if (single !== "" && single !== listed[0]) {
-    reader.reject("spec.clusterIP", single, "is not spec.clusterIPs[0], which is used instead");
+    reader.reject("spec.clusterIP", single, "differs from spec.clusterIPs[0], which is used instead");
   }
   return listed.reduce<readonly IPAddress[]>((found, text, index) => {
     const path = `spec.clusterIPs[${index}]`;
@@ -100,7 +103,7 @@ function readClusterIPs(reader: ObjectReader, spec: JsonObject): readonly IPAddr
   }, []);
 }
 
-/** `found` with one more address, or as it was when the address is rejected. */
+/** Returns `found` with the address added, or unchanged if the address is rejected. */
 function readClusterIP(
   reader: ObjectReader,
   text: unknown,
@@ -117,12 +120,12 @@ function readClusterIP(
 
 function clusterIPFault(address: IPAddress, family: unknown, found: readonly IPAddress[]): string | undefined {
   if (family !== undefined && family !== familyOf(address))
-    return `is ${familyOf(address)}, but its family is ${valueText(family)}`;
+    return `is ${familyOf(address)}, but spec.ipFamilies has ${valueText(family)}`;
   if (found.some((other) => familyOf(other) === familyOf(address))) return `is a second ${familyOf(address)} address`;
   return specialPurpose(address);
 }
 
-/** Of two ports with one name or one number the first stays. */
+/** Reads the ports. If two ports have the same name or number, the first is used. */
 function readPorts(reader: ObjectReader, spec: JsonObject, type: ServiceType): readonly ServicePort[] {
   const ports: ServicePort[] = [];
   const taken = new Set<string>();
@@ -154,16 +157,19 @@ function readNodePort(reader: ObjectReader, port: JsonObject, path: string, type
   return 0;
 }
 
-/** `taken` holds the names, numbers and node ports of the earlier ports: a Service may have 65,535 ports. */
+/**
+ * Rejects a duplicate. `taken` contains the names, numbers and node ports of the earlier ports, because a Service may
+ * have 65,535 ports.
+ */
 function isDuplicate(reader: ObjectReader, { key, protocol, port }: ServicePort, taken: Set<string>, path: string) {
   const name = `name ${key}`;
   const number = `port ${protocol} ${port}`;
   if (taken.has(name)) {
-    reader.reject(`${path}.name`, nameOf(key), `is taken by an earlier ${protocol} port`);
+    reader.reject(`${path}.name`, nameOf(key), `is already used by an earlier ${protocol} port`);
     return true;
   }
   if (taken.has(number)) {
-    reader.reject(`${path}.port`, port, `is taken by an earlier ${protocol} port`);
+    reader.reject(`${path}.port`, port, `is already used by an earlier ${protocol} port`);
     return true;
   }
   taken.add(name).add(number);
@@ -181,11 +187,14 @@ function withoutTakenNodePort(reader: ObjectReader, port: ServicePort, taken: Se
     taken.add(number);
     return port;
   }
-  reader.reject(`${path}.nodePort`, port.nodePort, `is taken by an earlier ${port.protocol} port`);
+  reader.reject(`${path}.nodePort`, port.nodePort, `is already used by an earlier ${port.protocol} port`);
   return { ...port, nodePort: 0 };
 }
 
-/** Seconds; 0 is no affinity. A wrong timeout is rejected and the API's default stands in. */
+/**
+ * Returns the affinity timeout in seconds; 0: no affinity. An invalid timeout is rejected and replaced by the API's
+ * default.
+ */
 function readAffinity(reader: ObjectReader, spec: JsonObject): number {
   if (reader.word(spec, "sessionAffinity", "spec", ["None", "ClientIP"], "None") === "None") return 0;
   const config = reader.object(spec, "sessionAffinityConfig", "spec") ?? {};

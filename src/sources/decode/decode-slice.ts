@@ -29,13 +29,13 @@ const SERVICE_LABEL = "kubernetes.io/service-name";
 const HEADLESS_LABEL = "service.kubernetes.io/headless";
 const CHANGE_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time";
 
-/** Shared by every endpoint without hints. */
+/** The shared list of endpoints without hints. */
 const NO_HINTS: readonly string[] = [];
 
 /**
- * Decodes a discovery.k8s.io/v1 EndpointSlice. Unwanted are slices of no Service, of a headless Service, and of host
- * names (FQDN). A wrong endpoint or port is left out and told; hints that are wrong count as none. A source of many
- * slices hands in one table for all, so that they share their names.
+ * Decodes a discovery.k8s.io/v1 EndpointSlice. Slices without a Service, of a headless Service, or of host names (FQDN)
+ * are unwanted. Invalid endpoints and ports are rejected and left out; invalid hints are rejected and ignored. A source
+ * of many slices passes the same `texts` for all, so that slices share equal strings.
  */
 export function decodeEndpointSlice(object: unknown, texts = new TextTable()): Decoded<SliceName, EndpointSlice> {
   const identity = identityOf(object);
@@ -65,20 +65,20 @@ export function decodeEndpointSlice(object: unknown, texts = new TextTable()): D
   return { kind: "wanted", name, value, problems: reader.problems };
 }
 
-/** A port without a name is the unnamed port: the API server writes "" where it is left out. */
+/** Reads the ports. A missing name is the empty name, which the API server sets as default. */
 function readPorts(reader: ObjectReader, slice: JsonObject): ReadonlyMap<PortKey, number> {
   const ports = new Map<PortKey, number>();
   reader.list(slice, "ports", "").forEach((object, index) => {
     const path = `ports[${index}]`;
     const [key, port] = readPort(reader, object, path) ?? [];
     if (key === undefined || port === undefined) return;
-    if (ports.has(key)) reader.reject(path, object, "is a second port of that name and protocol");
+    if (ports.has(key)) reader.reject(path, object, "has the name and protocol of an earlier port");
     else ports.set(key, port);
   });
   return ports;
 }
 
-/** Undefined for a wrong port, and for one without a number: in the API it means no port, or any. */
+/** Returns undefined for an invalid port, and for one without a number, which in the API means no port or any port. */
 function readPort(reader: ObjectReader, object: unknown, path: string): readonly [PortKey, number] | undefined {
   if (!isJsonObject(object)) {
     reader.reject(path, object, "must be an object");
@@ -92,10 +92,10 @@ function readPort(reader: ObjectReader, object: unknown, path: string): readonly
   return [portKey(name, protocol), port];
 }
 
-/** What is the same for all endpoints of a slice. */
+/** The properties that all endpoints of a slice share. */
 interface SliceFacts {
   readonly family: IPFamily;
-  /** Undefined for none. */
+  /** The weights of endpoints; undefined if there are none. */
   readonly weights: ReadonlyMap<IPAddress, number> | undefined;
 }
 
@@ -125,7 +125,7 @@ function readBackend(
   const ready = reader.boolean(conditions, "ready", below) ?? true;
   const serving = reader.boolean(conditions, "serving", below) ?? true;
   const terminating = reader.boolean(conditions, "terminating", below) ?? false;
-  // An endpoint whose address or readiness cannot be read takes no traffic.
+  // An endpoint with an invalid address or invalid conditions gets no traffic.
   if (address === undefined || reader.problemCount > before) return undefined;
   const hints = reader.object(object, "hints", path);
   return {
@@ -140,7 +140,7 @@ function readBackend(
   };
 }
 
-/** The first address alone counts; the API defines the others as fungible with it. No address is no endpoint. */
+/** Reads the first address; the API defines the others as equivalent. An endpoint without addresses is left out. */
 function readAddress(
   reader: ObjectReader,
   endpoint: JsonObject,
@@ -172,19 +172,19 @@ function readHints(
   for (const [index, hint] of list.entries()) {
     const name = field(hint, "name");
     if (typeof name === "string" && name !== "") names.push(name);
-    else reader.reject(`${path}.hints.${key}[${index}]`, hint, "must hold a name");
+    else reader.reject(`${path}.hints.${key}[${index}]`, hint, "must have a name");
   }
   return names;
 }
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
-/** Milliseconds since the epoch, 0 when not told. */
+/** Returns milliseconds since the epoch; 0 if there is no time. */
 function readChangeTime(reader: ObjectReader, slice: JsonObject): number {
   const text = annotationOf(slice, CHANGE_ANNOTATION);
   if (text === undefined || text === "") return 0;
   const time = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(time)) return time;
-  reader.reject(annotationPath(CHANGE_ANNOTATION), text, "must be a time as in RFC 3339");
+  reader.reject(annotationPath(CHANGE_ANNOTATION), text, "must be an RFC 3339 time");
   return 0;
 }

@@ -4,26 +4,26 @@ import { annotationPath, annotationsOf, type JsonObject, type ObjectReader, stri
 
 const WEIGHTS = `${PREFIX}weights`;
 
-/** What the kernel's weighted schedulers still multiply without overflowing. */
+/** The maximum weight with which the kernel's weighted schedulers do not overflow. */
 const MAX_WEIGHT = 65_535;
 
-/** The annotation of an EndpointSlice. */
+/** The annotation of an EndpointSlice for weights. */
 export const WEIGHTS_ANNOTATION: Annotation = {
   name: WEIGHTS,
   value: "comma list of address=weight, as `10.244.1.5=3,10.244.1.6=0`",
   effect: `Weights of endpoints, from 0 to ${MAX_WEIGHT}. An endpoint without one has weight 1`,
 };
 
-/** Room for 1,000 endpoints, of which no slice has more. */
+/** The maximum length of the annotation in characters. It has room for 1,000 endpoints, the maximum of a slice. */
 const LONGEST_WEIGHTS = 65_536;
 
 /**
- * Weights of endpoints by their address, from an annotation of their slice: "10.244.1.5=3, 10.244.1.6=0". Weight 0 takes no
- * new connections. A wrong part is told and left out. An address that is not in the slice is no fault: who sets weights
- * and who sets endpoints do not wait for each other.
+ * Reads the weights of endpoints by address, for example "10.244.1.5=3, 10.244.1.6=0". An endpoint with weight 0 gets
+ * no new connections. Invalid parts are rejected and left out. An address that is not in the slice is no error, because
+ * weights and endpoints may be written by different programs.
  *
- * Undefined without the annotation: to ask even an empty Map for 500,000 addresses costs 13 MB, as V8 internalizes every
- * text that a Map is asked for.
+ * Undefined without the annotation: looking up 500,000 addresses even in an empty Map costs 13 MB, because V8
+ * internalizes every string that is looked up.
  */
 export function readWeights(reader: ObjectReader, slice: JsonObject): ReadonlyMap<IPAddress, number> | undefined {
   const annotations = annotationsOf(slice);
@@ -54,5 +54,5 @@ function readPart(part: string): readonly [IPAddress, number] | undefined {
 
 function partFault(address: IPAddress | undefined, before: ReadonlyMap<IPAddress, number>): string | undefined {
   if (address === undefined) return `must be address=weight with a weight from 0 to ${MAX_WEIGHT}`;
-  return before.has(address) ? "is a second weight of that address" : undefined;
+  return before.has(address) ? "is a second weight for the same address" : undefined;
 }

@@ -2,10 +2,10 @@ import type { ProblemObject } from "../../model/cluster/problem.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 
 /**
- * What the decoder makes of one object, where an exception becomes a problem of that object.
+ * Decodes one object. An exception becomes a problem of the object.
  *
- * The exception is a fault of a decoder, and the problem says where it is. But whoever may write one object could end
- * the agents of all nodes with it, again after each restart; so the fault costs this object alone.
+ * An exception is a bug in a decoder, and the problem contains its location. Without this, every author of an object
+ * could stop the agents of all nodes, again after each restart.
  */
 export function fenced<Name, Value>(object: ProblemObject, decode: () => Decoded<Name, Value>): Decoded<Name, Value> {
   try {
@@ -16,9 +16,9 @@ export function fenced<Name, Value>(object: ProblemObject, decode: () => Decoded
   }
 }
 
-/** The message, and the innermost function that is known. */
+/** Returns the message, and the innermost function if it is known. */
 function faultText(error: unknown): string {
-  if (!(error instanceof Error)) return "an exception that is no Error";
+  if (!(error instanceof Error)) return "an exception of unknown type";
   const [, place] = /\n\s+(at .*)/.exec(error.stack ?? "") ?? [];
   return place === undefined ? error.message : `${error.message} (${place})`;
 }

@@ -5,20 +5,20 @@ import { PROTOCOLS, type Protocol } from "../../model/cluster/service.ts";
 import { valueText } from "../../model/value-text.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 
-/** A JSON object whose fields nobody has checked yet. */
+/** A JSON object with unchecked fields. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Whether the value is a JSON object: neither null nor a list. */
+/** Whether the value is a JSON object, and not null or a list. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The field of what may be an object; undefined when it is none, or the field is absent or null. */
+/** Returns the field of a value; undefined if the value is not an object, or the field is absent or null. */
 export function field(value: unknown, key: string): unknown {
   return isJsonObject(value) ? (value[key] ?? undefined) : undefined;
 }
 
-/** Namespace and name out of an object's metadata; an absent namespace is "default", as for kubectl. */
+/** The namespace and name in an object's metadata. An absent namespace is "default", as in kubectl. */
 export interface Identity {
   readonly namespace: string;
   readonly name: string;
@@ -27,7 +27,7 @@ export interface Identity {
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** Identity of a namespaced object, undefined where metadata does not give a usable one. */
+/** Returns the identity of a namespaced object; undefined if it is missing or invalid. */
 export function identityOf(object: unknown): Identity | undefined {
   const metadata = field(object, "metadata");
   const name = field(metadata, "name");
@@ -38,24 +38,24 @@ export function identityOf(object: unknown): Identity | undefined {
 }
 
 /**
- * Reads fields of one untrusted object and collects what is wrong with them. Every method takes the parent, the key and
- * the parent's path; it answers undefined both for an absent field (null counts as absent, as in Kubernetes) and for a
- * wrong one, which it rejects. Paths are put together only for a problem: half a million endpoints pass through here.
+ * Reads fields of an untrusted object and collects problems. The methods take the parent object, the key, and the
+ * parent's path. They return undefined for an absent field (null counts as absent, as in Kubernetes) and for an invalid
+ * one, which they reject. Paths are built only for problems, because up to 500,000 endpoints are read.
  */
 export class ObjectReader {
   readonly #problems: ProblemList;
 
-  /** `object` is what every problem is about. */
+  /** `object` is the object of all problems. */
   constructor(object: ProblemObject) {
     this.#problems = new ProblemList(object);
   }
 
-  /** What was rejected: the first ten, and how many more there are. */
+  /** The first ten problems, and a problem with the number of further ones. */
   get problems(): readonly Problem[] {
     return this.#problems.list();
   }
 
-  /** How often something was rejected. */
+  /** The number of problems. */
   get problemCount(): number {
     return this.#problems.count;
   }
@@ -71,7 +71,7 @@ export class ObjectReader {
     return undefined;
   }
 
-  /** The list, empty when absent or wrong; its elements are unchecked. */
+  /** Returns the list; empty if absent or invalid. Its elements are unchecked. */
   list(parent: JsonObject, key: string, path: string): readonly unknown[] {
     const value = field(parent, key);
     if (value === undefined) return [];
@@ -80,11 +80,15 @@ export class ObjectReader {
     return [];
   }
 
-  /** The list, but of one that is longer the first `most` elements alone; that is rejected once. */
+  /** Returns the first `most` elements of the list. A longer list is rejected once. */
   listUpTo(most: number, parent: JsonObject, key: string, path: string): readonly unknown[] {
     const list = this.list(parent, key, path);
     if (list.length <= most) return list;
-    this.reject(join(path, key), `${list.length} elements`, `are more than ${most}: those beyond are not read`);
+    this.reject(
+      join(path, key),
+      `${list.length} elements`,
+      `exceed the limit of ${most}: the other elements are ignored`,
+    );
     return list.slice(0, most);
   }
 
@@ -110,7 +114,7 @@ export class ObjectReader {
     return undefined;
   }
 
-  /** One of the words; `fallback` when absent or wrong. */
+  /** Returns one of the words; `fallback` if absent or invalid. */
   word<Word extends string>(
     parent: JsonObject,
     key: string,
@@ -126,7 +130,7 @@ export class ObjectReader {
     return fallback;
   }
 
-  /** The name of a port: a DNS label, "" when absent. Undefined when wrong. */
+  /** Returns the name of a port, a DNS label; "" if absent, undefined if invalid. */
   portName(parent: JsonObject, path: string): string | undefined {
     const value = field(parent, "name") ?? "";
     if (typeof value === "string" && (value === "" || DNS_LABEL.test(value))) return value;
@@ -134,7 +138,7 @@ export class ObjectReader {
     return undefined;
   }
 
-  /** TCP when absent; undefined when wrong. */
+  /** Returns the protocol; TCP if absent, undefined if invalid. */
   protocol(parent: JsonObject, path: string): Protocol | undefined {
     const value = field(parent, "protocol") ?? "TCP";
     const protocol = PROTOCOLS.find((known) => known === value);
@@ -142,39 +146,43 @@ export class ObjectReader {
     return protocol;
   }
 
-  /** The number of a port; undefined when absent or wrong, both rejected. */
+  /** Returns the number of a port; undefined if absent or invalid, and then rejected. */
   portNumber(parent: JsonObject, path: string): number | undefined {
     if (field(parent, "port") === undefined) this.reject(`${path}.port`, "", "is missing");
     return this.integer(parent, "port", path, 1, 65_535);
   }
 }
 
-/** The answer for an object whose metadata give it no usable identity. */
+/** Returns the result for an object without a valid identity. */
 export function broken(kind: ObjectKind, object: unknown): Extract<Decoded<never, never>, { kind: "broken" }> {
   const reader = new ObjectReader(problemObject(kind, ""));
-  reader.reject("metadata", field(object, "metadata"), "must hold a DNS name and, if any, a DNS label as namespace");
+  reader.reject(
+    "metadata",
+    field(object, "metadata"),
+    "must have a DNS subdomain as name, and a DNS label as namespace if any",
+  );
   return { kind: "broken", problems: reader.problems };
 }
 
-/** The label's value; undefined when it is not there at all. */
+/** Returns the value of the label; undefined if it is absent. */
 export function labelOf(object: JsonObject, label: string): string | undefined {
   return stringMapEntry(object, "labels", label);
 }
 
 const NO_ANNOTATIONS: JsonObject = {};
 
-/** All annotations; none when they are no object. */
+/** Returns all annotations; empty if they are not an object. */
 export function annotationsOf(object: JsonObject): JsonObject {
   const annotations = field(field(object, "metadata"), "annotations");
   return isJsonObject(annotations) ? annotations : NO_ANNOTATIONS;
 }
 
-/** Path of the annotation, for a problem. */
+/** Returns the path of the annotation for problems. */
 export function annotationPath(annotation: string): string {
   return `metadata.annotations["${annotation}"]`;
 }
 
-/** The annotation's value; undefined when it is not there at all. */
+/** Returns the value of the annotation; undefined if it is absent. */
 export function annotationOf(object: JsonObject, annotation: string): string | undefined {
   return stringMapEntry(object, "annotations", annotation);
 }
@@ -185,8 +193,8 @@ function stringMapEntry(object: JsonObject, map: "labels" | "annotations", key: 
 }
 
 /**
- * The text of a label or an annotation. Both are strings in the API; a manifest may hold `true` or 5 by mistake, which means
- * the same.
+ * Returns the text of a label or an annotation. Both are strings in the API. A manifest may contain `true` or 5 by
+ * mistake, which has the same meaning.
  */
 export function stringOf(value: unknown): string {
   return typeof value === "string" ? value : valueText(value);

@@ -1,21 +1,21 @@
 import type { ServicePort } from "../../model/cluster/service.ts";
 
-/** Above this many lists it starts anew: what no Service has any more must not stay for ever. */
+/** The number of lists at which the map is cleared, so that lists of deleted Services do not accumulate. */
 const LIMIT = 4096;
-/** A longer list is not shared: the texts of 4,096 lists of 25,000 ports would take gigabytes. */
+/** The maximum length of a shared list: the texts of 4,096 lists of 25,000 ports would take gigabytes. */
 const LONGEST = 32;
 
 /**
- * Gives equal lists of ports as one list: most Services of a cluster have one of a few, and of 136 bytes each 50,000 are 6.5 MB.
- * Lists with node ports, of which no two are equal, stay as they are.
+ * Shares equal lists of ports. Most Services of a cluster have one of a few lists of 136 bytes, which saves 6.5 MB at
+ * 50,000 Services. Lists with node ports are not shared, because no two are equal.
  */
 export class PortLists {
   readonly #lists = new Map<string, readonly ServicePort[]>();
 
-  /** The first list equal to this one that was asked for; this list itself where it is long. */
+  /** Returns the first equal list; this list itself if it is long or has node ports. */
   share(ports: readonly ServicePort[]): readonly ServicePort[] {
     if (ports.length > LONGEST) return ports;
-    // A key holds the name and the protocol, and neither a space.
+    // A key consists of name and protocol, which contain no space.
     let text = "";
     for (const { key, port, nodePort } of ports) {
       if (nodePort > 0) return ports;

@@ -60,13 +60,13 @@ test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]
     "a flag of another scheduler",
     { "kube-ipvs.io/scheduler": "mh", "kube-ipvs.io/scheduler-flags": "sh-port" },
     scheduled("mh", "mh-port"),
-    ["kube-ipvs.io/scheduler-flags=sh-port: must be of mh-fallback, mh-port"],
+    ["kube-ipvs.io/scheduler-flags=sh-port: must be a comma list of mh-fallback, mh-port"],
   ],
   [
     "a flag of a scheduler without any",
     { "kube-ipvs.io/scheduler": "rr", "kube-ipvs.io/scheduler-flags": "mh-port" },
     scheduled("rr"),
-    ["kube-ipvs.io/scheduler-flags=mh-port: must be empty: rr has none"],
+    ["kube-ipvs.io/scheduler-flags=mh-port: must be empty: scheduler rr has no flags"],
   ],
   [
     "flags without a scheduler",
@@ -102,7 +102,7 @@ test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]
     { "kube-ipvs.io/schedular": "lc" },
     {},
     [
-      "kube-ipvs.io/schedular=lc: is none of kube-ipvs.io/scheduler, kube-ipvs.io/scheduler-flags, " +
+      "kube-ipvs.io/schedular=lc: is unknown: must be one of kube-ipvs.io/scheduler, kube-ipvs.io/scheduler-flags, " +
         "kube-ipvs.io/one-packet, kube-ipvs.io/drain-timeout",
     ],
   ],

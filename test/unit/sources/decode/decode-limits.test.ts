@@ -88,7 +88,7 @@ test("of 120,000 external IPs the first 10,000 are read, and the rest is one pro
       object: problemObject("Service", "shop/web"),
       field: "spec.externalIPs",
       value: "120000 elements",
-      reason: "are more than 10000: those beyond are not read",
+      reason: "exceed the limit of 10000: the other elements are ignored",
     },
   ]);
 });

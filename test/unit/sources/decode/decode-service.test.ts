@@ -136,7 +136,7 @@ describe("cluster IPs", () => {
       "a family that does not fit",
       { ip: ["10.96.0.10", "fd00::a"], spec: { ipFamilies: ["IPv4", "IPv4"] } },
       ["10.96.0.10"],
-      ["spec.clusterIPs[1]=fd00::a: is IPv6, but its family is IPv4"],
+      ["spec.clusterIPs[1]=fd00::a: is IPv6, but spec.ipFamilies has IPv4"],
     ],
     [
       "no family",
@@ -148,7 +148,7 @@ describe("cluster IPs", () => {
       "two truths",
       { spec: { clusterIP: "10.96.0.11" } },
       ["10.96.0.10"],
-      ["spec.clusterIP=10.96.0.11: is not spec.clusterIPs[0], which is used instead"],
+      ["spec.clusterIP=10.96.0.11: differs from spec.clusterIPs[0], which is used instead"],
     ],
     [
       "the unspecified address",
@@ -208,9 +208,9 @@ describe("of two ports that clash the first stays", () => {
         { name: "a", port: 81 },
       ],
       ["a/TCP 80"],
-      ["spec.ports[1].name=a: is taken by an earlier TCP port"],
+      ["spec.ports[1].name=a: is already used by an earlier TCP port"],
     ],
-    ["no name", [80, 81], ["/TCP 80"], ["spec.ports[1].name=: is taken by an earlier TCP port"]],
+    ["no name", [80, 81], ["/TCP 80"], ["spec.ports[1].name=: is already used by an earlier TCP port"]],
     [
       "one number",
       [
@@ -218,7 +218,7 @@ describe("of two ports that clash the first stays", () => {
         { name: "b", port: 80 },
       ],
       ["a/TCP 80"],
-      ["spec.ports[1].port=80: is taken by an earlier TCP port"],
+      ["spec.ports[1].port=80: is already used by an earlier TCP port"],
     ],
     [
       "one number of two protocols is no clash",
@@ -236,7 +236,7 @@ describe("of two ports that clash the first stays", () => {
         { name: "b", port: 81, nodePort: 30080 },
       ],
       ["a/TCP 80@30080", "b/TCP 81"],
-      ["spec.ports[1].nodePort=30080: is taken by an earlier TCP port"],
+      ["spec.ports[1].nodePort=30080: is already used by an earlier TCP port"],
     ],
     [
       "one node port of two protocols is no clash",

@@ -157,7 +157,7 @@ describe("ports: a wrong one is left out and the others stay", () => {
   test("of two with one name and protocol the first stays", () => {
     const { endpoints, faults } = decoded(sliceObject("shop/web-1", { ports: [8080, 9090], endpoints: ["10.0.0.1"] }));
     expect(endpoints).toEqual(["/TCP 10.0.0.1:8080"]);
-    expect(faults).toEqual(['ports[1]={"port":9090}: is a second port of that name and protocol']);
+    expect(faults).toEqual(['ports[1]={"port":9090}: has the name and protocol of an earlier port']);
   });
 });
 
@@ -212,8 +212,8 @@ describe("endpoints: a wrong one is left out and the others stay", () => {
     });
     expect([...value.endpoints].flatMap(([, list]) => list)).toMatchObject([{ zoneHints: ["z1"], nodeHints: [] }]);
     expect(faults).toEqual([
-      "endpoints[0].hints.forZones[1]=z2: must hold a name",
-      'endpoints[0].hints.forZones[2]={"name":""}: must hold a name',
+      "endpoints[0].hints.forZones[1]=z2: must have a name",
+      'endpoints[0].hints.forZones[2]={"name":""}: must have a name',
     ]);
   });
 });

@@ -26,7 +26,12 @@ test.each<[string, string, readonly number[], readonly string[]]>([
   ["a name", "web-0=3", [1, 1], [`web-0=3: ${MUST}`]],
   ["no weight", "10.244.1.5", [1, 1], [`10.244.1.5: ${MUST}`]],
   ["a comma too many", "10.244.1.5=3,", [3, 1], [`: ${MUST}`]],
-  ["two of one address", "10.244.1.5=3,10.244.1.5=4", [3, 1], ["10.244.1.5=4: is a second weight of that address"]],
+  [
+    "two of one address",
+    "10.244.1.5=3,10.244.1.5=4",
+    [3, 1],
+    ["10.244.1.5=4: is a second weight for the same address"],
+  ],
 ])("weights: %s", (_, text, weights, faults) => {
   expect(weighed({ "kube-ipvs.io/weights": text })).toEqual({ weights, faults });
 });
@@ -39,6 +44,6 @@ test("an IPv6 address may be written in any way", () => {
 test("a misspelt annotation is told", () => {
   expect(weighed({ "kube-ipvs.io/weight": "10.244.1.5=3" })).toEqual({
     weights: [1, 1],
-    faults: ["10.244.1.5=3: is none of kube-ipvs.io/weights"],
+    faults: ["10.244.1.5=3: is unknown: must be one of kube-ipvs.io/weights"],
   });
 });

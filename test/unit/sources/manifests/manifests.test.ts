@@ -211,7 +211,7 @@ describe("what is wrong is told with file, document, field and value, and the re
     [
       "a name",
       { apiVersion: "v1", kind: "Service", metadata: {} },
-      "Service without a valid name in file a.yaml document 2: metadata={}: must hold a DNS name and, if any, a DNS label as namespace",
+      "Service without a valid name in file a.yaml document 2: metadata={}: must have a DNS subdomain as name, and a DNS label as namespace if any",
     ],
     [
       "a version",
@@ -282,7 +282,7 @@ describe("an object that is made to break its reader costs itself alone", () => 
     [
       "a family that is no text",
       `{${metadata} {name: x}, spec: {clusterIPs: [10.0.0.9], ipFamilies: [{toString: x}]}}`,
-      /its family is \{"toString":"x"\}/,
+      /spec.ipFamilies has \{"toString":"x"\}/,
     ],
     [
       "an annotation that is no text",
