@@ -191,7 +191,7 @@ export class Agent {
       }
       if (this.#mode === "opening") this.#open();
       this.#publishHealthChecks();
-      metrics.recordNoLocalEndpoints((side, family) => this.#state.noLocalEndpoints.count(side, family));
+      metrics.recordNoLocalEndpoints(this.#state.noLocalEndpoints);
       await this.#status.rejectedHere(this.#state.refused, () => this.#state.stale > 0);
     } while (this.#state.stale > 0);
     this.#mode = "current";

@@ -65,7 +65,7 @@ export class Metrics {
       this.#kubeProxy.syncDuration.zero({ ip_family });
       this.#kubeProxy.programming.zero({ ip_family });
     }
-    this.recordNoLocalEndpoints(() => 0);
+    this.recordNoLocalEndpoints({ count: () => 0 });
     for (const code of ["200", "503"]) {
       this.#kubeProxy.healthz.inc({ code }, 0);
       this.#kubeProxy.livez.inc({ code }, 0);
@@ -140,10 +140,10 @@ export class Metrics {
   }
 
   /** Sets the numbers of Services whose traffic of a side is dropped because they have no endpoint on this node. */
-  recordNoLocalEndpoints(countOf: (side: TrafficSide, family: IPFamily) => number): void {
+  recordNoLocalEndpoints(services: { count(side: TrafficSide, family: IPFamily): number }): void {
     for (const ip_family of this.#families)
       for (const traffic_policy of TRAFFIC_SIDES)
-        this.#kubeProxy.noLocalEndpoints.set({ ip_family, traffic_policy }, countOf(traffic_policy, ip_family));
+        this.#kubeProxy.noLocalEndpoints.set({ ip_family, traffic_policy }, services.count(traffic_policy, ip_family));
   }
 
   /** Sets the number of problems. */

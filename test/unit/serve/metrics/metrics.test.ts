@@ -216,7 +216,9 @@ test("Services without a local endpoint are shown by policy and family, as zero 
       ),
     );
   expect(await seen()).toEqual([0, 0, 0, 0]);
-  metrics.recordNoLocalEndpoints((side, family) => (side === "internal" ? 1 : 3) + (family === "IPv4" ? 0 : 1));
+  metrics.recordNoLocalEndpoints({
+    count: (side, family) => (side === "internal" ? 1 : 3) + (family === "IPv4" ? 0 : 1),
+  });
   expect(await seen()).toEqual([1, 2, 3, 4]);
 });
 
