@@ -10,7 +10,7 @@ import type { SyncReport } from "../sync/sync-report.ts";
  * - `failingSinceMs`: the time of the first request to the kernel that failed; 0 while requests succeed.
  * - `synced`: whether a sync has programmed all pending work except operations that the kernel refused.
  * - `node`: the Node object of this node; undefined while it is unknown.
- * - `unruled`: the reasons for which iptables rules are not written; empty if all rules are written.
+ * - `rulesFailed`: the reasons for which iptables rules are not written; empty if all rules are written.
  * - `refused`: the number of kernel objects whose operation fails, and texts of the first failures.
  * - `wrongSysctls`: texts of the sysctls that Services need and that are wrong, with the cure.
  * - `missing`: text of the first lists that have not arrived; "" if all have arrived.
@@ -21,7 +21,7 @@ export interface HealthFacts {
   readonly startedAtMs: number;
   readonly node: Pick<ClusterNode, "leaving"> | undefined;
   readonly missing: string;
-  readonly unruled: readonly string[];
+  readonly rulesFailed: readonly string[];
   readonly refused: { readonly count: number; readonly first: readonly string[] };
   readonly wrongSysctls: readonly string[];
   readonly synced: boolean;
@@ -41,7 +41,7 @@ export function healthAtStart(
   return {
     ...start,
     missing: "",
-    unruled: [],
+    rulesFailed: [],
     refused: { count: 0, first: [] },
     wrongSysctls: [],
     synced: false,
@@ -90,16 +90,16 @@ export function healthAfterLook(facts: HealthFacts): HealthFacts {
 }
 
 /** The result of a node preparation: the rules that could not be written, and the sysctls that are wrong. */
-export interface Lacking {
+export interface PreparationResult {
   readonly ruleFailures: readonly { readonly message: string }[];
   readonly wrongSysctls: readonly { readonly text: string; readonly required: boolean }[];
 }
 
 /** The facts after a node preparation with this result. */
-export function healthAfterPrepare(facts: HealthFacts, { ruleFailures, wrongSysctls }: Lacking): HealthFacts {
+export function healthAfterPrepare(facts: HealthFacts, { ruleFailures, wrongSysctls }: PreparationResult): HealthFacts {
   return {
     ...facts,
-    unruled: ruleFailures.slice(0, SHOWN_FAILURES).map(({ message }) => message),
+    rulesFailed: ruleFailures.slice(0, SHOWN_FAILURES).map(({ message }) => message),
     wrongSysctls: wrongSysctls.filter(({ required }) => required).map(({ text }) => text),
   };
 }
@@ -170,11 +170,11 @@ interface ProbeState {
 }
 
 /** The reason for which a live agent is not ready; "" if it is ready. */
-function unreadiness({ missing, synced, unruled, wrongSysctls, refused }: HealthFacts, isLate: boolean): string {
+function unreadiness({ missing, synced, rulesFailed, wrongSysctls, refused }: HealthFacts, isLate: boolean): string {
   if (missing !== "") return `waiting for the first lists: ${missing}`;
   if (!synced) return "the first sync is not complete";
   if (wrongSysctls.length > 0) return wrongSysctls.join("; ");
-  if (unruled.length > 0) return unruled.join("; ");
+  if (rulesFailed.length > 0) return rulesFailed.join("; ");
   if (!isLate) return "";
   return refused.count === 0 ? "syncs do not keep up with changes" : failuresText(refused);
 }

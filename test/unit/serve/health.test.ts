@@ -11,7 +11,7 @@ import {
   healthAfterRequest,
   healthAfterSync,
   healthAtStart,
-  type Lacking,
+  type PreparationResult,
 } from "../../../src/serve/health.ts";
 import { address } from "../../support/desired.ts";
 import { syncReport } from "./reports.ts";
@@ -98,10 +98,15 @@ test.each<[string, HealthFacts, number, object]>([
   ["the first failure counts", healthAfterFailure(healthAfterFailure(good, START + 2000), START + 9000), 62_000, DEAD],
   ["a sync ends the failure", healthAfterSync(healthAfterFailure(good, START + 2000), syncReport()), 62_000, OK],
   ["a look ends the failure", healthAfterLook(healthAfterFailure(good, START + 2000)), 62_000, OK],
-  ["the rules of a family could not be written", healthAfterPrepare(good, unruled("IPv6", "IPv6")), 2000, NOT_READY],
+  [
+    "the rules of a family could not be written",
+    healthAfterPrepare(good, rulesFailed("IPv6", "IPv6")),
+    2000,
+    NOT_READY,
+  ],
   [
     "the rules were written after all",
-    healthAfterPrepare(healthAfterPrepare(good, unruled("IPv6")), unruled()),
+    healthAfterPrepare(healthAfterPrepare(good, rulesFailed("IPv6")), rulesFailed()),
     2000,
     OK,
   ],
@@ -119,11 +124,11 @@ test.each<[string, HealthFacts, number, object]>([
   expect(statuses(facts, afterMs)).toEqual(expected);
 });
 
-function unruled(...messages: readonly string[]): Lacking {
+function rulesFailed(...messages: readonly string[]): PreparationResult {
   return { ruleFailures: messages.map((message) => ({ message })), wrongSysctls: [] };
 }
 
-function wrong(required: boolean, ...texts: readonly string[]): Lacking {
+function wrong(required: boolean, ...texts: readonly string[]): PreparationResult {
   return { ruleFailures: [], wrongSysctls: texts.map((text) => ({ text, required })) };
 }
 
@@ -211,7 +216,7 @@ describe("payload", () => {
     ],
     [
       "the rules could not be written",
-      healthAfterPrepare(good, unruled("no a", "no b", "no c", "no d")),
+      healthAfterPrepare(good, rulesFailed("no a", "no b", "no c", "no d")),
       2000,
       "no a; no b; no c",
     ],
