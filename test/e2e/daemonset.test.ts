@@ -264,7 +264,7 @@ describe("the agent in its container", () => {
     plane.model.behaviour.rules = [];
     const before = await node.prints("ipvsadm -Sn");
     await using agent = startAgent();
-    await agent.logged("API server cannot be watched");
+    await agent.logged("cannot watch");
     expect(await node.prints("ipvsadm -Sn")).toBe(before);
     plane.model.behaviour.rules = deployedRules();
     await agent.ready();
