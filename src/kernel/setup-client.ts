@@ -1,0 +1,197 @@
+import type { IPFamily } from "../model/address.ts";
+import { ipsets, type SetEntry } from "../model/kernel/ipset.ts";
+import { KernelError } from "../model/kernel/kernel-error.ts";
+import type { RuleTable } from "../model/kernel/rules.ts";
+import type { Sysctl } from "../model/kernel/sysctl.ts";
+import { parsePortRanges } from "../model/port-range.ts";
+import { readBridges } from "./bridges.ts";
+import type { IPSetClient } from "./ipset/client.ts";
+import type { IptablesClient } from "./iptables/client.ts";
+import type { IpvsClient } from "./ipvs/client.ts";
+import type { TimeoutClient } from "./ipvs/timeout-client.ts";
+import type { NodeSetup, RuleFailure, RulesReport, SetupReport, SourcePorts } from "./kernel.ts";
+import { DUMMY_NAME, type LinkClient } from "./link/client.ts";
+import type { SysctlClient } from "./sysctl.ts";
+
+export interface SetupDependencies {
+  readonly ipvs: IpvsClient;
+  readonly timeouts: TimeoutClient;
+  readonly link: LinkClient;
+  readonly sets: IPSetClient;
+  readonly iptables: IptablesClient;
+  readonly sysctls: Pick<SysctlClient, "apply" | "differences" | "value">;
+  /** The chains that `remove` removes, with the jumps into them. */
+  readonly chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>;
+}
+
+/**
+ * Writes and removes the part of the kernel state that does not depend on Services: kube-ipvs0, sysctls, IPVS timeouts,
+ * sets and rules. The methods have the contract of the methods of `Kernel` with these names.
+ */
+export class SetupClient {
+  readonly #ipvs: IpvsClient;
+  readonly #timeouts: TimeoutClient;
+  readonly #link: LinkClient;
+  readonly #sets: IPSetClient;
+  readonly #iptables: IptablesClient;
+  readonly #sysctls: SetupDependencies["sysctls"];
+  readonly #chains: SetupDependencies["chains"];
+  /** Whether the last call wrote all rules; then the programs found are the correct ones. */
+  #iptablesFound = false;
+  #isWritingRules = false;
+  /** Whether the agent's rules were removed once because they referred to sets of another type. */
+  #rulesRemovedForSets = false;
+
+  constructor(dependencies: SetupDependencies) {
+    this.#ipvs = dependencies.ipvs;
+    this.#timeouts = dependencies.timeouts;
+    this.#link = dependencies.link;
+    this.#sets = dependencies.sets;
+    this.#iptables = dependencies.iptables;
+    this.#sysctls = dependencies.sysctls;
+    this.#chains = dependencies.chains;
+  }
+
+  async prepare(setup: NodeSetup): Promise<SetupReport> {
+    // This is the first step because of its clear error: without ip_vs its sysctls are missing too.
+    const family = await this.#ipvs.probe();
+    const parts: readonly (() => Promise<SetupReport>)[] = [
+      () => this.ensureInterface(setup.families),
+      () => this.#link.deprecate(setup.excludedCIDRs ?? []),
+      () => this.#sysctls.apply(setup.sysctls),
+      () => this.#timeouts.apply(family, setup.ipvsTimeouts ?? []),
+      () => this.#ensureSets(setup.families),
+      () => this.#addMembers(setup.members ?? []),
+    ];
+    const reports: SetupReport[] = [];
+    for (const part of parts) reports.push(await withoutKernelError(part));
+    const sourcePorts = await this.#sourcePorts();
+    const bridges = await readBridges(this.#sysctls);
+    return { ...merge(reports), bridges, ...(sourcePorts !== undefined && { sourcePorts }) };
+  }
+
+  /**
+   * Creates kube-ipvs0 and enables its IPv6 addresses if needed; this is the part of `prepare` that may need a writable
+   * /proc/sys.
+   */
+  async ensureInterface(families: readonly IPFamily[]): Promise<SetupReport> {
+    const made = await this.#link.ensure();
+    const created = { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] };
+    return merge([created, await this.#sysctls.apply(interfaceSysctls(families))]);
+  }
+
+  /** The programs are detected again only after a failure: each detection starts about eight processes. */
+  async writeRules(setup: NodeSetup): Promise<RulesReport> {
+    const ruled = ruledFamilies(setup);
+    if (ruled.length === 0) return { changed: [], failures: [] };
+    this.#isWritingRules = true;
+    try {
+      const unusable = this.#iptablesFound ? [] : await this.#findIptables(ruled);
+      const { changed, failures } = await this.#iptables.apply(setup.rules);
+      this.#iptablesFound = unusable.length + failures.length === 0;
+      return { changed, failures: [...unusable, ...failures] };
+    } finally {
+      this.#isWritingRules = false;
+    }
+  }
+
+  /**
+   * Describes the changes that `prepare` and `writeRules` would make. Reads only; a part that cannot be read is a
+   * warning.
+   */
+  async inspect(setup: NodeSetup): Promise<SetupReport> {
+    const family = await this.#ipvs.probe();
+    const link = await this.#link.differences(setup.excludedCIDRs ?? []);
+    // An interface that has IPv6 addresses has IPv6 enabled.
+    const ofInterface = link.length === 0 ? interfaceSysctls(setup.families) : [];
+    const sysctls = await this.#sysctls.differences([...ofInterface, ...setup.sysctls]);
+    const timeouts = await this.#timeouts.differences(family, setup.ipvsTimeouts ?? []);
+    const sets = await this.#sets.differences(setup.families.flatMap(ipsets));
+    const unusable = await this.#findIptables(ruledFamilies(setup));
+    const rules = await this.#iptables.differences(setup.rules);
+    return {
+      changed: [...link, ...sysctls, ...timeouts, ...sets, ...rules.changed],
+      warnings: [...unusable, ...rules.failures].map(({ message }) => message),
+    };
+  }
+
+  async remove(families: readonly IPFamily[]): Promise<SetupReport> {
+    // Rules come first: a set that a rule names cannot be destroyed.
+    const rules = await this.#removeRules(families);
+    const sets = await this.#sets.destroy(families.flatMap(ipsets));
+    return merge([rules, sets, await this.#link.remove()]);
+  }
+
+  /**
+   * Creates the sets. A set of another type stays while rules refer to it. These may be rules that an older agent
+   * wrote, so they are removed, but only once: rules of other programs would block the set each time, and the agent's
+   * rules would be missing each time.
+   */
+  async #ensureSets(families: readonly IPFamily[]): Promise<SetupReport> {
+    const sets = families.flatMap(ipsets);
+    const first = await this.#sets.ensure(sets);
+    if (!first.blocked || this.#rulesRemovedForSets || this.#isWritingRules) return first;
+    this.#rulesRemovedForSets = true;
+    const rules = await this.#removeRules(families);
+    return merge([{ ...first, warnings: [] }, rules, await this.#sets.ensure(sets)]);
+  }
+
+  async #addMembers(members: readonly SetEntry[]): Promise<SetupReport> {
+    await this.#sets.apply(members.map((entry) => ({ kind: "add-entry", entry })));
+    return { changed: [], warnings: [] };
+  }
+
+  /** Reads the port ranges, which apply to both families despite their path. */
+  async #sourcePorts(): Promise<SourcePorts | undefined> {
+    const chosen = await this.#sysctls.value("net/ipv4/ip_local_port_range");
+    const reserved = await this.#sysctls.value("net/ipv4/ip_local_reserved_ports");
+    if (chosen === undefined) return undefined;
+    return { chosen: parsePortRanges(chosen), reserved: parsePortRanges(reserved ?? "") };
+  }
+
+  async #removeRules(families: readonly IPFamily[]): Promise<SetupReport> {
+    if (Object.keys(this.#chains).length === 0) return { changed: [], warnings: [] };
+    // A family without a program has no rules, because the agent could not write any.
+    await this.#iptables.find(families);
+    const { changed, failures } = await this.#iptables.remove(families, this.#chains);
+    return { changed, warnings: failures.map(({ message }) => message) };
+  }
+
+  /** Detects the programs; returns the families without a working program. */
+  async #findIptables(families: readonly IPFamily[]): Promise<readonly RuleFailure[]> {
+    const { unusable } = await this.#iptables.find(families);
+    return [...unusable].map(([family, text]) => ({ family, message: `Cannot use iptables for ${family}: ${text}` }));
+  }
+}
+
+/**
+ * Returns the sysctls of kube-ipvs0. A new interface copies disable_ipv6 from net/ipv6/conf/default, and while it is 1
+ * the kernel refuses IPv6 addresses with EACCES (addrconf_add_dev). Other interfaces of the node keep their value.
+ */
+function interfaceSysctls(families: readonly IPFamily[]): readonly Sysctl[] {
+  if (!families.includes("IPv6")) return [];
+  return [{ path: `net/ipv6/conf/${DUMMY_NAME}/disable_ipv6`, value: "0", compare: "equal", required: false }];
+}
+
+function ruledFamilies({ families, rules }: NodeSetup): readonly IPFamily[] {
+  return families.filter((family) => rules[family] !== undefined);
+}
+
+/** Turns a KernelError into a warning: the rest is still read and programmed, and that read rejects if the kernel fails. */
+async function withoutKernelError(part: () => Promise<SetupReport>): Promise<SetupReport> {
+  try {
+    return await part();
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return { changed: [], warnings: [error.message] };
+  }
+}
+
+function merge(reports: readonly SetupReport[]): SetupReport {
+  const wrongSysctls = reports.flatMap((report) => report.wrongSysctls ?? []);
+  return {
+    changed: reports.flatMap(({ changed }) => changed),
+    warnings: reports.flatMap(({ warnings }) => warnings),
+    ...(wrongSysctls.length > 0 && { wrongSysctls }),
+  };
+}
