@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The one entry of `npm run demo | test | test:stress | check | bench`: sets up what is missing, then runs it.
+# The one entry of `npm run demo | test | test:stress | check | bench | trace`: sets up what is missing, then runs it.
 #   run.sh check          lint, types and the tests that need no privilege
 #   run.sh test           check, and the suites on a real IPVS kernel; the last line is "N passed, N failed, N skipped"
 #   run.sh stress         the properties with all of their cases, in memory
 #   run.sh demo           the shop of examples/ on a real IPVS kernel
 #   run.sh bench [SIZES]  the benchmarks on a real IPVS kernel
 #   run.sh bench watch    those of the watch layer, which need none
+#   run.sh trace          the way of one change through the code, as a page
 #   run.sh kernel CMD...  any command on a real IPVS kernel
 set -euo pipefail
 # A child of npm ends with npm, even when that is killed and can end nothing itself.
@@ -269,6 +270,12 @@ case "${1:-}" in
       *) GUEST_SECONDS=${GUEST_SECONDS:-3600} in_kernel node bench/run.ts "$@" ;;
     esac
     ;;
+  trace)
+    ensure_npm_packages
+    node bench/trace.ts || failed=1
+    biome format --write docs/trace.md >/dev/null
+    exit "$failed"
+    ;;
   kernel)
     ensure_npm_packages
     [ -n "${PATIENCE:-}" ] || set_patience
@@ -276,7 +283,7 @@ case "${1:-}" in
     in_kernel "$@"
     ;;
   *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac

@@ -1,6 +1,6 @@
 import { IptablesClient } from "../../../src/kernel/iptables/client.ts";
 import type { SetupReport } from "../../../src/kernel/kernel.ts";
-import { NetlinkKernel } from "../../../src/kernel/netlink-kernel.ts";
+import { NetlinkKernel, type NetlinkKernelOptions } from "../../../src/kernel/netlink-kernel.ts";
 import type { RuleTable } from "../../../src/model/kernel/rules.ts";
 import type { Sysctl } from "../../../src/model/kernel/sysctl.ts";
 import * as naive from "../../support/naive-netlink.ts";
@@ -26,8 +26,12 @@ export class FakeNode {
   );
 
   /** A kernel of this node; `chains` are ours to remove. */
-  kernel(chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>> = {}): NetlinkKernel {
+  kernel(
+    chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>> = {},
+    options: Pick<NetlinkKernelOptions, "onForgotten"> = {},
+  ): NetlinkKernel {
     return new NetlinkKernel({
+      ...options,
       chains,
       open: (options, listener) => (options.protocol === 12 ? this.sets : this.#peer).open(options, listener),
       iptables: new IptablesClient({ run: this.iptables.run }),
@@ -47,6 +51,9 @@ export class FakeNode {
         return accepting([it]);
       case 17: // RTM_DELLINK
         this.link = undefined;
+        return accepting([it]);
+      case 20: // RTM_NEWADDR
+      case 21: // RTM_DELADDR
         return accepting([it]);
       default:
         return [naive.acknowledgement(it, 95)];

@@ -1,0 +1,84 @@
+import { isWord, type Visit, type Way } from "./way.ts";
+
+/** A file that passes the change on, with the files that only return values to it. */
+export interface Step {
+  readonly visit: Visit;
+  readonly helpers: readonly Visit[];
+}
+
+/** Returns a page on the way, in Markdown. `purposeOf` gives a sentence on the purpose of a file. */
+export function pageOf(way: Way, purposeOf: (file: string) => string): string {
+  const steps = stepsOf(way.before);
+  const words = way.before.filter(({ file }) => isWord(file));
+  const helpers = way.before.length - steps.length - words.length;
+  const line = ({ file, functions }: Visit) =>
+    [`**${file}**`, purposeOf(file), ...functions.map((name) => `\`${name}\``)].join(" ");
+  const list = (visits: readonly Visit[]) => visits.map((visit) => `- ${line(visit)}`).join("\n");
+  const numbered = steps.map((step, index) => {
+    const number = `${index + 1}. `;
+    const helpers = step.helpers.map((helper) => `${" ".repeat(number.length)}- ${line(helper)}`);
+    return [`${number}${line(step.visit)}`, ...helpers].join("\n");
+  });
+  return `# The way of one change
+
+<!-- Written by npm run trace: do not edit. -->
+
+An EndpointSlice of a Service gets one more endpoint, which is ready and on another node. This page lists the files of \`src/\` that run, in the
+order in which control enters them first, and their functions in the same order. The agent is the \`run\` command with a watch over TLS. In place
+of the kernel, a scripted netlink peer acknowledges each request (\`bench/trace/\`).
+
+| files                                                        | number |
+| ------------------------------------------------------------ | -----: |
+| steps: files that call other files and so pass the change on | ${cell(steps.length)} |
+| helpers: files that return values to a step                  | ${cell(helpers)} |
+| words: files of \`model/\` and \`process/\`                      | ${cell(words.length)} |
+| all files from the watch event to the acknowledgement        | ${cell(way.before.length)} |
+| more files after the acknowledgement                         | ${cell(lastly(way).length)} |
+
+Control enters \`agent.ts\` by these calls of other files: ${returnsOf(way)}.
+
+## From the watch event to the acknowledgement
+
+${numbered.join("\n")}
+
+## Words
+
+${list(words)}
+
+## After the acknowledgement
+
+${list(way.after)}
+`;
+}
+
+/** The steps in their order. A helper is listed at the step that calls it first; if a word does, at the step before it. */
+export function stepsOf(visits: readonly Visit[]): readonly Step[] {
+  const steps: { readonly visit: Visit; readonly helpers: Visit[] }[] = [];
+  const files = visits.filter(({ file }) => !isWord(file));
+  for (const visit of files) if (visit.calls) steps.push({ visit, helpers: [] });
+  let last = steps[0];
+  for (const visit of files) {
+    const own = steps.find((step) => step.visit === visit);
+    const caller = steps.find((step) => step.visit.file === visit.from);
+    if (own !== undefined) last = own;
+    else (caller ?? last)?.helpers.push(visit);
+  }
+  return steps;
+}
+
+function returnsOf({ returns }: Way): string {
+  const texts = [...returns].map(([from, calls]) => {
+    const names = new Set(calls.map(({ name }) => `\`${name}\``));
+    return `${[...names].join(", ")} by \`${from}\`${calls.length > 1 ? ` (${calls.length} times)` : ""}`;
+  });
+  return texts.join("; ");
+}
+
+/** Returns the files that run after the acknowledgement only. */
+function lastly({ before, after }: Way): readonly Visit[] {
+  return after.filter(({ file }) => !before.some((visit) => visit.file === file));
+}
+
+function cell(count: number): string {
+  return String(count).padStart(6);
+}
