@@ -82,7 +82,6 @@ const LONG_BY_NATURE = /(codec|attributes|settings)\.ts$/;
 /** Files that are to become shorter, and how long they may be until then. */
 const TOO_LONG: Readonly<Record<string, number>> = {
   "desired/desired-state.ts": 310,
-  "kernel/ipvs/client.ts": 350,
 };
 const MOST_LINES = 300;
 const MOST_FILES = 15;

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
+import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { FAMILIES, familyOf, type IPAddress, parseAddress } from "../../model/address.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
 import { markedServerKey, realServerKey, type VirtualServerKey, virtualServerKey } from "../../model/kernel/ipvs.ts";
@@ -17,6 +18,8 @@ export interface TableRow {
  * the previous page.
  */
 const TABLE_BYTES = 16_384;
+/** Number of virtual and real servers of the table that are read in one turn of the event loop: about a millisecond. */
+const TABLE_SLICE = 500;
 
 /** There is no table, or a line does not have a format that a kernel is known to print. */
 export class TableError extends Error {
@@ -30,10 +33,33 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
 ]);
 
 /**
+ * Returns the rows of the table, part by part; each part is read when the caller requests it. A row is the complete
+ * state of one virtual server at one moment, but rows may be missing. The kernel starts each page of 4 KB at a row
+ * number. Up to Linux 6.19 that number counts the rows of all network namespaces, so the kernel skips rows of this
+ * one: of 600 virtual servers beside 600 of another namespace, 307 were shown. A concurrent change can also hide a
+ * row or show it twice. Therefore a row in the table is correct, and a missing row proves nothing. Rejects with a
+ * TableError at a line that cannot be read, and if there is no table.
+ */
+export async function* tableParts(path: string): AsyncGenerator<readonly TableRow[]> {
+  let part: TableRow[] = [];
+  let size = 0;
+  for (const row of tableRows(filePieces(path))) {
+    part.push(row);
+    size += 1 + row.reals.length;
+    if (size < TABLE_SLICE) continue;
+    yield part;
+    part = [];
+    size = 0;
+    await yieldToEventLoop();
+  }
+  yield part;
+}
+
+/**
  * Returns a file piece by piece, in one buffer: a piece is valid until the next is requested. Throws a TableError if
  * the file cannot be read.
  */
-export function* filePieces(path: string): Generator<Buffer> {
+function* filePieces(path: string): Generator<Buffer> {
   const buffer = Buffer.allocUnsafe(TABLE_BYTES);
   const file = orTableError(path, () => openSync(path, "r"));
   try {
