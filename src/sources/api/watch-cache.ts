@@ -4,14 +4,6 @@ import { fenced } from "../decode/fenced.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiObject, isOlderVersion } from "./stream/watch-event.ts";
 
-/** A version, as a number if the number has the same text: a number is stored in the Map, a text takes 32 bytes more. */
-type KeptVersion = string | number;
-
-function keptVersion(version: string): KeptVersion {
-  const number = Number(version);
-  return String(number) === version ? number : version;
-}
-
 /** Receives the events of a source. An exception is a bug: it ends the source and the process. */
 export interface EventHandler {
   onEvent(event: ClusterEvent): void;
@@ -26,7 +18,7 @@ export interface EventHandler {
 export class WatchCache<Name extends string, Value> {
   readonly #resource: WatchedResource<Name, Value>;
   readonly #handler: EventHandler;
-  readonly #versions = new Map<Name, KeptVersion>();
+  readonly #versions = new Map<Name, string>();
   readonly #rejected = new Set<Name>();
   /** While a list is read: the objects that existed before the list and have not appeared in it. */
   #missing: Set<Name> | undefined;
@@ -103,7 +95,7 @@ export class WatchCache<Name extends string, Value> {
     this.#reportProblems(name, decoded.problems);
     switch (decoded.kind) {
       case "wanted":
-        this.#versions.set(name, keptVersion(object.resourceVersion));
+        this.#versions.set(name, object.resourceVersion);
         this.#handler.onEvent(this.#resource.upserted(decoded.value));
         return;
       case "unwanted":
@@ -127,7 +119,7 @@ export class WatchCache<Name extends string, Value> {
   }
 
   #isOutdated(name: Name, version: string, asOf: string): boolean {
-    const outdated = isOlderVersion(version, String(this.#versions.get(name) ?? this.#gone.get(name) ?? asOf));
+    const outdated = isOlderVersion(version, this.#versions.get(name) ?? this.#gone.get(name) ?? asOf);
     if (outdated) this.#outdated++;
     return outdated;
   }
