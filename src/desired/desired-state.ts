@@ -6,8 +6,9 @@ import { sameVirtualServer, type VirtualServerKey } from "../model/kernel/ipvs.t
 import type { KeyLists, Keys } from "../model/kernel/keys.ts";
 import type { ServerState } from "../model/kernel/server-state.ts";
 import { only } from "../model/only.ts";
-import { Claimants, type Conflict } from "./claim.ts";
+import type { Conflict } from "./claim.ts";
 import { References } from "./references.ts";
+import { ServerOwners } from "./server-owners.ts";
 import type { WantedServer, Wants } from "./service/wants.ts";
 
 /** The maximum number of Services that are named for an object that several Services share. */
@@ -25,14 +26,7 @@ const NO_TWINS: readonly VirtualServerKey[] = [];
  */
 export class DesiredState {
   readonly #wants = new Map<ServiceName, Wants>();
-  /** The virtual servers as their owners define them. */
-  readonly #servers = new Map<VirtualServerKey, WantedServer>();
-  /** The claims to keys that several Services claim. Lists for all keys would cost memory at 50,000 Services. */
-  readonly #contested = new Map<VirtualServerKey, Claimants<WantedServer>>();
-  /** The number of claimed virtual servers that other Services own, for Services where it is above 0. */
-  readonly #lost = new Map<ServiceName, number>();
-  /** The Services for which this number has changed since the last `takeLostAnew`. */
-  #lostAnew = new Set<ServiceName>();
+  readonly #owners = new ServerOwners();
   readonly #addresses = new References<IPAddress, IPAddress>((address) => address);
   readonly #entries = new References<SetEntryKey, SetEntry>(({ key }) => key);
   #elsewhere: ReadonlySet<IPAddress> = new Set();
@@ -48,10 +42,10 @@ export class DesiredState {
     if (wants === undefined) this.#wants.delete(name);
     else this.#wants.set(name, wants);
     const touched = this.#touchedBy(before, after);
-    const held = touched.map((key) => this.#servers.get(key));
+    const held = touched.map((key) => this.#owners.get(key));
     const dropped = this.#membersOfAll(held, before.entries);
-    this.#replaceClaims(before.servers, after.servers);
-    const holds = touched.map((key) => this.#servers.get(key));
+    this.#owners.replace(before.servers, after.servers);
+    const holds = touched.map((key) => this.#owners.get(key));
     const added = this.#membersOfAll(holds, after.entries);
     const differs = touched.map((_, index) => this.#counts(held[index], holds[index]));
     return {
@@ -63,17 +57,17 @@ export class DesiredState {
 
   /** The desired virtual server with its real servers; undefined if no Service claims it. */
   server(key: VirtualServerKey): ServerState | undefined {
-    return this.#servers.get(key);
+    return this.#owners.get(key);
   }
 
   /** The Service that owns the virtual server. */
   owner(key: VirtualServerKey): ServiceName | undefined {
-    return this.#servers.get(key)?.service;
+    return this.#owners.get(key)?.service;
   }
 
   /** The virtual servers that serve the same frontends to other clients. */
   twins(key: VirtualServerKey): readonly VirtualServerKey[] {
-    return this.#servers.get(key)?.twins ?? NO_TWINS;
+    return this.#owners.get(key)?.twins ?? NO_TWINS;
   }
 
   /**
@@ -93,7 +87,7 @@ export class DesiredState {
   }
 
   servers(): Iterable<ServerState> {
-    return this.#servers.values();
+    return this.#owners.values();
   }
 
   /** The keys of all objects that each Service needs, in the order in which the Services were added. */
@@ -136,17 +130,22 @@ export class DesiredState {
 
   /** The number of virtual servers that the Service claims and other Services own. */
   lost(name: ServiceName): number {
-    return this.#lost.get(name) ?? 0;
-  }
-
-  /** All virtual servers that one Service claims and another Service owns. */
-  *conflicts(): Generator<Conflict> {
-    for (const name of this.#lost.keys()) yield* this.conflictsOf(name);
+    return this.#owners.lost(name);
   }
 
   /** The Services that claim virtual servers of other Services. */
   losers(): Iterable<ServiceName> {
-    return this.#lost.keys();
+    return this.#owners.losers();
+  }
+
+  /** The Services that lost or regained virtual servers since the last call. */
+  takeLostAnew(): ReadonlySet<ServiceName> {
+    return this.#owners.takeLostAnew();
+  }
+
+  /** All virtual servers that one Service claims and another Service owns. */
+  *conflicts(): Generator<Conflict> {
+    for (const name of this.losers()) yield* this.conflictsOf(name);
   }
 
   /** The virtual servers that the Service claims and other Services own, in the order of its frontends. */
@@ -162,17 +161,10 @@ export class DesiredState {
     return undefined;
   }
 
-  /** The Services that lost or regained virtual servers since the last call. */
-  takeLostAnew(): ReadonlySet<ServiceName> {
-    const services = this.#lostAnew;
-    if (services.size > 0) this.#lostAnew = new Set();
-    return services;
-  }
-
   /** The number of desired objects of each kind, which each change updates. */
   counts(): Readonly<Record<"virtualServers" | "realServers" | "addresses" | "entries", number>> {
     return {
-      virtualServers: this.#servers.size,
+      virtualServers: this.#owners.size,
       realServers: this.#realServers,
       addresses: this.#addresses.size,
       entries: this.#entries.size,
@@ -190,7 +182,7 @@ export class DesiredState {
     const add = ({ server: { key, mark } }: WantedServer): void => {
       keys.add(key);
       if (mark === 0) return;
-      for (const { twins } of this.#contested.get(key) ?? []) for (const twin of twins) keys.add(twin);
+      for (const { twins } of this.#owners.rivals(key)) for (const twin of twins) keys.add(twin);
       for (const twin of this.twins(key)) keys.add(twin);
     };
     before.servers.forEach(add);
@@ -210,7 +202,7 @@ export class DesiredState {
 
   /** The members of the Service that are used: those of the virtual servers that it owns, and its common ones. */
   *#membersHeldBy({ servers, entries }: Wants): Generator<SetEntry> {
-    for (const state of servers) if (this.#servers.get(state.server.key) === state) yield* this.#membersOf(state);
+    for (const state of servers) if (this.#owners.get(state.server.key) === state) yield* this.#membersOf(state);
     yield* entries;
   }
 
@@ -219,66 +211,6 @@ export class DesiredState {
     const [marked] = server.mark === 0 ? twins : NO_TWINS;
     if (marked === undefined || this.owner(marked) === service) return entries;
     return entries.filter(({ mark }) => mark === undefined);
-  }
-
-  #replaceClaims(before: readonly WantedServer[], after: readonly WantedServer[]): void {
-    const left = before.length === 0 ? undefined : new Map(before.map((state) => [state.server.key, state]));
-    for (const state of after) {
-      const { key } = state.server;
-      this.#claim(key, left?.get(key), state);
-      left?.delete(key);
-    }
-    for (const [key, state] of left ?? []) this.#claim(key, state, undefined);
-  }
-
-  /** Replaces the previous claim of the same Service; undefined: no claim. */
-  #claim(key: VirtualServerKey, known: WantedServer | undefined, state: WantedServer | undefined): void {
-    const holder = this.#servers.get(key);
-    const best = this.#isContested(key, known) ? this.#bestOf(key, known, state) : state;
-    if (best === undefined) this.#servers.delete(key);
-    else this.#servers.set(key, best);
-    this.#countLost(holder, best, known, state);
-  }
-
-  /** Whether a Service other than the one of `known` claims the virtual server. */
-  #isContested(key: VirtualServerKey, known: WantedServer | undefined): boolean {
-    return this.#contested.has(key) || (this.#servers.get(key) ?? known) !== known;
-  }
-
-  /** Replaces a claim to a key that several Services claim. Returns the claim with the highest precedence. */
-  #bestOf(
-    key: VirtualServerKey,
-    known: WantedServer | undefined,
-    state: WantedServer | undefined,
-  ): WantedServer | undefined {
-    const rivals = this.#contested.get(key) ?? new Claimants(this.#servers.get(key));
-    if (known !== undefined) rivals.delete(known);
-    if (state !== undefined) rivals.add(state);
-    if (rivals.size === 1) this.#contested.delete(key);
-    else this.#contested.set(key, rivals);
-    return rivals.best;
-  }
-
-  /** Updates the numbers of lost virtual servers after a claim was replaced, which may have changed the owner. */
-  #countLost(
-    holder: WantedServer | undefined,
-    best: WantedServer | undefined,
-    known: WantedServer | undefined,
-    state: WantedServer | undefined,
-  ): void {
-    if (known !== undefined && holder !== known) this.#lose(known.service, -1);
-    if (state !== undefined && best !== state) this.#lose(state.service, 1);
-    if (holder === undefined || best === undefined || holder === best) return;
-    // The owner changed. The old or the new owner may be a Service other than the one whose claim was replaced.
-    if (holder !== known) this.#lose(holder.service, 1);
-    if (best !== state) this.#lose(best.service, -1);
-  }
-
-  #lose(name: ServiceName, step: 1 | -1): void {
-    const count = this.lost(name) + step;
-    if (count === 0) this.#lost.delete(name);
-    else this.#lost.set(name, count);
-    this.#lostAnew.add(name);
   }
 
   /** Updates the number of real servers; returns whether the two states differ. */
