@@ -1,7 +1,7 @@
 import { type BindAddress, type Cidr, type IPAddress, parseAddress, parseCidr } from "../model/address.ts";
-import { parseDurationMs } from "../model/duration.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import { SCHEDULERS } from "../model/kernel/scheduler.ts";
+import { parseDurationMs } from "../model/time/duration.ts";
 
 /** Reports a problem of a text. The problem is a clause that follows the text in the message. */
 export type Refuse = (problem: string) => void;

@@ -1,4 +1,4 @@
-import { parseDurationMs } from "../model/duration.ts";
+import { parseDurationMs } from "../model/time/duration.ts";
 import type { Config } from "./config.ts";
 import {
   bindAddress,

@@ -1,5 +1,5 @@
 import type { Notice } from "../model/cluster/notice.ts";
-import { TokenBucket } from "../model/token-bucket.ts";
+import { TokenBucket } from "../model/time/token-bucket.ts";
 
 export interface EventLimits {
   /** The number of writes without a pause after an idle time. */

@@ -1,6 +1,7 @@
 import type { Clock } from "../model/clock.ts";
 import type { Notice, NoticeObject } from "../model/cluster/notice.ts";
 import type { Logger } from "../model/logger.ts";
+import { LimitedWait } from "../model/time/limited-wait.ts";
 import { type ApiStatus, statusOfAnswer } from "../sources/api/transport/api-status.ts";
 import { Backoff, RECONNECT } from "../sources/api/transport/backoff.ts";
 import { bodyText } from "../sources/api/transport/body-text.ts";
@@ -90,10 +91,8 @@ export class EventRecorder {
 
   /** Sends the request and returns the status of the response, with code 0 if there is no response in time. */
   async #attempt(write: EventWrite, transport: WritingTransport, signal: AbortSignal): Promise<ApiStatus> {
-    const attempt = new AbortController();
-    const end = () => attempt.abort(new Error("no response in time"));
-    signal.addEventListener("abort", end);
-    void this.#dependencies.clock.sleep(ANSWER_MS, attempt.signal).then(end);
+    const attempt = new LimitedWait(signal, new Error("no response in time"));
+    void attempt.atMost(ANSWER_MS, this.#dependencies.clock);
     try {
       const response = await transport.send(await this.#request(write, transport, attempt.signal), attempt.signal);
       const text = await bodyText(response, MAX_REFUSAL_BYTES, attempt.signal);
@@ -101,8 +100,7 @@ export class EventRecorder {
     } catch (error) {
       return statusOfAnswer(0, 0, reasonOf(error));
     } finally {
-      signal.removeEventListener("abort", end);
-      end();
+      attempt.end();
     }
   }
 

@@ -2,7 +2,7 @@ import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
 import { type Problem, problemFields } from "../model/cluster/problem.ts";
 import type { Logger } from "../model/logger.ts";
-import { TokenBucket } from "../model/token-bucket.ts";
+import { TokenBucket } from "../model/time/token-bucket.ts";
 import { problemNotice } from "./notices.ts";
 
 /** The number of reports about one object without a pause. The two full lists of a Service have 22 problems. */

@@ -1,4 +1,4 @@
-import { TokenBucket } from "./token-bucket.ts";
+import { TokenBucket } from "./time/token-bucket.ts";
 
 /** The problems to report now: each once when it begins or its text changes, and once when it ends. */
 export interface ProblemChanges<Value> {

@@ -1,4 +1,5 @@
 import type { Clock } from "../../model/clock.ts";
+import { LimitedWait } from "../../model/time/limited-wait.ts";
 
 /**
  * Ends an attempt that takes too long. Its signal is aborted at the deadline, when the parent is aborted, and by `stop`,
@@ -6,7 +7,7 @@ import type { Clock } from "../../model/clock.ts";
  */
 export class Watchdog<Reason> {
   readonly #clock: Clock;
-  readonly #controller = new AbortController();
+  readonly #attempt: LimitedWait;
   #deadlineMs = 0;
   #reason: Reason;
   #expired: Reason | undefined;
@@ -15,14 +16,13 @@ export class Watchdog<Reason> {
   constructor(clock: Clock, parent: AbortSignal, ms: number, reason: Reason) {
     this.#clock = clock;
     this.#reason = reason;
-    if (parent.aborted) this.#controller.abort();
-    parent.addEventListener("abort", () => this.#controller.abort(), { signal: this.#controller.signal });
+    this.#attempt = new LimitedWait(parent);
     this.allowUntil(clock.now() + ms, reason);
     void this.#guard();
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#attempt.signal;
   }
 
   /** The reason of the deadline that passed; undefined if none has passed. */
@@ -37,18 +37,18 @@ export class Watchdog<Reason> {
   }
 
   stop(): void {
-    this.#controller.abort();
+    this.#attempt.end();
   }
 
   async #guard(): Promise<void> {
-    while (!this.#controller.signal.aborted) {
+    while (!this.#attempt.signal.aborted) {
       const leftMs = this.#deadlineMs - this.#clock.now();
       if (leftMs <= 0) {
         this.#expired = this.#reason;
-        this.#controller.abort();
+        this.#attempt.end();
         return;
       }
-      await this.#clock.sleep(leftMs, this.#controller.signal);
+      await this.#clock.sleep(leftMs, this.#attempt.signal);
     }
   }
 }

@@ -1,5 +1,4 @@
 import { NO_CHOICES, type ServiceChoices } from "../../model/cluster/service.ts";
-import { parseDurationMs } from "../../model/duration.ts";
 import type { SchedulerFlag } from "../../model/kernel/ipvs.ts";
 import {
   namedFlags,
@@ -8,6 +7,7 @@ import {
   type Scheduling,
   usualScheduling,
 } from "../../model/kernel/scheduler.ts";
+import { parseDurationMs } from "../../model/time/duration.ts";
 import { annotationPath, annotationsOf, type JsonObject, type ObjectReader, stringOf } from "./object-reader.ts";
 
 /** The prefix of our annotations; the API reserves a prefix for the owner of its domain. */

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Clock } from "../../../model/clock.ts";
+import { LimitedWait } from "../../../model/time/limited-wait.ts";
 import { clipped } from "../transport/clipped.ts";
 
 /** The time limit of a plugin, which may send requests to a remote identity provider. */
@@ -20,26 +21,23 @@ export interface Program {
 export async function runProgram(program: Program, clock: Clock, signal: AbortSignal): Promise<string> {
   signal.throwIfAborted();
   const { child, release } = startTied(program);
-  const run = new AbortController();
-  const end = () => run.abort();
-  signal.addEventListener("abort", end, { signal: run.signal });
+  const run = new LimitedWait(signal);
   let why = `did not finish within ${DEADLINE_MS / 1000} s`;
   const stdout = collected(child.stdout, MAX_OUTPUT_BYTES, () => {
     why = `printed more than ${MAX_OUTPUT_BYTES} bytes`;
-    end();
+    run.end();
   });
   const stderr = collected(child.stderr, MAX_OUTPUT_BYTES, () => undefined);
   let outcome: Outcome | undefined;
   child.on("error", (error) => {
     outcome = { reason: `cannot be started: ${error.message}` };
-    end();
+    run.end();
   });
   child.once("close", (code, killedBy) => {
     outcome ??= { reason: code === 0 ? "" : endingText(code, killedBy, stderr()) };
-    end();
+    run.end();
   });
-  await clock.sleep(DEADLINE_MS, run.signal);
-  end();
+  await run.atMost(DEADLINE_MS, clock);
   release();
   if (outcome === undefined) abandon(child);
   signal.throwIfAborted();

@@ -1,6 +1,7 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect, TLSSocket } from "node:tls";
 import type { Clock } from "../../../model/clock.ts";
+import { LimitedWait } from "../../../model/time/limited-wait.ts";
 import type { TlsMaterial } from "../access/kubeconfig.ts";
 import { type Connection, hostOf, tlsOptions } from "./connection.ts";
 import { Http1Connection } from "./http1-connection.ts";
@@ -45,22 +46,18 @@ async function connected(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const attempt = new AbortController();
-  const end = () => attempt.abort();
-  signal.addEventListener("abort", end, { signal: attempt.signal });
-  if (signal.aborted) end();
+  const attempt = new LimitedWait(signal);
   let failure: unknown = "no connection in time";
   let isReady = false;
   socket.once(ready, () => {
     isReady = true;
-    end();
+    attempt.end();
   });
   socket.on("error", (error) => {
     failure = error;
-    end();
+    attempt.end();
   });
-  await clock.sleep(CONNECT_MS, attempt.signal);
-  end();
+  await attempt.atMost(CONNECT_MS, clock);
   if (isReady) return socket;
   socket.destroy();
   throw new TransportError("lost", `Cannot connect to "${server.origin}": ${reasonOf(failure)}`, { cause: failure });

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { finished } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../../model/clock.ts";
+import { LimitedWait } from "../../../model/time/limited-wait.ts";
 import { type Connection, type ConnectionResponse, type Headers, readHeaders } from "./connection.ts";
 import { type ApiRequest, TransportError } from "./transport.ts";
 
@@ -127,16 +128,13 @@ export class Http2Connection implements Connection {
   /** Sends a PING. Returns whether the response or any other data arrived in time. */
   async #ping(): Promise<boolean> {
     const sentAtMs = this.#clock.now();
-    const attempt = new AbortController();
-    const end = () => attempt.abort();
-    this.#ended.signal.addEventListener("abort", end, { signal: attempt.signal });
+    const attempt = new LimitedWait(this.#ended.signal);
     let answered = false;
     this.#session.ping((error) => {
       answered = error === null;
-      end();
+      attempt.end();
     });
-    await this.#clock.sleep(PING_ANSWER_MS, attempt.signal);
-    end();
+    await attempt.atMost(PING_ANSWER_MS, this.#clock);
     return answered || this.#receivedAtMs > sentAtMs;
   }
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { TokenBucket } from "../../../src/model/token-bucket.ts";
+import { TokenBucket } from "../../../../src/model/time/token-bucket.ts";
 
 test("no stretch of time ever sees more than the burst and what was refilled, and who waits for long gets all of that", () => {
   const pauses = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 1000 })));
