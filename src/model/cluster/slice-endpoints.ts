@@ -26,10 +26,14 @@ const FEW = 15;
 
 /**
  * The endpoints of one EndpointSlice: each backend at each port of the slice, immutable. They are kept as one text with
- * a line for each backend: address, node and state, then hints and a weight if they are set, such as "10.244.1.15 712
- * 3" or "10.244.1.15 712 3;7,8;712;50". Names are numbers in a table that all slices of a source share. A line takes
- * about 16 bytes, an object with its address 150: this way 500,000 endpoints fit into the memory of an agent. Objects
- * are made only when a caller reads them.
+ * a line for each backend: address, node and state, then hints and a weight if they are set:
+ *
+ *     10.244.1.15 712 3
+ *     10.244.1.15 712 3;7,8;712;50
+ *
+ * Names are numbers in a table that all slices of a source share. A line takes about 16 bytes, an object with its
+ * address 150: this way 500,000 endpoints fit into the memory of an agent. Objects are made only when a caller reads
+ * them.
  */
 export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endpoint[]]> {
   // Methods are not private: V8 adds 8 bytes to each instance of a class with private methods.

@@ -1,6 +1,6 @@
 import type { Brand } from "../brand.ts";
 
-/** The errors of the kernel that this program makes, compares or explains. A misspelt one does not compile. */
+/** The errors that this program makes, compares or explains. A misspelled name does not compile. */
 export type KnownErrno =
   | "EACCES"
   | "EADDRNOTAVAIL"
@@ -27,12 +27,12 @@ export type KnownErrno =
   | "IPSET_ERR_TYPE_MISMATCH";
 
 /**
- * An error of the kernel by its symbolic name, as in errno.h: "EEXIST". "E1234" is an error without a name, and
- * "IPSET_ERR_…" one of ipset's own. To compare with another name, add it to KnownErrno.
+ * The symbolic name of an error, as in errno.h: "EEXIST". An error without a name is "E1234"; an error of ipset is
+ * "IPSET_ERR_…". A name that code compares must be in KnownErrno.
  */
 export type Errno = KnownErrno | Brand<`E${string}` | `IPSET_ERR_${string}`, "Errno">;
 
-/** Returns the errno that has the name in the kernel or in Node.js. */
+/** Returns the errno with this name, which comes from the kernel or from Node.js. */
 export function errnoNamed(name: string): Errno {
   return name as Errno;
 }

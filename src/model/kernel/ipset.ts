@@ -32,13 +32,13 @@ export type SetBase =
   | "KUBE-LOCAL-MARK"
   | "KUBE-LOCAL-MARK-SERVERS";
 
-/** What the members of a set name. */
+/** The meaning of the members of a set. */
 export type SetRole =
   /** A frontend by address, protocol and port. */
   | "frontend"
-  /** A frontend on an address that is not the cluster's own: an external IP or a load balancer's address. */
+  /** A frontend whose address is from outside the cluster: an external IP or a load balancer's address. */
   | "external-frontend"
-  /** A frontend that only the clients named by the members of role "client" may use. */
+  /** A frontend that is restricted to the clients in the sets of role "client". */
   | "restricted-frontend"
   /** The port number of a NodePort. */
   | "node-port"
@@ -50,7 +50,7 @@ export type SetRole =
   | "client"
   /** A frontend and the mark that packets to it get, with the extension skbinfo. */
   | "marked-frontend"
-  /** No virtual server. */
+  /** Not related to a virtual server. */
   | "other";
 
 /** The definition of a set. */
@@ -60,7 +60,7 @@ interface SetDefinition {
 }
 
 const DEFINITIONS: Readonly<Record<SetBase, SetDefinition>> = {
-  // An endpoint that is a client of itself.
+  // Its members are endpoints that connect to themselves.
   "KUBE-LOOP-BACK": { type: "hash:ip,port,ip", role: "other" },
   "KUBE-CLUSTER-IP": { type: "hash:ip,port", role: "frontend" },
   "KUBE-EXTERNAL-IP": { type: "hash:ip,port", role: "external-frontend" },
@@ -76,9 +76,9 @@ const DEFINITIONS: Readonly<Record<SetBase, SetDefinition>> = {
   "KUBE-NODE-PORT-LOCAL-UDP": { type: "bitmap:port", role: "node-port" },
   "KUBE-NODE-PORT-SCTP-HASH": { type: "hash:ip,port", role: "frontend" },
   "KUBE-NODE-PORT-LOCAL-SCTP-HASH": { type: "hash:ip,port", role: "frontend" },
-  // Port numbers of the node, not of virtual servers.
+  // Its members are ports of the node and not of virtual servers.
   "KUBE-HEALTH-CHECK-NODE-PORT": { type: "bitmap:port", role: "other" },
-  // Addresses. That the address itself is on kube-ipvs0 proves as much.
+  // Its members are addresses, which prove no ownership: an address on kube-ipvs0 shows the same.
   "KUBE-IPVS-IPS": { type: "hash:ip", role: "other" },
   // kube-proxy does not have the following sets.
   "KUBE-NODE-PORT-IPS": { type: "hash:ip", role: "node-address" },
@@ -125,7 +125,7 @@ export function ipset(base: SetBase, family: IPFamily): IPSet {
   return SETS[family][base];
 }
 
-/** Whether the members of the set give packets a mark. The kernel then keeps a mark for each (`skbinfo`). */
+/** Whether the members of the set give packets a mark. The kernel then keeps a mark for each member (`skbinfo`). */
 export function givesMarks({ role }: IPSet): boolean {
   return role === "marked-frontend";
 }
