@@ -81,19 +81,19 @@ function rowsOf(runs: readonly Run[]): readonly (readonly string[])[] {
   return [
     ms("first lists complete", (run) => run.listedMs),
     ms("kernel programmed", (run) => run.programmedMs),
-    ms("CPU until then", ({ programmed }) => programmed.cpuMs),
-    ms("longest block until then", ({ programmed }) => programmed.longestBlockMs),
-    ms("of it CPU", ({ programmed }) => programmed.longestBlockCpuMs),
-    mib("peak RSS until then", ({ programmed }) => programmed.peakRssMiB),
+    ms("CPU until programmed", ({ programmed }) => programmed.cpuMs),
+    ms("longest block until programmed", ({ programmed }) => programmed.longestBlockMs),
+    ms("CPU in that block", ({ programmed }) => programmed.longestBlockCpuMs),
+    mib("peak RSS until programmed", ({ programmed }) => programmed.peakRssMiB),
     mib("RSS after 10 s", ({ settled }) => settled.rssMiB),
-    mib("of it heap", ({ settled }) => settled.heapMiB),
+    mib("heap after 10 s", ({ settled }) => settled.heapMiB),
     ms("change to kernel, p50", ({ changes }) => changes.p50),
     ms("p90", ({ changes }) => changes.p90),
     ms("p99", ({ changes }) => changes.p99),
     ms("max", ({ changes }) => changes.max),
-    ms("longest block meanwhile", ({ changed }) => changed.longestBlockMs),
-    ms("of it CPU", ({ changed }) => changed.longestBlockCpuMs),
-    mib("peak RSS after all", ({ changed }) => changed.peakRssMiB),
+    ms("longest block during changes", ({ changed }) => changed.longestBlockMs),
+    ms("CPU in that block", ({ changed }) => changed.longestBlockCpuMs),
+    mib("peak RSS at the end", ({ changed }) => changed.peakRssMiB),
   ];
 }
 

@@ -50,14 +50,14 @@ const HEAD = [
   "Services / endpoints",
   "subject",
   "connect to complete",
-  "its CPU",
-  "CPU before",
+  "CPU to complete",
+  "CPU of loading",
   "longest block",
-  "of it CPU",
+  "CPU in that block",
   "peak RSS",
   "settled RSS",
   "heap",
-  "RSS before",
+  "RSS when loaded",
 ];
 
 function row({ services, endpoints, subject, rounds }: Result): readonly string[] {

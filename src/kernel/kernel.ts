@@ -21,7 +21,7 @@ export interface NodeSetup {
    * the first Service is known. Other members stay. A refusal is not reported here, because a sync tries again.
    */
   readonly members?: readonly SetEntry[];
-  /** Paths below /proc/sys, with slashes; a setting is written only if it differs. */
+  /** Settings below /proc/sys; a setting is written only if it differs. */
   readonly sysctls: readonly Sysctl[];
   /** Addresses of these networks on kube-ipvs0 belong to other programs and stay as they are. */
   readonly excludedCIDRs?: readonly Cidr[];
@@ -33,7 +33,7 @@ export interface NodeSetup {
 export interface IpvsTimeout {
   readonly name: IpvsTimeoutName;
   readonly seconds: number;
-  /** The command-line flag that sets this timeout. */
+  /** The command-line flag that sets this timeout, without hyphens. */
   readonly flag: string;
 }
 
@@ -58,7 +58,7 @@ export interface SetupReport {
 }
 
 export interface BridgeFacts {
-  /** Families whose bridged packets do not pass netfilter and therefore do not pass IPVS. */
+  /** Families for which bridged packets do not pass netfilter and therefore not IPVS. */
   readonly unfiltered: readonly IPFamily[];
   /** Bridges that are up and have an address. */
   readonly bridges: readonly Bridge[];

@@ -17,8 +17,8 @@ const DUMPS_PER_PART = 50;
  * From this number of virtual servers on, the dump uses long datagrams; so does the first dump, for which nothing
  * waits. For each datagram the kernel walks its list up to the end of the previous datagram, and the addon reads 32
  * datagrams in one turn of the event loop. Below this number, decoding takes most of a turn, and short datagrams make
- * the turn shorter. Above it, the walks take most of a turn, and their time does not depend on the length of the
- * datagrams.
+ * the turn shorter. Above it, the walks take most of a turn, whatever the length of the datagrams, and long datagrams
+ * need fewer walks.
  */
 const MANY = 20_000;
 /** Number of virtual servers that are decoded in one turn of the event loop. */

@@ -54,7 +54,7 @@ export class IpvsRequests {
     }
     const [message] = repliesTo(operation, answer);
     this.#family = message === undefined ? undefined : decodeFamily(message);
-    if (this.#family === undefined) throw new NetlinkError(operation, "EBADMSG", "the family has no number");
+    if (this.#family === undefined) throw new NetlinkError(operation, "EBADMSG", "the kernel sent no family number");
     return this.#family;
   }
 
