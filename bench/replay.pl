@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# The floor of the benchmark: a sender that does nothing but send. It replays recorded netlink datagrams over plain
+# Measures the floor of the benchmark with a minimal sender. It replays recorded netlink datagrams over plain
 # sockets, waits for the acknowledgement of each, and prints one JSON line for each file: how long it took.
 #
 #   perl replay.pl FILE...
@@ -25,7 +25,7 @@ sub socket_for {
     return $sockets{$protocol} = $socket;
 }
 
-# Waits for the answer that carries $sequence; errors of earlier messages of the batch pass by and are counted.
+# Waits for the answer to message $sequence, and counts the errors of earlier messages of the batch.
 sub await {
     my ($socket, $sequence) = @_;
     my $errors = 0;

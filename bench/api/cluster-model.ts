@@ -4,7 +4,9 @@ import { HEADERS, NOT_FOUND } from "../../test/support/api/answers.ts";
 import type { ApiRequest, Reply } from "../../test/support/api/api-model.ts";
 import { type ClusterSize, nodeJson, serviceJson, sliceJson } from "./cluster-objects.ts";
 
-/** The version of the first object. Each has one of its own, of as many digits as in a cluster of some age. */
+/**
+ * The resourceVersion of the first object. Each object has its own, with as many digits as in a cluster of some age.
+ */
 const BORN = 734_000_000;
 
 interface Resource {
@@ -15,8 +17,8 @@ interface Resource {
 }
 
 /**
- * An API server's answers about a large cluster, object by object as they are asked for: nothing is held but which
- * slices have been changed. Knows what a watching client needs: LIST, WATCH and the WatchList stream.
+ * The API server of a large cluster. It generates each object on request and keeps only which slices were changed. It
+ * supports LIST, WATCH and the WatchList stream, which a watching client needs.
  */
 export class ClusterModel {
   readonly #resources: ReadonlyMap<string, Resource>;
@@ -47,10 +49,10 @@ export class ClusterModel {
       return;
     }
     if (query.get("watch") === "true") void this.#watch(asked, query.get("sendInitialEvents") === "true", reply);
-    else void this.#list(asked, acceptEncoding.includes("gzip") ? zipped(reply) : reply);
+    else void this.#list(asked, acceptEncoding.includes("gzip") ? compressed(reply) : reply);
   }
 
-  /** Replaces the first endpoint of a Service by another, and tells all who watch. */
+  /** Replaces the first endpoint of a Service by another, and sends the change to all watches. */
   change(index: number, generation: number, changedAt: string): void {
     this.#version++;
     this.#changed.set(index, { version: this.#version, generation });
@@ -95,8 +97,11 @@ function resource(kind: string, apiVersion: string, count: number, json: (index:
   return { listHead: `{"kind":"${kind}List","apiVersion":"${apiVersion}"`, count, json, watchers: new Set() };
 }
 
-/** The reply compressed as kube-apiserver compresses lists above 128 KiB, but never watches, for who says he can take it. */
-function zipped(reply: Reply): Reply {
+/**
+ * Compresses the reply as kube-apiserver compresses lists above 128 KiB, if the client accepts it; watches are not
+ * compressed.
+ */
+function compressed(reply: Reply): Reply {
   const gzip = createGzip({ level: 1 });
   gzip.on("data", (bytes: Uint8Array) => reply.write(bytes));
   gzip.on("end", () => reply.end());

@@ -1,23 +1,23 @@
-/** How large a cluster is. */
+/** The size of a cluster. */
 export interface ClusterSize {
   readonly services: number;
-  /** Of each Service, all in one EndpointSlice. */
+  /** Number of endpoints of each Service, all in one EndpointSlice. */
   readonly endpoints: number;
 }
 
 const CREATED = "2026-11-21T03:16:43Z";
 
-/** The name of Service number `index`. */
+/** Returns the name of Service number `index`. */
 export function serviceNameOf(index: number): { readonly namespace: string; readonly name: string } {
   return { namespace: `team-${index % 50}`, name: `service-${index}` };
 }
 
-/** The cluster IP of Service number `index`, below 1,048,576. */
+/** Returns the cluster IP of Service number `index`, which must be below 1,048,576. */
 export function clusterIPOf(index: number): string {
   return `10.${96 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
 }
 
-/** The address of an endpoint; another `generation` (0 to 15) gives another first endpoint. */
+/** Returns the address of an endpoint; another `generation` (0 to 15) changes only the first endpoint. */
 export function endpointIPOf(index: number, place: number, generation: number): string {
   if (place === 0 && generation > 0) return `11.${generation}.${(index >> 8) & 255}.${index & 255}`;
   const pod = index * 16 + place;
@@ -25,8 +25,8 @@ export function endpointIPOf(index: number, place: number, generation: number): 
 }
 
 /**
- * Service number `index` as the API server writes it into a watch, with what clients carry along and do not read:
- * managedFields, selector, annotations of whoever applied it. About 1.6 KB.
+ * Returns Service number `index` as the API server writes it to a watch, including fields that clients do not need:
+ * managedFields, the selector, annotations of `kubectl apply`. About 1.6 KB.
  */
 export function serviceJson(index: number, resourceVersion: number): string {
   const { namespace, name } = serviceNameOf(index);
@@ -49,8 +49,8 @@ export function serviceJson(index: number, resourceVersion: number): string {
 }
 
 /**
- * The EndpointSlice of Service number `index` as its controller writes it: about 1.3 KB and 0.3 KB for each endpoint.
- * `changedAt`, an RFC 3339 time, is when the change that it carries was made; "" for none.
+ * Returns the EndpointSlice of Service number `index` as its controller writes it: about 1.3 KB and 0.3 KB for each
+ * endpoint. `changedAt` is the RFC 3339 time of the change that it contains; "" for none.
  */
 export function sliceJson(
   index: number,
@@ -88,7 +88,7 @@ export function sliceJson(
   );
 }
 
-/** The one Node of this name. */
+/** Returns the only Node, with this name. */
 export function nodeJson(name: string, address: string): string {
   return (
     `{"kind":"Node","apiVersion":"v1","metadata":{"name":"${name}","uid":"${uid(4, 0)}","resourceVersion":"1",` +

@@ -6,7 +6,7 @@ import type { ClusterSize } from "./cluster-objects.ts";
 
 export type { ClusterSize };
 
-/** An API server of a large cluster as a process; disposing of it ends it. */
+/** An API server of a large cluster in a process of its own; disposing ends the process. */
 export class ClusterProcess implements AsyncDisposable {
   readonly url: string;
   readonly #child: ChildProcess;
@@ -23,12 +23,12 @@ export class ClusterProcess implements AsyncDisposable {
   }
 }
 
-/** Resolves when it listens. */
+/** Starts the server; resolves when it listens. */
 export async function serveCluster({ services, endpoints }: ClusterSize): Promise<ClusterProcess> {
   const program = join(import.meta.dirname, "cluster-server.ts");
   const child = spawn(process.execPath, [program, `${services}`, `${endpoints}`], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   for await (const line of createInterface({ input: child.stdout })) return new ClusterProcess(child, line);
-  throw new Error("the API server ended at once");
+  throw new Error("the API server ended before it listened");
 }

@@ -1,6 +1,6 @@
 /**
- * An API server of a large cluster, in a process of its own. Prints its URL; a line "INDEX GENERATION" on its standard
- * input replaces the first endpoint of that Service.
+ * Runs an API server of a large cluster in a process of its own. It prints its URL. A line "INDEX GENERATION" on its
+ * standard input replaces the first endpoint of that Service.
  *
  *   node bench/api/cluster-server.ts SERVICES ENDPOINTS
  */

@@ -1,6 +1,6 @@
 const AUTHORITY = new URL("../../test/fixtures/apiserver/tls/a.crt", import.meta.url).pathname;
 
-/** A kubeconfig, as text, of a test API server at this URL. */
+/** Returns the text of a kubeconfig for a test API server at this URL. */
 export function testKubeconfig(url: string): string {
   return JSON.stringify({
     apiVersion: "v1",

@@ -1,7 +1,7 @@
-/** Loaded into the agent by --import: tells its parent what it has cost whenever it is asked. */
+/** Measures the agent, which loads it by --import; sends a sample to the parent process on request. */
 import { Probe } from "./probe.ts";
 
-/** What the parent may ask: to be told, or to count CPU and blocks anew from here. */
+/** A request of the parent: to send a sample, or to restart the counts of CPU and blocks. */
 export type Question = "sample" | "reset";
 
 const probe = new Probe();
@@ -10,5 +10,5 @@ process.on("message", (question: Question) => {
   if (question === "sample") process.send?.(probe.sample());
   else probe.reset();
 });
-// Being asked is no reason to live on.
+// The channel to the parent must not keep the process running.
 process.channel?.unref();

@@ -1,4 +1,6 @@
-/** client-node's informers of Services and EndpointSlices, each into a Map: `node informer-subject.mjs KUBECONFIG`. */
+/**
+ * Runs client-node's informers of Services and EndpointSlices, each into a Map: `node informer-subject.mjs KUBECONFIG`.
+ */
 import {
   CoreV1Api,
   DiscoveryV1Api,

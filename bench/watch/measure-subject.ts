@@ -3,32 +3,33 @@ import { rmSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { testKubeconfig } from "../api/kubeconfig.ts";
 import type { Sample } from "./probe.ts";
-import type { Held, Told } from "./subject.ts";
+import type { Message, ObjectCounts } from "./subject.ts";
 
-/** How one subject fared. */
+/** The measurements of one subject. */
 export interface Outcome {
-  /** From the begin of its connecting to its knowing all. */
+  /** Time from the begin of connecting until all objects are read. */
   readonly completeMs: number;
-  /** Loaded, and not yet connected. */
+  /** Sample of the loaded program before it connects. */
   readonly before: Sample;
   readonly complete: Sample;
-  /** After ten seconds of rest. */
+  /** Sample after ten seconds without work. */
   readonly settled: Sample;
-  readonly held: Held;
+  readonly held: ObjectCounts;
 }
 
-/** Runs a bundled subject with these flags of Node before the API server of this URL. */
+/** Runs a bundled subject with these flags of Node, with the API server at this URL. */
 export async function measureSubject(file: string, flags: readonly string[], url: string): Promise<Outcome> {
   const kubeconfig = `${file}.kubeconfig`;
   writeFileSync(kubeconfig, testKubeconfig(url));
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [...flags, file, kubeconfig]);
-    const told: readonly Told[] = stdout
+    const told: readonly Message[] = stdout
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line));
     const [complete, settled] = told;
-    if (complete?.kind !== "complete" || settled?.kind !== "settled") throw new Error(`it told only ${stdout}`);
+    if (complete?.kind !== "complete" || settled?.kind !== "settled")
+      throw new Error(`the subject printed only ${stdout}`);
     return {
       completeMs: complete.ms,
       before: complete.before,

@@ -11,14 +11,14 @@ import type { Sample } from "./probe.ts";
 const FLAGS = ["--conntrack-max-per-core=0", "--metrics-bind-address=", "--healthz-bind-address="];
 
 export interface MeasuredAgentOptions {
-  /** Of the API server. */
+  /** URL of the API server. */
   readonly url: string;
   readonly nodeName: string;
-  /** Of the agent. */
+  /** Command-line flags of the agent. */
   readonly flags: readonly string[];
 }
 
-/** The agent as it ships, as a process on this machine; disposing of it ends it. */
+/** The agent as it is shipped, as a process on this machine; disposing ends it. */
 export class MeasuredAgent implements AsyncDisposable {
   readonly #child: ChildProcess;
   #log = "";
@@ -30,7 +30,7 @@ export class MeasuredAgent implements AsyncDisposable {
     });
   }
 
-  /** Starts it with these flags of Node. The bundles are made anew, in the folder. */
+  /** Starts the agent with these flags of Node. It makes the bundles in the folder. */
   static async start(
     folder: string,
     nodeFlags: readonly string[],
@@ -49,19 +49,19 @@ export class MeasuredAgent implements AsyncDisposable {
     return new MeasuredAgent(child);
   }
 
-  /** Resolves when it has logged this; rejects with its log when it ends before. */
+  /** Resolves when the agent has logged this text; rejects with the log if the agent ends before. */
   logged(text: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = () => {
         if (this.#log.includes(text)) resolve();
       };
       this.#child.stdout?.on("data", look);
-      this.#child.once("close", () => reject(new Error(`the agent ended without saying "${text}": ${this.#log}`)));
+      this.#child.once("close", () => reject(new Error(`the agent ended without logging "${text}": ${this.#log}`)));
       look();
     });
   }
 
-  /** Lets its CPU and blocks count from here. */
+  /** Restarts the counts of CPU and blocks. */
   reset(): void {
     this.#ask("reset");
   }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 
-/** What a process has cost so far. */
+/** The resources that a process has used until now. */
 export interface Sample {
-  /** Of all its threads. */
+  /** CPU of all threads. */
   readonly cpuMs: number;
-  /** The longest time without a turn of the event loop, and the longest of the main thread's own CPU within one. */
+  /** The longest time without a turn of the event loop, and the most CPU of the main thread within one turn. */
   readonly longestBlockMs: number;
   readonly longestBlockCpuMs: number;
   readonly rssMiB: number;
@@ -17,7 +17,8 @@ const MICROS = 1000;
 const MIB = 1 << 20;
 
 /**
- * Watches the process it runs in. A timer notes how late it comes: that much the event loop was kept from its work, be it by our code or because other processes had the CPU; the second never counts in the CPU time.
+ * Measures its own process. A timer records its delay: for that time the event loop was blocked, by code of this
+ * process or because other processes had the CPU; the latter does not count as CPU time.
  */
 export class Probe {
   #longestBlockMs = 0;
@@ -26,12 +27,12 @@ export class Probe {
   #tickedAtCpuMs = threadCpuMs();
   #cpuFrom: NodeJS.CpuUsage = { user: 0, system: 0 };
 
-  /** Where system calls are slow a timer of 1 ms would be part of the cost. */
+  /** `everyMs` should be larger where system calls are slow: a timer of 1 ms would then add to the measured CPU. */
   start(everyMs: number): void {
     setInterval(() => this.#tick(), everyMs).unref();
   }
 
-  /** Counts CPU and blocks from here on; before, CPU counts from the start of the process. */
+  /** Restarts the counts of CPU and blocks; before the first call, CPU counts from the start of the process. */
   reset(): void {
     this.#tick();
     this.#longestBlockMs = 0;

@@ -1,25 +1,25 @@
 import { Probe, type Sample } from "./probe.ts";
 
-/** What a subject holds, counted after it has been measured. */
-export interface Held {
+/** The objects of a subject, counted after the measurement. */
+export interface ObjectCounts {
   readonly services: number;
   readonly endpoints: number;
 }
 
-/** What a subject tells its parent, in this order. */
-export type Told =
+/** The messages of a subject to its parent, in this order. */
+export type Message =
   | { readonly kind: "complete"; readonly ms: number; readonly before: Sample; readonly sample: Sample }
-  | { readonly kind: "settled"; readonly sample: Sample; readonly held: Held };
+  | { readonly kind: "settled"; readonly sample: Sample; readonly held: ObjectCounts };
 
-/** Rest before what is then held counts as settled; V8 gives memory back when it has been idle for 8 s. */
+/** Pause before a sample counts as settled; V8 returns memory to the system after 8 s without work. */
 const SETTLE_MS = 10_000;
 
 /**
- * Measures `start`, which connects with the kubeconfig that is this process's argument, calls `complete` when it knows
- * the whole cluster and returns how to count it.
+ * Measures `start`, which connects with the kubeconfig in the argument of this process, calls `complete` when it has
+ * read the whole cluster, and returns a function that counts the objects.
  */
 export async function runSubject(
-  start: (kubeconfig: string, complete: () => void) => Promise<() => Held>,
+  start: (kubeconfig: string, complete: () => void) => Promise<() => ObjectCounts>,
 ): Promise<void> {
   const probe = new Probe();
   const { promise: completed, resolve } = Promise.withResolvers<void>();
@@ -37,6 +37,6 @@ export async function runSubject(
   }, SETTLE_MS);
 }
 
-function tell(told: Told): void {
+function tell(told: Message): void {
   process.stdout.write(`${JSON.stringify(told)}\n`);
 }

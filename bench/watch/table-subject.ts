@@ -1,4 +1,7 @@
-/** Our watch layer and the table alone, before the API server of a kubeconfig: `node table-subject.mjs KUBECONFIG`. */
+/**
+ * Runs the agent's watch layer with its table, with the API server of a kubeconfig: `node table-subject.mjs
+ * KUBECONFIG`.
+ */
 
 import { EventRecorder } from "../../src/events/event-recorder.ts";
 import { tuneHeap } from "../../src/process/heap.ts";
