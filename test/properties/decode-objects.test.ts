@@ -75,7 +75,7 @@ test("an object with any value anywhere in it is decoded, or told what is wrong 
       if (decoded.kind === "broken") expect(decoded.problems).not.toEqual([]);
       for (const fault of decoded.problems) {
         expect(objectText(fault.object)).toMatch(/^(Service|EndpointSlice|Node) /);
-        if (fault.field === "") expect(fault.value).toMatch(/^\d+ more$/);
+        if (fault.field === "") expect(fault.value).toMatch(/^\d+ more problems$/);
         expect(fault.reason).not.toBe("");
       }
     }),

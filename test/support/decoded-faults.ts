@@ -106,7 +106,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
 /** Of one object of the kind: ten at most and one that counts the rest, each of which names the object and the field. */
 export function problemFaults(kind: string, problems: readonly Problem[]): readonly string[] {
-  const [, more] = /^(\d+) more$/.exec(problems[10]?.value ?? "") ?? [];
+  const [, more] = /^(\d+) more problems$/.exec(problems[10]?.value ?? "") ?? [];
   const texts = problems.flatMap((problem) => Object.values(problemFields(problem)));
   const subject = new RegExp(`^${kind} (without a valid name|[-a-z0-9.]+(/[-a-z0-9.]+)?)$`);
   return wrong([
