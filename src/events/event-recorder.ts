@@ -1,9 +1,10 @@
 import type { Clock } from "../model/clock.ts";
 import type { Notice, NoticeObject } from "../model/cluster/notice.ts";
 import type { Logger } from "../model/logger.ts";
+import { Backoff } from "../model/time/backoff.ts";
 import { LimitedWait } from "../model/time/limited-wait.ts";
+import { RECONNECT } from "../sources/api/recovery.ts";
 import { type ApiStatus, statusOfAnswer } from "../sources/api/transport/api-status.ts";
-import { Backoff, RECONNECT } from "../sources/api/transport/backoff.ts";
 import { bodyText } from "../sources/api/transport/body-text.ts";
 import { reasonOf } from "../sources/api/transport/reason.ts";
 import type { ApiRequest, ApiResponse, WritingTransport } from "../sources/api/transport/transport.ts";

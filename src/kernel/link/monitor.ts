@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import { type IPAddress, parseAddress } from "../../model/address.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Logger } from "../../model/logger.ts";
+import { Backoff, type BackoffOptions } from "../../model/time/backoff.ts";
 import { MONITOR_COMMAND } from "./monitor-process.ts";
 
 /** An address that was added to an interface of this node or removed from it. */
@@ -18,8 +19,7 @@ export interface AddressChange {
  * guest.
  */
 const RECEIVES_AFTER_MS = 1_000;
-const FIRST_RESTART_MS = 1_000;
-const LONGEST_RESTART_MS = 60_000;
+const RESTARTS: BackoffOptions = { initialMs: 1_000, maxMs: 60_000, resetAfterMs: 60_000 };
 
 export interface AddressMonitorOptions {
   readonly clock: Clock;
@@ -41,18 +41,16 @@ export interface AddressMonitorOptions {
  */
 export async function monitorAddresses(options: AddressMonitorOptions, signal: AbortSignal): Promise<void> {
   const { clock, logger } = options;
-  let waitMs = FIRST_RESTART_MS;
+  const backoff = new Backoff(RESTARTS);
   while (!signal.aborted) {
-    const startedAtMs = clock.now();
     const reason = await runMonitor(options, signal);
     if (signal.aborted) return;
-    if (clock.now() - startedAtMs >= LONGEST_RESTART_MS) waitMs = FIRST_RESTART_MS;
+    const restartMs = backoff.next(clock.now());
     logger.warn(
-      { command: MONITOR_COMMAND.join(" "), reason, restartMs: waitMs },
+      { command: MONITOR_COMMAND.join(" "), reason, restartMs },
       "address monitor ended, changes of addresses are not reported until it restarts",
     );
-    await clock.sleep(waitMs, signal);
-    waitMs = Math.min(waitMs * 2, LONGEST_RESTART_MS);
+    await clock.sleep(restartMs, signal);
   }
 }
 

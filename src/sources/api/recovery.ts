@@ -1,3 +1,4 @@
+import type { Backoff, BackoffOptions } from "../../model/time/backoff.ts";
 import type { ApiStatus } from "./transport/api-status.ts";
 
 /**
@@ -52,9 +53,12 @@ export type Ending =
 
 /**
  * The time before the next attempt: none; `jitter`, at most 100 ms; `spread`, from 0.8 to 1.6 s, because after a restart
- * of the API server all nodes do the same at once; or the backoff of the reflector.
+ * of the API server all nodes do the same at once; or the next wait of a backoff.
  */
 export type Wait = "none" | "jitter" | "spread" | "backoff";
+
+/** The values of client-go's reflector (tools/cache/reflector.go). They spread the reconnects of all nodes over time. */
+export const RECONNECT: BackoffOptions = { initialMs: 800, maxMs: 30_000, resetAfterMs: 120_000 };
 
 export interface Step {
   readonly plan: WatchPlan;
@@ -226,4 +230,22 @@ export function endingText(ending: Ending): string {
 function refusalText({ code, reason, message }: ApiStatus): string {
   const name = code === 0 ? reason : String(code);
   return `${name} ${message}`.trim() || "error without code, reason and message";
+}
+
+/** Returns the wait before a step, in ms. `random` is evenly distributed in [0, 1). */
+export function waitMs({ wait, atLeastMs }: Step, backoff: Backoff, random: () => number, nowMs: number): number {
+  return Math.max(atLeastMs, msOf(wait, backoff, random, nowMs));
+}
+
+function msOf(wait: Wait, backoff: Backoff, random: () => number, nowMs: number): number {
+  switch (wait) {
+    case "none":
+      return 0;
+    case "jitter":
+      return random() * 100;
+    case "spread":
+      return RECONNECT.initialMs * (1 + random());
+    case "backoff":
+      return backoff.next(nowMs);
+  }
 }

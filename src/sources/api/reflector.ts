@@ -1,3 +1,4 @@
+import { Backoff } from "../../model/time/backoff.ts";
 import type { SourceDependencies } from "../source.ts";
 import { Attempt } from "./attempt.ts";
 import { KnownState } from "./known-state.ts";
@@ -9,12 +10,13 @@ import {
   endingText,
   FIRST_PLAN,
   nextStep,
+  RECONNECT,
   type Step,
   type WatchPlan,
+  waitMs,
 } from "./recovery.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
 import type { WatchedResource } from "./resources.ts";
-import { Backoff, RECONNECT } from "./transport/backoff.ts";
 import type { Transport } from "./transport/transport.ts";
 import type { EventHandler } from "./watch-cache.ts";
 
@@ -139,10 +141,11 @@ export class Reflector<Name extends string, Value> {
   }
 
   async #wait(step: Step, signal: AbortSignal): Promise<void> {
-    const ms = Math.max(this.#backoff.waitMs(step.wait, this.#dependencies.clock.now()), step.atLeastMs);
+    const { clock, random } = this.#dependencies;
+    const ms = waitMs(step, this.#backoff, random, clock.now());
     if (ms === 0) return;
     this.#waiting = true;
-    await this.#dependencies.clock.sleep(ms, signal);
+    await clock.sleep(ms, signal);
     this.#waiting = false;
   }
 }

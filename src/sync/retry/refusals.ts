@@ -1,13 +1,13 @@
 import type { ObjectKey, ObjectName } from "../../model/kernel/keys.ts";
+import { type Doubling, doubledMs } from "../../model/time/backoff.ts";
 import type { FailureLog } from "./failure-log.ts";
 import type { Refused } from "./outcomes.ts";
 
-const FIRST_RETRY_MS = 1_000;
-const LONGEST_RETRY_MS = 60_000;
+const RETRIES: Doubling = { initialMs: 1_000, maxMs: 60_000 };
 
 /** How long to wait after so many attempts in a row have failed: 1 s, doubling, at most a minute. */
 export function backoffMs(attempts: number): number {
-  return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempts - 1, 16));
+  return doubledMs(attempts, RETRIES);
 }
 
 interface Refusal {

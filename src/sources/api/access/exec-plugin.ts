@@ -1,6 +1,6 @@
 import type { Clock } from "../../../model/clock.ts";
+import { Backoff, type BackoffOptions } from "../../../model/time/backoff.ts";
 import type { JsonObject } from "../../decode/object-reader.ts";
-import { Backoff, type BackoffOptions } from "../transport/backoff.ts";
 import { type ExecConfig, type ExecCredential, execInfo, readExecCredential } from "./exec-credential.ts";
 import { runProgram } from "./plugin-process.ts";
 

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { Backoff, RECONNECT } from "../../../../../src/sources/api/transport/backoff.ts";
+import { Backoff } from "../../../../src/model/time/backoff.ts";
+
+const RECONNECT = { initialMs: 800, maxMs: 30_000, resetAfterMs: 120_000 };
 
 test.each([
   ["without luck", 0, [800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]],
