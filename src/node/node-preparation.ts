@@ -3,16 +3,14 @@ import type { Cidr, IPFamily } from "../model/address.ts";
 import type { Clock } from "../model/clock.ts";
 import type { SetEntry } from "../model/kernel/ipset.ts";
 import type { Logger } from "../model/logger.ts";
-import type { ClusterEvent } from "../services/cluster-event.ts";
 import { NodeRules } from "./node-rules.ts";
 import type { ClusterNeeds, SetupFor } from "./node-setup.ts";
 import { describePodBridges } from "./pod-bridges.ts";
 import { describeSourcePorts } from "./source-ports.ts";
-import { configuredFamilies, type FamilyChoices, familiesShown } from "./used-families.ts";
+import { configuredFamilies, type FamilyChoices } from "./used-families.ts";
 
 /** The part of the configuration on which the preparation depends. */
 export interface PreparationChoices extends FamilyChoices {
-  readonly nodeName: string;
   /** "" if no bridge is configured. */
   readonly podBridge: string;
 }
@@ -54,7 +52,6 @@ export interface NodePreparationUse {
 export class NodePreparation {
   /** The address families that the node supports. */
   readonly families: readonly IPFamily[];
-  readonly #nodeName: string;
   readonly #podBridge: string;
   readonly #clusterCIDRs: readonly Cidr[];
   readonly #setupFor: SetupFor;
@@ -66,7 +63,6 @@ export class NodePreparation {
   #deficits: NodeDeficits = { warnings: [], wrongSysctls: [], ruleFailures: [] };
 
   constructor(config: PreparationChoices, setupFor: SetupFor, parts: NodePreparationParts, use: NodePreparationUse) {
-    this.#nodeName = config.nodeName;
     this.#podBridge = config.podBridge;
     this.#clusterCIDRs = config.clusterCidrs;
     this.#needs = { podCIDRs: [], families: configuredFamilies(config) };
@@ -98,12 +94,12 @@ export class NodePreparation {
   }
 
   /**
-   * Starts a new preparation if the event uses a new family: forwarding must be on before a Service of the family is
-   * programmed.
+   * Starts a new preparation if one of the families in use is new: forwarding must be on before a Service of the family
+   * is programmed.
    */
-  followFamilies(event: ClusterEvent): void {
+  followFamilies(used: readonly IPFamily[]): void {
     const { families } = this.#needs;
-    const fresh = familiesShown(event, this.#nodeName).filter((family) => !families.includes(family));
+    const fresh = used.filter((family) => !families.includes(family));
     if (fresh.length > 0) this.#follow({ ...this.#needs, families: [...new Set([...families, ...fresh])] });
   }
 

@@ -23,6 +23,7 @@ import {
 } from "./node-preparation.ts";
 import type { SetupFor } from "./node-setup.ts";
 import { type ApiServer, apiServers } from "./reserved-addresses.ts";
+import { familiesShown } from "./used-families.ts";
 
 /** The part of the configuration that describes the node. */
 export interface NodeOptions extends NodeChoices, PreparationChoices, NodeAbsenceOptions {
@@ -114,7 +115,8 @@ export class NodeTracker {
 
   /** Processes an event that the table already contains. */
   accept(event: ClusterEvent): void {
-    this.#preparation.followFamilies(event);
+    const families = familiesShown(event, this.#options.nodeName);
+    if (families.length > 0) this.#preparation.followFamilies(families);
     if (isAboutNode(event)) this.#refresh();
   }
 
