@@ -1,18 +1,12 @@
 import { type Problem, problemObject } from "../model/cluster/problem.ts";
-import { LISTED_PROBLEMS } from "../model/cluster/problem-list.ts";
+import { byText, firstProblems, LISTED_PROBLEMS } from "../model/cluster/problem-list.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
-import type { ProblemChanges } from "../model/problem-tracker.ts";
+import { changesBetween, type ProblemChanges } from "../model/problem-tracker.ts";
 import { conflictProblem } from "./claim.ts";
 import type { DesiredState } from "./desired-state.ts";
 
 /** The part of the desired state that `Refused` reads. */
 export type ConflictSource = Pick<DesiredState, "lost" | "losers" | "conflictsOf" | "takeLostAnew">;
-
-/** A problem, and the text that identifies it. */
-interface Listed {
-  readonly text: string;
-  readonly problem: Problem;
-}
 
 /**
  * The valid requests of Services that this node does not fulfil. The begin and the end of each problem are reported
@@ -40,7 +34,7 @@ export class Refused {
   /** Replaces the problems that the node itself has with a Service. */
   replace(service: ServiceName, problems: readonly Problem[]): void {
     if (problems.length === 0 && !this.#byNode.has(service)) return;
-    if (problems.length > 0) this.#byNode.set(service, shortened(problems));
+    if (problems.length > 0) this.#byNode.set(service, firstProblems(problems));
     else this.#byNode.delete(service);
     this.#changed.add(service);
   }
@@ -60,53 +54,35 @@ export class Refused {
   /** All problems of all Services, in no particular order. */
   all(): readonly Problem[] {
     const names = new Set([...this.#byNode.keys(), ...this.#desired.losers()]);
-    return [...names].flatMap((name) => this.#list(name).map(({ problem }) => problem));
+    return [...names].flatMap((name) => [...this.#list(name).values()]);
   }
 
   #listAnew(name: ServiceName): ProblemChanges<Problem> {
     const before = this.#listed.get(name) ?? NOTHING;
-    const now = new Map(this.#list(name).map(({ text, problem }) => [text, problem]));
+    const now = this.#list(name);
     this.#size += now.size - before.size;
     if (now.size === 0) this.#listed.delete(name);
     else this.#listed.set(name, now);
-    return { begun: missingIn(before, now), ended: missingIn(now, before) };
+    return changesBetween(before, now);
   }
 
-  #list(name: ServiceName): readonly Listed[] {
-    const listed: Listed[] = [];
-    for (const problem of this.#byNode.get(name) ?? []) listed.push({ text: JSON.stringify(problem), problem });
+  /** The problems of a Service, by texts that identify them. */
+  #list(name: ServiceName): ReadonlyMap<string, Problem> {
+    const listed = new Map(byText(this.#byNode.get(name) ?? []));
     const lost = this.#desired.lost(name);
     const conflicts = this.#desired.conflictsOf(name);
     for (let left = Math.min(lost, LISTED_PROBLEMS); left > 0; left--) {
       const { value: conflict } = conflicts.next();
       // Only the key identifies a conflict: when 10,000 Services claim one key, a new owner must not be a change for
       // all of them.
-      if (conflict !== undefined) listed.push({ text: `conflict ${conflict.key}`, problem: conflictProblem(conflict) });
+      if (conflict !== undefined) listed.set(`conflict ${conflict.key}`, conflictProblem(conflict));
     }
-    if (lost > LISTED_PROBLEMS)
-      listed.push({ text: "conflicts", problem: moreConflicts(name, lost - LISTED_PROBLEMS) });
+    if (lost > LISTED_PROBLEMS) listed.set("conflicts", moreConflicts(name, lost - LISTED_PROBLEMS));
     return listed;
   }
 }
 
 const NOTHING: ReadonlyMap<string, Problem> = new Map();
-
-/** The problems in `all` that are not in `some`. */
-function missingIn(some: ReadonlyMap<string, Problem>, all: ReadonlyMap<string, Problem>): readonly Problem[] {
-  return [...all].filter(([text]) => !some.has(text)).map(([, problem]) => problem);
-}
-
-function shortened(problems: readonly Problem[]): readonly Problem[] {
-  const [first] = problems;
-  if (first === undefined || problems.length <= LISTED_PROBLEMS) return problems;
-  const more = {
-    ...first,
-    field: "",
-    value: `${problems.length - LISTED_PROBLEMS} more`,
-    reason: "problems of this Service are not listed",
-  };
-  return [...problems.slice(0, LISTED_PROBLEMS), more];
-}
 
 function moreConflicts(name: ServiceName, count: number): Problem {
   const reason = "virtual servers are already served by other Services";

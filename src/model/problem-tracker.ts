@@ -6,6 +6,18 @@ export interface ProblemChanges<Value> {
   readonly ended: readonly Value[];
 }
 
+/** Returns what begins and what ends between two states of the problems of one owner, each problem by its text. */
+export function changesBetween<Value>(
+  before: ReadonlyMap<string, Value>,
+  after: ReadonlyMap<string, Value>,
+): ProblemChanges<Value> {
+  return { begun: missingIn(before, after), ended: missingIn(after, before) };
+}
+
+function missingIn<Value>(some: ReadonlyMap<string, Value>, all: ReadonlyMap<string, Value>): readonly Value[] {
+  return [...all].filter(([text]) => !some.has(text)).map(([, problem]) => problem);
+}
+
 export interface ProblemLimits {
   /**
    * Maximum number of problems that are kept, together with those whose end is not reported yet: such a problem may

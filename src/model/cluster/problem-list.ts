@@ -45,16 +45,24 @@ export class ProblemList {
     const more = this.#count - this.#listed.length;
     if (this.#count === 0) return NONE;
     if (more === 0) return this.#listed;
-    return [
-      ...this.#listed,
-      {
-        object: { ...this.#object, place: clause(this.#object.place) },
-        field: "",
-        value: `${more} more problems`,
-        reason: "are not listed",
-      },
-    ];
+    return [...this.#listed, moreProblems({ ...this.#object, place: clause(this.#object.place) }, more)];
   }
+}
+
+/** Returns the first ten problems of one object, and an entry with the number of the others. */
+export function firstProblems(problems: readonly Problem[]): readonly Problem[] {
+  const [first] = problems;
+  if (first === undefined || problems.length <= LISTED_PROBLEMS) return problems;
+  return [...problems.slice(0, LISTED_PROBLEMS), moreProblems(first.object, problems.length - LISTED_PROBLEMS)];
+}
+
+/** Returns the problems by texts that identify them. */
+export function byText(problems: readonly Problem[]): ReadonlyMap<string, Problem> {
+  return new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
+}
+
+function moreProblems(object: ProblemObject, count: number): Problem {
+  return { object, field: "", value: `${count} more problems`, reason: "are not listed" };
 }
 
 const LONGEST_CLAUSE = 500;

@@ -1,5 +1,7 @@
 import type { Clock } from "../../model/clock.ts";
 import type { Problem } from "../../model/cluster/problem.ts";
+import { byText } from "../../model/cluster/problem-list.ts";
+import { changesBetween } from "../../model/problem-tracker.ts";
 
 /** The time for which changes are collected before a report. A first list may bring thousands. */
 const COLLECT_MS = 200;
@@ -53,10 +55,8 @@ export class ProblemLog {
     for (const [object, before] of this.#reportedBefore) {
       if (left-- === 0) break;
       this.#reportedBefore.delete(object);
-      const reported = new Set(before.map((problem) => JSON.stringify(problem)));
-      for (const problem of this.#byObject.get(object) ?? NONE) {
-        if (!reported.has(JSON.stringify(problem))) fresh.push(problem);
-      }
+      const now = this.#byObject.get(object) ?? NONE;
+      fresh.push(...changesBetween(byText(before), byText(now)).begun);
     }
     return fresh;
   }

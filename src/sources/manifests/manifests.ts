@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import { manifestPart, type Problem } from "../../model/cluster/problem.ts";
+import { byText } from "../../model/cluster/problem-list.ts";
 import type { Logger } from "../../model/logger.ts";
+import { changesBetween } from "../../model/problem-tracker.ts";
 import { TextTable } from "../../model/text-table.ts";
 import type { ClusterEvent, Resource } from "../../services/cluster-event.ts";
 import type { ClusterState, Source, SourceListener } from "../source.ts";
@@ -63,8 +65,8 @@ export class ManifestReader {
   #files: readonly ManifestFile[] | undefined;
   #listed = false;
   #problems: readonly Problem[] = [];
-  /** The texts of the problems in the last report. */
-  #reported: ReadonlySet<string> = new Set();
+  /** The problems in the last report, by their texts. */
+  #reported: ReadonlyMap<string, Problem> = new Map();
 
   constructor(path: string, listener: ManifestListener) {
     this.#path = resolve(path);
@@ -111,11 +113,10 @@ export class ManifestReader {
   }
 
   #reportProblems(all: readonly Problem[]): void {
-    const now = new Map(all.map((problem) => [JSON.stringify(problem), problem]));
-    const fresh = [...now].flatMap(([text, problem]) => (this.#reported.has(text) ? [] : [problem]));
-    const isChanged = fresh.length > 0 || now.size !== this.#reported.size;
-    this.#reported = new Set(now.keys());
-    if (isChanged) this.#listener.onProblems(all.length, fresh);
+    const now = byText(all);
+    const { begun, ended } = changesBetween(this.#reported, now);
+    this.#reported = now;
+    if (begun.length + ended.length > 0) this.#listener.onProblems(all.length, begun);
   }
 }
 

@@ -53,5 +53,8 @@ test("another holder of a frontend is no news for the Services that do not have 
 test("of many addresses that a Service may not have ten are listed, then how many more", () => {
   const state = new ProxyState(facts({ nodePorts: IPS }));
   put(state, "shop/a", "10.96.0.1", IPS);
-  expect(fresh(state)).toEqual([...IPS.slice(0, 10).map((ip) => `Service shop/a ${ip}`), "Service shop/a 15 more"]);
+  expect(fresh(state)).toEqual([
+    ...IPS.slice(0, 10).map((ip) => `Service shop/a ${ip}`),
+    "Service shop/a 15 more problems",
+  ]);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ProblemTracker } from "../../../src/model/problem-tracker.ts";
+import { changesBetween, ProblemTracker } from "../../../src/model/problem-tracker.ts";
 
 const NOTHING = { begun: [], ended: [] };
 
@@ -74,4 +74,17 @@ describe("with limits", () => {
     tracker.clear("d");
     expect(tracker.takeChanges(9_000)).toEqual(NOTHING);
   });
+});
+
+test("what begins and what ends between two states is known by the texts", () => {
+  const before = new Map([
+    ["a", 1],
+    ["b", 2],
+  ]);
+  const after = new Map([
+    ["b", 3],
+    ["c", 4],
+  ]);
+  expect(changesBetween(before, after)).toEqual({ begun: [4], ended: [1] });
+  expect(changesBetween(before, before)).toEqual({ begun: [], ended: [] });
 });
