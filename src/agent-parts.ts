@@ -1,8 +1,8 @@
 import type { Kernel } from "./kernel/kernel.ts";
-import type { Clock } from "./model/clock.ts";
 import type { HealthCheck } from "./model/cluster/health-check.ts";
 import type { Notice } from "./model/cluster/notice.ts";
 import type { Logger } from "./model/logger.ts";
+import type { Clock } from "./model/time/clock.ts";
 import type { ApiServer } from "./node/reserved-addresses.ts";
 import type { Metrics } from "./serve/metrics/metrics.ts";
 

@@ -3,8 +3,8 @@ import type { Config } from "./config/config.ts";
 import type { Refused } from "./desired/refused.ts";
 import { ProblemReporter } from "./events/problem-reporter.ts";
 import type { IPFamily } from "./model/address.ts";
-import { timeOf } from "./model/clock.ts";
 import type { Problem } from "./model/cluster/problem.ts";
+import { timeOf } from "./model/time/clock.ts";
 import type { NodeDeficits } from "./node/node-preparation.ts";
 import {
   answerProbe,

@@ -1,7 +1,7 @@
-import type { Clock } from "../model/clock.ts";
 import type { Notice, NoticeObject } from "../model/cluster/notice.ts";
 import type { Logger } from "../model/logger.ts";
 import { Backoff } from "../model/time/backoff.ts";
+import type { Clock } from "../model/time/clock.ts";
 import { LimitedWait } from "../model/time/limited-wait.ts";
 import { RECONNECT } from "../sources/api/recovery.ts";
 import { type ApiStatus, statusOfAnswer } from "../sources/api/transport/api-status.ts";

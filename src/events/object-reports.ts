@@ -1,7 +1,7 @@
-import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
 import { type Problem, problemFields } from "../model/cluster/problem.ts";
 import type { Logger } from "../model/logger.ts";
+import type { Clock } from "../model/time/clock.ts";
 import { TokenBucket } from "../model/time/token-bucket.ts";
 import { problemNotice } from "./notices.ts";
 

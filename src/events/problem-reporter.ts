@@ -1,9 +1,9 @@
-import type { Clock } from "../model/clock.ts";
 import type { Notice } from "../model/cluster/notice.ts";
 import type { Problem } from "../model/cluster/problem.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { Logger } from "../model/logger.ts";
 import { type ProblemChanges, ProblemTracker } from "../model/problem-tracker.ts";
+import type { Clock } from "../model/time/clock.ts";
 import { describeFailure, type FailedOperation, missingScheduler } from "../sync/retry/failed-operation.ts";
 import type { FailureReport } from "../sync/retry/failure-log.ts";
 import { explanation, failedOperationNotice, kernelFailureNotice, nodeWarningNotice } from "./notices.ts";

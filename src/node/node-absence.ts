@@ -1,5 +1,5 @@
-import type { Clock } from "../model/clock.ts";
 import type { Logger } from "../model/logger.ts";
+import type { Clock } from "../model/time/clock.ts";
 import type { ServiceTable } from "../services/service-table.ts";
 
 /** The time after which a report is repeated: a log that is rotated daily contains the warning in each file. */

@@ -2,9 +2,9 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { DUMMY_NAME } from "../kernel/link/client.ts";
 import type { AddressChange } from "../kernel/link/monitor.ts";
 import type { IPAddress } from "../model/address.ts";
-import type { Clock } from "../model/clock.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Logger } from "../model/logger.ts";
+import type { Clock } from "../model/time/clock.ts";
 import { AddressNews, type KnownAddresses } from "./address-news.ts";
 
 /** The time for which changes are collected: they come in bursts. */

@@ -1,8 +1,8 @@
 import type { Kernel, RuleFailure, RulesReport, SetupReport, WrongSysctl } from "../kernel/kernel.ts";
 import type { Cidr, IPFamily } from "../model/address.ts";
-import type { Clock } from "../model/clock.ts";
 import type { SetEntry } from "../model/kernel/ipset.ts";
 import type { Logger } from "../model/logger.ts";
+import type { Clock } from "../model/time/clock.ts";
 import { NodeRules } from "./node-rules.ts";
 import type { ClusterNeeds, SetupFor } from "./node-setup.ts";
 import { describePodBridges } from "./pod-bridges.ts";

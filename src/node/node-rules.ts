@@ -1,6 +1,6 @@
 import type { NodeSetup, RulesReport } from "../kernel/kernel.ts";
 import type { IPFamily } from "../model/address.ts";
-import type { Clock } from "../model/clock.ts";
+import type { Clock } from "../model/time/clock.ts";
 
 /** The time for which Services wait for the rules that masquerade their traffic. Rules usually take 0.1 s. */
 const PATIENCE_MS = 3_000;

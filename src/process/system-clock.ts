@@ -1,5 +1,5 @@
 import { setTimeout as timer } from "node:timers/promises";
-import type { Clock } from "../model/clock.ts";
+import type { Clock } from "../model/time/clock.ts";
 
 /** Node fires a timer of more milliseconds than this immediately. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

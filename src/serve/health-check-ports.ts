@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { addressPort, familyOf, type IPAddress } from "../model/address.ts";
-import type { Clock } from "../model/clock.ts";
 import type { HealthCheck, RefusedPort } from "../model/cluster/health-check.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
 import type { Logger } from "../model/logger.ts";
+import type { Clock } from "../model/time/clock.ts";
 import { ConnectionLimit, SERVED_CONNECTIONS } from "./connection-limit.ts";
 import { answerOnce, REQUEST_TIMES } from "./first-request.ts";
 

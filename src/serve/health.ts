@@ -1,6 +1,6 @@
 import type { IPFamily } from "../model/address.ts";
-import { dateOf, type Readings } from "../model/clock.ts";
 import type { ClusterNode } from "../model/cluster/service.ts";
+import { dateOf, type Readings } from "../model/time/clock.ts";
 import { describeFailure } from "../sync/retry/failed-operation.ts";
 import type { SyncReport } from "../sync/sync-report.ts";
 

@@ -1,5 +1,5 @@
 import type { Kernel } from "../kernel/kernel.ts";
-import type { Clock } from "../model/clock.ts";
+import type { Clock } from "../model/time/clock.ts";
 import type { DriftCounts } from "./counts.ts";
 import type { Desired } from "./desired.ts";
 import type { ServerTrackerOptions } from "./plan/server-tracker.ts";

@@ -1,8 +1,8 @@
 import type { Kernel } from "../kernel/kernel.ts";
-import type { Clock } from "../model/clock.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import { KeySet, type Keys, NO_KEYS, namesOf } from "../model/kernel/keys.ts";
 import { type ForgetFlows, inSafeOrder, type Operation } from "../model/kernel/operation.ts";
+import type { Clock } from "../model/time/clock.ts";
 import { type BatchSource, firstPart, takeBatch } from "./batch.ts";
 import { DriftCounts, Tally } from "./counts.ts";
 import type { Desired } from "./desired.ts";

@@ -1,6 +1,6 @@
-import type { Clock } from "../model/clock.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Keys } from "../model/kernel/keys.ts";
+import type { Clock } from "../model/time/clock.ts";
 import { DriftCounts } from "./counts.ts";
 import type { Reconciler } from "./reconciler.ts";
 import type { SyncStart } from "./reconciler-options.ts";

@@ -1,5 +1,5 @@
-import type { Clock } from "../../src/model/clock.ts";
 import type { Problem } from "../../src/model/cluster/problem.ts";
+import type { Clock } from "../../src/model/time/clock.ts";
 import type { ClusterEvent } from "../../src/services/cluster-event.ts";
 import { ProblemLog } from "../../src/sources/api/problem-log.ts";
 import {

@@ -181,7 +181,7 @@ const TIME_KEEPERS: Readonly<Record<string, RegExp>> = {
   // The clock itself.
   "process/system-clock.ts": /setTimeout as timer|performance\.now\(\)|new Date\(\)/g,
   // Between the two times, and to text.
-  "model/clock.ts": /new Date\(|clock\.date\(\)/g,
+  "model/time/clock.ts": /new Date\(|clock\.date\(\)/g,
   "serve/health.ts": /new Date\(|clock\.date\(\)/g,
   // For people: the offset of the time zone, and times of Events.
   "agent.ts": /clock\.date\(\)\.getTimezoneOffset\(\)/g,

@@ -1,9 +1,9 @@
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { type IPAddress, parseAddress } from "../../model/address.ts";
-import type { Clock } from "../../model/clock.ts";
 import type { Logger } from "../../model/logger.ts";
 import { Backoff, type BackoffOptions } from "../../model/time/backoff.ts";
+import type { Clock } from "../../model/time/clock.ts";
 import { MONITOR_COMMAND } from "./monitor-process.ts";
 
 /** An address that was added to an interface of this node or removed from it. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** A wait for something that may never happen. It ends when `end` is called, when its parent is aborted, or after a time. */
 export class LimitedWait {

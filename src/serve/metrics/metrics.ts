@@ -1,8 +1,8 @@
 import type { Registry } from "prom-client";
 import type { IPFamily } from "../../model/address.ts";
-import type { Readings } from "../../model/clock.ts";
 import { TRAFFIC_SIDES, type TrafficSide } from "../../model/cluster/service.ts";
 import { OPERATION_KINDS } from "../../model/kernel/operation.ts";
+import type { Readings } from "../../model/time/clock.ts";
 import type {
   DriftCount,
   DriftKind,

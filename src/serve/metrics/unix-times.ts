@@ -1,4 +1,4 @@
-import { dateOf, type Readings } from "../../model/clock.ts";
+import { dateOf, type Readings } from "../../model/time/clock.ts";
 
 /** The smallest difference that counts as a step of the wall clock. NTP slews a clock this far in about half an hour. */
 const STEP_MS = 1_000;

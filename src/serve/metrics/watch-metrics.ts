@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Readings } from "../../model/clock.ts";
+import type { Readings } from "../../model/time/clock.ts";
 import { UnixTimes } from "./unix-times.ts";
 
 /** The counts of the watch of one resource of the API server. Times are of `Clock.now`, 0 before the first. */

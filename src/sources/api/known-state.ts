@@ -1,4 +1,4 @@
-import type { Clock } from "../../model/clock.ts";
+import type { Clock } from "../../model/time/clock.ts";
 import type { ReflectorStats } from "./reflector-stats.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiObject, isOlderVersion, laterVersion } from "./stream/watch-event.ts";

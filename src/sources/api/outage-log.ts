@@ -1,5 +1,5 @@
-import { type Clock, dateOf } from "../../model/clock.ts";
 import type { Logger } from "../../model/logger.ts";
+import { type Clock, dateOf } from "../../model/time/clock.ts";
 import type { Resource } from "../../services/cluster-event.ts";
 import { HEALTHY_MS } from "./watch-history.ts";
 

@@ -1,7 +1,7 @@
-import type { Clock } from "../../model/clock.ts";
 import type { Problem } from "../../model/cluster/problem.ts";
 import { byText } from "../../model/cluster/problem-list.ts";
 import { changesBetween } from "../../model/problem-tracker.ts";
+import type { Clock } from "../../model/time/clock.ts";
 
 /** The time for which changes are collected before a report. A first list may bring thousands. */
 const COLLECT_MS = 200;

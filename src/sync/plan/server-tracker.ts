@@ -1,6 +1,6 @@
 import type { Cidr } from "../../model/address.ts";
-import type { Clock } from "../../model/clock.ts";
 import type { VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
+import type { Clock } from "../../model/time/clock.ts";
 import type { Desired } from "../desired.ts";
 import type { HeldState } from "../resync/held-state.ts";
 import { Draining, type Due, quiescent } from "./drain.ts";

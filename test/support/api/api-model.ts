@@ -1,4 +1,4 @@
-import type { Clock } from "../../../src/model/clock.ts";
+import type { Clock } from "../../../src/model/time/clock.ts";
 import {
   type Answer,
   EXPIRED_CONTINUE,

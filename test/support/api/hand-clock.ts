@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Clock } from "../../../src/model/clock.ts";
+import type { Clock } from "../../../src/model/time/clock.ts";
 
 interface Sleeper {
   readonly atMs: number;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Readings } from "../../../src/model/clock.ts";
 import { errnoNamed } from "../../../src/model/kernel/errno.ts";
+import type { Readings } from "../../../src/model/time/clock.ts";
 import {
   answerProbe,
   goTime,

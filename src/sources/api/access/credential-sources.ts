@@ -1,5 +1,5 @@
-import type { Clock } from "../../../model/clock.ts";
 import type { Logger } from "../../../model/logger.ts";
+import type { Clock } from "../../../model/time/clock.ts";
 import type { JsonObject } from "../../decode/object-reader.ts";
 import { type AccessConfig, bearer } from "./access-config.ts";
 import { ExecPlugin } from "./exec-plugin.ts";

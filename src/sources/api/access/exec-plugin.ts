@@ -1,5 +1,5 @@
-import type { Clock } from "../../../model/clock.ts";
 import { Backoff, type BackoffOptions } from "../../../model/time/backoff.ts";
+import type { Clock } from "../../../model/time/clock.ts";
 import type { JsonObject } from "../../decode/object-reader.ts";
 import { type ExecConfig, type ExecCredential, execInfo, readExecCredential } from "./exec-credential.ts";
 import { runProgram } from "./plugin-process.ts";

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Clock } from "../../../model/clock.ts";
+import type { Clock } from "../../../model/time/clock.ts";
 import { LimitedWait } from "../../../model/time/limited-wait.ts";
 import { clipped } from "../transport/clipped.ts";
 

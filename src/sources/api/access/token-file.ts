@@ -1,5 +1,5 @@
-import type { Clock } from "../../../model/clock.ts";
 import type { Logger } from "../../../model/logger.ts";
+import type { Clock } from "../../../model/time/clock.ts";
 import { headerText } from "./header-text.ts";
 import { LastGood } from "./last-good.ts";
 import { readRegularFile } from "./regular-file.ts";

@@ -1,5 +1,5 @@
-import type { Clock } from "../../../model/clock.ts";
 import type { Logger } from "../../../model/logger.ts";
+import type { Clock } from "../../../model/time/clock.ts";
 import type { Credentials } from "../access/kubeconfig.ts";
 import { abortable } from "./abortable.ts";
 import type { Connection } from "./connection.ts";

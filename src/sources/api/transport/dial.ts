@@ -1,6 +1,6 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect, TLSSocket } from "node:tls";
-import type { Clock } from "../../../model/clock.ts";
+import type { Clock } from "../../../model/time/clock.ts";
 import { LimitedWait } from "../../../model/time/limited-wait.ts";
 import type { TlsMaterial } from "../access/kubeconfig.ts";
 import { type Connection, hostOf, tlsOptions } from "./connection.ts";

@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { finished } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Clock } from "../../../model/clock.ts";
+import type { Clock } from "../../../model/time/clock.ts";
 import { LimitedWait } from "../../../model/time/limited-wait.ts";
 import { type Connection, type ConnectionResponse, type Headers, readHeaders } from "./connection.ts";
 import { type ApiRequest, TransportError } from "./transport.ts";

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
-import { dateOf } from "../../../../src/model/clock.ts";
 import { type Errno, errnoNamed } from "../../../../src/model/kernel/errno.ts";
+import { dateOf } from "../../../../src/model/time/clock.ts";
 import { registerEventMetrics } from "../../../../src/serve/metrics/event-metrics.ts";
 import { Metrics } from "../../../../src/serve/metrics/metrics.ts";
 import type { NetlinkCounts } from "../../../../src/serve/metrics/netlink-metrics.ts";
