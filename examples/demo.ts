@@ -129,7 +129,7 @@ async function showSyncs(node: TestNode): Promise<void> {
   console.log(
     `  ${found.sum("kube_ipvs_operations_total")} kernel operations; ${messages} netlink messages in ${sends} sends`,
   );
-  const refused = found.sum("kube_ipvs_refused_keys");
+  const refused = found.sum("kube_ipvs_failed_objects");
   expectThat(expectations, "the kernel refused nothing", refused === 0, "");
 }
 

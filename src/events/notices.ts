@@ -32,7 +32,7 @@ export function problemNotice(nodeName: string, { object, field, value, reason }
 export function nodeWarningNotice(nodeName: string, warning: string): Notice {
   return {
     type: "Warning",
-    reason: "NodeNotAsWanted",
+    reason: "NodePreparationFailed",
     action: "PrepareNode",
     regarding: nodeReference(nodeName),
     note: warning,
@@ -54,7 +54,7 @@ export function listenFailureNotice(nodeName: string, server: "metrics" | "healt
 export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
   return {
     type: "Warning",
-    reason: "KernelNotAnswering",
+    reason: "KernelUnavailable",
     action: "Program",
     regarding: nodeReference(nodeName),
     note: explanation(error),

@@ -182,7 +182,7 @@ describe("at its start the agent", LIMIT, () => {
     await one.kill();
     one.delete("Service", "shop/other");
     const agent = agentOf(one, "--ipvs-sync-period", "1s");
-    const looks = async () => (await agent.metrics()).get("kube_ipvs_look_duration_seconds_count") ?? 0;
+    const looks = async () => (await agent.metrics()).get("kube_ipvs_resync_duration_seconds_count") ?? 0;
     await soon(async () => expect(await looks()).toBeGreaterThanOrEqual(2));
     expect(await held()).toEqual(whole);
     const { status, body } = await agent.readyz();

@@ -141,7 +141,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     const other = family === "IPv4" ? "203.0.113.26" : "2001:db8::26";
     expect(await cluster.client("a").tcp(other, 8080, 2)).toEqual(allAnswered({ c: 2 }));
     for (const one of cluster.nodes) {
-      expect(sumOf(await cluster.agent(one).metrics(), /^kube_ipvs_rejected_objects/)).toBe(1);
+      expect(sumOf(await cluster.agent(one).metrics(), /^kube_ipvs_problems/)).toBe(1);
     }
     await cluster.apply("s26", []);
   });

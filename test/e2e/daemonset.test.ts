@@ -119,14 +119,14 @@ describe("a node that nobody prepared", () => {
     await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("a").ip}:8080`]));
     await soon(() => {
       for (const path of REQUIRED)
-        expect(events("NodeNotAsWanted")).toContainEqual(
+        expect(events("NodePreparationFailed")).toContainEqual(
           expect.objectContaining({
             regarding: expect.objectContaining({ kind: "Node", name: node.name }),
             note: expect.stringContaining(`${path} is 0, not 1, and cannot be written here (EROFS)`),
           }),
         );
     });
-    expect(events("KernelNotAnswering")).toEqual([]);
+    expect(events("KernelUnavailable")).toEqual([]);
     expect(await sysctls()).toEqual(["0", "0"]);
 
     const { code, out, err } = await init();
@@ -188,7 +188,7 @@ describe("sysctls that somebody changes", () => {
 describe("the agent in its container", () => {
   test("serves, asks for nothing that its role does not allow, and ends when it is told to", async () => {
     putService("web", "10.96.4.1", "a", "b");
-    const before = new Set(events("NodeNotAsWanted"));
+    const before = new Set(events("NodePreparationFailed"));
     plane.model.requests.length = 0;
     const agent = startAgent();
     onTestFinished(() => agent[Symbol.asyncDispose]());
@@ -207,7 +207,7 @@ describe("the agent in its container", () => {
     });
     // The limit of conntrack is the machine's, and this is a namespace of it.
     // On a slow machine the rules come after the first Services.
-    const fresh = events("NodeNotAsWanted").filter((event) => !before.has(event));
+    const fresh = events("NodePreparationFailed").filter((event) => !before.has(event));
     expect(fresh.filter(({ note }) => !/nf_conntrack|iptables rules .* in time/.test(note))).toEqual([]);
     expect(await node.prints("iptables-save -t nat")).toContain("-A PREROUTING -m comment");
     expect(sumOf(await agent.metrics(), /^kube_ipvs_watch_endings_total\{.*reason="40[13]"/)).toBe(0);

@@ -173,7 +173,7 @@ describe("what others do", () => {
     await agent?.[Symbol.asyncDispose]();
   });
 
-  const looks = async () => (await agent.metrics()).get("kube_ipvs_look_duration_seconds_count") ?? 0;
+  const looks = async () => (await agent.metrics()).get("kube_ipvs_resync_duration_seconds_count") ?? 0;
 
   test("to virtual servers of their own and in excluded networks is left alone, and counted", async () => {
     await node.prints(

@@ -10,5 +10,5 @@ export function aboutService(name: string, note = "wrong"): Notice {
 /** Something about a node, which it alone tells. */
 export function aboutNode(name: string, note = "wrong"): Notice {
   const regarding = { kind: "Node" as const, namespace: "", name };
-  return { type: "Warning", reason: "NodeNotAsWanted", action: "PrepareNode", regarding, note };
+  return { type: "Warning", reason: "NodePreparationFailed", action: "PrepareNode", regarding, note };
 }

@@ -89,26 +89,26 @@ export class Metrics {
       this.#kubeProxy.serviceChangesPending.set(0);
     }
     this.#recordDrift(report.drift);
-    this.#own.pendingKeys.set(report.pending);
+    this.#own.pendingObjects.set(report.pending);
     this.recordState(report.state);
   }
 
   /** Records the numbers of desired, actual and pending objects. */
   recordState(state: ReconcileState): void {
-    this.#own.refusedKeys.set(state.refusedKeys);
+    this.#own.failedObjects.set(state.refusedKeys);
     this.#times.oldestPendingMs = state.oldestPendingMs;
     this.#own.draining.set(state.drainingRealServers);
     this.#own.foreign.set(state.foreignServers);
     // OBJECTS is a Record of exactly these keys.
     for (const [key, object] of Object.entries(OBJECTS) as [keyof ObjectCounts, DriftObject][]) {
       this.#own.desired.set({ object }, state.desired[key]);
-      this.#own.held.set({ object }, state.held[key]);
+      this.#own.actual.set({ object }, state.held[key]);
     }
   }
 
   /** Records a resync that ended. */
   recordLook(report: LookReport): void {
-    this.#own.lookDuration.observe(report.durationMs / 1000);
+    this.#own.resyncDuration.observe(report.durationMs / 1000);
     this.#recordDrift(report.drift);
   }
 
@@ -148,7 +148,7 @@ export class Metrics {
 
   /** Sets the number of problems. */
   recordRejected(count: number): void {
-    this.#own.rejected.set(count);
+    this.#own.problems.set(count);
   }
 
   /** Sets the number of failed steps of the node preparation. */

@@ -22,8 +22,8 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
       buckets: OPERATION_BUCKETS,
       registers,
     }),
-    lookDuration: new Histogram({
-      name: "kube_ipvs_look_duration_seconds",
+    resyncDuration: new Histogram({
+      name: "kube_ipvs_resync_duration_seconds",
       help: "Duration of a resync, which reads all kernel objects and compares them with the cached state.",
       buckets: OWN_SYNC_BUCKETS,
       registers,
@@ -34,13 +34,13 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
       labelNames: ["operation", "result"] as const,
       registers,
     }),
-    pendingKeys: new Gauge({
-      name: "kube_ipvs_pending_keys",
+    pendingObjects: new Gauge({
+      name: "kube_ipvs_pending_objects",
       help: "Kernel objects that were still waiting for a sync when the last sync ended. Growing: syncs do not keep up.",
       registers,
     }),
-    refusedKeys: new Gauge({
-      name: "kube_ipvs_refused_keys",
+    failedObjects: new Gauge({
+      name: "kube_ipvs_failed_objects",
       help: "Kernel objects whose last operation failed and that wait for a retry. Above 0 for minutes: the log names the first objects, and kube_ipvs_operations_total has the errno.",
       registers,
     }),
@@ -50,8 +50,8 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
       labelNames: ["object"] as const,
       registers,
     }),
-    held: new Gauge({
-      name: "kube_ipvs_held_objects",
+    actual: new Gauge({
+      name: "kube_ipvs_actual_objects",
       help: "Kernel objects of kube-ipvs that the kernel holds. More than desired: some are draining. Fewer: some failed or are pending.",
       labelNames: ["object"] as const,
       registers,
@@ -66,8 +66,8 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
       help: "IPVS virtual servers on this node that other programs created. kube-ipvs does not change them.",
       registers,
     }),
-    rejected: new Gauge({
-      name: "kube_ipvs_rejected_objects",
+    problems: new Gauge({
+      name: "kube_ipvs_problems",
       help: "Fields of objects that are invalid or not served, for example an invalid address. The log names object, field and value; kube-ipvs plan lists all.",
       registers,
     }),

@@ -164,12 +164,12 @@ describe("a sync", () => {
     const objects = ["virtual-server", "real-server", "address", "entry"];
     const of = (name: string) => Promise.all(objects.map((object) => sample(`${name}{object="${object}"}`)));
     expect(await of("kube_ipvs_desired_objects")).toEqual([1, 2, 3, 4]);
-    expect(await of("kube_ipvs_held_objects")).toEqual([5, 6, 7, 8]);
+    expect(await of("kube_ipvs_actual_objects")).toEqual([5, 6, 7, 8]);
     expect(await sample("kube_ipvs_foreign_virtual_servers")).toBe(9);
-    expect(await sample("kube_ipvs_refused_keys")).toBe(10);
+    expect(await sample("kube_ipvs_failed_objects")).toBe(10);
     expect(await sample("kube_ipvs_draining_real_servers")).toBe(11);
     expect(await sample("kube_ipvs_oldest_pending_timestamp_seconds")).toBe(ZERO_S + 12.5);
-    expect(await sample("kube_ipvs_pending_keys")).toBe(7);
+    expect(await sample("kube_ipvs_pending_objects")).toBe(7);
   });
 });
 
@@ -202,7 +202,7 @@ test("drift of looks and syncs is counted by object and kind, and shown as zero 
   metrics.record(syncReport({ drift: [{ object: "real-server", kind: "missing", count: 3 }] }));
   expect(await sample('kube_ipvs_drift_total{object="real-server",kind="missing"}')).toBe(5);
   expect(await sample('kube_ipvs_drift_total{object="entry",kind="unwanted"}')).toBe(0);
-  expect(await sample("kube_ipvs_look_duration_seconds_sum")).toBe(0.03);
+  expect(await sample("kube_ipvs_resync_duration_seconds_sum")).toBe(0.03);
 });
 
 test("Services without a local endpoint are shown by policy and family, as zero before", async () => {
@@ -276,7 +276,7 @@ test("the rest is recorded as it is told", async () => {
   expect(await sample('kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv6"}')).toBe(ZERO_S + 7.5);
   expect(await sample('kubeproxy_network_programming_duration_seconds_sum{ip_family="IPv6"}')).toBe(0.7);
   expect(await sample('kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}')).toBe(0);
-  expect(await sample("kube_ipvs_rejected_objects")).toBe(4);
+  expect(await sample("kube_ipvs_problems")).toBe(4);
   expect(await sample("kube_ipvs_node_problems")).toBe(2);
   expect(await sample("kube_ipvs_kernel_failures_total")).toBe(1);
   expect(await sample('kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"}')).toBe(1);
