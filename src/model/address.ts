@@ -124,7 +124,7 @@ export function cidrContains(network: Cidr, address: IPAddress): boolean {
 
 /** The unspecified address of each family: no address, or all addresses. */
 export const UNSPECIFIED: Readonly<Record<IPFamily, IPAddress>> = {
-  IPv4: "0.0.0.0" as IPAddress, // canonical as written
+  IPv4: "0.0.0.0" as IPAddress, // this text is canonical
   IPv6: "::" as IPAddress,
 };
 

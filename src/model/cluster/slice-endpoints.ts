@@ -38,7 +38,7 @@ const FEW = 15;
 export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endpoint[]]> {
   // Methods are not private: V8 adds 8 bytes to each instance of a class with private methods.
   readonly #texts: TextTable;
-  /** Number of the text of all ports, of which a cluster knows few different ones. */
+  /** Number of the text of all ports; a cluster has few different ones. */
   readonly #ports: number;
   readonly #lines: string;
   /** Number of endpoints at each port. */
@@ -59,7 +59,7 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
 
   /** Returns the ports of the slice with their numbers. */
   ports(): readonly (readonly [PortKey, number])[] {
-    return JSON.parse(this.#texts.at(this.#ports)); // as the constructor wrote it
+    return JSON.parse(this.#texts.at(this.#ports)); // the constructor wrote this text
   }
 
   /** Whether the slice has a port; without a port its endpoints serve nothing. */
@@ -95,7 +95,7 @@ export class SliceEndpoints implements Iterable<readonly [PortKey, readonly Endp
   }
 }
 
-/** The text of the ports of a slice without any. */
+/** The text of the ports of a slice that has none. */
 const NO_PORTS = "[]";
 
 const READY = 1;
@@ -128,7 +128,7 @@ function parseLine(line: string, port: number, texts: TextTable): Endpoint {
   const state = line.charCodeAt(nodeEnd + 1) - DIGIT_ZERO;
   const more = line.length > nodeEnd + 2 ? line.split(";") : NO_HINTS;
   return {
-    address: line.slice(0, node - 1) as IPAddress, // as `lineOf` wrote it
+    address: line.slice(0, node - 1) as IPAddress, // `lineOf` wrote it
     port,
     ready: (state & READY) !== 0,
     serving: (state & SERVING) !== 0,
@@ -149,7 +149,7 @@ function listedAmong(lines: string, addresses: AddressSet): ReadonlySet<IPAddres
   const found = new Set<IPAddress>();
   for (let at = 0, next = 0; next >= 0 && at < lines.length; at = next + 1) {
     const end = lines.indexOf(" ", at);
-    const address = lines.slice(at, end) as IPAddress; // as `lineOf` wrote it
+    const address = lines.slice(at, end) as IPAddress; // `lineOf` wrote it
     if (addresses.has(address)) found.add(address);
     next = lines.indexOf("\n", end);
   }

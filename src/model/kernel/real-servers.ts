@@ -114,7 +114,7 @@ export class RealServers implements Iterable<RealServer> {
    */
   #find(key: RealServerKey): number {
     const colon = key.lastIndexOf(":");
-    const address = (key.startsWith("[") ? key.slice(1, colon - 1) : key.slice(0, colon)) as IPAddress; // as realServerKey made it
+    const address = (key.startsWith("[") ? key.slice(1, colon - 1) : key.slice(0, colon)) as IPAddress; // realServerKey made it
     const wanted = { address, port: digits(key, colon + 1, key.length) };
     let [from, to] = [0, this.#lines.length];
     while (from < to) {
