@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
-import { patient } from "./test/support/patience.ts";
-import { RecordReporter } from "./test/support/record-reporter.ts";
-import { EvenShards } from "./test/support/shards.ts";
+import { RecordReporter } from "./test/support/run/record-reporter.ts";
+import { EvenShards } from "./test/support/run/shards.ts";
+import { patient } from "./test/support/time/patience.ts";
 
 /** How many more cases properties are tried with, which take as much longer. */
 const { STRESS = "1" } = process.env;
@@ -34,7 +34,7 @@ export default defineConfig({
           fileParallelism: false,
           isolate: false,
           pool: "forks",
-          globalSetup: "test/support/bundle.ts",
+          globalSetup: "test/support/run/bundle.ts",
           testTimeout: patient(60_000),
           hookTimeout: patient(120_000),
         },

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TestNode } from "../test/support/netns.ts";
-import { patient } from "../test/support/patience.ts";
-import type { Program } from "../test/support/program.ts";
+import type { TestNode } from "../test/support/node/netns.ts";
+import type { Program } from "../test/support/node/program.ts";
+import { patient } from "../test/support/time/patience.ts";
 import { indent, seconds } from "./report.ts";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");

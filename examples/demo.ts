@@ -4,10 +4,10 @@
  */
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LongClient } from "../test/support/client.ts";
-import { ended } from "../test/support/namespace.ts";
-import { TestNode } from "../test/support/netns.ts";
-import { patient } from "../test/support/patience.ts";
+import { ended } from "../test/support/node/namespace.ts";
+import { TestNode } from "../test/support/node/netns.ts";
+import { patient } from "../test/support/time/patience.ts";
+import { LongClient } from "../test/support/traffic/client.ts";
 import { metrics, ready, startAgent, until } from "./agent.ts";
 import {
   answersText,

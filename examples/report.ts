@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { styleText } from "node:util";
 import { parseAllDocuments } from "yaml";
-import type { Answers } from "../test/support/client.ts";
+import type { Answers } from "../test/support/traffic/client.ts";
 
 /** What the demo has shown to be wrong, counted. */
 export interface Expectations {

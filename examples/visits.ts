@@ -1,5 +1,5 @@
-import type { Answers } from "../test/support/client.ts";
-import type { Host, TestNode } from "../test/support/netns.ts";
+import type { Host, TestNode } from "../test/support/node/netns.ts";
+import type { Answers } from "../test/support/traffic/client.ts";
 import { answersText, type Expectations, expectThat } from "./report.ts";
 
 /** One line of the demo: who asks what, who must answer (all of them, or always the same one), whom they must see. */

@@ -7,7 +7,7 @@ import { systemClock } from "../../src/process/system-clock.ts";
 import { ApiModel } from "../../test/support/api/api-model.ts";
 import { ApiServer } from "../../test/support/api/api-server.ts";
 import type { ApiPath, JsonObject } from "../../test/support/api/store.ts";
-import { nodeObject, serviceObject, sliceObject } from "../../test/support/builders.ts";
+import { nodeObject, serviceObject, sliceObject } from "../../test/support/objects/builders.ts";
 import { testKubeconfig } from "../api/kubeconfig.ts";
 
 registerHooks({

@@ -8,7 +8,7 @@ import { tuneHeap } from "../../src/process/heap.ts";
 import { systemClock } from "../../src/process/system-clock.ts";
 import { ServiceTable } from "../../src/services/service-table.ts";
 import { watchApiServer } from "../../src/sources/api/api-source.ts";
-import { SILENT_LOGGER } from "../../test/support/api/silent-logger.ts";
+import { SILENT_LOGGER } from "../../test/support/api/worlds/silent-logger.ts";
 import { runSubject } from "./subject.ts";
 
 tuneHeap();

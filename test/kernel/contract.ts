@@ -28,7 +28,7 @@ import {
 } from "../../src/model/kernel/ipvs.ts";
 import { inSafeOrder, type Operation } from "../../src/model/kernel/operation.ts";
 import { RealServers } from "../../src/model/kernel/real-servers.ts";
-import { address, realServer } from "../support/desired.ts";
+import { address, realServer } from "../support/objects/desired.ts";
 
 const SETUP: NodeSetup = { families: FAMILIES, rules: {}, sysctls: [] };
 const OK: Outcome = { ok: true };

@@ -10,7 +10,7 @@ import {
 } from "../../src/model/kernel/ipvs.ts";
 import type { Operation } from "../../src/model/kernel/operation.ts";
 import { RealServers } from "../../src/model/kernel/real-servers.ts";
-import { address } from "../support/desired.ts";
+import { address } from "../support/objects/desired.ts";
 
 /** A connection: whom it is sent to, and who answers it. */
 export interface ToldFlow {

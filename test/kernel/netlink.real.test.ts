@@ -3,9 +3,9 @@ import { openRawSocketOf } from "../../src/kernel/netlink/raw-socket.ts";
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
 import { cidr } from "../../src/model/address.ts";
 import { parseVirtualServerKey, type Scheduler, virtualServer } from "../../src/model/kernel/ipvs.ts";
-import { seenFlows } from "../support/conntrack.ts";
-import { address } from "../support/desired.ts";
-import { Shell } from "../support/shell.ts";
+import { Shell } from "../support/node/shell.ts";
+import { address } from "../support/objects/desired.ts";
+import { seenFlows } from "../support/traffic/conntrack.ts";
 import { kernelContract } from "./contract.ts";
 import { flowContract, type ToldFlow } from "./flow-contract.ts";
 

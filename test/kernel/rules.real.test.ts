@@ -3,8 +3,8 @@ import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
 import { type IPFamily, parseAddress } from "../../src/model/address.ts";
 import { addressEntry, ipset, markEntry, type SetEntry } from "../../src/model/kernel/ipset.ts";
-import { address } from "../support/desired.ts";
-import { Shell } from "../support/shell.ts";
+import { Shell } from "../support/node/shell.ts";
+import { address } from "../support/objects/desired.ts";
 
 const OK: Outcome = { ok: true };
 const CHAIN = "KUBE-MARK-TEST";

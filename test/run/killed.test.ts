@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { eventually } from "../support/eventually.ts";
+import { eventually } from "../support/time/eventually.ts";
 
 const SCRIPT = join(import.meta.dirname, "../support/run.sh");
 const JOB = ["kernel", "sh", "-c", "echo begun; sleep 600"];

@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { MemoryKernel } from "../support/memory-kernel/memory-kernel.ts";
-import { parseScenario } from "../support/scenario.ts";
-import { runScenario, type Stage } from "../support/scenario-runner.ts";
+import { parseScenario } from "../support/scenario/scenario.ts";
+import { runScenario, type Stage } from "../support/scenario/scenario-runner.ts";
 
-const files = readdirSync(import.meta.dirname).filter((file) => file.endsWith(".txt"));
+const files = globSync("*/*.txt", { cwd: import.meta.dirname }).toSorted();
 
 function memoryStage(): Stage {
   const kernel = new MemoryKernel();

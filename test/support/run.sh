@@ -107,7 +107,7 @@ in_kernel() {
 
 in_namespace() {
   # SIGKILL, for unshare ignores SIGTERM; the kernel then ends all that is in the process namespace.
-  setpriv --pdeathsig KILL unshare -n -m -p --fork --kill-child=KILL bash "$ROOT/test/support/namespace-init.sh" "$@"
+  setpriv --pdeathsig KILL unshare -n -m -p --fork --kill-child=KILL bash "$ROOT/test/support/run/namespace-init.sh" "$@"
 }
 
 in_guest() {
@@ -129,7 +129,7 @@ in_guest() {
   TMPDIR=$(guest_memory_folder) setpriv --pdeathsig TERM timeout --foreground --kill-after=10 "$limit" \
     setpriv --pdeathsig TERM taskset -c "$(allowed_cpus | tail -1)" \
     linux.uml mem="${GUEST_MEMORY}M" \
-    root=/dev/root rootfstype=hostfs rootflags=/ rw init="$ROOT/test/support/guest-init.sh" \
+    root=/dev/root rootfstype=hostfs rootflags=/ rw init="$ROOT/test/support/run/guest-init.sh" \
     con=null con0=fd:0,fd:1 quiet GUEST_JOB="$job" </dev/null 2>"$job/console" | grep --line-buffered -avE '^(SELinux:|mmapper_init|Failed to initialize ubd|sysrq: |reboot: )' || true
   # SIGTERM ends all of its processes; SIGKILL, when it did not heed that, only the first.
   pkill -KILL -f -- "GUEST_JOB=$job" || true
@@ -187,7 +187,7 @@ run_suite() {
 set_patience() {
   local measured=given
   if [ -z "${PATIENCE:-}" ]; then
-    measured=$(TMPDIR=$(guest_memory_folder) tied node test/support/calibrate.ts "${1:-}") || measured="4 nothing measured"
+    measured=$(TMPDIR=$(guest_memory_folder) tied node test/support/run/calibrate.ts "${1:-}") || measured="4 nothing measured"
     PATIENCE=${measured%% *}
     measured=${measured#* }
   fi
@@ -249,7 +249,7 @@ case "${1:-}" in
     set_patience "$run_in_kernel"
     check
     [ -z "$run_in_kernel" ] || { run_suite; kernel_suites; }
-    node test/support/sum-results.ts "$failed" "$CACHE"/results-*.jsonl
+    node test/support/run/sum-results.ts "$failed" "$CACHE"/results-*.jsonl
     ;;
   stress)
     ensure_npm_packages

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { RealServerKey, VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
-import { RunningAgent } from "../support/running-agent.ts";
+import { RunningAgent } from "../support/worlds/running-agent.ts";
 
-/** What an agent on the wall clock did wrong when somebody set it, one example each; `properties/clock.test.ts` has the rest. */
+/** What an agent on the wall clock did wrong when somebody set it, one example each; `properties/agent/clock.test.ts` has the rest. */
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

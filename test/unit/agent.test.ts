@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ipset, portEntry } from "../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer } from "../../src/model/kernel/ipvs.ts";
-import type { SliceSpec } from "../support/builders.ts";
-import { address } from "../support/desired.ts";
-import { RunningAgent } from "../support/running-agent.ts";
+import type { SliceSpec } from "../support/objects/builders.ts";
+import { address } from "../support/objects/desired.ts";
+import { RunningAgent } from "../support/worlds/running-agent.ts";
 
 const HINTED: SliceSpec = {
   endpoints: [

@@ -6,12 +6,12 @@ import { readCommandLine } from "../../src/config/cli.ts";
 import type { Config } from "../../src/config/config.ts";
 import { EventRecorder } from "../../src/events/event-recorder.ts";
 import { ApiModel, type ApiRequest } from "../support/api/api-model.ts";
-import { HandClock } from "../support/api/hand-clock.ts";
-import { ModelTransport } from "../support/api/model-transport.ts";
 import { routeOf } from "../support/api/routes.ts";
 import { unknownFields } from "../support/api/schema.ts";
-import { SILENT_LOGGER } from "../support/api/silent-logger.ts";
-import { SourceWorld } from "../support/api/source-world.ts";
+import { HandClock } from "../support/api/worlds/hand-clock.ts";
+import { ModelTransport } from "../support/api/worlds/model-transport.ts";
+import { SILENT_LOGGER } from "../support/api/worlds/silent-logger.ts";
+import { SourceWorld } from "../support/api/worlds/source-world.ts";
 import {
   deployedBinding,
   deployedConfigMap,
@@ -23,8 +23,8 @@ import {
   deployedUser,
   kubeProxyPatch,
   startedAs,
-} from "../support/deployment.ts";
-import { aboutNode, aboutService } from "../support/notices.ts";
+} from "../support/node/deployment.ts";
+import { aboutNode, aboutService } from "../support/objects/notices.ts";
 
 test.each(deployedObjects().map((object) => [object.kind, object] as const))(
   "%s has only fields that there are",

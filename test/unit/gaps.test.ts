@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
@@ -39,10 +39,10 @@ test("nothing that a Service means is left for later", () => {
 describe.each(rows().filter(({ here }) => here.startsWith("fixed")))("$gap is fixed, and", ({ shownBy }) => {
   const files = [...shownBy.matchAll(/`([^`]+\.ts)`/g)].map(([, file = ""]) => `test/${file}`);
   const scenarios = shownBy.replace(/`[^`]*`/g, "").match(/[a-z]+(-[a-z]+)+/g) ?? [];
-  const named = [...files, ...scenarios.map((name) => `test/scenarios/${name}.txt`)];
+  const named = [...files, ...scenarios.map((name) => `test/scenarios/*/${name}.txt`)];
 
   test("what is said to show it is there", () => {
     expect(named).not.toEqual([]);
-    expect(named.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+    expect(named.filter((file) => globSync(file, { cwd: ROOT }).length === 0)).toEqual([]);
   });
 });

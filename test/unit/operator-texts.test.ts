@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { operatorTexts, PAGE } from "../support/operator-texts.ts";
-import { literalsOf } from "../support/source-literals.ts";
+import { operatorTexts, PAGE } from "../support/texts/operator-texts.ts";
+import { literalsOf } from "../support/texts/source-literals.ts";
 
-test("test/support/operator-texts.md has all texts of the sources: npm run docs", () => {
+test("test/support/texts/operator-texts.md has all texts of the sources: npm run docs", () => {
   expect(readFileSync(PAGE, "utf8")).toBe(`${operatorTexts()}\n`);
 });
 

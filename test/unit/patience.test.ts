@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { PATIENCE, patienceFor, patienceOf, patient, QUIET } from "../support/patience.ts";
+import { PATIENCE, patienceFor, patienceOf, patient, QUIET } from "../support/time/patience.ts";
 
 test.each([
   [undefined, 1],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Shell } from "../support/shell.ts";
+import { Shell } from "../support/node/shell.ts";
 
 test("a script whose command fails is an error with what it printed, and the next one runs", async () => {
   await using shell = new Shell();

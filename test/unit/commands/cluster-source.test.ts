@@ -6,9 +6,9 @@ import { EventRecorder } from "../../../src/events/event-recorder.ts";
 import { startNotice } from "../../../src/events/notices.ts";
 import type { Notice } from "../../../src/model/cluster/notice.ts";
 import { systemClock } from "../../../src/process/system-clock.ts";
-import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
-import { until } from "../../support/api/test-access.ts";
-import { folderOf, kubeconfigText } from "../../support/kubeconfigs.ts";
+import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
+import { until } from "../../support/api/worlds/test-access.ts";
+import { folderOf, kubeconfigText } from "../../support/objects/kubeconfigs.ts";
 
 test("of API servers that are given by address, address and port are known", () => {
   const urls = ["https://192.168.1.2:6443", "https://[fd00::2]:6443", "https://api.example.com", "http://10.0.0.1"];

@@ -4,8 +4,8 @@ import type { Wants } from "../../../src/desired/service/wants.ts";
 import { type ServiceName, serviceName } from "../../../src/model/cluster/service.ts";
 import { markedServerKey, virtualServerKey } from "../../../src/model/kernel/ipvs.ts";
 import type { KeyLists, Keys } from "../../../src/model/kernel/keys.ts";
-import type { ServiceSpec } from "../../support/builders.ts";
-import { address, built } from "../../support/desired.ts";
+import type { ServiceSpec } from "../../support/objects/builders.ts";
+import { address, built } from "../../support/objects/desired.ts";
 
 const A = serviceName("shop", "a");
 const B = serviceName("shop", "b");

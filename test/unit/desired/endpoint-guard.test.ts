@@ -3,8 +3,8 @@ import { EndpointGuard } from "../../../src/desired/endpoint-guard.ts";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
 import { objectText } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
-import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/builders.ts";
-import { address, type FactsSpec, facts } from "../../support/desired.ts";
+import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/objects/builders.ts";
+import { address, type FactsSpec, facts } from "../../support/objects/desired.ts";
 
 const WEB = serviceName("shop", "web");
 const put = (state: ProxyState, name: string, said: ServiceSpec) =>

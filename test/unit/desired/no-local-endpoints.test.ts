@@ -4,8 +4,8 @@ import { NoLocalEndpoints, type Traffic } from "../../../src/desired/no-local-en
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
 import { FAMILIES } from "../../../src/model/address.ts";
 import { serviceName, TRAFFIC_SIDES } from "../../../src/model/cluster/service.ts";
-import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/builders.ts";
-import { facts } from "../../support/desired.ts";
+import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/objects/builders.ts";
+import { facts } from "../../support/objects/desired.ts";
 
 const ALL_TRAFFIC = TRAFFIC_SIDES.flatMap((side) => FAMILIES.map((family): Traffic => `${side}/${family}`));
 

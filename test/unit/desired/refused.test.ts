@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
 import { objectText } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
-import { service } from "../../support/builders.ts";
-import { facts } from "../../support/desired.ts";
+import { service } from "../../support/objects/builders.ts";
+import { facts } from "../../support/objects/desired.ts";
 
 const IPS = Array.from({ length: 25 }, (_, index) => `198.51.100.${index + 1}`);
 

@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { ProxyState } from "../../../src/desired/proxy-state.ts";
 import { StartOrder } from "../../../src/desired/start-order.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
-import { type ServiceSpec, service, slice } from "../../support/builders.ts";
-import { facts } from "../../support/desired.ts";
+import { type ServiceSpec, service, slice } from "../../support/objects/builders.ts";
+import { facts } from "../../support/objects/desired.ts";
 
 const LABEL = { "k8s-app": "kube-dns" };
 

@@ -6,7 +6,7 @@ import {
   type WriteOutcome,
 } from "../../../src/events/event-correlator.ts";
 import type { Notice } from "../../../src/model/cluster/notice.ts";
-import { aboutNode, aboutService } from "../../support/notices.ts";
+import { aboutNode, aboutService } from "../../support/objects/notices.ts";
 
 const LIMITS: EventLimits = {
   burst: 3,

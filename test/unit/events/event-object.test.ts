@@ -3,7 +3,7 @@ import type { EventWrite } from "../../../src/events/event-correlator.ts";
 import { eventName, eventObject, eventsPath, seriesPatch } from "../../../src/events/event-object.ts";
 import type { Notice } from "../../../src/model/cluster/notice.ts";
 import { unknownFields } from "../../support/api/schema.ts";
-import { aboutNode, aboutService } from "../../support/notices.ts";
+import { aboutNode, aboutService } from "../../support/objects/notices.ts";
 
 const AT_MS = Date.parse("2026-11-21T07:00:00.5Z");
 

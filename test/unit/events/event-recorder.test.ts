@@ -1,11 +1,11 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { EventRecorder } from "../../../src/events/event-recorder.ts";
 import { ApiModel } from "../../support/api/api-model.ts";
-import { HandClock, settle } from "../../support/api/hand-clock.ts";
-import { type Fault, ModelTransport } from "../../support/api/model-transport.ts";
-import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
-import { apiService } from "../../support/api/told-cluster.ts";
-import { aboutNode, aboutService } from "../../support/notices.ts";
+import { HandClock, settle } from "../../support/api/worlds/hand-clock.ts";
+import { type Fault, ModelTransport } from "../../support/api/worlds/model-transport.ts";
+import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
+import { apiService } from "../../support/api/worlds/told-cluster.ts";
+import { aboutNode, aboutService } from "../../support/objects/notices.ts";
 
 const SERVICES = "/api/v1/services";
 const USER = "system:serviceaccount:kube-system:kube-ipvs";

@@ -3,8 +3,8 @@ import type { SetupReport } from "../../../src/kernel/kernel.ts";
 import { NetlinkKernel, type NetlinkKernelOptions } from "../../../src/kernel/netlink-kernel.ts";
 import type { RuleTable } from "../../../src/model/kernel/rules.ts";
 import type { Sysctl } from "../../../src/model/kernel/sysctl.ts";
-import * as naive from "../../support/naive-netlink.ts";
-import { accepting, NetlinkPeer } from "../../support/netlink-peer.ts";
+import * as naive from "../../support/netlink/naive-netlink.ts";
+import { accepting, NetlinkPeer } from "../../support/netlink/netlink-peer.ts";
 import { FakeIPSetKernel } from "./ipset/fake-ipset-kernel.ts";
 import { FakeIptables } from "./iptables/fake-iptables.ts";
 

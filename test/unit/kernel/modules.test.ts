@@ -25,7 +25,7 @@ test.each([
 });
 
 test("what a guest must load for the tests, a node loads too, but for the tables of legacy iptables and the tests' own links and rules", () => {
-  const text = readFileSync(new URL("../../support/modules.txt", import.meta.url), "utf8");
+  const text = readFileSync(new URL("../../support/run/modules.txt", import.meta.url), "utf8");
   const needed = text.replace(/^#.*$/gm, "").split(/\s+/).filter(Boolean);
   const others = needed.filter((name) => !/^(veth|bridge|ip6?table_\w+|xt_nat|xt_tcpudp)$/.test(name));
   expect(others.length).toBeGreaterThan(20);

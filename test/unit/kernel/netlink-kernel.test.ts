@@ -5,9 +5,9 @@ import { type IPAddress, parseAddress } from "../../../src/model/address.ts";
 import { addressEntry, ipset } from "../../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer } from "../../../src/model/kernel/ipvs.ts";
 import type { Operation } from "../../../src/model/kernel/operation.ts";
-import { realServer } from "../../support/desired.ts";
-import * as naive from "../../support/naive-netlink.ts";
-import { accepting, NetlinkPeer } from "../../support/netlink-peer.ts";
+import * as naive from "../../support/netlink/naive-netlink.ts";
+import { accepting, NetlinkPeer } from "../../support/netlink/netlink-peer.ts";
+import { realServer } from "../../support/objects/desired.ts";
 import { FakeNode } from "./fake-node.ts";
 
 const { attribute, i32, nested, text, u16, u32 } = naive;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TextTable } from "../../../src/model/text-table.ts";
-import { collidingTexts } from "../../support/colliding-texts.ts";
+import { collidingTexts } from "../../support/hostile/colliding-texts.ts";
 
 test("a table that is full is followed by another, and its numbers stay good", () => {
   const first = new TextTable();

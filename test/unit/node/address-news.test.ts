@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { AddressChange } from "../../../src/kernel/link/monitor.ts";
 import { AddressNews } from "../../../src/node/address-news.ts";
-import { address } from "../../support/desired.ts";
+import { address } from "../../support/objects/desired.ts";
 
 const NODE = "192.168.1.10";
 const WANTED = "10.96.0.1";

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { NodeAbsence } from "../../../src/node/node-absence.ts";
 import { ServiceTable } from "../../../src/services/service-table.ts";
-import { HandClock } from "../../support/api/hand-clock.ts";
-import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
-import { clusterNode } from "../../support/builders.ts";
+import { HandClock } from "../../support/api/worlds/hand-clock.ts";
+import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
+import { clusterNode } from "../../support/objects/builders.ts";
 
 /** What is reported of node n1.example.com, whose Services come from an API server, or from these manifests. */
 function setUp(manifests = "") {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { Scheduler } from "../../../src/model/kernel/ipvs.ts";
 import { type NodeFacts, sameNodeFacts } from "../../../src/node/node-facts.ts";
-import { type Changed, countingFields } from "../../support/counting-fields.ts";
-import { address, apiServer, facts, network } from "../../support/desired.ts";
+import { type Changed, countingFields } from "../../support/hostile/counting-fields.ts";
+import { address, apiServer, facts, network } from "../../support/objects/desired.ts";
 
 test("each fact of the node counts", () => {
   const changed: Changed<NodeFacts> = {

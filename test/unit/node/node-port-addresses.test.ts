@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type NodePortSelection, resolveNodePortAddresses } from "../../../src/node/node-port-addresses.ts";
-import { address, network } from "../../support/desired.ts";
+import { address, network } from "../../support/objects/desired.ts";
 
 describe("addresses on which NodePorts answer", () => {
   const NODE = ["192.168.1.10", "10.1.0.10", "169.254.1.1", "127.0.0.1", "fd01::10", "fe80::1", "::1"];

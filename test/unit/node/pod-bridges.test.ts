@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type IPFamily, parseCidr } from "../../../src/model/address.ts";
 import { describePodBridges, type PodPlaces } from "../../../src/node/pod-bridges.ts";
-import { address } from "../../support/desired.ts";
+import { address } from "../../support/objects/desired.ts";
 
 const BRIDGES = [
   { name: "cni0", addresses: ["10.244.1.1", "fd00:244:1::1", "fe80::1"].map(address) },

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type ApiServer, apiServers, reservedAddresses } from "../../../src/node/reserved-addresses.ts";
 import { ServiceTable } from "../../../src/services/service-table.ts";
-import { clusterNode, service, slice } from "../../support/builders.ts";
-import { address, apiServer, network } from "../../support/desired.ts";
+import { clusterNode, service, slice } from "../../support/objects/builders.ts";
+import { address, apiServer, network } from "../../support/objects/desired.ts";
 
 test("sharing opens the node's own addresses, and never those of other nodes and of API servers", () => {
   const everything = [network("0.0.0.0/0")];

@@ -5,9 +5,9 @@ import { afterEach, expect, test } from "vitest";
 import type { HealthCheck, RefusedPort } from "../../../src/model/cluster/health-check.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { HealthCheckPorts } from "../../../src/serve/health-check-ports.ts";
-import { SILENT_LOGGER } from "../../support/api/silent-logger.ts";
-import { address } from "../../support/desired.ts";
-import { eventually } from "../../support/eventually.ts";
+import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
+import { address } from "../../support/objects/desired.ts";
+import { eventually } from "../../support/time/eventually.ts";
 
 const LOCAL = "127.0.0.1";
 const toClose: { close(): unknown }[] = [];

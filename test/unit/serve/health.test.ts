@@ -13,7 +13,7 @@ import {
   healthAtStart,
   type PreparationResult,
 } from "../../../src/serve/health.ts";
-import { address } from "../../support/desired.ts";
+import { address } from "../../support/objects/desired.ts";
 import { syncReport } from "./reports.ts";
 
 /** The two clocks begin far apart, so that none is taken for the other. */

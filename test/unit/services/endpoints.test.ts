@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type EndpointSlice, sliceName } from "../../../src/model/cluster/service.ts";
 import { mergeSlices } from "../../../src/services/endpoints.ts";
-import { type EndpointSpec, slice } from "../../support/builders.ts";
+import { type EndpointSpec, slice } from "../../support/objects/builders.ts";
 
 function merged(...slices: readonly EndpointSlice[]) {
   return Object.fromEntries(

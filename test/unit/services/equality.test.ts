@@ -13,9 +13,9 @@ import {
 } from "../../../src/model/cluster/service.ts";
 import type { Scheduler } from "../../../src/model/kernel/ipvs.ts";
 import { sameNode, sameService, sameServiceCIDR, sameSlice } from "../../../src/services/equality.ts";
-import { clusterNode, service, serviceCIDR, slice } from "../../support/builders.ts";
-import { type Changed, countingFields } from "../../support/counting-fields.ts";
-import { address, network } from "../../support/desired.ts";
+import { type Changed, countingFields } from "../../support/hostile/counting-fields.ts";
+import { clusterNode, service, serviceCIDR, slice } from "../../support/objects/builders.ts";
+import { address, network } from "../../support/objects/desired.ts";
 
 const WEB = service("shop/web");
 

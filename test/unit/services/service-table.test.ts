@@ -3,7 +3,14 @@ import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../../
 import { serviceName, sliceName } from "../../../src/model/cluster/service.ts";
 import type { ClusterEvent, Resource } from "../../../src/services/cluster-event.ts";
 import { ServiceTable } from "../../../src/services/service-table.ts";
-import { clusterNode, type ServiceSpec, type SliceSpec, service, serviceCIDR, slice } from "../../support/builders.ts";
+import {
+  clusterNode,
+  type ServiceSpec,
+  type SliceSpec,
+  service,
+  serviceCIDR,
+  slice,
+} from "../../support/objects/builders.ts";
 
 const put = (value: Service): ClusterEvent => ({ kind: "service-upserted", service: value });
 const putSlice = (value: EndpointSlice): ClusterEvent => ({ kind: "slice-upserted", slice: value });

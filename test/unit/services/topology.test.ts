@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../src/model/cluster/service.ts";
 import { selectEndpoints } from "../../../src/services/topology.ts";
-import { endpoint } from "../../support/endpoints.ts";
+import { endpoint } from "../../support/objects/endpoints.ts";
 
 const HERE = { nodeName: "here", zone: "z1" };
 const BOTH = { cluster: true, local: true };

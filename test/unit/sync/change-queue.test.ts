@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Keys } from "../../../src/model/kernel/keys.ts";
 import { ChangeQueue } from "../../../src/sync/change-queue.ts";
-import { address } from "../../support/desired.ts";
+import { address } from "../../support/objects/desired.ts";
 
 const on = (...ips: string[]): Keys => ({
   servers: new Set(),

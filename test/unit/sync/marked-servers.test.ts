@@ -11,8 +11,8 @@ import {
 } from "../../../src/model/kernel/ipvs.ts";
 import { describeOperation } from "../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../src/model/kernel/real-servers.ts";
-import { address } from "../../support/desired.ts";
-import { DRAIN_TIMEOUT_MS, SyncWorld } from "../../support/sync-world.ts";
+import { address } from "../../support/objects/desired.ts";
+import { DRAIN_TIMEOUT_MS, SyncWorld } from "../../support/worlds/sync-world.ts";
 
 const RR = { scheduler: "rr" as Scheduler }; // any word will do
 const WEB = serviceName("a", "web");

@@ -3,7 +3,7 @@ import { DesiredState } from "../../../src/desired/desired-state.ts";
 import { type Keys, NO_KEYS } from "../../../src/model/kernel/keys.ts";
 import { PendingWork } from "../../../src/sync/pending-work.ts";
 import { HeldState } from "../../../src/sync/resync/held-state.ts";
-import { address } from "../../support/desired.ts";
+import { address } from "../../support/objects/desired.ts";
 
 const on = (...ips: string[]): Keys => ({ ...NO_KEYS, addresses: ips.map(address) });
 

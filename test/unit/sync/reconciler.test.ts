@@ -13,10 +13,10 @@ import { NO_KEYS } from "../../../src/model/kernel/keys.ts";
 import { describeOperation, type Operation } from "../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../src/model/kernel/real-servers.ts";
 import type { DriftCount } from "../../../src/sync/sync-report.ts";
-import { address, network, realServer } from "../../support/desired.ts";
 import { MemoryKernel } from "../../support/memory-kernel/memory-kernel.ts";
-import { type SmallPort, type SmallService, smallWants } from "../../support/naive-node.ts";
-import { DRAIN_TIMEOUT_MS, FOREIGN, SyncWorld, steppedSync } from "../../support/sync-world.ts";
+import { address, network, realServer } from "../../support/objects/desired.ts";
+import { type SmallPort, type SmallService, smallWants } from "../../support/worlds/naive-node.ts";
+import { DRAIN_TIMEOUT_MS, FOREIGN, SyncWorld, steppedSync } from "../../support/worlds/sync-world.ts";
 
 const WEB = serviceName("a", "web");
 const tcp = (port: number, nodePort = 0): SmallPort => ({ protocol: "TCP", port, nodePort });

@@ -4,7 +4,7 @@ import { NO_KEYS } from "../../../src/model/kernel/keys.ts";
 import type { BetweenSyncs } from "../../../src/sync/resync/belief.ts";
 import { SyncLoop } from "../../../src/sync/sync-loop.ts";
 import type { SyncReport } from "../../../src/sync/sync-report.ts";
-import { HandClock, settle } from "../../support/api/hand-clock.ts";
+import { HandClock, settle } from "../../support/api/worlds/hand-clock.ts";
 import { syncReport } from "../serve/reports.ts";
 
 /** A reconciler of times alone: it writes down when it was asked to do what, and can take long, be cut, or fail. */

@@ -16,8 +16,8 @@ import { markedServer, type RealServer, type VirtualServer, virtualServer } from
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
 import type { Rules } from "../../../../src/model/kernel/rules.ts";
 import type { ServerState } from "../../../../src/model/kernel/server-state.ts";
-import type { ServiceSpec, SliceSpec } from "../../../support/builders.ts";
-import { address, built, facts, realServer } from "../../../support/desired.ts";
+import type { ServiceSpec, SliceSpec } from "../../../support/objects/builders.ts";
+import { address, built, facts, realServer } from "../../../support/objects/desired.ts";
 
 type Given = Readonly<Record<string, readonly [ServiceSpec, Record<string, SliceSpec>?]>>;
 

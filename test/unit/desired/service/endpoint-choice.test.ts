@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Wants } from "../../../../src/desired/service/wants.ts";
-import type { EndpointSpec, ServiceSpec } from "../../../support/builders.ts";
-import { built, membersOf } from "../../../support/desired.ts";
+import type { EndpointSpec, ServiceSpec } from "../../../support/objects/builders.ts";
+import { built, membersOf } from "../../../support/objects/desired.ts";
 
 const LOCAL: EndpointSpec = { ip: "10.244.1.5", ready: true, node: "n1" };
 const LEAVING: EndpointSpec = { ip: "10.244.1.6", ready: false, serving: true, terminating: true, node: "n1" };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { ServiceSpec } from "../../../support/builders.ts";
-import { built, type FactsSpec, membersOf } from "../../../support/desired.ts";
+import type { ServiceSpec } from "../../../support/objects/builders.ts";
+import { built, type FactsSpec, membersOf } from "../../../support/objects/desired.ts";
 
 /** The members that are not of the cluster IP. */
 function members(said: ServiceSpec, node: FactsSpec = {}): readonly string[] {

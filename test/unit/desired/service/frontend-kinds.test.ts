@@ -4,8 +4,8 @@ import type { VirtualServer } from "../../../../src/model/kernel/ipvs.ts";
 import { proxyRules } from "../../../../src/node/rules/proxy-rules.ts";
 import { isOurs } from "../../../../src/sync/plan/ownership.ts";
 import { releaseLimitMs } from "../../../../src/sync/plan/release.ts";
-import type { ServiceSpec } from "../../../support/builders.ts";
-import { address, built, membersOf } from "../../../support/desired.ts";
+import type { ServiceSpec } from "../../../support/objects/builders.ts";
+import { address, built, membersOf } from "../../../support/objects/desired.ts";
 
 /** A Service with a frontend of each kind, and where that is. The compiler asks for a row when a kind is added. */
 const KINDS: Readonly<

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { frontendProblems, frontends } from "../../../../src/desired/service/frontends.ts";
 import type { IPFamily } from "../../../../src/model/address.ts";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
-import { type ServiceSpec, service } from "../../../support/builders.ts";
-import { facts } from "../../../support/desired.ts";
+import { type ServiceSpec, service } from "../../../support/objects/builders.ts";
+import { facts } from "../../../support/objects/desired.ts";
 
 const BOTH = ["10.96.0.10", "fd00:10::a"];
 const HTTP = { port: 80, nodePort: 30080 };

@@ -6,8 +6,8 @@ import type { Scheduler } from "../../../../src/model/kernel/ipvs.ts";
 import { NO_SURROUNDINGS, nodeFacts } from "../../../../src/node/node-facts.ts";
 import type { NodePortSelection } from "../../../../src/node/node-port-addresses.ts";
 import { mergeSlices } from "../../../../src/services/endpoints.ts";
-import { type SliceSpec, service, slice } from "../../../support/builders.ts";
-import { address, facts, network } from "../../../support/desired.ts";
+import { type SliceSpec, service, slice } from "../../../support/objects/builders.ts";
+import { address, facts, network } from "../../../support/objects/desired.ts";
 
 const HERE = "n1";
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { hashedIfSticky, schedulerProblems, schedulingOf } from "../../../../src/desired/service/scheduling.ts";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
-import { type ServiceSpec, service } from "../../../support/builders.ts";
-import { type FactsSpec, facts } from "../../../support/desired.ts";
+import { type ServiceSpec, service } from "../../../support/objects/builders.ts";
+import { type FactsSpec, facts } from "../../../support/objects/desired.ts";
 
 const LC: ServiceSpec = { annotations: { "kube-ipvs.io/scheduler": "lc" } };
 

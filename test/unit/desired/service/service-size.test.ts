@@ -5,8 +5,8 @@ import { type Wants, wantsSteps } from "../../../../src/desired/service/wants.ts
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../../src/model/cluster/service.ts";
 import { mergeSlices } from "../../../../src/services/endpoints.ts";
-import { type PortSpec, type ServiceSpec, type SliceSpec, service } from "../../../support/builders.ts";
-import { built, facts, membersOf } from "../../../support/desired.ts";
+import { type PortSpec, type ServiceSpec, type SliceSpec, service } from "../../../support/objects/builders.ts";
+import { built, facts, membersOf } from "../../../support/objects/desired.ts";
 
 const ip = (net: string, index: number): string => `${net}.${index >> 8}.${index & 255}`;
 const ips = (net: string, count: number) => Array.from({ length: count }, (_, index) => ip(net, index));

@@ -4,8 +4,8 @@ import { allowedVips, vipFault, vipProblems } from "../../../../src/desired/serv
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { NO_SURROUNDINGS, nodeFacts } from "../../../../src/node/node-facts.ts";
 import { reservedAddresses } from "../../../../src/node/reserved-addresses.ts";
-import { clusterNode, service } from "../../../support/builders.ts";
-import { address, apiServer, built, facts, network } from "../../../support/desired.ts";
+import { clusterNode, service } from "../../../support/objects/builders.ts";
+import { address, apiServer, built, facts, network } from "../../../support/objects/desired.ts";
 
 const RESERVED = reservedAddresses(
   {

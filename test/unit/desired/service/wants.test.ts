@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Wants } from "../../../../src/desired/service/wants.ts";
-import type { EndpointSpec, PortSpec, ServiceSpec, SliceSpec } from "../../../support/builders.ts";
-import { built, type FactsSpec, membersOf } from "../../../support/desired.ts";
+import type { EndpointSpec, PortSpec, ServiceSpec, SliceSpec } from "../../../support/objects/builders.ts";
+import { built, type FactsSpec, membersOf } from "../../../support/objects/desired.ts";
 
 /** "TCP/10.96.0.10:80 -> 10.244.1.5:8080 10.244.2.5:8080". */
 function servers(found: Wants): readonly string[] {

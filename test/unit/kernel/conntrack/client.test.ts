@@ -9,9 +9,9 @@ import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
 import { virtualServerKey } from "../../../../src/model/kernel/ipvs.ts";
 import type { ForgetFlows } from "../../../../src/model/kernel/operation.ts";
 import { type RealServerParts, RealServers } from "../../../../src/model/kernel/real-servers.ts";
-import { address } from "../../../support/desired.ts";
-import * as naive from "../../../support/naive-netlink.ts";
-import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
+import { accepting, NetlinkPeer } from "../../../support/netlink/netlink-peer.ts";
+import { address } from "../../../support/objects/desired.ts";
 import { flowAttributes, tuple4 } from "./naive-flows.ts";
 
 const LIST = 0x101;

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeFlow, encodeDeleteFlow, encodeListFlows } from "../../../../src/kernel/conntrack/codec.ts";
 import { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
-import { address } from "../../../support/desired.ts";
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
+import { address } from "../../../support/objects/desired.ts";
 import { flowAttributes, flowMessage, tuple4, tuple6 } from "./naive-flows.ts";
 
 const { attribute, be16, message, nested, u32 } = naive;

@@ -1,4 +1,4 @@
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
 
 const { attribute, be16, be32, nested } = naive;
 

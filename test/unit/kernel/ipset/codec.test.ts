@@ -26,7 +26,7 @@ import {
   portEntry,
   type SetEntry,
 } from "../../../../src/model/kernel/ipset.ts";
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
 
 const { attribute, nested, text, be16, be32, u32 } = naive;
 const ip = (address: string): IPAddress => address as IPAddress;

@@ -1,5 +1,5 @@
 import type { OpenRawSocket } from "../../../../src/kernel/netlink/raw-socket.ts";
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
 
 /** A set of the fake. Members are the bytes of their attributes without the line, as hex. */
 export interface FakeSet {

@@ -13,8 +13,8 @@ import {
   virtualServerKey,
 } from "../../../../src/model/kernel/ipvs.ts";
 import type { ServerState } from "../../../../src/model/kernel/server-state.ts";
-import * as naive from "../../../support/naive-netlink.ts";
-import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
+import { accepting, NetlinkPeer } from "../../../support/netlink/netlink-peer.ts";
 
 const FAMILY = 31;
 const { attribute, nested, u16, u32, be16, text } = naive;

@@ -23,8 +23,8 @@ import {
   type VirtualServer,
   virtualServer,
 } from "../../../../src/model/kernel/ipvs.ts";
-import { realServer } from "../../../support/desired.ts";
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
+import { realServer } from "../../../support/objects/desired.ts";
 
 const FAMILY = 31;
 

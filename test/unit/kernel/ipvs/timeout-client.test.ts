@@ -3,8 +3,8 @@ import { TimeoutClient } from "../../../../src/kernel/ipvs/timeout-client.ts";
 import type { IpvsTimeout } from "../../../../src/kernel/kernel.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
-import * as naive from "../../../support/naive-netlink.ts";
-import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
+import { accepting, NetlinkPeer } from "../../../support/netlink/netlink-peer.ts";
 
 const FAMILY = 31;
 const { attribute, u32 } = naive;

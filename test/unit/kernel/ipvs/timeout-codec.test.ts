@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { decodeTimeouts, encodeGetTimeouts, encodeSetTimeout } from "../../../../src/kernel/ipvs/timeout-codec.ts";
 import { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
 import { IPVS_TIMEOUTS, type IpvsTimeoutName } from "../../../../src/model/kernel/ipvs.ts";
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
 
 const FAMILY = 31;
 const { attribute, generic, u32 } = naive;

@@ -3,8 +3,8 @@ import { LinkClient } from "../../../../src/kernel/link/client.ts";
 import { NetlinkCounters } from "../../../../src/kernel/netlink/counters.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
 import { addressBytes, cidr, type IPAddress, parseAddress } from "../../../../src/model/address.ts";
-import * as naive from "../../../support/naive-netlink.ts";
-import { accepting, NetlinkPeer } from "../../../support/netlink-peer.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
+import { accepting, NetlinkPeer } from "../../../support/netlink/netlink-peer.ts";
 
 const { attribute, i32, nested, text, u16, u32 } = naive;
 const INDEX = 7;

@@ -13,7 +13,7 @@ import {
 } from "../../../../src/kernel/link/codec.ts";
 import { AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
 import { addressFromBytes, type IPAddress, parseAddress } from "../../../../src/model/address.ts";
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
 
 const { attribute, i32, nested, text, u16, u32 } = naive;
 

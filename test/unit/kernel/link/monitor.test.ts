@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { expect, test } from "vitest";
 import { monitorAddresses } from "../../../../src/kernel/link/monitor.ts";
-import { HandClock } from "../../../support/api/hand-clock.ts";
-import { SILENT_LOGGER } from "../../../support/api/silent-logger.ts";
-import { eventually } from "../../../support/eventually.ts";
+import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
+import { SILENT_LOGGER } from "../../../support/api/worlds/silent-logger.ts";
+import { eventually } from "../../../support/time/eventually.ts";
 
 /** A monitor whose listener is a shell that runs this script. */
 function setUp(script: string) {

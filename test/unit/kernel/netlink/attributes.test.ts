@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AttributeReader, AttributeWriter } from "../../../../src/kernel/netlink/attributes.ts";
 import { parseAddress } from "../../../../src/model/address.ts";
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
 
 const ip = (text: string) => {
   const address = parseAddress(text);

@@ -12,7 +12,7 @@ import {
   readMessages,
   setSequence,
 } from "../../../../src/kernel/netlink/message.ts";
-import * as naive from "../../../support/naive-netlink.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
 
 test.each<[string, (writer: AttributeWriter) => number, naive.Bytes]>([
   ["a plain message", (w) => beginMessage(w, 22, 0x300), naive.message(22, 0x301, 0)],

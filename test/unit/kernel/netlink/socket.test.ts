@@ -6,9 +6,9 @@ import { beginMessage, endMessage, type Message } from "../../../../src/kernel/n
 import type { OpenRawSocket } from "../../../../src/kernel/netlink/raw-socket.ts";
 import { DEFAULT_REPLY, NO_REPLY, replyOf } from "../../../../src/kernel/netlink/receive-buffer.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
-import { eventually } from "../../../support/eventually.ts";
-import * as naive from "../../../support/naive-netlink.ts";
-import { accepting, NetlinkPeer, type Peer } from "../../../support/netlink-peer.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
+import { accepting, NetlinkPeer, type Peer } from "../../../support/netlink/netlink-peer.ts";
+import { eventually } from "../../../support/time/eventually.ts";
 
 const ITEM = 50;
 const encode = (writer: AttributeWriter, bytes: number) => {

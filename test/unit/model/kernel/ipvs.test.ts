@@ -11,8 +11,8 @@ import {
   virtualServer,
   virtualServerKey,
 } from "../../../../src/model/kernel/ipvs.ts";
-import { type Changed, countingFields } from "../../../support/counting-fields.ts";
-import { address } from "../../../support/desired.ts";
+import { type Changed, countingFields } from "../../../support/hostile/counting-fields.ts";
+import { address } from "../../../support/objects/desired.ts";
 
 const RR = { scheduler: "rr" as Scheduler }; // any word will do
 

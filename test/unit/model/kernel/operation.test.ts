@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { inSafeOrder } from "../../../../src/model/kernel/operation.ts";
-import { parseMeddling } from "../../../support/meddle.ts";
+import { parseMeddling } from "../../../support/worlds/meddle.ts";
 
 const SAFE = `
 entry del KUBE-LOCAL-MARK 192.0.2.1,tcp:80 skbmark 0x5/0x1fff

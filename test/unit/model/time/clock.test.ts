@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { dateOf, timeOf } from "../../../../src/model/time/clock.ts";
-import { HandClock } from "../../../support/api/hand-clock.ts";
+import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
 
 const HOUR_MS = 3_600_000;
 

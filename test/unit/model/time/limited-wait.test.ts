@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { LimitedWait } from "../../../../src/model/time/limited-wait.ts";
-import { HandClock } from "../../../support/api/hand-clock.ts";
+import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
 
 describe("a limited wait", () => {
   test("ends after its time and aborts its signal", async () => {

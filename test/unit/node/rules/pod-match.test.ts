@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { IPFamily } from "../../../../src/model/address.ts";
 import { type LocalMode, podMatch } from "../../../../src/node/rules/pod-match.ts";
-import { network } from "../../../support/desired.ts";
+import { network } from "../../../support/objects/desired.ts";
 
 const OPTIONS = {
   clusterCIDRs: [network("10.244.0.0/16"), network("fd00:244::/32"), network("10.245.0.0/16")],

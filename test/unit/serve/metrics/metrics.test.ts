@@ -8,9 +8,9 @@ import { Metrics } from "../../../../src/serve/metrics/metrics.ts";
 import type { NetlinkCounts } from "../../../../src/serve/metrics/netlink-metrics.ts";
 import { registerProcessMetrics } from "../../../../src/serve/metrics/process-metrics.ts";
 import { registerWatchMetrics, type WatchCounts } from "../../../../src/serve/metrics/watch-metrics.ts";
-import { HandClock } from "../../../support/api/hand-clock.ts";
-import { isMissing } from "../../../support/missing.ts";
-import { PROMTOOL_FINDS } from "../../../support/promtool.ts";
+import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
+import { PROMTOOL_FINDS } from "../../../support/node/promtool.ts";
+import { isMissing } from "../../../support/run/missing.ts";
 import { syncReport } from "../reports.ts";
 
 /** What the wall clock of the tests shows when their other clock shows 0. */

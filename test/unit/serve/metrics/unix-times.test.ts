@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { UnixTimes } from "../../../../src/serve/metrics/unix-times.ts";
-import { HandClock } from "../../../support/api/hand-clock.ts";
+import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
 
 const HOUR_MS = 3_600_000;
 

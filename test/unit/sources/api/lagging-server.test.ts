@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { LogLines } from "../../../support/api/log-lines.ts";
-import type { Fault } from "../../../support/api/model-transport.ts";
-import { WatchWorld, type WorldOptions } from "../../../support/api/watch-world.ts";
+import { LogLines } from "../../../support/api/worlds/log-lines.ts";
+import type { Fault } from "../../../support/api/worlds/model-transport.ts";
+import { WatchWorld, type WorldOptions } from "../../../support/api/worlds/watch-world.ts";
 
 const EXPIRED: Fault = { kind: "answer", status: 410, body: "" };
 

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { OutageLog } from "../../../../src/sources/api/outage-log.ts";
-import { HandClock } from "../../../support/api/hand-clock.ts";
-import { LogLines } from "../../../support/api/log-lines.ts";
-import { SourceWorld } from "../../../support/api/source-world.ts";
+import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
+import { LogLines } from "../../../support/api/worlds/log-lines.ts";
+import { SourceWorld } from "../../../support/api/worlds/source-world.ts";
 
 const never = new AbortController().signal;
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Problem, problemObject } from "../../../../src/model/cluster/problem.ts";
 import { ProblemLog } from "../../../../src/sources/api/problem-log.ts";
-import { HandClock, settle } from "../../../support/api/hand-clock.ts";
+import { HandClock, settle } from "../../../support/api/worlds/hand-clock.ts";
 
 const wrong = (value: string): Problem => ({
   object: problemObject("Service", "demo/a"),

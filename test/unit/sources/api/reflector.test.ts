@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { HandClock, settle } from "../../../support/api/hand-clock.ts";
-import type { Fault } from "../../../support/api/model-transport.ts";
-import { apiService, ToldCluster } from "../../../support/api/told-cluster.ts";
-import { WatchWorld, type WorldOptions } from "../../../support/api/watch-world.ts";
+import { HandClock, settle } from "../../../support/api/worlds/hand-clock.ts";
+import type { Fault } from "../../../support/api/worlds/model-transport.ts";
+import { apiService, ToldCluster } from "../../../support/api/worlds/told-cluster.ts";
+import { WatchWorld, type WorldOptions } from "../../../support/api/worlds/watch-world.ts";
 
 function world(options: WorldOptions = {}): WatchWorld {
   const one = new WatchWorld(options);

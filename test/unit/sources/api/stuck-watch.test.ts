@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ApiRequest } from "../../../support/api/api-model.ts";
-import { LogLines } from "../../../support/api/log-lines.ts";
-import type { Fault } from "../../../support/api/model-transport.ts";
-import { WatchWorld } from "../../../support/api/watch-world.ts";
+import { LogLines } from "../../../support/api/worlds/log-lines.ts";
+import type { Fault } from "../../../support/api/worlds/model-transport.ts";
+import { WatchWorld } from "../../../support/api/worlds/watch-world.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -3,11 +3,11 @@ import { OutageLog } from "../../../../src/sources/api/outage-log.ts";
 import { Reflector } from "../../../../src/sources/api/reflector.ts";
 import { watchedNode, watchedServices, watchedSlices } from "../../../../src/sources/api/resources.ts";
 import { ApiTransport } from "../../../../src/sources/api/transport/api-transport.ts";
-import { HandClock } from "../../../support/api/hand-clock.ts";
 import { ReplayServer, recordedAnswer } from "../../../support/api/replay-server.ts";
-import { SILENT_LOGGER } from "../../../support/api/silent-logger.ts";
-import { TestAccess, until } from "../../../support/api/test-access.ts";
-import { ToldCluster } from "../../../support/api/told-cluster.ts";
+import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
+import { SILENT_LOGGER } from "../../../support/api/worlds/silent-logger.ts";
+import { TestAccess, until } from "../../../support/api/worlds/test-access.ts";
+import { ToldCluster } from "../../../support/api/worlds/told-cluster.ts";
 
 /** What kube-apiserver 1.36.2 answered, replayed byte for byte over TLS. */
 interface Replay {

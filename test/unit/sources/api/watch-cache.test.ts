@@ -3,7 +3,7 @@ import { objectText } from "../../../../src/model/cluster/problem.ts";
 import { watchedServices } from "../../../../src/sources/api/resources.ts";
 import { WatchCache } from "../../../../src/sources/api/watch-cache.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
-import { serviceObject } from "../../../support/builders.ts";
+import { serviceObject } from "../../../support/objects/builders.ts";
 
 /** A cache of Services whose decoder has a fault that some objects meet. */
 function setUp() {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { NO_CHOICES, type ServiceChoices } from "../../../../src/model/cluster/service.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
-import { serviceObject } from "../../../support/builders.ts";
+import { serviceObject } from "../../../support/objects/builders.ts";
 
 /** The choices of a Service that must be wanted, and "annotation=value: reason" for each fault of it. */
 function chosen(annotations: Readonly<Record<string, unknown>>) {

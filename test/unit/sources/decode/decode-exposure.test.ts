@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
-import { type ServiceSpec, serviceObject } from "../../../support/builders.ts";
+import { type ServiceSpec, serviceObject } from "../../../support/objects/builders.ts";
 
 /** The exposure of a dual-stack Service that must be wanted, and "field=value: reason" for each fault of it. */
 function exposed(said: ServiceSpec) {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { decodeNode } from "../../../../src/sources/decode/decode-node.ts";
-import { clusterNode, nodeObject } from "../../../support/builders.ts";
-import { network } from "../../../support/desired.ts";
+import { clusterNode, nodeObject } from "../../../support/objects/builders.ts";
+import { network } from "../../../support/objects/desired.ts";
 
 test("a Node is reduced to zone, addresses and pod networks; InternalIPs come first", () => {
   const said = {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { decodeServiceCIDR } from "../../../../src/sources/decode/decode-service-cidr.ts";
-import { serviceCIDR, serviceCIDRObject } from "../../../support/builders.ts";
+import { serviceCIDR, serviceCIDRObject } from "../../../support/objects/builders.ts";
 
 test("a ServiceCIDR is reduced to its networks, written one way", () => {
   const { name, networks } = serviceCIDR("kubernetes", ["10.96.0.0/16", "FD00:96:0::/108"]);

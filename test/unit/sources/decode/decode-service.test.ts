@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { NO_CHOICES } from "../../../../src/model/cluster/service.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
-import { type PortSpec, type ServiceSpec, service, serviceObject } from "../../../support/builders.ts";
+import { type PortSpec, type ServiceSpec, service, serviceObject } from "../../../support/objects/builders.ts";
 
 /** The good parts and "field=value: reason" for each fault of a Service that must still be wanted. */
 function decoded(said: ServiceSpec) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { decodeEndpointSlice } from "../../../../src/sources/decode/decode-slice.ts";
-import { type PortSpec, type SliceSpec, slice, sliceObject } from "../../../support/builders.ts";
+import { type PortSpec, type SliceSpec, slice, sliceObject } from "../../../support/objects/builders.ts";
 
 /** What is left of the slice's endpoints as "key address:port", and its faults as "field=value: reason". */
 function decoded(object: Record<string, unknown>) {

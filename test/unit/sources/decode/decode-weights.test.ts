@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { decodeEndpointSlice } from "../../../../src/sources/decode/decode-slice.ts";
-import { sliceObject } from "../../../support/builders.ts";
+import { sliceObject } from "../../../support/objects/builders.ts";
 
 const ADDRESSES = ["10.244.1.5", "10.244.1.6"];
 const MUST = "must be address=weight with a weight from 0 to 65535";

@@ -7,8 +7,14 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { manifestPart, objectText, type Problem } from "../../../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../../../src/services/cluster-event.ts";
 import { ManifestReader, readManifests, watchManifests } from "../../../../src/sources/manifests/manifests.ts";
-import { type NodeSpec, nodeObject, serviceCIDRObject, serviceObject, sliceObject } from "../../../support/builders.ts";
-import { eventually } from "../../../support/eventually.ts";
+import {
+  type NodeSpec,
+  nodeObject,
+  serviceCIDRObject,
+  serviceObject,
+  sliceObject,
+} from "../../../support/objects/builders.ts";
+import { eventually } from "../../../support/time/eventually.ts";
 
 let folder: string;
 beforeEach(async () => {

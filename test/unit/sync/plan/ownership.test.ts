@@ -21,7 +21,7 @@ import {
   provingKeys,
   serversNear,
 } from "../../../../src/sync/plan/ownership.ts";
-import { address, network } from "../../../support/desired.ts";
+import { address, network } from "../../../support/objects/desired.ts";
 
 const server = (protocol: Protocol, ip: string, port: number) =>
   virtualServer(protocol, address(ip), port, { scheduler: "rr" as Scheduler }); // any word will do

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
 import { additionOrder } from "../../../../src/sync/plan/rotation.ts";
-import { address } from "../../../support/desired.ts";
+import { address } from "../../../support/objects/desired.ts";
 
 function added(nodeName: string, { scheduler = "rr", port = 80, pods = 4 } = {}): readonly string[] {
   const server = virtualServer("TCP", address("10.96.0.1"), port, { scheduler: scheduler as Scheduler });

@@ -3,7 +3,7 @@ import { ipset, portEntry } from "../../../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
 import { HeldState } from "../../../../src/sync/resync/held-state.ts";
-import { address, realServer } from "../../../support/desired.ts";
+import { address, realServer } from "../../../support/objects/desired.ts";
 
 const vip = address("10.96.0.1");
 const server = virtualServer("TCP", vip, 80, { scheduler: "rr" as Scheduler }); // any word will do

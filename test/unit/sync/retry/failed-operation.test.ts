@@ -5,7 +5,7 @@ import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs
 import type { Operation } from "../../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
 import { describeFailure } from "../../../../src/sync/retry/failed-operation.ts";
-import { address, realServer } from "../../../support/desired.ts";
+import { address, realServer } from "../../../support/objects/desired.ts";
 
 const server = virtualServer("TCP", address("10.96.0.1"), 80, { scheduler: "mh" as Scheduler }); // any word is one
 const real = realServer(address("10.244.0.255"), 8080);

@@ -5,7 +5,7 @@ import { type ServiceName, serviceName } from "../../../../src/model/cluster/ser
 import type { Errno } from "../../../../src/model/kernel/errno.ts";
 import type { Keys } from "../../../../src/model/kernel/keys.ts";
 import { FailureLog, type FailureReport, NO_FAILURES } from "../../../../src/sync/retry/failure-log.ts";
-import { address } from "../../../support/desired.ts";
+import { address } from "../../../support/objects/desired.ts";
 
 const WEB = serviceName("shop", "web");
 

@@ -6,7 +6,7 @@ import { inSafeOrder, type Operation, type OperationKind } from "../../../../src
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
 import { judge } from "../../../../src/sync/retry/outcomes.ts";
 import { backoffMs, Refusals } from "../../../../src/sync/retry/refusals.ts";
-import { address, realServer } from "../../../support/desired.ts";
+import { address, realServer } from "../../../support/objects/desired.ts";
 
 const server = virtualServer("TCP", address("10.96.0.1"), 80, { scheduler: "rr" as Scheduler }); // any word will do
 const real = realServer(address("10.244.0.1"), 8080);

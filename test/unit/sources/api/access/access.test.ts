@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import type { ApiResponse } from "../../../../../src/sources/api/transport/transport.ts";
 import { ApiModel } from "../../../../support/api/api-model.ts";
 import { bodyText } from "../../../../support/api/body-text.ts";
-import { HandClock } from "../../../../support/api/hand-clock.ts";
-import { ModelTransport } from "../../../../support/api/model-transport.ts";
+import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
+import { ModelTransport } from "../../../../support/api/worlds/model-transport.ts";
 
 /** Whether the server of the tests lets in as the real one does: what rests on it is only as good as it is. */
 

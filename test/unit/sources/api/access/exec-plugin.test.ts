@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { testTls } from "../../../../support/api/api-server.ts";
-import { until } from "../../../../support/api/test-access.ts";
-import { folderOf, kubeconfigText, loaded, put } from "../../../../support/kubeconfigs.ts";
+import { until } from "../../../../support/api/worlds/test-access.ts";
+import { folderOf, kubeconfigText, loaded, put } from "../../../../support/objects/kubeconfigs.ts";
 
 const never = new AbortController().signal;
 const V1 = "client.authentication.k8s.io/v1";

@@ -10,7 +10,7 @@ import {
   kubeconfigText,
   loaded,
   put,
-} from "../../../../support/kubeconfigs.ts";
+} from "../../../../support/objects/kubeconfigs.ts";
 
 const A = testTls("a");
 const B = testTls("b");

@@ -4,9 +4,9 @@ import { ApiTransport } from "../../../../../src/sources/api/transport/api-trans
 import { refusal, TOO_MANY_REQUESTS } from "../../../../support/api/answers.ts";
 import { ApiModel } from "../../../../support/api/api-model.ts";
 import { ApiServer, type ApiServerOptions, type RequestHandler } from "../../../../support/api/api-server.ts";
-import { HandClock } from "../../../../support/api/hand-clock.ts";
-import { SILENT_LOGGER } from "../../../../support/api/silent-logger.ts";
-import { TestAccess, until } from "../../../../support/api/test-access.ts";
+import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
+import { SILENT_LOGGER } from "../../../../support/api/worlds/silent-logger.ts";
+import { TestAccess, until } from "../../../../support/api/worlds/test-access.ts";
 
 const SERVICES = "/api/v1/services";
 const WATCH = `${SERVICES}?watch=true&resourceVersion=100&timeoutSeconds=600`;

@@ -4,11 +4,11 @@ import { type ApiResponse, TransportError } from "../../../../../src/sources/api
 import { ApiModel } from "../../../../support/api/api-model.ts";
 import { ApiServer, type ApiServerOptions, testTls } from "../../../../support/api/api-server.ts";
 import { bodyText } from "../../../../support/api/body-text.ts";
-import { HandClock } from "../../../../support/api/hand-clock.ts";
-import { SILENT_LOGGER } from "../../../../support/api/silent-logger.ts";
 import { TcpRelay } from "../../../../support/api/tcp-relay.ts";
-import { TestAccess, until } from "../../../../support/api/test-access.ts";
-import { apiService } from "../../../../support/api/told-cluster.ts";
+import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
+import { SILENT_LOGGER } from "../../../../support/api/worlds/silent-logger.ts";
+import { TestAccess, until } from "../../../../support/api/worlds/test-access.ts";
+import { apiService } from "../../../../support/api/worlds/told-cluster.ts";
 
 const SERVICES = "/api/v1/services";
 const WATCH = `${SERVICES}?watch=true&resourceVersion=100&timeoutSeconds=600`;

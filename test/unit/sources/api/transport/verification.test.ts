@@ -4,9 +4,9 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { ApiTransport } from "../../../../../src/sources/api/transport/api-transport.ts";
 import { ApiModel } from "../../../../support/api/api-model.ts";
 import { ApiServer, type ApiServerOptions, testTls } from "../../../../support/api/api-server.ts";
-import { HandClock } from "../../../../support/api/hand-clock.ts";
-import { SILENT_LOGGER } from "../../../../support/api/silent-logger.ts";
-import { loaded } from "../../../../support/kubeconfigs.ts";
+import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
+import { SILENT_LOGGER } from "../../../../support/api/worlds/silent-logger.ts";
+import { loaded } from "../../../../support/objects/kubeconfigs.ts";
 
 /** Which server gets a token: only one that is verified, unless the user says otherwise. Over TLS, with h2 and without. */
 

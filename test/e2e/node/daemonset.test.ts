@@ -1,0 +1,272 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { testTls } from "../../support/api/api-server.ts";
+import type { ApiEvent } from "../../support/api/event-registry.ts";
+import { routeOf } from "../../support/api/routes.ts";
+import { ControlPlane } from "../../support/api/worlds/control-plane.ts";
+import { AgentProcess, sumOf } from "../../support/node/agent-process.ts";
+import { containerCommand } from "../../support/node/container.ts";
+import { deployedContainer, deployedRules, deployedUser, startedAs } from "../../support/node/deployment.ts";
+import type { Finished } from "../../support/node/namespace.ts";
+import { TestNode } from "../../support/node/netns.ts";
+import { ACCOUNT_PATH, AccountFolder } from "../../support/node/service-account.ts";
+import { nodeObject, serviceObject, sliceObject } from "../../support/objects/builders.ts";
+import { BUNDLE } from "../../support/run/bundle.ts";
+import { eventually } from "../../support/time/eventually.ts";
+import { patient } from "../../support/time/patience.ts";
+
+/**
+ * The agent as its DaemonSet runs it: the bundle, the arguments and variables of the manifest, the files of a service account,
+ * two capabilities, nothing to write to; before an API server that allows what the ClusterRole allows.
+ */
+let node: TestNode;
+let plane: ControlPlane;
+let account: AccountFolder;
+let image: string;
+
+const NAMESPACE = "kube-system";
+/** A container starts with its code uncompiled, which takes a guest seconds. */
+vi.setConfig({ testTimeout: patient(120_000) });
+const REQUIRED = ["net/ipv4/vs/conntrack", "net/ipv4/ip_forward"];
+
+beforeAll(async () => {
+  image = await mkdtemp("/run/kube-ipvs-image-");
+  await symlink(BUNDLE, join(image, "kube-ipvs"));
+  node = await TestNode.create({ pods: ["a", "b", "c"] });
+  plane = await ControlPlane.create(node);
+  plane.model.behaviour.rules = deployedRules();
+  account = await AccountFolder.create({ token: "first", authority: testTls("a").cert, namespace: NAMESPACE });
+  allow("first");
+  await mkdir(ACCOUNT_PATH, { recursive: true });
+  // Of which every machine has one.
+  await writeFile("/run/xtables.lock", "");
+  await writeFile(lock(), "");
+  plane.put(nodeObject(node.name, { ips: [node.node.ip] }));
+});
+
+afterAll(async () => {
+  await plane?.[Symbol.asyncDispose]();
+  await node?.[Symbol.asyncDispose]();
+  await account?.[Symbol.asyncDispose]();
+  await rm(image, { recursive: true });
+  await rm(ACCOUNT_PATH, { recursive: true });
+});
+
+const lock = () => `/run/xtables-${node.name}.lock`;
+
+/** Tokens that the server knows from now on, all of the agent's user. */
+function allow(...tokens: readonly string[]): void {
+  plane.model.behaviour.tokens = new Map(tokens.map((token) => [token, deployedUser()]));
+}
+
+/** What the container is started with on this node; the kubelet's own variables name a Service that nobody serves yet. */
+function command(which: "containers" | "initContainers"): readonly string[] {
+  const container = deployedContainer(which);
+  const { argv, env } = startedAs(container, node.name, {
+    apiServers: plane.server.url,
+    clusterCIDR: "10.244.0.0/16,fd00:244::/32",
+  });
+  const kubelet = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
+  const { PATH: path = "" } = process.env;
+  const PATH = `${image}:${path}`;
+  return containerCommand(container, { argv, env: { PATH, ...kubelet, ...env } }, [
+    { source: account.path, target: ACCOUNT_PATH },
+    { source: lock(), target: "/run/xtables.lock" },
+  ]);
+}
+
+function init(): Promise<Finished> {
+  return node.node.namespace.finished(command("initContainers"));
+}
+
+function startAgent(): AgentProcess {
+  return AgentProcess.of(node, node.node.namespace.start(command("containers")));
+}
+
+/** The Events that the server keeps with this reason. */
+function events(reason: string): readonly ApiEvent[] {
+  return [...plane.model.events.events.values()].filter((event) => event.reason === reason);
+}
+
+const soon = (claim: () => void | Promise<void>) => eventually(claim, { withinMs: 40_000, everyMs: 100 });
+
+async function sysctls(): Promise<readonly string[]> {
+  const text = await node.prints("cat", ...REQUIRED.map((path) => `/proc/sys/${path}`));
+  return text.trim().split("\n");
+}
+
+/** The real servers of a virtual server that take new connections, as ipvsadm tells them. */
+async function backends(server: string): Promise<readonly string[]> {
+  const text = await node.prints("ipvsadm -Sn");
+  return [...text.matchAll(new RegExp(`-a -t ${server} -r (\\S+) -m -w [1-9]`, "g"))]
+    .map(([, real]) => real ?? "")
+    .toSorted();
+}
+
+function putService(name: string, ip: string, ...pods: readonly string[]): void {
+  plane.put(
+    serviceObject(`shop/${name}`, { ip }),
+    sliceObject(`shop/${name}-1`, { endpoints: pods.map((pod) => node.pod(pod).ip) }),
+  );
+}
+
+describe("a node that nobody prepared", () => {
+  test("is programmed by the agent, which says what is wrong, and is ready when init has run", async () => {
+    await node.prints(...REQUIRED.map((path) => `echo 0 >/proc/sys/${path};`));
+    putService("web", "10.96.4.1", "a");
+    await using agent = startAgent();
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("a").ip}:8080`]));
+    await soon(() => {
+      for (const path of REQUIRED)
+        expect(events("NodePreparationFailed")).toContainEqual(
+          expect.objectContaining({
+            regarding: expect.objectContaining({ kind: "Node", name: node.name }),
+            note: expect.stringContaining(`${path} is 0, not 1, and cannot be written here (EROFS)`),
+          }),
+        );
+    });
+    expect(events("KernelUnavailable")).toEqual([]);
+    expect(await sysctls()).toEqual(["0", "0"]);
+
+    const { code, out, err } = await init();
+    expect([code, err]).toEqual([0, expect.not.stringContaining("net/ipv4/ip_forward")]);
+    expect(out).toContain("set net/ipv4/vs/conntrack from 0 to 1");
+    expect(await sysctls()).toEqual(["1", "1"]);
+    await agent.ready();
+    expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("a").ip}:8080`]);
+  });
+
+  test("is changed by init once: a second time there is nothing to do", async () => {
+    await init();
+    expect(await init()).toMatchObject({ code: 0, out: "" });
+  });
+});
+
+describe("sysctls that somebody changes", () => {
+  /** What a node of this cluster wants; the table of conntrack is the machine's. */
+  const WANTED = [
+    ...REQUIRED,
+    "net/ipv6/conf/all/forwarding",
+    "net/ipv4/vs/expire_nodest_conn",
+    "net/ipv4/vs/expire_quiescent_template",
+    "net/netfilter/nf_conntrack_tcp_timeout_established",
+    "net/netfilter/nf_conntrack_tcp_timeout_close_wait",
+  ];
+  const wrong = async (agent: AgentProcess) =>
+    [...(await agent.metricsText()).matchAll(/^kube_ipvs_sysctl_wrong\{name="([^"]+)"\} 1$/gm)]
+      .map(([, name = ""]) => name)
+      .filter((name) => !/nf_conntrack_(max|buckets)/.test(name))
+      .toSorted();
+
+  test("each is named with its cure and stops nothing, and neither does SIGKILL then", async () => {
+    await init();
+    putService("web", "10.96.4.1", "a");
+    const first = startAgent();
+    onTestFinished(() => first[Symbol.asyncDispose]());
+    await first.ready();
+    expect(await wrong(first)).toEqual([]);
+    await node.prints(...WANTED.map((path) => `echo 0 >/proc/sys/${path} || echo 77 >/proc/sys/${path};`));
+    await soon(async () => expect(await wrong(first)).toEqual(WANTED.toSorted()));
+    putService("web", "10.96.4.1", "b");
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]));
+    await first.kill();
+
+    await using second = startAgent();
+    putService("web", "10.96.4.1", "c");
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("c").ip}:8080`]));
+    await soon(async () => expect((await second.readyz()).body).toContain("net/ipv6/conf/all/forwarding is 0"));
+    expect((await second.readyz()).body).toContain("sysctl -w net.ipv4.ip_forward=1");
+    const { status } = await node.client(node.node).get("127.0.0.1", 10_256, "/livez");
+    expect(status).toBe(200);
+    await init();
+    await second.ready();
+    expect(await wrong(second)).toEqual([]);
+  });
+});
+
+describe("the agent in its container", () => {
+  test("serves, asks for nothing that its role does not allow, and ends when it is told to", async () => {
+    putService("web", "10.96.4.1", "a", "b");
+    const before = new Set(events("NodePreparationFailed"));
+    plane.model.requests.length = 0;
+    const agent = startAgent();
+    onTestFinished(() => agent[Symbol.asyncDispose]());
+    await agent.ready();
+    const { answers, errors } = await node.client(node.pod("c")).tcp("10.96.4.1", 80, 6);
+    expect([answers, errors]).toEqual([{ a: 3, b: 3 }, {}]);
+    putService("web", "10.96.4.1", "b");
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]));
+
+    await soon(() => expect(events("Starting").length).toBeGreaterThan(0));
+    expect(events("Starting").at(-1)).toMatchObject({
+      metadata: { namespace: "default" },
+      reportingController: "kube-ipvs",
+      reportingInstance: `kube-ipvs-${node.name}`,
+      regarding: { kind: "Node", name: node.name },
+    });
+    // The limit of conntrack is the machine's, and this is a namespace of it.
+    // On a slow machine the rules come after the first Services.
+    const fresh = events("NodePreparationFailed").filter((event) => !before.has(event));
+    expect(fresh.filter(({ note }) => !/nf_conntrack|iptables rules .* in time/.test(note))).toEqual([]);
+    expect(await node.prints("iptables-save -t nat")).toContain("-A PREROUTING -m comment");
+    expect(sumOf(await agent.metrics(), /^kube_ipvs_watch_endings_total\{.*reason="40[13]"/)).toBe(0);
+    // All of it with the token, and nothing by any other way in.
+    expect(new Set(plane.model.requests.map(({ authorization }) => authorization))).toEqual(new Set(["Bearer first"]));
+    expect(plane.model.requests.map((request) => routeOf(request))).not.toContain(undefined);
+
+    const startedMs = performance.now();
+    await agent[Symbol.asyncDispose]();
+    expect(performance.now() - startedMs).toBeLessThan(patient(10_000));
+    expect(agent.log).toContain("kube-ipvs stopped");
+    expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]);
+  });
+
+  test("tells the owner of a Service what it does not get", async () => {
+    putService("first", "10.96.4.2", "a");
+    plane.model.store.put("/api/v1/services", {
+      ...serviceObject("shop/second", { ip: "10.96.4.2" }),
+      metadata: { namespace: "shop", name: "second", uid: "uid-of-second" },
+    });
+    await using agent = startAgent();
+    await agent.ready();
+    await soon(() => {
+      expect(events("NotProxied")).toMatchObject([
+        {
+          type: "Warning",
+          metadata: { namespace: "shop" },
+          regarding: { kind: "Service", namespace: "shop", name: "second", uid: "uid-of-second" },
+          note: expect.stringContaining("Service shop/first"),
+        },
+      ]);
+    });
+    expect(sumOf(await agent.metrics(), /^kube_ipvs_events_total\{result="failed"/)).toBe(0);
+  });
+
+  test("goes on with the token that takes the place of its own", async () => {
+    putService("web", "10.96.4.1", "a");
+    await using agent = startAgent();
+    await agent.ready();
+    await account.replace({ token: "second", authority: testTls("a").cert, namespace: NAMESPACE });
+    allow("second");
+    plane.model.requests.length = 0;
+    plane.server.resetConnections();
+    putService("web", "10.96.4.1", "b", "c");
+    const reals = [node.pod("b").ip, node.pod("c").ip].map((ip) => `${ip}:8080`);
+    await soon(async () => expect(await backends("10.96.4.1:80")).toEqual(reals));
+    const tokens = plane.model.requests.map(({ authorization }) => authorization);
+    expect(tokens).toContain("Bearer second");
+    // Once the new one is known the old one is not tried again.
+    expect(tokens.lastIndexOf("Bearer first")).toBeLessThan(tokens.lastIndexOf("Bearer second"));
+  });
+
+  test("waits for its role without touching anything, and then goes on by itself", async () => {
+    plane.model.behaviour.rules = [];
+    const before = await node.prints("ipvsadm -Sn");
+    await using agent = startAgent();
+    await agent.logged("cannot watch");
+    expect(await node.prints("ipvsadm -Sn")).toBe(before);
+    plane.model.behaviour.rules = deployedRules();
+    await agent.ready();
+  });
+});

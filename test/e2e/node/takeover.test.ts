@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import { AgentProcess, type AgentSource, ManifestFolder } from "../../support/node/agent-process.ts";
+import { KubeProxyNode, RECORDED_FRONTENDS } from "../../support/node/kube-proxy-node.ts";
+import { type Host, TestNode } from "../../support/node/netns.ts";
+import { patient } from "../../support/time/patience.ts";
+import { LongClient, type LoopAnswers } from "../../support/traffic/client.ts";
+
+/** A node is taken over from a kube-proxy that was killed: nothing that works gets worse, before the first sync or with it. */
+const { clusterIPs, loadBalancerIPs, externalIP, port, nodePort } = RECORDED_FRONTENDS;
+const TIMEOUT_MS = patient(120_000);
+/** New connections a second of each client. */
+const RATE = 4;
+
+interface Way {
+  readonly from: Host;
+  readonly to: string;
+  readonly port: number;
+  /** As whom the pods see the client, when every one of its connections is masqueraded. */
+  readonly seenAs?: string;
+}
+
+function waysOf({ node, gateway, outside }: TestNode, asking: Host): readonly Way[] {
+  return [
+    { from: outside, to: node.ip, port: nodePort, seenAs: gateway.ip },
+    { from: outside, to: node.ip6, port: nodePort, seenAs: gateway.ip6 },
+    ...loadBalancerIPs.map((to, index) => ({
+      from: outside,
+      to,
+      port,
+      seenAs: [gateway.ip, gateway.ip6][index] ?? "",
+    })),
+    { from: outside, to: externalIP, port, seenAs: gateway.ip },
+    ...clusterIPs.flatMap((to) => [asking, node].map((from) => ({ from, to, port }))),
+  ];
+}
+
+/** What clients see that ask all the time while the agent starts, until `done`. */
+async function seenWhile(node: TestNode, source: AgentSource, done: (agent: AgentProcess) => Promise<unknown>) {
+  const ways = waysOf(node, node.pod("d"));
+  const loops = await Promise.all(
+    ways.map(({ from, to, port: number }) => LongClient.loop(from.namespace, to, number, { rate: RATE })),
+  );
+  await using agent = AgentProcess.start(node, source);
+  await done(agent);
+  const seen = await Promise.all(loops.map((loop) => loop.stop()));
+  return ways.map((way, index) => ({ way, seen: seen[index] }));
+}
+
+/** All were answered, and those whose answer must come by this node were masqueraded. */
+function expectUnharmed(all: readonly { readonly way: Way; readonly seen: LoopAnswers | undefined }[]): void {
+  for (const { way, seen } of all) {
+    const { errors, failures, resent, clients = {} } = seen ?? {};
+    const what = `${way.from.ip} to ${way.to}:${way.port}`;
+    expect({ what, errors, failures, resent }).toEqual({ what, errors: {}, failures: [], resent: 0 });
+    if (way.seenAs !== undefined)
+      expect({ what, clients: Object.keys(clients) }).toEqual({ what, clients: [way.seenAs] });
+  }
+}
+
+async function takenOverNode(): Promise<TestNode> {
+  const node = await TestNode.create({ pods: ["a", "b", "c", "d"], ports: ["tcp:8080"] });
+  await new KubeProxyNode(node).layOut();
+  return node;
+}
+
+test("while no API server can be reached, all that the kube-proxy left goes on as it was, NodePorts masqueraded", {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await using node = await takenOverNode();
+  const unreachable = { flags: ["--master", "http://127.0.0.1:1"] };
+  const seen = await seenWhile(node, unreachable, async (agent) => {
+    await agent.logged("node prepared");
+    // The rules are written: these requests, and some of every loop, meet them.
+    for (const to of [node.node.ip, node.node.ip6]) await node.client(node.outside).tcp(to, nodePort, 40);
+  });
+  expectUnharmed(seen);
+});
+
+test("no request is lost, and every one is masqueraded that was, between the kube-proxy's last moment and our first sync", {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await using node = await takenOverNode();
+  await using manifests = await ManifestFolder.create();
+  await new KubeProxyNode(node).putObjects(manifests);
+  const seen = await seenWhile(node, manifests, async (agent) => {
+    await agent.ready();
+    await node.client(node.outside).tcp(node.node.ip, nodePort, 40);
+  });
+  expectUnharmed(seen);
+});

@@ -1,0 +1,110 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Title } from "../../../src/desired/claim.ts";
+import { DesiredState } from "../../../src/desired/desired-state.ts";
+import type { Wants } from "../../../src/desired/service/wants.ts";
+import { type ServiceName, serviceName } from "../../../src/model/cluster/service.ts";
+import { addressPortEntry, ipset } from "../../../src/model/kernel/ipset.ts";
+import { type Scheduler, virtualServer, virtualServerKey } from "../../../src/model/kernel/ipvs.ts";
+import { RealServers } from "../../../src/model/kernel/real-servers.ts";
+import { address } from "../../support/objects/desired.ts";
+
+const { STRESS = "1" } = process.env;
+const RUNS = 1_000 * Number(STRESS);
+
+/** What a Service wants of one frontend: its port, by what title, and with how many real servers. */
+interface SmallClaim {
+  readonly port: number;
+  readonly title: Title;
+  readonly pods: number;
+}
+
+const NAMES = ["a/one", "a/two", "b/one", "c/one"];
+const claim = fc.record({
+  port: fc.constantFrom(80, 81),
+  title: fc.constantFrom<Title>(0, 1, 2, 3),
+  pods: fc.nat(2),
+});
+const change = fc.record({
+  name: fc.constantFrom(...NAMES),
+  claims: fc.option(fc.uniqueArray(claim, { selector: ({ port }) => port, maxLength: 2 }), { nil: undefined }),
+});
+
+const IP = address("10.96.0.1");
+const keyOf = (port: number) => virtualServerKey("TCP", IP, port);
+
+function wantsOf(service: ServiceName, claims: readonly SmallClaim[]): Wants {
+  return {
+    servers: claims.map(({ port, title, pods }) => ({
+      server: virtualServer("TCP", IP, port, { scheduler: "rr" as Scheduler }),
+      reals: RealServers.of(
+        Array.from({ length: pods }, (_, pod) => ({ address: address(`10.244.${title}.${pod}`), port: 80 })),
+      ),
+      service,
+      title,
+      entries: [addressPortEntry(ipset(title === 3 ? "KUBE-EXTERNAL-IP" : "KUBE-CLUSTER-IP", "IPv4"), IP, "TCP", port)],
+      twins: [],
+    })),
+    addresses: [],
+    entries: [],
+  };
+}
+
+/** Of those that want a port who has it, by going through all of them. */
+function winner(
+  all: ReadonlyMap<string, readonly SmallClaim[]>,
+  port: number,
+): readonly [string, SmallClaim] | undefined {
+  let best: readonly [string, SmallClaim] | undefined;
+  for (const [name, claims] of all) {
+    for (const one of claims) {
+      if (one.port !== port) continue;
+      const better = best === undefined || one.title < best[1].title;
+      if (better || (one.title === best?.[1].title && name < best[0])) best = [name, one];
+    }
+  }
+  return best;
+}
+
+test("who has a frontend follows from titles and names alone, and every change of it is named", () => {
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
+      const desired = new DesiredState();
+      const all = new Map<string, readonly SmallClaim[]>();
+      const shown = () =>
+        new Map(
+          [80, 81].map((port) => {
+            const state = desired.server(
+              wantsOf(serviceName("", ""), [{ port, title: 0, pods: 0 }]).servers[0]?.server.key ?? expect.fail(),
+            );
+            return [port, state?.reals.list().map(({ key }) => key)];
+          }),
+        );
+      for (const { name, claims } of changes) {
+        const before = shown();
+        const [namespace = "", short = ""] = name.split("/");
+        const service = serviceName(namespace, short);
+        const keys = desired.replace(service, claims === undefined ? undefined : wantsOf(service, claims));
+        if (claims === undefined) all.delete(name);
+        else all.set(name, claims);
+        const after = shown();
+        for (const port of [80, 81]) {
+          const differs = JSON.stringify(before.get(port)) !== JSON.stringify(after.get(port));
+          expect(keys.servers.includes(keyOf(port))).toBe(differs);
+          const [holder, won] = winner(all, port) ?? [];
+          const expected = won === undefined ? undefined : wantsOf(serviceName("", ""), [won]);
+          expect(desired.owner(keyOf(port))).toBe(holder);
+          expect(after.get(port)).toEqual(expected?.servers[0]?.reals.list().map(({ key }) => key));
+          const members = [...desired.entries()].filter((entry) => entry.port === port).map(({ key }) => key);
+          expect(members).toEqual(expected?.servers[0]?.entries.map(({ key }) => key) ?? []);
+        }
+        const servers = [...desired.servers()];
+        expect(desired.counts()).toMatchObject({
+          virtualServers: servers.length,
+          realServers: servers.reduce((sum, { reals }) => sum + reals.size, 0),
+        });
+      }
+    }),
+    { numRuns: RUNS },
+  );
+});

@@ -1,0 +1,45 @@
+#!/bin/bash
+# Process 1 of the User Mode Linux guest: makes it a machine, runs the job, leaves its exit status, powers off.
+# The guest's root is the host's file system, so whatever it writes outside a tmpfs is the host's own file.
+# Lines end as they were written, and the kernel's remarks on packets stay in its log.
+stty -onlcr
+mount -t proc proc /proc
+echo 3 >/proc/sys/kernel/printk
+mount -t sysfs sys /sys
+mount -t tmpfs tmpfs /run
+mkdir -p /run/netns /run/lock
+[ -d /dev/shm ] && mount -t tmpfs tmpfs /dev/shm
+job=$GUEST_JOB
+. "$job/job.sh"
+export PATH HOME ROOT LANG=C.UTF-8
+# The guest has no nat chains of nf_tables, so the plain names must be the legacy tools.
+mkdir -p /run/bin
+for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
+  ln -s "$(command -v "${tool/tables/tables-legacy}")" "/run/bin/$tool"
+done
+PATH=/run/bin:$PATH
+mkdir -p /run/modules/lib/modules
+ln -s "/usr/lib/uml/modules/$(uname -r)" /run/modules/lib/modules/
+printf '#!/bin/sh\nexec /sbin/modprobe -d /run/modules "$@"\n' >/run/bin/modprobe
+chmod +x /run/bin/modprobe
+for module in $(grep -v '^#' "$ROOT/test/support/run/modules.txt"); do
+  modprobe "$module" || echo "guest: no module $module"
+done
+# Nor can the kernel load any by itself. Without this it tries in every call of iptables, which takes a third of a second.
+echo >/proc/sys/kernel/modprobe
+ip link set lo up
+cd "$ROOT" || exit
+# Through a pipe: on a terminal programs hide the cursor and redraw lines, which gets mixed with the kernel's own. What the job
+# left running may hold the pipe open, so its end is a line of its own.
+mkfifo /run/output
+sed -u '/--end-of-job--$/{s///;/^$/!p;Q}' /run/output &
+printer=$!
+exec 3>/run/output
+setsid -w "${command[@]}" </dev/null >&3 2>&3 3>&-
+echo $? >"$job/status"
+echo --end-of-job-- >&3
+wait "$printer"
+# For what the console of the guest has not written yet.
+sleep 0.5
+echo o >/proc/sysrq-trigger
+sleep 10

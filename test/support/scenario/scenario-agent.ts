@@ -1,0 +1,108 @@
+import { setImmediate } from "node:timers/promises";
+import { Registry } from "prom-client";
+import { Agent } from "../../../src/agent.ts";
+import type { Config } from "../../../src/config/config.ts";
+import { DUMMY_NAME } from "../../../src/kernel/link/client.ts";
+import type { AddressChange } from "../../../src/kernel/link/monitor.ts";
+import type { IPAddress, IPFamily } from "../../../src/model/address.ts";
+import type { Problem } from "../../../src/model/cluster/problem.ts";
+import { Metrics } from "../../../src/serve/metrics/metrics.ts";
+import type { ClusterEvent } from "../../../src/services/cluster-event.ts";
+import type { HandClock } from "../api/worlds/hand-clock.ts";
+import { address } from "../objects/desired.ts";
+import type { Activity } from "../time/activity.ts";
+import type { ScenarioReports } from "./scenario-reports.ts";
+import { type ScenarioCluster, ScenarioSource } from "./scenario-source.ts";
+import type { ScriptedKernel } from "./scripted-kernel.ts";
+
+/** So long an agent gathers news of addresses. */
+const GATHER_MS = 20;
+/** An address that no scenario has. */
+const STRANGE = address("192.88.99.99");
+/** Between two looks that news are the reason for. */
+const LOOK_REST_MS = 1_000;
+
+/** The world in which agents run, one after the other. */
+export interface ScenarioWorld {
+  readonly config: Config;
+  readonly families: readonly IPFamily[];
+  readonly kernel: ScriptedKernel;
+  readonly cluster: ScenarioCluster;
+  readonly reports: ScenarioReports;
+  readonly activity: Activity;
+  /** Moves on only when the activity rests. */
+  readonly clock: HandClock;
+}
+
+/** The agent as it runs in the product, on a scripted kernel; without servers, rules and sysctls. */
+export class ScenarioAgent implements AsyncDisposable {
+  readonly source: ScenarioSource;
+  readonly #world: ScenarioWorld;
+  readonly #agent: Agent;
+  readonly #stop = new AbortController();
+  /** Settles when the agent has ended; rejects when a bug has ended it. */
+  readonly #ended: Promise<unknown>;
+
+  private constructor(world: ScenarioWorld) {
+    const { config, families, kernel, cluster, reports, activity, clock } = world;
+    const netlink = () => ({ sends: 0, messages: 0, errors: new Map() });
+    this.#world = world;
+    this.#agent = new Agent(config, () => ({ families, rules: {}, sysctls: [] }), {
+      kernel,
+      clock,
+      logger: reports.loggerOfNext(),
+      metrics: new Metrics({ registry: new Registry(), families, clock, netlink }),
+      nextTurn: () => activity.of(setImmediate()),
+      missing: () => "",
+      apiServers: () => [],
+      onHealthChecks: () => {},
+      tell: (notice) => reports.tell(notice),
+      random: () => 0.5,
+    });
+    const running = this.#agent.run(this.#stop.signal);
+    const listener = {
+      accept: (event: ClusterEvent) => this.#agent.accept(event),
+      reject: (count: number, fresh: readonly Problem[]) => this.#agent.reject(count, fresh),
+    };
+    this.source = new ScenarioSource(config.nodeName, cluster, listener, this.#stop.signal);
+    this.#ended = Promise.all([running, this.source.finished]);
+  }
+
+  /** Resolves when the first lists are programmed. */
+  static async start(world: ScenarioWorld): Promise<ScenarioAgent> {
+    const agent = new ScenarioAgent(world);
+    await agent.pass(0);
+    return agent;
+  }
+
+  /** Lets so much time pass, and the agent do all that comes due. Rejects when the agent ends by a bug. */
+  async pass(ms: number): Promise<void> {
+    await Promise.race([this.#world.clock.advance(ms), this.#ended]);
+  }
+
+  /** The interfaces of the node have these addresses from now on, and the kernel tells of it. */
+  async moveTo(before: readonly IPAddress[], after: readonly IPAddress[]): Promise<void> {
+    const tell = (kind: AddressChange["kind"]) => (changed: IPAddress) =>
+      this.#agent.hear({ kind, link: "eth0", address: changed });
+    after.filter((candidate) => !before.includes(candidate)).forEach(tell("appeared"));
+    before.filter((candidate) => !after.includes(candidate)).forEach(tell("vanished"));
+    await this.pass(GATHER_MS);
+  }
+
+  /** The kernel tells that somebody has changed kube-ipvs0, which is a reason to look. */
+  async look(): Promise<void> {
+    this.#agent.hear({ kind: "appeared", link: DUMMY_NAME, address: STRANGE });
+    await this.pass(LOOK_REST_MS);
+  }
+
+  /** Why it is not ready; "" when it is. */
+  unreadiness(): string {
+    const { reason = "" } = JSON.parse(this.#agent.probe("readyz").body);
+    return String(reason);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#ended;
+  }
+}
