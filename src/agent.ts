@@ -97,6 +97,8 @@ export class Agent {
     } catch (bug) {
       this.#parts.logger.error({ err: bug }, "a bug in kube-ipvs ends it");
       throw bug;
+    } finally {
+      this.#node.stop();
     }
   }
 

@@ -154,5 +154,6 @@ export interface Kernel {
    * first.
    */
   remove(families: readonly IPFamily[]): Promise<SetupReport>;
+  /** Ends the connection to the kernel. Requests in progress and later ones reject with a KernelError. */
   close(): Promise<void>;
 }

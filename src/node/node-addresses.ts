@@ -32,6 +32,7 @@ export class NodeAddresses {
   readonly #news = new AddressNews();
   #isGathering = false;
   #wasRead = false;
+  #isStopped = false;
   #current: readonly IPAddress[] = [];
 
   constructor(parts: NodeAddressesParts, use: NodeAddressesUse) {
@@ -54,14 +55,20 @@ export class NodeAddresses {
   hear(change: AddressChange | undefined): void {
     if (change === undefined) this.#news.noteGap();
     else this.#news.note(change);
-    if (this.#isGathering) return;
+    if (this.#isGathering || this.#isStopped) return;
     this.#isGathering = true;
     void this.#judge();
+  }
+
+  /** Ignores all further changes: the agent ends, and the connection to the kernel is closed. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   async #judge(): Promise<void> {
     await this.#parts.clock.sleep(GATHER_MS, NEVER);
     this.#isGathering = false;
+    if (this.#isStopped) return;
     const { isWanted, isOthers, onRead, onMeddling } = this.#use;
     const known = { dummy: DUMMY_NAME, ofNode: this.#current, isWanted, isOthers };
     const { readNode, look } = this.#news.take(known);
@@ -73,6 +80,7 @@ export class NodeAddresses {
       onRead();
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
+      if (this.#isStopped) return;
       this.#parts.logger.warn({ err: error }, "cannot read the addresses of this node; the next resync tries again");
     }
   }

@@ -120,6 +120,11 @@ export class NodeTracker {
     if (isAboutNode(event)) this.#refresh();
   }
 
+  /** Ignores further changes of the node's addresses, because the agent ends. */
+  stop(): void {
+    this.#addresses.stop();
+  }
+
   /** Processes a change of the node's addresses; undefined: changes may have been missed. */
   onAddressChange(change: AddressChange | undefined): void {
     this.#addresses.hear(change);

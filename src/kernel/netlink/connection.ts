@@ -45,7 +45,7 @@ interface Exchange {
  * The connection to the kernel over one netlink socket: sends a datagram and waits for its whole answer. Its caller
  * begins an exchange only after the previous one has ended.
  *
- * - closed: there is no raw socket. The next exchange opens one.
+ * - closed: there is no raw socket. The next exchange opens one, unless the connection was ended by `close`.
  * - idle: the socket is open and no exchange is in progress; a message that arrives answers nothing and is dropped.
  * - busy: a datagram was sent, and its last answer or its NLMSG_DONE has not arrived.
  *
@@ -59,6 +59,7 @@ export class NetlinkConnection {
   #exchange: Exchange | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sequence = 0;
+  #isEnded = false;
 
   constructor(options: NetlinkConnectionOptions) {
     this.#options = options;
@@ -105,13 +106,16 @@ export class NetlinkConnection {
     });
   }
 
-  /** Closes the socket; the exchange in progress rejects. The next exchange opens the socket again. */
+  /** Closes the socket for good: the exchange in progress rejects, and so does any later one. */
   close(): void {
+    this.#isEnded = true;
     this.#fail("ECANCELED", "the socket was closed");
   }
 
   #opened(operation: string): RawSocket {
     if (this.#raw !== undefined) return this.#raw;
+    // An open socket would keep the process from ending.
+    if (this.#isEnded) throw new NetlinkError(operation, "ECANCELED", "the socket was closed");
     const { protocol, messageBytes, open } = this.#options;
     try {
       const raw: RawSocket = open(

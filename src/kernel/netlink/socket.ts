@@ -128,7 +128,7 @@ export class NetlinkSocket {
     });
   }
 
-  /** Closes the socket; the exchange in progress rejects. The next call opens the socket again. */
+  /** Closes the socket for good: the exchange in progress rejects, and so does any later call. */
   close(): void {
     this.#connection.close();
   }

@@ -66,6 +66,17 @@ test.each(["SIGHUP", "SIGQUIT"] as const)(
   },
 );
 
+test("an agent that is ended just after a change of addresses opens no socket again, and ends", async () => {
+  const program = start();
+  await AgentProcess.of(node, program).ready();
+  const change = (verb: string) => ["ip", "address", verb, "192.168.1.77/32", "dev", "eth0"];
+  // The agent reads the addresses 20 ms after a change.
+  await node.node.namespace.output(change("add"));
+  await ended(program, "SIGTERM");
+  expect(program.exitCode).toBe(0);
+  await node.node.namespace.output(change("del"));
+});
+
 test("SIGUSR1 opens no debugger, SIGUSR2 ends nothing, and the agent goes on programming", async () => {
   const program = start();
   let complaints = "";

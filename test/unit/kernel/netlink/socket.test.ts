@@ -411,13 +411,16 @@ test("a bug in what reads the answers is what the request rejects with, and leav
   expect([kernel.opened, kernel.closed]).toEqual([2, 1]);
 });
 
-test("closing a socket rejects the requests that are under way", async () => {
+test("closing a socket rejects the requests that are under way and all later ones, and opens none again", async () => {
   const { kernel, socket } = setUp(silent);
   const outcome = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ECANCELED" });
   await eventually(() => expect(kernel.sent.length).toBe(1));
+  const waiting = expect(socket.dump("y", encodeDump)).rejects.toMatchObject({ code: "ECANCELED" });
   socket.close();
   await outcome;
-  expect(kernel.closed).toBe(1);
+  await waiting;
+  await expect(socket.request("z", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ECANCELED" });
+  expect([kernel.opened, kernel.closed]).toEqual([1, 1]);
 });
 
 test("results are told outside of the addon's callbacks", async () => {
