@@ -32,7 +32,7 @@ export class NodeAddresses {
   readonly #news = new AddressNews();
   #isGathering = false;
   #wasRead = false;
-  #isStopped = false;
+  readonly #end = new AbortController();
   #current: readonly IPAddress[] = [];
 
   constructor(parts: NodeAddressesParts, use: NodeAddressesUse) {
@@ -55,20 +55,20 @@ export class NodeAddresses {
   hear(change: AddressChange | undefined): void {
     if (change === undefined) this.#news.noteGap();
     else this.#news.note(change);
-    if (this.#isGathering || this.#isStopped) return;
+    if (this.#isGathering || this.#end.signal.aborted) return;
     this.#isGathering = true;
     void this.#judge();
   }
 
   /** Ignores all further changes: the agent ends, and the connection to the kernel is closed. */
   stop(): void {
-    this.#isStopped = true;
+    this.#end.abort();
   }
 
   async #judge(): Promise<void> {
-    await this.#parts.clock.sleep(GATHER_MS, NEVER);
+    await this.#parts.clock.sleep(GATHER_MS, this.#end.signal);
     this.#isGathering = false;
-    if (this.#isStopped) return;
+    if (this.#end.signal.aborted) return;
     const { isWanted, isOthers, onRead, onMeddling } = this.#use;
     const known = { dummy: DUMMY_NAME, ofNode: this.#current, isWanted, isOthers };
     const { readNode, look } = this.#news.take(known);
@@ -80,10 +80,8 @@ export class NodeAddresses {
       onRead();
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      if (this.#isStopped) return;
+      if (this.#end.signal.aborted) return;
       this.#parts.logger.warn({ err: error }, "cannot read the addresses of this node; the next resync tries again");
     }
   }
 }
-
-const NEVER = new AbortController().signal;
