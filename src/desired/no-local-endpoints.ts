@@ -1,7 +1,5 @@
-import { familyOf, type IPFamily } from "../model/address.ts";
-import type { Service, ServiceName, TrafficSide } from "../model/cluster/service.ts";
-import type { EndpointChoices } from "./service/endpoint-choice.ts";
-import { type Frontend, isOutside } from "./service/frontends.ts";
+import type { IPFamily } from "../model/address.ts";
+import type { ServiceName, TrafficSide } from "../model/cluster/service.ts";
 
 /** The traffic of one side in one family, as "internal/IPv4". */
 export type Traffic = `${TrafficSide}/${IPFamily}`;
@@ -33,19 +31,4 @@ export class NoLocalEndpoints {
   #count(traffic: Traffic, step: 1 | -1): void {
     this.#counts.set(traffic, (this.#counts.get(traffic) ?? 0) + step);
   }
-}
-
-/** The traffic that is dropped at these frontends of the Service, without duplicates. */
-export function droppedTraffic(
-  { internalTrafficPolicy, externalTrafficPolicy }: Service,
-  frontends: readonly Frontend[],
-  choices: EndpointChoices,
-): readonly Traffic[] {
-  if (internalTrafficPolicy === "Cluster" && externalTrafficPolicy === "Cluster") return NONE;
-  const dropped = new Set<Traffic>();
-  for (const frontend of frontends) {
-    if (choices.of(frontend).drops === undefined) continue;
-    dropped.add(`${isOutside(frontend) ? "external" : "internal"}/${familyOf(frontend.address)}`);
-  }
-  return dropped.size === 0 ? NONE : [...dropped];
 }

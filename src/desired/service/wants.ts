@@ -8,7 +8,7 @@ import { finish, STEP, type Steps } from "../../model/steps.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
 import type { EndpointsByPort } from "../../services/endpoints.ts";
 import { TITLES, type Title } from "../claim.ts";
-import { droppedTraffic, type Traffic } from "../no-local-endpoints.ts";
+import type { Traffic } from "../no-local-endpoints.ts";
 import { type Choice, EndpointChoices } from "./endpoint-choice.ts";
 import { admittedBy, frontendEntries, sourceRangeEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
@@ -71,6 +71,7 @@ interface MarkedPort {
 
 const NO_TWINS: readonly VirtualServerKey[] = [];
 const NO_ENTRIES: readonly SetEntry[] = [];
+const NOTHING_DROPPED: readonly Traffic[] = [];
 
 /** As `wantsSteps`, in one step. */
 export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeFacts, markOf: MarkOf): Wants {
@@ -109,6 +110,8 @@ class WantsDraft {
   readonly #choices: EndpointChoices;
   readonly #servers = new Map<VirtualServerKey, Draft>();
   readonly #marked = new Map<VirtualServerKey, MarkedPort>();
+  /** The traffic that is dropped at the frontends, without duplicates. */
+  #dropped: readonly Traffic[] = NOTHING_DROPPED;
   #served = 0;
 
   constructor(source: WantsSource) {
@@ -138,6 +141,7 @@ class WantsDraft {
     const title = TITLES[frontend.kind];
     const draft = { server, reals, service: service.name, title, entries, twins: NO_TWINS };
     this.#served++;
+    if (drops !== undefined) this.#drop(frontend);
     // A single frontend needs no lookup: V8 internalizes a string that is looked up in a Map.
     if (this.frontends.length === 1) this.#servers.set(server.key, draft);
     else addServer(draft, this.#servers);
@@ -155,7 +159,12 @@ class WantsDraft {
     const entries = commonEntries(service, found, addresses, this.#choices);
     const wanted = { servers: [...this.#servers.values()], addresses, entries };
     const tooLarge = first && sizeProblem(service.name, first, this.frontends.length - this.#served);
-    return withNotes(wanted, droppedTraffic(service, found, this.#choices), tooLarge);
+    return withNotes(wanted, this.#dropped, tooLarge);
+  }
+
+  #drop(frontend: Frontend): void {
+    const traffic: Traffic = `${isOutside(frontend) ? "external" : "internal"}/${familyOf(frontend.address)}`;
+    if (!this.#dropped.includes(traffic)) this.#dropped = [...this.#dropped, traffic];
   }
 
   #addMarkedServer({ family, protocol, portKey, mark, twins }: MarkedPort): void {
