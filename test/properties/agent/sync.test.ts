@@ -177,13 +177,25 @@ function sendUdp(world: SyncWorld, pick: number): void {
   if (from !== undefined) world.memory.addFlow({ to, from });
 }
 
+/** A world in which all steps were taken. */
+async function worldAfter(script: readonly Command[]): Promise<SyncWorld> {
+  const world = await SyncWorld.create();
+  for (const step of script) await play(world, step);
+  return world;
+}
+
+/** The same. Then the kernel refuses nothing, and all clients close their connections. */
+async function healedAfter(script: readonly Command[]): Promise<SyncWorld> {
+  const world = await worldAfter(script);
+  world.memory.heal();
+  world.quiet();
+  return world;
+}
+
 test("whatever happens, in the end the kernel holds exactly what is wanted and is left alone", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anything, { maxLength: 25 }), async (script) => {
-      const world = await SyncWorld.create();
-      for (const step of script) await play(world, step);
-      world.memory.heal();
-      world.quiet();
+      const world = await healedAfter(script);
       await world.look();
       await world.settle();
       world.expectRight();
@@ -205,10 +217,7 @@ test("when an agent is killed at any operation, beside servers of others on our 
   );
   await fc.assert(
     fc.asyncProperty(fc.array(command, { maxLength: 20 }), async (script) => {
-      const world = await SyncWorld.create();
-      for (const step of script) await play(world, step);
-      world.memory.heal();
-      world.quiet();
+      const world = await healedAfter(script);
       world.restart();
       await world.settle();
       world.expectRight();
@@ -239,10 +248,7 @@ test("in the end every flow goes where its virtual server would send it now, tho
   );
   await fc.assert(
     fc.asyncProperty(fc.array(command, { maxLength: 30 }), async (script) => {
-      const world = await SyncWorld.create();
-      for (const step of script) await play(world, step);
-      world.memory.heal();
-      world.quiet();
+      const world = await healedAfter(script);
       await world.settle();
       const strays = world.memory.flows().filter(({ to, from }) => {
         const state = world.memory.servers().get(to);
@@ -258,8 +264,7 @@ test("in the end every flow goes where its virtual server would send it now, tho
 test("a virtual server that a reading hides is neither removed nor added", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(change, { maxLength: 8 }), fc.array(pick), async (script, hidden) => {
-      const world = await SyncWorld.create();
-      for (const step of script) await play(world, step);
+      const world = await worldAfter(script);
       await world.settle();
       const keys = [...world.memory.servers().keys()];
       const missed = new Set(hidden.map((index) => nth(keys, index)));
@@ -290,10 +295,7 @@ test("refused operations come right by themselves, without a look", async () => 
   );
   await fc.assert(
     fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (script) => {
-      const world = await SyncWorld.create();
-      for (const step of script) await play(world, step);
-      world.memory.heal();
-      world.quiet();
+      const world = await healedAfter(script);
       await world.settle();
       world.expectRight();
       expect(world.kernel.wholeLooks).toBe(1);
@@ -336,8 +338,7 @@ test("what is written while a look reads is neither taken back nor called drift"
 test("a change costs operations for its own Service alone, and none when it changes nothing", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(change, { maxLength: 8 }), change, async (script, last) => {
-      const world = await SyncWorld.create();
-      for (const step of script) await play(world, step);
+      const world = await worldAfter(script);
       await world.settle();
       const before = naiveNode(world.services, {});
       const looks = world.kernel.wholeLooks;
