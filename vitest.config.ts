@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
-import { RecordReporter } from "./test/support/run/record-reporter.ts";
-import { EvenShards } from "./test/support/run/shards.ts";
+import { EvenShards } from "./test/support/run/pool/shards.ts";
+import { RecordReporter } from "./test/support/run/results/record-reporter.ts";
 import { patient } from "./test/support/time/patience.ts";
 
 /** How many more cases properties are tried with, which take as much longer. */

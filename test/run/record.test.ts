@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type RecordLine, sumResults } from "../support/run/result-sum.ts";
+import { type RecordLine, sumResults } from "../support/run/results/result-sum.ts";
 import { eventually } from "../support/time/eventually.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const REPORTER = join(ROOT, "test/support/run/record-reporter.ts");
+const REPORTER = join(ROOT, "test/support/run/results/record-reporter.ts");
 let folder = "";
 
 // Below the root, where vitest is found.

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type RecordLine, sumResults, type TestState } from "../support/run/result-sum.ts";
+import { type RecordLine, sumResults, type TestState } from "../support/run/results/result-sum.ts";
 
 const FILE = "a.test.ts";
 const began = (...tests: readonly string[]): RecordLine => ({ kind: "file began", file: FILE, tests });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { evenShards } from "../support/run/shards.ts";
+import { evenShards } from "../support/run/pool/shards.ts";
 
 const seconds = (cost: number) => cost;
 

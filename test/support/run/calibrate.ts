@@ -8,7 +8,7 @@ import { patienceFor, type Slowness } from "../time/patience.ts";
  * Prints the patience that this machine needs now, and why: `node calibrate.ts [in_guest]`. It measures on each CPU that the
  * suites will use, on all at the same time: a start of Node, and with "in_guest" a system call of a guest.
  */
-const INIT = join(import.meta.dirname, "calibrate.pl");
+const INIT = join(import.meta.dirname, "uml/calibrate.pl");
 const STARTS = 8;
 /** Of what takes a second and a half on a quiet machine. */
 const LIMIT_MS = 60_000;

@@ -11,6 +11,8 @@ mkdir -p /run/netns /run/lock
 [ -d /dev/shm ] && mount -t tmpfs tmpfs /dev/shm
 job=$GUEST_JOB
 . "$job/job.sh"
+# The kernel's io_uring breaks a guest from 6.12 on ("BUG: Bad page map"), and libuv uses it where it is there.
+[ ! -e /proc/sys/kernel/io_uring_disabled ] || echo 2 >/proc/sys/kernel/io_uring_disabled
 export PATH HOME ROOT LANG=C.UTF-8
 # The guest has no nat chains of nf_tables, so the plain names must be the legacy tools.
 mkdir -p /run/bin
@@ -19,12 +21,14 @@ for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6
 done
 PATH=/run/bin:$PATH
 mkdir -p /run/modules/lib/modules
-ln -s "/usr/lib/uml/modules/$(uname -r)" /run/modules/lib/modules/
+ln -s "$uml_modules/$(uname -r)" /run/modules/lib/modules/
 printf '#!/bin/sh\nexec /sbin/modprobe -d /run/modules "$@"\n' >/run/bin/modprobe
 chmod +x /run/bin/modprobe
+absent=()
 for module in $(grep -v '^#' "$ROOT/test/support/run/modules.txt"); do
-  modprobe "$module" || echo "guest: no module $module"
+  modprobe -q "$module" || absent+=("$module")
 done
+[ ${#absent[@]} -eq 0 ] || echo "guest: kernel $(uname -r) has no modules ${absent[*]}"
 # Nor can the kernel load any by itself. Without this it tries in every call of iptables, which takes a third of a second.
 echo >/proc/sys/kernel/modprobe
 ip link set lo up
