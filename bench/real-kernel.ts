@@ -179,7 +179,7 @@ process.stdout.write(
   `${JSON.stringify({
     services,
     endpoints,
-    held: second.reconciler.state().held,
+    held: second.reconciler.state().actual,
     cold,
     warm,
     change: {

@@ -11,15 +11,15 @@ import {
   type HealthAnswer,
   type HealthFacts,
   healthAfterFailure,
-  healthAfterLook,
   healthAfterPrepare,
   healthAfterRequest,
+  healthAfterResync,
   healthAfterSync,
   healthAtStart,
   type Probe,
 } from "./serve/health.ts";
 import type { ClusterEvent } from "./services/cluster-event.ts";
-import type { LookReport, ReconcileState, SyncReport } from "./sync/sync-report.ts";
+import type { ReconcileState, ResyncReport, SyncReport } from "./sync/sync-report.ts";
 
 /** Services whose problems are listed in one turn. */
 const REPORTS_PER_TURN = 16;
@@ -135,7 +135,7 @@ export class AgentStatus {
     const { durationMs, operations, pending, state } = report;
     logger.debug({ durationMs, operations, pending }, "synced");
     if (wasSynced || !this.#health.synced) return false;
-    logger.info({ sinceStartMs: Math.round(clock.now() - this.#startedAtMs), ...state.held }, "first sync complete");
+    logger.info({ sinceStartMs: Math.round(clock.now() - this.#startedAtMs), ...state.actual }, "first sync complete");
     return true;
   }
 
@@ -147,10 +147,10 @@ export class AgentStatus {
   }
 
   /** A resync has ended, and the kernel has answered. */
-  resynced(report: LookReport, state: ReconcileState): void {
+  resynced(report: ResyncReport, state: ReconcileState): void {
     const { logger, metrics } = this.#parts;
     this.#problems.kernelAnswered();
-    this.#health = healthAfterLook(this.#health);
+    this.#health = healthAfterResync(this.#health);
     metrics.recordLook(report);
     metrics.recordState(state);
     if (report.drift.length > 0) logger.warn({ drift: report.drift }, "the kernel was changed by others");

@@ -8,7 +8,7 @@ import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import { NO_SURROUNDINGS, nodeFacts } from "../node/node-facts.ts";
 import type { Machine } from "../node/node-setup.ts";
 import { PROXY_CHAINS } from "../node/rules/proxy-rules.ts";
-import type { Evidence } from "../sync/plan/ownership.ts";
+import type { OwnershipEvidence } from "../sync/plan/ownership.ts";
 
 const LIBERAL_CONNTRACK = "net/netfilter/nf_conntrack_tcp_be_liberal";
 
@@ -31,7 +31,7 @@ export function evidenceOf(
   { addresses, entries }: Observed,
   nodeAddresses: readonly IPAddress[],
   config: Config,
-): Evidence {
+): OwnershipEvidence {
   const facts = nodeFacts(config, FAMILIES, { ...NO_SURROUNDINGS, addresses: nodeAddresses });
   const own = new Set(nodeWants(facts, []).entries.map(({ key }) => key));
   return { hasAddress: (address) => addresses.has(address), hasEntry: (key) => entries.has(key) || own.has(key) };

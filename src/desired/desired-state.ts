@@ -16,7 +16,7 @@ const NAMED_SERVICES = 3;
 const NOBODY: readonly ServiceName[] = [];
 const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
 const NO_MEMBERS: readonly SetEntry[] = [];
-const NO_TWINS: readonly VirtualServerKey[] = [];
+const NO_COUNTERPARTS: readonly VirtualServerKey[] = [];
 
 /**
  * The desired state of all Services together. Addresses and set members may be shared: they exist as long as at least
@@ -66,8 +66,8 @@ export class DesiredState {
   }
 
   /** The virtual servers that serve the same frontends to other clients. */
-  twins(key: VirtualServerKey): readonly VirtualServerKey[] {
-    return this.#owners.get(key)?.twins ?? NO_TWINS;
+  counterparts(key: VirtualServerKey): readonly VirtualServerKey[] {
+    return this.#owners.get(key)?.counterparts ?? NO_COUNTERPARTS;
   }
 
   /**
@@ -182,8 +182,9 @@ export class DesiredState {
     const add = ({ server: { key, mark } }: WantedServer): void => {
       keys.add(key);
       if (mark === 0) return;
-      for (const { twins } of this.#owners.rivals(key)) for (const twin of twins) keys.add(twin);
-      for (const twin of this.twins(key)) keys.add(twin);
+      for (const { counterparts } of this.#owners.rivals(key))
+        for (const counterpart of counterparts) keys.add(counterpart);
+      for (const counterpart of this.counterparts(key)) keys.add(counterpart);
     };
     before.servers.forEach(add);
     after.servers.forEach(add);
@@ -207,8 +208,8 @@ export class DesiredState {
   }
 
   /** Members with a mark are left out if another Service owns the virtual server of the mark: it would get packets. */
-  #membersOf({ service, server, entries, twins }: WantedServer): readonly SetEntry[] {
-    const [marked] = server.mark === 0 ? twins : NO_TWINS;
+  #membersOf({ service, server, entries, counterparts }: WantedServer): readonly SetEntry[] {
+    const [marked] = server.mark === 0 ? counterparts : NO_COUNTERPARTS;
     if (marked === undefined || this.owner(marked) === service) return entries;
     return entries.filter(({ mark }) => mark === undefined);
   }

@@ -54,7 +54,7 @@ export function healthAtStart(
 
 /** Whether the kernel holds all desired objects: no operation failed, and none waits for a retry. */
 export function succeeded({ clean, pending, state }: SyncReport): boolean {
-  return clean && pending === 0 && state.refusedKeys === 0;
+  return clean && pending === 0 && state.failedObjects === 0;
 }
 
 /** The facts after a sync to which the kernel responded, with or without refused operations. */
@@ -67,7 +67,7 @@ export function healthAfterSync(facts: HealthFacts, report: SyncReport): HealthF
     lastSuccessMs: succeeded(report) ? endedAtMs : facts.lastSuccessMs,
     oldestPendingMs: report.state.oldestPendingMs,
     refused: {
-      count: report.state.refusedKeys,
+      count: report.state.failedObjects,
       first: report.failures.standing.slice(0, SHOWN_FAILURES).map(describeFailure),
     },
     failingSinceMs: 0,
@@ -85,7 +85,7 @@ export function healthAfterFailure(facts: HealthFacts, nowMs: number): HealthFac
 }
 
 /** The facts after a resync to which the kernel responded. */
-export function healthAfterLook(facts: HealthFacts): HealthFacts {
+export function healthAfterResync(facts: HealthFacts): HealthFacts {
   return facts.failingSinceMs === 0 ? facts : { ...facts, failingSinceMs: 0 };
 }
 

@@ -1,20 +1,20 @@
 import { type KeyLists, KeySet, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
 import type { Desired } from "./desired.ts";
-import type { Batch } from "./flush.ts";
 import type { PendingWork } from "./pending-work.ts";
 import { PART, partsOf, weightOf } from "./plan/parts.ts";
 import { addWaiting, nothingPlanned, type PlanView, plan } from "./plan/plan.ts";
 import type { ServerTracker } from "./plan/server-tracker.ts";
 import type { StaleFlows } from "./plan/stale-flows.ts";
-import type { Refusals } from "./retry/refusals.ts";
+import type { RetryQueue } from "./retry/retry-queue.ts";
+import type { Batch } from "./sync-pass.ts";
 
 /** A batch takes whole change sets until it has so many operations, some 40 ms of work; then others have their turn. */
 const OPERATION_LIMIT = 2_000;
 /**
- * Or has looked at so many objects, or done PART units of work, however little they differed: planning must not hold the
+ * Or has compared at so many objects, or done PART units of work, however little they differed: planning must not hold the
  * event loop for 10 ms. Only a change set that is more than PART by itself is taken in parts.
  */
-const LOOK_LIMIT = 1_000;
+const COMPARE_LIMIT = 1_000;
 /** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
 const RETRY_LIMIT = 100;
 
@@ -22,7 +22,7 @@ const RETRY_LIMIT = 100;
 export interface BatchSource {
   readonly desired: Desired;
   readonly pending: PendingWork;
-  readonly refusals: Refusals;
+  readonly retries: RetryQueue;
   readonly servers: ServerTracker;
   readonly flows: StaleFlows;
 }
@@ -59,15 +59,15 @@ class GrowingBatch implements Batch {
   addPending(): void {
     const { flows, pending, servers } = this.#source;
     const { operations } = this.planned;
-    for (let looked = 0, work = 0; operations.length < OPERATION_LIMIT && looked < LOOK_LIMIT && work < PART; ) {
+    for (let compared = 0, work = 0; operations.length < OPERATION_LIMIT && compared < COMPARE_LIMIT && work < PART; ) {
       const next = pending.next();
       if (next === undefined) {
-        flows.trust();
+        flows.markKnown();
         return;
       }
       const part = firstPart(next.keys, this.atMs, pending, servers.view);
       this.#add(part);
-      looked += "looked" in next ? next.looked : 1;
+      compared += "compared" in next ? next.compared : 1;
       work += weightOf(part, servers.view);
     }
   }
@@ -75,7 +75,7 @@ class GrowingBatch implements Batch {
   /** Adds refused objects whose retry is due. */
   addRetries(nowMs: number): void {
     const limit = this.planned.operations.length + RETRY_LIMIT;
-    for (const name of this.#source.refusals.due(nowMs)) {
+    for (const name of this.#source.retries.due(nowMs)) {
       if (this.planned.operations.length >= limit) return;
       const retry = new KeySet();
       retry.add(name);

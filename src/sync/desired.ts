@@ -13,7 +13,7 @@ import type { ObjectCounts } from "./sync-report.ts";
 export interface Desired {
   server(key: VirtualServerKey): ServerState | undefined;
   /** The virtual servers that serve the same frontends to other clients, by mark or by address. */
-  twins(key: VirtualServerKey): readonly VirtualServerKey[];
+  counterparts(key: VirtualServerKey): readonly VirtualServerKey[];
   /** The Services that want each of these objects, some of each, by its key. Costs a walk over all Services. */
   servicesOf(keys: Keys): ReadonlyMap<string, readonly ServiceName[]>;
   servers(): Iterable<ServerState>;

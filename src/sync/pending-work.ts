@@ -1,8 +1,8 @@
 import { countOf, type Keys, type ObjectKey } from "../model/kernel/keys.ts";
 import { ChangeQueue, type ChangeSet } from "./change-queue.ts";
 import type { Desired } from "./desired.ts";
+import type { ActualState } from "./resync/actual-state.ts";
 import { type Compared, Comparison } from "./resync/comparison.ts";
-import type { HeldState } from "./resync/held-state.ts";
 
 /**
  * Work that waits for the next sync: the change sets that were marked, then a comparison of everything if the kernel was read
@@ -74,7 +74,7 @@ export class PendingWork {
   }
 
   /** Begins the comparison that is required; one that has not ended is begun anew. */
-  beginComparison(desired: Desired, actual: HeldState, nowMs: number): void {
+  beginComparison(desired: Desired, actual: ActualState, nowMs: number): void {
     this.#needsComparison = false;
     this.#comparison = new Comparison(desired, actual);
     this.#comparedAtMs = this.#unqueuedAtMs ?? nowMs;

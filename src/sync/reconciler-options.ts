@@ -1,7 +1,7 @@
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../model/time/clock.ts";
-import type { DriftCounts } from "./counts.ts";
 import type { Desired } from "./desired.ts";
+import type { DriftCounts } from "./operation-counts.ts";
 import type { ServerTrackerOptions } from "./plan/server-tracker.ts";
 
 export interface ReconcilerOptions extends ServerTrackerOptions {

@@ -4,21 +4,21 @@ import { KeySet, type Keys, NO_KEYS, namesOf } from "../model/kernel/keys.ts";
 import { type ForgetFlows, inSafeOrder, type Operation } from "../model/kernel/operation.ts";
 import type { Clock } from "../model/time/clock.ts";
 import { type BatchSource, firstPart, takeBatch } from "./batch.ts";
-import { DriftCounts, Tally } from "./counts.ts";
 import type { Desired } from "./desired.ts";
-import type { Batch, Flush } from "./flush.ts";
+import { DriftCounts, OperationCounts } from "./operation-counts.ts";
 import { PendingWork } from "./pending-work.ts";
-import type { Due } from "./plan/drain.ts";
+import type { DrainedServers } from "./plan/drain.ts";
 import { PART } from "./plan/parts.ts";
 import { addWaiting, type Planned, type PlanView, plan, unlockedBy } from "./plan/plan.ts";
 import { ServerTracker } from "./plan/server-tracker.ts";
 import { StaleFlows } from "./plan/stale-flows.ts";
 import type { ReconcilerDependencies, ReconcilerOptions, SyncStart } from "./reconciler-options.ts";
-import { Belief, type BetweenSyncs } from "./resync/belief.ts";
+import { ActualStateReader, type BetweenSyncs } from "./resync/actual-state-reader.ts";
 import { FailureLog } from "./retry/failure-log.ts";
-import { judge, type Refused } from "./retry/outcomes.ts";
-import { Refusals } from "./retry/refusals.ts";
-import type { LookReport, ReconcileState, SyncReport } from "./sync-report.ts";
+import { classifyOutcomes, type FailedObject } from "./retry/outcomes.ts";
+import { RetryQueue } from "./retry/retry-queue.ts";
+import type { Batch, SyncPass } from "./sync-pass.ts";
+import type { ReconcileState, ResyncReport, SyncReport } from "./sync-report.ts";
 
 /**
  * Makes the kernel hold what is desired: `resync` reads the kernel, `sync` writes what differs. Adopting at start, repairing
@@ -33,8 +33,8 @@ export class Reconciler {
   readonly #drainCheckMs: number;
   readonly #pending = new PendingWork();
   readonly #failures = new FailureLog();
-  readonly #refusals = new Refusals(this.#failures);
-  readonly #belief: Belief;
+  readonly #retries = new RetryQueue(this.#failures);
+  readonly #reader: ActualStateReader;
   readonly #servers: ServerTracker;
   readonly #flows = new StaleFlows(this.#failures);
   readonly #source: BatchSource;
@@ -47,12 +47,12 @@ export class Reconciler {
     this.#clock = clock;
     this.#nextTurn = nextTurn;
     this.#drainCheckMs = options.drainCheckMs;
-    this.#belief = new Belief(dependencies);
-    this.#servers = new ServerTracker(options, { desired, actual: this.#belief.held, clock });
+    this.#reader = new ActualStateReader(dependencies);
+    this.#servers = new ServerTracker(options, { desired, actual: this.#reader.actual, clock });
     this.#source = {
       desired,
       pending: this.#pending,
-      refusals: this.#refusals,
+      retries: this.#retries,
       servers: this.#servers,
       flows: this.#flows,
     };
@@ -69,23 +69,23 @@ export class Reconciler {
 
   /** Whether the state of the kernel is known, so that a sync needs no resync first. */
   get isKnown(): boolean {
-    return this.#belief.isKnown;
+    return this.#reader.isKnown;
   }
 
   /** When there is something to sync: in the past when now, Infinity when nothing waits. */
   workAtMs(): number {
-    if (!this.isKnown || this.#belief.doubted.size > 0 || !this.#pending.isEmpty) return 0;
+    if (!this.isKnown || this.#reader.invalidated.size > 0 || !this.#pending.isEmpty) return 0;
     const drainAtMs = this.#servers.draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
-    return Math.min(drainAtMs, this.#flows.nextMs(), this.#refusals.nextMs());
+    return Math.min(drainAtMs, this.#flows.nextMs(), this.#retries.nextMs());
   }
 
   state(): ReconcileState {
-    const oldestMs = [this.#pending.oldestMs, this.#refusals.oldestMs()].filter((ms) => ms !== undefined);
+    const oldestMs = [this.#pending.oldestMs, this.#retries.oldestMs()].filter((ms) => ms !== undefined);
     return {
       desired: this.#desired.counts(),
-      held: this.#belief.held.countsWithout(this.#servers.foreign),
-      foreignServers: this.#servers.foreign.size + this.#belief.unnamedServers,
-      refusedKeys: this.#refusals.size,
+      actual: this.#reader.actual.countsWithout(this.#servers.foreign),
+      foreignServers: this.#servers.foreign.size + this.#reader.unnamedServers,
+      failedObjects: this.#retries.size,
       drainingRealServers: this.#servers.draining.size,
       oldestPendingMs: oldestMs.length === 0 ? 0 : Math.min(...oldestMs),
     };
@@ -95,10 +95,10 @@ export class Reconciler {
    * Makes the node ready, reads the whole kernel and counts the drift. What was read is taken over `betweenSyncs`, which may run
    * meanwhile; the next sync compares all. One resync at a time. Rejects as the kernel does.
    */
-  async resync(betweenSyncs: BetweenSyncs, drift = new DriftCounts()): Promise<LookReport> {
+  async resync(betweenSyncs: BetweenSyncs, drift = new DriftCounts()): Promise<ResyncReport> {
     const startedAtMs = this.#clock.now();
-    const first = this.#belief.isBlank;
-    await this.#ask(() => this.#belief.read(betweenSyncs, drift, (key) => this.#pending.has(key)));
+    const first = this.#reader.wasNeverRead;
+    await this.#request(() => this.#reader.read(betweenSyncs, drift, (key) => this.#pending.has(key)));
     await betweenSyncs(() => {
       this.#servers.reviseAll();
       this.#pending.requireComparison();
@@ -107,94 +107,94 @@ export class Reconciler {
   }
 
   /**
-   * Does what is due of the marked, refused and draining work. The kernel must be known; one sync at a time. Rejects as the
+   * Does what is due of the marked, failed and draining work. The kernel must be known; one sync at a time. Rejects as the
    * kernel does: then the kernel is unknown, and nothing that was marked is lost.
    */
   async sync({ startedAtMs, drift }: SyncStart): Promise<SyncReport> {
-    const flush = { tally: new Tally(), drift, refused: new KeySet(), cut: false };
+    const pass: SyncPass = { operations: new OperationCounts(), drift, failed: new KeySet(), cut: false };
     if (this.#pending.needsComparison)
-      this.#pending.beginComparison(this.#desired, this.#belief.held, this.#clock.now());
-    if (this.#belief.doubted.size > 0) await this.#observeDoubted(drift);
+      this.#pending.beginComparison(this.#desired, this.#reader.actual, this.#clock.now());
+    if (this.#reader.invalidated.size > 0) await this.#observeInvalidated(drift);
     const batch = takeBatch(this.#source, this.#clock.now());
-    flush.cut = this.#pending.size > 0;
-    await this.#carryOut(batch, this.#servers.view, flush);
-    await this.#drain(flush);
-    await this.#forgetFlows(flush);
+    pass.cut = this.#pending.size > 0;
+    await this.#carryOut(batch, this.#servers.view, pass);
+    await this.#drain(pass);
+    await this.#forgetFlows(pass);
     return {
       startedAtMs,
       durationMs: this.#clock.now() - startedAtMs,
-      ...flush.tally.counts(),
+      ...pass.operations.counts(),
       failures: this.#failures.report(this.#desired, this.#clock.now()),
       pending: this.#pending.size,
-      cut: flush.cut,
+      cut: pass.cut,
       drift: drift.list(),
       state: this.state(),
     };
   }
 
   /** Asks the kernel; when it does not answer, nothing of it is known for certain any longer. */
-  async #ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+  async #request<Answer>(question: () => Promise<Answer>): Promise<Answer> {
     try {
       return await question();
     } catch (error) {
-      this.#belief.lose();
-      this.#flows.doubt();
+      this.#reader.invalidateAfterLoss();
+      this.#flows.markUnknown();
       throw error;
     }
   }
 
-  async #observeDoubted(drift: DriftCounts): Promise<void> {
-    const servers = new Set(this.#belief.doubted);
+  async #observeInvalidated(drift: DriftCounts): Promise<void> {
+    const servers = new Set(this.#reader.invalidated);
     const waiting = new KeySet();
     addWaiting({ ...NO_KEYS, servers }, this.#servers.view, waiting);
-    await this.#ask(() => this.#belief.observeDoubted(drift));
+    await this.#request(() => this.#reader.observeInvalidated(drift));
     for (const key of servers) this.#servers.classify(key);
     this.mark({ ...NO_KEYS, servers }, this.#clock.now());
     this.mark(waiting, this.#clock.now());
   }
 
   /** Applies a batch, then what it left unfinished and whatever may go because something of it went, until nothing more may. */
-  async #carryOut(batch: Batch, view: PlanView, flush: Flush): Promise<void> {
+  async #carryOut(batch: Batch, view: PlanView, pass: SyncPass): Promise<void> {
     let round = batch;
     for (;;) {
-      const done = await this.#apply(round, flush);
+      const done = await this.#apply(round, pass);
       const next = unlockedBy(done, view);
       for (const key of round.planned.unfinished) next.servers.add(key);
       if (next.size === 0) return;
       const unlocked = new KeySet();
-      for (const name of namesOf(next)) if (!flush.refused.has(name)) unlocked.add(name);
+      for (const name of namesOf(next)) if (!pass.failed.has(name)) unlocked.add(name);
       if (unlocked.size === 0) return;
       const keys = new KeySet();
       keys.take(firstPart(unlocked, batch.atMs, this.#pending, view));
-      if (keys.size < unlocked.size) flush.cut = true;
+      if (keys.size < unlocked.size) pass.cut = true;
       round = { keys, planned: plan(keys, view), atMs: batch.atMs };
     }
   }
 
   /** Returns what was done of the batch. When the transport is lost, all of it stays dirty. */
-  async #apply({ keys, planned, atMs }: Batch, flush: Flush): Promise<readonly Operation[]> {
+  async #apply({ keys, planned, atMs }: Batch, pass: SyncPass): Promise<readonly Operation[]> {
     const ordered = inSafeOrder(planned.operations);
     if (ordered.length === 0) {
-      this.#belief.held.fold([], planned.reached);
-      this.#settle(keys, planned.reached, flush.refused);
+      this.#reader.actual.apply([], planned.reached);
+      this.#recordDone(keys, planned.reached, pass.failed);
       await this.#nextTurn();
       return [];
     }
-    this.#belief.touch(ordered);
+    this.#reader.touch(ordered);
     try {
-      const outcomes = await this.#ask(() => this.#kernel.apply(ordered));
-      const { done, refused } = judge(ordered, outcomes);
-      for (const { name } of refused.values()) if (name.kind === "server") planned.reached.delete(name.key);
-      this.#belief.held.fold(done, planned.reached);
-      this.#flows.note(ordered, this.#belief.held, this.#desired);
-      for (const one of refused.values()) this.#refuse(one, flush.refused);
-      flush.tally.add(ordered, outcomes);
-      // What we have written to is ours, though nobody may want it by now and the member that names it may be refused.
+      const outcomes = await this.#request(() => this.#kernel.apply(ordered));
+      const { done, failed } = classifyOutcomes(ordered, outcomes);
+      for (const { name } of failed.values()) if (name.kind === "server") planned.reached.delete(name.key);
+      this.#reader.actual.apply(done, planned.reached);
+      this.#flows.record(ordered, this.#reader.actual, this.#desired);
+      for (const one of failed.values()) this.#recordFailure(one, pass.failed);
+      pass.operations.add(ordered, outcomes);
+      // What we have written to is ours, though nobody may want it by now and the member that names it may be failed.
       done.forEach((operation) => {
         if ("server" in operation && !planned.reached.has(operation.server.key))
-          this.#servers.claim(operation.server.key);
+          this.#servers.markOurs(operation.server.key);
       });
-      this.#settle(keys, planned.reached, flush.refused);
+      this.#recordDone(keys, planned.reached, pass.failed);
       return done;
     } catch (error) {
       this.#pending.putBack([keys], atMs);
@@ -202,23 +202,22 @@ export class Reconciler {
     }
   }
 
-  #refuse(one: Refused, refused: KeySet): void {
+  #recordFailure(one: FailedObject, failed: KeySet): void {
     const { name, contradicted } = one;
-    this.#refusals.refuse(one, this.#clock.now());
-    refused.add(name);
+    this.#retries.add(one, this.#clock.now());
+    failed.add(name);
     if (!contradicted) return;
-    if (name.kind === "server") this.#belief.doubt(name.key);
-    else this.#belief.doubtAll();
+    if (name.kind === "server") this.#reader.invalidate(name.key);
+    else this.#reader.invalidateAll();
   }
 
-  #settle(keys: KeySet, reached: Planned["reached"], refused: KeySet): void {
-    if (this.#refusals.size > 0)
-      for (const name of namesOf(keys)) if (!refused.has(name)) this.#refusals.clear(name.key);
-    this.#servers.settle(keys.servers, reached);
+  #recordDone(keys: KeySet, reached: Planned["reached"], failed: KeySet): void {
+    if (this.#retries.size > 0) for (const name of namesOf(keys)) if (!failed.has(name)) this.#retries.clear(name.key);
+    this.#servers.reclassify(keys.servers, reached);
   }
 
   /** Counts the connections of those that have just begun to drain, or of all that drain, and lets go who is done. */
-  async #drain(flush: Flush): Promise<void> {
+  async #drain(pass: SyncPass): Promise<void> {
     const nowMs = this.#clock.now();
     const { draining } = this.#servers;
     const fresh = draining.takeFresh();
@@ -226,40 +225,40 @@ export class Reconciler {
     const keys = all ? [...draining.servers()] : fresh;
     if (all) this.#drainAtMs = nowMs + this.#drainCheckMs;
     for (const slice of draining.slices(keys)) {
-      const connections = await this.#ask(() => this.#kernel.connections(slice));
+      const connections = await this.#request(() => this.#kernel.connections(slice));
       const due = new Map<VirtualServerKey, ReadonlySet<RealServerKey>>();
       for (const key of slice) {
         const counted = connections.get(key) ?? new Map();
         due.set(key, draining.due(key, counted, nowMs));
-        if (!draining.isCounted(key, counted)) this.#belief.doubt(key);
+        if (!draining.isCounted(key, counted)) this.#reader.invalidate(key);
       }
       const view = this.#servers.viewOf(due);
-      await this.#carryOut(this.#dueBatch(due, view, flush), view, flush);
+      await this.#carryOut(this.#dueBatch(due, view, pass), view, pass);
     }
   }
 
-  #dueBatch(due: Due, view: PlanView, flush: Flush): Batch {
+  #dueBatch(due: DrainedServers, view: PlanView, pass: SyncPass): Batch {
     const keys = new KeySet();
     for (const [key, reals] of due) {
-      if (reals.size === 0 || flush.refused.servers.has(key)) continue;
+      if (reals.size === 0 || pass.failed.servers.has(key)) continue;
       keys.servers.add(key);
-      const held = this.#belief.held.server(key);
-      if (held !== undefined && this.#desired.server(key) === undefined) keys.addresses.add(held.server.address);
+      const actual = this.#reader.actual.server(key);
+      if (actual !== undefined && this.#desired.server(key) === undefined) keys.addresses.add(actual.server.address);
     }
     return { keys, planned: plan(keys, view), atMs: this.#clock.now() };
   }
 
   /** Last, as a flow may begin anew until all is right; not within a comparison, as one list of flows then does for all. */
-  async #forgetFlows({ tally }: Flush): Promise<void> {
+  async #forgetFlows(pass: SyncPass): Promise<void> {
     if (this.#pending.isComparing) return;
     const operations: ForgetFlows[] = [];
-    for (const operation of this.#flows.plan(this.#desired, this.#belief.held, this.#clock.now())) {
+    for (const operation of this.#flows.plan(this.#desired, this.#reader.actual, this.#clock.now())) {
       operations.push(operation);
       if (operations.length % PART === 0) await this.#nextTurn();
     }
     if (operations.length === 0) return;
-    const outcomes = await this.#ask(() => this.#kernel.apply(operations));
-    this.#flows.settle(operations, outcomes, this.#clock.now());
-    tally.add(operations, outcomes);
+    const outcomes = await this.#request(() => this.#kernel.apply(operations));
+    this.#flows.recordOutcomes(operations, outcomes, this.#clock.now());
+    pass.operations.add(operations, outcomes);
   }
 }

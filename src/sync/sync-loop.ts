@@ -1,11 +1,11 @@
 import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Keys } from "../model/kernel/keys.ts";
 import type { Clock } from "../model/time/clock.ts";
-import { DriftCounts } from "./counts.ts";
+import { DriftCounts } from "./operation-counts.ts";
 import type { Reconciler } from "./reconciler.ts";
 import type { SyncStart } from "./reconciler-options.ts";
-import { backoffMs } from "./retry/refusals.ts";
-import type { LookReport, SyncReport } from "./sync-report.ts";
+import { backoffMs } from "./retry/retry-queue.ts";
+import type { ResyncReport, SyncReport } from "./sync-report.ts";
 
 /** After an external change, the next resync begins this long after the end of the last one at the earliest, */
 const REST_MS = 1_000;
@@ -26,7 +26,7 @@ export interface SyncLoopDependencies {
   /** From 0 to 1. */
   readonly random: () => number;
   readonly onSync: (report: SyncReport) => void;
-  readonly onResync: (report: LookReport) => void;
+  readonly onResync: (report: ResyncReport) => void;
   /** The kernel did not answer. The loop tries again after a wait that doubles from a second to a minute. */
   readonly onFailure: (error: KernelError) => void;
 }
@@ -137,7 +137,7 @@ export class SyncLoop {
   }
 
   /** Resyncs now. Rejects as the kernel does, and when another resync is running: that is a bug. */
-  async resync(drift?: DriftCounts): Promise<LookReport> {
+  async resync(drift?: DriftCounts): Promise<ResyncReport> {
     if (this.#resyncing !== undefined) throw new Error("Cannot resync: another resync is running");
     const resync = this.#dependencies.reconciler.resync((act) => this.#betweenSyncs(act), drift);
     this.#resyncing = resync.catch(() => {});

@@ -20,7 +20,7 @@ export interface SyncReport {
   /** Everything asked for was done: nothing was refused in this flush. */
   readonly clean: boolean;
   readonly operations: readonly { readonly kind: OperationKind; readonly errno: Errno | ""; readonly count: number }[];
-  /** What the kernel refuses, by name; `state.refusedKeys` counts it all. */
+  /** What the kernel refuses, by name; `state.failedObjects` counts it all. */
   readonly failures: FailureReport;
   /** Schedulers that a virtual server was refused for: this kernel neither has them nor finds their modules. */
   readonly missingSchedulers: readonly Scheduler[];
@@ -36,11 +36,11 @@ export interface SyncReport {
 /** Sizes of what is wanted, held and waited for. */
 export interface ReconcileState {
   readonly desired: ObjectCounts;
-  readonly held: ObjectCounts;
+  readonly actual: ObjectCounts;
   /** Virtual servers seen that are not ours. */
   readonly foreignServers: number;
   /** Keys whose last operation was refused and that wait for their retry. */
-  readonly refusedKeys: number;
+  readonly failedObjects: number;
   /** Real servers at weight 0 that wait for their connections to end. */
   readonly drainingRealServers: number;
   /** When the oldest work not yet done was asked for; 0 without any. */
@@ -55,7 +55,7 @@ export interface ObjectCounts {
 }
 
 /** What one look at the kernel found to differ from what was believed. Empty at the first look: nothing was believed. */
-export interface LookReport {
+export interface ResyncReport {
   readonly durationMs: number;
   readonly first: boolean;
   readonly drift: readonly DriftCount[];

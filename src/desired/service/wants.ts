@@ -26,7 +26,7 @@ export interface WantedServer extends ServerState {
    * this is the one by mark, for clients on this node; for one by mark these are the ones by address. A packet of a
    * connection that conntrack tracks for the frontend may reach either.
    */
-  readonly twins: readonly VirtualServerKey[];
+  readonly counterparts: readonly VirtualServerKey[];
 }
 
 /** The desired state of this node's kernel for one Service. */
@@ -55,9 +55,9 @@ export interface WantsSource {
 }
 
 /** A virtual server of the Service that is being computed. */
-interface Draft extends Omit<WantedServer, "twins"> {
+interface Draft extends Omit<WantedServer, "counterparts"> {
   entries: readonly SetEntry[];
-  twins: readonly VirtualServerKey[];
+  counterparts: readonly VirtualServerKey[];
 }
 
 /** A port of a Service with a separate virtual server for clients on this node, in one family. */
@@ -66,10 +66,10 @@ interface MarkedPort {
   readonly protocol: Protocol;
   readonly portKey: PortKey;
   readonly mark: number;
-  readonly twins: VirtualServerKey[];
+  readonly counterparts: VirtualServerKey[];
 }
 
-const NO_TWINS: readonly VirtualServerKey[] = [];
+const NO_COUNTERPARTS: readonly VirtualServerKey[] = [];
 const NO_ENTRIES: readonly SetEntry[] = [];
 const NOTHING_DROPPED: readonly Traffic[] = [];
 
@@ -139,7 +139,7 @@ class WantsDraft {
     const record = { frontend, external: service.externalTrafficPolicy, ranges, drops, mark };
     const entries = frontendEntries(record, facts);
     const title = TITLES[frontend.kind];
-    const draft = { server, reals, service: service.name, title, entries, twins: NO_TWINS };
+    const draft = { server, reals, service: service.name, title, entries, counterparts: NO_COUNTERPARTS };
     this.#served++;
     if (drops !== undefined) this.#drop(frontend);
     // A single frontend needs no lookup: V8 internalizes a string that is looked up in a Map.
@@ -167,7 +167,7 @@ class WantsDraft {
     if (!this.#dropped.includes(traffic)) this.#dropped = [...this.#dropped, traffic];
   }
 
-  #addMarkedServer({ family, protocol, portKey, mark, twins }: MarkedPort): void {
+  #addMarkedServer({ family, protocol, portKey, mark, counterparts }: MarkedPort): void {
     const { service, facts } = this.#source;
     const { drainTimeoutMs } = service.choices;
     const server = markedServer(family, mark, protocol, {
@@ -177,7 +177,14 @@ class WantsDraft {
     const entries = [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark)];
     const reals = this.#choices.forThisNode(portKey, family);
     const title = TITLES["cluster-ip"];
-    this.#servers.set(server.key, { server, reals, service: service.name, title, entries, twins: twins.slice() });
+    this.#servers.set(server.key, {
+      server,
+      reals,
+      service: service.name,
+      title,
+      entries,
+      counterparts: counterparts.slice(),
+    });
   }
 }
 
@@ -198,18 +205,18 @@ function addServer(draft: Draft, servers: Map<VirtualServerKey, Draft>): void {
 }
 
 function addMarked(
-  port: Omit<MarkedPort, "twins">,
+  port: Omit<MarkedPort, "counterparts">,
   frontend: VirtualServerKey,
   servers: ReadonlyMap<VirtualServerKey, Draft>,
   marked: Map<VirtualServerKey, MarkedPort>,
 ): void {
   const key = markedServerKey(port.family, port.mark);
   const draft = servers.get(frontend);
-  if (draft === undefined || draft.twins.length > 0) return;
-  draft.twins = [key];
+  if (draft === undefined || draft.counterparts.length > 0) return;
+  draft.counterparts = [key];
   const known = marked.get(key);
-  if (known === undefined) marked.set(key, { ...port, twins: [frontend] });
-  else known.twins.push(frontend);
+  if (known === undefined) marked.set(key, { ...port, counterparts: [frontend] });
+  else known.counterparts.push(frontend);
 }
 
 /** The addresses for kube-ipvs0. An address on another interface of this node is local already and is left out. */

@@ -7,9 +7,9 @@ import type {
   DriftCount,
   DriftKind,
   DriftObject,
-  LookReport,
   ObjectCounts,
   ReconcileState,
+  ResyncReport,
   SyncReport,
 } from "../../sync/sync-report.ts";
 import { type HealthAnswer, type Probe, succeeded } from "../health.ts";
@@ -95,19 +95,19 @@ export class Metrics {
 
   /** Records the numbers of desired, actual and pending objects. */
   recordState(state: ReconcileState): void {
-    this.#own.failedObjects.set(state.refusedKeys);
+    this.#own.failedObjects.set(state.failedObjects);
     this.#times.oldestPendingMs = state.oldestPendingMs;
     this.#own.draining.set(state.drainingRealServers);
     this.#own.foreign.set(state.foreignServers);
     // OBJECTS is a Record of exactly these keys.
     for (const [key, object] of Object.entries(OBJECTS) as [keyof ObjectCounts, DriftObject][]) {
       this.#own.desired.set({ object }, state.desired[key]);
-      this.#own.actual.set({ object }, state.held[key]);
+      this.#own.actual.set({ object }, state.actual[key]);
     }
   }
 
   /** Records a resync that ended. */
-  recordLook(report: LookReport): void {
+  recordLook(report: ResyncReport): void {
     this.#own.resyncDuration.observe(report.durationMs / 1000);
     this.#recordDrift(report.drift);
   }

@@ -5,13 +5,13 @@ import type { ServerState } from "../../model/kernel/server-state.ts";
 import { additionOrder } from "./rotation.ts";
 
 /** Whether an unwanted real server may be deleted now; else it is kept at weight 0. */
-export type MayGo = (server: VirtualServer, real: RealServer) => boolean;
+export type MayDelete = (server: VirtualServer, real: RealServer) => boolean;
 
 /** How a plan is made for this node. */
 export interface DiffRules {
   /** Whether unwanted real servers of the virtual server wait for anything; where they do not, all may go. */
   readonly drains: (server: VirtualServer) => boolean;
-  readonly mayGo: MayGo;
+  readonly mayDelete: MayDelete;
   readonly nodeName: string;
 }
 
@@ -23,7 +23,7 @@ export interface DiffRules {
 export function diffServer(
   want: ServerState,
   have: ServerState | undefined,
-  { mayGo, nodeName }: DiffRules,
+  { mayDelete, nodeName }: DiffRules,
   operations: Operation[],
 ): boolean {
   const { server } = want;
@@ -35,8 +35,8 @@ export function diffServer(
   for (const real of updated) operations.push({ kind: "update-real-server", server, real });
   let reaches = true;
   for (const real of unwanted) {
-    if (!mayGo(server, real)) reaches = false;
-    dismiss(server, real, mayGo, operations);
+    if (!mayDelete(server, real)) reaches = false;
+    drainOrDelete(server, real, mayDelete, operations);
   }
   return reaches;
 }
@@ -55,11 +55,11 @@ function allOf(wanted: RealServers): Differences {
   return { added: wanted.list(), updated: NONE, unwanted: NONE };
 }
 
-function differencesOf(wanted: RealServers, held: RealServers): Differences {
+function differencesOf(wanted: RealServers, actual: RealServers): Differences {
   const added: RealServer[] = [];
   const updated: RealServer[] = [];
   const unwanted: RealServer[] = [];
-  for (const { mine, other } of wanted.differences(held)) {
+  for (const { mine, other } of wanted.differences(actual)) {
     if (mine !== undefined) (other === undefined ? added : updated).push(mine);
     else if (other !== undefined) unwanted.push(other);
   }
@@ -67,20 +67,20 @@ function differencesOf(wanted: RealServers, held: RealServers): Differences {
 }
 
 /** What ends an unwanted virtual server that is ours; `mayDelete` is about itself, once no real server keeps it. */
-export function diffUnwantedServer(have: ServerState, rules: DiffRules, mayDelete: boolean): Operation[] {
+export function diffUnwantedServer(have: ServerState, rules: DiffRules, mayDeleteServer: boolean): Operation[] {
   const { server, reals } = have;
   const operations: Operation[] = [];
-  for (const real of reals) dismiss(server, real, rules.mayGo, operations);
-  if (mayDelete && isReadyToGo(have, rules)) operations.push({ kind: "delete-virtual-server", server });
+  for (const real of reals) drainOrDelete(server, real, rules.mayDelete, operations);
+  if (mayDeleteServer && isDrained(have, rules)) operations.push({ kind: "delete-virtual-server", server });
   return operations;
 }
 
 /** No real server keeps the virtual server any longer. Reads few of them: it is asked for each object that leans on the server. */
-export function isReadyToGo({ server, reals }: ServerState, { drains, mayGo }: DiffRules): boolean {
-  return !drains(server) || reals.every((real) => mayGo(server, real));
+export function isDrained({ server, reals }: ServerState, { drains, mayDelete }: DiffRules): boolean {
+  return !drains(server) || reals.every((real) => mayDelete(server, real));
 }
 
-function dismiss(server: VirtualServer, real: RealServer, mayGo: MayGo, operations: Operation[]): void {
-  if (mayGo(server, real)) operations.push({ kind: "delete-real-server", server, real });
+function drainOrDelete(server: VirtualServer, real: RealServer, mayDelete: MayDelete, operations: Operation[]): void {
+  if (mayDelete(server, real)) operations.push({ kind: "delete-real-server", server, real });
   else if (real.weight > 0) operations.push({ kind: "update-real-server", server, real: { ...real, weight: 0 } });
 }

@@ -7,7 +7,7 @@ import { SLICE } from "../resync/comparison.ts";
 import { PART } from "./parts.ts";
 
 /** Draining real servers that may go now. */
-export type Due = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
+export type DrainedServers = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
 
 /** The real servers that are held at weight 0 and not wanted. */
 export function quiescent(want: ServerState | undefined, have: ServerState): readonly RealServerKey[] {

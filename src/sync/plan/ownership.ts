@@ -23,13 +23,13 @@ import {
 const BY_MARK = "KUBE-LOCAL-MARK-SERVERS";
 
 /** Where virtual servers are. */
-export interface Placed {
+export interface ServerIndex {
   serversAt(address: IPAddress): Iterable<VirtualServerKey>;
   serversOnPort(port: number): Iterable<VirtualServerKey>;
 }
 
 /** What tells our virtual servers from others'. */
-export interface Evidence {
+export interface OwnershipEvidence {
   /** Whether the address is on kube-ipvs0. */
   hasAddress(address: IPAddress): boolean;
   /** Whether the member is in its set. */
@@ -41,7 +41,7 @@ export interface Evidence {
  * only we make: its address on kube-ipvs0, or members of our sets that name its address and port. The proof goes in before
  * the virtual server and out after it, so whenever we die, what we leave behind is still known as ours.
  */
-export function isOurs(server: VirtualServer, evidence: Evidence, excluded: readonly Cidr[]): boolean {
+export function isOurs(server: VirtualServer, evidence: OwnershipEvidence, excluded: readonly Cidr[]): boolean {
   if (isExcluded(server.address, excluded)) return false;
   if (evidence.hasAddress(server.address)) return true;
   const isMember = (key: SetEntryKey) => evidence.hasEntry(key);
@@ -118,15 +118,15 @@ export function entryOfAddress(address: IPAddress): SetEntry {
 }
 
 /** The held virtual servers that the member may have to outlive. With an address and a port it names one alone. */
-export function serversNear(entry: SetEntry, held: Placed): Iterable<VirtualServerKey> {
+export function serversNear(entry: SetEntry, actual: ServerIndex): Iterable<VirtualServerKey> {
   const { set, address, port } = entry;
   switch (set.role) {
     case "marked-server":
       return port === undefined ? [] : [markedServerKey(set.family, port)];
     case "node-port":
-      return port === undefined ? [] : held.serversOnPort(port);
+      return port === undefined ? [] : actual.serversOnPort(port);
     case "node-address":
-      return address === undefined ? [] : held.serversAt(address);
+      return address === undefined ? [] : actual.serversAt(address);
     case "frontend":
     case "external-frontend":
     case "restricted-frontend":
@@ -173,7 +173,7 @@ function frontendOf({ protocol, address, port }: SetEntry): VirtualServerKey | u
  * Whose the held virtual servers are. One that we wanted, or knew as ours by its evidence, is ours until it is gone,
  * whatever becomes of the evidence meanwhile; one that was others' becomes ours by being wanted.
  */
-export class Claims {
+export class OwnershipTracker {
   readonly #excluded: readonly Cidr[];
   readonly #ours = new Set<VirtualServerKey>();
   readonly #foreign = new Set<VirtualServerKey>();
@@ -192,21 +192,21 @@ export class Claims {
   }
 
   /** Whether a virtual server that nobody wants may be deleted by us. */
-  isOurs(server: VirtualServer, evidence: Evidence): boolean {
+  isOurs(server: VirtualServer, evidence: OwnershipEvidence): boolean {
     if (this.#ours.has(server.key)) return !this.isExcluded(server.address);
     return isOurs(server, evidence, this.#excluded);
   }
 
   /** It is ours from now on. */
-  claim(key: VirtualServerKey): void {
+  markOurs(key: VirtualServerKey): void {
     this.#foreign.delete(key);
     this.#ours.add(key);
   }
 
   /** Settles whose it is; returns whether it is ours. */
-  settle(server: VirtualServer, isWanted: boolean, evidence: Evidence): boolean {
+  classify(server: VirtualServer, isWanted: boolean, evidence: OwnershipEvidence): boolean {
     const ours = isWanted || this.isOurs(server, evidence);
-    if (ours) this.claim(server.key);
+    if (ours) this.markOurs(server.key);
     else this.#foreign.add(server.key);
     return ours;
   }

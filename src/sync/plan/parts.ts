@@ -2,7 +2,7 @@ import type { VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import { countOf, KeySet, type Keys, namesOf, type ObjectName } from "../../model/kernel/keys.ts";
 import { rankOf } from "../../model/kernel/operation.ts";
 import type { Desired } from "../desired.ts";
-import type { HeldState } from "../resync/held-state.ts";
+import type { ActualState } from "../resync/actual-state.ts";
 
 /** So many units of work one planning may be: a key is one, and so is each real server of a virtual server. */
 export const PART = 4_000;
@@ -10,7 +10,7 @@ export const PART = 4_000;
 /** What is desired and held, as far as the weight and the order of keys depend on it. */
 export interface PartsView {
   readonly desired: Desired;
-  readonly held: HeldState;
+  readonly actual: ActualState;
 }
 
 /** Units of work that it takes to plan the keys; counts no further than a little above PART. */
@@ -52,12 +52,12 @@ function weightOfName(name: ObjectName, view: PartsView): number {
   return name.kind === "server" ? 1 + realsOf(name.key, view) : 1;
 }
 
-function realsOf(key: VirtualServerKey, { desired, held }: PartsView): number {
-  return Math.max(desired.server(key)?.reals.size ?? 0, held.server(key)?.reals.size ?? 0);
+function realsOf(key: VirtualServerKey, { desired, actual }: PartsView): number {
+  return Math.max(desired.server(key)?.reals.size ?? 0, actual.server(key)?.reals.size ?? 0);
 }
 
 /** The place of the first operation that the object may need. */
-function rankOfName(name: ObjectName, { desired, held }: PartsView): number {
+function rankOfName(name: ObjectName, { desired, actual }: PartsView): number {
   switch (name.kind) {
     case "server":
       return rankOf(desired.server(name.key) === undefined ? "delete-virtual-server" : "add-virtual-server");
@@ -65,7 +65,7 @@ function rankOfName(name: ObjectName, { desired, held }: PartsView): number {
       return rankOf(desired.hasAddress(name.key) ? "bind-address" : "unbind-address");
     case "entry": {
       const wanted = desired.entry(name.key);
-      return rankOf(wanted === undefined ? "delete-entry" : "add-entry", wanted ?? held.entry(name.key));
+      return rankOf(wanted === undefined ? "delete-entry" : "add-entry", wanted ?? actual.entry(name.key));
     }
   }
 }

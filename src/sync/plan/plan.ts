@@ -5,14 +5,14 @@ import { KeySet, type Keys } from "../../model/kernel/keys.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import type { Desired } from "../desired.ts";
-import type { HeldState } from "../resync/held-state.ts";
-import { type DiffRules, diffServer, diffUnwantedServer, isReadyToGo } from "./diff.ts";
+import type { ActualState } from "../resync/actual-state.ts";
+import { type DiffRules, diffServer, diffUnwantedServer, isDrained } from "./diff.ts";
 import { entryOfAddress, mustOutlive, provingKeys, serversNear } from "./ownership.ts";
 
 /** All that a plan is made from. */
 export interface PlanView extends DiffRules {
   readonly desired: Desired;
-  readonly held: HeldState;
+  readonly actual: ActualState;
   /** Whether an unwanted virtual server that is held may be deleted by us. */
   readonly isOurs: (server: VirtualServer) => boolean;
   /** Whether the address is to be left to others while we do not want it. */
@@ -60,7 +60,7 @@ export function unlockedBy(operations: readonly Operation[], view: PlanView): Ke
 /** Adds the unwanted objects that wait for some of these to go, and may go themselves if these are wanted again. */
 export function addWaiting(keys: Keys, view: PlanView, waiting: KeySet): void {
   for (const key of keys.servers) {
-    const have = view.held.server(key);
+    const have = view.actual.server(key);
     if (have !== undefined) addWaitingForServer(have.server, view, waiting);
   }
   for (const address of keys.addresses) addWaitingForAddress(address, view, waiting);
@@ -69,24 +69,25 @@ export function addWaiting(keys: Keys, view: PlanView, waiting: KeySet): void {
 function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: KeySet): void {
   if (isLeaving(server.address, view)) waiting.addresses.add(server.address);
   for (const key of provingKeys(server)) if (isSpareEntry(key, view)) waiting.entries.add(key);
-  for (const key of view.held.admittedTo(server.key)) if (isSpareEntry(key, view)) waiting.entries.add(key);
+  for (const key of view.actual.admittedTo(server.key)) if (isSpareEntry(key, view)) waiting.entries.add(key);
 }
 
 function addWaitingForAddress(address: IPAddress, view: PlanView, waiting: KeySet): void {
-  for (const key of view.held.serversAt(address)) if (view.desired.server(key) === undefined) waiting.servers.add(key);
+  for (const key of view.actual.serversAt(address))
+    if (view.desired.server(key) === undefined) waiting.servers.add(key);
   // The member comes and goes with the address: one that is wanted has its own wanted, too.
   if (view.desired.hasAddress(address)) return;
   const { key } = entryOfAddress(address);
   if (isSpareEntry(key, view)) waiting.entries.add(key);
 }
 
-function isSpareEntry(key: SetEntryKey, { desired, held }: PlanView): boolean {
-  return held.hasEntry(key) && desired.entry(key) === undefined;
+function isSpareEntry(key: SetEntryKey, { desired, actual }: PlanView): boolean {
+  return actual.hasEntry(key) && desired.entry(key) === undefined;
 }
 
 function planServer(key: VirtualServerKey, view: PlanView, { operations, reached, unfinished }: Planned): void {
   const want = view.desired.server(key);
-  const have = view.held.server(key);
+  const have = view.actual.server(key);
   const before = operations.length;
   if (want !== undefined) {
     if (diffServer(want, have, view, operations)) reached.set(key, want);
@@ -101,13 +102,13 @@ function planServer(key: VirtualServerKey, view: PlanView, { operations, reached
 }
 
 /** On kube-ipvs0 though nobody wants it: without its virtual servers, the node itself would answer there. */
-function isLeaving(address: IPAddress, { desired, held }: PlanView): boolean {
-  return held.hasAddress(address) && !desired.hasAddress(address);
+function isLeaving(address: IPAddress, { desired, actual }: PlanView): boolean {
+  return actual.hasAddress(address) && !desired.hasAddress(address);
 }
 
 function planAddress(address: IPAddress, view: PlanView, operations: Operation[]): void {
   const wanted = view.desired.hasAddress(address);
-  if (wanted === view.held.hasAddress(address)) return;
+  if (wanted === view.actual.hasAddress(address)) return;
   if (wanted) operations.push({ kind: "bind-address", address });
   else if (!view.isExcluded(address) && !isInUse(address, view)) operations.push({ kind: "unbind-address", address });
 }
@@ -115,16 +116,16 @@ function planAddress(address: IPAddress, view: PlanView, operations: Operation[]
 /** Connections that may still run need the address here: some unwanted virtual server on it is not done. */
 function isInUse(address: IPAddress, view: PlanView): boolean {
   if (view.desired.isElsewhere(address)) return false;
-  for (const key of view.held.serversAt(address)) {
+  for (const key of view.actual.serversAt(address)) {
     const have = unwantedOfOurs(key, view);
-    if (have !== undefined && !isReadyToGo(have, view)) return true;
+    if (have !== undefined && !isDrained(have, view)) return true;
   }
   return false;
 }
 
 function planEntry(key: SetEntryKey, view: PlanView, operations: Operation[]): void {
   const want = view.desired.entry(key);
-  const have = view.held.entry(key);
+  const have = view.actual.entry(key);
   if (want !== undefined) {
     if (have === undefined) operations.push({ kind: "add-entry", entry: want });
   } else if (have !== undefined && !isLeanedOn(have, view)) operations.push({ kind: "delete-entry", entry: have });
@@ -133,7 +134,7 @@ function planEntry(key: SetEntryKey, view: PlanView, operations: Operation[]): v
 /** An unwanted object still held cannot be without the member. */
 function isLeanedOn(entry: SetEntry, view: PlanView): boolean {
   if (entry.address !== undefined && namesLeaving(entry, entry.address, view)) return true;
-  for (const key of serversNear(entry, view.held)) {
+  for (const key of serversNear(entry, view.actual)) {
     const have = unwantedOfOurs(key, view);
     if (have !== undefined && mustOutlive(entry, have.server)) return true;
   }
@@ -147,6 +148,6 @@ function namesLeaving(entry: SetEntry, address: IPAddress, view: PlanView): bool
 
 function unwantedOfOurs(key: VirtualServerKey, view: PlanView): ServerState | undefined {
   if (view.desired.server(key) !== undefined) return undefined;
-  const have = view.held.server(key);
+  const have = view.actual.server(key);
   return have !== undefined && view.isOurs(have.server) ? have : undefined;
 }

@@ -2,7 +2,7 @@ import { familyOf, type IPFamily } from "../../model/address.ts";
 import { addressPortKeys, type IPSet, ipset, ipsets } from "../../model/kernel/ipset.ts";
 import type { VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { Desired } from "../desired.ts";
-import type { Evidence } from "./ownership.ts";
+import type { OwnershipEvidence } from "./ownership.ts";
 
 /**
  * So long connections keep an external address on kube-ipvs0 that no Service wants: with the time between two counts of
@@ -27,14 +27,18 @@ function frontendSets(family: IPFamily): { readonly external: readonly IPSet[]; 
 export function releaseLimitMs(
   server: VirtualServer,
   desired: Pick<Desired, "hasAddress">,
-  held: Evidence,
+  actual: OwnershipEvidence,
 ): number | undefined {
   const { address } = server;
-  if (server.mark !== 0 || !held.hasAddress(address) || desired.hasAddress(address)) return undefined;
+  if (server.mark !== 0 || !actual.hasAddress(address) || desired.hasAddress(address)) return undefined;
   const { external, cluster } = SETS[familyOf(address)];
-  return isMember(external, server, held) && !isMember(cluster, server, held) ? RELEASE_MS : undefined;
+  return isMember(external, server, actual) && !isMember(cluster, server, actual) ? RELEASE_MS : undefined;
 }
 
-function isMember(sets: readonly IPSet[], { address, protocol, port }: VirtualServer, held: Evidence): boolean {
-  return addressPortKeys(sets, address, protocol, port).some((key) => held.hasEntry(key));
+function isMember(
+  sets: readonly IPSet[],
+  { address, protocol, port }: VirtualServer,
+  actual: OwnershipEvidence,
+): boolean {
+  return addressPortKeys(sets, address, protocol, port).some((key) => actual.hasEntry(key));
 }

@@ -2,9 +2,9 @@ import type { Cidr } from "../../model/address.ts";
 import type { VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { Clock } from "../../model/time/clock.ts";
 import type { Desired } from "../desired.ts";
-import type { HeldState } from "../resync/held-state.ts";
-import { Draining, type Due, quiescent } from "./drain.ts";
-import { Claims } from "./ownership.ts";
+import type { ActualState } from "../resync/actual-state.ts";
+import { type DrainedServers, Draining, quiescent } from "./drain.ts";
+import { OwnershipTracker } from "./ownership.ts";
 import type { Planned, PlanView } from "./plan.ts";
 import { releaseLimitMs } from "./release.ts";
 
@@ -18,7 +18,7 @@ export interface ServerTrackerOptions {
 
 export interface ServerTrackerDependencies {
   readonly desired: Desired;
-  readonly actual: HeldState;
+  readonly actual: ActualState;
   readonly clock: Pick<Clock, "now">;
 }
 
@@ -29,45 +29,45 @@ export class ServerTracker {
   readonly view: PlanView;
   readonly #options: ServerTrackerOptions;
   readonly #desired: Desired;
-  readonly #actual: HeldState;
+  readonly #actual: ActualState;
   readonly #clock: Pick<Clock, "now">;
-  readonly #claims: Claims;
+  readonly #ownership: OwnershipTracker;
 
   constructor(options: ServerTrackerOptions, { desired, actual, clock }: ServerTrackerDependencies) {
     this.#options = options;
     this.#desired = desired;
     this.#actual = actual;
     this.#clock = clock;
-    this.#claims = new Claims(options.excludeCIDRs);
+    this.#ownership = new OwnershipTracker(options.excludeCIDRs);
     this.draining = new Draining(options.drainTimeoutMs);
     this.view = this.#viewWith((server) => !this.#drains(server));
   }
 
   /** The actual virtual servers that are not ours. */
   get foreign(): ReadonlySet<VirtualServerKey> {
-    return this.#claims.foreign;
+    return this.#ownership.foreign;
   }
 
   /** What plans are made from when these draining real servers may be deleted. */
-  viewOf(due: Due): PlanView {
+  viewOf(due: DrainedServers): PlanView {
     return this.#viewWith((server, real) => !this.#drains(server) || due.get(server.key)?.has(real.key) === true);
   }
 
   /** The virtual server is ours from now on. */
-  claim(key: VirtualServerKey): void {
-    this.#claims.claim(key);
+  markOurs(key: VirtualServerKey): void {
+    this.#ownership.markOurs(key);
   }
 
   /** Decides whether a virtual server is ours and which of its real servers drain. */
   classify(key: VirtualServerKey): void {
     const have = this.#actual.server(key);
     if (have === undefined) {
-      this.#claims.forget(key);
+      this.#ownership.forget(key);
       this.draining.forget(key);
       return;
     }
     const want = this.#desired.server(key);
-    const ours = this.#claims.settle(have.server, want !== undefined, this.#actual);
+    const ours = this.#ownership.classify(have.server, want !== undefined, this.#actual);
     const limitMs = want === undefined ? this.#limitOfUnwanted(have.server) : want.server.drainTimeoutMs;
     const waiting = ours && this.draining.drains(have.server.protocol, limitMs) ? quiescent(want, have) : [];
     if (waiting.length === 0) this.draining.forget(key);
@@ -80,28 +80,28 @@ export class ServerTracker {
   }
 
   /** Classifies virtual servers whose operations are done, but for those that are as desired and have nothing to drain. */
-  settle(keys: Iterable<VirtualServerKey>, reached: Planned["reached"]): void {
+  reclassify(keys: Iterable<VirtualServerKey>, reached: Planned["reached"]): void {
     for (const key of keys) {
-      if (reached.has(key)) this.#claims.claim(key);
+      if (reached.has(key)) this.#ownership.markOurs(key);
       if (!reached.has(key) || this.draining.size > 0) this.classify(key);
     }
   }
 
   /** Any virtual server may have changed: forgets those that are gone. */
   reviseAll(): void {
-    this.#claims.retain((key) => this.#actual.server(key) !== undefined);
+    this.#ownership.retain((key) => this.#actual.server(key) !== undefined);
     for (const key of [...this.draining.servers()]) this.classify(key);
   }
 
-  #viewWith(mayGo: PlanView["mayGo"]): PlanView {
+  #viewWith(mayDelete: PlanView["mayDelete"]): PlanView {
     return {
       desired: this.#desired,
-      held: this.#actual,
+      actual: this.#actual,
       nodeName: this.#options.nodeName,
       drains: (server) => this.#drains(server),
-      mayGo,
-      isOurs: (server) => this.#claims.isOurs(server, this.#actual),
-      isExcluded: (address) => this.#claims.isExcluded(address),
+      mayDelete,
+      isOurs: (server) => this.#ownership.isOurs(server, this.#actual),
+      isExcluded: (address) => this.#ownership.isExcluded(address),
     };
   }
 

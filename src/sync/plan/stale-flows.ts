@@ -3,7 +3,7 @@ import { parseVirtualServerKey, type VirtualServer, type VirtualServerKey } from
 import type { ForgetFlows, Operation } from "../../model/kernel/operation.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { Desired } from "../desired.ts";
-import type { HeldState } from "../resync/held-state.ts";
+import type { ActualState } from "../resync/actual-state.ts";
 import type { FailureLog } from "../retry/failure-log.ts";
 
 /** How long those wait that the kernel would not forget. */
@@ -21,7 +21,7 @@ const RETRY_MS = 5_000;
 export class StaleFlows {
   readonly #servers = new Set<VirtualServerKey>();
   readonly #failures: Pick<FailureLog, "failed" | "ended">;
-  #isUnsure = true;
+  #isUnknown = true;
   #fromMs = 0;
 
   constructor(failures: Pick<FailureLog, "failed" | "ended">) {
@@ -29,18 +29,18 @@ export class StaleFlows {
   }
 
   /** Operations may have been done and their flows not seen to: before our start, or before the transport was lost. */
-  doubt(): void {
-    this.#isUnsure = true;
+  markUnknown(): void {
+    this.#isUnknown = true;
   }
 
   /** What was in doubt is suspected now. */
-  trust(): void {
-    this.#isUnsure = false;
+  markKnown(): void {
+    this.#isUnknown = false;
   }
 
   /** While in doubt, suspects the flows to all of these that are wanted. */
   compare(keys: Iterable<VirtualServerKey>, desired: Desired): void {
-    if (!this.#isUnsure) return;
+    if (!this.#isUnknown) return;
     for (const key of keys) {
       const want = desired.server(key);
       if (want !== undefined) this.#suspect(want.server, desired);
@@ -48,13 +48,13 @@ export class StaleFlows {
   }
 
   /** Takes in what was asked of the kernel, its answers folded into `held`. A refusal may mean that it was so already. */
-  note(operations: readonly Operation[], held: HeldState, desired: Desired): void {
+  record(operations: readonly Operation[], actual: ActualState, desired: Desired): void {
     operations.forEach((operation) => {
-      this.#noteOne(operation, held, desired);
+      this.#recordOne(operation, actual, desired);
     });
   }
 
-  #noteOne(operation: Operation, held: HeldState, desired: Desired): void {
+  #recordOne(operation: Operation, actual: ActualState, desired: Desired): void {
     switch (operation.kind) {
       case "add-virtual-server":
       case "delete-virtual-server":
@@ -62,7 +62,7 @@ export class StaleFlows {
         this.#suspect(operation.server, desired);
         return;
       case "bind-address":
-        for (const key of held.serversAt(operation.address)) this.#suspectHeld(key, held, desired);
+        for (const key of actual.serversAt(operation.address)) this.#suspectActual(key, actual, desired);
         return;
       case "update-virtual-server":
       case "add-real-server":
@@ -84,21 +84,21 @@ export class StaleFlows {
    * What is to be forgotten now, as it is iterated. Of a virtual server that is wanted and not there, nothing: its flows
    * count when it is.
    */
-  *plan(desired: Desired, held: HeldState, nowMs: number): Generator<ForgetFlows> {
+  *plan(desired: Desired, actual: ActualState, nowMs: number): Generator<ForgetFlows> {
     if (nowMs < this.#fromMs) return;
     const unions = new Unions();
     for (const to of this.#servers) {
-      const have = held.server(to);
+      const have = actual.server(to);
       if (have === undefined && desired.server(to) !== undefined) this.#done(to);
       else {
-        const all = [to, ...desired.twins(to)].map((key) => held.server(key)?.reals ?? RealServers.NONE);
+        const all = [to, ...desired.counterparts(to)].map((key) => actual.server(key)?.reals ?? RealServers.NONE);
         yield { kind: "forget-flows", to, keep: all.reduce((one, other) => unions.of(one, other)) };
       }
     }
   }
 
   /** Takes in what became of that; the refused ones are tried again later. */
-  settle(operations: readonly ForgetFlows[], outcomes: readonly Outcome[], nowMs: number): void {
+  recordOutcomes(operations: readonly ForgetFlows[], outcomes: readonly Outcome[], nowMs: number): void {
     for (const [index, operation] of operations.entries()) {
       const outcome = outcomes[index];
       if (outcome?.ok !== false) {
@@ -118,7 +118,7 @@ export class StaleFlows {
 
   /** No flow names a mark: those by mark stand for the frontends that have it. */
   #suspect({ key, protocol, mark }: VirtualServer, desired: Desired): void {
-    if (mark !== 0) for (const twin of desired.twins(key)) this.#add(twin);
+    if (mark !== 0) for (const counterpart of desired.counterparts(key)) this.#add(counterpart);
     else if (protocol !== "TCP") this.#servers.add(key);
   }
 
@@ -126,8 +126,8 @@ export class StaleFlows {
     if (parseVirtualServerKey(key).protocol !== "TCP") this.#servers.add(key);
   }
 
-  #suspectHeld(key: VirtualServerKey, held: HeldState, desired: Desired): void {
-    const have = held.server(key);
+  #suspectActual(key: VirtualServerKey, actual: ActualState, desired: Desired): void {
+    const have = actual.server(key);
     if (have !== undefined) this.#suspect(have.server, desired);
   }
 }

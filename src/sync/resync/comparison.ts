@@ -1,6 +1,6 @@
 import { type Keys, NO_KEYS } from "../../model/kernel/keys.ts";
 import type { Desired } from "../desired.ts";
-import type { HeldState } from "./held-state.ts";
+import type { ActualState } from "./actual-state.ts";
 
 /** So many objects of ten parts each are compared in well under a millisecond. */
 export const SLICE = 256;
@@ -21,10 +21,10 @@ export async function* inSlices<Item>(
   yield slice;
 }
 
-/** Objects that were looked at, and of these the names of those that may differ. */
+/** Objects that were compared at, and of these the names of those that may differ. */
 export interface Compared {
   readonly keys: Keys;
-  readonly looked: number;
+  readonly compared: number;
 }
 
 /**
@@ -36,9 +36,9 @@ export class Comparison {
   readonly #steps: Generator<Compared>;
   #left: number;
 
-  constructor(desired: Desired, held: HeldState) {
-    this.#steps = steps(desired, held);
-    this.#left = sum(desired.counts()) + sum(held.counts());
+  constructor(desired: Desired, actual: ActualState) {
+    this.#steps = steps(desired, actual);
+    this.#left = sum(desired.counts()) + sum(actual.counts());
   }
 
   /** About how many objects are left to look at; at least 1 until `next` has said that there are no more. */
@@ -46,11 +46,11 @@ export class Comparison {
     return Math.max(1, this.#left);
   }
 
-  /** Undefined: all was looked at. */
+  /** Undefined: all was compared at. */
   next(): Compared | undefined {
     const { value, done } = this.#steps.next();
     if (done === true) return undefined;
-    this.#left -= value.looked;
+    this.#left -= value.compared;
     return value;
   }
 }
@@ -59,17 +59,20 @@ function sum({ virtualServers, addresses, entries }: ReturnType<Desired["counts"
   return virtualServers + addresses + entries;
 }
 
-function* steps(desired: Desired, held: HeldState): Generator<Compared> {
+function* steps(desired: Desired, actual: ActualState): Generator<Compared> {
   for (const keys of desired.byService()) {
     const { servers, addresses, entries } = keys;
-    yield { keys, looked: servers.length + addresses.length + entries.length };
+    yield { keys, compared: servers.length + addresses.length + entries.length };
   }
-  for (const [looked, entries] of unwanted(held.entries(), ({ key }) => desired.entry(key) === undefined))
-    yield { keys: { ...NO_KEYS, entries: entries.map(({ key }) => key) }, looked };
-  for (const [looked, servers] of unwanted(held.servers(), ({ server }) => desired.server(server.key) === undefined))
-    yield { keys: { ...NO_KEYS, servers: servers.map(({ server }) => server.key) }, looked };
-  for (const [looked, addresses] of unwanted(held.addresses(), (address) => !desired.hasAddress(address)))
-    yield { keys: { ...NO_KEYS, addresses }, looked };
+  for (const [compared, entries] of unwanted(actual.entries(), ({ key }) => desired.entry(key) === undefined))
+    yield { keys: { ...NO_KEYS, entries: entries.map(({ key }) => key) }, compared };
+  for (const [compared, servers] of unwanted(
+    actual.servers(),
+    ({ server }) => desired.server(server.key) === undefined,
+  ))
+    yield { keys: { ...NO_KEYS, servers: servers.map(({ server }) => server.key) }, compared };
+  for (const [compared, addresses] of unwanted(actual.addresses(), (address) => !desired.hasAddress(address)))
+    yield { keys: { ...NO_KEYS, addresses }, compared };
 }
 
 /** Slice by slice, how many there were and which of them are unwanted. */
@@ -77,15 +80,15 @@ function* unwanted<Item>(
   items: Iterable<Item>,
   isUnwanted: (item: Item) => boolean,
 ): Generator<readonly [number, readonly Item[]]> {
-  let looked = 0;
+  let compared = 0;
   let found: Item[] = [];
   for (const item of items) {
-    looked++;
+    compared++;
     if (isUnwanted(item)) found.push(item);
-    if (looked < SLICE) continue;
-    yield [looked, found];
-    looked = 0;
+    if (compared < SLICE) continue;
+    yield [compared, found];
+    compared = 0;
     found = [];
   }
-  yield [looked, found];
+  yield [compared, found];
 }

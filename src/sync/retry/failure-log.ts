@@ -17,7 +17,7 @@ export interface FailureReport extends ProblemChanges<FailedOperation> {
 export const NO_FAILURES: FailureReport = { begun: [], ended: [], standing: [] };
 
 /** A refusal as the kernel gives it. */
-export type Refusal = Pick<FailedOperation, "operation" | "errno" | "text">;
+export type OperationFailure = Pick<FailedOperation, "operation" | "errno" | "text">;
 
 type Unowned = Omit<FailedOperation, "services">;
 
@@ -28,7 +28,7 @@ export class FailureLog {
   #services: ReadonlyMap<string, readonly ServiceName[]> = new Map();
 
   /** An attempt has failed. Another kind of operation or another errno than before is reported anew. */
-  failed(key: string, { operation, errno, text }: Refusal, nowMs: number): void {
+  failed(key: string, { operation, errno, text }: OperationFailure, nowMs: number): void {
     const before = this.#tracker.get(key);
     const sinceMs = before?.sinceMs ?? nowMs;
     const attempts = (before?.attempts ?? 0) + 1;
@@ -45,7 +45,7 @@ export class FailureLog {
     const { begun, ended } = this.#tracker.takeChanges(nowMs);
     const standing = [...this.#tracker.standing()];
     if (standing.length === 0 && ended.length === 0) return NO_FAILURES;
-    const services = new Map([...this.#services, ...this.#found(standing, desired)]);
+    const services = new Map([...this.#services, ...this.#findServices(standing, desired)]);
     const named = (failures: readonly Unowned[]): FailedOperation[] =>
       failures.map((failure) => ({ ...failure, services: services.get(idOf(failure)) ?? [] }));
     this.#services = new Map(named(standing).map((failure) => [idOf(failure), failure.services]));
@@ -53,7 +53,10 @@ export class FailureLog {
   }
 
   /** The Services of those failures of which they are not known yet. */
-  #found(standing: readonly Unowned[], desired: Pick<Desired, "servicesOf">): [string, readonly ServiceName[]][] {
+  #findServices(
+    standing: readonly Unowned[],
+    desired: Pick<Desired, "servicesOf">,
+  ): [string, readonly ServiceName[]][] {
     const fresh = standing.filter((failure) => !this.#services.has(idOf(failure)));
     if (fresh.length === 0) return [];
     const keys = new KeySet();

@@ -2,7 +2,7 @@ import type { Outcome } from "../../kernel/kernel.ts";
 import type { Errno } from "../../model/kernel/errno.ts";
 import { type ObjectKey, type ObjectName, subjectOf } from "../../model/kernel/keys.ts";
 import type { Operation, OperationKind } from "../../model/kernel/operation.ts";
-import type { Refusal } from "./failure-log.ts";
+import type { OperationFailure } from "./failure-log.ts";
 
 /** The refusals that say the object is not as we believed. All others are about the operation itself. */
 const CONTRADICTIONS: Readonly<Record<OperationKind, readonly Errno[]>> = {
@@ -24,42 +24,42 @@ const CONTRADICTIONS: Readonly<Record<OperationKind, readonly Errno[]>> = {
 };
 
 /** What became of the object of at least one refused operation, and the operation that says most of the cause. */
-export interface Refused extends Refusal {
+export interface FailedObject extends OperationFailure {
   readonly name: ObjectName;
   /** We believed something of it that is not so: look at it before the next attempt. */
   readonly contradicted: boolean;
 }
 
-export interface Verdict {
+export interface ClassifiedOutcomes {
   readonly done: readonly Operation[];
-  readonly refused: ReadonlyMap<ObjectKey, Refused>;
+  readonly failed: ReadonlyMap<ObjectKey, FailedObject>;
 }
 
-const NOBODY: Verdict["refused"] = new Map();
+const NONE_FAILED: ClassifiedOutcomes["failed"] = new Map();
 
 /** Sorts the outcomes of operations, one for each and in their order. Throws when there are not as many. */
-export function judge(operations: readonly Operation[], outcomes: readonly Outcome[]): Verdict {
+export function classifyOutcomes(operations: readonly Operation[], outcomes: readonly Outcome[]): ClassifiedOutcomes {
   if (outcomes.length === operations.length && outcomes.every(({ ok }) => ok))
-    return { done: operations, refused: NOBODY };
+    return { done: operations, failed: NONE_FAILED };
   const done: Operation[] = [];
-  const refused = new Map<ObjectKey, Refused>();
+  const failed = new Map<ObjectKey, FailedObject>();
   for (const [index, operation] of operations.entries()) {
     const outcome = outcomes[index];
     if (outcome === undefined) throw new Error(`Kernel gave ${outcomes.length} outcomes for ${operations.length}`);
     if (outcome.ok) done.push(operation);
-    else note({ operation, errno: outcome.errno, text: outcome.text ?? "" }, refused);
+    else addFailure({ operation, errno: outcome.errno, text: outcome.text ?? "" }, failed);
   }
-  return { done, refused };
+  return { done, failed };
 }
 
 /** Once a virtual server is refused for good reason, that its real servers find it missing tells nothing new. */
-function note(refusal: Refusal, refused: Map<ObjectKey, Refused>): void {
-  const { operation, errno } = refusal;
+function addFailure(failure: OperationFailure, failed: Map<ObjectKey, FailedObject>): void {
+  const { operation, errno } = failure;
   const name = subjectOf(operation);
-  const before = refused.get(name.key);
+  const before = failed.get(name.key);
   const contradicted = CONTRADICTIONS[operation.kind].includes(errno);
   const explained = before !== undefined && !before.contradicted && errno === "ESRCH";
-  if (before === undefined) refused.set(name.key, { ...refusal, name, contradicted });
-  else if (before.contradicted && !contradicted) refused.set(name.key, { ...refusal, name, contradicted: true });
-  else if (contradicted && !explained) refused.set(name.key, { ...before, contradicted: true });
+  if (before === undefined) failed.set(name.key, { ...failure, name, contradicted });
+  else if (before.contradicted && !contradicted) failed.set(name.key, { ...failure, name, contradicted: true });
+  else if (contradicted && !explained) failed.set(name.key, { ...before, contradicted: true });
 }

@@ -43,7 +43,7 @@ function wantsOf(service: ServiceName, claims: readonly SmallClaim[]): Wants {
       service,
       title,
       entries: [addressPortEntry(ipset(title === 3 ? "KUBE-EXTERNAL-IP" : "KUBE-CLUSTER-IP", "IPv4"), IP, "TCP", port)],
-      twins: [],
+      counterparts: [],
     })),
     addresses: [],
     entries: [],

@@ -87,7 +87,7 @@ export function smallWants(name: ServiceName, service: SmallService): Wants {
   const servers = new Map<VirtualServer["key"], WantedServer>();
   const entries = new Map<SetEntryKey, SetEntry>();
   const want = (server: VirtualServer, entry: SetEntry): void => {
-    servers.set(server.key, { server, reals, service: name, title: 0, entries: [entry], twins: [] });
+    servers.set(server.key, { server, reals, service: name, title: 0, entries: [entry], counterparts: [] });
   };
   for (const { protocol, port, nodePort } of service.ports) {
     const onCluster = addressPortEntry(ipset("KUBE-CLUSTER-IP", family), ip, protocol, port);

@@ -10,7 +10,7 @@ import type { Desired } from "../../../src/sync/desired.ts";
 import { Reconciler } from "../../../src/sync/reconciler.ts";
 import type { ReconcilerOptions } from "../../../src/sync/reconciler-options.ts";
 import { SyncLoop } from "../../../src/sync/sync-loop.ts";
-import type { LookReport, SyncReport } from "../../../src/sync/sync-report.ts";
+import type { ResyncReport, SyncReport } from "../../../src/sync/sync-report.ts";
 import { MemoryKernel } from "../memory-kernel/memory-kernel.ts";
 import { address, realServer } from "../objects/desired.ts";
 import { naiveNode, type SmallService, smallWants } from "./naive-node.ts";
@@ -80,8 +80,8 @@ export class SyncWorld {
   desired = new DesiredState();
   nowMs = 1_000_000;
   sync: SteppedSync;
-  #slowLook: { readonly arrive: () => void; readonly ended: Promise<LookReport | undefined> } | undefined;
-  #lookEnded: Promise<LookReport | undefined> | undefined;
+  #slowLook: { readonly arrive: () => void; readonly ended: Promise<ResyncReport | undefined> } | undefined;
+  #lookEnded: Promise<ResyncReport | undefined> | undefined;
   /** Of the last flush; undefined: the kernel did not answer. */
   lastSync: SyncReport | undefined;
 
@@ -139,7 +139,7 @@ export class SyncWorld {
   }
 
   /** Undefined: the kernel did not answer. */
-  async look(): Promise<LookReport | undefined> {
+  async look(): Promise<ResyncReport | undefined> {
     await this.endLook();
     return this.#tolerate(() => this.loop.resync());
   }
@@ -159,7 +159,7 @@ export class SyncWorld {
   }
 
   /** What was read arrives, if a look is under way. */
-  async endLook(): Promise<LookReport | undefined> {
+  async endLook(): Promise<ResyncReport | undefined> {
     this.kernel.onPart = async () => {};
     const look = this.#slowLook;
     this.#slowLook = undefined;
@@ -203,9 +203,9 @@ export class SyncWorld {
     expect(this.kernel.violations).toEqual([]);
     const counts = this.desired.counts();
     expect(this.reconciler.state()).toMatchObject({
-      held: counts,
+      actual: counts,
       foreignServers: FOREIGN.size,
-      refusedKeys: 0,
+      failedObjects: 0,
       drainingRealServers: 0,
     });
     expect(this.reconciler.state().oldestPendingMs).toBe(0);

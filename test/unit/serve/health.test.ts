@@ -6,9 +6,9 @@ import {
   goTime,
   type HealthFacts,
   healthAfterFailure,
-  healthAfterLook,
   healthAfterPrepare,
   healthAfterRequest,
+  healthAfterResync,
   healthAfterSync,
   healthAtStart,
   type PreparationResult,
@@ -46,11 +46,15 @@ const NODE_GONE = { healthz: 503, livez: 200, readyz: 200 };
 /** A sync of one minute after the start that left a key refused since then. */
 const refused = healthAfterSync(
   good,
-  syncReport({ startedAtMs: START + 60_000, clean: false, state: { refusedKeys: 1, oldestPendingMs: START + 60_000 } }),
+  syncReport({
+    startedAtMs: START + 60_000,
+    clean: false,
+    state: { failedObjects: 1, oldestPendingMs: START + 60_000 },
+  }),
 );
 
 /** As `refused`, with so many objects and a failure of each errno. */
-function refusedWith(refusedKeys: number, errnos: readonly string[]): HealthFacts {
+function refusedWith(failedObjects: number, errnos: readonly string[]): HealthFacts {
   const operation = { kind: "bind-address", address: address("10.96.0.1") } as const;
   const standing = errnos.map((name) => ({
     operation,
@@ -60,7 +64,7 @@ function refusedWith(refusedKeys: number, errnos: readonly string[]): HealthFact
     attempts: 1,
     services: [],
   }));
-  const report = syncReport({ failures: { begun: [], ended: [], standing }, state: { refusedKeys } });
+  const report = syncReport({ failures: { begun: [], ended: [], standing }, state: { failedObjects } });
   return { ...again(refused, 119_000), refused: healthAfterSync(good, report).refused };
 }
 
@@ -97,7 +101,7 @@ test.each<[string, HealthFacts, number, object]>([
   ],
   ["the first failure counts", healthAfterFailure(healthAfterFailure(good, START + 2000), START + 9000), 62_000, DEAD],
   ["a sync ends the failure", healthAfterSync(healthAfterFailure(good, START + 2000), syncReport()), 62_000, OK],
-  ["a look ends the failure", healthAfterLook(healthAfterFailure(good, START + 2000)), 62_000, OK],
+  ["a look ends the failure", healthAfterResync(healthAfterFailure(good, START + 2000)), 62_000, OK],
   [
     "the rules of a family could not be written",
     healthAfterPrepare(good, rulesFailed("IPv6", "IPv6")),
@@ -114,7 +118,7 @@ test.each<[string, HealthFacts, number, object]>([
   ["a sysctl that is wished for is wrong", healthAfterPrepare(good, wrong(false, "a is 0")), 2000, OK],
   [
     "a sysctl has been wrong for two periods",
-    healthAfterPrepare(healthAfterLook(good), wrong(true, "a is 0")),
+    healthAfterPrepare(healthAfterResync(good), wrong(true, "a is 0")),
     62_000,
     NOT_READY,
   ],
@@ -134,7 +138,7 @@ function wrong(required: boolean, ...texts: readonly string[]): PreparationResul
 
 /** The same refusal once more, that long after the start. */
 function again(facts: HealthFacts, afterMs: number): HealthFacts {
-  const state = { refusedKeys: 1, oldestPendingMs: facts.oldestPendingMs };
+  const state = { failedObjects: 1, oldestPendingMs: facts.oldestPendingMs };
   return healthAfterSync(facts, syncReport({ startedAtMs: START + afterMs, clean: false, state }));
 }
 
@@ -162,7 +166,7 @@ describe("payload", () => {
   test.each([
     ["refused something", { clean: false }],
     ["left work", { pending: 1 }],
-    ["left refused keys of before", { state: { refusedKeys: 1 } }],
+    ["left refused keys of before", { state: { failedObjects: 1 } }],
   ])("a sync that %s is no success: lastUpdated stays", (_name, report) => {
     const facts = healthAfterSync(good, syncReport({ startedAtMs: START + 9000, ...report }));
     expect(facts.lastSuccessMs).toBe(good.lastSuccessMs);

@@ -20,9 +20,9 @@ export function syncReport(
     ...report,
     state: {
       desired: NOTHING,
-      held: NOTHING,
+      actual: NOTHING,
       foreignServers: 0,
-      refusedKeys: 0,
+      failedObjects: 0,
       drainingRealServers: 0,
       oldestPendingMs: 0,
       ...report.state,

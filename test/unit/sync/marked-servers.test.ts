@@ -29,13 +29,13 @@ function exposed(mark: number): Wants {
   if (mark === 0) return wantsOf([wanted(byAddress, pods(1), [external])]);
   const byMark = markedServer("IPv4", mark, "TCP", RR);
   return wantsOf([
-    { ...wanted(byAddress, pods(1), [external, leading(mark)]), twins: [byMark.key] },
-    { ...wanted(byMark, pods(1, 2), [naming(mark)]), twins: [byAddress.key] },
+    { ...wanted(byAddress, pods(1), [external, leading(mark)]), counterparts: [byMark.key] },
+    { ...wanted(byMark, pods(1, 2), [naming(mark)]), counterparts: [byAddress.key] },
   ]);
 }
 
 function wanted(server: VirtualServer, reals: RealServers, entries: readonly SetEntry[]): WantedServer {
-  return { server, reals, service: WEB, title: 0, entries, twins: [] };
+  return { server, reals, service: WEB, title: 0, entries, counterparts: [] };
 }
 
 function wantsOf(servers: readonly WantedServer[]): Wants {
@@ -103,7 +103,7 @@ test("another mark of a frontend comes when the old one is gone and its own virt
   const done = await flushed(exposed(6));
   expect(done[0]).toBe("delete-entry 192.0.2.10,tcp:80 skbmark 0x5/0x107f KUBE-LOCAL-MARK");
   expect(done.filter((line) => line.includes("6"))).toEqual(ADDED(6));
-  expect(world.reconciler.state().refusedKeys).toBe(0);
+  expect(world.reconciler.state().failedObjects).toBe(0);
 });
 
 test("a mark that others gave the frontend is found by a look and mended", async () => {
@@ -137,8 +137,8 @@ function exposedUDP(byAddress: readonly number[], byMark: readonly number[]): Wa
     markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), VIP, "UDP", 53, 5, 0x107f),
   ];
   return wantsOf([
-    { ...wanted(frontend, pods(...byAddress), members), twins: [marked.key] },
-    { ...wanted(marked, pods(...byMark), [naming(5)]), twins: [frontend.key] },
+    { ...wanted(frontend, pods(...byAddress), members), counterparts: [marked.key] },
+    { ...wanted(marked, pods(...byMark), [naming(5)]), counterparts: [frontend.key] },
   ]);
 }
 

@@ -2,15 +2,15 @@ import { expect, test } from "vitest";
 import { DesiredState } from "../../../src/desired/desired-state.ts";
 import { type Keys, NO_KEYS } from "../../../src/model/kernel/keys.ts";
 import { PendingWork } from "../../../src/sync/pending-work.ts";
-import { HeldState } from "../../../src/sync/resync/held-state.ts";
+import { ActualState } from "../../../src/sync/resync/actual-state.ts";
 import { address } from "../../support/objects/desired.ts";
 
 const on = (...ips: string[]): Keys => ({ ...NO_KEYS, addresses: ips.map(address) });
 
 /** An actual state with one address that nobody wants, for a comparison to find. */
-function withAddress(ip: string): HeldState {
-  const actual = new HeldState();
-  actual.believeAddress(address(ip), true);
+function withAddress(ip: string): ActualState {
+  const actual = new ActualState();
+  actual.setAddress(address(ip), true);
   return actual;
 }
 
@@ -38,7 +38,7 @@ test("a change that is not queued counts as one object since it was marked, unti
   pending.markUnqueued(on("10.0.0.1"), 3);
   pending.markUnqueued(on("10.0.0.2"), 4);
   expect([pending.size, pending.oldestMs]).toEqual([1, 3]);
-  pending.beginComparison(new DesiredState(), new HeldState(), 8);
+  pending.beginComparison(new DesiredState(), new ActualState(), 8);
   expect([pending.isComparing, pending.oldestMs]).toEqual([true, 3]);
   expect(drained(pending)).toEqual([]);
   expect([pending.size, pending.oldestMs]).toEqual([0, undefined]);

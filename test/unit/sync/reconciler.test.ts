@@ -84,7 +84,7 @@ describe("programming", () => {
       const server = virtualServer("TCP", address("10.96.0.1"), 1_000 + index, { scheduler: "rr" as Scheduler });
       const reals = RealServers.of([0, 1, 2].map((pod) => ({ address: address(`10.244.1.${pod}`), port: 80 })));
       const service = serviceName("a", `s${index}`);
-      const wanted = { server, reals, service, title: 0 as const, entries: [], twins: [] };
+      const wanted = { server, reals, service, title: 0 as const, entries: [], counterparts: [] };
       world.loop.mark(world.desired.replace(service, { servers: [wanted], addresses: [], entries: [] }));
     }
     expect((await world.flush()).length).toBe(2_000);
@@ -95,7 +95,7 @@ describe("programming", () => {
     );
     await world.flush();
     expect(world.lastSync).toMatchObject({ cut: false, pending: 0 });
-    expect(world.desired.counts()).toEqual(world.reconciler.state().held);
+    expect(world.desired.counts()).toEqual(world.reconciler.state().actual);
   });
 
   test("changes while the kernel cannot be asked are not queued: they cost one comparison, and count as pending since the first", async () => {
@@ -294,7 +294,7 @@ describe("refusals", () => {
     await world.flush();
     expect(world.memory.addresses()).toEqual(["10.96.0.1", "10.96.0.2"]);
     const waits: number[] = [];
-    while (world.reconciler.state().refusedKeys > 0) {
+    while (world.reconciler.state().failedObjects > 0) {
       waits.push(world.loop.workAtMs() - world.nowMs);
       world.nowMs = world.loop.workAtMs();
       await world.flush();
@@ -449,7 +449,7 @@ describe("flows", () => {
     send(SELF);
     world.change("a/dns", web([0], [udp(53)]));
     await world.flush();
-    expect(world.lastSync).toMatchObject({ clean: false, pending: 0, state: { refusedKeys: 0, oldestPendingMs: 0 } });
+    expect(world.lastSync).toMatchObject({ clean: false, pending: 0, state: { failedObjects: 0, oldestPendingMs: 0 } });
     world.change("a/web", web([0]));
     await world.flush();
     expect(world.lastSync?.operations.map(({ kind }) => kind)).not.toContain("forget-flows");
@@ -549,7 +549,7 @@ describe("looking", () => {
     expect(kernel.ipvsadm()).toBe("-A -t 10.96.0.1:80 -s rr\n-a -t 10.96.0.1:80 -r 10.244.0.1:8080 -m -w 1");
     expect(kernel.addresses()).toEqual(["10.96.0.1"]);
     expect(kernel.members(), "members of our sets are ours").toEqual([]);
-    expect(reconciler.state()).toMatchObject({ foreignServers: 1, held: { virtualServers: 0, realServers: 0 } });
+    expect(reconciler.state()).toMatchObject({ foreignServers: 1, actual: { virtualServers: 0, realServers: 0 } });
   });
 });
 

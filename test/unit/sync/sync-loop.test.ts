@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
 import { NO_KEYS } from "../../../src/model/kernel/keys.ts";
-import type { BetweenSyncs } from "../../../src/sync/resync/belief.ts";
+import type { BetweenSyncs } from "../../../src/sync/resync/actual-state-reader.ts";
 import { SyncLoop } from "../../../src/sync/sync-loop.ts";
 import type { SyncReport } from "../../../src/sync/sync-report.ts";
 import { HandClock, settle } from "../../support/api/worlds/hand-clock.ts";

@@ -142,7 +142,7 @@ describe("a sync", () => {
     expect(await last()).toBeUndefined();
     metrics.record(syncReport({ startedAtMs: 5000, durationMs: 500 }));
     expect(await last()).toBe(ZERO_S + 5.5);
-    metrics.record(syncReport({ startedAtMs: 9000, state: { refusedKeys: 1 } }));
+    metrics.record(syncReport({ startedAtMs: 9000, state: { failedObjects: 1 } }));
     expect(await last()).toBe(ZERO_S + 5.5);
   });
 
@@ -153,9 +153,9 @@ describe("a sync", () => {
         pending: 7,
         state: {
           desired: { virtualServers: 1, realServers: 2, addresses: 3, entries: 4 },
-          held: { virtualServers: 5, realServers: 6, addresses: 7, entries: 8 },
+          actual: { virtualServers: 5, realServers: 6, addresses: 7, entries: 8 },
           foreignServers: 9,
-          refusedKeys: 10,
+          failedObjects: 10,
           drainingRealServers: 11,
           oldestPendingMs: 12_500,
         },

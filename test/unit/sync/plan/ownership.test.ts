@@ -15,9 +15,9 @@ import {
 import { markedServer, type Scheduler, type VirtualServer, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
 import {
   admittedTo,
-  Claims,
   isOurs,
   mustOutlive,
+  OwnershipTracker,
   provingKeys,
   serversNear,
 } from "../../../../src/sync/plan/ownership.ts";
@@ -181,20 +181,20 @@ describe("Claims", () => {
   const stranger = server("TCP", "192.0.2.1", 80);
 
   test("a stranger's becomes ours by being wanted, and stays so until it is gone", () => {
-    const claims = new Claims([]);
-    expect(claims.settle(stranger, false, nothing)).toBe(false);
+    const claims = new OwnershipTracker([]);
+    expect(claims.classify(stranger, false, nothing)).toBe(false);
     expect([...claims.foreign]).toEqual([stranger.key]);
-    expect(claims.settle(stranger, true, nothing)).toBe(true);
-    expect(claims.settle(stranger, false, nothing)).toBe(true);
+    expect(claims.classify(stranger, true, nothing)).toBe(true);
+    expect(claims.classify(stranger, false, nothing)).toBe(true);
     expect(claims.foreign.size).toBe(0);
     claims.retain(() => false);
-    expect(claims.settle(stranger, false, nothing)).toBe(false);
+    expect(claims.classify(stranger, false, nothing)).toBe(false);
   });
 
   test("a virtual server in an excluded network is ours only while it is wanted", () => {
-    const claims = new Claims([network("192.0.2.0/24")]);
-    expect(claims.settle(stranger, true, nothing)).toBe(true);
-    expect(claims.settle(stranger, false, nothing)).toBe(false);
+    const claims = new OwnershipTracker([network("192.0.2.0/24")]);
+    expect(claims.classify(stranger, true, nothing)).toBe(true);
+    expect(claims.classify(stranger, false, nothing)).toBe(false);
     expect([...claims.foreign]).toEqual([stranger.key]);
   });
 });

@@ -4,8 +4,8 @@ import { ipset, portEntry } from "../../../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
 import { inSafeOrder, type Operation, type OperationKind } from "../../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
-import { judge } from "../../../../src/sync/retry/outcomes.ts";
-import { backoffMs, Refusals } from "../../../../src/sync/retry/refusals.ts";
+import { classifyOutcomes } from "../../../../src/sync/retry/outcomes.ts";
+import { backoffMs, RetryQueue } from "../../../../src/sync/retry/retry-queue.ts";
 import { address, realServer } from "../../../support/objects/desired.ts";
 
 const server = virtualServer("TCP", address("10.96.0.1"), 80, { scheduler: "rr" as Scheduler }); // any word will do
@@ -56,23 +56,23 @@ test.each<[OperationKind, Errno, boolean]>([
   ["delete-entry", "ENOENT", true],
   ["forget-flows", "EINVAL", false],
 ])("%s refused with %s contradicts what was believed: %s", (kind, errno, contradicted) => {
-  const { done, refused } = judge([OPERATIONS[kind]], [{ ok: false, errno }]);
+  const { done, failed } = classifyOutcomes([OPERATIONS[kind]], [{ ok: false, errno }]);
   expect(done).toEqual([]);
-  expect([...refused.values()].map((each) => each.contradicted)).toEqual([contradicted]);
+  expect([...failed.values()].map((each) => each.contradicted)).toEqual([contradicted]);
 });
 
 test("a real server that misses a refused virtual server says nothing new, one that is there already does", () => {
   const operations = [OPERATIONS["add-virtual-server"], OPERATIONS["add-real-server"]];
   const judged = (second: Errno) =>
-    judge(operations, [
+    classifyOutcomes(operations, [
       { ok: false, errno: "ENOMEM" },
       { ok: false, errno: second },
-    ]).refused.get(server.key)?.contradicted;
+    ]).failed.get(server.key)?.contradicted;
   expect([judged("ESRCH"), judged("EEXIST")]).toEqual([false, true]);
 });
 
 test("a kernel that owes outcomes is a bug that is told", () => {
-  expect(() => judge([OPERATIONS["add-entry"]], [])).toThrow("0 outcomes for 1");
+  expect(() => classifyOutcomes([OPERATIONS["add-entry"]], [])).toThrow("0 outcomes for 1");
 });
 
 test("the wait doubles from a second to a minute", () => {
@@ -81,17 +81,17 @@ test("the wait doubles from a second to a minute", () => {
 
 test("a contradiction is tried again at once, a second one in a row waits as any other", () => {
   const named: string[] = [];
-  const refusals = new Refusals({
+  const refusals = new RetryQueue({
     failed: (key) => named.push(`failed ${key}`),
     ended: (key) => named.push(`ended ${key}`),
   });
   const name = { kind: "server", key: server.key } as const;
   const operation = OPERATIONS["add-virtual-server"];
   const refused = { name, contradicted: true, operation, errno: "EEXIST", text: "" } as const;
-  refusals.refuse(refused, 10_000);
+  refusals.add(refused, 10_000);
   expect([refusals.nextMs(), [...refusals.due(10_000)]]).toEqual([10_000, [name]]);
   expect(named).toEqual([]);
-  refusals.refuse(refused, 10_500);
+  refusals.add(refused, 10_500);
   expect([refusals.nextMs(), [...refusals.due(12_499)]]).toEqual([12_500, []]);
   expect(refusals.oldestMs()).toBe(10_000);
   refusals.clear(server.key);

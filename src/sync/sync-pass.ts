@@ -1,13 +1,13 @@
 import type { KeySet } from "../model/kernel/keys.ts";
-import type { DriftCounts, Tally } from "./counts.ts";
+import type { DriftCounts, OperationCounts } from "./operation-counts.ts";
 import type { Planned } from "./plan/plan.ts";
 
 /** What one flush gathers on its way. */
-export interface Flush {
-  readonly tally: Tally;
+export interface SyncPass {
+  readonly operations: OperationCounts;
   readonly drift: DriftCounts;
   /** Not to be tried again in this flush. */
-  readonly refused: KeySet;
+  readonly failed: KeySet;
   /** Work that could not be taken was left. */
   cut: boolean;
 }

@@ -1,7 +1,7 @@
 import type { ObjectKey, ObjectName } from "../../model/kernel/keys.ts";
 import { type Doubling, doubledMs } from "../../model/time/backoff.ts";
 import type { FailureLog } from "./failure-log.ts";
-import type { Refused } from "./outcomes.ts";
+import type { FailedObject } from "./outcomes.ts";
 
 const RETRIES: Doubling = { initialMs: 1_000, maxMs: 60_000 };
 
@@ -10,7 +10,7 @@ export function backoffMs(attempts: number): number {
   return doubledMs(attempts, RETRIES);
 }
 
-interface Refusal {
+interface WaitingObject {
   readonly name: ObjectName;
   readonly attempts: number;
   readonly sinceMs: number;
@@ -18,8 +18,8 @@ interface Refusal {
 }
 
 /** Objects the kernel refused to change, each waiting for its own next attempt. */
-export class Refusals {
-  readonly #waiting = new Map<ObjectKey, Refusal>();
+export class RetryQueue {
+  readonly #waiting = new Map<ObjectKey, WaitingObject>();
   readonly #failures: Pick<FailureLog, "failed" | "ended">;
 
   /** Each that has to wait is also noted in the log of failures. */
@@ -32,7 +32,7 @@ export class Refusals {
   }
 
   /** Where we were wrong about the object rather than the kernel about us, it waits only from the second time on. */
-  refuse(refused: Refused, nowMs: number): void {
+  add(refused: FailedObject, nowMs: number): void {
     const { name, contradicted } = refused;
     const before = this.#waiting.get(name.key);
     const attempts = (before?.attempts ?? 0) + 1;

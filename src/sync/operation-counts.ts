@@ -7,7 +7,7 @@ import { missingScheduler } from "./retry/failed-operation.ts";
 import type { DriftCount, DriftKind, DriftObject, SyncReport } from "./sync-report.ts";
 
 /** Counts operations by kind and result, and notes what the results tell of the kernel. */
-export class Tally {
+export class OperationCounts {
   readonly #counts = new Map<OperationKind, Map<Errno | "", number>>();
   readonly #missingSchedulers = new Set<Scheduler>();
 

@@ -4,11 +4,11 @@ import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from 
 import type { Operation } from "../../model/kernel/operation.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import { admittedTo, type Evidence, type Placed } from "../plan/ownership.ts";
+import { admittedTo, type OwnershipEvidence, type ServerIndex } from "../plan/ownership.ts";
 import type { ObjectCounts } from "../sync-report.ts";
 
 /** What we believe the kernel holds, ours and others' alike: what a look saw, and every operation that went well since. */
-export class HeldState implements Evidence, Placed {
+export class ActualState implements OwnershipEvidence, ServerIndex {
   readonly #servers = new Map<VirtualServerKey, ServerState>();
   readonly #addresses = new Set<IPAddress>();
   readonly #entries = new Map<SetEntryKey, SetEntry>();
@@ -80,7 +80,7 @@ export class HeldState implements Evidence, Placed {
   }
 
   /** Believes what was seen of one virtual server; undefined: it is not there. */
-  believeServer(key: VirtualServerKey, seen: ServerState | undefined): void {
+  setServer(key: VirtualServerKey, seen: ServerState | undefined): void {
     const before = this.#servers.get(key);
     this.#realServers += (seen?.reals.size ?? 0) - (before?.reals.size ?? 0);
     if (seen !== undefined) this.#servers.set(key, seen);
@@ -93,13 +93,13 @@ export class HeldState implements Evidence, Placed {
   }
 
   /** Believes whether an address was seen. */
-  believeAddress(address: IPAddress, isThere: boolean): void {
+  setAddress(address: IPAddress, isThere: boolean): void {
     if (isThere) this.#addresses.add(address);
     else this.#addresses.delete(address);
   }
 
   /** Believes whether a member was seen. */
-  believeEntry(entry: SetEntry, isThere: boolean): void {
+  setEntry(entry: SetEntry, isThere: boolean): void {
     if (isThere) this.#entries.set(entry.key, entry);
     else this.#entries.delete(entry.key);
     const frontend = admittedTo(entry);
@@ -110,26 +110,26 @@ export class HeldState implements Evidence, Placed {
    * Folds in operations that the kernel has done. `reached` are the virtual servers that are now just so, all of whose
    * operations are among these: they are kept as they come, so that what is held and what is wanted share their memory.
    */
-  fold(operations: readonly Operation[], reached: ReadonlyMap<VirtualServerKey, ServerState> = new Map()): void {
+  apply(operations: readonly Operation[], reached: ReadonlyMap<VirtualServerKey, ServerState> = new Map()): void {
     const drafts = new Map<VirtualServerKey, Map<RealServerKey, RealServer>>();
     operations.forEach((operation) => {
-      if (!("server" in operation && reached.has(operation.server.key))) this.#foldOne(operation, drafts);
+      if (!("server" in operation && reached.has(operation.server.key))) this.#applyOne(operation, drafts);
     });
     for (const [key, draft] of drafts) this.#putReals(key, RealServers.of([...draft.values()]));
-    for (const [key, state] of reached) this.believeServer(key, state);
+    for (const [key, state] of reached) this.setServer(key, state);
   }
 
-  #foldOne(operation: Operation, drafts: Map<VirtualServerKey, Map<RealServerKey, RealServer>>): void {
+  #applyOne(operation: Operation, drafts: Map<VirtualServerKey, Map<RealServerKey, RealServer>>): void {
     switch (operation.kind) {
       case "add-virtual-server":
-        this.believeServer(operation.server.key, { server: operation.server, reals: RealServers.NONE });
+        this.setServer(operation.server.key, { server: operation.server, reals: RealServers.NONE });
         return;
       case "update-virtual-server":
         this.#update(operation.server);
         return;
       case "delete-virtual-server":
         // As in the kernel, the real servers go with it.
-        this.believeServer(operation.server.key, undefined);
+        this.setServer(operation.server.key, undefined);
         drafts.delete(operation.server.key);
         return;
       case "add-real-server":
@@ -146,10 +146,10 @@ export class HeldState implements Evidence, Placed {
         this.#addresses.delete(operation.address);
         return;
       case "add-entry":
-        this.believeEntry(operation.entry, true);
+        this.setEntry(operation.entry, true);
         return;
       case "delete-entry":
-        this.believeEntry(operation.entry, false);
+        this.setEntry(operation.entry, false);
         return;
       case "forget-flows":
         return;
@@ -157,8 +157,8 @@ export class HeldState implements Evidence, Placed {
   }
 
   #update(server: VirtualServer): void {
-    const held = this.#servers.get(server.key);
-    if (held !== undefined) this.#servers.set(server.key, { server, reals: held.reals });
+    const actual = this.#servers.get(server.key);
+    if (actual !== undefined) this.#servers.set(server.key, { server, reals: actual.reals });
   }
 
   /** The real servers of a virtual server, to be changed. */
@@ -172,8 +172,8 @@ export class HeldState implements Evidence, Placed {
   }
 
   #putReals(key: VirtualServerKey, reals: RealServers): void {
-    const held = this.#servers.get(key);
-    if (held !== undefined) this.believeServer(key, { server: held.server, reals });
+    const actual = this.#servers.get(key);
+    if (actual !== undefined) this.setServer(key, { server: actual.server, reals });
   }
 }
 

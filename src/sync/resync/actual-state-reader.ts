@@ -5,11 +5,11 @@ import { sameVirtualServer, type VirtualServerKey } from "../../model/kernel/ipv
 import { KeySet, type ObjectKey, type ObjectName, subjectOf } from "../../model/kernel/keys.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import { countPresence, countServerDrift, type DriftCounts } from "../counts.ts";
+import { countPresence, countServerDrift, type DriftCounts } from "../operation-counts.ts";
+import { ActualState } from "./actual-state.ts";
 import { inSlices } from "./comparison.ts";
-import { HeldState } from "./held-state.ts";
 
-export interface BeliefDependencies {
+export interface ActualStateReaderDependencies {
   readonly kernel: Kernel;
   /** Makes the node ready; part of every reading. */
   readonly prepare: () => Promise<void>;
@@ -23,11 +23,11 @@ export type BetweenSyncs = <Result>(act: () => Result) => Promise<Result>;
 interface Reading {
   readonly betweenSyncs: BetweenSyncs;
   /** As it was when the reading began. */
-  readonly trust: number;
+  readonly invalidations: number;
   /** What was touched since the reading began. */
   readonly touched: KeySet;
   /** What it has shown. */
-  readonly seen: KeySet;
+  readonly present: KeySet;
   readonly drift: DriftCounts;
   /** Whether a difference of this object is one that others have made. */
   readonly isDrift: (key: ObjectKey) => boolean;
@@ -40,19 +40,19 @@ interface Reading {
  * - *doubted* in single virtual servers after an answer about them contradicted us (`doubt`): `observeDoubted` helps;
  * - *believed* otherwise.
  */
-export class Belief {
-  readonly held = new HeldState();
-  readonly #dependencies: BeliefDependencies;
-  readonly #doubted = new Set<VirtualServerKey>();
+export class ActualStateReader {
+  readonly actual = new ActualState();
+  readonly #dependencies: ActualStateReaderDependencies;
+  readonly #invalidated = new Set<VirtualServerKey>();
   #unnamedServers = 0;
   #known = false;
-  #seen = false;
+  #wasRead = false;
   #lost = false;
   /** How often everything was doubted. */
-  #trust = 0;
+  #invalidations = 0;
   #reading: Reading | undefined;
 
-  constructor(dependencies: BeliefDependencies) {
+  constructor(dependencies: ActualStateReaderDependencies) {
     this.#dependencies = dependencies;
   }
 
@@ -65,28 +65,28 @@ export class Belief {
     return this.#known;
   }
 
-  get doubted(): ReadonlySet<VirtualServerKey> {
-    return this.#doubted;
+  get invalidated(): ReadonlySet<VirtualServerKey> {
+    return this.#invalidated;
   }
 
   /** Nothing was ever seen. */
-  get isBlank(): boolean {
-    return !this.#seen;
+  get wasNeverRead(): boolean {
+    return !this.#wasRead;
   }
 
-  doubt(key: VirtualServerKey): void {
-    this.#doubted.add(key);
+  invalidate(key: VirtualServerKey): void {
+    this.#invalidated.add(key);
     this.#reading?.touched.servers.add(key);
   }
 
-  doubtAll(): void {
+  invalidateAll(): void {
     this.#known = false;
-    this.#trust++;
+    this.#invalidations++;
   }
 
   /** Operations were on their way, and nobody can say which of them were done. */
-  lose(): void {
-    this.doubtAll();
+  invalidateAfterLoss(): void {
+    this.invalidateAll();
     this.#lost = true;
   }
 
@@ -112,125 +112,125 @@ export class Belief {
       let unnamedServers = 0;
       for await (const part of kernel.parts()) {
         unnamedServers += part.unnamedServers;
-        await betweenSyncs(() => this.#believe(part, reading));
+        await betweenSyncs(() => this.#update(part, reading));
       }
-      await this.#disbelieve(reading);
-      await betweenSyncs(() => this.#conclude(reading, unnamedServers));
+      await this.#removeMissing(reading);
+      await betweenSyncs(() => this.#finish(reading, unnamedServers));
     } finally {
       this.#reading = undefined;
     }
   }
 
   /** Observes the doubted virtual servers, believes what is seen and counts the drift. */
-  async observeDoubted(drift: DriftCounts): Promise<void> {
+  async observeInvalidated(drift: DriftCounts): Promise<void> {
     // What is being read of them may be older.
-    for (const key of this.#doubted) this.#reading?.touched.servers.add(key);
-    const observed = await this.#dependencies.kernel.observe(this.#doubted);
-    for (const key of this.#doubted) {
+    for (const key of this.#invalidated) this.#reading?.touched.servers.add(key);
+    const observed = await this.#dependencies.kernel.observe(this.#invalidated);
+    for (const key of this.#invalidated) {
       const seen = observed.servers.get(key);
-      countServerDrift(this.held.server(key), seen, drift);
-      this.held.believeServer(key, seen);
+      countServerDrift(this.actual.server(key), seen, drift);
+      this.actual.setServer(key, seen);
     }
-    this.#doubted.clear();
+    this.#invalidated.clear();
   }
 
   #begin(betweenSyncs: BetweenSyncs, drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Reading {
-    const [seen, lost] = [this.#seen, this.#lost];
+    const [seen, lost] = [this.#wasRead, this.#lost];
     const isDrift = (key: ObjectKey) => seen && !(lost && isPending(key));
-    const nothing = { touched: new KeySet(), seen: new KeySet() };
-    this.#reading = { betweenSyncs, trust: this.#trust, ...nothing, drift, isDrift };
+    const nothing = { touched: new KeySet(), present: new KeySet() };
+    this.#reading = { betweenSyncs, invalidations: this.#invalidations, ...nothing, drift, isDrift };
     return this.#reading;
   }
 
-  #believe({ servers, addresses, entries }: Observed, reading: Reading): void {
-    for (const state of servers.values()) this.#believeServer(state, reading);
-    for (const address of addresses) this.#believeAddress(address, reading);
-    for (const entry of entries.values()) this.#believeEntry(entry, reading);
+  #update({ servers, addresses, entries }: Observed, reading: Reading): void {
+    for (const state of servers.values()) this.#updateServer(state, reading);
+    for (const address of addresses) this.#updateAddress(address, reading);
+    for (const entry of entries.values()) this.#updateEntry(entry, reading);
   }
 
   /** What is as it was believed stays the same object, whose memory is shared with what is wanted. */
-  #believeServer(state: ServerState, { touched, seen, drift, isDrift }: Reading): void {
+  #updateServer(state: ServerState, { touched, present, drift, isDrift }: Reading): void {
     const { key } = state.server;
-    const held = this.held.server(key);
-    seen.servers.add(held?.server.key ?? key);
-    if (touched.servers.has(key) || (held !== undefined && isSame(held, state))) return;
-    if (isDrift(key)) countServerDrift(held, state, drift);
-    this.held.believeServer(key, state);
+    const actual = this.actual.server(key);
+    present.servers.add(actual?.server.key ?? key);
+    if (touched.servers.has(key) || (actual !== undefined && isSame(actual, state))) return;
+    if (isDrift(key)) countServerDrift(actual, state, drift);
+    this.actual.setServer(key, state);
   }
 
-  #believeAddress(address: IPAddress, { touched, seen, drift, isDrift }: Reading): void {
-    seen.addresses.add(address);
-    if (touched.addresses.has(address) || this.held.hasAddress(address)) return;
+  #updateAddress(address: IPAddress, { touched, present, drift, isDrift }: Reading): void {
+    present.addresses.add(address);
+    if (touched.addresses.has(address) || this.actual.hasAddress(address)) return;
     if (isDrift(address)) countPresence("address", false, true, drift);
-    this.held.believeAddress(address, true);
+    this.actual.setAddress(address, true);
   }
 
-  #believeEntry(entry: SetEntry, { touched, seen, drift, isDrift }: Reading): void {
-    const held = this.held.entry(entry.key);
-    seen.entries.add(held?.key ?? entry.key);
-    if (touched.entries.has(entry.key) || held !== undefined) return;
+  #updateEntry(entry: SetEntry, { touched, present, drift, isDrift }: Reading): void {
+    const actual = this.actual.entry(entry.key);
+    present.entries.add(actual?.key ?? entry.key);
+    if (touched.entries.has(entry.key) || actual !== undefined) return;
     if (isDrift(entry.key)) countPresence("entry", false, true, drift);
-    this.held.believeEntry(entry, true);
+    this.actual.setEntry(entry, true);
   }
 
   /** What was believed and not shown is not there; a virtual server only if the kernel says so when asked for it by name. */
-  async #disbelieve(reading: Reading): Promise<void> {
+  async #removeMissing(reading: Reading): Promise<void> {
     const { kernel, nextTurn } = this.#dependencies;
     const { betweenSyncs } = reading;
-    for await (const slice of inSlices(this.held.servers(), nextTurn)) {
+    for await (const slice of inSlices(this.actual.servers(), nextTurn)) {
       const keys = slice.map(({ server }) => server.key);
-      const missed = new Set(keys.filter((key) => isMissed({ kind: "server", key }, reading)));
+      const missed = new Set(keys.filter((key) => isMissing({ kind: "server", key }, reading)));
       if (missed.size === 0) continue;
       const { servers } = await kernel.observe(missed);
       await betweenSyncs(() => {
-        for (const key of missed) this.#disbelieveServer(key, servers.get(key), reading);
+        for (const key of missed) this.#removeMissingServer(key, servers.get(key), reading);
       });
     }
-    for await (const slice of inSlices(this.held.addresses(), nextTurn))
+    for await (const slice of inSlices(this.actual.addresses(), nextTurn))
       await betweenSyncs(() => {
-        for (const key of slice) this.#disbelieveAddress(key, reading);
+        for (const key of slice) this.#removeMissingAddress(key, reading);
       });
-    for await (const slice of inSlices(this.held.entries(), nextTurn))
+    for await (const slice of inSlices(this.actual.entries(), nextTurn))
       await betweenSyncs(() => {
-        for (const entry of slice) this.#disbelieveEntry(entry, reading);
+        for (const entry of slice) this.#removeMissingEntry(entry, reading);
       });
   }
 
-  #disbelieveServer(key: VirtualServerKey, found: ServerState | undefined, reading: Reading): void {
-    if (!isMissed({ kind: "server", key }, reading)) return;
+  #removeMissingServer(key: VirtualServerKey, found: ServerState | undefined, reading: Reading): void {
+    if (!isMissing({ kind: "server", key }, reading)) return;
     if (found !== undefined) {
-      this.#believeServer(found, reading);
+      this.#updateServer(found, reading);
       return;
     }
     if (reading.isDrift(key)) countPresence("virtual-server", true, false, reading.drift);
-    this.held.believeServer(key, undefined);
+    this.actual.setServer(key, undefined);
   }
 
-  #disbelieveAddress(key: IPAddress, reading: Reading): void {
-    if (!isMissed({ kind: "address", key }, reading)) return;
+  #removeMissingAddress(key: IPAddress, reading: Reading): void {
+    if (!isMissing({ kind: "address", key }, reading)) return;
     if (reading.isDrift(key)) countPresence("address", true, false, reading.drift);
-    this.held.believeAddress(key, false);
+    this.actual.setAddress(key, false);
   }
 
-  #disbelieveEntry(entry: SetEntry, reading: Reading): void {
+  #removeMissingEntry(entry: SetEntry, reading: Reading): void {
     const { key } = entry;
-    if (!isMissed({ kind: "entry", key }, reading)) return;
+    if (!isMissing({ kind: "entry", key }, reading)) return;
     if (reading.isDrift(key)) countPresence("entry", true, false, reading.drift);
-    this.held.believeEntry(entry, false);
+    this.actual.setEntry(entry, false);
   }
 
-  #conclude({ trust, touched }: Reading, unnamedServers: number): void {
-    if (trust !== this.#trust) return;
+  #finish({ invalidations: trust, touched }: Reading, unnamedServers: number): void {
+    if (trust !== this.#invalidations) return;
     this.#unnamedServers = unnamedServers;
-    for (const key of [...this.#doubted]) if (!touched.servers.has(key)) this.#doubted.delete(key);
-    this.#seen = true;
+    for (const key of [...this.#invalidated]) if (!touched.servers.has(key)) this.#invalidated.delete(key);
+    this.#wasRead = true;
     this.#known = true;
     this.#lost = false;
   }
 }
 
-function isMissed(name: ObjectName, { seen, touched }: Reading): boolean {
-  return !seen.has(name) && !touched.has(name);
+function isMissing(name: ObjectName, { present, touched }: Reading): boolean {
+  return !present.has(name) && !touched.has(name);
 }
 
 function isSame(a: ServerState, b: ServerState): boolean {
