@@ -12,10 +12,10 @@ import { availableParallelism, release } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { readCommandLine } from "../src/config/cli.ts";
-import { ProxyState } from "../src/desired/proxy-state.ts";
+import { DesiredStateBuilder } from "../src/desired/desired-state-builder.ts";
 import type { Kernel } from "../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../src/kernel/netlink-kernel.ts";
-import { NO_SURROUNDINGS, nodeFacts } from "../src/node/node-facts.ts";
+import { NOTHING_DISCOVERED, nodeFacts } from "../src/node/node-facts.ts";
 import { nodeSetup } from "../src/node/node-setup.ts";
 import { PROXY_CHAINS } from "../src/node/rules/proxy-rules.ts";
 import { tuneHeap } from "../src/process/heap.ts";
@@ -53,7 +53,7 @@ const kernel = new NetlinkKernel({
   chains: PROXY_CHAINS,
   onSend: (bytes, protocol) => recorder?.record(bytes, protocol),
 });
-const state = new ProxyState(nodeFacts(config, ["IPv4"], NO_SURROUNDINGS));
+const state = new DesiredStateBuilder(nodeFacts(config, ["IPv4"], NOTHING_DISCOVERED));
 
 /** A reconciler and its loop, which runs nothing by itself. */
 interface Target {

@@ -1,7 +1,7 @@
 import type { IPAddress } from "../src/model/address.ts";
 import {
   type EndpointSlice,
-  NO_CHOICES,
+  NO_OVERRIDES,
   portKey,
   type Service,
   serviceName,
@@ -29,7 +29,7 @@ export function service(index: number): Service {
     sourceRanges: undefined,
     healthCheckNodePort: 0,
     clusterDNS: false,
-    choices: NO_CHOICES,
+    overrides: NO_OVERRIDES,
   };
 }
 

@@ -5,8 +5,8 @@ import { registerFlowMetrics } from "../src/serve/metrics/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "../src/serve/metrics/health-check-metrics.ts";
 import { Metrics } from "../src/serve/metrics/metrics.ts";
 import { registerWatchMetrics } from "../src/serve/metrics/watch-metrics.ts";
-import { CHOICE_ANNOTATIONS } from "../src/sources/decode/decode-choices.ts";
 import { SOURCE_RANGES_ANNOTATION } from "../src/sources/decode/decode-exposure.ts";
+import { OVERRIDE_ANNOTATIONS } from "../src/sources/decode/decode-overrides.ts";
 import { WEIGHTS_ANNOTATION } from "../src/sources/decode/decode-weights.ts";
 
 type Row = readonly string[];
@@ -25,7 +25,7 @@ export function flagTable(): string {
 /** Every annotation that is read, with the kind of object that has it. */
 export function annotationTable(): string {
   const rows = [
-    ...[...CHOICE_ANNOTATIONS, SOURCE_RANGES_ANNOTATION].map((annotation) => ["Service", annotation] as const),
+    ...[...OVERRIDE_ANNOTATIONS, SOURCE_RANGES_ANNOTATION].map((annotation) => ["Service", annotation] as const),
     ["EndpointSlice", WEIGHTS_ANNOTATION] as const,
   ].map(([kind, { name, value, effect }]) => [`\`${name}\``, kind, value, effect]);
   return markdownTable(["annotation", "on", "value", "effect"], rows);

@@ -1,6 +1,6 @@
 import type { AgentParts } from "./agent-parts.ts";
 import type { Config } from "./config/config.ts";
-import type { Refused } from "./desired/refused.ts";
+import type { ServiceProblems } from "./desired/service-problems.ts";
 import { ProblemReporter } from "./events/problem-reporter.ts";
 import type { IPFamily } from "./model/address.ts";
 import type { Problem } from "./model/cluster/problem.ts";
@@ -24,13 +24,13 @@ import type { ReconcileState, ResyncReport, SyncReport } from "./sync/sync-repor
 /** Services whose problems are listed in one turn. */
 const REPORTS_PER_TURN = 16;
 
-/** What the agent reports: health, metrics, and problems by log and Event. It decides nothing. */
+/** Reports the state of the agent: health, metrics, and problems by log and Event. It makes no decisions. */
 export class AgentStatus {
   readonly #parts: AgentParts;
   readonly #problems: ProblemReporter;
   readonly #startedAtMs: number;
   #health: HealthFacts;
-  /** When the changes were made that the kernel is not yet programmed for. */
+  /** The changes of endpoints that are not programmed yet, and when they were made. */
   #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
 
   constructor(config: Config, families: readonly IPFamily[], parts: AgentParts) {
@@ -45,25 +45,25 @@ export class AgentStatus {
     });
   }
 
-  /** Whether a first sync was complete: all was programmed but for what the kernel refused. */
+  /** Whether the first sync is complete: everything is programmed except failed objects. */
   get isSynced(): boolean {
     return this.#health.synced;
   }
 
-  /** The answer of a health endpoint, which is counted. `missing`: the first lists that have not come, for people. */
+  /** Returns the answer of a health endpoint, and counts it. `missing`: text with the first lists that are not complete. */
   probe(probe: Probe, missing: string): HealthAnswer {
     const answer = this.answer(probe, missing);
     this.#parts.metrics.recordProbe(probe, answer);
     return answer;
   }
 
-  /** The same, not counted. */
+  /** As `probe`, without counting. */
   answer(probe: Probe, missing: string): HealthAnswer {
     const { clock } = this.#parts;
     return answerProbe(probe, { ...this.#health, missing }, clock, -clock.date().getTimezoneOffset());
   }
 
-  /** The source told an event that touched so many Services. */
+  /** The source sent an event that affects this number of Services. */
   accepted(event: ClusterEvent, touched: number): void {
     const { clock, metrics } = this.#parts;
     switch (event.kind) {
@@ -73,7 +73,7 @@ export class AgentStatus {
         break;
       case "slice-upserted": {
         metrics.recordChange("endpoint");
-        // At its arrival: the wall clock may be set before the kernel is programmed.
+        // Converted at its arrival, because the wall clock may be changed before the kernel is programmed.
         const atMs = timeOf(event.slice.changedAtUnixMs, clock);
         if (touched > 0 && atMs > this.#startedAtMs) this.#changes.push({ family: event.slice.family, atMs });
         break;
@@ -97,24 +97,24 @@ export class AgentStatus {
     this.#parts.metrics.recordRequest(nowMs);
   }
 
-  /** The Node object of this node as it is now; undefined: unknown. */
+  /** The Node object of this node has changed; undefined: unknown. */
   nodeIs(node: HealthFacts["node"]): void {
     this.#health = { ...this.#health, node };
   }
 
-  /** What the node could not be made. */
+  /** The preparation of the node has ended with these deficits. */
   nodeLacks({ warnings, ...deficits }: NodeDeficits): void {
     this.#problems.nodeWarnings(warnings);
     this.#health = healthAfterPrepare(this.#health, deficits);
   }
 
-  /** Objects of the source, or fields of them, cannot be used: how many there are, and those that are new. */
+  /** Reports objects or fields that the source rejects: their number, and the new ones. */
   rejectedAtSource(count: number, fresh: readonly Problem[]): void {
     this.#problems.rejectedAtSource(count, fresh);
   }
 
-  /** Reports what Services do not get here, in slices; stops when `isOutdated`. */
-  async rejectedHere(refused: Refused, isOutdated: () => boolean): Promise<void> {
+  /** Reports the requests of Services that this node does not fulfil, in slices; stops when `isOutdated`. */
+  async rejectedHere(refused: ServiceProblems, isOutdated: () => boolean): Promise<void> {
     let reports = 0;
     for (const changes of refused.takeChanges()) {
       this.#problems.rejectedHere(changes, refused.size);
@@ -124,7 +124,7 @@ export class AgentStatus {
     }
   }
 
-  /** A sync has ended, and the kernel has answered. Returns whether it is the first complete one. */
+  /** A sync has ended. Returns whether it is the first complete one. */
   synced(report: SyncReport): boolean {
     const { clock, logger, metrics } = this.#parts;
     const wasSynced = this.#health.synced;
@@ -146,17 +146,18 @@ export class AgentStatus {
     this.#changes = [];
   }
 
-  /** A resync has ended, and the kernel has answered. */
+  /** A resync has ended. */
   resynced(report: ResyncReport, state: ReconcileState): void {
     const { logger, metrics } = this.#parts;
     this.#problems.kernelAnswered();
     this.#health = healthAfterResync(this.#health);
-    metrics.recordLook(report);
+    metrics.recordResync(report);
     metrics.recordState(state);
-    if (report.drift.length > 0) logger.warn({ drift: report.drift }, "the kernel was changed by others");
+    if (report.drift.length > 0)
+      logger.warn({ drift: report.drift }, "the kernel state differs from the last sync: another process changed it");
   }
 
-  /** The kernel did not answer. */
+  /** A request to the kernel has failed. */
   kernelFailed(error: unknown): void {
     this.#health = healthAfterFailure(this.#health, this.#parts.clock.now());
     this.#problems.kernelFailed(error);

@@ -1,9 +1,9 @@
 import type { AgentParts } from "./agent-parts.ts";
 import { AgentStatus } from "./agent-status.ts";
 import type { Config } from "./config/config.ts";
-import { nodeWants } from "./desired/node-wants.ts";
-import { ProxyState } from "./desired/proxy-state.ts";
-import { nodeWarningNotice, startNotice } from "./events/notices.ts";
+import { buildDesiredNode } from "./desired/desired-node.ts";
+import { DesiredStateBuilder } from "./desired/desired-state-builder.ts";
+import { nodeWarningEvent, startEvent } from "./events/event-records.ts";
 import type { AddressChange } from "./kernel/link/monitor.ts";
 import type { Problem } from "./model/cluster/problem.ts";
 import type { SetupFor } from "./node/node-setup.ts";
@@ -19,11 +19,11 @@ import type { SyncReport } from "./sync/sync-report.ts";
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;
 /**
- * How long all else waits for the list of Nodes. Without the Node its zone is unknown, so that hints would be ignored and
- * connections made to far endpoints; but a list that is never allowed must not cost the node its Services.
+ * How long the first sync waits for the list of Nodes. Without the Node its zone is unknown: hints would be ignored, and
+ * connections would go to endpoints in other zones. But a list that RBAC forbids must not cost the node its Services.
  */
 const NODE_PATIENCE_MS = 10_000;
-/** Units of work on stale Services in one turn of the event loop: 50 Services with ten endpoints, about a millisecond. */
+/** The units of work on stale Services in one turn of the event loop: 50 Services with ten endpoints, about a millisecond. */
 const WORK_PER_TURN = 600;
 
 /**
@@ -38,25 +38,26 @@ const WORK_PER_TURN = 600;
 type Mode = "preparing" | "listing" | "opening" | "computing" | "current";
 
 /**
- * The line: events of a source go in by `accept`, the kernel is made to hold what they want. It begins by making the node
- * ready and looking at the kernel; it writes nothing for Services before the first lists are complete.
+ * Joins the parts of the pipeline: `accept` takes the events of a source, and the sync loop brings the kernel to the desired
+ * state. The agent first prepares the node and reads the kernel. It writes nothing for Services before the first lists are
+ * complete.
  */
 export class Agent {
   readonly #config: Config;
   readonly #parts: AgentParts;
   readonly #node: NodeTracker;
-  readonly #state: ProxyState;
+  readonly #state: DesiredStateBuilder;
   readonly #status: AgentStatus;
   readonly #loop: SyncLoop;
   #mode: Mode = "preparing";
-  /** When the first lists of Services and EndpointSlices were in. */
+  /** When the first lists of Services and EndpointSlices were complete. */
   #listedAtMs = Number.POSITIVE_INFINITY;
 
   constructor(config: Config, setupFor: SetupFor, parts: AgentParts) {
     this.#config = config;
     this.#parts = parts;
     this.#node = this.#track(setupFor);
-    this.#state = new ProxyState(this.#node.facts);
+    this.#state = new DesiredStateBuilder(this.#node.facts);
     this.#status = new AgentStatus(config, this.#node.families, parts);
     const reconciler = new Reconciler(
       {
@@ -87,22 +88,22 @@ export class Agent {
   }
 
   /**
-   * Keeps the kernel right until the signal aborts; what was begun is finished, and the kernel goes on serving. Rejects on bugs
-   * only, which the log has with their stack.
+   * Syncs the kernel until the signal is aborted. A sync that is running then is finished, and the kernel continues to serve.
+   * Rejects on bugs only, and logs them with their stack.
    */
   async run(signal: AbortSignal): Promise<void> {
-    this.#parts.tell(startNotice(this.#config.nodeName, version));
+    this.#parts.recordEvent(startEvent(this.#config.nodeName, version));
     try {
       await this.#loop.run(signal);
     } catch (bug) {
-      this.#parts.logger.error({ err: bug }, "a bug in kube-ipvs ends it");
+      this.#parts.logger.error({ err: bug }, "kube-ipvs ends because of a bug");
       throw bug;
     } finally {
       this.#node.stop();
     }
   }
 
-  /** Takes in what a source of truth tells. */
+  /** Processes an event of the source. */
   accept(event: ClusterEvent): void {
     const { table } = this.#state;
     const touched = this.#state.apply(event);
@@ -112,22 +113,22 @@ export class Agent {
     this.#advance();
   }
 
-  /** Takes in what the kernel tells of the node's addresses; undefined: something may have been missed. */
-  hear(change: AddressChange | undefined): void {
+  /** Processes a change of the node's addresses that the kernel reports; undefined: changes may have been missed. */
+  onAddressChange(change: AddressChange | undefined): void {
     this.#node.onAddressChange(change);
   }
 
-  /** Takes in how much is wrong at the source now, and of that what is new. */
+  /** Processes the number of current problems at the source, and the new ones. */
   reject(count: number, fresh: readonly Problem[]): void {
     this.#status.rejectedAtSource(count, fresh);
   }
 
-  /** The answer of a health endpoint. */
+  /** Returns the answer of a health endpoint, and counts it. */
   probe(probe: Probe): HealthAnswer {
     return this.#status.probe(probe, this.#missingLists());
   }
 
-  /** Whether it does its work, by the rule of /livez. */
+  /** Whether the agent is alive by the rule of /livez. */
   isAlive(): boolean {
     return this.#status.answer("livez", this.#missingLists()).status === 200;
   }
@@ -138,21 +139,21 @@ export class Agent {
       table: () => this.#state.table,
       isWanted: (address) => this.#state.desired.hasAddress(address),
       isOthers: (address) => isExcluded(address, excludeCidrs),
-      // A kube-proxy leaves no set of the addresses where NodePorts answer, and without it our rules would not masquerade what
-      // its virtual servers go on serving until our first sync, however long API servers cannot be reached. Later the sync
-      // adds members, or they would look like drift.
-      firstMembers: () => (this.#mode === "preparing" ? nodeWants(this.#node.facts, []).entries : []),
+      // kube-proxy leaves no set of NodePort addresses. Without its members the rules would not masquerade the traffic of
+      // kube-proxy's virtual servers until the first sync, which may be late if no API server can be reached. Later the sync
+      // adds the members, because they would otherwise count as drift.
+      firstMembers: () => (this.#mode === "preparing" ? buildDesiredNode(this.#node.facts, []).entries : []),
       onNode: (node) => this.#status.nodeIs(node),
       onFacts: (facts) => this.#state.setFacts(facts),
       onAddresses: () => this.#advance(),
       onExternalChange: () => this.#loop.resyncAfterExternalChange(),
       onNeeds: () => this.#loop.requestResync(),
       onDeficits: (deficits) => this.#status.nodeLacks(deficits),
-      onAbsent: (warning) => this.#parts.tell(nodeWarningNotice(nodeName, warning)),
+      onAbsent: (warning) => this.#parts.recordEvent(nodeWarningEvent(nodeName, warning)),
     });
   }
 
-  /** Part of every look. */
+  /** The first step of every resync. */
   async #prepare(): Promise<void> {
     await this.#node.prepare();
     if (this.#mode === "preparing") this.#mode = "listing";
@@ -163,25 +164,25 @@ export class Agent {
     return this.#areListsIn() ? "" : this.#parts.missing() || "unknown";
   }
 
-  /** As long as this is not so, a look comes after every sync period and asks again. Once so, it stays so. */
+  /** Whether the first lists are complete. Once true it stays true; until then it is checked again by the resync of each sync period. */
   #areListsIn(): boolean {
     const { table } = this.#state;
     return table.isListed("nodes") ? table.listed : this.#parts.clock.now() >= this.#listedAtMs + NODE_PATIENCE_MS;
   }
 
-  /** Begins to compute stale Services, unless that is going on or must wait. */
+  /** Begins to compute stale Services, unless this is running already or must wait. */
   #advance(): void {
     if (this.#mode === "current") this.#mode = "computing";
     else if (this.#mode === "listing" && this.#areListsIn()) this.#mode = "opening";
     else return;
-    // A bug in here ends the process, as an unhandled rejection: a restart looks and carries on.
+    // A bug in this function ends the process as an unhandled rejection. After a restart a resync recovers.
     void this.#compute();
   }
 
-  /** Works off stale Services in slices; opens the sync loop when the first lists are worked off. */
+  /** Computes stale Services in slices; opens the sync loop after the Services of the first lists. */
   async #compute(): Promise<void> {
     const { metrics, nextTurn } = this.#parts;
-    // Events come in bunches: those of one turn are computed together.
+    // Events often come together: those of one turn are computed together.
     await nextTurn();
     do {
       while (this.#state.stale > 0) {
@@ -194,7 +195,7 @@ export class Agent {
       if (this.#mode === "opening") this.#open();
       this.#publishHealthChecks();
       metrics.recordNoLocalEndpoints(this.#state.noLocalEndpoints);
-      await this.#status.rejectedHere(this.#state.refused, () => this.#state.stale > 0);
+      await this.#status.rejectedHere(this.#state.problems, () => this.#state.stale > 0);
     } while (this.#state.stale > 0);
     this.#mode = "current";
   }
@@ -209,11 +210,11 @@ export class Agent {
   #onSync(report: SyncReport): void {
     if (this.#status.synced(report)) this.#publishHealthChecks();
     if (report.pending === 0 && this.#state.stale === 0) this.#status.programmed();
-    // A scheduler that the kernel lacks is replaced at once.
+    // A scheduler that the kernel does not have is replaced at once.
     if (this.#node.addMissingSchedulers(report.missingSchedulers)) this.#advance();
   }
 
-  /** A load balancer that asks may send clients at once, so the kernel comes first when all is new. */
+  /** Publishes changed health checks, but not before the first sync: a load balancer may send clients at once. */
   #publishHealthChecks(): void {
     if (!this.#status.isSynced) return;
     const checks = this.#state.healthChecks.takeChanged();

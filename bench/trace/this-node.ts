@@ -1,11 +1,11 @@
 /** Replaces src/commands/this-node.ts in a trace: the kernel is a scripted netlink peer, and no program is started. */
 import type { NetlinkKernel, NetlinkKernelOptions } from "../../src/kernel/netlink-kernel.ts";
 import type { IPFamily } from "../../src/model/address.ts";
-import type { Machine } from "../../src/node/node-setup.ts";
+import type { HostInfo } from "../../src/node/node-setup.ts";
 import { PROXY_CHAINS } from "../../src/node/rules/proxy-rules.ts";
 import { FakeNode } from "../../test/unit/kernel/fake-node.ts";
 
-export async function machineHere(families: readonly IPFamily[]): Promise<Machine> {
+export async function machineHere(families: readonly IPFamily[]): Promise<HostInfo> {
   return { families, cpus: 1, kernelRelease: "6.1.0", liberalConntrack: false };
 }
 

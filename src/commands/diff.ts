@@ -9,11 +9,11 @@ import { readCluster } from "./cluster-source.ts";
 import { diffPlan } from "./dry-run/plan.ts";
 import { planOf } from "./dry-run/plan-of.ts";
 import { EXIT_DIFFERENT, EXIT_FAILURE, EXIT_OK } from "./exit-codes.ts";
-import { evidenceOf, machineHere, thisKernel } from "./this-node.ts";
+import { evidenceOf, readHostInfo, thisKernel } from "./this-node.ts";
 
 /** Compares the kernel of this node with the desired state and prints the differences. Reads only. Closes the kernel. */
 export async function diff(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
-  const machine = await machineHere(await kernelFamilies());
+  const machine = await readHostInfo(await kernelFamilies());
   try {
     const cluster = await readCluster(config, quietLogger(output));
     const nodeAddresses = await kernel.nodeAddresses();

@@ -9,7 +9,7 @@ import { nodeSetup } from "../node/node-setup.ts";
 import { configuredFamilies } from "../node/used-families.ts";
 import type { Output } from "../process/standard-output.ts";
 import { EXIT_OK } from "./exit-codes.ts";
-import { machineHere, thisKernel } from "./this-node.ts";
+import { readHostInfo, thisKernel } from "./this-node.ts";
 
 /**
  * Does the steps that need privilege: loads modules, creates kube-ipvs0 and sets sysctls. Changes no object of a Service.
@@ -25,7 +25,7 @@ export async function init(config: Config, output: Output, kernel = thisKernel()
     const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
     print({ changed: [], warnings });
     const needs = { podCIDRs: [], families: configuredFamilies(config) };
-    const setup = nodeSetup(config, await machineHere(await kernelFamilies()), needs);
+    const setup = nodeSetup(config, await readHostInfo(await kernelFamilies()), needs);
     print(await interfaceReport(kernel, setup));
     print(await new SysctlClient().apply(setup.sysctls));
     return EXIT_OK;

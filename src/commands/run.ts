@@ -3,12 +3,12 @@ import { Registry } from "prom-client";
 import { Agent } from "../agent.ts";
 import type { Config } from "../config/config.ts";
 import { EventRecorder } from "../events/event-recorder.ts";
-import { listenFailureNotice, refusedPortNotice } from "../events/notices.ts";
+import { listenFailureEvent, refusedPortEvent } from "../events/event-records.ts";
 import { kernelFamilies } from "../kernel/families.ts";
 import { monitorAddresses } from "../kernel/link/monitor.ts";
 import { monitorStarter } from "../kernel/link/monitor-process.ts";
 import { runProcess } from "../kernel/run-process.ts";
-import type { Notice } from "../model/cluster/notice.ts";
+import type { EventRecord } from "../model/cluster/event-record.ts";
 import type { Logger } from "../model/logger.ts";
 import { nodeSetup } from "../node/node-setup.ts";
 import { createLogger, levelOf } from "../process/log.ts";
@@ -24,7 +24,7 @@ import { registerWatchMetrics } from "../serve/metrics/watch-metrics.ts";
 import { healthServer, listen, metricsServer } from "../serve/server.ts";
 import { serversByAddress, sourceOf } from "./cluster-source.ts";
 import { EXIT_OK } from "./exit-codes.ts";
-import { machineHere, thisKernel } from "./this-node.ts";
+import { readHostInfo, thisKernel } from "./this-node.ts";
 
 /** Runs the agent until the signal aborts: it programs the kernel and repairs it. */
 export async function run(config: Config, output: Output, signal: AbortSignal): Promise<number> {
@@ -43,7 +43,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   const source = sourceOf(config, dependencies, events);
   registerWatchMetrics(registry, systemClock, () => source.stats());
   registerEventMetrics(registry, () => events.counts);
-  const machine = await machineHere(families);
+  const machine = await readHostInfo(families);
   const agent = new Agent(config, (needs) => nodeSetup(config, machine, needs), {
     kernel,
     clock: systemClock,
@@ -53,14 +53,14 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     missing: () => source.missing(),
     apiServers: () => serversByAddress(source.servers()),
     onHealthChecks: (checks) => healthCheckPorts.update(checks),
-    tell: (notice) => source.record(notice),
+    recordEvent: (event) => source.record(event),
     random: Math.random,
   });
   const healthCheckPorts = new HealthCheckPorts({
     clock: systemClock,
     logger,
     isHealthy: () => agent.isAlive(),
-    onRefused: (refused) => source.record(refusedPortNotice(refused)),
+    onRefused: (refused) => source.record(refusedPortEvent(refused)),
   });
   registerHealthCheckMetrics(registry, () => healthCheckPorts.counts());
   const ended = new AbortController();
@@ -68,7 +68,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   try {
     await Promise.all(
       [
-        serve(config, { registry, agent, tell: (notice) => source.record(notice), logger, signal: either }),
+        serve(config, { registry, agent, recordEvent: (event) => source.record(event), logger, signal: either }),
         source.run({
           onEvent: (event) => agent.accept(event),
           onProblems: (count, fresh) => agent.reject(count, fresh),
@@ -80,8 +80,8 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
             {
               clock: systemClock,
               logger,
-              onChange: (change) => agent.hear(change),
-              onGap: () => agent.hear(undefined),
+              onChange: (change) => agent.onAddressChange(change),
+              onGap: () => agent.onAddressChange(undefined),
               start,
             },
             either,
@@ -100,19 +100,19 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
 interface Served {
   readonly registry: Registry;
   readonly agent: Agent;
-  readonly tell: (notice: Notice) => void;
+  readonly recordEvent: (event: EventRecord) => void;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
 /** Serves metrics and health probes until the signal aborts. */
-async function serve(config: Config, { registry, agent, tell, logger, signal }: Served): Promise<void> {
+async function serve(config: Config, { registry, agent, recordEvent, logger, signal }: Served): Promise<void> {
   const servers = [
     { name: "metrics" as const, bind: config.metricsBindAddress, server: metricsServer(registry) },
     { name: "healthz" as const, bind: config.healthzBindAddress, server: healthServer((probe) => agent.probe(probe)) },
   ];
   const listening = servers.map(({ name, bind, server }) => {
-    const onFailure = (error: unknown) => tell(listenFailureNotice(config.nodeName, name, error));
+    const onFailure = (error: unknown) => recordEvent(listenFailureEvent(config.nodeName, name, error));
     const options = { name, logger, onFailure, sleep: systemClock.sleep, signal };
     return bind === undefined ? undefined : listen(server, bind, options);
   });

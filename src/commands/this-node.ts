@@ -1,19 +1,19 @@
 import { availableParallelism, release } from "node:os";
 import type { Config } from "../config/config.ts";
-import { nodeWants } from "../desired/node-wants.ts";
+import { buildDesiredNode } from "../desired/desired-node.ts";
 import type { Observed } from "../kernel/kernel.ts";
 import { NetlinkKernel, type NetlinkKernelOptions } from "../kernel/netlink-kernel.ts";
 import { SysctlClient } from "../kernel/sysctl.ts";
 import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
-import { NO_SURROUNDINGS, nodeFacts } from "../node/node-facts.ts";
-import type { Machine } from "../node/node-setup.ts";
+import { NOTHING_DISCOVERED, nodeFacts } from "../node/node-facts.ts";
+import type { HostInfo } from "../node/node-setup.ts";
 import { PROXY_CHAINS } from "../node/rules/proxy-rules.ts";
 import type { OwnershipEvidence } from "../sync/plan/ownership.ts";
 
 const LIBERAL_CONNTRACK = "net/netfilter/nf_conntrack_tcp_be_liberal";
 
 /** The properties of this host on which the rules and sysctls depend. */
-export async function machineHere(families: readonly IPFamily[]): Promise<Machine> {
+export async function readHostInfo(families: readonly IPFamily[]): Promise<HostInfo> {
   const liberalConntrack = (await new SysctlClient().value(LIBERAL_CONNTRACK)) === "1";
   return { families, cpus: availableParallelism(), kernelRelease: release(), liberalConntrack };
 }
@@ -32,7 +32,7 @@ export function evidenceOf(
   nodeAddresses: readonly IPAddress[],
   config: Config,
 ): OwnershipEvidence {
-  const facts = nodeFacts(config, FAMILIES, { ...NO_SURROUNDINGS, addresses: nodeAddresses });
-  const own = new Set(nodeWants(facts, []).entries.map(({ key }) => key));
+  const facts = nodeFacts(config, FAMILIES, { ...NOTHING_DISCOVERED, addresses: nodeAddresses });
+  const own = new Set(buildDesiredNode(facts, []).entries.map(({ key }) => key));
   return { hasAddress: (address) => addresses.has(address), hasEntry: (key) => entries.has(key) || own.has(key) };
 }

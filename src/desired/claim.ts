@@ -4,14 +4,14 @@ import type { VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { Frontend } from "./service/frontends.ts";
 
 /** The precedence of a Service's claim to a frontend. The lowest number takes precedence. */
-export type Title = 0 | 1 | 2 | 3;
+export type Precedence = 0 | 1 | 2 | 3;
 
 /**
  * The precedence by frontend type. The API server allocates each cluster IP and node port to only one Service, and a
  * controller writes the address of a load balancer. Every author of a Service can write an external IP, and must not
  * take the traffic of another Service with it.
  */
-export const TITLES: Readonly<Record<Frontend["kind"], Title>> = {
+export const PRECEDENCE: Readonly<Record<Frontend["kind"], Precedence>> = {
   "cluster-ip": 0,
   "node-port": 1,
   "load-balancer": 2,
@@ -21,12 +21,12 @@ export const TITLES: Readonly<Record<Frontend["kind"], Title>> = {
 /** A Service that claims a virtual server, and its precedence. */
 export interface Claim {
   readonly service: ServiceName;
-  readonly title: Title;
+  readonly precedence: Precedence;
 }
 
 /** Sorts by precedence, then by name, and therefore independently of the order of events. */
 export function compareClaims(a: Claim, b: Claim): number {
-  if (a.title !== b.title) return a.title - b.title;
+  if (a.precedence !== b.precedence) return a.precedence - b.precedence;
   if (a.service === b.service) return 0;
   return a.service < b.service ? -1 : 1;
 }
@@ -85,12 +85,12 @@ export class Claimants<OneClaim extends Claim> {
  */
 export interface Conflict {
   readonly key: VirtualServerKey;
-  readonly holder: ServiceName;
-  readonly loser: ServiceName;
+  readonly owner: ServiceName;
+  readonly shadowed: ServiceName;
 }
 
 /** The problem of a Service that claims a virtual server of another Service. */
-export function conflictProblem({ key, holder, loser }: Conflict): Problem {
+export function conflictProblem({ key, owner: holder, shadowed: loser }: Conflict): Problem {
   const reason = `is already served by Service ${holder} (precedence: frontend type, then name)`;
   return { object: problemObject("Service", loser), field: "", value: key, reason };
 }

@@ -7,14 +7,14 @@ import type { KeyLists, Keys } from "../model/kernel/keys.ts";
 import type { ServerState } from "../model/kernel/server-state.ts";
 import { only } from "../model/only.ts";
 import type { Conflict } from "./claim.ts";
-import { References } from "./references.ts";
+import { RefCountedMap } from "./ref-counted-map.ts";
 import { ServerOwners } from "./server-owners.ts";
-import type { WantedServer, Wants } from "./service/wants.ts";
+import type { DesiredServer, DesiredService } from "./service/desired-service.ts";
 
 /** The maximum number of Services that are named for an object that several Services share. */
 const NAMED_SERVICES = 3;
 const NOBODY: readonly ServiceName[] = [];
-const NOTHING: Wants = { servers: [], addresses: [], entries: [] };
+const NOTHING: DesiredService = { servers: [], addresses: [], entries: [] };
 const NO_MEMBERS: readonly SetEntry[] = [];
 const NO_COUNTERPARTS: readonly VirtualServerKey[] = [];
 
@@ -25,10 +25,10 @@ const NO_COUNTERPARTS: readonly VirtualServerKey[] = [];
  * restrict, drop or mark the owner's clients.
  */
 export class DesiredState {
-  readonly #wants = new Map<ServiceName, Wants>();
+  readonly #services = new Map<ServiceName, DesiredService>();
   readonly #owners = new ServerOwners();
-  readonly #addresses = new References<IPAddress, IPAddress>((address) => address);
-  readonly #entries = new References<SetEntryKey, SetEntry>(({ key }) => key);
+  readonly #addresses = new RefCountedMap<IPAddress, IPAddress>((address) => address);
+  readonly #entries = new RefCountedMap<SetEntryKey, SetEntry>(({ key }) => key);
   #elsewhere: ReadonlySet<IPAddress> = new Set();
   #realServers = 0;
 
@@ -36,11 +36,11 @@ export class DesiredState {
    * Replaces the desired state of a Service; undefined: the Service is deleted. Returns the keys whose desired value
    * changed, for whatever reason. The cost is proportional to the size of the Service.
    */
-  replace(name: ServiceName, wants: Wants | undefined): KeyLists {
-    const before = this.#wants.get(name) ?? NOTHING;
-    const after = wants ?? NOTHING;
-    if (wants === undefined) this.#wants.delete(name);
-    else this.#wants.set(name, wants);
+  replace(name: ServiceName, desired: DesiredService | undefined): KeyLists {
+    const before = this.#services.get(name) ?? NOTHING;
+    const after = desired ?? NOTHING;
+    if (desired === undefined) this.#services.delete(name);
+    else this.#services.set(name, desired);
     const touched = this.#touchedBy(before, after);
     const held = touched.map((key) => this.#owners.get(key));
     const dropped = this.#membersOfAll(held, before.entries);
@@ -79,9 +79,9 @@ export class DesiredState {
     for (const key of servers) addName(found, key, this.owner(key));
     const asked = { addresses: new Set(addresses), entries: new Set(entries) };
     if (asked.addresses.size + asked.entries.size === 0) return found;
-    for (const [name, wants] of this.#wants) {
-      for (const address of wants.addresses) if (asked.addresses.has(address)) addName(found, address, name);
-      for (const { key } of this.#membersHeldBy(wants)) if (asked.entries.has(key)) addName(found, key, name);
+    for (const [name, desired] of this.#services) {
+      for (const address of desired.addresses) if (asked.addresses.has(address)) addName(found, address, name);
+      for (const { key } of this.#usedMembersOf(desired)) if (asked.entries.has(key)) addName(found, key, name);
     }
     return found;
   }
@@ -92,7 +92,7 @@ export class DesiredState {
 
   /** The keys of all objects that each Service needs, in the order in which the Services were added. */
   *byService(): Generator<KeyLists> {
-    for (const { servers, addresses, entries } of this.#wants.values())
+    for (const { servers, addresses, entries } of this.#services.values())
       yield {
         servers: servers.map(({ server }) => server.key),
         addresses,
@@ -129,34 +129,34 @@ export class DesiredState {
   }
 
   /** The number of virtual servers that the Service claims and other Services own. */
-  lost(name: ServiceName): number {
-    return this.#owners.lost(name);
+  shadowedServers(name: ServiceName): number {
+    return this.#owners.shadowedServers(name);
   }
 
   /** The Services that claim virtual servers of other Services. */
-  losers(): Iterable<ServiceName> {
-    return this.#owners.losers();
+  shadowedServices(): Iterable<ServiceName> {
+    return this.#owners.shadowedServices();
   }
 
   /** The Services that lost or regained virtual servers since the last call. */
-  takeLostAnew(): ReadonlySet<ServiceName> {
-    return this.#owners.takeLostAnew();
+  takeChangedShadows(): ReadonlySet<ServiceName> {
+    return this.#owners.takeChangedShadows();
   }
 
   /** All virtual servers that one Service claims and another Service owns. */
   *conflicts(): Generator<Conflict> {
-    for (const name of this.losers()) yield* this.conflictsOf(name);
+    for (const name of this.shadowedServices()) yield* this.conflictsOf(name);
   }
 
   /** The virtual servers that the Service claims and other Services own, in the order of its frontends. */
   *conflictsOf(name: ServiceName): Generator<Conflict, undefined> {
-    let left = this.lost(name);
-    for (const { server } of this.#wants.get(name)?.servers ?? []) {
+    let left = this.shadowedServers(name);
+    for (const { server } of this.#services.get(name)?.servers ?? []) {
       if (left === 0) break;
       const holder = this.owner(server.key);
       if (holder === undefined || holder === name) continue;
       left--;
-      yield { key: server.key, holder, loser: name };
+      yield { key: server.key, owner: holder, shadowed: name };
     }
     return undefined;
   }
@@ -175,14 +175,14 @@ export class DesiredState {
    * The virtual servers whose owner or members may change with this Service: those that it claims, and for a packet
    * mark those of every Service that claims the same mark.
    */
-  #touchedBy(before: Wants, after: Wants): readonly VirtualServerKey[] {
+  #touchedBy(before: DesiredService, after: DesiredService): readonly VirtualServerKey[] {
     if (before.servers.length === 0 && after.servers.every(({ server }) => server.mark === 0))
       return after.servers.map(({ server }) => server.key);
     const keys = new Set<VirtualServerKey>();
-    const add = ({ server: { key, mark } }: WantedServer): void => {
+    const add = ({ server: { key, mark } }: DesiredServer): void => {
       keys.add(key);
       if (mark === 0) return;
-      for (const { counterparts } of this.#owners.rivals(key))
+      for (const { counterparts } of this.#owners.claimsTo(key))
         for (const counterpart of counterparts) keys.add(counterpart);
       for (const counterpart of this.counterparts(key)) keys.add(counterpart);
     };
@@ -192,7 +192,7 @@ export class DesiredState {
   }
 
   /** The members that belong to these virtual servers, followed by the others. */
-  #membersOfAll(states: readonly (WantedServer | undefined)[], others: readonly SetEntry[]): readonly SetEntry[] {
+  #membersOfAll(states: readonly (DesiredServer | undefined)[], others: readonly SetEntry[]): readonly SetEntry[] {
     if (states.every((state) => state === undefined)) return others;
     const lists = states.map((state) => (state === undefined ? NO_MEMBERS : this.#membersOf(state)));
     // There is usually one list. `flat` and `push` allocate spare capacity, which becomes garbage and takes half the
@@ -202,13 +202,13 @@ export class DesiredState {
   }
 
   /** The members of the Service that are used: those of the virtual servers that it owns, and its common ones. */
-  *#membersHeldBy({ servers, entries }: Wants): Generator<SetEntry> {
+  *#usedMembersOf({ servers, entries }: DesiredService): Generator<SetEntry> {
     for (const state of servers) if (this.#owners.get(state.server.key) === state) yield* this.#membersOf(state);
     yield* entries;
   }
 
   /** Members with a mark are left out if another Service owns the virtual server of the mark: it would get packets. */
-  #membersOf({ service, server, entries, counterparts }: WantedServer): readonly SetEntry[] {
+  #membersOf({ service, server, entries, counterparts }: DesiredServer): readonly SetEntry[] {
     const [marked] = server.mark === 0 ? counterparts : NO_COUNTERPARTS;
     if (marked === undefined || this.owner(marked) === service) return entries;
     return entries.filter(({ mark }) => mark === undefined);
@@ -222,7 +222,7 @@ export class DesiredState {
 }
 
 /** The keys of all set entries of one Service, each once. Most Services have one virtual server and no duplicates. */
-function entryKeys(servers: readonly WantedServer[], others: readonly SetEntry[]): readonly SetEntryKey[] {
+function entryKeys(servers: readonly DesiredServer[], others: readonly SetEntry[]): readonly SetEntryKey[] {
   const [first] = servers;
   if (first !== undefined && servers.length === 1) return first.entries.concat(others).map(({ key }) => key);
   return [...new Set([...servers.flatMap(({ entries }) => entries), ...others].map(({ key }) => key))];

@@ -1,4 +1,4 @@
-import type { Notice } from "../model/cluster/notice.ts";
+import type { EventRecord } from "../model/cluster/event-record.ts";
 import { TokenBucket } from "../model/time/token-bucket.ts";
 
 export interface EventLimits {
@@ -6,17 +6,17 @@ export interface EventLimits {
   readonly burst: number;
   /** The time between two writes after the burst. */
   readonly refillMs: number;
-  /** The number of different notices kept for nodes, and also the number kept for other objects. */
-  readonly notices: number;
-  /** The number of different notices with the same object and reason that may wait at the same time. */
+  /** The number of different events kept for nodes, and also the number kept for other objects. */
+  readonly events: number;
+  /** The number of different events with the same object and reason that may wait at the same time. */
   readonly waiting: number;
-  /** The time between two writes of a notice that repeats. */
+  /** The time between two writes of an event that repeats. */
   readonly seriesMs: number;
-  /** A notice that does not repeat within this time is forgotten. The next occurrence starts a new Event. */
+  /** An event that does not repeat within this time is forgotten. The next occurrence starts a new Event. */
   readonly forgetMs: number;
   /** The largest random delay of the first write. All nodes see the same problem of an object at the same time. */
   readonly spreadMs: number;
-  /** The number of lost writes in a row after which a notice is given up. */
+  /** The number of lost writes in a row after which an event is given up. */
   readonly attempts: number;
 }
 
@@ -27,7 +27,7 @@ export interface EventLimits {
 export const EVENT_LIMITS: EventLimits = {
   burst: 10,
   refillMs: 30_000,
-  notices: 200,
+  events: 200,
   waiting: 11,
   seriesMs: 600_000,
   forgetMs: 1_800_000,
@@ -39,7 +39,7 @@ export const EVENT_LIMITS: EventLimits = {
 export interface EventWrite {
   /** `create` writes a new Event, `repeat` updates the series of an Event that this process created. */
   readonly kind: "create" | "repeat";
-  readonly notice: Notice;
+  readonly record: EventRecord;
   /** The time of the first occurrence; the same in all writes of one Event. */
   readonly first: Date;
   readonly last: Date;
@@ -57,20 +57,20 @@ export interface EventWrite {
  */
 export type WriteOutcome = "done" | "known" | "gone" | "refused" | "lost";
 
-/** Totals since the start. Each notice that does not repeat an earlier one is counted once, when it stops waiting. */
+/** Totals since the start. Each event that does not repeat an earlier one is counted once, when it stops waiting. */
 export interface EventCounts {
   /** Requests that the server accepted. */
   readonly sent: number;
-  /** Notices whose Event existed already. */
+  /** Events whose Event existed already. */
   readonly known: number;
-  /** Notices for which there was no room. */
+  /** Events for which there was no room. */
   readonly dropped: number;
-  /** Notices that the server refused, or that were lost on every attempt. */
+  /** Events that the server refused, or that were lost on every attempt. */
   readonly failed: number;
 }
 
 interface Entry {
-  readonly notice: Notice;
+  readonly event: EventRecord;
   /**
    * `new`: no Event is written yet. `written`: this process wrote the Event and continues its series. `closed`: this
    * process writes nothing more, and repetitions are ignored.
@@ -88,8 +88,8 @@ interface Entry {
 }
 
 /**
- * Decides which Events to write and when. Notices that repeat become one Event with a series. The rate of writes is
- * limited, and the number of waiting notices is limited for each object and in total. Notices about the node itself have
+ * Decides which Events to write and when. Events that repeat become one Event with a series. The rate of writes is
+ * limited, and the number of waiting events is limited for each object and in total. Events about the node itself have
  * their own limit and come first, because a failing kernel must be reported even if 10,000 Services are invalid.
  *
  * `nowMs` is monotonic; dates may step back and are only shown. `random` is evenly distributed in [0, 1).
@@ -98,7 +98,7 @@ export class EventCorrelator {
   readonly #limits: EventLimits;
   readonly #random: () => number;
   readonly #bucket: TokenBucket;
-  /** Entries by the text of their notice, in the order of the last occurrence. */
+  /** Entries by the text of their event, in the order of the last occurrence. */
   readonly #entries = new Map<string, Entry>();
   #counts: EventCounts = { sent: 0, known: 0, dropped: 0, failed: 0 };
 
@@ -112,16 +112,16 @@ export class EventCorrelator {
     return this.#counts;
   }
 
-  /** Adds a notice. Drops it if too many notices of its object, or too many in total, are waiting. */
-  add(notice: Notice, nowMs: number, date: Date): void {
-    const key = keyOf(notice);
+  /** Adds an event. Drops it if too many events of its object, or too many in total, are waiting. */
+  add(event: EventRecord, nowMs: number, date: Date): void {
+    const key = keyOf(event);
     this.#forget(nowMs);
     const known = this.#entries.get(key);
-    if (known === undefined && !this.#hasRoom(notice)) {
+    if (known === undefined && !this.#hasRoom(event)) {
       this.#countUp("dropped");
       return;
     }
-    const entry = known ?? this.#entry(notice, nowMs, date);
+    const entry = known ?? this.#entry(event, nowMs, date);
     entry.count++;
     entry.last = date;
     entry.lastMs = nowMs;
@@ -130,27 +130,27 @@ export class EventCorrelator {
   }
 
   /**
-   * Returns the write to make now, or the time of the next call: Infinity until a notice is added. The caller settles a
+   * Returns the write to make now, or the time of the next call: Infinity until an event is added. The caller settles a
    * write before the next call.
    */
   next(nowMs: number): EventWrite | number {
     const waiting = [...this.#entries.values()].filter(isPending);
     if (waiting.length === 0) return Number.POSITIVE_INFINITY;
-    const own = waiting.filter(({ notice, dueMs }) => isOfNode(notice) && dueMs <= nowMs);
+    const own = waiting.filter(({ event, dueMs }) => isOfNode(event) && dueMs <= nowMs);
     const entry = (own.length > 0 ? own : waiting).reduce((first, other) =>
       other.dueMs < first.dueMs ? other : first,
     );
     const atMs = Math.max(entry.dueMs, this.#bucket.readyAtMs(nowMs));
     if (atMs > nowMs) return atMs;
     this.#bucket.take(nowMs);
-    const { notice, first, last, count } = entry;
-    return { kind: entry.state === "new" ? "create" : "repeat", notice, first, last, count };
+    const { event, first, last, count } = entry;
+    return { kind: entry.state === "new" ? "create" : "repeat", record: event, first, last, count };
   }
 
-  /** Records the result of a write. Throws when there is no notice for the write. */
+  /** Records the result of a write. Throws when there is no event for the write. */
   settle(write: EventWrite, outcome: WriteOutcome, nowMs: number): void {
-    const entry = this.#entries.get(keyOf(write.notice));
-    if (entry === undefined) throw new Error(`Cannot settle a write without a notice: ${keyOf(write.notice)}`);
+    const entry = this.#entries.get(keyOf(write.record));
+    if (entry === undefined) throw new Error(`Cannot settle a write without an event: ${keyOf(write.record)}`);
     switch (outcome) {
       case "done":
         this.#countUp("sent");
@@ -167,7 +167,7 @@ export class EventCorrelator {
         entry.state = "closed";
         // Only this agent writes Events about its node, and a lost write may have reached the server. In both cases the
         // Event is its own, and it continues the series.
-        if (entry.attempts > 0 || write.notice.regarding.kind === "Node") this.#markWritten(entry, 1, nowMs);
+        if (entry.attempts > 0 || write.record.regarding.kind === "Node") this.#markWritten(entry, 1, nowMs);
         break;
       case "refused":
         this.#countUp("failed");
@@ -177,14 +177,14 @@ export class EventCorrelator {
         entry.attempts++;
         if (entry.attempts < this.#limits.attempts) break;
         this.#countUp("failed");
-        this.#entries.delete(keyOf(write.notice));
+        this.#entries.delete(keyOf(write.record));
     }
   }
 
-  #entry(notice: Notice, nowMs: number, date: Date): Entry {
-    const spreadMs = notice.regarding.kind === "Node" ? 0 : this.#random() * this.#limits.spreadMs;
+  #entry(event: EventRecord, nowMs: number, date: Date): Entry {
+    const spreadMs = event.regarding.kind === "Node" ? 0 : this.#random() * this.#limits.spreadMs;
     const times = { first: date, last: date, lastMs: nowMs, dueMs: nowMs + spreadMs };
-    return { notice, state: "new", ...times, count: 0, writtenCount: 0, attempts: 0 };
+    return { event, state: "new", ...times, count: 0, writtenCount: 0, attempts: 0 };
   }
 
   #markWritten(entry: Entry, count: number, nowMs: number): void {
@@ -201,13 +201,13 @@ export class EventCorrelator {
     }
   }
 
-  /** Makes room for a new notice if possible: forgets the oldest entry of the same kind that has nothing to write. */
-  #hasRoom(notice: Notice): boolean {
+  /** Makes room for a new event if possible: forgets the oldest entry of the same kind that has nothing to write. */
+  #hasRoom(event: EventRecord): boolean {
     const entries = [...this.#entries];
-    const alike = entries.filter(([, entry]) => isPending(entry) && isAlike(entry.notice, notice));
+    const alike = entries.filter(([, entry]) => isPending(entry) && isAlike(entry.event, event));
     if (alike.length >= this.#limits.waiting) return false;
-    const peers = entries.filter(([, entry]) => isOfNode(entry.notice) === isOfNode(notice));
-    if (peers.length < this.#limits.notices) return true;
+    const peers = entries.filter(([, entry]) => isOfNode(entry.event) === isOfNode(event));
+    if (peers.length < this.#limits.events) return true;
     const [idle] = peers.find(([, entry]) => !isPending(entry)) ?? [];
     return idle !== undefined && this.#entries.delete(idle);
   }
@@ -217,11 +217,11 @@ export class EventCorrelator {
   }
 }
 
-function isOfNode({ regarding }: Notice): boolean {
+function isOfNode({ regarding }: EventRecord): boolean {
   return regarding.kind === "Node";
 }
 
-function isAlike(a: Notice, b: Notice): boolean {
+function isAlike(a: EventRecord, b: EventRecord): boolean {
   const [one, other] = [a.regarding, b.regarding];
   const isSame = one.kind === other.kind && one.namespace === other.namespace && one.name === other.name;
   return isSame && a.reason === b.reason;
@@ -239,6 +239,6 @@ function isPending({ state, count, writtenCount }: Entry): boolean {
   }
 }
 
-function keyOf({ type, reason, action, regarding, note }: Notice): string {
+function keyOf({ type, reason, action, regarding, note }: EventRecord): string {
   return JSON.stringify([type, reason, action, regarding.kind, regarding.namespace, regarding.name, note]);
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { NoticeObject } from "../model/cluster/notice.ts";
+import type { RegardingObject } from "../model/cluster/event-record.ts";
 import type { EventWrite } from "./event-correlator.ts";
 
 const CONTROLLER = "kube-ipvs";
@@ -10,14 +10,14 @@ const LONGEST_INSTANCE = 128;
 /** The longest start of a name: a name has at most 253 characters, of which the dot and the hash take 17. */
 const LONGEST_STEM = 236;
 
-const API_VERSIONS: Readonly<Record<NoticeObject["kind"], string>> = {
+const API_VERSIONS: Readonly<Record<RegardingObject["kind"], string>> = {
   Service: "v1",
   EndpointSlice: "discovery.k8s.io/v1",
   Node: "v1",
 };
 
 /** The API path of the Events about the object. Events about a Node are in the namespace "default". */
-export function eventsPath({ namespace }: NoticeObject): string {
+export function eventsPath({ namespace }: RegardingObject): string {
   return `/apis/events.k8s.io/v1/namespaces/${namespaceOf(namespace)}/events`;
 }
 
@@ -26,8 +26,8 @@ export function eventsPath({ namespace }: NoticeObject): string {
  * Service or EndpointSlice: the first node creates the Event, and the others find that it exists. The name of an Event
  * about a Node contains the time of its beginning, so that each new occurrence is a new Event.
  */
-export function eventName({ notice, first }: EventWrite): string {
-  const { regarding, type, reason, action, note } = notice;
+export function eventName({ record: event, first }: EventWrite): string {
+  const { regarding, type, reason, action, note } = event;
   const content = [regarding.kind, regarding.namespace, regarding.name, type, reason, action, note];
   const identity = regarding.kind === "Node" ? [...content, first.getTime()] : content;
   const hash = createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 16);
@@ -36,7 +36,7 @@ export function eventName({ notice, first }: EventWrite): string {
 
 /** The Event as a JSON object, reported by the agent of `nodeName`. `uid` is the uid of the object, "" if unknown. */
 export function eventObject(write: EventWrite, nodeName: string, uid: string): object {
-  const { type, reason, action, regarding, note } = write.notice;
+  const { type, reason, action, regarding, note } = write.record;
   const { kind, namespace, name } = regarding;
   return {
     apiVersion: "events.k8s.io/v1",

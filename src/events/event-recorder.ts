@@ -1,4 +1,4 @@
-import type { Notice, NoticeObject } from "../model/cluster/notice.ts";
+import type { EventRecord, RegardingObject } from "../model/cluster/event-record.ts";
 import type { Logger } from "../model/logger.ts";
 import { Backoff } from "../model/time/backoff.ts";
 import type { Clock } from "../model/time/clock.ts";
@@ -23,7 +23,7 @@ const MAX_REFUSAL_BYTES = 65_536;
 /** The size limit of an object in the API server, rounded up. */
 const MAX_OBJECT_BYTES = 4 * 1024 * 1024;
 
-const COLLECTIONS: Readonly<Record<Exclude<NoticeObject["kind"], "Node">, readonly [string, string]>> = {
+const COLLECTIONS: Readonly<Record<Exclude<RegardingObject["kind"], "Node">, readonly [string, string]>> = {
   Service: ["/api/v1", "services"],
   EndpointSlice: ["/apis/discovery.k8s.io/v1", "endpointslices"],
 };
@@ -57,14 +57,14 @@ export class EventRecorder {
     return this.#correlator.counts;
   }
 
-  /** Queues a notice. Notices that come before `run` wait for it. */
-  tell(notice: Notice): void {
+  /** Queues an event. Events that come before `run` wait for it. */
+  record(event: EventRecord): void {
     const { clock } = this.#dependencies;
-    this.#correlator.add(notice, clock.now(), clock.date());
+    this.#correlator.add(event, clock.now(), clock.date());
     this.#woken.abort();
   }
 
-  /** Writes queued notices until the signal is aborted. Notices that are queued then are not written. */
+  /** Writes queued events until the signal is aborted. Events that are queued then are not written. */
   async run(transport: WritingTransport, signal: AbortSignal): Promise<void> {
     const { clock } = this.#dependencies;
     const stop = () => this.#woken.abort();
@@ -84,9 +84,9 @@ export class EventRecorder {
     if (signal.aborted) return;
     const outcome = outcomeOf(write.kind, status.code);
     this.#correlator.settle(write, outcome, clock.now());
-    if (outcome === "refused") logger.warn({ ...write.notice, ...status }, "the API server rejected an Event");
+    if (outcome === "refused") logger.warn({ ...write.record, ...status }, "the API server rejected an Event");
     if (outcome !== "lost") return;
-    logger.debug({ ...write.notice, ...status }, "cannot write an Event; will retry");
+    logger.debug({ ...write.record, ...status }, "cannot write an Event; will retry");
     await clock.sleep(Math.max(this.#backoff.next(clock.now()), status.retryAfterMs), signal);
   }
 
@@ -106,10 +106,10 @@ export class EventRecorder {
   }
 
   async #request(write: EventWrite, transport: WritingTransport, signal: AbortSignal): Promise<ApiRequest> {
-    const path = eventsPath(write.notice.regarding);
+    const path = eventsPath(write.record.regarding);
     switch (write.kind) {
       case "create": {
-        const uid = await uidOf(write.notice.regarding, transport, signal);
+        const uid = await uidOf(write.record.regarding, transport, signal);
         const body = JSON.stringify(eventObject(write, this.#nodeName, uid));
         return { method: "POST", path, contentType: "application/json", body };
       }
@@ -132,7 +132,7 @@ export class EventRecorder {
  * cache (resourceVersion=0).
  */
 async function uidOf(
-  { kind, namespace, name }: NoticeObject,
+  { kind, namespace, name }: RegardingObject,
   transport: WritingTransport,
   signal: AbortSignal,
 ): Promise<string> {

@@ -1,9 +1,9 @@
-import type { Notice } from "../model/cluster/notice.ts";
+import type { EventRecord } from "../model/cluster/event-record.ts";
 import { type Problem, problemFields } from "../model/cluster/problem.ts";
 import type { Logger } from "../model/logger.ts";
 import type { Clock } from "../model/time/clock.ts";
 import { TokenBucket } from "../model/time/token-bucket.ts";
-import { problemNotice } from "./notices.ts";
+import { problemEvent } from "./event-records.ts";
 
 /** The number of reports about one object without a pause. The two full lists of a Service have 22 problems. */
 const OBJECT_BURST = 25;
@@ -22,7 +22,7 @@ const OBJECTS = 4_096;
 export interface ObjectReportsDependencies {
   readonly clock: Pick<Clock, "now">;
   readonly logger: Pick<Logger, "warn" | "info">;
-  readonly tell: (notice: Notice) => void;
+  readonly recordEvent: (event: EventRecord) => void;
 }
 
 /**
@@ -46,13 +46,13 @@ export class ObjectReports {
 
   /** Reports the problems that began and those that ended. */
   report(begun: readonly Problem[], ended: readonly Problem[]): void {
-    const { clock, logger, tell } = this.#dependencies;
+    const { clock, logger, recordEvent } = this.#dependencies;
     const nowMs = clock.now();
     for (const problem of begun) {
       const fields = problemFields(problem);
       if (!this.#mayReport(fields.object, nowMs)) continue;
       logger.warn({ ...fields }, "rejected");
-      tell(problemNotice(this.#nodeName, problem));
+      recordEvent(problemEvent(this.#nodeName, problem));
     }
     for (const problem of ended) {
       const fields = problemFields(problem);

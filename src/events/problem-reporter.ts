@@ -1,4 +1,4 @@
-import type { Notice } from "../model/cluster/notice.ts";
+import type { EventRecord } from "../model/cluster/event-record.ts";
 import type { Problem } from "../model/cluster/problem.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { Logger } from "../model/logger.ts";
@@ -6,7 +6,7 @@ import { type ProblemChanges, ProblemTracker } from "../model/problem-tracker.ts
 import type { Clock } from "../model/time/clock.ts";
 import { describeFailure, type FailedOperation, missingScheduler } from "../sync/retry/failed-operation.ts";
 import type { FailureReport } from "../sync/retry/failure-log.ts";
-import { explanation, failedOperationNotice, kernelFailureNotice, nodeWarningNotice } from "./notices.ts";
+import { explanation, failedOperationEvent, kernelFailureEvent, nodeWarningEvent } from "./event-records.ts";
 import { ObjectReports } from "./object-reports.ts";
 
 /** If its problems change all the time, a node reports two per minute. */
@@ -29,7 +29,7 @@ export interface ProblemReporterDependencies {
   readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
   readonly metrics: ProblemMetrics;
-  readonly tell: (notice: Notice) => void;
+  readonly recordEvent: (event: EventRecord) => void;
 }
 
 /**
@@ -63,25 +63,25 @@ export class ProblemReporter {
 
   /** Reports the warnings of the last node preparation. `warnings` replaces all earlier ones. */
   nodeWarnings(warnings: readonly string[]): void {
-    const { nodeName, clock, logger, metrics, tell } = this.#dependencies;
+    const { nodeName, clock, logger, metrics, recordEvent } = this.#dependencies;
     this.#node.replace(warnings.map((warning) => [warning, warning]));
     metrics.recordNodeProblems(this.#node.size);
     const { begun, ended } = this.#node.takeChanges(clock.now());
     for (const warning of begun) {
       logger.warn({ warning }, "node preparation failed");
-      tell(nodeWarningNotice(nodeName, warning));
+      recordEvent(nodeWarningEvent(nodeName, warning));
     }
     for (const warning of ended) logger.info({ warning }, "node preparation no longer fails");
   }
 
   /** Reports a request to the kernel that failed or got no answer. */
   kernelFailed(error: unknown): void {
-    const { nodeName, clock, logger, metrics, tell } = this.#dependencies;
+    const { nodeName, clock, logger, metrics, recordEvent } = this.#dependencies;
     metrics.recordKernelFailure();
     this.#kernel.set("kernel", explanation(error), error);
     for (const failure of this.#kernel.takeChanges(clock.now()).begun) {
       logger.error({ err: failure }, "kernel request failed; will resync");
-      tell(kernelFailureNotice(nodeName, failure));
+      recordEvent(kernelFailureEvent(nodeName, failure));
     }
   }
 
@@ -94,14 +94,14 @@ export class ProblemReporter {
 
   /** Reports the operations that the kernel refused in a sync, and those that no longer fail. */
   operationsFailed({ begun, ended }: FailureReport): void {
-    const { nodeName, clock, logger, tell } = this.#dependencies;
+    const { nodeName, clock, logger, recordEvent } = this.#dependencies;
     for (const failure of begun) {
       if (this.#isReplaced(failure)) continue;
       const { operation, errno, services } = failure;
       const text = describeFailure(failure);
       logger.warn({ failure: text, operation: operation.kind, errno, services }, "operation failed");
       for (const service of services.length > 0 ? services : [undefined])
-        tell(failedOperationNotice(nodeName, service, text));
+        recordEvent(failedOperationEvent(nodeName, service, text));
     }
     for (const failure of ended) {
       if (this.#isReplaced(failure)) continue;

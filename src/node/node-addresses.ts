@@ -5,7 +5,7 @@ import type { IPAddress } from "../model/address.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Logger } from "../model/logger.ts";
 import type { Clock } from "../model/time/clock.ts";
-import { AddressNews, type KnownAddresses } from "./address-news.ts";
+import { AddressChangeBuffer, type ExpectedAddresses } from "./address-change-buffer.ts";
 
 /** The time for which changes are collected: they come in bursts. */
 const GATHER_MS = 20;
@@ -16,7 +16,7 @@ export interface NodeAddressesParts {
   readonly logger: Logger;
 }
 
-export interface NodeAddressesUse extends Pick<KnownAddresses, "isWanted" | "isOthers"> {
+export interface NodeAddressesUse extends Pick<ExpectedAddresses, "isWanted" | "isOthers"> {
   /** Called after the addresses were read because the kernel reported a change. */
   readonly onRead: () => void;
   /** Called when another process changed the virtual addresses. */
@@ -29,7 +29,7 @@ export interface NodeAddressesUse extends Pick<KnownAddresses, "isWanted" | "isO
 export class NodeAddresses {
   readonly #parts: NodeAddressesParts;
   readonly #use: NodeAddressesUse;
-  readonly #news = new AddressNews();
+  readonly #news = new AddressChangeBuffer();
   #isGathering = false;
   #wasRead = false;
   readonly #end = new AbortController();
@@ -52,9 +52,9 @@ export class NodeAddresses {
   }
 
   /** Processes a change that the kernel reports; undefined: changes may have been missed. */
-  hear(change: AddressChange | undefined): void {
-    if (change === undefined) this.#news.noteGap();
-    else this.#news.note(change);
+  onAddressChange(change: AddressChange | undefined): void {
+    if (change === undefined) this.#news.markIncomplete();
+    else this.#news.add(change);
     if (this.#isGathering || this.#end.signal.aborted) return;
     this.#isGathering = true;
     void this.#judge();
@@ -71,7 +71,7 @@ export class NodeAddresses {
     if (this.#end.signal.aborted) return;
     const { isWanted, isOthers, onRead, onMeddling } = this.#use;
     const known = { dummy: DUMMY_NAME, ofNode: this.#current, isWanted, isOthers };
-    const { readNode, look } = this.#news.take(known);
+    const { readNode, resync: look } = this.#news.take(known);
     if (look) onMeddling();
     // Before the first resync, which reads the addresses, they are not needed.
     if (!readNode || !this.#wasRead) return;

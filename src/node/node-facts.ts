@@ -46,12 +46,12 @@ export interface NodeFacts {
 }
 
 /** The discovered facts on which the node facts depend. */
-export interface Surroundings extends KnownAddresses {
+export interface DiscoveredFacts extends KnownAddresses {
   readonly missingSchedulers: readonly Scheduler[];
 }
 
 /** The part of the configuration on which facts depend. */
-export interface NodeChoices {
+export interface NodeFactsOptions {
   readonly nodeName: string;
   /** The IPs of the node, instead of those in its Node object; empty: not configured. */
   readonly nodeIPs: readonly IPAddress[];
@@ -66,10 +66,14 @@ export interface NodeChoices {
 }
 
 /** The facts before anything was discovered. */
-export const NO_SURROUNDINGS: Surroundings = { nodes: [], addresses: [], apiServers: [], missingSchedulers: [] };
+export const NOTHING_DISCOVERED: DiscoveredFacts = { nodes: [], addresses: [], apiServers: [], missingSchedulers: [] };
 
 /** Computes the facts of this node from its configuration and the discovered facts. */
-export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], surroundings: Surroundings): NodeFacts {
+export function nodeFacts(
+  choices: NodeFactsOptions,
+  families: readonly IPFamily[],
+  surroundings: DiscoveredFacts,
+): NodeFacts {
   const { nodes, addresses, missingSchedulers } = surroundings;
   const node = nodes.find(({ name }) => name === choices.nodeName);
   const nodeIPs = nodeIPsOf(choices, node);
@@ -94,7 +98,7 @@ export function nodeFacts(choices: NodeChoices, families: readonly IPFamily[], s
   };
 }
 
-function podNetworksOf({ clusterCidrs }: NodeChoices, nodes: readonly ClusterNode[]): readonly Cidr[] {
+function podNetworksOf({ clusterCidrs }: NodeFactsOptions, nodes: readonly ClusterNode[]): readonly Cidr[] {
   const all = [...clusterCidrs, ...nodes.flatMap(({ podCIDRs }) => podCIDRs)].filter(({ prefix }) => prefix > 0);
   const byText = new Map(all.map((network) => [network.text, network]));
   return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, network]) => network);
@@ -110,7 +114,7 @@ function textOf({ address, port }: ApiServer): string {
 }
 
 /** Returns the node's IPs: the configured ones, or else the first of each family in its Node object. */
-export function nodeIPsOf(choices: NodeChoices, node: ClusterNode | undefined): readonly IPAddress[] {
+export function nodeIPsOf(choices: NodeFactsOptions, node: ClusterNode | undefined): readonly IPAddress[] {
   if (choices.nodeIPs.length > 0) return choices.nodeIPs;
   const addresses = node?.addresses ?? [];
   return addresses.filter((address, index) => addresses.findIndex((a) => familyOf(a) === familyOf(address)) === index);

@@ -7,10 +7,10 @@ import { NodeRules } from "./node-rules.ts";
 import type { ClusterNeeds, SetupFor } from "./node-setup.ts";
 import { describePodBridges } from "./pod-bridges.ts";
 import { describeSourcePorts } from "./source-ports.ts";
-import { configuredFamilies, type FamilyChoices } from "./used-families.ts";
+import { configuredFamilies, type FamilyOptions } from "./used-families.ts";
 
 /** The part of the configuration on which the preparation depends. */
-export interface PreparationChoices extends FamilyChoices {
+export interface PreparationOptions extends FamilyOptions {
   /** "" if no bridge is configured. */
   readonly podBridge: string;
 }
@@ -62,7 +62,7 @@ export class NodePreparation {
   #needs: ClusterNeeds;
   #deficits: NodeDeficits = { warnings: [], wrongSysctls: [], ruleFailures: [] };
 
-  constructor(config: PreparationChoices, setupFor: SetupFor, parts: NodePreparationParts, use: NodePreparationUse) {
+  constructor(config: PreparationOptions, setupFor: SetupFor, parts: NodePreparationParts, use: NodePreparationUse) {
     this.#podBridge = config.podBridge;
     this.#clusterCIDRs = config.clusterCidrs;
     this.#needs = { podCIDRs: [], families: configuredFamilies(config) };

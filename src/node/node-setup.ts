@@ -37,7 +37,7 @@ export interface NodeSetupOptions {
 }
 
 /** The properties of the host on which rules and sysctls depend. */
-export interface Machine {
+export interface HostInfo {
   readonly families: readonly IPFamily[];
   readonly cpus: number;
   /** The text of /proc/sys/kernel/osrelease. */
@@ -58,7 +58,7 @@ export interface ClusterNeeds {
  * Returns the setup for this configuration and host. It has rules for all families of the host, and sysctls for those
  * in use.
  */
-export function nodeSetup(config: NodeSetupOptions, machine: Machine, needs: ClusterNeeds): NodeSetup {
+export function nodeSetup(config: NodeSetupOptions, machine: HostInfo, needs: ClusterNeeds): NodeSetup {
   return {
     families: machine.families,
     rules: staticRules(config, machine, needs.podCIDRs),
@@ -95,7 +95,7 @@ function ipvsTimeouts(config: NodeSetupOptions): readonly IpvsTimeout[] {
 /** The static iptables chains of each family. */
 export function staticRules(
   config: NodeSetupOptions,
-  { families, liberalConntrack }: Pick<Machine, "families" | "liberalConntrack">,
+  { families, liberalConntrack }: Pick<HostInfo, "families" | "liberalConntrack">,
   podCIDRs: readonly Cidr[],
 ): NodeSetup["rules"] {
   const pods = {

@@ -9,9 +9,9 @@ import { NodeAbsence, type NodeAbsenceOptions, type NodeAbsenceParts } from "./n
 import { NodeAddresses, type NodeAddressesParts, type NodeAddressesUse } from "./node-addresses.ts";
 import {
   isAboutNode,
-  NO_SURROUNDINGS,
-  type NodeChoices,
+  NOTHING_DISCOVERED,
   type NodeFacts,
+  type NodeFactsOptions,
   nodeFacts,
   sameNodeFacts,
 } from "./node-facts.ts";
@@ -19,14 +19,14 @@ import {
   type NodeDeficits,
   NodePreparation,
   type NodePreparationParts,
-  type PreparationChoices,
+  type PreparationOptions,
 } from "./node-preparation.ts";
 import type { SetupFor } from "./node-setup.ts";
 import { type ApiServer, apiServers } from "./reserved-addresses.ts";
 import { familiesShown } from "./used-families.ts";
 
 /** The part of the configuration that describes the node. */
-export interface NodeOptions extends NodeChoices, PreparationChoices, NodeAbsenceOptions {
+export interface NodeOptions extends NodeFactsOptions, PreparationOptions, NodeAbsenceOptions {
   /** "NodeCIDR": packets of pods are recognised by the pod networks of this node. */
   readonly localMode: string;
 }
@@ -98,7 +98,7 @@ export class NodeTracker {
       },
       onMeddling: use.onExternalChange,
     });
-    this.#facts = nodeFacts(options, this.families, NO_SURROUNDINGS);
+    this.#facts = nodeFacts(options, this.families, NOTHING_DISCOVERED);
   }
 
   /** The facts that were computed last. Before the first `prepare` they contain no addresses. */
@@ -127,7 +127,7 @@ export class NodeTracker {
 
   /** Processes a change of the node's addresses; undefined: changes may have been missed. */
   onAddressChange(change: AddressChange | undefined): void {
-    this.#addresses.hear(change);
+    this.#addresses.onAddressChange(change);
   }
 
   /** Records that the kernel lacks these schedulers. Returns whether one of them is new. */

@@ -2,13 +2,13 @@ import { type Cidr, familyOf, type IPAddress, type IPFamily } from "../model/add
 import type { ClusterEvent } from "../services/cluster-event.ts";
 
 /** The part of the configuration that determines the families of the cluster. */
-export interface FamilyChoices {
+export interface FamilyOptions {
   readonly nodeIPs: readonly IPAddress[];
   readonly clusterCidrs: readonly Cidr[];
 }
 
 /** Returns the families in the configuration; IPv4 if it contains none. */
-export function configuredFamilies({ nodeIPs, clusterCidrs }: FamilyChoices): readonly IPFamily[] {
+export function configuredFamilies({ nodeIPs, clusterCidrs }: FamilyOptions): readonly IPFamily[] {
   const named = [...nodeIPs.map(familyOf), ...clusterCidrs.map(({ family }) => family)];
   return named.length === 0 ? ["IPv4"] : [...new Set(named)];
 }

@@ -25,12 +25,12 @@ export type ClusterEvent =
 
 /**
  * An object of the API, reduced to the fields that a proxy uses.
- * - `wanted`: the value contains all valid fields.
- * - `unwanted`: a well-formed object that this proxy ignores (headless, served by another proxy, FQDN), as if it were
+ * - `accepted`: the value contains all valid fields.
+ * - `ignored`: a well-formed object that this proxy ignores (headless, served by another proxy, FQDN), as if it were
  *   deleted.
- * - `broken`: the identity or the structure is invalid; the problems give the reason.
+ * - `invalid`: the identity or the structure is invalid; the problems give the reason.
  */
 export type Decoded<Name, Value> =
-  | { readonly kind: "wanted"; readonly name: Name; readonly value: Value; readonly problems: readonly Problem[] }
-  | { readonly kind: "unwanted"; readonly name: Name; readonly problems: readonly Problem[] }
-  | { readonly kind: "broken"; readonly problems: readonly Problem[] };
+  | { readonly kind: "accepted"; readonly name: Name; readonly value: Value; readonly problems: readonly Problem[] }
+  | { readonly kind: "ignored"; readonly name: Name; readonly problems: readonly Problem[] }
+  | { readonly kind: "invalid"; readonly problems: readonly Problem[] };

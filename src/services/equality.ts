@@ -3,8 +3,8 @@ import type {
   ClusterNode,
   EndpointSlice,
   Service,
-  ServiceChoices,
   ServiceCIDR,
+  ServiceOverrides,
   ServicePort,
 } from "../model/cluster/service.ts";
 import { identical, ignored, type Same, sameFields, sameList, sameOrAbsent, sameValues } from "../model/equality.ts";
@@ -21,7 +21,7 @@ const samePort = sameFields<ServicePort>({
 
 const sameScheduling = sameFields<Scheduling>({ scheduler: identical, flags: sameValues });
 
-const sameChoices = sameFields<ServiceChoices>({
+const sameOverrides = sameFields<ServiceOverrides>({
   scheduling: sameOrAbsent(sameScheduling),
   onePacket: identical,
   drainTimeoutMs: identical,
@@ -41,7 +41,7 @@ export const sameService: Same<Service> = sameFields<Service>({
   loadBalancerIPs: sameValues,
   // An absent restriction admits all clients; an empty one admits none.
   sourceRanges: sameOrAbsent(sameNetworks),
-  choices: sameChoices,
+  overrides: sameOverrides,
 });
 
 /** Whether the two are equal in all fields that a proxy uses. */

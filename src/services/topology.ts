@@ -8,7 +8,7 @@ export interface EndpointNeeds {
 }
 
 /** The node and its zone. "" means unknown: then no endpoint is local, or in the same zone. */
-export interface Place {
+export interface NodeLocation {
   readonly nodeName: string;
   readonly zone: string;
 }
@@ -36,7 +36,11 @@ const NOTHING: EndpointSelection = { cluster: undefined, local: undefined, hasAn
  * topology hints, KEP-3015 traffic distribution). All endpoints must be of one port and one family: hints are used only
  * if every ready endpoint has them, and each family of a dual-stack Service has its own hints.
  */
-export function selectEndpoints(endpoints: readonly Endpoint[], needs: EndpointNeeds, place: Place): EndpointSelection {
+export function selectEndpoints(
+  endpoints: readonly Endpoint[],
+  needs: EndpointNeeds,
+  place: NodeLocation,
+): EndpointSelection {
   if (endpoints.length === 0) return NOTHING;
   const cluster = needs.cluster ? selectCluster(endpoints, place) : undefined;
   const local = needs.local ? usable(only(endpoints, (endpoint) => isLocal(endpoint, place))) : undefined;
@@ -51,7 +55,7 @@ function usable(endpoints: readonly Endpoint[]): readonly Endpoint[] {
 }
 
 /** As `usable`, but only the ready endpoints for this node or zone if the hints allow it. */
-function selectCluster(endpoints: readonly Endpoint[], place: Place): readonly Endpoint[] {
+function selectCluster(endpoints: readonly Endpoint[], place: NodeLocation): readonly Endpoint[] {
   const found = usable(endpoints);
   return found.some(isReady) ? near(found, place) : found;
 }
@@ -60,7 +64,7 @@ function selectCluster(endpoints: readonly Endpoint[], place: Place): readonly E
  * The endpoints with a hint for this node, else for this zone, else all. If some endpoints have no hint, hints are
  * ignored.
  */
-function near(ready: readonly Endpoint[], place: Place): readonly Endpoint[] {
+function near(ready: readonly Endpoint[], place: NodeLocation): readonly Endpoint[] {
   return (
     hinted(ready, (endpoint) => endpoint.nodeHints, place.nodeName) ??
     hinted(ready, (endpoint) => endpoint.zoneHints, place.zone) ??
@@ -79,7 +83,7 @@ function hinted(
 }
 
 /** Whether the endpoint runs on this node. */
-export function isLocal(endpoint: Endpoint, place: Place): boolean {
+export function isLocal(endpoint: Endpoint, place: NodeLocation): boolean {
   return endpoint.nodeName !== "" && endpoint.nodeName === place.nodeName;
 }
 
@@ -87,7 +91,7 @@ export function isLocal(endpoint: Endpoint, place: Place): boolean {
  * Whether the endpoint may run on this node: slices that are mirrored or written by hand have no node names. Use it
  * where a missing endpoint is harmful on its node and a superfluous one is harmless. Traffic policies use `isLocal`.
  */
-export function mayBeLocal(endpoint: Endpoint, place: Place): boolean {
+export function mayBeLocal(endpoint: Endpoint, place: NodeLocation): boolean {
   return endpoint.nodeName === "" || endpoint.nodeName === place.nodeName;
 }
 

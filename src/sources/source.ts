@@ -1,4 +1,4 @@
-import type { Notice } from "../model/cluster/notice.ts";
+import type { EventRecord } from "../model/cluster/event-record.ts";
 import type { Problem } from "../model/cluster/problem.ts";
 import type { Logger } from "../model/logger.ts";
 import type { Clock } from "../model/time/clock.ts";
@@ -45,5 +45,5 @@ export interface Source {
   /** The statistics of each resource that is watched at an API server. */
   stats(): readonly ReflectorStats[];
   /** Records an Event in the cluster. Returns at once; the Event is written later, or lost. */
-  record(event: Notice): void;
+  record(event: EventRecord): void;
 }

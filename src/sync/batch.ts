@@ -8,17 +8,17 @@ import type { StaleFlows } from "./plan/stale-flows.ts";
 import type { RetryQueue } from "./retry/retry-queue.ts";
 import type { Batch } from "./sync-pass.ts";
 
-/** A batch takes whole change sets until it has so many operations, some 40 ms of work; then others have their turn. */
+/** A batch takes whole change sets until it has this many operations, some 40 ms of work. */
 const OPERATION_LIMIT = 2_000;
 /**
- * Or has compared at so many objects, or done PART units of work, however little they differed: planning must not hold the
- * event loop for 10 ms. Only a change set that is more than PART by itself is taken in parts.
+ * It also ends after this many compared objects, or after PART units of work, because planning must not block the event loop
+ * for 10 ms. Only a change set that is larger than PART is taken in parts.
  */
 const COMPARE_LIMIT = 1_000;
-/** Retries of refused objects come besides, at most so many, so that they never hold up new work. */
+/** The maximum number of operations for retries, in addition, so that retries never delay new work. */
 const RETRY_LIMIT = 100;
 
-/** Where the work of a batch comes from, and what has to know of it before it is planned. */
+/** The sources of the work of a batch, and the trackers that are updated before it is planned. */
 export interface BatchSource {
   readonly desired: Desired;
   readonly pending: PendingWork;
@@ -27,7 +27,7 @@ export interface BatchSource {
   readonly flows: StaleFlows;
 }
 
-/** Plans whole change sets up to the limits. Synchronous: what is planned is what is desired at one moment. */
+/** Plans whole change sets up to the limits. Synchronous, so that the plan is for the desired state of one moment. */
 export function takeBatch(source: BatchSource, nowMs: number): Batch {
   const batch = new GrowingBatch(source, nowMs);
   batch.addPending();
@@ -35,7 +35,7 @@ export function takeBatch(source: BatchSource, nowMs: number): Batch {
   return batch;
 }
 
-/** The keys, if they are not too many to be planned together; else the first of them, and the rest is put back to be taken next. */
+/** Returns the keys if they fit into one plan; otherwise returns the first part, and puts the rest back to be taken next. */
 export function firstPart(keys: Keys, atMs: number, pending: PendingWork, view: PlanView): Keys {
   if (weightOf(keys, view) <= PART) return keys;
   const [first = NO_KEYS, ...rest] = partsOf(keys, view);
@@ -72,7 +72,7 @@ class GrowingBatch implements Batch {
     }
   }
 
-  /** Adds refused objects whose retry is due. */
+  /** Adds failed objects whose retry is due. */
   addRetries(nowMs: number): void {
     const limit = this.planned.operations.length + RETRY_LIMIT;
     for (const name of this.#source.retries.due(nowMs)) {
@@ -91,11 +91,11 @@ class GrowingBatch implements Batch {
     if (waiting.size > 0) this.#plan(firstPart(waiting, this.atMs, pending, servers.view));
   }
 
-  /** Plans those of the keys that the batch does not have, and returns these. */
+  /** Plans the keys that the batch does not contain yet, and returns them. */
   #plan(keys: Keys): KeyLists {
     const { desired, flows, servers } = this.#source;
     const fresh = this.keys.take(keys);
-    // Whether a virtual server is ours must be decided before any of the evidence goes.
+    // Ownership must be decided before any of the evidence is deleted.
     for (const key of fresh.servers) servers.classifyActual(key);
     flows.compare(fresh.servers, desired);
     plan(fresh, servers.view, this.planned);

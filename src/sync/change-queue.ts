@@ -3,7 +3,7 @@ import { countOf, type Keys, type ObjectKey } from "../model/kernel/keys.ts";
 /** Keys that one change touched: planned together, so that a Service is programmed whole. */
 export interface ChangeSet {
   readonly keys: Keys;
-  /** When it was asked for. */
+  /** When it was marked. */
   readonly atMs: number;
 }
 
@@ -19,7 +19,7 @@ export class ChangeQueue {
     return this.#counts.size;
   }
 
-  /** When the change at the front was asked for; undefined when nothing waits. */
+  /** When the first change set was marked; undefined if the queue is empty. */
   get oldestMs(): number | undefined {
     return this.#sets[this.#head]?.atMs;
   }

@@ -7,17 +7,17 @@ import type { ServerState } from "../model/kernel/server-state.ts";
 import type { ObjectCounts } from "./sync-report.ts";
 
 /**
- * What the kernel should hold. It may change between two awaits, and whoever changes it marks the keys at the reconciler.
- * The iterables may be read over several turns; a change meanwhile may or may not be seen by them.
+ * The desired state of the kernel. It may change between two awaits; the caller that changes it marks the keys at the
+ * reconciler. The iterables may be read over several turns of the event loop, and may or may not include changes meanwhile.
  */
 export interface Desired {
   server(key: VirtualServerKey): ServerState | undefined;
   /** The virtual servers that serve the same frontends to other clients, by mark or by address. */
   counterparts(key: VirtualServerKey): readonly VirtualServerKey[];
-  /** The Services that want each of these objects, some of each, by its key. Costs a walk over all Services. */
+  /** Some of the Services that need each of these objects, by its key. Iterates over all Services. */
   servicesOf(keys: Keys): ReadonlyMap<string, readonly ServiceName[]>;
   servers(): Iterable<ServerState>;
-  /** The names of all that each Service wants, in the order in which to program them. */
+  /** The keys of all objects of each Service, in the order in which to program them. */
   byService(): Iterable<KeyLists>;
   hasAddress(address: IPAddress): boolean;
   addresses(): Iterable<IPAddress>;

@@ -6,7 +6,7 @@ import type { ServerState } from "../model/kernel/server-state.ts";
 import { missingScheduler } from "./retry/failed-operation.ts";
 import type { DriftCount, DriftKind, DriftObject, SyncReport } from "./sync-report.ts";
 
-/** Counts operations by kind and result, and notes what the results tell of the kernel. */
+/** Counts operations by kind and result, and collects the schedulers that the kernel does not have. */
 export class OperationCounts {
   readonly #counts = new Map<OperationKind, Map<Errno | "", number>>();
   readonly #missingSchedulers = new Set<Scheduler>();
@@ -22,7 +22,7 @@ export class OperationCounts {
     }
   }
 
-  /** What was done so far. `clean`: nothing was refused. */
+  /** Returns the counts so far. `clean`: no operation failed. */
   counts(): Pick<SyncReport, "clean" | "operations" | "missingSchedulers"> {
     const operations = [...this.#counts].flatMap(([kind, counts]) =>
       Array.from(counts, ([errno, count]) => ({ kind, errno, count })),
@@ -41,7 +41,7 @@ export class OperationCounts {
   }
 }
 
-/** Counts differences by what differs and how. */
+/** Counts differences by object and kind. */
 export class DriftCounts {
   readonly #counts = new Map<string, { object: DriftObject; kind: DriftKind; count: number }>();
 
@@ -58,32 +58,33 @@ export class DriftCounts {
 }
 
 /**
- * How a virtual server that was seen differs from what was believed: `missing` was believed and is not there, `unwanted`
- * is there and was not believed. The real servers of one that is missing or unwanted as a whole are not counted.
+ * Counts the differences between the expected and the actual state of a virtual server: `missing` was expected and does not
+ * exist, `unwanted` exists and was not expected. If the whole virtual server is missing or unwanted, its real servers are not
+ * counted.
  */
 export function countServerDrift(
-  believed: ServerState | undefined,
-  seen: ServerState | undefined,
+  expected: ServerState | undefined,
+  actual: ServerState | undefined,
   counts: DriftCounts,
 ): void {
-  if (believed === undefined || seen === undefined) {
-    countPresence("virtual-server", believed !== undefined, seen !== undefined, counts);
+  if (expected === undefined || actual === undefined) {
+    countPresence("virtual-server", expected !== undefined, actual !== undefined, counts);
     return;
   }
-  if (!sameVirtualServer(believed.server, seen.server)) counts.add("virtual-server", "different");
-  if (believed.reals.equals(seen.reals)) return;
-  const saw = seen.reals.toMap();
-  for (const real of believed.reals) {
-    const other = saw.get(real.key);
+  if (!sameVirtualServer(expected.server, actual.server)) counts.add("virtual-server", "different");
+  if (expected.reals.equals(actual.reals)) return;
+  const found = actual.reals.toMap();
+  for (const real of expected.reals) {
+    const other = found.get(real.key);
     if (other === undefined) counts.add("real-server", "missing");
     else if (!sameRealServer(real, other)) counts.add("real-server", "different");
   }
-  const known = believed.reals.toMap();
-  for (const key of saw.keys()) if (!known.has(key)) counts.add("real-server", "unwanted");
+  const known = expected.reals.toMap();
+  for (const key of found.keys()) if (!known.has(key)) counts.add("real-server", "unwanted");
 }
 
-/** The same for objects that can only be there or not. */
-export function countPresence(object: DriftObject, believed: boolean, seen: boolean, counts: DriftCounts): void {
-  if (believed && !seen) counts.add(object, "missing");
-  if (!believed && seen) counts.add(object, "unwanted");
+/** Counts the difference of an object that has no state but its existence. */
+export function countPresence(object: DriftObject, expected: boolean, exists: boolean, counts: DriftCounts): void {
+  if (expected && !exists) counts.add(object, "missing");
+  if (!expected && exists) counts.add(object, "unwanted");
 }

@@ -14,7 +14,7 @@ export class PendingWork {
   /** What is left of the comparison that is going on. */
   #comparison: Comparison | undefined;
   #comparedAtMs = 0;
-  /** When the first change was marked that only the next comparison will find; undefined without any. */
+  /** When the first change was marked that only the next comparison will find; undefined if there is none. */
   #unqueuedAtMs: number | undefined;
 
   /** Whether a change set waits, or a comparison. */
@@ -32,17 +32,17 @@ export class PendingWork {
     return this.#comparison !== undefined;
   }
 
-  /** About how many objects wait. */
+  /** About the number of objects that wait. */
   get size(): number {
     return this.#queue.size + (this.#comparison?.left ?? 0) + (this.#unqueuedAtMs === undefined ? 0 : 1);
   }
 
-  /** When the change set that `next` returns first was marked; undefined when none waits. */
+  /** When the next change set was marked; undefined if none waits. */
   get firstMarkedMs(): number | undefined {
     return this.#queue.oldestMs;
   }
 
-  /** Since when the oldest work waits; undefined without any. */
+  /** When the oldest work was marked; undefined if there is none. */
   get oldestMs(): number | undefined {
     const comparedAtMs = this.#comparison === undefined ? undefined : this.#comparedAtMs;
     return earliest(earliest(this.#queue.oldestMs, comparedAtMs), this.#unqueuedAtMs);
@@ -58,12 +58,12 @@ export class PendingWork {
     this.#queue.push(keys, atMs);
   }
 
-  /** Notes a change set that only the next comparison will find, because the kernel is unknown. */
+  /** Records a change set that only the next comparison will find, because the kernel is unknown. */
   markUnqueued(keys: Keys, atMs: number): void {
     if (countOf(keys) > 0) this.#unqueuedAtMs ??= atMs;
   }
 
-  /** Puts work back that was taken and not done: it is taken next, in this order. */
+  /** Puts back work that was taken and not done: `next` returns it first, in this order. */
   putBack(parts: readonly Keys[], atMs: number): void {
     this.#queue.putBack(parts, atMs);
   }
@@ -73,7 +73,7 @@ export class PendingWork {
     this.#needsComparison = true;
   }
 
-  /** Begins the comparison that is required; one that has not ended is begun anew. */
+  /** Begins the required comparison. One that has not ended begins again. */
   beginComparison(desired: Desired, actual: ActualState, nowMs: number): void {
     this.#needsComparison = false;
     this.#comparison = new Comparison(desired, actual);
@@ -81,7 +81,7 @@ export class PendingWork {
     this.#unqueuedAtMs = undefined;
   }
 
-  /** Takes the next work away; undefined: no change set waits, and all was compared. */
+  /** Removes and returns the next work; undefined: no change set waits, and everything is compared. */
   next(): ChangeSet | Compared | undefined {
     const next = this.#queue.shift() ?? this.#comparison?.next();
     if (next === undefined) this.#comparison = undefined;

@@ -13,15 +13,15 @@ export interface ReconcilerDependencies {
   readonly kernel: Kernel;
   readonly desired: Desired;
   readonly clock: Pick<Clock, "now">;
-  /** Makes the node ready; called before the kernel is read, since what contradicts us may be that it no longer is. */
+  /** Prepares the node. Called before each read of the kernel, because the cause of a wrong state may be that the node is not prepared any more. */
   readonly prepare: () => Promise<void>;
   /** Resolves after the event loop had a turn. */
   readonly nextTurn: () => Promise<void>;
 }
 
-/** Where the report of a sync begins: with a resync, if the sync needs one. */
+/** The start of a sync's report: that of the resync, if the sync needs one first. */
 export interface SyncStart {
   readonly startedAtMs: number;
-  /** Has what the resync found. */
+  /** The drift of that resync. */
   readonly drift: DriftCounts;
 }

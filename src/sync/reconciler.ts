@@ -21,9 +21,9 @@ import type { Batch, SyncPass } from "./sync-pass.ts";
 import type { ReconcileState, ResyncReport, SyncReport } from "./sync-report.ts";
 
 /**
- * Makes the kernel hold what is desired: `resync` reads the kernel, `sync` writes what differs. Adopting at start, repairing
- * drift and recovering are the same act: a resync, then a sync. `SyncLoop` decides which of the two runs when; changes may be
- * marked at any moment.
+ * Brings the kernel to the desired state: `resync` reads the kernel, `sync` writes the differences. Adoption at start, the
+ * repair of drift and recovery are the same: a resync, then a sync. `SyncLoop` decides which of the two runs when. Changes may
+ * be marked at any time.
  */
 export class Reconciler {
   readonly #kernel: Kernel;
@@ -59,8 +59,8 @@ export class Reconciler {
   }
 
   /**
-   * The desired state of these objects has changed. Those of one call are programmed together, calls in their order. While
-   * the kernel is unknown nothing is queued, which may last: all is compared after the resync that makes it known.
+   * Marks objects whose desired state has changed. The objects of one call are programmed together, in the order of the calls.
+   * While the kernel is unknown, which may last, nothing is queued: the next resync compares everything.
    */
   mark(keys: Keys, atMs: number): void {
     if (this.isKnown) this.#pending.mark(keys, atMs);
@@ -72,7 +72,7 @@ export class Reconciler {
     return this.#reader.isKnown;
   }
 
-  /** When there is something to sync: in the past when now, Infinity when nothing waits. */
+  /** When a sync is due: in the past if now, Infinity if nothing waits. */
   workAtMs(): number {
     if (!this.isKnown || this.#reader.invalidated.size > 0 || !this.#pending.isEmpty) return 0;
     const drainAtMs = this.#servers.draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
@@ -92,8 +92,8 @@ export class Reconciler {
   }
 
   /**
-   * Makes the node ready, reads the whole kernel and counts the drift. What was read is taken over `betweenSyncs`, which may run
-   * meanwhile; the next sync compares all. One resync at a time. Rejects as the kernel does.
+   * Prepares the node, reads the whole kernel and counts the drift. The parts are stored `betweenSyncs`: syncs may run
+   * meanwhile. The next sync compares everything. One resync at a time. Rejects as the kernel does.
    */
   async resync(betweenSyncs: BetweenSyncs, drift = new DriftCounts()): Promise<ResyncReport> {
     const startedAtMs = this.#clock.now();
@@ -132,10 +132,10 @@ export class Reconciler {
     };
   }
 
-  /** Asks the kernel; when it does not answer, nothing of it is known for certain any longer. */
-  async #request<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+  /** Sends a request to the kernel. If it fails, any part of the actual state may be wrong. */
+  async #request<Answer>(send: () => Promise<Answer>): Promise<Answer> {
     try {
-      return await question();
+      return await send();
     } catch (error) {
       this.#reader.invalidateAfterLoss();
       this.#flows.markUnknown();
@@ -153,7 +153,7 @@ export class Reconciler {
     this.mark(waiting, this.#clock.now());
   }
 
-  /** Applies a batch, then what it left unfinished and whatever may go because something of it went, until nothing more may. */
+  /** Applies a batch, then its unfinished part and the objects that its deletions unlocked, until there are no more. */
   async #carryOut(batch: Batch, view: PlanView, pass: SyncPass): Promise<void> {
     let round = batch;
     for (;;) {
@@ -171,7 +171,7 @@ export class Reconciler {
     }
   }
 
-  /** Returns what was done of the batch. When the transport is lost, all of it stays dirty. */
+  /** Returns the operations that were done. If the connection to the kernel is lost, the whole batch is pending again. */
   async #apply({ keys, planned, atMs }: Batch, pass: SyncPass): Promise<readonly Operation[]> {
     const ordered = inSafeOrder(planned.operations);
     if (ordered.length === 0) {
@@ -189,7 +189,7 @@ export class Reconciler {
       this.#flows.record(ordered, this.#reader.actual, this.#desired);
       for (const one of failed.values()) this.#recordFailure(one, pass.failed);
       pass.operations.add(ordered, outcomes);
-      // What we have written to is ours, though nobody may want it by now and the member that names it may be failed.
+      // A server that was written is ours, even if it is not desired any more or its member could not be added.
       done.forEach((operation) => {
         if ("server" in operation && !planned.reached.has(operation.server.key))
           this.#servers.markOurs(operation.server.key);
@@ -216,7 +216,7 @@ export class Reconciler {
     this.#servers.reclassify(keys.servers, reached);
   }
 
-  /** Counts the connections of those that have just begun to drain, or of all that drain, and lets go who is done. */
+  /** Counts the connections of real servers that just began to drain, or of all that drain, and deletes the drained ones. */
   async #drain(pass: SyncPass): Promise<void> {
     const nowMs = this.#clock.now();
     const { draining } = this.#servers;
@@ -248,7 +248,10 @@ export class Reconciler {
     return { keys, planned: plan(keys, view), atMs: this.#clock.now() };
   }
 
-  /** Last, as a flow may begin anew until all is right; not within a comparison, as one list of flows then does for all. */
+  /**
+   * Deletes stale flows. It is the last step, because a stale flow can begin until everything else is done. During a comparison
+   * it waits, so that one list of flows serves all virtual servers.
+   */
   async #forgetFlows(pass: SyncPass): Promise<void> {
     if (this.#pending.isComparing) return;
     const operations: ForgetFlows[] = [];

@@ -2,13 +2,13 @@ import type { KeySet } from "../model/kernel/keys.ts";
 import type { DriftCounts, OperationCounts } from "./operation-counts.ts";
 import type { Planned } from "./plan/plan.ts";
 
-/** What one flush gathers on its way. */
+/** The results that one sync collects. */
 export interface SyncPass {
   readonly operations: OperationCounts;
   readonly drift: DriftCounts;
-  /** Not to be tried again in this flush. */
+  /** The objects that are not tried again in this sync. */
   readonly failed: KeySet;
-  /** Work that could not be taken was left. */
+  /** Whether work is left because of a limit. */
   cut: boolean;
 }
 
@@ -16,6 +16,6 @@ export interface SyncPass {
 export interface Batch {
   readonly keys: KeySet;
   readonly planned: Planned;
-  /** When the oldest of it was asked for. */
+  /** When the oldest of these objects was marked. */
   readonly atMs: number;
 }

@@ -6,44 +6,44 @@ import type { FailureReport } from "./retry/failure-log.ts";
 export type DriftKind = "missing" | "different" | "unwanted";
 export type DriftObject = "virtual-server" | "real-server" | "address" | "entry";
 
-/** So many objects of one kind were found to differ in one way from what was believed. */
+/** The number of objects of one kind that differed in one way from the expected state. */
 export interface DriftCount {
   readonly object: DriftObject;
   readonly kind: DriftKind;
   readonly count: number;
 }
 
-/** What one flush did. Counts are of this flush, states as they are after it, times of `Clock.now`. */
+/** The result of one sync: the counts of this sync, and the state after it. Times are of `Clock.now`. */
 export interface SyncReport {
   readonly startedAtMs: number;
   readonly durationMs: number;
-  /** Everything asked for was done: nothing was refused in this flush. */
+  /** Whether no operation failed. */
   readonly clean: boolean;
   readonly operations: readonly { readonly kind: OperationKind; readonly errno: Errno | ""; readonly count: number }[];
-  /** What the kernel refuses, by name; `state.failedObjects` counts it all. */
+  /** The objects whose operations fail, by name; `state.failedObjects` counts all of them. */
   readonly failures: FailureReport;
-  /** Schedulers that a virtual server was refused for: this kernel neither has them nor finds their modules. */
+  /** The schedulers that this kernel does not have and whose modules it cannot find. */
   readonly missingSchedulers: readonly Scheduler[];
-  /** Dirty work left for the next flush; 0 when all is programmed but refused keys. */
+  /** The number of objects that wait for the next sync; failed objects are not counted. */
   readonly pending: number;
-  /** It ended at the limit of operations of one flush with more work known: the next one need not wait. */
+  /** Whether it ended at the limit of operations with work left: the next sync begins at once. */
   readonly cut: boolean;
-  /** Found where the kernel's answers contradicted what was believed, and by a look that this flush had to begin with. */
+  /** The drift that the kernel's answers showed, and that of a resync with which this sync had to begin. */
   readonly drift: readonly DriftCount[];
   readonly state: ReconcileState;
 }
 
-/** Sizes of what is wanted, held and waited for. */
+/** The sizes of the desired state, the actual state and the work that waits. */
 export interface ReconcileState {
   readonly desired: ObjectCounts;
   readonly actual: ObjectCounts;
-  /** Virtual servers seen that are not ours. */
+  /** The number of virtual servers that are not ours. */
   readonly foreignServers: number;
-  /** Keys whose last operation was refused and that wait for their retry. */
+  /** The number of objects whose last operation failed and that wait for a retry. */
   readonly failedObjects: number;
-  /** Real servers at weight 0 that wait for their connections to end. */
+  /** The number of real servers at weight 0 that wait for their connections to end. */
   readonly drainingRealServers: number;
-  /** When the oldest work not yet done was asked for; 0 without any. */
+  /** When the oldest work that is not done was marked; 0 if there is none. */
   readonly oldestPendingMs: number;
 }
 
@@ -54,7 +54,7 @@ export interface ObjectCounts {
   readonly entries: number;
 }
 
-/** What one look at the kernel found to differ from what was believed. Empty at the first look: nothing was believed. */
+/** The result of one resync. The first resync has no drift, because no state was expected. */
 export interface ResyncReport {
   readonly durationMs: number;
   readonly first: boolean;

@@ -456,12 +456,12 @@ test("a new address of the node has the NodePorts at once, and one that is gone 
   agent.listed("nodes", "services", "endpointslices");
   await agent.rest();
   agent.addresses("192.168.1.10", "192.168.1.11");
-  agent.hear("appeared", "eth0", "192.168.1.11");
+  agent.onAddressChange("appeared", "eth0", "192.168.1.11");
   await agent.rest(20);
   expect(agent.kernel.ipvsadm()).toContain("-t 192.168.1.11:30080");
   agent.addresses("192.168.1.11");
-  agent.hear("vanished", "eth0", "192.168.1.10");
-  agent.hear("vanished", "eth0", "192.168.1.99");
+  agent.onAddressChange("vanished", "eth0", "192.168.1.10");
+  agent.onAddressChange("vanished", "eth0", "192.168.1.99");
   await agent.rest(20);
   expect(agent.kernel.ipvsadm()).not.toContain("192.168.1.10");
 });
@@ -473,7 +473,7 @@ test("news of addresses that cannot be followed are left to the next look", asyn
   await agent.rest();
   agent.addresses("192.168.1.11");
   agent.kernel.failReads(1);
-  agent.hear();
+  agent.onAddressChange();
   await agent.rest(20);
   expect(agent.kernel.ipvsadm()).toContain("-t 192.168.1.10:30080");
   await agent.rest(60_000);
@@ -488,7 +488,7 @@ test("a virtual address that somebody takes away is given back within a second",
   agent.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.10") });
   await agent.rest(20);
   expect(agent.kernel.addresses()).toEqual([]);
-  agent.hear("vanished", "kube-ipvs0", "10.96.0.10");
+  agent.onAddressChange("vanished", "kube-ipvs0", "10.96.0.10");
   await agent.rest(20);
   expect(agent.kernel.addresses()).toEqual(["10.96.0.10"]);
 });
@@ -523,7 +523,7 @@ test("a bug in a call of the kernel ends the agent, and is in the log", async ()
   agent.listed("nodes", "services", "endpointslices");
   await agent.rest(1_000);
   await ended;
-  expect(agent.log).toContain('error a bug in kube-ipvs ends it {"err":"undefined is not a function"}');
+  expect(agent.log).toContain('error kube-ipvs ends because of a bug {"err":"undefined is not a function"}');
 });
 
 test("Services whose clients are dropped for want of a local endpoint are shown as a metric", async () => {

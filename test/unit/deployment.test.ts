@@ -24,7 +24,7 @@ import {
   kubeProxyPatch,
   startedAs,
 } from "../support/node/deployment.ts";
-import { aboutNode, aboutService } from "../support/objects/notices.ts";
+import { aboutNode, aboutService } from "../support/objects/event-records.ts";
 
 test.each(deployedObjects().map((object) => [object.kind, object] as const))(
   "%s has only fields that there are",
@@ -190,7 +190,7 @@ async function rightsOfEvents(): Promise<readonly string[]> {
   const stop = new AbortController();
   const running = writer.run(new ModelTransport(model), stop.signal);
   for (const _ of [1, 2]) {
-    for (const notice of [aboutNode("node-1"), aboutService("shop/web")]) writer.tell(notice);
+    for (const event of [aboutNode("node-1"), aboutService("shop/web")]) writer.record(event);
     await clock.advance(600_000);
   }
   stop.abort();

@@ -21,7 +21,7 @@ test("every metric in src/serve has a row", () => {
 });
 
 test("the table of Events has a row for each reason that the agent gives", () => {
-  const given = [...textOf("src/events/notices.ts").matchAll(/^ {4}reason: (.*),$/gm)].flatMap(([, value = ""]) =>
+  const given = [...textOf("src/events/event-records.ts").matchAll(/^ {4}reason: (.*),$/gm)].flatMap(([, value = ""]) =>
     [...value.matchAll(/"([A-Z]\w+)"/g)].map(([, reason = ""]) => reason),
   );
   const rows = [...textOf("docs/metrics-and-events.md").matchAll(/^\| `([A-Z]\w+)` +\| (?:Normal|Warning) /gm)];

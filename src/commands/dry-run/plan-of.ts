@@ -1,8 +1,8 @@
 import type { Config } from "../../config/config.ts";
-import { ProxyState } from "../../desired/proxy-state.ts";
+import { DesiredStateBuilder } from "../../desired/desired-state-builder.ts";
 import type { IPAddress } from "../../model/address.ts";
-import { NO_SURROUNDINGS, nodeFacts, nodeIPsOf } from "../../node/node-facts.ts";
-import { type Machine, staticRules } from "../../node/node-setup.ts";
+import { NOTHING_DISCOVERED, nodeFacts, nodeIPsOf } from "../../node/node-facts.ts";
+import { type HostInfo, staticRules } from "../../node/node-setup.ts";
 import { apiServers } from "../../node/reserved-addresses.ts";
 import type { ClusterState } from "../../sources/source.ts";
 import { serversByAddress } from "../cluster-source.ts";
@@ -12,16 +12,16 @@ import type { NodePlan } from "./plan.ts";
 export function planOf(
   config: Config,
   { events, problems }: ClusterState,
-  machine: Pick<Machine, "families" | "liberalConntrack">,
+  machine: Pick<HostInfo, "families" | "liberalConntrack">,
   addresses?: readonly IPAddress[],
 ): NodePlan {
   const { families } = machine;
-  const state = new ProxyState(nodeFacts(config, families, NO_SURROUNDINGS));
+  const state = new DesiredStateBuilder(nodeFacts(config, families, NOTHING_DISCOVERED));
   for (const event of events) state.apply(event);
   const node = state.table.node(config.nodeName);
   state.setFacts(
     nodeFacts(config, families, {
-      ...NO_SURROUNDINGS,
+      ...NOTHING_DISCOVERED,
       nodes: state.table.nodes(),
       addresses: addresses ?? nodeIPsOf(config, node),
       apiServers: apiServers(state.table, serversByAddress(config.servers)),
@@ -33,6 +33,6 @@ export function planOf(
     families,
     desired: state.desired,
     rules: staticRules(config, machine, node?.podCIDRs ?? []),
-    rejected: [...problems, ...state.refused.all()],
+    rejected: [...problems, ...state.problems.all()],
   };
 }

@@ -12,7 +12,7 @@ import {
 } from "../../model/kernel/ipset.ts";
 import { STEP, type Steps } from "../../model/steps.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
-import type { Choice } from "./endpoint-choice.ts";
+import type { SelectedEndpoints } from "./endpoint-selector.ts";
 import type { Frontend } from "./frontends.ts";
 
 /** The properties of a frontend that iptables rules depend on. */
@@ -21,7 +21,7 @@ export interface FrontendRecord {
   readonly external: TrafficPolicy;
   /** The members for its source ranges; empty if the frontend is not restricted. */
   readonly ranges: readonly SetEntry[];
-  readonly drops: Choice["drops"];
+  readonly drops: SelectedEndpoints["drops"];
   /** The mark for clients on this node, if the external policy is Local and the port has a mark. */
   readonly mark: number | undefined;
 }

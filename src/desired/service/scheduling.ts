@@ -8,7 +8,7 @@ import type { NodeFacts } from "../../node/node-facts.ts";
 const HASH_OF_CLIENT = "sh" as string as Scheduler;
 
 /** Returns the scheduling of the Service, or else of the node. One-packet mode is for UDP only. */
-export function schedulingOf({ choices }: Service, protocol: Protocol, facts: NodeFacts): Scheduling {
+export function schedulingOf({ overrides: choices }: Service, protocol: Protocol, facts: NodeFacts): Scheduling {
   const { scheduler, flags } = chosen(choices.scheduling, facts) ?? usualScheduling(facts.scheduler);
   return { scheduler, flags: choices.onePacket && protocol === "UDP" ? [...flags, "one-packet"] : flags };
 }
@@ -23,7 +23,7 @@ export function hashedIfSticky(service: Service, protocol: Protocol, facts: Node
 }
 
 /** The problem of a Service whose scheduler is not available on this node. */
-export function schedulerProblems({ name, choices }: Service, facts: NodeFacts): readonly Problem[] {
+export function schedulerProblems({ name, overrides: choices }: Service, facts: NodeFacts): readonly Problem[] {
   const { scheduling } = choices;
   if (scheduling === undefined || chosen(scheduling, facts) !== undefined) return [];
   const reason = `is not available as IPVS scheduler in this kernel: ${facts.scheduler} is used instead`;

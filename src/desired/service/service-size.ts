@@ -2,7 +2,7 @@ import { familyOf } from "../../model/address.ts";
 import { type Problem, problemObject } from "../../model/cluster/problem.ts";
 import type { ServiceName } from "../../model/cluster/service.ts";
 import { virtualServerKey } from "../../model/kernel/ipvs.ts";
-import type { Choice, EndpointChoices } from "./endpoint-choice.ts";
+import type { EndpointSelector, SelectedEndpoints } from "./endpoint-selector.ts";
 import type { Admission, Admitted } from "./frontend-entries.ts";
 import type { Frontend } from "./frontends.ts";
 
@@ -26,20 +26,20 @@ export const MEMBER_LIMIT = 20_000;
  * it is also an external IP, because external IPs come last.
  */
 export class ServiceSize {
-  readonly #choices: EndpointChoices;
+  readonly #choices: EndpointSelector;
   readonly #admitted: Admitted | undefined;
   #reals = 0;
   #ranges = 0;
 
-  constructor(choices: EndpointChoices, admitted: Admitted | undefined) {
+  constructor(choices: EndpointSelector, admitted: Admitted | undefined) {
     this.#choices = choices;
     this.#admitted = admitted;
   }
 
   /** Returns the endpoints of the next frontend; undefined if the Service exceeds a limit with it. */
-  next(frontend: Frontend): Choice | undefined {
-    if (this.#choices.lookedWith(frontend.portKey) > ENDPOINT_LIMIT) return undefined;
-    const choice = this.#choices.of(frontend);
+  next(frontend: Frontend): SelectedEndpoints | undefined {
+    if (this.#choices.readEndpointsWith(frontend.portKey) > ENDPOINT_LIMIT) return undefined;
+    const choice = this.#choices.select(frontend);
     this.#reals += choice.reals.size;
     this.#ranges += this.admission(frontend)?.ranges.length ?? 0;
     const fits = this.#reals <= ENDPOINT_LIMIT && this.#ranges + this.#choices.local <= MEMBER_LIMIT;

@@ -60,11 +60,11 @@ export interface Service {
   readonly healthCheckNodePort: number;
   /** Whether the Service has the label of the cluster DNS, whatever its ports are. */
   readonly clusterDNS: boolean;
-  readonly choices: ServiceChoices;
+  readonly overrides: ServiceOverrides;
 }
 
 /** The settings of a Service that override the node's configuration. */
-export interface ServiceChoices {
+export interface ServiceOverrides {
   readonly scheduling: Scheduling | undefined;
   /** Every datagram to a UDP port is scheduled by itself, as if it were a connection. */
   readonly onePacket: boolean;
@@ -73,7 +73,7 @@ export interface ServiceChoices {
 }
 
 /** The value of every Service without overrides, shared to save memory. */
-export const NO_CHOICES: ServiceChoices = { scheduling: undefined, onePacket: false, drainTimeoutMs: undefined };
+export const NO_OVERRIDES: ServiceOverrides = { scheduling: undefined, onePacket: false, drainTimeoutMs: undefined };
 
 export type TrafficPolicy = "Cluster" | "Local";
 

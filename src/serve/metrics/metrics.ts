@@ -107,7 +107,7 @@ export class Metrics {
   }
 
   /** Records a resync that ended. */
-  recordLook(report: ResyncReport): void {
+  recordResync(report: ResyncReport): void {
     this.#own.resyncDuration.observe(report.durationMs / 1000);
     this.#recordDrift(report.drift);
   }

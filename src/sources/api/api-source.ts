@@ -1,4 +1,4 @@
-import type { Notice } from "../../model/cluster/notice.ts";
+import type { EventRecord } from "../../model/cluster/event-record.ts";
 import type { Problem } from "../../model/cluster/problem.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import type { ClusterState, Source, SourceDependencies, SourceListener } from "../source.ts";
@@ -23,7 +23,7 @@ export interface ServerWriter {
 
 /** A queue of Events that are written to the API server. */
 export interface EventQueue extends ServerWriter {
-  tell(event: Notice): void;
+  record(event: EventRecord): void;
 }
 
 /** The callbacks and dependencies of a watched API server. */
@@ -70,8 +70,8 @@ export class ApiSource implements Source {
     return this.#watch?.stats() ?? [];
   }
 
-  record(event: Notice): void {
-    this.#events.tell(event);
+  record(event: EventRecord): void {
+    this.#events.record(event);
   }
 }
 

@@ -88,20 +88,20 @@ export class WatchCache<Name extends string, Value> {
     const path = object.namespace === "" ? object.name : `${object.namespace}/${object.name}`;
     const decoded = fenced(problemObject(kind, path), () => this.#resource.decode(object.object));
     // One string for all uses: a Map compares two equal strings byte by byte, but the same string by reference.
-    const name = decoded.kind === "broken" ? this.#nameOf(object) : decoded.name;
+    const name = decoded.kind === "invalid" ? this.#nameOf(object) : decoded.name;
     this.#missing?.delete(name);
     if (this.#isOutdated(name, object.resourceVersion, asOf)) return;
     if (decoded.problems.length > 0) this.#decodeErrors++;
     this.#reportProblems(name, decoded.problems);
     switch (decoded.kind) {
-      case "wanted":
+      case "accepted":
         this.#versions.set(name, object.resourceVersion);
         this.#handler.onEvent(this.#resource.upserted(decoded.value));
         return;
-      case "unwanted":
+      case "ignored":
         this.#forget(name);
         return;
-      case "broken":
+      case "invalid":
         return;
     }
   }

@@ -1,7 +1,7 @@
 import { type Cidr, familyOf, type IPAddress, parseAddress, parseCidr } from "../../model/address.ts";
 import type { Service, TrafficPolicy } from "../../model/cluster/service.ts";
 import { specialPurpose } from "../../model/special-address.ts";
-import type { Annotation } from "./decode-choices.ts";
+import type { Annotation } from "./decode-overrides.ts";
 import {
   annotationOf,
   annotationPath,

@@ -2,17 +2,25 @@ import { type Cidr, type IPAddress, parseAddress, parseCidr } from "../../model/
 import { problemObject } from "../../model/cluster/problem.ts";
 import type { ClusterNode } from "../../model/cluster/service.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
-import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
+import {
+  field,
+  identityOf,
+  invalidObject,
+  isJsonObject,
+  type JsonObject,
+  labelOf,
+  ObjectReader,
+} from "./object-reader.ts";
 
 const ZONE_LABEL = "topology.kubernetes.io/zone";
 
 /** The taint that the cluster autoscaler sets before it drains and removes a node. */
 const DELETION_TAINT = "ToBeDeletedByClusterAutoscaler";
 
-/** Decodes a v1 Node, which is never unwanted. Invalid addresses and pod networks are rejected and left out. */
+/** Decodes a v1 Node, which is never ignored. Invalid addresses and pod networks are rejected and left out. */
 export function decodeNode(object: unknown): Decoded<string, ClusterNode> {
   const name = identityOf(object)?.name;
-  if (name === undefined || !isJsonObject(object)) return broken("Node", object);
+  if (name === undefined || !isJsonObject(object)) return invalidObject("Node", object);
   const reader = new ObjectReader(problemObject("Node", name));
   const spec = reader.object(object, "spec", "") ?? {};
   const status = reader.object(object, "status", "") ?? {};
@@ -23,7 +31,7 @@ export function decodeNode(object: unknown): Decoded<string, ClusterNode> {
     podCIDRs: readPodCIDRs(reader, spec),
     leaving: isLeaving(reader, object, spec),
   };
-  return { kind: "wanted", name, value, problems: reader.problems };
+  return { kind: "accepted", name, value, problems: reader.problems };
 }
 
 /**

@@ -11,9 +11,17 @@ import {
 import { specialPurpose } from "../../model/special-address.ts";
 import { valueText } from "../../model/value-text.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
-import { readChoices } from "./decode-choices.ts";
 import { readExposure, SERVICE_TYPES, type ServiceType } from "./decode-exposure.ts";
-import { broken, field, identityOf, isJsonObject, type JsonObject, labelOf, ObjectReader } from "./object-reader.ts";
+import { readOverrides } from "./decode-overrides.ts";
+import {
+  field,
+  identityOf,
+  invalidObject,
+  isJsonObject,
+  type JsonObject,
+  labelOf,
+  ObjectReader,
+} from "./object-reader.ts";
 import { PortLists } from "./port-lists.ts";
 
 /** A Service with this label, of any value, is served by another proxy. */
@@ -24,25 +32,25 @@ const DEFAULT_AFFINITY_SECONDS = 10_800;
 const MAX_AFFINITY_SECONDS = 86_400;
 
 /**
- * Decodes a v1 Service. ExternalName Services, headless ones ("None") and those of another proxy are unwanted. A
- * Service without a usable cluster IP is unwanted too, with a problem. Invalid ports, addresses and settings are
+ * Decodes a v1 Service. ExternalName Services, headless ones ("None") and those of another proxy are ignored. A
+ * Service without a usable cluster IP is ignored too, with a problem. Invalid ports, addresses and settings are
  * rejected and left out; the rest is used. A source of many Services passes the same `lists` for all.
  */
 export function decodeService(object: unknown, lists = new PortLists()): Decoded<ServiceName, Service> {
   const identity = identityOf(object);
-  if (identity === undefined || !isJsonObject(object)) return broken("Service", object);
+  if (identity === undefined || !isJsonObject(object)) return invalidObject("Service", object);
   const name = serviceName(identity.namespace, identity.name);
   const reader = new ObjectReader(problemObject("Service", name));
-  if (labelOf(object, PROXY_NAME_LABEL) !== undefined) return { kind: "unwanted", name, problems: [] };
+  if (labelOf(object, PROXY_NAME_LABEL) !== undefined) return { kind: "ignored", name, problems: [] };
   const spec = field(object, "spec");
   if (!isJsonObject(spec)) {
     reader.reject("spec", spec, "must be an object");
-    return { kind: "broken", problems: reader.problems };
+    return { kind: "invalid", problems: reader.problems };
   }
   const type = reader.word(spec, "type", "spec", SERVICE_TYPES, "ClusterIP");
-  if (type === "ExternalName" || isHeadless(spec)) return { kind: "unwanted", name, problems: reader.problems };
+  if (type === "ExternalName" || isHeadless(spec)) return { kind: "ignored", name, problems: reader.problems };
   const clusterIPs = readClusterIPs(reader, spec);
-  if (clusterIPs.length === 0) return { kind: "unwanted", name, problems: reader.problems };
+  if (clusterIPs.length === 0) return { kind: "ignored", name, problems: reader.problems };
   const internalTrafficPolicy = reader.word(spec, "internalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster");
   const externalTrafficPolicy = reader.word(spec, "externalTrafficPolicy", "spec", ["Cluster", "Local"], "Cluster");
   const exposure = readExposure(reader, { object, spec, type, clusterIPs, externalTrafficPolicy });
@@ -59,9 +67,9 @@ export function decodeService(object: unknown, lists = new PortLists()): Decoded
     sourceRanges: exposure.sourceRanges,
     healthCheckNodePort: exposure.healthCheckNodePort,
     clusterDNS: labelOf(object, "k8s-app") === "kube-dns",
-    choices: readChoices(reader, object),
+    overrides: readOverrides(reader, object),
   };
-  return { kind: "wanted", name, value, problems: reader.problems };
+  return { kind: "accepted", name, value, problems: reader.problems };
 }
 
 /** The shared empty list: most Services have no addresses other than their cluster IPs. */

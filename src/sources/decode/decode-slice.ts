@@ -16,9 +16,9 @@ import { readWeights } from "./decode-weights.ts";
 import {
   annotationOf,
   annotationPath,
-  broken,
   field,
   identityOf,
+  invalidObject,
   isJsonObject,
   type JsonObject,
   labelOf,
@@ -34,22 +34,22 @@ const NO_HINTS: readonly string[] = [];
 
 /**
  * Decodes a discovery.k8s.io/v1 EndpointSlice. Slices without a Service, of a headless Service, or of host names (FQDN)
- * are unwanted. Invalid endpoints and ports are rejected and left out; invalid hints are rejected and ignored. A source
+ * are ignored. Invalid endpoints and ports are rejected and left out; invalid hints are rejected and ignored. A source
  * of many slices passes the same `texts` for all, so that slices share equal strings.
  */
 export function decodeEndpointSlice(object: unknown, texts = new TextTable()): Decoded<SliceName, EndpointSlice> {
   const identity = identityOf(object);
-  if (identity === undefined || !isJsonObject(object)) return broken("EndpointSlice", object);
+  if (identity === undefined || !isJsonObject(object)) return invalidObject("EndpointSlice", object);
   const name = sliceName(identity.namespace, identity.name);
   const reader = new ObjectReader(problemObject("EndpointSlice", name));
   const service = labelOf(object, SERVICE_LABEL) ?? "";
   const addressType = field(object, "addressType");
   if (service === "" || labelOf(object, HEADLESS_LABEL) !== undefined || addressType === "FQDN") {
-    return { kind: "unwanted", name, problems: [] };
+    return { kind: "ignored", name, problems: [] };
   }
   if (addressType !== "IPv4" && addressType !== "IPv6") {
     reader.reject("addressType", addressType, "must be one of IPv4, IPv6, FQDN");
-    return { kind: "broken", problems: reader.problems };
+    return { kind: "invalid", problems: reader.problems };
   }
   const value: EndpointSlice = {
     name,
@@ -62,7 +62,7 @@ export function decodeEndpointSlice(object: unknown, texts = new TextTable()): D
     ),
     changedAtUnixMs: readChangeTime(reader, object),
   };
-  return { kind: "wanted", name, value, problems: reader.problems };
+  return { kind: "accepted", name, value, problems: reader.problems };
 }
 
 /** Reads the ports. A missing name is the empty name, which the API server sets as default. */

@@ -1,5 +1,5 @@
 import { type IPAddress, parseAddress } from "../../model/address.ts";
-import { type Annotation, PREFIX, rejectUnknown } from "./decode-choices.ts";
+import { type Annotation, PREFIX, rejectUnknown } from "./decode-overrides.ts";
 import { annotationPath, annotationsOf, type JsonObject, type ObjectReader, stringOf } from "./object-reader.ts";
 
 const WEIGHTS = `${PREFIX}weights`;

@@ -12,7 +12,7 @@ export function fenced<Name, Value>(object: ProblemObject, decode: () => Decoded
     return decode();
   } catch (error) {
     const reason = `cannot be decoded: ${faultText(error)}`;
-    return { kind: "broken", problems: [{ object, field: "", value: "", reason }] };
+    return { kind: "invalid", problems: [{ object, field: "", value: "", reason }] };
   }
 }
 

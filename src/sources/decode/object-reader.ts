@@ -154,14 +154,14 @@ export class ObjectReader {
 }
 
 /** Returns the result for an object without a valid identity. */
-export function broken(kind: ObjectKind, object: unknown): Extract<Decoded<never, never>, { kind: "broken" }> {
+export function invalidObject(kind: ObjectKind, object: unknown): Extract<Decoded<never, never>, { kind: "invalid" }> {
   const reader = new ObjectReader(problemObject(kind, ""));
   reader.reject(
     "metadata",
     field(object, "metadata"),
     "must have a DNS subdomain as name, and a DNS label as namespace if any",
   );
-  return { kind: "broken", problems: reader.problems };
+  return { kind: "invalid", problems: reader.problems };
 }
 
 /** Returns the value of the label; undefined if it is absent. */

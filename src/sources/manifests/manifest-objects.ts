@@ -33,8 +33,8 @@ export interface ManifestEntry {
   readonly key: string;
   /** The object with its position. */
   readonly subject: ProblemObject;
-  /** The object with its valid fields; "unwanted" and "broken" have the same meaning as in Decoded. */
-  readonly object: ManifestObject | "unwanted" | "broken";
+  /** The object with its valid fields; "ignored" and "invalid" have the same meaning as in Decoded. */
+  readonly object: ManifestObject | "ignored" | "invalid";
   readonly problems: readonly Problem[];
 }
 
@@ -159,7 +159,7 @@ class FileDecoder {
     const key = objectText({ ...subject, place: "" });
     if (subject.name === "") this.miss(...found);
     else if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, subject, object, problems: found });
-    else this.entries.push({ key, subject, object: "broken", problems: [wrongVersion(subject, apiVersion, kind)] });
+    else this.entries.push({ key, subject, object: "invalid", problems: [wrongVersion(subject, apiVersion, kind)] });
   }
 }
 
@@ -183,19 +183,19 @@ function decodeKind(
   switch (kind) {
     case "Service": {
       const decoded = fenced(subject, () => decodeService(json));
-      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+      return { decoded, object: decoded.kind === "accepted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "EndpointSlice": {
       const decoded = fenced(subject, () => decodeEndpointSlice(json, texts));
-      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+      return { decoded, object: decoded.kind === "accepted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "Node": {
       const decoded = fenced(subject, () => decodeNode(json));
-      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+      return { decoded, object: decoded.kind === "accepted" ? { kind, value: decoded.value } : decoded.kind };
     }
     case "ServiceCIDR": {
       const decoded = fenced(subject, () => decodeServiceCIDR(json));
-      return { decoded, object: decoded.kind === "wanted" ? { kind, value: decoded.value } : decoded.kind };
+      return { decoded, object: decoded.kind === "accepted" ? { kind, value: decoded.value } : decoded.kind };
     }
   }
 }

@@ -62,8 +62,8 @@ export class ManifestSet {
 /** The version to use of an object with this entry. `before` is the version used until now. */
 function usedVersion(entry: ManifestEntry, file: string, before: UsedObject | undefined): UsedObject | undefined {
   const clean = entry.problems.length === 0;
-  if (before !== undefined && (entry.object === "broken" || (!clean && before.clean))) return { ...before, file };
-  if (entry.object === "broken" || entry.object === "unwanted") return undefined;
+  if (before !== undefined && (entry.object === "invalid" || (!clean && before.clean))) return { ...before, file };
+  if (entry.object === "invalid" || entry.object === "ignored") return undefined;
   const unchanged = before !== undefined && sameObject(before.object, entry.object);
   return { object: unchanged ? before.object : entry.object, file, clean };
 }

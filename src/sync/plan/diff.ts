@@ -4,21 +4,21 @@ import type { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import { additionOrder } from "./rotation.ts";
 
-/** Whether an unwanted real server may be deleted now; else it is kept at weight 0. */
+/** Whether an unwanted real server may be deleted now. If not, it keeps its connections at weight 0. */
 export type MayDelete = (server: VirtualServer, real: RealServer) => boolean;
 
-/** How a plan is made for this node. */
+/** The rules of this node for plans. */
 export interface DiffRules {
-  /** Whether unwanted real servers of the virtual server wait for anything; where they do not, all may go. */
+  /** Whether unwanted real servers of the virtual server drain. If not, all of them may be deleted at once. */
   readonly drains: (server: VirtualServer) => boolean;
   readonly mayDelete: MayDelete;
   readonly nodeName: string;
 }
 
 /**
- * Adds what makes a wanted virtual server of what is held. Returns whether it is then just as wanted: no real server stays
- * to drain. A difference is always an update in place: deleting and adding again would break connections and fill the
- * kernel's trash list, which every later addition walks.
+ * Adds the operations that bring a virtual server from its actual to its desired state. Returns whether it then equals the
+ * desired state, which is not the case while a real server drains. Every difference is an update in place: to delete and add
+ * again would break connections and fill the kernel's trash list, which every later addition walks.
  */
 export function diffServer(
   want: ServerState,
@@ -41,11 +41,11 @@ export function diffServer(
   return reaches;
 }
 
-/** How the real servers of a wanted virtual server differ from the held ones. */
+/** The differences between the desired and the actual real servers of a virtual server. */
 interface Differences {
   readonly added: readonly RealServer[];
   readonly updated: readonly RealServer[];
-  /** As they are held. */
+  /** With their actual weights. */
   readonly unwanted: readonly RealServer[];
 }
 
@@ -66,7 +66,7 @@ function differencesOf(wanted: RealServers, actual: RealServers): Differences {
   return { added, updated, unwanted };
 }
 
-/** What ends an unwanted virtual server that is ours; `mayDelete` is about itself, once no real server keeps it. */
+/** Returns the operations that remove an unwanted virtual server of ours. `mayDeleteServer`: whether it may be deleted after its real servers. */
 export function diffUnwantedServer(have: ServerState, rules: DiffRules, mayDeleteServer: boolean): Operation[] {
   const { server, reals } = have;
   const operations: Operation[] = [];
@@ -75,7 +75,7 @@ export function diffUnwantedServer(have: ServerState, rules: DiffRules, mayDelet
   return operations;
 }
 
-/** No real server keeps the virtual server any longer. Reads few of them: it is asked for each object that leans on the server. */
+/** Whether no real server drains any more. It stops at the first one, because it is called for each object that depends on the server. */
 export function isDrained({ server, reals }: ServerState, { drains, mayDelete }: DiffRules): boolean {
   return !drains(server) || reals.every((real) => mayDelete(server, real));
 }

@@ -6,10 +6,10 @@ import type { ServerState } from "../../model/kernel/server-state.ts";
 import { SLICE } from "../resync/comparison.ts";
 import { PART } from "./parts.ts";
 
-/** Draining real servers that may go now. */
+/** Draining real servers that may be deleted now. */
 export type DrainedServers = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
 
-/** The real servers that are held at weight 0 and not wanted. */
+/** Returns the real servers that have weight 0 and are not desired. */
 export function quiescent(want: ServerState | undefined, have: ServerState): readonly RealServerKey[] {
   const keys: RealServerKey[] = [];
   for (const { mine, other } of have.reals.differences(want?.reals ?? RealServers.NONE))
@@ -18,35 +18,35 @@ export function quiescent(want: ServerState | undefined, have: ServerState): rea
 }
 
 /**
- * The real servers at weight 0 that wait for their connections to end. That they do is written in the kernel (not wanted,
- * weight 0); here is only since when this process has known, and what limit a Service has set that may be gone. A restart
- * begins the time anew, with the limit of those that are there.
+ * The real servers at weight 0 that wait for their connections to end. The kernel itself has this state (not desired, weight
+ * 0). This class adds when the drain began, and the time limit of a Service that may be deleted. After a restart of the agent
+ * the time begins again, with the limits of the Services that exist.
  */
 export class Draining {
   readonly #timeoutMs: number;
-  /** Where it is not that of all. */
+  /** The limits that differ from the default. */
   readonly #limits = new Map<VirtualServerKey, number>();
   readonly #since = new Map<VirtualServerKey, Map<RealServerKey, number>>();
-  /** Virtual servers with a member whose connections were never asked for. */
+  /** The virtual servers with a real server whose connections were never counted. */
   readonly #fresh = new Set<VirtualServerKey>();
   #size = 0;
 
-  /** `timeoutMs` is for virtual servers that have no limit of their own. */
+  /** `timeoutMs` is the default limit. */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** How many real servers wait. */
+  /** The number of real servers that wait. */
   get size(): number {
     return this.#size;
   }
 
-  /** Whether real servers wait for their connections before they go. Those of UDP and SCTP have none to wait for. */
+  /** Whether real servers wait for their connections before they are deleted. UDP and SCTP have no connections that end. */
   drains(protocol: Protocol, limitMs: number | undefined): boolean {
     return protocol === "TCP" && (limitMs ?? this.#timeoutMs) > 0;
   }
 
-  /** The limit last set, in ms: while real servers wait the virtual server may have been seen anew, without it. */
+  /** The limit that was set last, in ms. A virtual server that was read from the kernel has no limit. */
   limitOf({ key, drainTimeoutMs }: VirtualServer): number | undefined {
     return this.#limits.get(key) ?? drainTimeoutMs;
   }
@@ -96,7 +96,7 @@ export class Draining {
     this.#since.set(key, new Map(waiting.map((real) => [real, before?.get(real) ?? nowMs])));
   }
 
-  /** Those that may go: no connection is left, or the time is up. */
+  /** Returns the real servers that may be deleted: they have no connection, or the limit is over. */
   due(key: VirtualServerKey, counted: ReadonlyMap<RealServerKey, Connections>, nowMs: number): Set<RealServerKey> {
     const due = new Set<RealServerKey>();
     const timeoutMs = this.#limits.get(key) ?? this.#timeoutMs;
@@ -109,7 +109,7 @@ export class Draining {
     return due;
   }
 
-  /** Whether all that wait were counted; one that was not is gone from the kernel. */
+  /** Whether the connections of all waiting real servers were counted. A real server without a count was deleted by another process. */
   isCounted(key: VirtualServerKey, counted: ReadonlyMap<RealServerKey, Connections>): boolean {
     return [...(this.#since.get(key)?.keys() ?? [])].every((real) => counted.has(real));
   }

@@ -22,13 +22,13 @@ import {
 /** The set that names our virtual servers by firewall mark: the mark is the "port" of its members. */
 const BY_MARK = "KUBE-LOCAL-MARK-SERVERS";
 
-/** Where virtual servers are. */
+/** Finds virtual servers by a part of their key. */
 export interface ServerIndex {
   serversAt(address: IPAddress): Iterable<VirtualServerKey>;
   serversOnPort(port: number): Iterable<VirtualServerKey>;
 }
 
-/** What tells our virtual servers from others'. */
+/** The evidence that distinguishes our virtual servers from foreign ones. */
 export interface OwnershipEvidence {
   /** Whether the address is on kube-ipvs0. */
   hasAddress(address: IPAddress): boolean;
@@ -37,9 +37,9 @@ export interface OwnershipEvidence {
 }
 
 /**
- * Whether we may delete an unwanted virtual server we see. IPVS has no place for a mark of the owner, so the proof is what
- * only we make: its address on kube-ipvs0, or members of our sets that name its address and port. The proof goes in before
- * the virtual server and out after it, so whenever we die, what we leave behind is still known as ours.
+ * Whether a virtual server that is not desired is ours, so that it may be deleted. IPVS stores no owner. The evidence is what
+ * only this agent creates: the address on kube-ipvs0, or members of our sets with the address and port. The evidence is added
+ * before the virtual server and removed after it: whenever the process ends, a virtual server that it leaves is recognised.
  */
 export function isOurs(server: VirtualServer, evidence: OwnershipEvidence, excluded: readonly Cidr[]): boolean {
   if (isExcluded(server.address, excluded)) return false;
@@ -50,30 +50,30 @@ export function isOurs(server: VirtualServer, evidence: OwnershipEvidence, exclu
   return isMember(nodePortAddressEntry(server.address).key) && nodePortKeys(server).some(isMember);
 }
 
-/** Whether the operator has told us to leave the address, and all virtual servers on it, to others. */
+/** Whether the operator has excluded the address, with all virtual servers on it (--ipvs-exclude-cidrs). */
 export function isExcluded(address: IPAddress, excluded: readonly Cidr[]): boolean {
   return excluded.some((network) => cidrContains(network, address));
 }
 
-/** The member of the set of marks that names a virtual server by firewall mark. */
+/** The member of the set of marks for a virtual server by firewall mark. */
 function markEntryKey({ address, mark }: VirtualServer): SetEntryKey {
   return portEntry(ipset(BY_MARK, familyOf(address)), mark).key;
 }
 
-/** The members that name a virtual server by address, protocol and port: each of them proves it ours. */
+/** The members for a virtual server by address, protocol and port. Each of them is evidence. */
 function frontendKeys({ address, protocol, port }: VirtualServer): readonly SetEntryKey[] {
   return addressPortKeys(FRONTEND_SETS[familyOf(address)], address, protocol, port);
 }
 
 /**
- * The members that name a NodePort by its number. The number alone proves nothing, for a load balancer of others may serve
- * the same port at its own address: each proves it ours together with the member for the address.
+ * The members for a NodePort by its number. The number alone is no evidence, because a foreign load balancer may serve the
+ * same port at another address. Each is evidence together with the member for the address.
  */
 function nodePortKeys({ address, protocol, port }: VirtualServer): readonly SetEntryKey[] {
   return PORT_SETS[protocol].map((base) => portEntry(ipset(base, familyOf(address)), port).key);
 }
 
-/** Every member, there or not, that is part of a proof that the virtual server is ours. */
+/** Every member, existing or not, that is part of the evidence for the virtual server. */
 export function provingKeys(server: VirtualServer): readonly SetEntryKey[] {
   if (server.mark !== 0) return [markEntryKey(server)];
   const frontends = frontendKeys(server);
@@ -81,17 +81,14 @@ export function provingKeys(server: VirtualServer): readonly SetEntryKey[] {
   return nodePorts.length === 0 ? frontends : frontends.concat(nodePorts, nodePortAddressEntry(server.address).key);
 }
 
-/**
- * Whether the member must outlive the virtual server: as a proof of whose it is, or because connections that drain still
- * need it.
- */
+/** Whether the member must outlive the virtual server: as evidence, or because draining connections still need it. */
 export function mustOutlive(entry: SetEntry, server: VirtualServer): boolean {
   const { set, port } = entry;
   switch (set.role) {
     case "frontend":
     case "external-frontend":
     case "restricted-frontend":
-    // The restriction stays until its virtual server is gone: without the clients it admits, their connections would hang.
+    // The restriction stays until its virtual server is deleted. Without this member the connections of its client would hang.
     case "client":
       return frontendOf(entry) === server.key;
     case "marked-server":
@@ -100,7 +97,7 @@ export function mustOutlive(entry: SetEntry, server: VirtualServer): boolean {
       return server.mark === 0 && nodePortKeys(server).includes(entry.key);
     case "node-address":
       return server.mark === 0 && PORT_SETS[server.protocol].length > 0 && entry.address === server.address;
-    // Goes before the virtual servers that it leads to: what is connected already needs no mark.
+    // Deleted before the virtual servers of its mark: established connections need no mark.
     case "marked-frontend":
     case "other":
       return false;
@@ -112,12 +109,12 @@ export function admittedTo(entry: SetEntry): VirtualServerKey | undefined {
   return entry.set.role === "client" ? frontendOf(entry) : undefined;
 }
 
-/** The member that says the address is on kube-ipvs0. */
+/** The member for an address on kube-ipvs0. */
 export function entryOfAddress(address: IPAddress): SetEntry {
   return addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address);
 }
 
-/** The held virtual servers that the member may have to outlive. With an address and a port it names one alone. */
+/** The virtual servers that the member may have to outlive. A member with an address and a port has only one. */
 export function serversNear(entry: SetEntry, actual: ServerIndex): Iterable<VirtualServerKey> {
   const { set, address, port } = entry;
   switch (set.role) {
@@ -140,10 +137,10 @@ export function serversNear(entry: SetEntry, actual: ServerIndex): Iterable<Virt
   }
 }
 
-/** Roles of the sets whose members name a virtual server by address, protocol and port: each member proves it ours. */
+/** Roles of the sets whose members have the address, protocol and port of a virtual server: each member is evidence. */
 const FRONTEND_ROLES: ReadonlySet<SetRole> = new Set(["frontend", "external-frontend", "restricted-frontend"]);
 
-/** The sets whose members name a virtual server by address, protocol and port. */
+/** The sets whose members have the address, protocol and port of a virtual server. */
 const FRONTEND_SETS: Readonly<Record<IPFamily, readonly IPSet[]>> = {
   IPv4: frontendSets("IPv4"),
   IPv6: frontendSets("IPv6"),
@@ -153,7 +150,7 @@ function frontendSets(family: IPFamily): readonly IPSet[] {
   return ipsets(family).filter(({ role }) => FRONTEND_ROLES.has(role));
 }
 
-/** In which set of numbers a NodePort of each protocol is looked for; SCTP has sets with addresses. */
+/** The sets of NodePort numbers of each protocol. SCTP has none: its sets contain addresses. */
 const PORT_SETS: Readonly<Record<Protocol, readonly SetBase[]>> = {
   TCP: ["KUBE-NODE-PORT-TCP", "KUBE-NODE-PORT-LOCAL-TCP"],
   UDP: ["KUBE-NODE-PORT-UDP", "KUBE-NODE-PORT-LOCAL-UDP"],
@@ -170,8 +167,8 @@ function frontendOf({ protocol, address, port }: SetEntry): VirtualServerKey | u
 }
 
 /**
- * Whose the held virtual servers are. One that we wanted, or knew as ours by its evidence, is ours until it is gone,
- * whatever becomes of the evidence meanwhile; one that was others' becomes ours by being wanted.
+ * Tracks which virtual servers are ours. A server that was desired, or recognised by its evidence, stays ours until it is
+ * deleted, whatever happens to the evidence. A foreign server becomes ours when it is desired.
  */
 export class OwnershipTracker {
   readonly #excluded: readonly Cidr[];
@@ -182,7 +179,7 @@ export class OwnershipTracker {
     this.#excluded = excludeCIDRs;
   }
 
-  /** The held virtual servers that are not ours. */
+  /** The virtual servers that are not ours. */
   get foreign(): ReadonlySet<VirtualServerKey> {
     return this.#foreign;
   }
@@ -191,34 +188,34 @@ export class OwnershipTracker {
     return isExcluded(address, this.#excluded);
   }
 
-  /** Whether a virtual server that nobody wants may be deleted by us. */
+  /** Whether a virtual server that is not desired may be deleted. */
   isOurs(server: VirtualServer, evidence: OwnershipEvidence): boolean {
     if (this.#ours.has(server.key)) return !this.isExcluded(server.address);
     return isOurs(server, evidence, this.#excluded);
   }
 
-  /** It is ours from now on. */
+  /** The virtual server is ours from now on. */
   markOurs(key: VirtualServerKey): void {
     this.#foreign.delete(key);
     this.#ours.add(key);
   }
 
-  /** Settles whose it is; returns whether it is ours. */
-  classify(server: VirtualServer, isWanted: boolean, evidence: OwnershipEvidence): boolean {
-    const ours = isWanted || this.isOurs(server, evidence);
+  /** Decides whether the virtual server is ours, and returns the result. */
+  classify(server: VirtualServer, isDesired: boolean, evidence: OwnershipEvidence): boolean {
+    const ours = isDesired || this.isOurs(server, evidence);
     if (ours) this.markOurs(server.key);
     else this.#foreign.add(server.key);
     return ours;
   }
 
-  /** It is gone: whoever makes it next is asked for evidence again. */
+  /** The virtual server was deleted: one with the same key needs evidence again. */
   forget(key: VirtualServerKey): void {
     this.#ours.delete(key);
     this.#foreign.delete(key);
   }
 
-  /** Forgets all that are not there any more. */
-  retain(isThere: (key: VirtualServerKey) => boolean): void {
-    for (const key of [...this.#ours, ...this.#foreign]) if (!isThere(key)) this.forget(key);
+  /** Forgets all virtual servers that do not exist any more. */
+  retain(exists: (key: VirtualServerKey) => boolean): void {
+    for (const key of [...this.#ours, ...this.#foreign]) if (!exists(key)) this.forget(key);
   }
 }

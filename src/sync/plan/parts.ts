@@ -4,16 +4,16 @@ import { rankOf } from "../../model/kernel/operation.ts";
 import type { Desired } from "../desired.ts";
 import type { ActualState } from "../resync/actual-state.ts";
 
-/** So many units of work one planning may be: a key is one, and so is each real server of a virtual server. */
+/** The limit of the work in one plan. A unit is one key, or one real server of a virtual server. */
 export const PART = 4_000;
 
-/** What is desired and held, as far as the weight and the order of keys depend on it. */
+/** The states on which the weight and the order of keys depend. */
 export interface PartsView {
   readonly desired: Desired;
   readonly actual: ActualState;
 }
 
-/** Units of work that it takes to plan the keys; counts no further than a little above PART. */
+/** Returns the units of work to plan the keys. It stops counting a little above PART. */
 export function weightOf(keys: Keys, view: PartsView): number {
   let weight = countOf(keys);
   for (const key of keys.servers) {
@@ -56,7 +56,7 @@ function realsOf(key: VirtualServerKey, { desired, actual }: PartsView): number 
   return Math.max(desired.server(key)?.reals.size ?? 0, actual.server(key)?.reals.size ?? 0);
 }
 
-/** The place of the first operation that the object may need. */
+/** The rank of the first operation that the object may need. */
 function rankOfName(name: ObjectName, { desired, actual }: PartsView): number {
   switch (name.kind) {
     case "server":

@@ -9,22 +9,22 @@ import type { ActualState } from "../resync/actual-state.ts";
 import { type DiffRules, diffServer, diffUnwantedServer, isDrained } from "./diff.ts";
 import { entryOfAddress, mustOutlive, provingKeys, serversNear } from "./ownership.ts";
 
-/** All that a plan is made from. */
+/** The input of a plan. */
 export interface PlanView extends DiffRules {
   readonly desired: Desired;
   readonly actual: ActualState;
-  /** Whether an unwanted virtual server that is held may be deleted by us. */
+  /** Whether an unwanted virtual server may be deleted. */
   readonly isOurs: (server: VirtualServer) => boolean;
-  /** Whether the address is to be left to others while we do not want it. */
+  /** Whether an address that is not desired must stay, because the operator has excluded it. */
   readonly isExcluded: (address: IPAddress) => boolean;
 }
 
-/** Operations, and what is so once they are done. */
+/** Operations, and their results. */
 export interface Planned {
   readonly operations: Operation[];
-  /** Virtual servers that are then just as wanted. */
+  /** The virtual servers that have the desired state after the operations. */
   readonly reached: Map<VirtualServerKey, ServerState>;
-  /** Virtual servers that need more operations than one plan may have; these are the first of them. */
+  /** The virtual servers that need more operations than one plan may have; the plan has the first of them. */
   readonly unfinished: VirtualServerKey[];
 }
 
@@ -32,13 +32,14 @@ export function nothingPlanned(): Planned {
   return { operations: [], reached: new Map(), unfinished: [] };
 }
 
-/** So many operations on one virtual server are planned together, however many real servers come and go. */
+/** The maximum number of operations on one virtual server in one plan. */
 const SERVER_LIMIT = 5_000;
 
 /**
- * Adds the operations that bring the named objects from held to desired, as far as that is possible now, in no order.
- * What must wait for another object to go yields nothing here and comes again through `unlockedBy`: an object is taken
- * away only when the kernel has said that what leans on it is gone, so a refusal on the way leaves no half-removed Service.
+ * Adds the operations that bring these objects from the actual to the desired state, as far as that is possible now, in no
+ * order. An object that must wait for the deletion of another one gets no operation, and is returned by `unlockedBy` later: it
+ * is deleted only after the kernel has confirmed that the objects which depend on it are deleted. A failure in between
+ * therefore leaves no half-removed Service.
  */
 export function plan(keys: Keys, view: PlanView, planned = nothingPlanned()): Planned {
   for (const key of keys.entries) planEntry(key, view, planned.operations);
@@ -47,7 +48,7 @@ export function plan(keys: Keys, view: PlanView, planned = nothingPlanned()): Pl
   return planned;
 }
 
-/** Unwanted objects that may go now that these operations are done. */
+/** Returns the unwanted objects that may be deleted after these operations. */
 export function unlockedBy(operations: readonly Operation[], view: PlanView): KeySet {
   const keys = new KeySet();
   operations.forEach((operation) => {
@@ -57,7 +58,7 @@ export function unlockedBy(operations: readonly Operation[], view: PlanView): Ke
   return keys;
 }
 
-/** Adds the unwanted objects that wait for some of these to go, and may go themselves if these are wanted again. */
+/** Adds the unwanted objects that wait for the deletion of some of these: they need no longer wait if these are desired again. */
 export function addWaiting(keys: Keys, view: PlanView, waiting: KeySet): void {
   for (const key of keys.servers) {
     const have = view.actual.server(key);
@@ -75,7 +76,7 @@ function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: Key
 function addWaitingForAddress(address: IPAddress, view: PlanView, waiting: KeySet): void {
   for (const key of view.actual.serversAt(address))
     if (view.desired.server(key) === undefined) waiting.servers.add(key);
-  // The member comes and goes with the address: one that is wanted has its own wanted, too.
+  // The member belongs to the address: it is desired exactly if the address is.
   if (view.desired.hasAddress(address)) return;
   const { key } = entryOfAddress(address);
   if (isSpareEntry(key, view)) waiting.entries.add(key);
@@ -101,7 +102,7 @@ function planServer(key: VirtualServerKey, view: PlanView, { operations, reached
   unfinished.push(key);
 }
 
-/** On kube-ipvs0 though nobody wants it: without its virtual servers, the node itself would answer there. */
+/** Whether the address is on kube-ipvs0 and not desired: without its virtual servers, the node itself would answer there. */
 function isLeaving(address: IPAddress, { desired, actual }: PlanView): boolean {
   return actual.hasAddress(address) && !desired.hasAddress(address);
 }
@@ -113,7 +114,7 @@ function planAddress(address: IPAddress, view: PlanView, operations: Operation[]
   else if (!view.isExcluded(address) && !isInUse(address, view)) operations.push({ kind: "unbind-address", address });
 }
 
-/** Connections that may still run need the address here: some unwanted virtual server on it is not done. */
+/** Whether a virtual server on the address still drains: its connections need the address. */
 function isInUse(address: IPAddress, view: PlanView): boolean {
   if (view.desired.isElsewhere(address)) return false;
   for (const key of view.actual.serversAt(address)) {
@@ -128,11 +129,11 @@ function planEntry(key: SetEntryKey, view: PlanView, operations: Operation[]): v
   const have = view.actual.entry(key);
   if (want !== undefined) {
     if (have === undefined) operations.push({ kind: "add-entry", entry: want });
-  } else if (have !== undefined && !isLeanedOn(have, view)) operations.push({ kind: "delete-entry", entry: have });
+  } else if (have !== undefined && !isNeeded(have, view)) operations.push({ kind: "delete-entry", entry: have });
 }
 
-/** An unwanted object still held cannot be without the member. */
-function isLeanedOn(entry: SetEntry, view: PlanView): boolean {
+/** Whether an unwanted object that still exists needs the member. */
+function isNeeded(entry: SetEntry, view: PlanView): boolean {
   if (entry.address !== undefined && namesLeaving(entry, entry.address, view)) return true;
   for (const key of serversNear(entry, view.actual)) {
     const have = unwantedOfOurs(key, view);

@@ -5,12 +5,12 @@ import type { Desired } from "../desired.ts";
 import type { OwnershipEvidence } from "./ownership.ts";
 
 /**
- * So long connections keep an external address on kube-ipvs0 that no Service wants: with the time between two counts of
- * connections it is gone within 30 s.
+ * How long connections keep an external address on kube-ipvs0 that no Service needs. Together with the time between two
+ * counts of connections, the address is removed within 30 s.
  */
 const RELEASE_MS = 25_000;
 
-/** The sets that name frontends on external addresses, and the set that names those on cluster IPs. */
+/** The sets of frontends on external addresses, and the set of frontends on cluster IPs. */
 const SETS = { IPv4: frontendSets("IPv4"), IPv6: frontendSets("IPv6") };
 
 function frontendSets(family: IPFamily): { readonly external: readonly IPSet[]; readonly cluster: readonly IPSet[] } {
@@ -19,10 +19,10 @@ function frontendSets(family: IPFamily): { readonly external: readonly IPSet[]; 
 }
 
 /**
- * How long real servers of an unwanted virtual server may drain, where that is not as long as any other. A ClusterIP exists
- * for its Service alone, and waits for connections. An external address may belong to another host a second later: as long
- * as it stays on kube-ipvs0, this node and its pods cannot reach the new owner, and the node answers ARP requests for it. So
- * its last connections end with it.
+ * Returns the limit, in ms, of how long the real servers of an unwanted virtual server may drain because of its address;
+ * undefined: no limit. A ClusterIP belongs to its Service alone and has no limit. An external address may belong to another
+ * host a second later: as long as it is on kube-ipvs0, this node and its pods cannot reach the new owner, and the node answers
+ * ARP requests for it. Its last connections therefore end with the address.
  */
 export function releaseLimitMs(
   server: VirtualServer,

@@ -12,7 +12,7 @@ export interface ServerTrackerOptions {
   readonly nodeName: string;
   /** Virtual servers and addresses in these networks are never removed. */
   readonly excludeCIDRs: readonly Cidr[];
-  /** How long an unwanted TCP real server may wait for its connections to end; 0 waits not at all. */
+  /** How long an unwanted TCP real server may wait for its connections to end; 0: it is deleted at once. */
   readonly drainTimeoutMs: number;
 }
 
@@ -25,7 +25,7 @@ export interface ServerTrackerDependencies {
 /** Tracks which of the actual virtual servers are ours, and which of their real servers drain. */
 export class ServerTracker {
   readonly draining: Draining;
-  /** What plans are made from while no draining real server may be deleted. */
+  /** The input of plans in which no draining real server may be deleted. */
   readonly view: PlanView;
   readonly #options: ServerTrackerOptions;
   readonly #desired: Desired;
@@ -48,7 +48,7 @@ export class ServerTracker {
     return this.#ownership.foreign;
   }
 
-  /** What plans are made from when these draining real servers may be deleted. */
+  /** Returns the input of plans in which these draining real servers may be deleted. */
   viewOf(due: DrainedServers): PlanView {
     return this.#viewWith((server, real) => !this.#drains(server) || due.get(server.key)?.has(real.key) === true);
   }
@@ -74,12 +74,12 @@ export class ServerTracker {
     else this.draining.set(key, waiting, limitMs, this.#clock.now());
   }
 
-  /** The same, if the virtual server is there. */
+  /** As `classify`, if the virtual server exists. */
   classifyActual(key: VirtualServerKey): void {
     if (this.#actual.server(key) !== undefined) this.classify(key);
   }
 
-  /** Classifies virtual servers whose operations are done, but for those that are as desired and have nothing to drain. */
+  /** Classifies the virtual servers whose operations are done, except those that have the desired state while none drains. */
   reclassify(keys: Iterable<VirtualServerKey>, reached: Planned["reached"]): void {
     for (const key of keys) {
       if (reached.has(key)) this.#ownership.markOurs(key);
@@ -87,7 +87,7 @@ export class ServerTracker {
     }
   }
 
-  /** Any virtual server may have changed: forgets those that are gone. */
+  /** Classifies again after any virtual server may have changed, and forgets the deleted ones. */
   reviseAll(): void {
     this.#ownership.retain((key) => this.#actual.server(key) !== undefined);
     for (const key of [...this.draining.servers()]) this.classify(key);
@@ -109,7 +109,7 @@ export class ServerTracker {
     return this.draining.drains(server.protocol, this.draining.limitOf(server));
   }
 
-  /** The shorter of what its Service asked for and of what its address allows. */
+  /** The shorter of the limit of its Service and the limit of its address. */
   #limitOfUnwanted(server: VirtualServer): number | undefined {
     const askedMs = this.draining.limitOf(server);
     const releaseMs = releaseLimitMs(server, this.#desired, this.#actual);

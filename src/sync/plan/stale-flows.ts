@@ -6,17 +6,18 @@ import type { Desired } from "../desired.ts";
 import type { ActualState } from "../resync/actual-state.ts";
 import type { FailureLog } from "../retry/failure-log.ts";
 
-/** How long those wait that the kernel would not forget. */
+/** The wait before the next attempt after the kernel failed to delete flows. */
 const RETRY_MS = 5_000;
 
 /**
- * The virtual servers to which there may be flows that go elsewhere than to their real servers. A client that goes on
- * sending from one port, as UDP clients do, keeps its flow alive in conntrack, and IPVS rewrites no flow that conntrack
- * knows already. So flows are forgotten
- * - when a real server has gone, or the whole virtual server: IPVS itself sees to these only from Linux 5.9 on
- * - when a virtual server is new, or its address: what clients sent before was not for IPVS, and its flow is not masqueraded
+ * The virtual servers that may have stale flows: conntrack entries whose replies come from other addresses than their real
+ * servers. A client that goes on sending from one port, as UDP clients do, keeps its flow alive in conntrack, and IPVS does
+ * not rewrite a flow that conntrack tracks already. Flows are therefore deleted
+ * - after a real server or the whole virtual server was deleted: IPVS itself does this only from Linux 5.9 on;
+ * - after a virtual server or its address was added: earlier packets did not go through IPVS, and their flow is not
+ *   masqueraded.
  *
- * TCP needs none of this: a connection to a real server that is gone is over, and a refused one leaves no flow.
+ * TCP does not need this: a connection to a deleted real server has ended, and a refused one leaves no flow.
  */
 export class StaleFlows {
   readonly #servers = new Set<VirtualServerKey>();
@@ -28,17 +29,17 @@ export class StaleFlows {
     this.#failures = failures;
   }
 
-  /** Operations may have been done and their flows not seen to: before our start, or before the transport was lost. */
+  /** Operations may have been done whose flows were not deleted: before the start, or before the connection was lost. */
   markUnknown(): void {
     this.#isUnknown = true;
   }
 
-  /** What was in doubt is suspected now. */
+  /** All virtual servers were compared since `markUnknown`. */
   markKnown(): void {
     this.#isUnknown = false;
   }
 
-  /** While in doubt, suspects the flows to all of these that are wanted. */
+  /** After `markUnknown`: suspects the flows to all desired virtual servers among these. */
   compare(keys: Iterable<VirtualServerKey>, desired: Desired): void {
     if (!this.#isUnknown) return;
     for (const key of keys) {
@@ -47,7 +48,7 @@ export class StaleFlows {
     }
   }
 
-  /** Takes in what was asked of the kernel, its answers folded into `held`. A refusal may mean that it was so already. */
+  /** Records operations that were sent. Failed ones count too, because an error may mean that the object was in this state already. */
   record(operations: readonly Operation[], actual: ActualState, desired: Desired): void {
     operations.forEach((operation) => {
       this.#recordOne(operation, actual, desired);
@@ -75,14 +76,14 @@ export class StaleFlows {
     }
   }
 
-  /** When there is something to forget; Infinity without. */
+  /** When flows are to be deleted; Infinity if there are none. */
   nextMs(): number {
     return this.#servers.size === 0 ? Number.POSITIVE_INFINITY : this.#fromMs;
   }
 
   /**
-   * What is to be forgotten now, as it is iterated. Of a virtual server that is wanted and not there, nothing: its flows
-   * count when it is.
+   * Yields the operations that delete stale flows now. A virtual server that is desired and does not exist is left out: its
+   * flows are deleted after it was added.
    */
   *plan(desired: Desired, actual: ActualState, nowMs: number): Generator<ForgetFlows> {
     if (nowMs < this.#fromMs) return;
@@ -97,7 +98,7 @@ export class StaleFlows {
     }
   }
 
-  /** Takes in what became of that; the refused ones are tried again later. */
+  /** Records the results of these operations. Failed ones are tried again later. */
   recordOutcomes(operations: readonly ForgetFlows[], outcomes: readonly Outcome[], nowMs: number): void {
     for (const [index, operation] of operations.entries()) {
       const outcome = outcomes[index];
@@ -116,7 +117,7 @@ export class StaleFlows {
     this.#failures.ended(failureKey(to));
   }
 
-  /** No flow names a mark: those by mark stand for the frontends that have it. */
+  /** A flow has no mark: for a virtual server by mark, the frontends with this mark are suspected. */
   #suspect({ key, protocol, mark }: VirtualServer, desired: Desired): void {
     if (mark !== 0) for (const counterpart of desired.counterparts(key)) this.#add(counterpart);
     else if (protocol !== "TCP") this.#servers.add(key);
@@ -132,12 +133,12 @@ export class StaleFlows {
   }
 }
 
-/** Beside the key of the virtual server itself, which may fail for other reasons. */
+/** Differs from the key of the virtual server itself, which may fail for other reasons. */
 function failureKey(to: VirtualServerKey): string {
   return `flows to ${to}`;
 }
 
-/** The real servers of two virtual servers, made once for all frontends that share them. */
+/** The unions of the real servers of two virtual servers, each computed once for all frontends that share them. */
 class Unions {
   readonly #known = new Map<RealServers, Map<RealServers, RealServers>>();
 

@@ -11,7 +11,7 @@ import { inSlices } from "./comparison.ts";
 
 export interface ActualStateReaderDependencies {
   readonly kernel: Kernel;
-  /** Makes the node ready; part of every reading. */
+  /** Prepares the node; the first step of every read. */
   readonly prepare: () => Promise<void>;
   readonly nextTurn: () => Promise<void>;
 }
@@ -19,26 +19,27 @@ export interface ActualStateReaderDependencies {
 /** Calls `act`, which is synchronous, at a moment when no sync is running. */
 export type BetweenSyncs = <Result>(act: () => Result) => Promise<Result>;
 
-/** One reading of the whole kernel, while it goes on. */
+/** A read of the whole kernel that is in progress. */
 interface Reading {
   readonly betweenSyncs: BetweenSyncs;
-  /** As it was when the reading began. */
+  /** The number of invalidations when the read began. */
   readonly invalidations: number;
-  /** What was touched since the reading began. */
+  /** The objects that were touched since the read began. */
   readonly touched: KeySet;
-  /** What it has shown. */
+  /** The objects that the read has found. */
   readonly present: KeySet;
   readonly drift: DriftCounts;
-  /** Whether a difference of this object is one that others have made. */
+  /** Whether a difference of this object was made by another process. */
   readonly isDrift: (key: ObjectKey) => boolean;
 }
 
 /**
- * What we believe the kernel holds, and how far. It is
- * - *unknown* at first, after the transport was lost (`lose`), and after an answer about an address or a set member
- *   contradicted us (`doubtAll`): only `read` helps;
- * - *doubted* in single virtual servers after an answer about them contradicted us (`doubt`): `observeDoubted` helps;
- * - *believed* otherwise.
+ * Reads the kernel into the actual state, and tracks how far the actual state is valid. It is
+ * - *unknown* at first, after the connection to the kernel was lost (`invalidateAfterLoss`), and after the kernel's answer
+ *   about an address or a set member contradicted it (`invalidateAll`): `read` makes it valid again;
+ * - *invalid* for single virtual servers after the kernel's answer about them contradicted it (`invalidate`):
+ *   `observeInvalidated` reads these alone;
+ * - *valid* otherwise.
  */
 export class ActualStateReader {
   readonly actual = new ActualState();
@@ -48,7 +49,7 @@ export class ActualStateReader {
   #known = false;
   #wasRead = false;
   #lost = false;
-  /** How often everything was doubted. */
+  /** How often the whole state was invalidated. */
   #invalidations = 0;
   #reading: Reading | undefined;
 
@@ -56,56 +57,61 @@ export class ActualStateReader {
     this.#dependencies = dependencies;
   }
 
-  /** Virtual servers that no key can name. */
+  /** The number of virtual servers for which there is no key. */
   get unnamedServers(): number {
     return this.#unnamedServers;
   }
 
+  /** Whether the kernel was read since the whole state was invalidated last. */
   get isKnown(): boolean {
     return this.#known;
   }
 
+  /** The virtual servers that must be read again. */
   get invalidated(): ReadonlySet<VirtualServerKey> {
     return this.#invalidated;
   }
 
-  /** Nothing was ever seen. */
+  /** Whether no read was ever completed. */
   get wasNeverRead(): boolean {
     return !this.#wasRead;
   }
 
+  /** The actual state of the virtual server is wrong. */
   invalidate(key: VirtualServerKey): void {
     this.#invalidated.add(key);
     this.#reading?.touched.servers.add(key);
   }
 
+  /** Any part of the actual state may be wrong. */
   invalidateAll(): void {
     this.#known = false;
     this.#invalidations++;
   }
 
-  /** Operations were on their way, and nobody can say which of them were done. */
+  /** Operations were sent whose results are unknown. */
   invalidateAfterLoss(): void {
     this.invalidateAll();
     this.#lost = true;
   }
 
-  /** These objects are about to be written to: what is being read of them may be older. */
+  /** These objects are about to be changed: the state that a read in progress returns for them may be older. */
   touch(operations: readonly Operation[]): void {
     const touched = this.#reading?.touched;
     if (touched !== undefined) for (const operation of operations) touched.add(subjectOf(operation));
   }
 
   /**
-   * Makes the node ready, reads the whole kernel, believes each part as it comes and counts how it differs from what was
-   * believed. That takes a while, in which others may go on: what they `touch` is left out, for of that we know better. After a
-   * loss, objects that are `pending` are believed, but not counted: we may have changed them ourselves. One at a time.
+   * Prepares the node, reads the whole kernel part by part, stores each part in the actual state, and counts the
+   * differences as drift. Syncs may run between two parts: objects that they `touch` are left out, because the actual state
+   * of these is newer. After a loss, differences of `pending` objects are not counted, because the agent itself may have made
+   * them. One read at a time.
    *
-   * Afterwards all is known, unless something happened meanwhile after which nothing is: then only another reading helps.
+   * Afterwards the state is known, unless it was invalidated during the read: then another read is needed.
    */
   async read(betweenSyncs: BetweenSyncs, drift: DriftCounts, isPending: (key: ObjectKey) => boolean): Promise<void> {
     const { kernel, prepare } = this.#dependencies;
-    // What is being written already would not be known as touched.
+    // Objects of a sync that is running already would be missing from `touched`.
     const reading = await betweenSyncs(() => this.#begin(betweenSyncs, drift, isPending));
     try {
       await prepare();
@@ -121,9 +127,9 @@ export class ActualStateReader {
     }
   }
 
-  /** Observes the doubted virtual servers, believes what is seen and counts the drift. */
+  /** Reads the invalidated virtual servers into the actual state, and counts the drift. */
   async observeInvalidated(drift: DriftCounts): Promise<void> {
-    // What is being read of them may be older.
+    // The state that a read in progress returns for them may be older.
     for (const key of this.#invalidated) this.#reading?.touched.servers.add(key);
     const observed = await this.#dependencies.kernel.observe(this.#invalidated);
     for (const key of this.#invalidated) {
@@ -148,7 +154,7 @@ export class ActualStateReader {
     for (const entry of entries.values()) this.#updateEntry(entry, reading);
   }
 
-  /** What is as it was believed stays the same object, whose memory is shared with what is wanted. */
+  /** An equal state keeps its object, which shares its memory with the desired state. */
   #updateServer(state: ServerState, { touched, present, drift, isDrift }: Reading): void {
     const { key } = state.server;
     const actual = this.actual.server(key);
@@ -173,7 +179,10 @@ export class ActualStateReader {
     this.actual.setEntry(entry, true);
   }
 
-  /** What was believed and not shown is not there; a virtual server only if the kernel says so when asked for it by name. */
+  /**
+   * Removes the objects that the read did not find. A virtual server is removed only if a request for it alone does not find
+   * it either: a dump may pass over an entry while another one is deleted.
+   */
   async #removeMissing(reading: Reading): Promise<void> {
     const { kernel, nextTurn } = this.#dependencies;
     const { betweenSyncs } = reading;

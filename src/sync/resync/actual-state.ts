@@ -7,7 +7,7 @@ import type { ServerState } from "../../model/kernel/server-state.ts";
 import { admittedTo, type OwnershipEvidence, type ServerIndex } from "../plan/ownership.ts";
 import type { ObjectCounts } from "../sync-report.ts";
 
-/** What we believe the kernel holds, ours and others' alike: what a look saw, and every operation that went well since. */
+/** The actual state of the kernel, of all owners: the result of the last resync, and all operations that succeeded since. */
 export class ActualState implements OwnershipEvidence, ServerIndex {
   readonly #servers = new Map<VirtualServerKey, ServerState>();
   readonly #addresses = new Set<IPAddress>();
@@ -79,7 +79,7 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
     return { ...rest, virtualServers, realServers };
   }
 
-  /** Believes what was seen of one virtual server; undefined: it is not there. */
+  /** Sets the state of a virtual server; undefined: it does not exist. */
   setServer(key: VirtualServerKey, seen: ServerState | undefined): void {
     const before = this.#servers.get(key);
     this.#realServers += (seen?.reals.size ?? 0) - (before?.reals.size ?? 0);
@@ -92,13 +92,13 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
     this.#byPort[change](server.port, key);
   }
 
-  /** Believes whether an address was seen. */
+  /** Sets whether the address is on kube-ipvs0. */
   setAddress(address: IPAddress, isThere: boolean): void {
     if (isThere) this.#addresses.add(address);
     else this.#addresses.delete(address);
   }
 
-  /** Believes whether a member was seen. */
+  /** Sets whether the member is in its set. */
   setEntry(entry: SetEntry, isThere: boolean): void {
     if (isThere) this.#entries.set(entry.key, entry);
     else this.#entries.delete(entry.key);
@@ -107,8 +107,8 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
   }
 
   /**
-   * Folds in operations that the kernel has done. `reached` are the virtual servers that are now just so, all of whose
-   * operations are among these: they are kept as they come, so that what is held and what is wanted share their memory.
+   * Applies operations that the kernel has done. `reached` are the virtual servers that now equal the desired state, and all of
+   * whose operations are in the list: these objects are stored as they are, so that both states share their memory.
    */
   apply(operations: readonly Operation[], reached: ReadonlyMap<VirtualServerKey, ServerState> = new Map()): void {
     const drafts = new Map<VirtualServerKey, Map<RealServerKey, RealServer>>();
@@ -128,7 +128,7 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
         this.#update(operation.server);
         return;
       case "delete-virtual-server":
-        // As in the kernel, the real servers go with it.
+        // As in the kernel, the real servers are deleted with it.
         this.setServer(operation.server.key, undefined);
         drafts.delete(operation.server.key);
         return;
@@ -161,7 +161,7 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
     if (actual !== undefined) this.#servers.set(server.key, { server, reals: actual.reals });
   }
 
-  /** The real servers of a virtual server, to be changed. */
+  /** Returns a copy of the virtual server's real servers that can be changed. */
   #draft(
     key: VirtualServerKey,
     drafts: Map<VirtualServerKey, Map<RealServerKey, RealServer>>,
@@ -177,7 +177,7 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
   }
 }
 
-/** Keys by a part of the name. Most parts have one key, which then is kept without a set around it. */
+/** Keys by a part of their name. Most parts have one key, which is stored without a Set to save memory. */
 class Index<Part, Key extends string> {
   readonly #keys = new Map<Part, Key | Set<Key>>();
 

@@ -2,10 +2,10 @@ import { type Keys, NO_KEYS } from "../../model/kernel/keys.ts";
 import type { Desired } from "../desired.ts";
 import type { ActualState } from "./actual-state.ts";
 
-/** So many objects of ten parts each are compared in well under a millisecond. */
+/** The number of objects in a slice. To compare so many objects of ten parts each takes less than a millisecond. */
 export const SLICE = 256;
 
-/** All items, SLICE of them at a time, with a turn of the event loop after each. */
+/** Yields all items in slices of SLICE, with a turn of the event loop after each slice. */
 export async function* inSlices<Item>(
   items: Iterable<Item>,
   nextTurn: () => Promise<void>,
@@ -21,16 +21,18 @@ export async function* inSlices<Item>(
   yield slice;
 }
 
-/** Objects that were compared at, and of these the names of those that may differ. */
+/** One step of a comparison. */
 export interface Compared {
+  /** The objects that may differ. */
   readonly keys: Keys;
+  /** The number of objects that were compared. */
   readonly compared: number;
 }
 
 /**
- * Names, once, everything in which desired and held may differ: what each Service wants, whole and in the order of the
- * Services, then what is held and nobody wants. It is read bit by bit over many flushes while both sides change;
- * changes of what is desired are marked besides, so it does not matter whether they are seen here.
+ * Returns once the keys of all objects in which desired and actual state may differ: first all objects of each Service, in the
+ * order of the Services, then the actual objects that are not desired. Many syncs read it step by step while both states
+ * change. Changes of the desired state are also marked as pending work, so it does not matter whether a step includes them.
  */
 export class Comparison {
   readonly #steps: Generator<Compared>;
@@ -41,12 +43,12 @@ export class Comparison {
     this.#left = sum(desired.counts()) + sum(actual.counts());
   }
 
-  /** About how many objects are left to look at; at least 1 until `next` has said that there are no more. */
+  /** About the number of objects that are not compared yet; at least 1 until `next` has returned undefined. */
   get left(): number {
     return Math.max(1, this.#left);
   }
 
-  /** Undefined: all was compared at. */
+  /** Returns the next step; undefined after the last one. */
   next(): Compared | undefined {
     const { value, done } = this.#steps.next();
     if (done === true) return undefined;
@@ -75,7 +77,7 @@ function* steps(desired: Desired, actual: ActualState): Generator<Compared> {
     yield { keys: { ...NO_KEYS, addresses }, compared };
 }
 
-/** Slice by slice, how many there were and which of them are unwanted. */
+/** Yields, for each slice, the number of items and those that are unwanted. */
 function* unwanted<Item>(
   items: Iterable<Item>,
   isUnwanted: (item: Item) => boolean,

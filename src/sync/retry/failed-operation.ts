@@ -15,7 +15,7 @@ export interface FailedOperation {
   readonly sinceMs: number;
   /** Attempts in a row that failed. */
   readonly attempts: number;
-  /** The Services that want the object, three at most; none: it belongs to the node, or nothing wants it any longer. */
+  /** At most three Services that need the object; empty if it belongs to the node or is not desired any more. */
   readonly services: readonly ServiceName[];
 }
 
@@ -60,7 +60,7 @@ export function missingScheduler({
 /** What the kernel means by an errno, and what to do; undefined where no single cause is known. */
 function explain(operation: Operation, errno: Errno): string | undefined {
   const scheduler = missingScheduler({ operation, errno });
-  // ip_vs_scheduler_get has asked for the module by then.
+  // ip_vs_scheduler_get has tried to load the module before.
   if (scheduler !== undefined)
     return `the kernel has no scheduler "${scheduler}": run "modprobe ip_vs_${scheduler}" on the node`;
   switch (operation.kind) {

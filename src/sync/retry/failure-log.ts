@@ -1,33 +1,33 @@
-import { THE_NODE } from "../../desired/node-wants.ts";
+import { THE_NODE } from "../../desired/desired-node.ts";
 import type { ServiceName } from "../../model/cluster/service.ts";
 import { KeySet, subjectOf } from "../../model/kernel/keys.ts";
 import { type ProblemChanges, ProblemTracker } from "../../model/problem-tracker.ts";
 import type { Desired } from "../desired.ts";
 import type { FailedOperation } from "./failed-operation.ts";
 
-/** A node on which everything fails names twenty failures at once and then one in half a minute. All others are counted. */
+/** The log names at most twenty failures at once, and then one in half a minute. All others are only counted. */
 const LIMITS = { kept: 20, burst: 20, refillMs: 30_000 };
 
-/** The failures that are named, and which of them began or ended since the last report. */
+/** The failures that the log names, and those that began or ended since the last report. */
 export interface FailureReport extends ProblemChanges<FailedOperation> {
-  /** Those that stand, the oldest first. */
+  /** The current failures, the oldest first. */
   readonly standing: readonly FailedOperation[];
 }
 
 export const NO_FAILURES: FailureReport = { begun: [], ended: [], standing: [] };
 
-/** A refusal as the kernel gives it. */
+/** A failed operation, as the kernel reports it. */
 export type OperationFailure = Pick<FailedOperation, "operation" | "errno" | "text">;
 
 type Unowned = Omit<FailedOperation, "services">;
 
-/** Names what the kernel refuses: by key, for as long as attempts fail. */
+/** Tracks the operations that fail, by key, as long as their attempts fail. */
 export class FailureLog {
   readonly #tracker = new ProblemTracker<Unowned>(LIMITS);
-  /** Of the failures that stand, by `idOf`: to find the Services of an object takes a walk over all Services. */
+  /** The Services of the current failures, by `idOf`, because to find the Services of an object takes a pass over all Services. */
   #services: ReadonlyMap<string, readonly ServiceName[]> = new Map();
 
-  /** An attempt has failed. Another kind of operation or another errno than before is reported anew. */
+  /** Records a failed attempt. A failure with another kind of operation or another errno is reported again. */
   failed(key: string, { operation, errno, text }: OperationFailure, nowMs: number): void {
     const before = this.#tracker.get(key);
     const sinceMs = before?.sinceMs ?? nowMs;
@@ -35,12 +35,12 @@ export class FailureLog {
     this.#tracker.set(key, `${operation.kind} ${errno}`, { operation, errno, text, sinceMs, attempts });
   }
 
-  /** The object is as it should be, or nothing is to be done about it any longer. */
+  /** Records that the object has the desired state, or needs no operation any more. */
   ended(key: string): void {
     this.#tracker.clear(key);
   }
 
-  /** What is to be reported now. */
+  /** Returns the failures to report now. */
   report(desired: Pick<Desired, "servicesOf">, nowMs: number): FailureReport {
     const { begun, ended } = this.#tracker.takeChanges(nowMs);
     const standing = [...this.#tracker.standing()];
@@ -52,7 +52,7 @@ export class FailureLog {
     return { begun: named(begun), ended: named(ended), standing: named(standing) };
   }
 
-  /** The Services of those failures of which they are not known yet. */
+  /** Finds the Services of the failures that are new. */
   #findServices(
     standing: readonly Unowned[],
     desired: Pick<Desired, "servicesOf">,
@@ -69,7 +69,7 @@ export class FailureLog {
   }
 }
 
-/** Who wants an object changes with what is to be done with it. */
+/** The operation is part of the id, because the Services of an object differ before and after its deletion. */
 function idOf({ operation }: Unowned): string {
   return `${operation.kind} ${subjectOf(operation).key}`;
 }

@@ -4,29 +4,29 @@ import { type ObjectKey, type ObjectName, subjectOf } from "../../model/kernel/k
 import type { Operation, OperationKind } from "../../model/kernel/operation.ts";
 import type { OperationFailure } from "./failure-log.ts";
 
-/** The refusals that say the object is not as we believed. All others are about the operation itself. */
+/** The errnos which show that the actual state of the object is wrong. All others concern the operation itself. */
 const CONTRADICTIONS: Readonly<Record<OperationKind, readonly Errno[]>> = {
-  // ENOENT is not among them: the kernel has no such scheduler.
+  // ENOENT is not in the list: it means that the kernel does not have the scheduler.
   "add-virtual-server": ["EEXIST"],
   "update-virtual-server": ["ESRCH"],
   "delete-virtual-server": ["ESRCH"],
-  // ESRCH: the virtual server is gone. ENOENT: the real server is.
+  // ESRCH: the virtual server does not exist. ENOENT: the real server does not exist.
   "add-real-server": ["EEXIST", "ESRCH"],
   "update-real-server": ["ENOENT", "ESRCH"],
   "delete-real-server": ["ENOENT", "ESRCH"],
-  // ENODEV: kube-ipvs0 is gone, and every address with it.
+  // ENODEV: kube-ipvs0 does not exist, and therefore none of its addresses.
   "bind-address": ["EEXIST", "ENODEV"],
   "unbind-address": ["EADDRNOTAVAIL", "ENODEV"],
-  // ENOENT: the set is gone, or the member that we wanted to delete.
+  // ENOENT: the set does not exist, or the member that is to be deleted.
   "add-entry": ["EEXIST", "ENOENT"],
   "delete-entry": ["ENOENT"],
   "forget-flows": [],
 };
 
-/** What became of the object of at least one refused operation, and the operation that says most of the cause. */
+/** An object with at least one failed operation, and the operation whose error describes the cause best. */
 export interface FailedObject extends OperationFailure {
   readonly name: ObjectName;
-  /** We believed something of it that is not so: look at it before the next attempt. */
+  /** The error shows that the actual state of the object is wrong: it must be read before the next attempt. */
   readonly contradicted: boolean;
 }
 
@@ -37,7 +37,7 @@ export interface ClassifiedOutcomes {
 
 const NONE_FAILED: ClassifiedOutcomes["failed"] = new Map();
 
-/** Sorts the outcomes of operations, one for each and in their order. Throws when there are not as many. */
+/** Sorts the outcomes of operations: one outcome for each operation, in the same order. Throws if the numbers differ. */
 export function classifyOutcomes(operations: readonly Operation[], outcomes: readonly Outcome[]): ClassifiedOutcomes {
   if (outcomes.length === operations.length && outcomes.every(({ ok }) => ok))
     return { done: operations, failed: NONE_FAILED };
@@ -52,7 +52,10 @@ export function classifyOutcomes(operations: readonly Operation[], outcomes: rea
   return { done, failed };
 }
 
-/** Once a virtual server is refused for good reason, that its real servers find it missing tells nothing new. */
+/**
+ * Adds the failure to the failed object. If the virtual server itself could not be added, the ESRCH of its real servers is a
+ * consequence and shows no contradiction.
+ */
 function addFailure(failure: OperationFailure, failed: Map<ObjectKey, FailedObject>): void {
   const { operation, errno } = failure;
   const name = subjectOf(operation);

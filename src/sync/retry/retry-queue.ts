@@ -5,7 +5,7 @@ import type { FailedObject } from "./outcomes.ts";
 
 const RETRIES: Doubling = { initialMs: 1_000, maxMs: 60_000 };
 
-/** How long to wait after so many attempts in a row have failed: 1 s, doubling, at most a minute. */
+/** Returns the wait after this number of failed attempts in sequence: 1 s, then twice as long each time, at most a minute. */
 export function backoffMs(attempts: number): number {
   return doubledMs(attempts, RETRIES);
 }
@@ -17,12 +17,12 @@ interface WaitingObject {
   readonly retryAtMs: number;
 }
 
-/** Objects the kernel refused to change, each waiting for its own next attempt. */
+/** The objects whose last operation failed. Each waits for its own next attempt. */
 export class RetryQueue {
   readonly #waiting = new Map<ObjectKey, WaitingObject>();
   readonly #failures: Pick<FailureLog, "failed" | "ended">;
 
-  /** Each that has to wait is also noted in the log of failures. */
+  /** Every object that has to wait is also recorded in `failures`. */
   constructor(failures: Pick<FailureLog, "failed" | "ended">) {
     this.#failures = failures;
   }
@@ -31,7 +31,7 @@ export class RetryQueue {
     return this.#waiting.size;
   }
 
-  /** Where we were wrong about the object rather than the kernel about us, it waits only from the second time on. */
+  /** Adds the object. If the actual state was wrong, the first retry is immediate, because the state is read before it. */
   add(refused: FailedObject, nowMs: number): void {
     const { name, contradicted } = refused;
     const before = this.#waiting.get(name.key);
@@ -47,24 +47,24 @@ export class RetryQueue {
     });
   }
 
-  /** The object is as it should be. */
+  /** Removes the object: it has the desired state. */
   clear(key: ObjectKey): void {
     if (this.#waiting.delete(key)) this.#failures.ended(key);
   }
 
-  /** Those whose wait is over. They stay until cleared or refused again. */
+  /** Yields the objects whose wait is over. They stay in the queue until they are cleared or fail again. */
   *due(nowMs: number): Generator<ObjectName> {
     for (const { name, retryAtMs } of this.#waiting.values()) if (retryAtMs <= nowMs) yield name;
   }
 
-  /** When the next wait ends; Infinity without any. */
+  /** When the next wait ends; Infinity if the queue is empty. */
   nextMs(): number {
     let next = Number.POSITIVE_INFINITY;
     for (const { retryAtMs } of this.#waiting.values()) next = Math.min(next, retryAtMs);
     return next;
   }
 
-  /** Since when the oldest is refused; undefined without any. */
+  /** When the oldest failure began; undefined if the queue is empty. */
   oldestMs(): number | undefined {
     let oldest: number | undefined;
     for (const { sinceMs } of this.#waiting.values()) oldest = Math.min(oldest ?? sinceMs, sinceMs);

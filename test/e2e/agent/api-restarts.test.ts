@@ -43,7 +43,7 @@ async function agentBefore(world: SourceWorld) {
     missing: () => "",
     apiServers: () => [],
     onHealthChecks: () => {},
-    tell: () => {},
+    recordEvent: () => {},
     random: () => 0.5,
   });
   world.onEvent = (event) => agent.accept(event);

@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { EVENT_LIMITS } from "../../../src/events/event-correlator.ts";
 import { EventRecorder } from "../../../src/events/event-recorder.ts";
-import type { Notice } from "../../../src/model/cluster/notice.ts";
+import type { EventRecord } from "../../../src/model/cluster/event-record.ts";
 import { ApiModel } from "../../support/api/api-model.ts";
 import type { ApiEvent } from "../../support/api/event-registry.ts";
 import { HandClock } from "../../support/api/worlds/hand-clock.ts";
 import { type Fault, ModelTransport } from "../../support/api/worlds/model-transport.ts";
 import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
-import { aboutNode, aboutService } from "../../support/objects/notices.ts";
+import { aboutNode, aboutService } from "../../support/objects/event-records.ts";
 
 const { STRESS = "1" } = process.env;
 const RUNS = 300 * Number(STRESS);
@@ -64,7 +64,7 @@ class EventWorld {
   /** When a request was made that writes. */
   readonly writtenAtMs: number[] = [];
   /** How often. */
-  readonly told = new Map<Notice, number>();
+  readonly told = new Map<EventRecord, number>();
 
   constructor(random: number) {
     this.#transport.fault = ({ method }) => {
@@ -77,10 +77,10 @@ class EventWorld {
     this.#running = this.writer.run(this.#transport, this.#stop.signal);
   }
 
-  async perform(one: Act, notices: readonly Notice[]): Promise<void> {
+  async perform(one: Act, events: readonly EventRecord[]): Promise<void> {
     switch (one.kind) {
       case "tell":
-        await this.#tell(notices[one.which % notices.length], one.times);
+        await this.#tell(events[one.which % events.length], one.times);
         return;
       case "pass":
         await this.clock.advance(one.ms);
@@ -98,11 +98,11 @@ class EventWorld {
     }
   }
 
-  async #tell(notice: Notice | undefined, times: number): Promise<void> {
-    if (notice === undefined) return;
+  async #tell(event: EventRecord | undefined, times: number): Promise<void> {
+    if (event === undefined) return;
     for (let time = 0; time < times; time++) {
-      this.writer.tell(notice);
-      this.told.set(notice, (this.told.get(notice) ?? 0) + 1);
+      this.writer.record(event);
+      this.told.set(event, (this.told.get(event) ?? 0) + 1);
       await this.clock.advance(1);
     }
   }
@@ -137,17 +137,17 @@ function isUnheard(acts: readonly Act[]): boolean {
 const script = fc.record({ acts: fc.array(act, { maxLength: 30 }), random: fc.constantFrom(0, 0.5, 0.99) });
 
 test("what a node tells about itself is in Events that count all of it, whatever fails and expires on the way", async () => {
-  const notices = ["a", "b", "c", "d", "e"].map((note) => aboutNode("node-1", note));
+  const events = ["a", "b", "c", "d", "e"].map((note) => aboutNode("node-1", note));
   await fc.assert(
     fc.asyncProperty(script, async ({ acts, random }) => {
       const world = new EventWorld(random);
-      for (const one of acts) await world.perform(one, notices);
+      for (const one of acts) await world.perform(one, events);
       await world.calm();
-      for (const notice of notices) {
+      for (const event of events) {
         const counted = world.events
-          .filter(({ note }) => note === notice.note)
+          .filter(({ note }) => note === event.note)
           .reduce((sum, one) => sum + countOf(one), 0);
-        const told = world.told.get(notice) ?? 0;
+        const told = world.told.get(event) ?? 0;
         expect(counted).toBeGreaterThanOrEqual(told);
         // What was created without our knowing and has expired is told again.
         if (!isUnheard(acts)) expect(counted).toBe(told);
@@ -161,14 +161,14 @@ test("what a node tells about itself is in Events that count all of it, whatever
 test("the server is never asked more often than the limits say, whatever is told", async () => {
   const tells = fc.array(fc.record({ kind: fc.constant("tell" as const), which: fc.nat(29), times: fc.constant(1) }));
   const flood = fc.record({ acts: fc.tuple(tells, fc.array(act), tells), random: fc.constantFrom(0, 0.99) });
-  const notices = Array.from({ length: 15 }, (_, index) => [
+  const events = Array.from({ length: 15 }, (_, index) => [
     aboutNode(`n-${index}`),
     aboutService(`a/s-${index}`),
   ]).flat();
   await fc.assert(
     fc.asyncProperty(flood, async ({ acts, random }) => {
       const world = new EventWorld(random);
-      for (const one of acts.flat()) await world.perform(one, notices);
+      for (const one of acts.flat()) await world.perform(one, events);
       await world.calm();
       const { burst, refillMs } = EVENT_LIMITS;
       const at = world.writtenAtMs;
@@ -183,11 +183,11 @@ test("the server is never asked more often than the limits say, whatever is told
 });
 
 test("an object that is wrong has one Event for each thing that is, at any time", async () => {
-  const notices = ["a", "b", "c"].map((note) => aboutService("shop/web", note));
+  const events = ["a", "b", "c"].map((note) => aboutService("shop/web", note));
   await fc.assert(
     fc.asyncProperty(script, async ({ acts, random }) => {
       const world = new EventWorld(random);
-      for (const one of acts) await world.perform(one, notices);
+      for (const one of acts) await world.perform(one, events);
       await world.calm();
       const told = [...world.told.keys()].map(({ note }) => note);
       expect(world.events.map(({ note }) => note).toSorted()).toEqual(told.toSorted());

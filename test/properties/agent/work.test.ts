@@ -150,7 +150,7 @@ async function costsOf({ services, slice }: Cluster): Promise<Costs> {
   const other = await cost(() => agent.service("b/other", { ip: "10.99.0.1" }));
   const nodeAddress = await cost(() => {
     agent.addresses("192.168.1.10");
-    agent.hear();
+    agent.onAddressChange();
   }, 40_000);
   const remove = await cost(() => {
     for (const name of names) agent.serviceGone(name);

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Title } from "../../../src/desired/claim.ts";
+import type { Precedence } from "../../../src/desired/claim.ts";
 import { DesiredState } from "../../../src/desired/desired-state.ts";
-import type { Wants } from "../../../src/desired/service/wants.ts";
+import type { DesiredService } from "../../../src/desired/service/desired-service.ts";
 import { type ServiceName, serviceName } from "../../../src/model/cluster/service.ts";
 import { addressPortEntry, ipset } from "../../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer, virtualServerKey } from "../../../src/model/kernel/ipvs.ts";
@@ -12,17 +12,17 @@ import { address } from "../../support/objects/desired.ts";
 const { STRESS = "1" } = process.env;
 const RUNS = 1_000 * Number(STRESS);
 
-/** What a Service wants of one frontend: its port, by what title, and with how many real servers. */
+/** What a Service wants of one frontend: its port, by what precedence, and with how many real servers. */
 interface SmallClaim {
   readonly port: number;
-  readonly title: Title;
+  readonly precedence: Precedence;
   readonly pods: number;
 }
 
 const NAMES = ["a/one", "a/two", "b/one", "c/one"];
 const claim = fc.record({
   port: fc.constantFrom(80, 81),
-  title: fc.constantFrom<Title>(0, 1, 2, 3),
+  precedence: fc.constantFrom<Precedence>(0, 1, 2, 3),
   pods: fc.nat(2),
 });
 const change = fc.record({
@@ -33,16 +33,18 @@ const change = fc.record({
 const IP = address("10.96.0.1");
 const keyOf = (port: number) => virtualServerKey("TCP", IP, port);
 
-function wantsOf(service: ServiceName, claims: readonly SmallClaim[]): Wants {
+function wantsOf(service: ServiceName, claims: readonly SmallClaim[]): DesiredService {
   return {
-    servers: claims.map(({ port, title, pods }) => ({
+    servers: claims.map(({ port, precedence, pods }) => ({
       server: virtualServer("TCP", IP, port, { scheduler: "rr" as Scheduler }),
       reals: RealServers.of(
-        Array.from({ length: pods }, (_, pod) => ({ address: address(`10.244.${title}.${pod}`), port: 80 })),
+        Array.from({ length: pods }, (_, pod) => ({ address: address(`10.244.${precedence}.${pod}`), port: 80 })),
       ),
       service,
-      title,
-      entries: [addressPortEntry(ipset(title === 3 ? "KUBE-EXTERNAL-IP" : "KUBE-CLUSTER-IP", "IPv4"), IP, "TCP", port)],
+      precedence,
+      entries: [
+        addressPortEntry(ipset(precedence === 3 ? "KUBE-EXTERNAL-IP" : "KUBE-CLUSTER-IP", "IPv4"), IP, "TCP", port),
+      ],
       counterparts: [],
     })),
     addresses: [],
@@ -59,14 +61,14 @@ function winner(
   for (const [name, claims] of all) {
     for (const one of claims) {
       if (one.port !== port) continue;
-      const better = best === undefined || one.title < best[1].title;
-      if (better || (one.title === best?.[1].title && name < best[0])) best = [name, one];
+      const better = best === undefined || one.precedence < best[1].precedence;
+      if (better || (one.precedence === best?.[1].precedence && name < best[0])) best = [name, one];
     }
   }
   return best;
 }
 
-test("who has a frontend follows from titles and names alone, and every change of it is named", () => {
+test("who has a frontend follows from precedence and names alone, and every change of it is named", () => {
   fc.assert(
     fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
       const desired = new DesiredState();
@@ -75,7 +77,7 @@ test("who has a frontend follows from titles and names alone, and every change o
         new Map(
           [80, 81].map((port) => {
             const state = desired.server(
-              wantsOf(serviceName("", ""), [{ port, title: 0, pods: 0 }]).servers[0]?.server.key ?? expect.fail(),
+              wantsOf(serviceName("", ""), [{ port, precedence: 0, pods: 0 }]).servers[0]?.server.key ?? expect.fail(),
             );
             return [port, state?.reals.list().map(({ key }) => key)];
           }),

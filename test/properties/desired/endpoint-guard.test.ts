@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ProxyState } from "../../../src/desired/proxy-state.ts";
+import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import { serviceName, sliceName } from "../../../src/model/cluster/service.ts";
 import { virtualServerKey } from "../../../src/model/kernel/ipvs.ts";
 import { service, slice } from "../../support/objects/builders.ts";
@@ -57,7 +57,7 @@ const happening = fc.oneof(
 );
 type Happening = typeof happening extends fc.Arbitrary<infer One> ? One : never;
 
-function play(state: ProxyState, one: Happening): void {
+function play(state: DesiredStateBuilder, one: Happening): void {
   switch (one.kind) {
     case "advance":
       state.advance(one.units);
@@ -104,8 +104,8 @@ function naive(script: readonly Happening[]): readonly string[] {
   return [...services].flatMap(([name, ips]) => ips.map((ip) => `s${name} ${ip} ${fate(ip)}`)).sort();
 }
 
-function actual(state: ProxyState): readonly string[] {
-  const lines = state.refused.all().map(({ object, value, reason }) => `${object.name} ${value} ${reason}`);
+function actual(state: DesiredStateBuilder): readonly string[] {
+  const lines = state.problems.all().map(({ object, value, reason }) => `${object.name} ${value} ${reason}`);
   for (const port of [1, 2, 3])
     for (const ip of ALL)
       if (state.desired.server(virtualServerKey("TCP", address(ip), port)) !== undefined)
@@ -116,7 +116,7 @@ function actual(state: ProxyState): readonly string[] {
 test("an external IP is refused as long as any slice lists it, whatever the order of events", async () => {
   await assertInBatches(
     fc.property(fc.array(happening, { maxLength: 40, size: "max" }), (script) => {
-      const state = new ProxyState(FACTS);
+      const state = new DesiredStateBuilder(FACTS);
       for (const one of script) play(state, one);
       while (state.stale > 0) state.advance(1);
       expect(actual(state)).toEqual(naive(script));

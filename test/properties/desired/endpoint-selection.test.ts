@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Wants, wants } from "../../../src/desired/service/wants.ts";
+import { buildDesiredService, type DesiredService } from "../../../src/desired/service/desired-service.ts";
 import { type Endpoint, portKey } from "../../../src/model/cluster/service.ts";
 import { mergeSlices } from "../../../src/services/endpoints.ts";
 import { selectEndpoints } from "../../../src/services/topology.ts";
@@ -122,7 +122,7 @@ const NODE_PORT = "192.168.1.10,tcp:30080";
 type Verdict = readonly string[] | "dropped" | "refused";
 
 /** What the kernel does with a client that asks at the member's address and port: by which virtual server, after which sets. */
-function verdict(found: Wants, at: { member: string; server: string; drops: readonly string[] }): Verdict {
+function verdict(found: DesiredService, at: { member: string; server: string; drops: readonly string[] }): Verdict {
   const members = membersOf(found).map(({ set, text }) => `${set.name} ${text}`);
   if (at.drops.some((set) => members.includes(`${set} ${at.member}`))) return "dropped";
   const state = found.servers.find(({ server }) => server.key === at.server);
@@ -135,7 +135,7 @@ test("whoever asks wherever is sent, dropped or refused as the traffic policies 
   fc.assert(
     fc.property(endpoints, policy, policy, place, fc.boolean(), (all, internal, external, at, isExposed) => {
       const ports = isExposed ? [{ port: 80, nodePort: 30080 }] : [80];
-      const found = wants(
+      const found = buildDesiredService(
         service("shop/web", { ports, internal, external }),
         {
           get: () => all,

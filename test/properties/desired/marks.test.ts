@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ProxyState } from "../../../src/desired/proxy-state.ts";
+import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import type { Outcome } from "../../../src/kernel/kernel.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { markedServerKey } from "../../../src/model/kernel/ipvs.ts";
@@ -76,7 +76,7 @@ test("no mark ever leads to the pods of another Service, and in the end all are 
     fc.asyncProperty(script, fc.constantFrom(1, 5, Number.POSITIVE_INFINITY), async (steps, units) => {
       const kernel = new MarkWatchingKernel();
       await kernel.prepare({ families: FACTS.families, rules: {}, sysctls: [] });
-      const state = new ProxyState(FACTS);
+      const state = new DesiredStateBuilder(FACTS);
       const clock = { nowMs: 1_000_000 };
       const options = { drainTimeoutMs: 10_000, drainCheckMs: 1_000 };
       const { loop } = steppedSync(kernel, state.desired, () => clock.nowMs, options);
@@ -92,12 +92,12 @@ test("no mark ever leads to the pods of another Service, and in the end all are 
       expect(kernel.misled).toEqual([]);
 
       const last = new Map(steps.flat().map((one) => [one.number, one]));
-      const anew = new ProxyState(FACTS);
+      const anew = new DesiredStateBuilder(FACTS);
       for (const event of [...last.values()].flatMap(eventsOf)) anew.apply(event);
       anew.advance(Number.POSITIVE_INFINITY);
       expect(kernel.members()).toEqual([...anew.desired.entries()].map(({ key }) => key).sort());
-      const textsOf = (one: ProxyState) =>
-        one.refused
+      const textsOf = (one: DesiredStateBuilder) =>
+        one.problems
           .all()
           .map((problem) => JSON.stringify(problem))
           .sort();

@@ -72,7 +72,7 @@ test("an object with any value anywhere in it is decoded, or told what is wrong 
   fc.assert(
     fc.property(fc.constantFrom(...KINDS), fc.nat(60), ANYTHING, ({ decode, object }, count, other) => {
       const decoded = decode(replaced(object, { count }, other));
-      if (decoded.kind === "broken") expect(decoded.problems).not.toEqual([]);
+      if (decoded.kind === "invalid") expect(decoded.problems).not.toEqual([]);
       for (const fault of decoded.problems) {
         expect(objectText(fault.object)).toMatch(/^(Service|EndpointSlice|Node) /);
         if (fault.field === "") expect(fault.value).toMatch(/^\d+ more problems$/);
@@ -89,13 +89,13 @@ test("a wrong port or endpoint never costs another one", () => {
       const service = decodeService({
         ...serviceObject("shop/web", { spec: { ports: [wrong, { name: "good", port: 443 }] } }),
       });
-      if (service.kind !== "wanted") return expect.fail("the Service is gone");
+      if (service.kind !== "accepted") return expect.fail("the Service is gone");
       expect(service.value.ports.map((port) => port.key)).toContain("good/TCP");
       const slice = decodeEndpointSlice({
         ...sliceObject("shop/web-1"),
         endpoints: [wrong, { addresses: ["10.0.0.1"] }],
       });
-      if (slice.kind !== "wanted") return expect.fail("the slice is gone");
+      if (slice.kind !== "accepted") return expect.fail("the slice is gone");
       expect([...slice.value.endpoints].flatMap(([, list]) => list).map((endpoint) => endpoint.address)).toContain(
         "10.0.0.1",
       );

@@ -30,8 +30,8 @@ function faults<Value>(
 ): readonly string[] {
   const { problems } = decoded;
   const found = problemFaults(kind, problems);
-  if (decoded.kind === "wanted") return [...found, ...valueFaults(decoded.value)];
-  return decoded.kind === "broken" && problems.length === 0 ? [...found, "broken for no reason"] : found;
+  if (decoded.kind === "accepted") return [...found, ...valueFaults(decoded.value)];
+  return decoded.kind === "invalid" && problems.length === 0 ? [...found, "broken for no reason"] : found;
 }
 
 const seeds = fc.array(fc.noBias(fc.nat()), { minLength: 1, maxLength: 6 });

@@ -35,7 +35,7 @@ function wrong(claims: Named): readonly string[] {
 }
 
 export function serviceFaults(service: Service): readonly string[] {
-  const { clusterIPs, externalIPs, loadBalancerIPs, sourceRanges, ports, choices } = service;
+  const { clusterIPs, externalIPs, loadBalancerIPs, sourceRanges, ports, overrides } = service;
   const families = new Set(clusterIPs.map(isIP));
   const outside = [externalIPs, loadBalancerIPs];
   const nodePorts = ports.filter(({ nodePort }) => nodePort > 0);
@@ -59,10 +59,13 @@ export function serviceFaults(service: Service): readonly string[] {
     ["clusterDNS", typeof service.clusterDNS === "boolean"],
     ["sourceRanges", sourceRanges === undefined || sourceRanges.every(isNetwork)],
     ["sourceRanges twice", sourceRanges === undefined || areDistinct(sourceRanges.map(({ text }) => text))],
-    ["scheduler", choices.scheduling === undefined || SCHEDULERS.has(choices.scheduling.scheduler)],
-    ["flags", (choices.scheduling?.flags ?? []).every((flag) => flag.startsWith(`${choices.scheduling?.scheduler}-`))],
-    ["onePacket", typeof choices.onePacket === "boolean"],
-    ["drainTimeoutMs", choices.drainTimeoutMs === undefined || isWithin(choices.drainTimeoutMs, 0, 2 ** 31 - 1)],
+    ["scheduler", overrides.scheduling === undefined || SCHEDULERS.has(overrides.scheduling.scheduler)],
+    [
+      "flags",
+      (overrides.scheduling?.flags ?? []).every((flag) => flag.startsWith(`${overrides.scheduling?.scheduler}-`)),
+    ],
+    ["onePacket", typeof overrides.onePacket === "boolean"],
+    ["drainTimeoutMs", overrides.drainTimeoutMs === undefined || isWithin(overrides.drainTimeoutMs, 0, 2 ** 31 - 1)],
   ]);
 }
 

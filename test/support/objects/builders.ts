@@ -167,7 +167,7 @@ export function serviceCIDR(name: string, cidrs: readonly string[]): ServiceCIDR
 }
 
 function clean<Value>(decoded: Decoded<string, Value>): Value {
-  if (decoded.kind === "wanted" && decoded.problems.length === 0) return decoded.value;
+  if (decoded.kind === "accepted" && decoded.problems.length === 0) return decoded.value;
   throw new Error(`The built object is not clean: ${JSON.stringify(decoded)}`);
 }
 

@@ -1,4 +1,4 @@
-import { type MarkOf, type Wants, wants } from "../../../src/desired/service/wants.ts";
+import { buildDesiredService, type DesiredService, type MarkOf } from "../../../src/desired/service/desired-service.ts";
 import { type Cidr, type IPAddress, type IPFamily, parseAddress, parseCidr } from "../../../src/model/address.ts";
 import type { SetEntry } from "../../../src/model/kernel/ipset.ts";
 import { type RealServer, realServerKey, type Scheduler } from "../../../src/model/kernel/ipvs.ts";
@@ -66,7 +66,7 @@ export function facts(said: FactsSpec = {}): NodeFacts {
 }
 
 /** The keys of all members that are wanted, in the order of the virtual servers, then the others; each once. */
-export function membersOf({ servers, entries }: Wants): readonly SetEntry[] {
+export function membersOf({ servers, entries }: DesiredService): readonly SetEntry[] {
   const all = [...servers.flatMap((state) => state.entries), ...entries];
   return [...new Map(all.map((entry) => [entry.key, entry])).values()];
 }
@@ -78,7 +78,7 @@ export function built(
   slices: Readonly<Record<string, SliceSpec>> = {},
   node: FactsSpec = {},
   markOf: MarkOf = () => undefined,
-): Wants {
+): DesiredService {
   const merged = mergeSlices(Object.entries(slices).map(([sliceName, spec]) => slice(sliceName, spec)));
-  return wants(service(name, said), merged, facts(node), markOf);
+  return buildDesiredService(service(name, said), merged, facts(node), markOf);
 }

@@ -56,7 +56,7 @@ export class ScenarioAgent implements AsyncDisposable {
       missing: () => "",
       apiServers: () => [],
       onHealthChecks: () => {},
-      tell: (notice) => reports.tell(notice),
+      recordEvent: (event) => reports.tell(event),
       random: () => 0.5,
     });
     const running = this.#agent.run(this.#stop.signal);
@@ -83,7 +83,7 @@ export class ScenarioAgent implements AsyncDisposable {
   /** The interfaces of the node have these addresses from now on, and the kernel tells of it. */
   async moveTo(before: readonly IPAddress[], after: readonly IPAddress[]): Promise<void> {
     const tell = (kind: AddressChange["kind"]) => (changed: IPAddress) =>
-      this.#agent.hear({ kind, link: "eth0", address: changed });
+      this.#agent.onAddressChange({ kind, link: "eth0", address: changed });
     after.filter((candidate) => !before.includes(candidate)).forEach(tell("appeared"));
     before.filter((candidate) => !after.includes(candidate)).forEach(tell("vanished"));
     await this.pass(GATHER_MS);
@@ -91,7 +91,7 @@ export class ScenarioAgent implements AsyncDisposable {
 
   /** The kernel tells that somebody has changed kube-ipvs0, which is a reason to look. */
   async look(): Promise<void> {
-    this.#agent.hear({ kind: "appeared", link: DUMMY_NAME, address: STRANGE });
+    this.#agent.onAddressChange({ kind: "appeared", link: DUMMY_NAME, address: STRANGE });
     await this.pass(LOOK_REST_MS);
   }
 

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { diffPlan, renderPlanText } from "../../../src/commands/dry-run/plan.ts";
-import type { ProxyState } from "../../../src/desired/proxy-state.ts";
+import type { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import type { Observed } from "../../../src/kernel/kernel.ts";
 import { type Problem, problemFields } from "../../../src/model/cluster/problem.ts";
 import { identityOf, type Standing } from "./scenario-reports.ts";
@@ -8,7 +8,7 @@ import { identityOf, type Standing } from "./scenario-reports.ts";
 /** All that a file to expect is compared with. */
 export interface Outcome {
   /** A plan made anew of all objects, whatever the agent has seen before. */
-  readonly plan: ProxyState;
+  readonly plan: DesiredStateBuilder;
   /** The kernel as it says itself, and as its witness does. */
   readonly observed: Observed;
   readonly witnessed: readonly string[];
@@ -55,7 +55,7 @@ function expectKind(
 function expectProblems(outcome: Outcome, said: readonly string[], line: number): void {
   const { standing } = outcome;
   const [broken, everBroken] = [outcome.broken.map(problemFields), outcome.everBroken.map(problemFields)];
-  const here = outcome.plan.refused.all().map(problemFields);
+  const here = outcome.plan.problems.all().map(problemFields);
   const fields = [...broken, ...here].filter(({ field }) => field !== "");
   const lines = fields.map(({ object, field }) => `rejected ${object} ${field}`).sort();
   expect(lines, `rejected, line ${line}`).toEqual(said);
@@ -86,7 +86,7 @@ function linesMarked(said: readonly string[], mark: string): readonly string[] {
 }
 
 /** What the text of the plan says of virtual servers, addresses and members, in the words of a scenario. */
-function planLines(proxy: ProxyState): readonly string[] {
+function planLines(proxy: DesiredStateBuilder): readonly string[] {
   const { facts, desired } = proxy;
   const text = renderPlanText({ node: facts.nodeName, families: facts.families, desired, rules: {}, rejected: [] });
   const words = text.split("\n").flatMap((line) => {
@@ -98,7 +98,7 @@ function planLines(proxy: ProxyState): readonly string[] {
   return words.sort();
 }
 
-function conflictLines(proxy: ProxyState): readonly string[] {
-  const losers = Map.groupBy(proxy.desired.conflicts(), ({ key, holder }) => `conflict ${key} ${holder}`);
-  return [...losers].map(([text, all]) => [text, ...all.map(({ loser }) => loser).sort()].join(" ")).sort();
+function conflictLines(proxy: DesiredStateBuilder): readonly string[] {
+  const losers = Map.groupBy(proxy.desired.conflicts(), ({ key, owner: holder }) => `conflict ${key} ${holder}`);
+  return [...losers].map(([text, all]) => [text, ...all.map(({ shadowed: loser }) => loser).sort()].join(" ")).sort();
 }

@@ -1,4 +1,4 @@
-import type { Notice } from "../../../src/model/cluster/notice.ts";
+import type { EventRecord } from "../../../src/model/cluster/event-record.ts";
 import type { ProblemFields } from "../../../src/model/cluster/problem.ts";
 import type { Logger } from "../../../src/model/logger.ts";
 import { createLogger } from "../../../src/process/log.ts";
@@ -38,7 +38,7 @@ export class ScenarioReports {
     return createLogger({ level: "info", format: "json" }, { write });
   }
 
-  tell({ type, reason, regarding: { kind, namespace, name }, note }: Notice): void {
+  tell({ type, reason, regarding: { kind, namespace, name }, note }: EventRecord): void {
     this.#newEvents.push(`${type} ${reason} ${kind} ${namespace === "" ? "" : `${namespace}/`}${name} ${note}`);
   }
 

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { type Config, readConfig } from "../../../src/config/config.ts";
-import { ProxyState } from "../../../src/desired/proxy-state.ts";
+import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import type { Kernel } from "../../../src/kernel/kernel.ts";
 import type { IPAddress } from "../../../src/model/address.ts";
 import { nodeFacts } from "../../../src/node/node-facts.ts";
@@ -151,16 +151,16 @@ class Run implements AsyncDisposable {
   }
 
   /** What one that knows all objects at once wants; in another order than the agent got them. */
-  #plan(source: ScenarioSource): ProxyState {
+  #plan(source: ScenarioSource): DesiredStateBuilder {
     const { config, families, kernel } = this.#world;
-    const factsOf = (plan: ProxyState | undefined) =>
+    const factsOf = (plan: DesiredStateBuilder | undefined) =>
       nodeFacts(config, families, {
         nodes: plan?.table.nodes() ?? [],
         addresses: this.#addresses,
         apiServers: plan === undefined ? [] : apiServers(plan.table, []),
         missingSchedulers: [...kernel.missingSchedulers],
       });
-    const plan = new ProxyState(factsOf(undefined));
+    const plan = new DesiredStateBuilder(factsOf(undefined));
     for (const event of [...source.inForce()].reverse()) plan.apply(event);
     plan.setFacts(factsOf(plan));
     plan.advance(Number.POSITIVE_INFINITY);

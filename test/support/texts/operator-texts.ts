@@ -13,7 +13,7 @@ const LEFT_OUT: readonly string[] = [
   "src/node/rules/",
   "src/serve/metrics/",
 ];
-const EVENTS = "src/events/notices.ts";
+const EVENTS = "src/events/event-records.ts";
 const READINESS = "src/serve/health.ts";
 const LEVELS = ["error", "warn", "info", "debug"] as const;
 const LOG_CALL = /\blogger\??\.(debug|info|warn|error)$/;

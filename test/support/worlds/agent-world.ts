@@ -179,7 +179,7 @@ export class AgentWorld implements AsyncDisposable {
         break;
       case "addresses":
         this.#agent.addresses(...incident.addresses);
-        if (incident.isTold) this.#agent.hear();
+        if (incident.isTold) this.#agent.onAddressChange();
         break;
       case "refuse":
         kernel.refuse(({ kind }) => kind === incident.operation, incident.errno, incident.times);
@@ -275,25 +275,25 @@ function read(kind: HostileKind, object: object): Told | undefined {
   switch (kind) {
     case "Service": {
       const decoded = decodeService(object);
-      if (decoded.kind !== "wanted") return undefined;
+      if (decoded.kind !== "accepted") return undefined;
       const { name, value: service } = decoded;
       return { name, event: { kind: "service-upserted", service }, end: { kind: "service-deleted", name } };
     }
     case "EndpointSlice": {
       const decoded = decodeEndpointSlice(object);
-      if (decoded.kind !== "wanted") return undefined;
+      if (decoded.kind !== "accepted") return undefined;
       const { name, value: slice } = decoded;
       return { name, event: { kind: "slice-upserted", slice }, end: { kind: "slice-deleted", name } };
     }
     case "Node": {
       const decoded = decodeNode(object);
-      if (decoded.kind !== "wanted") return undefined;
+      if (decoded.kind !== "accepted") return undefined;
       const { name, value: node } = decoded;
       return { name, event: { kind: "node-upserted", node }, end: { kind: "node-deleted", name } };
     }
     case "ServiceCIDR": {
       const decoded = decodeServiceCIDR(object);
-      if (decoded.kind !== "wanted") return undefined;
+      if (decoded.kind !== "accepted") return undefined;
       const { name, value: cidr } = decoded;
       return { name, event: { kind: "servicecidr-upserted", cidr }, end: { kind: "servicecidr-deleted", name } };
     }

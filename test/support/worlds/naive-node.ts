@@ -1,4 +1,4 @@
-import type { WantedServer, Wants } from "../../../src/desired/service/wants.ts";
+import type { DesiredServer, DesiredService } from "../../../src/desired/service/desired-service.ts";
 import { parseAddress } from "../../../src/model/address.ts";
 import type { ServiceName } from "../../../src/model/cluster/service.ts";
 import {
@@ -77,17 +77,17 @@ export function naiveNode(services: ReadonlyMap<string, SmallService>, foreign: 
   };
 }
 
-/** The same Service as Wants of the product's own words. */
-export function smallWants(name: ServiceName, service: SmallService): Wants {
+/** The same Service as a DesiredService in the product's own words. */
+export function smallWants(name: ServiceName, service: SmallService): DesiredService {
   const ip = parsed(ADDRESSES[service.ip]);
   const node = parsed(NODE[service.ip]);
   const family = service.ip === 2 ? "IPv6" : "IPv4";
   const reals = RealServers.of(service.pods.map((index) => ({ address: parsed(pod(service.ip, index)), port: 8080 })));
   const options = { scheduler: "rr" as Scheduler, persistenceSeconds: service.affinity ? 10_800 : 0 };
-  const servers = new Map<VirtualServer["key"], WantedServer>();
+  const servers = new Map<VirtualServer["key"], DesiredServer>();
   const entries = new Map<SetEntryKey, SetEntry>();
   const want = (server: VirtualServer, entry: SetEntry): void => {
-    servers.set(server.key, { server, reals, service: name, title: 0, entries: [entry], counterparts: [] });
+    servers.set(server.key, { server, reals, service: name, precedence: 0, entries: [entry], counterparts: [] });
   };
   for (const { protocol, port, nodePort } of service.ports) {
     const onCluster = addressPortEntry(ipset("KUBE-CLUSTER-IP", family), ip, protocol, port);

@@ -148,7 +148,7 @@ export class RunningAgent implements AsyncDisposable {
       missing: () => "what the source waits for",
       apiServers: () => [],
       onHealthChecks: (checks) => this.checks.push([...checks]),
-      tell: ({ regarding, note, reason }) => {
+      recordEvent: ({ regarding, note, reason }) => {
         if (reason !== "Starting")
           this.notices.push(`${regarding.kind} ${regarding.namespace}/${regarding.name}: ${note}`);
       },
@@ -183,8 +183,8 @@ export class RunningAgent implements AsyncDisposable {
   }
 
   /** The kernel tells of an address; without words: something was missed. */
-  hear(kind?: AddressChange["kind"], link = "", ip = ""): void {
-    this.#agent.hear(kind && { kind, link, address: address(ip) });
+  onAddressChange(kind?: AddressChange["kind"], link = "", ip = ""): void {
+    this.#agent.onAddressChange(kind && { kind, link, address: address(ip) });
   }
 
   listed(...resources: readonly Resource[]): void {

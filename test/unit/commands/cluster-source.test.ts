@@ -3,8 +3,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { serversByAddress, sourceOf } from "../../../src/commands/cluster-source.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import { EventRecorder } from "../../../src/events/event-recorder.ts";
-import { startNotice } from "../../../src/events/notices.ts";
-import type { Notice } from "../../../src/model/cluster/notice.ts";
+import { startEvent } from "../../../src/events/event-records.ts";
+import type { EventRecord } from "../../../src/model/cluster/event-record.ts";
 import { systemClock } from "../../../src/process/system-clock.ts";
 import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
 import { until } from "../../support/api/worlds/test-access.ts";
@@ -56,9 +56,9 @@ test("manifests have no API server: no watch, no server, and nobody to send Even
     nodeName: { source: "--node-name", text: "n1" },
     manifests: { source: "--manifests", text: "/manifests" },
   });
-  const sent: Notice[] = [];
-  const events = { tell: (event: Notice) => void sent.push(event), run: async () => {} };
+  const sent: EventRecord[] = [];
+  const events = { record: (event: EventRecord) => void sent.push(event), run: async () => {} };
   const source = sourceOf(config, { clock: systemClock, random: () => 0, logger: SILENT_LOGGER }, events);
-  source.record(startNotice("n1", "1.0.0"));
+  source.record(startEvent("n1", "1.0.0"));
   expect([source.stats(), source.servers(), source.missing(), sent]).toEqual([[], [], 'manifests at "/manifests"', []]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DesiredState } from "../../../src/desired/desired-state.ts";
-import type { Wants } from "../../../src/desired/service/wants.ts";
+import type { DesiredService } from "../../../src/desired/service/desired-service.ts";
 import { type ServiceName, serviceName } from "../../../src/model/cluster/service.ts";
 import { markedServerKey, virtualServerKey } from "../../../src/model/kernel/ipvs.ts";
 import type { KeyLists, Keys } from "../../../src/model/kernel/keys.ts";
@@ -19,10 +19,10 @@ function keys({ servers, addresses, entries }: Keys): readonly string[] {
   return [...servers, ...addresses, ...entries].sort();
 }
 
-/** The same wants, but those of the named Service. */
-function put(desired: DesiredState, name: ServiceName, wants: Wants | undefined): KeyLists {
-  if (wants === undefined) return desired.replace(name, undefined);
-  return desired.replace(name, { ...wants, servers: wants.servers.map((state) => ({ ...state, service: name })) });
+/** The same state, owned by the named Service. */
+function put(desired: DesiredState, name: ServiceName, state: DesiredService | undefined): KeyLists {
+  if (state === undefined) return desired.replace(name, undefined);
+  return desired.replace(name, { ...state, servers: state.servers.map((server) => ({ ...server, service: name })) });
 }
 
 const realsOf = (desired: DesiredState) =>
@@ -80,7 +80,7 @@ describe("keys that a change of a Service names", () => {
   });
 });
 
-describe("several Services want one virtual server", () => {
+describe("several Services claim one virtual server", () => {
   const five = want(["10.244.1.5"]);
   const six = want(["10.244.1.6"]);
   const seven = want(["10.244.1.7"]);
@@ -98,27 +98,27 @@ describe("several Services want one virtual server", () => {
     [C, A, B],
     [C, B, A],
   ];
-  test.each(orders)("the first by name holds it: %s, %s, %s", (...order) => {
+  test.each(orders)("the first by name owns it: %s, %s, %s", (...order) => {
     const desired = new DesiredState();
     for (const name of order) put(desired, name, wanted.get(name));
     expect(desired.owner(KEY)).toBe(A);
     expect(realsOf(desired)).toEqual(["10.244.1.5:8080"]);
-    expect([...desired.conflicts()].sort((one, other) => (one.loser < other.loser ? -1 : 1))).toEqual([
-      { key: KEY, holder: A, loser: B },
-      { key: KEY, holder: A, loser: C },
+    expect([...desired.conflicts()].sort((one, other) => (one.shadowed < other.shadowed ? -1 : 1))).toEqual([
+      { key: KEY, owner: A, shadowed: B },
+      { key: KEY, owner: A, shadowed: C },
     ]);
     expect(desired.counts()).toMatchObject({ virtualServers: 1, realServers: 1, addresses: 1, entries: 5 });
   });
 
-  test("when the holder goes the next by name takes over, and nobody else is touched", () => {
+  test("when the owner goes the next by name takes over, and no other Service is touched", () => {
     const desired = new DesiredState();
-    for (const [name, wants] of wanted) put(desired, name, wants);
+    for (const [name, state] of wanted) put(desired, name, state);
     expect(keys(put(desired, A, undefined))).toEqual([
       "KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5",
       "TCP/10.96.0.10:80",
     ]);
     expect(realsOf(desired)).toEqual(["10.244.1.6:8080"]);
-    expect([...desired.conflicts()]).toEqual([{ key: KEY, holder: B, loser: C }]);
+    expect([...desired.conflicts()]).toEqual([{ key: KEY, owner: B, shadowed: C }]);
     put(desired, B, undefined);
     expect(desired.owner(KEY)).toBe(C);
     expect([...desired.conflicts()]).toEqual([]);
@@ -127,7 +127,7 @@ describe("several Services want one virtual server", () => {
     expect(desired.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
   });
 
-  test("a heir that wants the same changes the owner and no key", () => {
+  test("a next owner with the same state changes the owner and no key", () => {
     const desired = new DesiredState();
     put(desired, A, five);
     expect(keys(put(desired, B, want(["10.244.1.5"])))).toEqual([]);
@@ -135,7 +135,7 @@ describe("several Services want one virtual server", () => {
     expect(desired.owner(KEY)).toBe(B);
   });
 
-  test("a loser's change shows only in what is its own", () => {
+  test("the change of a shadowed Service shows only in what is its own", () => {
     const desired = new DesiredState();
     put(desired, A, five);
     put(desired, B, six);
@@ -173,7 +173,7 @@ describe("several Services want one virtual server", () => {
   });
 });
 
-test("an address and its members stay until the last Service that wants them goes", () => {
+test("an address and its members stay until the last Service that needs them goes", () => {
   const desired = new DesiredState();
   const entry = "KUBE-IPVS-IPS 10.96.0.10";
   put(desired, A, want([], { ports: [80] }));
@@ -187,7 +187,7 @@ test("an address and its members stay until the last Service that wants them goe
   expect(desired.hasAddress(address("10.96.0.10"))).toBe(false);
 });
 
-describe("members that speak of a frontend are those of its holder", () => {
+describe("members for a frontend are those of its owner", () => {
   const MARK = 0x1001;
   const balanced = (said: ServiceSpec) =>
     built("shop/any", { loadBalancerIPs: ["203.0.113.1"], external: "Local", ...said }, {}, {}, () => MARK);

@@ -1,20 +1,20 @@
 import { describe, expect, test } from "vitest";
+import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import { EndpointGuard } from "../../../src/desired/endpoint-guard.ts";
-import { ProxyState } from "../../../src/desired/proxy-state.ts";
 import { objectText } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/objects/builders.ts";
 import { address, type FactsSpec, facts } from "../../support/objects/desired.ts";
 
 const WEB = serviceName("shop", "web");
-const put = (state: ProxyState, name: string, said: ServiceSpec) =>
+const put = (state: DesiredStateBuilder, name: string, said: ServiceSpec) =>
   state.apply({ kind: "service-upserted", service: service(name, said) });
-const putSlice = (state: ProxyState, name: string, endpoints: readonly EndpointSpec[]) =>
+const putSlice = (state: DesiredStateBuilder, name: string, endpoints: readonly EndpointSpec[]) =>
   state.apply({ kind: "slice-upserted", slice: slice(name, { endpoints }) });
-const advance = (state: ProxyState) => state.advance(Number.POSITIVE_INFINITY);
+const advance = (state: DesiredStateBuilder) => state.advance(Number.POSITIVE_INFINITY);
 
-function reasons(state: ProxyState): readonly string[] {
-  return state.refused
+function reasons(state: DesiredStateBuilder): readonly string[] {
+  return state.problems
     .all()
     .map(({ object, field, value, reason }) => `${objectText(object)} ${field} ${value} ${reason}`);
 }
@@ -26,7 +26,7 @@ describe("an external IP that is the address of an endpoint", () => {
     ["one that terminates", { ip: "10.0.7.5", ready: false, serving: false, terminating: true }],
     ["one on this node", { ip: "10.0.7.5", node: "n1" }],
   ])("is refused: %s", (_, endpoint) => {
-    const state = new ProxyState(facts());
+    const state = new DesiredStateBuilder(facts());
     putSlice(state, "data/db-1", ["10.0.7.4", endpoint]);
     put(state, "shop/web", { externalIPs: ["10.0.7.5", "203.0.113.5"] });
     advance(state);
@@ -35,7 +35,7 @@ describe("an external IP that is the address of an endpoint", () => {
   });
 
   const outcome = (said: FactsSpec) => {
-    const state = new ProxyState(facts(said));
+    const state = new DesiredStateBuilder(facts(said));
     putSlice(state, "data/db-1", ["10.0.7.5"]);
     put(state, "shop/web", { externalIPs: ["10.0.7.5"] });
     advance(state);
@@ -54,7 +54,7 @@ describe("an external IP that is the address of an endpoint", () => {
   });
 
   test("is served as the cluster IP or the address of a load balancer", () => {
-    const state = new ProxyState(facts());
+    const state = new DesiredStateBuilder(facts());
     putSlice(state, "data/db-1", ["10.0.7.5", "10.96.0.10"]);
     put(state, "shop/web", { loadBalancerIPs: ["10.0.7.5"] });
     advance(state);
@@ -63,7 +63,7 @@ describe("an external IP that is the address of an endpoint", () => {
   });
 
   test("costs no mark for clients of this node", () => {
-    const state = new ProxyState(facts());
+    const state = new DesiredStateBuilder(facts());
     putSlice(state, "data/db-1", ["10.0.7.5"]);
     put(state, "shop/web", { externalIPs: ["10.0.7.5"], external: "Local" });
     advance(state);
@@ -75,7 +75,7 @@ describe("an external IP that is not counted yet", () => {
   const SERVED = address("10.0.7.5");
 
   test("is never served meanwhile, and then as it turns out", () => {
-    const state = new ProxyState(facts());
+    const state = new DesiredStateBuilder(facts());
     for (let index = 0; index < 20; index++) putSlice(state, `data/db-${index}`, [`10.0.7.${index}`]);
     put(state, "shop/web", { externalIPs: ["10.0.7.5", "203.0.113.5"] });
     while (state.stale > 0) {
@@ -89,7 +89,7 @@ describe("an external IP that is not counted yet", () => {
     ["goes from its Service during the count", ["203.0.113.5"]],
     ["is joined by another during the count", ["203.0.113.5", "10.0.7.5", "10.0.7.6"]],
   ])("is never served when it %s", (_, externalIPs) => {
-    const state = new ProxyState(facts());
+    const state = new DesiredStateBuilder(facts());
     for (let index = 0; index < 20; index++) putSlice(state, `data/db-${index}`, [`10.0.7.${index}`]);
     put(state, "shop/web", { externalIPs: ["10.0.7.5"] });
     for (let index = 0; index < 10; index++) state.advance(1);
@@ -139,7 +139,7 @@ describe("what is kept", () => {
   });
 
   test("all external IPs that came together are counted in one pass", () => {
-    const state = new ProxyState(facts());
+    const state = new DesiredStateBuilder(facts());
     const count = 200;
     for (let index = 0; index < count; index++) {
       put(state, `shop/s${index}`, { ip: `10.96.1.${index}`, externalIPs: [`203.0.113.${index}`] });

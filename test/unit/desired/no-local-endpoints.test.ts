@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import { NoLocalEndpoints, type Traffic } from "../../../src/desired/no-local-endpoints.ts";
-import { ProxyState } from "../../../src/desired/proxy-state.ts";
 import { FAMILIES } from "../../../src/model/address.ts";
 import { serviceName, TRAFFIC_SIDES } from "../../../src/model/cluster/service.ts";
 import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/objects/builders.ts";
@@ -17,7 +17,7 @@ function countsOf(counted: NoLocalEndpoints): Readonly<Partial<Record<Traffic, n
 }
 
 /** A Service of both families with every kind of frontend. */
-function put(state: ProxyState, name: string, number: number, said: ServiceSpec): void {
+function put(state: DesiredStateBuilder, name: string, number: number, said: ServiceSpec): void {
   const exposed: ServiceSpec = {
     ip: [`10.96.0.${number}`, `fd00:96::${number}`],
     ports: [
@@ -29,7 +29,7 @@ function put(state: ProxyState, name: string, number: number, said: ServiceSpec)
   state.apply({ kind: "service-upserted", service: service(name, { ...exposed, ...said }) });
 }
 
-function putPods(state: ProxyState, name: string, endpoints: readonly EndpointSpec[]): void {
+function putPods(state: DesiredStateBuilder, name: string, endpoints: readonly EndpointSpec[]): void {
   const ports = [
     { name: "a", port: 80 },
     { name: "b", port: 81 },
@@ -84,7 +84,7 @@ describe("a Service counts", () => {
       {},
     ],
   ])("%s", (_, said, endpoints, expected) => {
-    const state = new ProxyState(facts({ nodePorts: ["192.168.1.10", "fd01::10"] }));
+    const state = new DesiredStateBuilder(facts({ nodePorts: ["192.168.1.10", "fd01::10"] }));
     put(state, "shop/web", 1, said);
     putPods(state, "shop/web", endpoints);
     state.advance(Number.POSITIVE_INFINITY);
@@ -92,7 +92,7 @@ describe("a Service counts", () => {
   });
 
   test("as long as it is so", () => {
-    const state = new ProxyState(facts());
+    const state = new DesiredStateBuilder(facts());
     const counts = () => {
       state.advance(Number.POSITIVE_INFINITY);
       return countsOf(state.noLocalEndpoints);

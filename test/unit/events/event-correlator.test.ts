@@ -5,13 +5,13 @@ import {
   type EventWrite,
   type WriteOutcome,
 } from "../../../src/events/event-correlator.ts";
-import type { Notice } from "../../../src/model/cluster/notice.ts";
-import { aboutNode, aboutService } from "../../support/objects/notices.ts";
+import type { EventRecord } from "../../../src/model/cluster/event-record.ts";
+import { aboutNode, aboutService } from "../../support/objects/event-records.ts";
 
 const LIMITS: EventLimits = {
   burst: 3,
   refillMs: 100,
-  notices: 4,
+  events: 4,
   waiting: 4,
   seriesMs: 1000,
   forgetMs: 5000,
@@ -28,8 +28,8 @@ function wall(nowMs: number): Date {
   return new Date(1_800_000_000_000 + nowMs);
 }
 
-function add(one: EventCorrelator, notice: Notice, nowMs: number): void {
-  one.add(notice, nowMs, wall(nowMs));
+function add(one: EventCorrelator, event: EventRecord, nowMs: number): void {
+  one.add(event, nowMs, wall(nowMs));
 }
 
 /** The write that may be made at this time. */
@@ -46,14 +46,14 @@ function written(one: EventCorrelator, nowMs: number, outcome: WriteOutcome = "d
   return write;
 }
 
-describe("a notice", () => {
+describe("an event", () => {
   test("is told at once, and then there is nothing to tell", () => {
     const one = book();
     expect(one.next(0)).toBe(Number.POSITIVE_INFINITY);
     add(one, aboutNode("n"), 10);
     expect(written(one, 10)).toEqual({
       kind: "create",
-      notice: aboutNode("n"),
+      record: aboutNode("n"),
       first: wall(10),
       last: wall(10),
       count: 1,
@@ -89,9 +89,9 @@ describe("a notice", () => {
 
   test("is another one when a word of it is another", () => {
     const one = book({ burst: 9 });
-    const notices = [aboutNode("n"), aboutNode("m"), aboutNode("n", "else"), aboutService("a/n")];
-    for (const notice of notices) add(one, notice, 0);
-    expect(notices.map(() => written(one, 0).notice)).toEqual(notices);
+    const events = [aboutNode("n"), aboutNode("m"), aboutNode("n", "else"), aboutService("a/n")];
+    for (const event of events) add(one, event, 0);
+    expect(events.map(() => written(one, 0).record)).toEqual(events);
   });
 
   test("that was not repeated for long is a new Event when it comes again", () => {
@@ -112,7 +112,7 @@ describe("a notice", () => {
 
 describe("when there is too much to tell", () => {
   test("a burst goes out at once and the rest one by one", () => {
-    const one = book({ notices: 9, waiting: 9 });
+    const one = book({ events: 9, waiting: 9 });
     for (const name of ["a", "b", "c", "d", "e"]) add(one, aboutNode(name), 0);
     for (const _ of [1, 2, 3]) written(one, 0);
     expect(one.next(0)).toBe(100);
@@ -133,17 +133,17 @@ describe("when there is too much to tell", () => {
   });
 
   test("of 10,000 wrong Services, and of what one of them has wrong, a bounded number waits, and the node's own goes first", () => {
-    const one = book({ notices: 40, waiting: 3, burst: 2 });
+    const one = book({ events: 40, waiting: 3, burst: 2 });
     for (let number = 0; number < 10_000; number++) add(one, aboutService(`mallory/web-${number}`), 0);
     expect(one.counts.dropped).toBe(9_960);
     add(one, aboutNode("n"), 1);
-    expect(written(one, 1).notice).toEqual(aboutNode("n"));
-    expect(written(one, 1).notice).toEqual(aboutService("mallory/web-0"));
+    expect(written(one, 1).record).toEqual(aboutNode("n"));
+    expect(written(one, 1).record).toEqual(aboutService("mallory/web-0"));
     add(one, aboutNode("n", "again"), 2);
     expect(one.next(2)).toBeGreaterThan(2);
-    expect(written(one, 201).notice).toEqual(aboutNode("n", "again"));
+    expect(written(one, 201).record).toEqual(aboutNode("n", "again"));
 
-    const other = book({ notices: 40, waiting: 3 });
+    const other = book({ events: 40, waiting: 3 });
     for (let number = 0; number < 10_000; number++) add(other, aboutService("mallory/web", `wrong ${number}`), 0);
     expect(other.counts.dropped).toBe(9_997);
     add(other, aboutService("shop/web"), 0);
@@ -158,7 +158,7 @@ describe("when there is too much to tell", () => {
     }
     add(one, aboutNode("a"), 10);
     add(one, aboutNode("e"), 11);
-    expect(written(one, 11)).toMatchObject({ kind: "create", notice: aboutNode("e") });
+    expect(written(one, 11)).toMatchObject({ kind: "create", record: aboutNode("e") });
     // "b" is gone from memory, "c" is not.
     add(one, aboutNode("c"), 12);
     expect(one.next(12)).toBe(1000);
@@ -186,7 +186,7 @@ describe("a write that ends", () => {
     expect(one.next(0)).toBe(100);
   });
 
-  test.each(["refused", "known"] as const)("%s is the last for this notice, until it is a new one", (outcome) => {
+  test.each(["refused", "known"] as const)("%s is the last for this event, until it is a new one", (outcome) => {
     const one = book();
     add(one, aboutService("a/b"), 0);
     written(one, 0, outcome);
@@ -223,14 +223,14 @@ describe("a write that ends", () => {
     written(one, 1002, "gone");
     expect(written(one, 1002)).toEqual({
       kind: "create",
-      notice: aboutNode("n"),
+      record: aboutNode("n"),
       first: wall(11),
       last: wall(11),
       count: 2,
     });
   });
 
-  test("while the notice repeats does not forget the repetition", () => {
+  test("while the event repeats does not forget the repetition", () => {
     const one = book();
     add(one, aboutNode("n"), 0);
     const write = taken(one, 0);

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "vitest";
 import type { EventWrite } from "../../../src/events/event-correlator.ts";
 import { eventName, eventObject, eventsPath, seriesPatch } from "../../../src/events/event-object.ts";
-import type { Notice } from "../../../src/model/cluster/notice.ts";
+import type { EventRecord } from "../../../src/model/cluster/event-record.ts";
 import { unknownFields } from "../../support/api/schema.ts";
-import { aboutNode, aboutService } from "../../support/objects/notices.ts";
+import { aboutNode, aboutService } from "../../support/objects/event-records.ts";
 
 const AT_MS = Date.parse("2026-11-21T07:00:00.5Z");
 
-function write(notice: Notice, more: Partial<EventWrite> = {}): EventWrite {
-  return { kind: "create", notice, first: new Date(AT_MS), last: new Date(AT_MS), count: 1, ...more };
+function write(event: EventRecord, more: Partial<EventWrite> = {}): EventWrite {
+  return { kind: "create", record: event, first: new Date(AT_MS), last: new Date(AT_MS), count: 1, ...more };
 }
 
 test("an Event about a Service is in its namespace and names it with its uid", () => {
   const one = write(aboutService("shop/web", 'spec.ports[0].port "99999" must be smaller'));
-  expect(eventsPath(one.notice.regarding)).toBe("/apis/events.k8s.io/v1/namespaces/shop/events");
+  expect(eventsPath(one.record.regarding)).toBe("/apis/events.k8s.io/v1/namespaces/shop/events");
   expect(eventObject(one, "node-1", "12-34")).toEqual({
     apiVersion: "events.k8s.io/v1",
     kind: "Event",
@@ -31,14 +31,14 @@ test("an Event about a Service is in its namespace and names it with its uid", (
 
 test("an Event about a Node is in the namespace default", () => {
   const one = write(aboutNode("node-1"));
-  expect(eventsPath(one.notice.regarding)).toBe("/apis/events.k8s.io/v1/namespaces/default/events");
+  expect(eventsPath(one.record.regarding)).toBe("/apis/events.k8s.io/v1/namespaces/default/events");
   expect(eventObject(one, "node-1", "")).toMatchObject({
     metadata: { namespace: "default" },
     regarding: { apiVersion: "v1", kind: "Node", name: "node-1" },
   });
 });
 
-test("a notice that was told several times carries its series from the start", () => {
+test("an event that was told several times carries its series from the start", () => {
   const one = write(aboutNode("n"), { count: 3, last: new Date(AT_MS + 1000) });
   expect(eventObject(one, "n", "")).toMatchObject(seriesPatch(one));
   expect(seriesPatch(one)).toEqual({ series: { count: 3, lastObservedTime: "2026-11-21T07:00:01.500000Z" } });
@@ -64,9 +64,9 @@ describe("the name", () => {
     expect(eventName(write(aboutNode("node-1"), { first: new Date(AT_MS + 5) }))).not.toBe(one);
   });
 
-  test("differs with every word of the notice", () => {
+  test("differs with every word of the event", () => {
     const base = aboutService("shop/web");
-    const others: readonly Notice[] = [
+    const others: readonly EventRecord[] = [
       base,
       { ...base, type: "Normal" },
       { ...base, reason: "Other" },
@@ -75,7 +75,7 @@ describe("the name", () => {
       { ...base, regarding: { ...base.regarding, namespace: "other" } },
       { ...base, regarding: { ...base.regarding, kind: "EndpointSlice" } },
     ];
-    expect(new Set(others.map((notice) => eventName(write(notice)))).size).toBe(others.length);
+    expect(new Set(others.map((event) => eventName(write(event)))).size).toBe(others.length);
   });
 
   test.each([

@@ -5,7 +5,7 @@ import { HandClock, settle } from "../../support/api/worlds/hand-clock.ts";
 import { type Fault, ModelTransport } from "../../support/api/worlds/model-transport.ts";
 import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
 import { apiService } from "../../support/api/worlds/told-cluster.ts";
-import { aboutNode, aboutService } from "../../support/objects/notices.ts";
+import { aboutNode, aboutService } from "../../support/objects/event-records.ts";
 
 const SERVICES = "/api/v1/services";
 const USER = "system:serviceaccount:kube-system:kube-ipvs";
@@ -24,9 +24,9 @@ function world(model = new ApiModel(new HandClock()), clock = new HandClock()) {
   return { clock, model, transport, faults, writer, stop, finished, events, asked };
 }
 
-test("a notice becomes an Event that the server accepts", async () => {
+test("an event becomes an Event that the server accepts", async () => {
   const { writer, events, model } = world();
-  writer.tell(aboutNode("node-1", "no iptables"));
+  writer.record(aboutNode("node-1", "no iptables"));
   await settle();
   expect(events()).toMatchObject([
     {
@@ -39,12 +39,12 @@ test("a notice becomes an Event that the server accepts", async () => {
   expect(writer.counts).toEqual({ sent: 1, known: 0, dropped: 0, failed: 0 });
 });
 
-test("a notice told before the writer runs is written when it runs", async () => {
+test("an event told before the writer runs is written when it runs", async () => {
   const model = new ApiModel(new HandClock());
   const transport = new ModelTransport(model);
   const parts = { clock: new HandClock(), random: () => 0, logger: SILENT_LOGGER };
   const writer = new EventRecorder("node-1", parts);
-  writer.tell(aboutNode("node-1"));
+  writer.record(aboutNode("node-1"));
   const stop = new AbortController();
   onTestFinished(() => stop.abort());
   void writer.run(transport, stop.signal);
@@ -57,7 +57,7 @@ test("the uid of a Service is asked for, so that kubectl describe finds the Even
   const { metadata, ...rest } = apiService("web", 1);
   model.store.put(SERVICES, { ...rest, metadata: { ...metadata, namespace: "shop", uid: "12-34" } });
   model.store.put(SERVICES, apiService("web", 1));
-  writer.tell(aboutService("shop/web"));
+  writer.record(aboutService("shop/web"));
   await settle();
   expect(events()).toMatchObject([{ regarding: { kind: "Service", namespace: "shop", name: "web", uid: "12-34" } }]);
   expect(asked()).toEqual([
@@ -68,15 +68,15 @@ test("the uid of a Service is asked for, so that kubectl describe finds the Even
 
 test("an Event about a Service that is gone has no uid", async () => {
   const { writer, events } = world();
-  writer.tell(aboutService("shop/web"));
+  writer.record(aboutService("shop/web"));
   await settle();
   expect(events()[0]?.regarding).toEqual({ apiVersion: "v1", kind: "Service", namespace: "shop", name: "web" });
 });
 
-test("a notice that repeats becomes a series, by patches of the same Event", async () => {
+test("an event that repeats becomes a series, by patches of the same Event", async () => {
   const { writer, events, clock, asked } = world();
   for (let minute = 0; minute < 25; minute++) {
-    writer.tell(aboutNode("node-1"));
+    writer.record(aboutNode("node-1"));
     await clock.advance(60_000);
   }
   expect(events()).toMatchObject([{ series: { count: 20 } }]);
@@ -87,10 +87,10 @@ test("a notice that repeats becomes a series, by patches of the same Event", asy
 
 test("a series whose Event has expired begins another", async () => {
   const { writer, events, clock, model } = world();
-  writer.tell(aboutNode("node-1"));
+  writer.record(aboutNode("node-1"));
   await clock.advance(1000);
   model.events.expire();
-  for (const _ of [1, 2]) writer.tell(aboutNode("node-1"));
+  for (const _ of [1, 2]) writer.record(aboutNode("node-1"));
   await clock.advance(600_000);
   expect(events()).toMatchObject([{ series: { count: 2 } }]);
 });
@@ -98,7 +98,7 @@ test("a series whose Event has expired begins another", async () => {
 test("of what is wrong with a Service one Event is kept, whichever node tells it", async () => {
   const model = new ApiModel(new HandClock());
   const [one, other] = [world(model), world(model)];
-  for (const { writer } of [one, other]) writer.tell(aboutService("shop/web"));
+  for (const { writer } of [one, other]) writer.record(aboutService("shop/web"));
   await settle();
   expect(one.events()).toHaveLength(1);
   expect(one.writer.counts.sent + other.writer.counts.sent).toBe(1);
@@ -116,11 +116,11 @@ describe("when things go wrong", () => {
   ])("%s: the Event is told later, once", async (_what, fault) => {
     const { writer, events, clock, faults } = world();
     faults.push(fault, fault, undefined);
-    writer.tell(aboutNode("node-1"));
+    writer.record(aboutNode("node-1"));
     await clock.advance(120_000);
     expect(events()).toHaveLength(1);
     expect(writer.counts).toMatchObject({ dropped: 0, failed: 0 });
-    writer.tell(aboutNode("node-1"));
+    writer.record(aboutNode("node-1"));
     await clock.advance(600_000);
     expect(events()).toMatchObject([{ series: { count: 2 } }]);
   });
@@ -128,7 +128,7 @@ describe("when things go wrong", () => {
   test("the server's wish to be left alone is respected", async () => {
     const { writer, clock, faults, model } = world();
     faults.push({ kind: "answer", status: 429, body: "", retryAfterMs: 50_000 });
-    writer.tell(aboutNode("node-1"));
+    writer.record(aboutNode("node-1"));
     await clock.advance(49_999);
     expect(model.requests).toHaveLength(0);
     await clock.advance(2);
@@ -138,7 +138,7 @@ describe("when things go wrong", () => {
   test("an Event that nobody takes is given up and counted", async () => {
     const { writer, clock, faults } = world();
     faults.push(...Array.from({ length: 10 }, (): Fault => ({ kind: "refuse" })));
-    writer.tell(aboutNode("node-1"));
+    writer.record(aboutNode("node-1"));
     await clock.advance(600_000);
     expect(writer.counts).toEqual({ sent: 0, known: 0, dropped: 0, failed: 1 });
   });
@@ -148,9 +148,9 @@ describe("when things go wrong", () => {
     model.behaviour.tokens = new Map([["token", USER]]);
     model.behaviour.rules = [];
     transport.authorization = "Bearer token";
-    writer.tell(aboutNode("node-1"));
+    writer.record(aboutNode("node-1"));
     await settle();
-    writer.tell(aboutNode("node-1"));
+    writer.record(aboutNode("node-1"));
     await clock.advance(60_000);
     expect([events().length, model.requests.length]).toEqual([0, 1]);
     expect(writer.counts).toEqual({ sent: 0, known: 0, dropped: 0, failed: 1 });
@@ -159,8 +159,8 @@ describe("when things go wrong", () => {
   test("an Event that is refused holds up no other", async () => {
     const { writer, events, faults } = world();
     faults.push({ kind: "answer", status: 404, body: "" });
-    writer.tell(aboutNode("node-1", "first"));
-    writer.tell(aboutNode("node-1", "second"));
+    writer.record(aboutNode("node-1", "first"));
+    writer.record(aboutNode("node-1", "second"));
     await settle();
     await settle();
     expect(events()).toMatchObject([{ note: "second" }]);
@@ -170,7 +170,7 @@ describe("when things go wrong", () => {
 test.each(["before", "during"])("a stop %s a request ends it, and leaves no timer", async (when) => {
   const { writer, clock, faults, finished, stop } = world();
   faults.push({ kind: "no-answer" });
-  if (when === "during") writer.tell(aboutNode("node-1"));
+  if (when === "during") writer.record(aboutNode("node-1"));
   await settle();
   stop.abort();
   await finished;

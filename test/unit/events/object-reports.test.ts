@@ -1,17 +1,17 @@
 import { expect, test } from "vitest";
 import { ObjectReports } from "../../../src/events/object-reports.ts";
-import type { Notice } from "../../../src/model/cluster/notice.ts";
+import type { EventRecord } from "../../../src/model/cluster/event-record.ts";
 import { type Problem, problemFields, problemObject } from "../../../src/model/cluster/problem.ts";
 
 function setUp() {
-  const world = { nowMs: 1_000_000, lines: [] as { fields: object; message: string }[], told: [] as Notice[] };
+  const world = { nowMs: 1_000_000, lines: [] as { fields: object; message: string }[], told: [] as EventRecord[] };
   const reports = new ObjectReports("n1", {
     clock: { now: () => world.nowMs },
     logger: {
       warn: (fields, message) => void world.lines.push({ fields, message }),
       info: (fields, message) => void world.lines.push({ fields, message }),
     },
-    tell: (notice) => void world.told.push(notice),
+    recordEvent: (event) => void world.told.push(event),
   });
   const rejected = () => world.lines.filter(({ message }) => message === "rejected").length;
   const leftOut = () => world.lines.filter(({ message }) => message !== "rejected").map(({ fields }) => fields);

@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { type GivenTexts, readConfig } from "../../../src/config/config.ts";
 import { SETTINGS } from "../../../src/config/settings.ts";
 import { FAMILIES, type IPFamily } from "../../../src/model/address.ts";
-import { type Machine, nodeSetup, staticRules } from "../../../src/node/node-setup.ts";
+import { type HostInfo, nodeSetup, staticRules } from "../../../src/node/node-setup.ts";
 
-const MACHINE: Machine = { families: FAMILIES, cpus: 4, kernelRelease: "6.1.0", liberalConntrack: false };
+const MACHINE: HostInfo = { families: FAMILIES, cpus: 4, kernelRelease: "6.1.0", liberalConntrack: false };
 
 const configOf = (given: Readonly<Record<string, string>>) => {
   const texts = Object.entries(given).map(([key, text]) => [key, { source: key, text }]);

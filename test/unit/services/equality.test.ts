@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import {
   type ClusterNode,
   type EndpointSlice,
-  NO_CHOICES,
+  NO_OVERRIDES,
   portKey,
   type Service,
-  type ServiceChoices,
   type ServiceCIDR,
+  type ServiceOverrides,
   type ServicePort,
   serviceName,
   sliceName,
@@ -33,7 +33,7 @@ test("each field of a Service counts", () => {
     sourceRanges: [],
     healthCheckNodePort: 30_000,
     clusterDNS: true,
-    choices: { ...NO_CHOICES, onePacket: true },
+    overrides: { ...NO_OVERRIDES, onePacket: true },
   };
   expect(sameService(WEB, service("shop/web"))).toBe(true);
   expect(countingFields(sameService, WEB, changed)).toEqual(Object.keys(changed));
@@ -48,20 +48,21 @@ test("each field of a port of a Service counts", () => {
 });
 
 test("each choice of a Service counts", () => {
-  const choices: ServiceChoices = {
+  const overrides: ServiceOverrides = {
     scheduling: { scheduler: "mh" as Scheduler, flags: ["mh-port"] },
     onePacket: false,
     drainTimeoutMs: undefined,
   };
-  const changed: Changed<ServiceChoices> = {
+  const changed: Changed<ServiceOverrides> = {
     scheduling: { scheduler: "mh" as Scheduler, flags: [] },
     onePacket: true,
     drainTimeoutMs: 0,
   };
-  const same = (a: ServiceChoices, b: ServiceChoices) => sameService({ ...WEB, choices: a }, { ...WEB, choices: b });
-  expect(same(choices, structuredClone(choices))).toBe(true);
-  expect(countingFields(same, choices, changed)).toEqual(Object.keys(changed));
-  expect(same(choices, { ...choices, scheduling: undefined })).toBe(false);
+  const same = (a: ServiceOverrides, b: ServiceOverrides) =>
+    sameService({ ...WEB, overrides: a }, { ...WEB, overrides: b });
+  expect(same(overrides, structuredClone(overrides))).toBe(true);
+  expect(countingFields(same, overrides, changed)).toEqual(Object.keys(changed));
+  expect(same(overrides, { ...overrides, scheduling: undefined })).toBe(false);
 });
 
 test("each field of a slice counts but the time of its change", () => {

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import type { WantedServer, Wants } from "../../../src/desired/service/wants.ts";
+import type { DesiredServer, DesiredService } from "../../../src/desired/service/desired-service.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { addressPortEntry, ipset, markEntry, portEntry, type SetEntry } from "../../../src/model/kernel/ipset.ts";
 import {
@@ -23,7 +23,7 @@ const pods = (...hosts: readonly number[]) =>
   RealServers.of(hosts.map((host) => ({ address: address(`10.244.0.${host}`), port: 80 })));
 
 /** A frontend with pod 1, whose clients here are led to pods 1 and 2 by their mark; `mark` 0: they are not. */
-function exposed(mark: number): Wants {
+function exposed(mark: number): DesiredService {
   const external = addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "TCP", 80);
   const byAddress = virtualServer("TCP", VIP, 80, RR);
   if (mark === 0) return wantsOf([wanted(byAddress, pods(1), [external])]);
@@ -34,11 +34,11 @@ function exposed(mark: number): Wants {
   ]);
 }
 
-function wanted(server: VirtualServer, reals: RealServers, entries: readonly SetEntry[]): WantedServer {
-  return { server, reals, service: WEB, title: 0, entries, counterparts: [] };
+function wanted(server: VirtualServer, reals: RealServers, entries: readonly SetEntry[]): DesiredServer {
+  return { server, reals, service: WEB, precedence: 0, entries, counterparts: [] };
 }
 
-function wantsOf(servers: readonly WantedServer[]): Wants {
+function wantsOf(servers: readonly DesiredServer[]): DesiredService {
   return { servers, addresses: [], entries: [] };
 }
 
@@ -56,7 +56,7 @@ beforeEach(async () => {
 });
 
 /** What a flush did about marks, in short. */
-async function flushed(wants: Wants | undefined): Promise<readonly string[]> {
+async function flushed(wants: DesiredService | undefined): Promise<readonly string[]> {
   world.loop.mark(world.desired.replace(WEB, wants));
   const done = (await world.flush()).map((operation) => `${operation.kind} ${describeOperation(operation)}`);
   return (
@@ -129,7 +129,7 @@ test("after a restart a marked virtual server of ours that nobody wants goes, an
 });
 
 /** A UDP frontend: these pods by address, those by mark. */
-function exposedUDP(byAddress: readonly number[], byMark: readonly number[]): Wants {
+function exposedUDP(byAddress: readonly number[], byMark: readonly number[]): DesiredService {
   const frontend = virtualServer("UDP", VIP, 53, RR);
   const marked = markedServer("IPv4", 5, "UDP", RR);
   const members = [

@@ -84,7 +84,7 @@ describe("programming", () => {
       const server = virtualServer("TCP", address("10.96.0.1"), 1_000 + index, { scheduler: "rr" as Scheduler });
       const reals = RealServers.of([0, 1, 2].map((pod) => ({ address: address(`10.244.1.${pod}`), port: 80 })));
       const service = serviceName("a", `s${index}`);
-      const wanted = { server, reals, service, title: 0 as const, entries: [], counterparts: [] };
+      const wanted = { server, reals, service, precedence: 0 as const, entries: [], counterparts: [] };
       world.loop.mark(world.desired.replace(service, { servers: [wanted], addresses: [], entries: [] }));
     }
     expect((await world.flush()).length).toBe(2_000);

@@ -3,7 +3,7 @@ import { HealthChecks, healthCheck } from "../../../../src/desired/service/healt
 import type { HealthCheck } from "../../../../src/model/cluster/health-check.ts";
 import { type Service, serviceName } from "../../../../src/model/cluster/service.ts";
 import type { Scheduler } from "../../../../src/model/kernel/ipvs.ts";
-import { NO_SURROUNDINGS, nodeFacts } from "../../../../src/node/node-facts.ts";
+import { NOTHING_DISCOVERED, nodeFacts } from "../../../../src/node/node-facts.ts";
 import type { NodePortSelection } from "../../../../src/node/node-port-addresses.ts";
 import { mergeSlices } from "../../../../src/services/endpoints.ts";
 import { type SliceSpec, service, slice } from "../../../support/objects/builders.ts";
@@ -88,7 +88,7 @@ test.each<[string, NodePortSelection, readonly string[]]>([
       scheduler: "rr" as Scheduler, // any word will do
     };
     const addresses = ["127.0.0.1", "192.168.1.10", "10.0.0.1", "fd00:1::10"].map(address);
-    const { healthCheckAddresses } = nodeFacts(choices, ["IPv4", "IPv6"], { ...NO_SURROUNDINGS, addresses });
+    const { healthCheckAddresses } = nodeFacts(choices, ["IPv4", "IPv6"], { ...NOTHING_DISCOVERED, addresses });
     expect(healthCheckAddresses).toEqual(expected);
   },
 );

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ProxyState } from "../../../../src/desired/proxy-state.ts";
-import { type Wants, wantsSteps } from "../../../../src/desired/service/wants.ts";
+import { DesiredStateBuilder } from "../../../../src/desired/desired-state-builder.ts";
+import { type DesiredService, desiredServiceSteps } from "../../../../src/desired/service/desired-service.ts";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../../src/model/cluster/service.ts";
 import { mergeSlices } from "../../../../src/services/endpoints.ts";
@@ -18,7 +18,7 @@ const slice = (portCount: number, endpoints: NonNullable<SliceSpec["endpoints"]>
 });
 const onNode = (node: string, count: number) => ips("10.244", count).map((address) => ({ ip: address, node }));
 
-const realsOf = ({ servers }: Wants) => servers.reduce((sum, { reals }) => sum + reals.size, 0);
+const realsOf = ({ servers }: DesiredService) => servers.reduce((sum, { reals }) => sum + reals.size, 0);
 
 describe("a Service that would be too large", () => {
   test.each<[string, ServiceSpec, Record<string, SliceSpec>, number, string]>([
@@ -138,21 +138,21 @@ describe("a Service that would be too large", () => {
 });
 
 test("the owner of a Service that is too large is told as long as it is", () => {
-  const state = new ProxyState(facts());
+  const state = new DesiredStateBuilder(facts());
   const put = (addresses: number): void => {
     const said = { loadBalancerIPs: ips("203.0", addresses), sourceRanges: ranges(10_000) };
     state.apply({ kind: "service-upserted", service: service("shop/web", said) });
     state.advance(Number.POSITIVE_INFINITY);
   };
   put(3);
-  expect(state.refused.all()).toEqual([expect.objectContaining({ value: "TCP/203.0.0.2:80" })]);
+  expect(state.problems.all()).toEqual([expect.objectContaining({ value: "TCP/203.0.0.2:80" })]);
   expect([...state.desired.addresses()]).not.toContain("203.0.0.2");
   put(2);
-  expect(state.refused.all()).toEqual([]);
+  expect(state.problems.all()).toEqual([]);
   put(3);
   state.apply({ kind: "service-deleted", name: serviceName("shop", "web") });
   state.advance(Number.POSITIVE_INFINITY);
-  expect(state.refused.all()).toEqual([]);
+  expect(state.problems.all()).toEqual([]);
 });
 
 test("many source ranges of one frontend are many steps", () => {
@@ -163,5 +163,5 @@ test("many source ranges of one frontend are many steps", () => {
     facts: facts(),
     markOf: () => undefined,
   };
-  expect([...wantsSteps(source)].length).toBeGreaterThan(30);
+  expect([...desiredServiceSteps(source)].length).toBeGreaterThan(30);
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { readConfig } from "../../../../src/config/config.ts";
 import { allowedVips, vipFault, vipProblems } from "../../../../src/desired/service/vip-guard.ts";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
-import { NO_SURROUNDINGS, nodeFacts } from "../../../../src/node/node-facts.ts";
+import { NOTHING_DISCOVERED, nodeFacts } from "../../../../src/node/node-facts.ts";
 import { reservedAddresses } from "../../../../src/node/reserved-addresses.ts";
 import { clusterNode, service } from "../../../support/objects/builders.ts";
 import { address, apiServer, built, facts, network } from "../../../support/objects/desired.ts";
@@ -147,7 +147,7 @@ describe("an external IP in a network of pods", () => {
       clusterNode("n1", { podCIDRs: ["10.245.1.0/24", "::/0"] }),
     ];
     for (const known of [nodes, nodes.toReversed()]) {
-      const { podNetworks } = nodeFacts(config, ["IPv4", "IPv6"], { ...NO_SURROUNDINGS, nodes: known });
+      const { podNetworks } = nodeFacts(config, ["IPv4", "IPv6"], { ...NOTHING_DISCOVERED, nodes: known });
       expect(podNetworks.map(({ text }) => text)).toEqual(["10.244.0.0/16", "10.245.1.0/24", "10.245.2.0/24"]);
     }
   });

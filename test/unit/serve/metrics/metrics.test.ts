@@ -194,7 +194,7 @@ test("changes of Services and endpoints are pending until a sync has left nothin
 
 test("drift of looks and syncs is counted by object and kind, and shown as zero before", async () => {
   const { metrics, sample } = harness();
-  metrics.recordLook({
+  metrics.recordResync({
     durationMs: 30,
     first: false,
     drift: [{ object: "real-server", kind: "missing", count: 2 }],

@@ -15,8 +15,8 @@ import { SILENT_LOGGER } from "../../../support/api/worlds/silent-logger.ts";
 import { SourceWorld } from "../../../support/api/worlds/source-world.ts";
 import { until } from "../../../support/api/worlds/test-access.ts";
 import { apiService } from "../../../support/api/worlds/told-cluster.ts";
+import { aboutService } from "../../../support/objects/event-records.ts";
 import { folderOf, kubeconfigText } from "../../../support/objects/kubeconfigs.ts";
-import { aboutService } from "../../../support/objects/notices.ts";
 import { patient } from "../../../support/time/patience.ts";
 
 const SERVICES = "/api/v1/services";
@@ -132,7 +132,7 @@ test("an agent in a pod gets by with list and watch of four resources, and waits
 test("Events go to the same server as the watches, over the same connection", async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
-  one.writer.tell(aboutService("demo/a"));
+  one.writer.record(aboutService("demo/a"));
   await one.until("the Event", () => one.model.events.events.size === 1);
   expect(one.server.connections).toBe(1);
 });

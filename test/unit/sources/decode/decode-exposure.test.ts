@@ -5,7 +5,7 @@ import { type ServiceSpec, serviceObject } from "../../../support/objects/builde
 /** The exposure of a dual-stack Service that must be wanted, and "field=value: reason" for each fault of it. */
 function exposed(said: ServiceSpec) {
   const result = decodeService(serviceObject("shop/web", { ip: ["10.96.0.10", "fd00::a"], ...said }));
-  if (result.kind !== "wanted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
+  if (result.kind !== "accepted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
   const { externalIPs, loadBalancerIPs, sourceRanges, healthCheckNodePort } = result.value;
   return {
     externalIPs,
@@ -177,7 +177,7 @@ test.each<[string, ServiceSpec]>([
   ["LoadBalancer", { type: "LoadBalancer" }],
 ])("the external traffic policy is read for type %s", (_, said) => {
   const result = decodeService(serviceObject("shop/web", { ...said, external: "Local" }));
-  expect(result).toMatchObject({ kind: "wanted", value: { externalTrafficPolicy: "Local" }, problems: [] });
+  expect(result).toMatchObject({ kind: "accepted", value: { externalTrafficPolicy: "Local" }, problems: [] });
 });
 
 test("a load balancer without node ports is a Service like any other", () => {
@@ -188,5 +188,5 @@ test("a load balancer without node ports is a Service like any other", () => {
       spec: { allocateLoadBalancerNodePorts: false },
     }),
   );
-  expect(result).toMatchObject({ kind: "wanted", value: { ports: [{ nodePort: 0 }] }, problems: [] });
+  expect(result).toMatchObject({ kind: "accepted", value: { ports: [{ nodePort: 0 }] }, problems: [] });
 });

@@ -22,7 +22,7 @@ test("a Node is reduced to zone, addresses and pod networks; InternalIPs come fi
 test("a bare Node knows nothing of itself", () => {
   const value = { name: "node-a", zone: "", addresses: [], podCIDRs: [], leaving: false };
   expect(decodeNode({ metadata: { name: "node-a" } })).toEqual({
-    kind: "wanted",
+    kind: "accepted",
     name: "node-a",
     value,
     problems: [],
@@ -59,5 +59,5 @@ test.each([
 });
 
 test("a Node without a name is broken", () => {
-  expect(decodeNode({ metadata: {} }).kind).toBe("broken");
+  expect(decodeNode({ metadata: {} }).kind).toBe("invalid");
 });

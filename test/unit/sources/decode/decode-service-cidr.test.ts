@@ -12,7 +12,7 @@ test("a ServiceCIDR is reduced to its networks, written one way", () => {
 test("a network that is none is told, and the other used", () => {
   const decoded = decodeServiceCIDR(serviceCIDRObject("kubernetes", ["10.96.0.0", "fd00:96::/108"]));
   expect(decoded).toMatchObject({
-    kind: "wanted",
+    kind: "accepted",
     value: { networks: [{ text: "fd00:96::/108" }] },
     problems: [{ object: problemObject("ServiceCIDR", "kubernetes"), field: "spec.cidrs[0]", value: "10.96.0.0" }],
   });
@@ -22,5 +22,5 @@ test.each<[string, unknown, string]>([
   ["without a name", { spec: { cidrs: [] } }, "metadata"],
   ["without a spec", { metadata: { name: "kubernetes" } }, "spec"],
 ])("a ServiceCIDR %s is broken", (_, object, field) => {
-  expect(decodeServiceCIDR(object)).toMatchObject({ kind: "broken", problems: [{ field }] });
+  expect(decodeServiceCIDR(object)).toMatchObject({ kind: "invalid", problems: [{ field }] });
 });

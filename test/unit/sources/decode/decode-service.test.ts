@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { problemObject } from "../../../../src/model/cluster/problem.ts";
-import { NO_CHOICES } from "../../../../src/model/cluster/service.ts";
+import { NO_OVERRIDES } from "../../../../src/model/cluster/service.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { type PortSpec, type ServiceSpec, service, serviceObject } from "../../../support/objects/builders.ts";
 
 /** The good parts and "field=value: reason" for each fault of a Service that must still be wanted. */
 function decoded(said: ServiceSpec) {
   const result = decodeService(serviceObject("shop/web", said));
-  if (result.kind !== "wanted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
+  if (result.kind !== "accepted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
   return {
     value: result.value,
     faults: result.problems.map((fault) => `${fault.field}=${fault.value}: ${fault.reason}`),
@@ -43,14 +43,14 @@ test("a Service is reduced to what a proxy reads", () => {
     sourceRanges: undefined,
     healthCheckNodePort: 0,
     clusterDNS: false,
-    choices: NO_CHOICES,
+    overrides: NO_OVERRIDES,
   });
 });
 
 test("a bare Service gets the API's defaults", () => {
   const object = { metadata: { name: "web" }, spec: { clusterIP: "10.96.0.10", ports: [{ port: 80 }] } };
   expect(decodeService(object)).toEqual({
-    kind: "wanted",
+    kind: "accepted",
     name: "default/web",
     problems: [],
     value: {
@@ -65,7 +65,7 @@ test("a bare Service gets the API's defaults", () => {
       sourceRanges: undefined,
       healthCheckNodePort: 0,
       clusterDNS: false,
-      choices: NO_CHOICES,
+      overrides: NO_OVERRIDES,
     },
   });
 });
@@ -79,7 +79,7 @@ test.each<[string, ServiceSpec]>([
   ["belongs to another proxy, named by nothing", { labels: { "service.kubernetes.io/service-proxy-name": "" } }],
 ])("a Service that %s is unwanted and nothing is wrong with it", (_, said) => {
   expect(decodeService(serviceObject("shop/web", said))).toEqual({
-    kind: "unwanted",
+    kind: "ignored",
     name: "shop/web",
     problems: [],
   });
@@ -88,7 +88,7 @@ test.each<[string, ServiceSpec]>([
 test("a Service whose address was never allocated is unwanted, and told", () => {
   const result = decodeService(serviceObject("shop/web", { ip: [] }));
   expect(result).toMatchObject({
-    kind: "unwanted",
+    kind: "ignored",
     problems: [{ object: problemObject("Service", "shop/web"), field: "spec.clusterIP" }],
   });
 });
@@ -104,7 +104,7 @@ test.each<[string, unknown]>([
   ["a text for a spec", { metadata: { name: "web" }, spec: "x" }],
 ])("an object with %s is broken", (_, object) => {
   const result = decodeService(object);
-  expect(result.kind).toBe("broken");
+  expect(result.kind).toBe("invalid");
   expect(result.problems).toHaveLength(1);
 });
 

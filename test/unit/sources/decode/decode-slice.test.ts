@@ -6,7 +6,7 @@ import { type PortSpec, type SliceSpec, slice, sliceObject } from "../../../supp
 /** What is left of the slice's endpoints as "key address:port", and its faults as "field=value: reason". */
 function decoded(object: Record<string, unknown>) {
   const result = decodeEndpointSlice(object);
-  if (result.kind !== "wanted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
+  if (result.kind !== "accepted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
   const endpoints = [...result.value.endpoints].flatMap(([key, list]) =>
     list.map((endpoint) => `${key} ${endpoint.address}:${endpoint.port}`),
   );
@@ -58,23 +58,23 @@ test.each<[string, SliceSpec]>([
   ["holds host names", { addressType: "FQDN", endpoints: ["example.com"] }],
 ])("a slice that %s is unwanted and nothing is wrong with it", (_, said) => {
   const result = decodeEndpointSlice(sliceObject("shop/web-1", { endpoints: ["10.244.1.5"], ...said }));
-  expect(result).toEqual({ kind: "unwanted", name: "shop/web-1", problems: [] });
+  expect(result).toEqual({ kind: "ignored", name: "shop/web-1", problems: [] });
 });
 
 test("a slice without any labels is unwanted", () => {
-  expect(decodeEndpointSlice({ metadata: { name: "web-1" }, addressType: "IPv4" }).kind).toBe("unwanted");
+  expect(decodeEndpointSlice({ metadata: { name: "web-1" }, addressType: "IPv4" }).kind).toBe("ignored");
 });
 
 test.each(["ipv4", "", 4, undefined])("a slice of address type %j is broken", (addressType) => {
   const result = decodeEndpointSlice({ ...sliceObject("shop/web-1"), addressType });
   expect(result).toMatchObject({
-    kind: "broken",
+    kind: "invalid",
     problems: [{ object: problemObject("EndpointSlice", "shop/web-1"), field: "addressType" }],
   });
 });
 
 test("a slice without a name is broken", () => {
-  expect(decodeEndpointSlice({ metadata: {} }).kind).toBe("broken");
+  expect(decodeEndpointSlice({ metadata: {} }).kind).toBe("invalid");
 });
 
 test("a slice without ports or endpoints has none, and nothing is wrong with it", () => {

@@ -8,7 +8,7 @@ const MUST = "must be address=weight with a weight from 0 to 65535";
 /** The weights of two endpoints, and "value: reason" for each fault of the annotation. */
 function weighed(annotations: Record<string, string>, addresses = ADDRESSES) {
   const result = decodeEndpointSlice(sliceObject("shop/web-1", { endpoints: addresses, annotations }));
-  if (result.kind !== "wanted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
+  if (result.kind !== "accepted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
   const weights = [...result.value.endpoints].flatMap(([, list]) => list.map(({ weight }) => weight));
   return { weights, faults: result.problems.map((fault) => `${fault.value}: ${fault.reason}`) };
 }

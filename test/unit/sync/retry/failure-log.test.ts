@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { THE_NODE } from "../../../../src/desired/node-wants.ts";
+import { THE_NODE } from "../../../../src/desired/desired-node.ts";
 import type { IPAddress } from "../../../../src/model/address.ts";
 import { type ServiceName, serviceName } from "../../../../src/model/cluster/service.ts";
 import type { Errno } from "../../../../src/model/kernel/errno.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ProxyState } from "../../../src/desired/proxy-state.ts";
-import { StartOrder } from "../../../src/desired/start-order.ts";
+import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
+import { ServiceQueue } from "../../../src/desired/service-queue.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type ServiceSpec, service, slice } from "../../support/objects/builders.ts";
 import { facts } from "../../support/objects/desired.ts";
@@ -42,7 +42,7 @@ const isHere = (name: ReturnType<typeof serviceName>) => IS_HERE.get(name) === t
 test("Services that are stale, in whatever order they come, are taken as a booting node needs them, each once", () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...KINDS)), fc.nat({ max: 5 }), (kinds, first) => {
-      const order = new StartOrder();
+      const order = new ServiceQueue();
       for (const [name, said] of kinds) order.add(serviceName(...split(name)), service(name, said));
       const names = new Set(kinds.map(([name]) => serviceName(...split(name))));
       expect(order.size).toBe(names.size);
@@ -58,7 +58,7 @@ test("Services that are stale, in whatever order they come, are taken as a booti
 });
 
 test("a Service that waits keeps its place whatever becomes of it", () => {
-  const order = new StartOrder();
+  const order = new ServiceQueue();
   const name = serviceName("default", "kubernetes");
   order.add(name, service(name));
   order.add(name, undefined);
@@ -68,8 +68,8 @@ test("a Service that waits keeps its place whatever becomes of it", () => {
 
 describe("Services that are all stale", () => {
   /** Told in the worst order; each is known by its address. */
-  function told(): ProxyState {
-    const state = new ProxyState(facts({ node: "n1" }));
+  function told(): DesiredStateBuilder {
+    const state = new DesiredStateBuilder(facts({ node: "n1" }));
     const said: readonly (readonly [string, string, string, number])[] = [
       ["shop/far", "10.96.0.4", "n2", 80],
       ["shop/here", "10.96.0.3", "n1", 80],
@@ -83,7 +83,8 @@ describe("Services that are all stale", () => {
     return state;
   }
 
-  const addresses = (state: ProxyState, limit: number) => state.advance(limit).flatMap((keys) => [...keys.addresses]);
+  const addresses = (state: DesiredStateBuilder, limit: number) =>
+    state.advance(limit).flatMap((keys) => [...keys.addresses]);
 
   test("are computed in this order at the start", () => {
     expect(addresses(told(), 99)).toEqual(["10.96.0.1", "10.96.0.2", "10.96.0.3", "10.96.0.4"]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Wants } from "../../../../src/desired/service/wants.ts";
+import type { DesiredService } from "../../../../src/desired/service/desired-service.ts";
 import type { EndpointSpec, ServiceSpec } from "../../../support/objects/builders.ts";
 import { built, membersOf } from "../../../support/objects/desired.ts";
 
@@ -17,7 +17,10 @@ const KINDS = {
 } as const;
 const OUTSIDE = ["external IP", "load balancer", "node port"] as const;
 
-function wantsOf(policies: Pick<ServiceSpec, "internal" | "external">, endpoints: readonly EndpointSpec[]): Wants {
+function wantsOf(
+  policies: Pick<ServiceSpec, "internal" | "external">,
+  endpoints: readonly EndpointSpec[],
+): DesiredService {
   const said: ServiceSpec = {
     type: "LoadBalancer",
     ports: [{ port: 80, nodePort: 30080 }],
@@ -29,15 +32,15 @@ function wantsOf(policies: Pick<ServiceSpec, "internal" | "external">, endpoints
   return built("shop/web", said, { "shop/web-1": { endpoints } }, {}, markOf);
 }
 
-const realsOf = (wants: Wants, key: string) =>
+const realsOf = (wants: DesiredService, key: string) =>
   wants.servers
     .find(({ server }) => server.key === key)
     ?.reals.list()
     .map(({ address }) => address);
-const has = (wants: Wants, entry: string) => membersOf(wants).some(({ key }) => key === entry);
+const has = (wants: DesiredService, entry: string) => membersOf(wants).some(({ key }) => key === entry);
 
 /** Who is dropped at the frontend by the rules. */
-function dropped(wants: Wants, kind: keyof typeof KINDS): "all" | "outside" | "nobody" {
+function dropped(wants: DesiredService, kind: keyof typeof KINDS): "all" | "outside" | "nobody" {
   const { member } = KINDS[kind];
   if (has(wants, `KUBE-DROP ${member}`)) return "all";
   return has(wants, `KUBE-DROP-EXTERNAL ${member}`) ? "outside" : "nobody";

@@ -7,18 +7,18 @@ import type { ServerState } from "../../model/kernel/server-state.ts";
 import { finish, STEP, type Steps } from "../../model/steps.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
 import type { EndpointsByPort } from "../../services/endpoints.ts";
-import { TITLES, type Title } from "../claim.ts";
+import { PRECEDENCE, type Precedence } from "../claim.ts";
 import type { Traffic } from "../no-local-endpoints.ts";
-import { type Choice, EndpointChoices } from "./endpoint-choice.ts";
+import { EndpointSelector, type SelectedEndpoints } from "./endpoint-selector.ts";
 import { admittedBy, frontendEntries, sourceRangeEntries } from "./frontend-entries.ts";
 import { type Frontend, frontends, isOutside } from "./frontends.ts";
 import { hashedIfSticky, schedulingOf } from "./scheduling.ts";
 import { ServiceSize, sizeProblem } from "./service-size.ts";
 
 /** A virtual server that a Service claims, and its precedence if several Services claim it. */
-export interface WantedServer extends ServerState {
+export interface DesiredServer extends ServerState {
   readonly service: ServiceName;
-  readonly title: Title;
+  readonly precedence: Precedence;
   /** The set members for its frontend. They are used only if this Service owns the virtual server. */
   readonly entries: readonly SetEntry[];
   /**
@@ -30,9 +30,9 @@ export interface WantedServer extends ServerState {
 }
 
 /** The desired state of this node's kernel for one Service. */
-export interface Wants {
+export interface DesiredService {
   /** No key occurs twice, in any of the three lists. */
-  readonly servers: readonly WantedServer[];
+  readonly servers: readonly DesiredServer[];
   /** The addresses for kube-ipvs0. */
   readonly addresses: readonly IPAddress[];
   /** Set members that belong to no single virtual server. */
@@ -47,7 +47,7 @@ export interface Wants {
 export type MarkOf = (port: PortKey) => number | undefined;
 
 /** The input for the desired state of a Service. */
-export interface WantsSource {
+export interface DesiredServiceInput {
   readonly service: Service;
   readonly endpoints: EndpointsByPort;
   readonly facts: NodeFacts;
@@ -55,7 +55,7 @@ export interface WantsSource {
 }
 
 /** A virtual server of the Service that is being computed. */
-interface Draft extends Omit<WantedServer, "counterparts"> {
+interface ServerDraft extends Omit<DesiredServer, "counterparts"> {
   entries: readonly SetEntry[];
   counterparts: readonly VirtualServerKey[];
 }
@@ -74,8 +74,13 @@ const NO_ENTRIES: readonly SetEntry[] = [];
 const NOTHING_DROPPED: readonly Traffic[] = [];
 
 /** As `wantsSteps`, in one step. */
-export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeFacts, markOf: MarkOf): Wants {
-  return finish(wantsSteps({ service, endpoints, facts, markOf }));
+export function buildDesiredService(
+  service: Service,
+  endpoints: EndpointsByPort,
+  facts: NodeFacts,
+  markOf: MarkOf,
+): DesiredService {
+  return finish(desiredServiceSteps({ service, endpoints, facts, markOf }));
 }
 
 /**
@@ -84,8 +89,8 @@ export function wants(service: Service, endpoints: EndpointsByPort, facts: NodeF
  * Local there is a second virtual server, selected by packet mark, with all endpoints of the cluster for clients on
  * this node.
  */
-export function* wantsSteps(source: WantsSource): Steps<Wants> {
-  const draft = new WantsDraft(source);
+export function* desiredServiceSteps(source: DesiredServiceInput): Steps<DesiredService> {
+  const draft = new DesiredServiceDraft(source);
   let done = 0;
   for (const frontend of draft.frontends) {
     const choice = draft.size.next(frontend);
@@ -103,43 +108,43 @@ export function* wantsSteps(source: WantsSource): Steps<Wants> {
 }
 
 /** Builds the desired state of a Service. It is not part of the generator because V8 does not optimize generators. */
-class WantsDraft {
+class DesiredServiceDraft {
   readonly frontends: readonly Frontend[];
   readonly size: ServiceSize;
-  readonly #source: WantsSource;
-  readonly #choices: EndpointChoices;
-  readonly #servers = new Map<VirtualServerKey, Draft>();
+  readonly #source: DesiredServiceInput;
+  readonly #selector: EndpointSelector;
+  readonly #servers = new Map<VirtualServerKey, ServerDraft>();
   readonly #marked = new Map<VirtualServerKey, MarkedPort>();
   /** The traffic that is dropped at the frontends, without duplicates. */
   #dropped: readonly Traffic[] = NOTHING_DROPPED;
   #served = 0;
 
-  constructor(source: WantsSource) {
+  constructor(source: DesiredServiceInput) {
     const { service, endpoints, facts } = source;
     this.#source = source;
     this.frontends = frontends(service, facts);
-    this.#choices = new EndpointChoices(service, endpoints, facts);
-    this.size = new ServiceSize(this.#choices, admittedBy(service.sourceRanges, facts));
+    this.#selector = new EndpointSelector(service, endpoints, facts);
+    this.size = new ServiceSize(this.#selector, admittedBy(service.sourceRanges, facts));
   }
 
   /** The units of work that were done. */
   get work(): number {
-    return this.#served + this.#choices.looked;
+    return this.#served + this.#selector.readEndpoints;
   }
 
   /** Adds the next frontend and the members of its source ranges. */
-  add(frontend: Frontend, { reals, drops }: Choice, ranges: readonly SetEntry[]): void {
+  add(frontend: Frontend, { reals, drops }: SelectedEndpoints, ranges: readonly SetEntry[]): void {
     const { service, facts, markOf } = this.#source;
     const { protocol, address, port, portKey } = frontend;
     const { scheduler, flags } = schedulingOf(service, protocol, facts);
-    const { drainTimeoutMs } = service.choices;
+    const { drainTimeoutMs } = service.overrides;
     const persistenceSeconds = service.affinitySeconds;
     const server = virtualServer(protocol, address, port, { scheduler, flags, drainTimeoutMs, persistenceSeconds });
     const mark = isOutside(frontend) ? markOf(portKey) : undefined;
     const record = { frontend, external: service.externalTrafficPolicy, ranges, drops, mark };
     const entries = frontendEntries(record, facts);
-    const title = TITLES[frontend.kind];
-    const draft = { server, reals, service: service.name, title, entries, counterparts: NO_COUNTERPARTS };
+    const precedence = PRECEDENCE[frontend.kind];
+    const draft = { server, reals, service: service.name, precedence, entries, counterparts: NO_COUNTERPARTS };
     this.#served++;
     if (drops !== undefined) this.#drop(frontend);
     // A single frontend needs no lookup: V8 internalizes a string that is looked up in a Map.
@@ -150,13 +155,13 @@ class WantsDraft {
   }
 
   /** Returns the desired state for the frontends that were added. */
-  finish(): Wants {
+  finish(): DesiredService {
     const { service, facts } = this.#source;
     for (const port of this.#marked.values()) this.#addMarkedServer(port);
     const first = this.frontends[this.#served];
     const found = first === undefined ? this.frontends : this.frontends.slice(0, this.#served);
     const addresses = boundAddresses(found, facts);
-    const entries = commonEntries(service, found, addresses, this.#choices);
+    const entries = commonEntries(service, found, addresses, this.#selector);
     const wanted = { servers: [...this.#servers.values()], addresses, entries };
     const tooLarge = first && sizeProblem(service.name, first, this.frontends.length - this.#served);
     return withNotes(wanted, this.#dropped, tooLarge);
@@ -169,19 +174,19 @@ class WantsDraft {
 
   #addMarkedServer({ family, protocol, portKey, mark, counterparts }: MarkedPort): void {
     const { service, facts } = this.#source;
-    const { drainTimeoutMs } = service.choices;
+    const { drainTimeoutMs } = service.overrides;
     const server = markedServer(family, mark, protocol, {
       ...hashedIfSticky(service, protocol, facts),
       drainTimeoutMs,
     });
     const entries = [portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", family), mark)];
-    const reals = this.#choices.forThisNode(portKey, family);
-    const title = TITLES["cluster-ip"];
+    const reals = this.#selector.forThisNode(portKey, family);
+    const precedence = PRECEDENCE["cluster-ip"];
     this.#servers.set(server.key, {
       server,
       reals,
       service: service.name,
-      title,
+      precedence,
       entries,
       counterparts: counterparts.slice(),
     });
@@ -189,7 +194,7 @@ class WantsDraft {
 }
 
 /** Returns the same object in the usual case of no dropped traffic and no problem, because it is smaller. */
-function withNotes(wanted: Wants, dropped: readonly Traffic[], tooLarge: Problem | undefined): Wants {
+function withNotes(wanted: DesiredService, dropped: readonly Traffic[], tooLarge: Problem | undefined): DesiredService {
   if (dropped.length === 0 && tooLarge === undefined) return wanted;
   return { ...wanted, ...(dropped.length > 0 && { dropped }), ...(tooLarge && { tooLarge }) };
 }
@@ -198,7 +203,7 @@ function withNotes(wanted: Wants, dropped: readonly Traffic[], tooLarge: Problem
  * Adds a virtual server. If two frontends have the same address and port, the first defines the virtual server, and the
  * members of both are used.
  */
-function addServer(draft: Draft, servers: Map<VirtualServerKey, Draft>): void {
+function addServer(draft: ServerDraft, servers: Map<VirtualServerKey, ServerDraft>): void {
   const first = servers.get(draft.server.key);
   if (first === undefined) servers.set(draft.server.key, draft);
   else first.entries = distinct([...first.entries, ...draft.entries]);
@@ -207,7 +212,7 @@ function addServer(draft: Draft, servers: Map<VirtualServerKey, Draft>): void {
 function addMarked(
   port: Omit<MarkedPort, "counterparts">,
   frontend: VirtualServerKey,
-  servers: ReadonlyMap<VirtualServerKey, Draft>,
+  servers: ReadonlyMap<VirtualServerKey, ServerDraft>,
   marked: Map<VirtualServerKey, MarkedPort>,
 ): void {
   const key = markedServerKey(port.family, port.mark);
@@ -232,7 +237,7 @@ function commonEntries(
   { healthCheckNodePort }: Service,
   found: readonly Frontend[],
   addresses: readonly IPAddress[],
-  choices: EndpointChoices,
+  choices: EndpointSelector,
 ): readonly SetEntry[] {
   const entries = addresses.map((address) => addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address));
   if (choices.local === 0 && healthCheckNodePort === 0) return distinct(entries);
@@ -253,7 +258,7 @@ function commonEntries(
 function* hairpinEntries(
   found: readonly Frontend[],
   served: readonly IPFamily[],
-  choices: EndpointChoices,
+  choices: EndpointSelector,
 ): Generator<SetEntry> {
   const protocols = new Map(found.map(({ portKey, protocol }) => [portKey, protocol]));
   for (const [portKey, here] of choices.here()) {

@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
-import { NO_CHOICES, type ServiceChoices } from "../../../../src/model/cluster/service.ts";
+import { NO_OVERRIDES, type ServiceOverrides } from "../../../../src/model/cluster/service.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { serviceObject } from "../../../support/objects/builders.ts";
 
-/** The choices of a Service that must be wanted, and "annotation=value: reason" for each fault of it. */
+/** The overrides of a Service that must be accepted, and "annotation=value: reason" for each fault of it. */
 function chosen(annotations: Readonly<Record<string, unknown>>) {
   const object = serviceObject("shop/web");
   const result = decodeService({ ...object, metadata: { namespace: "shop", name: "web", annotations } });
-  if (result.kind !== "wanted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
+  if (result.kind !== "accepted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
   const name = (path: string) => /^metadata\.annotations\["(.*)"\]$/.exec(path)?.[1];
   return {
-    choices: result.value.choices,
+    overrides: result.value.overrides,
     faults: result.problems.map((fault) => `${name(fault.field)}=${fault.value}: ${fault.reason}`),
   };
 }
@@ -112,13 +112,13 @@ test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]
     { onePacket: true },
     [`kube-ipvs.io/scheduler=x: must be one of ${SCHEDULERS}`],
   ],
-])("choices: %s", (_, annotations, expected, faults) => {
-  expect(chosen(annotations)).toEqual({ choices: { ...NO_CHOICES, ...expected } as ServiceChoices, faults });
+])("overrides: %s", (_, annotations, expected, faults) => {
+  expect(chosen(annotations)).toEqual({ overrides: { ...NO_OVERRIDES, ...expected } as ServiceOverrides, faults });
 });
 
-test("annotations that are no object choose nothing", () => {
+test("annotations that are no object override nothing", () => {
   expect(decodeService({ ...serviceObject("shop/web"), metadata: { name: "web", annotations: ["x"] } })).toMatchObject({
-    kind: "wanted",
-    value: { choices: NO_CHOICES },
+    kind: "accepted",
+    value: { overrides: NO_OVERRIDES },
   });
 });

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import {
-  kernelFailureNotice,
-  listenFailureNotice,
-  nodeWarningNotice,
-  problemNotice,
-  refusedPortNotice,
-  startNotice,
-} from "../../../src/events/notices.ts";
+  kernelFailureEvent,
+  listenFailureEvent,
+  nodeWarningEvent,
+  problemEvent,
+  refusedPortEvent,
+  startEvent,
+} from "../../../src/events/event-records.ts";
 import { manifestPart, type Problem, type ProblemObject, problemObject } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 
@@ -20,7 +20,7 @@ test.each([
   ["Service", "shop/web", { kind: "Service", namespace: "shop", name: "web" }],
   ["EndpointSlice", "shop/web-x7", { kind: "EndpointSlice", namespace: "shop", name: "web-x7" }],
 ] as const)("what is wrong with %s %s is told about it", (kind, path, regarding) => {
-  expect(problemNotice("node-1", problem(problemObject(kind, path)))).toMatchObject({
+  expect(problemEvent("node-1", problem(problemObject(kind, path)))).toMatchObject({
     type: "Warning",
     regarding,
     note: 'spec.ports[0].port "99999" must be smaller',
@@ -33,14 +33,14 @@ test.each([
   ["file shop.yaml", manifestPart("file shop.yaml")],
   ["Node node-2", problemObject("Node", "node-2")],
 ])("what is wrong with %s is told about this node", (text, object) => {
-  expect(problemNotice("node-1", problem(object))).toMatchObject({
+  expect(problemEvent("node-1", problem(object))).toMatchObject({
     regarding: NODE,
     note: `${text}: spec.ports[0].port "99999" must be smaller`,
   });
 });
 
 test("what is wrong with a whole object is told without a field", () => {
-  expect(problemNotice("node-1", problem(problemObject("Service", "shop/web"), "")).note).toBe(
+  expect(problemEvent("node-1", problem(problemObject("Service", "shop/web"), "")).note).toBe(
     '"99999" must be smaller',
   );
 });
@@ -49,20 +49,20 @@ test.each([
   ["metrics", "FailedToStartMetricServer"],
   ["healthz", "FailedToStartProxierHealthcheck"],
 ] as const)("that %s cannot be listened on is told in kube-proxy's words", (server, reason) => {
-  const notice = listenFailureNotice("node-1", server, new Error("listen EADDRINUSE: address already in use"));
-  expect(notice).toMatchObject({ reason, regarding: NODE, note: "listen EADDRINUSE: address already in use" });
+  const event = listenFailureEvent("node-1", server, new Error("listen EADDRINUSE: address already in use"));
+  expect(event).toMatchObject({ reason, regarding: NODE, note: "listen EADDRINUSE: address already in use" });
 });
 
 test("what concerns the node is told about it", () => {
-  expect(startNotice("node-1", "1.2.3")).toMatchObject({ type: "Normal", reason: "Starting", regarding: NODE });
-  expect(startNotice("node-1", "1.2.3").note).toContain("1.2.3");
-  expect(nodeWarningNotice("node-1", "no iptables")).toMatchObject({
+  expect(startEvent("node-1", "1.2.3")).toMatchObject({ type: "Normal", reason: "Starting", regarding: NODE });
+  expect(startEvent("node-1", "1.2.3").note).toContain("1.2.3");
+  expect(nodeWarningEvent("node-1", "no iptables")).toMatchObject({
     type: "Warning",
     regarding: NODE,
     note: "no iptables",
   });
   const error = new Error("Cannot ask the kernel", { cause: new Error("Cannot set a: EROFS", { cause: "b" }) });
-  expect(kernelFailureNotice("node-1", error)).toMatchObject({
+  expect(kernelFailureEvent("node-1", error)).toMatchObject({
     regarding: NODE,
     note: "Cannot ask the kernel: Cannot set a: EROFS: b",
   });
@@ -70,7 +70,7 @@ test("what concerns the node is told about it", () => {
 
 test("a health check port that is refused is told about its Service", () => {
   const refused = { service: serviceName("shop", "web"), port: 32_000, reason: "EADDRINUSE" };
-  expect(refusedPortNotice(refused)).toMatchObject({
+  expect(refusedPortEvent(refused)).toMatchObject({
     type: "Warning",
     reason: "FailedToStartServiceHealthcheck",
     regarding: { kind: "Service", namespace: "shop", name: "web" },

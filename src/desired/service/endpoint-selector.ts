@@ -8,7 +8,7 @@ import { type EndpointNeeds, mayBeLocal, selectEndpoints } from "../../services/
 import { exposedPorts, type Frontend, isOutside } from "./frontends.ts";
 
 /** The endpoints of a frontend, and the clients that it drops. */
-export interface Choice {
+export interface SelectedEndpoints {
   readonly reals: RealServers;
   /**
    * The set that drops clients: KUBE-DROP drops all, KUBE-DROP-EXTERNAL drops those from outside; undefined: none is
@@ -37,13 +37,13 @@ interface PortEndpoints {
  * Selects the endpoints that the traffic policies of a Service allow on this node. Frontends with the same port, family
  * and policy share one selection: it is computed once and stored once.
  */
-export class EndpointChoices {
+export class EndpointSelector {
   readonly #service: Service;
   readonly #endpoints: EndpointsByPort;
   readonly #facts: NodeFacts;
   readonly #needs: EndpointNeeds;
   readonly #ports = new Map<PortKey, PortEndpoints>();
-  #looked = 0;
+  #readEndpoints = 0;
   #local = 0;
 
   constructor(service: Service, endpoints: EndpointsByPort, facts: NodeFacts) {
@@ -68,7 +68,7 @@ export class EndpointChoices {
    *
    * If there are no endpoints at all, there are no real servers, and the kernel refuses connections.
    */
-  of(frontend: Frontend): Choice {
+  select(frontend: Frontend): SelectedEndpoints {
     const { cluster, local, hasAny } = this.#usable(frontend.portKey, familyOf(frontend.address));
     const { internalTrafficPolicy, externalTrafficPolicy } = this.#service;
     const policy = isOutside(frontend) ? externalTrafficPolicy : internalTrafficPolicy;
@@ -84,13 +84,13 @@ export class EndpointChoices {
   }
 
   /** The number of endpoints that were read so far, counted for each port. */
-  get looked(): number {
-    return this.#looked;
+  get readEndpoints(): number {
+    return this.#readEndpoints;
   }
 
   /** The number of endpoints that will have been read after the port is read. */
-  lookedWith(portKey: PortKey): number {
-    return this.#looked + (this.#ports.has(portKey) ? 0 : this.#endpoints.listed(portKey));
+  readEndpointsWith(portKey: PortKey): number {
+    return this.#readEndpoints + (this.#ports.has(portKey) ? 0 : this.#endpoints.listed(portKey));
   }
 
   /** The number of read endpoints that may be on this node. */
@@ -106,7 +106,7 @@ export class EndpointChoices {
   #usable(portKey: PortKey, family: IPFamily): Usable {
     let port = this.#ports.get(portKey);
     if (port === undefined) {
-      port = this.#look(portKey);
+      port = this.#read(portKey);
       this.#ports.set(portKey, port);
     }
     return port.usable[family];
@@ -115,15 +115,15 @@ export class EndpointChoices {
   /**
    * Reads the endpoints of a port, once: `get` builds a new list on each call, and a port may have 10,000 endpoints.
    */
-  #look(portKey: PortKey): PortEndpoints {
-    this.#looked += this.#endpoints.listed(portKey);
+  #read(portKey: PortKey): PortEndpoints {
+    this.#readEndpoints += this.#endpoints.listed(portKey);
     const endpoints = this.#endpoints.get(portKey);
     const here = endpoints.filter((endpoint) => mayBeLocal(endpoint, this.#facts));
     this.#local += here.length;
-    return { usable: { IPv4: this.#select(endpoints, "IPv4"), IPv6: this.#select(endpoints, "IPv6") }, here };
+    return { usable: { IPv4: this.#usableOf(endpoints, "IPv4"), IPv6: this.#usableOf(endpoints, "IPv6") }, here };
   }
 
-  #select(all: readonly Endpoint[], family: IPFamily): Usable {
+  #usableOf(all: readonly Endpoint[], family: IPFamily): Usable {
     const endpoints = only(all, ({ address }) => familyOf(address) === family);
     if (endpoints.length === 0) return NONE_USABLE;
     const { cluster = [], local = [], hasAny } = selectEndpoints(endpoints, this.#needs, this.#facts);

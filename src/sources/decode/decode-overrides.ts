@@ -1,4 +1,4 @@
-import { NO_CHOICES, type ServiceChoices } from "../../model/cluster/service.ts";
+import { NO_OVERRIDES, type ServiceOverrides } from "../../model/cluster/service.ts";
 import type { SchedulerFlag } from "../../model/kernel/ipvs.ts";
 import {
   namedFlags,
@@ -29,7 +29,7 @@ export interface Annotation {
 }
 
 /** The annotations of a Service. */
-export const CHOICE_ANNOTATIONS: readonly Annotation[] = [
+export const OVERRIDE_ANNOTATIONS: readonly Annotation[] = [
   {
     name: SCHEDULER,
     value: `a scheduler: ${SCHEDULERS.join(", ")}`,
@@ -57,20 +57,20 @@ export const CHOICE_ANNOTATIONS: readonly Annotation[] = [
   },
 ];
 
-const KNOWN = CHOICE_ANNOTATIONS.map(({ name }) => name).filter((name) => name.startsWith(PREFIX));
+const KNOWN = OVERRIDE_ANNOTATIONS.map(({ name }) => name).filter((name) => name.startsWith(PREFIX));
 
 /**
  * Reads the annotations of a Service. Invalid values and unknown annotations with our prefix, which are probably
  * misspelt, are rejected and ignored.
  */
-export function readChoices(reader: ObjectReader, service: JsonObject): ServiceChoices {
+export function readOverrides(reader: ObjectReader, service: JsonObject): ServiceOverrides {
   const annotations = annotationsOf(service);
   rejectUnknown(reader, annotations, KNOWN);
   const scheduling = readScheduling(reader, annotations);
   const onePacket = readOnePacket(reader, annotations);
   const drainTimeoutMs = readDrainTimeout(reader, annotations);
   const chosen = scheduling !== undefined || onePacket || drainTimeoutMs !== undefined;
-  return chosen ? { scheduling, onePacket, drainTimeoutMs } : NO_CHOICES;
+  return chosen ? { scheduling, onePacket, drainTimeoutMs } : NO_OVERRIDES;
 }
 
 /** Rejects annotations with our prefix that are not in `known`. */

@@ -1,11 +1,11 @@
+import type { EventRecord, RegardingObject } from "../model/cluster/event-record.ts";
 import type { RefusedPort } from "../model/cluster/health-check.ts";
-import type { Notice, NoticeObject } from "../model/cluster/notice.ts";
 import { objectReference } from "../model/cluster/object-reference.ts";
 import { objectText, type Problem, type ProblemObject } from "../model/cluster/problem.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
 
 /** The Event of an agent that has started. */
-export function startNotice(nodeName: string, version: string): Notice {
+export function startEvent(nodeName: string, version: string): EventRecord {
   return {
     type: "Normal",
     reason: "Starting",
@@ -16,7 +16,7 @@ export function startNotice(nodeName: string, version: string): Notice {
 }
 
 /** The Event of a problem, about its object, or about this node if the text of the object does not name one. */
-export function problemNotice(nodeName: string, { object, field, value, reason }: Problem): Notice {
+export function problemEvent(nodeName: string, { object, field, value, reason }: Problem): EventRecord {
   const known = referenceOf(object);
   const what = field === "" ? `"${value}"` : `${field} "${value}"`;
   return {
@@ -29,7 +29,7 @@ export function problemNotice(nodeName: string, { object, field, value, reason }
 }
 
 /** The Event of a failed step of the node preparation. */
-export function nodeWarningNotice(nodeName: string, warning: string): Notice {
+export function nodeWarningEvent(nodeName: string, warning: string): EventRecord {
   return {
     type: "Warning",
     reason: "NodePreparationFailed",
@@ -40,7 +40,7 @@ export function nodeWarningNotice(nodeName: string, warning: string): Notice {
 }
 
 /** The Event of a server of metrics or health probes that cannot listen. Its reasons are the same as in kube-proxy. */
-export function listenFailureNotice(nodeName: string, server: "metrics" | "healthz", error: unknown): Notice {
+export function listenFailureEvent(nodeName: string, server: "metrics" | "healthz", error: unknown): EventRecord {
   return {
     type: "Warning",
     reason: server === "metrics" ? "FailedToStartMetricServer" : "FailedToStartProxierHealthcheck",
@@ -51,7 +51,7 @@ export function listenFailureNotice(nodeName: string, server: "metrics" | "healt
 }
 
 /** The Event of a request to the kernel that failed or got no answer. */
-export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
+export function kernelFailureEvent(nodeName: string, error: unknown): EventRecord {
   return {
     type: "Warning",
     reason: "KernelUnavailable",
@@ -65,7 +65,7 @@ export function kernelFailureNotice(nodeName: string, error: unknown): Notice {
  * The Event of an operation that the kernel refused, about the Service that needs the object, or about the node if no
  * Service does. `failure` names the object and the cause.
  */
-export function failedOperationNotice(nodeName: string, service: ServiceName | undefined, failure: string): Notice {
+export function failedOperationEvent(nodeName: string, service: ServiceName | undefined, failure: string): EventRecord {
   return {
     type: "Warning",
     reason: "FailedToProgram",
@@ -76,7 +76,7 @@ export function failedOperationNotice(nodeName: string, service: ServiceName | u
 }
 
 /** The Event of a health check node port that cannot be opened. Its reason and action are the same as in kube-proxy. */
-export function refusedPortNotice({ service, port, reason }: RefusedPort): Notice {
+export function refusedPortEvent({ service, port, reason }: RefusedPort): EventRecord {
   return {
     type: "Warning",
     reason: "FailedToStartServiceHealthcheck",
@@ -92,16 +92,16 @@ export function explanation(error: unknown): string {
   return error.cause === undefined ? error.message : `${error.message}: ${explanation(error.cause)}`;
 }
 
-function serviceReference(service: ServiceName): NoticeObject {
+function serviceReference(service: ServiceName): RegardingObject {
   return objectReference("Service", service);
 }
 
-function nodeReference(name: string): NoticeObject {
+function nodeReference(name: string): RegardingObject {
   return { kind: "Node", namespace: "", name };
 }
 
 /** The reference of an object of an API server; undefined for a part of a manifest and for an object without a name. */
-function referenceOf({ kind, namespace, name, place }: ProblemObject): NoticeObject | undefined {
+function referenceOf({ kind, namespace, name, place }: ProblemObject): RegardingObject | undefined {
   if (place !== "" || name === "") return undefined;
   return kind === "Service" || kind === "EndpointSlice" ? { kind, namespace, name } : undefined;
 }

@@ -6,32 +6,37 @@ import type { NodeFacts } from "../node/node-facts.ts";
 import { localMark, localMarkCount } from "../node/rules/local-mark.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import { ServiceTable } from "../services/service-table.ts";
+import { buildDesiredNode, THE_NODE } from "./desired-node.ts";
 import { DesiredState } from "./desired-state.ts";
 import { EndpointGuard, type GuardedService } from "./endpoint-guard.ts";
 import { LocalMarks } from "./local-marks.ts";
 import { NoLocalEndpoints } from "./no-local-endpoints.ts";
-import { nodeWants, THE_NODE } from "./node-wants.ts";
-import { Refused } from "./refused.ts";
+import {
+  type DesiredService,
+  type DesiredServiceInput,
+  desiredServiceSteps,
+  type MarkOf,
+} from "./service/desired-service.ts";
 import { exposedPorts, frontendProblems } from "./service/frontends.ts";
 import { HealthChecks, healthCheck } from "./service/health-checks.ts";
 import { schedulerProblems } from "./service/scheduling.ts";
 import { vipProblems } from "./service/vip-guard.ts";
-import { type MarkOf, type Wants, type WantsSource, wantsSteps } from "./service/wants.ts";
-import { StartOrder } from "./start-order.ts";
+import { ServiceProblems } from "./service-problems.ts";
+import { ServiceQueue } from "./service-queue.ts";
 
 /**
  * The pure part of the pipeline: it receives events, and returns the keys of kernel objects whose desired value
  * changed. In between it keeps a list of stale Services. Several events of one Service therefore cost one computation,
  * nothing is computed before the first lists are complete, and a change of the node's facts is processed in slices.
  */
-export class ProxyState {
+export class DesiredStateBuilder {
   readonly table = new ServiceTable();
   readonly desired = new DesiredState();
   readonly healthChecks = new HealthChecks();
   readonly noLocalEndpoints = new NoLocalEndpoints();
-  readonly #stale = new StartOrder();
+  readonly #stale = new ServiceQueue();
   /** The refused requests of all Services that `advance` has computed. */
-  readonly refused = new Refused(this.desired);
+  readonly problems = new ServiceProblems(this.desired);
   readonly #marks: LocalMarks;
   readonly #guard = new EndpointGuard();
   #facts: NodeFacts;
@@ -118,7 +123,7 @@ export class ProxyState {
     const addresses = this.desired.setElsewhere(this.#facts.ownAddresses);
     // Addresses that no Service needs any more can now be removed from kube-ipvs0.
     if (addresses.length > 0) changes.push({ ...NO_KEYS, addresses });
-    const keys = this.desired.replace(THE_NODE, nodeWants(this.#facts, this.table.serviceNetworks()));
+    const keys = this.desired.replace(THE_NODE, buildDesiredNode(this.#facts, this.table.serviceNetworks()));
     if (countOf(keys) > 0) changes.push(keys);
   }
 
@@ -129,11 +134,11 @@ export class ProxyState {
     // withheld until it is computed the next time.
     const guarded = this.#guard.guarded(this.table.service(name), this.#facts);
     const source = this.#sourceOf(name, guarded.service);
-    return this.#replace(name, guarded, source && (yield* wantsSteps(source)));
+    return this.#replace(name, guarded, source && (yield* desiredServiceSteps(source)));
   }
 
   /** The input of the computation; undefined if the Service is deleted. */
-  #sourceOf(name: ServiceName, service: Service | undefined): WantsSource | undefined {
+  #sourceOf(name: ServiceName, service: Service | undefined): DesiredServiceInput | undefined {
     // These Services are computed next. Until then two Services claim the virtual server of a mark that was
     // reallocated: one of them owns it, and only the frontends of that Service use the mark.
     for (const other of this.#marks.replace(name, service === undefined ? [] : markedPorts(service)))
@@ -144,10 +149,10 @@ export class ProxyState {
   }
 
   /** Stores the result of the computation. */
-  #replace(name: ServiceName, { service, problems }: GuardedService, wanted: Wants | undefined): KeyLists {
+  #replace(name: ServiceName, { service, problems }: GuardedService, wanted: DesiredService | undefined): KeyLists {
     this.noLocalEndpoints.replace(name, wanted?.dropped);
-    const refused = service && wanted ? refusals(service, this.#facts, this.#marks, wanted.tooLarge) : [];
-    this.refused.replace(name, problems.length === 0 ? refused : [...refused, ...problems]);
+    const refused = service && wanted ? problemsOf(service, this.#facts, this.#marks, wanted.tooLarge) : [];
+    this.problems.replace(name, problems.length === 0 ? refused : [...refused, ...problems]);
     return this.desired.replace(name, wanted);
   }
 
@@ -185,7 +190,7 @@ function markProblems({ name, externalTrafficPolicy }: Service, marks: LocalMark
 
 const NONE: readonly Problem[] = [];
 
-function refusals(
+function problemsOf(
   service: Service,
   facts: NodeFacts,
   marks: LocalMarks,

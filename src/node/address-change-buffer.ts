@@ -2,7 +2,7 @@ import type { AddressChange } from "../kernel/link/monitor.ts";
 import type { IPAddress } from "../model/address.ts";
 
 /** The addresses with which changes are compared. */
-export interface KnownAddresses {
+export interface ExpectedAddresses {
   /** The name of the interface of the virtual addresses. */
   readonly dummy: string;
   /** The addresses of all other interfaces at the last read. */
@@ -14,44 +14,44 @@ export interface KnownAddresses {
 }
 
 /** The required actions. */
-export interface NewsVerdict {
+export interface ChangeActions {
   /** The node's own addresses must be read again. */
   readonly readNode: boolean;
   /** Another process changed our addresses, and a resync is needed. */
-  readonly look: boolean;
+  readonly resync: boolean;
 }
 
 /**
  * Collects address changes that the kernel reports, until `take`. Most are caused by this agent and need no action: an
  * address that the agent adds to the dummy interface is desired, and one that it removes is not.
  */
-export class AddressNews {
+export class AddressChangeBuffer {
   /** The last change of each interface and address. */
   readonly #changes = new Map<string, AddressChange>();
-  #isUnsure = false;
+  #isIncomplete = false;
 
-  note(change: AddressChange): void {
+  add(change: AddressChange): void {
     this.#changes.set(`${change.link} ${change.address}`, change);
   }
 
   /** Records that changes may have been missed. */
-  noteGap(): void {
-    this.#isUnsure = true;
+  markIncomplete(): void {
+    this.#isIncomplete = true;
   }
 
   /** Returns the actions for the collected changes, and clears them. */
-  take({ dummy, ofNode, isWanted, isOthers }: KnownAddresses): NewsVerdict {
+  take({ dummy, ofNode, isWanted, isOthers }: ExpectedAddresses): ChangeActions {
     const changes = [...this.#changes.values()];
-    const isUnsure = this.#isUnsure;
+    const isUnsure = this.#isIncomplete;
     this.#changes.clear();
-    this.#isUnsure = false;
+    this.#isIncomplete = false;
     const known = new Set(ofNode);
     return {
       // An address that vanished from one interface may still be on another.
       readNode:
         isUnsure ||
         changes.some(({ kind, link, address }) => link !== dummy && known.has(address) === (kind === "vanished")),
-      look: changes.some(({ kind, link, address }) => {
+      resync: changes.some(({ kind, link, address }) => {
         if (link !== dummy) return false;
         return kind === "vanished" ? isWanted(address) : !isWanted(address) && !isOthers(address);
       }),

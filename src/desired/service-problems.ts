@@ -5,15 +5,18 @@ import { changesBetween, type ProblemChanges } from "../model/problem-tracker.ts
 import { conflictProblem } from "./claim.ts";
 import type { DesiredState } from "./desired-state.ts";
 
-/** The part of the desired state that `Refused` reads. */
-export type ConflictSource = Pick<DesiredState, "lost" | "losers" | "conflictsOf" | "takeLostAnew">;
+/** The part of the desired state that `ServiceProblems` reads. */
+export type ConflictSource = Pick<
+  DesiredState,
+  "shadowedServers" | "shadowedServices" | "conflictsOf" | "takeChangedShadows"
+>;
 
 /**
  * The valid requests of Services that this node does not fulfil. The begin and the end of each problem are reported
  * once. Only Services whose problems may have changed are examined, so that the other Services (up to 50,000) cost
  * nothing.
  */
-export class Refused {
+export class ServiceProblems {
   readonly #desired: ConflictSource;
   /** The requests that the node itself refuses, for the few Services that have any. */
   readonly #byNode = new Map<ServiceName, readonly Problem[]>();
@@ -44,7 +47,7 @@ export class Refused {
    * yielded.
    */
   *takeChanges(): Generator<ProblemChanges<Problem>> {
-    for (const name of this.#desired.takeLostAnew()) this.#changed.add(name);
+    for (const name of this.#desired.takeChangedShadows()) this.#changed.add(name);
     for (const name of this.#changed) {
       this.#changed.delete(name);
       yield this.#listAnew(name);
@@ -53,7 +56,7 @@ export class Refused {
 
   /** All problems of all Services, in no particular order. */
   all(): readonly Problem[] {
-    const names = new Set([...this.#byNode.keys(), ...this.#desired.losers()]);
+    const names = new Set([...this.#byNode.keys(), ...this.#desired.shadowedServices()]);
     return [...names].flatMap((name) => [...this.#list(name).values()]);
   }
 
@@ -69,7 +72,7 @@ export class Refused {
   /** The problems of a Service, by texts that identify them. */
   #list(name: ServiceName): ReadonlyMap<string, Problem> {
     const listed = new Map(byText(this.#byNode.get(name) ?? []));
-    const lost = this.#desired.lost(name);
+    const lost = this.#desired.shadowedServers(name);
     const conflicts = this.#desired.conflictsOf(name);
     for (let left = Math.min(lost, LISTED_PROBLEMS); left > 0; left--) {
       const { value: conflict } = conflicts.next();

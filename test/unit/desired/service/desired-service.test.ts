@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { Wants } from "../../../../src/desired/service/wants.ts";
+import type { DesiredService } from "../../../../src/desired/service/desired-service.ts";
 import type { EndpointSpec, PortSpec, ServiceSpec, SliceSpec } from "../../../support/objects/builders.ts";
 import { built, type FactsSpec, membersOf } from "../../../support/objects/desired.ts";
 
 /** "TCP/10.96.0.10:80 -> 10.244.1.5:8080 10.244.2.5:8080". */
-function servers(found: Wants): readonly string[] {
+function servers(found: DesiredService): readonly string[] {
   return found.servers.map(({ server, reals }) => [server.key, "->", ...reals.list().map(({ key }) => key)].join(" "));
 }
 

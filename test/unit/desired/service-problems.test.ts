@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ProxyState } from "../../../src/desired/proxy-state.ts";
+import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import { objectText } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { service } from "../../support/objects/builders.ts";
@@ -7,27 +7,27 @@ import { facts } from "../../support/objects/desired.ts";
 
 const IPS = Array.from({ length: 25 }, (_, index) => `198.51.100.${index + 1}`);
 
-function put(state: ProxyState, name: string, ip: string, externalIPs: readonly string[]): void {
+function put(state: DesiredStateBuilder, name: string, ip: string, externalIPs: readonly string[]): void {
   state.apply({ kind: "service-upserted", service: service(name, { ip, externalIPs }) });
   state.advance(Number.POSITIVE_INFINITY);
 }
 
-const fresh = (state: ProxyState) =>
-  [...state.refused.takeChanges()].flatMap(({ begun, ended }) => [
+const fresh = (state: DesiredStateBuilder) =>
+  [...state.problems.takeChanges()].flatMap(({ begun, ended }) => [
     ...begun.map(({ object, value }) => `${objectText(object)} ${value}`),
     ...ended.map(({ object, value }) => `ended: ${objectText(object)} ${value}`),
   ]);
 
 test("of many frontends that another Service holds ten are listed, then how many more, once while it lasts", () => {
-  const state = new ProxyState(facts());
+  const state = new DesiredStateBuilder(facts());
   put(state, "shop/a", "10.96.0.1", IPS);
   put(state, "shop/b", "10.96.0.2", IPS);
   const listed = fresh(state);
   expect(listed).toEqual([...IPS.slice(0, 10).map((ip) => `Service shop/b TCP/${ip}:80`), "Service shop/b 15 more"]);
-  expect(state.refused.size).toBe(11);
+  expect(state.problems.size).toBe(11);
   put(state, "shop/c", "10.96.0.3", []);
   expect(fresh(state)).toEqual([]);
-  expect(state.refused.all()).toHaveLength(11);
+  expect(state.problems.all()).toHaveLength(11);
 
   // What is next in the list is fresh, what was listed is not.
   put(state, "shop/a", "10.96.0.1", IPS.slice(1));
@@ -36,13 +36,13 @@ test("of many frontends that another Service holds ten are listed, then how many
   state.advance(Number.POSITIVE_INFINITY);
   const left = [...IPS.slice(1, 11).map((ip) => `Service shop/b TCP/${ip}:80`), "Service shop/b 14 more"];
   expect(fresh(state)).toEqual(left.map((text) => `ended: ${text}`));
-  expect(state.refused.size).toBe(0);
+  expect(state.problems.size).toBe(0);
   put(state, "shop/a", "10.96.0.1", IPS.slice(0, 1));
   expect(fresh(state)).toEqual(["Service shop/b TCP/198.51.100.1:80"]);
 });
 
 test("another holder of a frontend is no news for the Services that do not have it", () => {
-  const state = new ProxyState(facts());
+  const state = new DesiredStateBuilder(facts());
   for (const [index, name] of ["shop/c", "shop/d", "shop/b"].entries())
     put(state, name, `10.96.0.${index + 1}`, ["198.51.100.1"]);
   expect(fresh(state).sort()).toEqual(["Service shop/c TCP/198.51.100.1:80", "Service shop/d TCP/198.51.100.1:80"]);
@@ -51,7 +51,7 @@ test("another holder of a frontend is no news for the Services that do not have 
 });
 
 test("of many addresses that a Service may not have ten are listed, then how many more", () => {
-  const state = new ProxyState(facts({ nodePorts: IPS }));
+  const state = new DesiredStateBuilder(facts({ nodePorts: IPS }));
   put(state, "shop/a", "10.96.0.1", IPS);
   expect(fresh(state)).toEqual([
     ...IPS.slice(0, 10).map((ip) => `Service shop/a ${ip}`),

@@ -2,7 +2,7 @@
  * A map of values with reference counts. The count is usually 1, so only higher counts are stored: at 50,000 Services a
  * number for each of 100,000 entries would waste memory.
  */
-export class References<Key, Value> {
+export class RefCountedMap<Key, Value> {
   readonly #values = new Map<Key, Value>();
   readonly #further = new Map<Key, number>();
   readonly #keyOf: (value: Value) => Key;

@@ -1,6 +1,6 @@
 import { KUBERNETES, type Service, type ServiceName } from "../model/cluster/service.ts";
 
-type Line = Set<ServiceName>;
+type NameQueue = Set<ServiceName>;
 
 /**
  * The Services that wait to be computed and programmed. At boot all Services wait, and some are needed before others
@@ -9,26 +9,26 @@ type Line = Set<ServiceName>;
  * Whether a Service has endpoints on this node is checked only when its turn comes: checking all Services at once
  * blocks for 40 ms at 500,000 endpoints.
  */
-export class StartOrder {
-  readonly #first: Line = new Set();
-  readonly #kubernetes: Line = new Set();
-  readonly #names: Line = new Set();
-  readonly #unseen: Line = new Set();
-  readonly #others: Line = new Set();
-  readonly #lines: readonly Line[] = [this.#first, this.#kubernetes, this.#names, this.#unseen, this.#others];
+export class ServiceQueue {
+  readonly #first: NameQueue = new Set();
+  readonly #kubernetes: NameQueue = new Set();
+  readonly #names: NameQueue = new Set();
+  readonly #unseen: NameQueue = new Set();
+  readonly #others: NameQueue = new Set();
+  readonly #queues: readonly NameQueue[] = [this.#first, this.#kubernetes, this.#names, this.#unseen, this.#others];
 
   get size(): number {
-    return this.#lines.reduce((sum, line) => sum + line.size, 0);
+    return this.#queues.reduce((sum, line) => sum + line.size, 0);
   }
 
   /** Adds a Service; undefined: it is deleted. A Service that already waits keeps its place. */
   add(name: ServiceName, service: Service | undefined): void {
-    if (!this.#lines.some((line) => line.has(name))) this.#lineOf(name, service).add(name);
+    if (!this.#queues.some((line) => line.has(name))) this.#queueOf(name, service).add(name);
   }
 
   /** Adds a Service before all others. */
   addFirst(name: ServiceName): void {
-    for (const line of this.#lines) line.delete(name);
+    for (const line of this.#queues) line.delete(name);
     this.#first.add(name);
   }
 
@@ -38,7 +38,7 @@ export class StartOrder {
    */
   *take(isHere: (name: ServiceName) => boolean): Generator<ServiceName | undefined> {
     for (;;) {
-      const line = this.#lines.find(({ size }) => size > 0);
+      const line = this.#queues.find(({ size }) => size > 0);
       if (line === undefined) return;
       for (const name of line) {
         line.delete(name);
@@ -51,7 +51,7 @@ export class StartOrder {
     }
   }
 
-  #lineOf(name: ServiceName, service: Service | undefined): Line {
+  #queueOf(name: ServiceName, service: Service | undefined): NameQueue {
     if (service === undefined) return this.#others;
     if (name === KUBERNETES) return this.#kubernetes;
     return isDNS(service) ? this.#names : this.#unseen;
