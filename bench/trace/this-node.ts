@@ -5,7 +5,7 @@ import type { HostInfo } from "../../src/node/node-setup.ts";
 import { PROXY_CHAINS } from "../../src/node/rules/proxy-rules.ts";
 import { FakeNode } from "../../test/unit/kernel/fake-node.ts";
 
-export async function machineHere(families: readonly IPFamily[]): Promise<HostInfo> {
+export async function readHostInfo(families: readonly IPFamily[]): Promise<HostInfo> {
   return { families, cpus: 1, kernelRelease: "6.1.0", liberalConntrack: false };
 }
 
