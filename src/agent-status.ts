@@ -1,4 +1,4 @@
-import type { AgentParts } from "./agent-parts.ts";
+import type { AgentDependencies } from "./agent-dependencies.ts";
 import type { Config } from "./config/config.ts";
 import type { ServiceProblems } from "./desired/service-problems.ts";
 import { ProblemReporter } from "./events/problem-reporter.ts";
@@ -26,17 +26,17 @@ const REPORTS_PER_TURN = 16;
 
 /** Reports the state of the agent: health, metrics, and problems by log and Event. It makes no decisions. */
 export class AgentStatus {
-  readonly #parts: AgentParts;
+  readonly #dependencies: AgentDependencies;
   readonly #problems: ProblemReporter;
   readonly #startedAtMs: number;
   #health: HealthFacts;
   /** The changes of endpoints that are not programmed yet, and when they were made. */
   #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
 
-  constructor(config: Config, families: readonly IPFamily[], parts: AgentParts) {
-    this.#parts = parts;
-    this.#problems = new ProblemReporter({ ...parts, ...config });
-    this.#startedAtMs = parts.clock.now();
+  constructor(config: Config, families: readonly IPFamily[], dependencies: AgentDependencies) {
+    this.#dependencies = dependencies;
+    this.#problems = new ProblemReporter({ ...dependencies, ...config });
+    this.#startedAtMs = dependencies.clock.now();
     this.#health = healthAtStart({
       families,
       syncPeriodMs: config.syncPeriodMs,
@@ -53,19 +53,19 @@ export class AgentStatus {
   /** Returns the answer of a health endpoint, and counts it. `missing`: text with the first lists that are not complete. */
   probe(probe: Probe, missing: string): HealthAnswer {
     const answer = this.answer(probe, missing);
-    this.#parts.metrics.recordProbe(probe, answer);
+    this.#dependencies.metrics.recordProbe(probe, answer);
     return answer;
   }
 
   /** As `probe`, without counting. */
   answer(probe: Probe, missing: string): HealthAnswer {
-    const { clock } = this.#parts;
+    const { clock } = this.#dependencies;
     return answerProbe(probe, { ...this.#health, missing }, clock, -clock.date().getTimezoneOffset());
   }
 
   /** The source sent an event that affects this number of Services. */
   accepted(event: ClusterEvent, touched: number): void {
-    const { clock, metrics } = this.#parts;
+    const { clock, metrics } = this.#dependencies;
     switch (event.kind) {
       case "service-upserted":
       case "service-deleted":
@@ -92,9 +92,9 @@ export class AgentStatus {
 
   /** Work for the next sync was marked. */
   requested(): void {
-    const nowMs = this.#parts.clock.now();
+    const nowMs = this.#dependencies.clock.now();
     this.#health = healthAfterRequest(this.#health, nowMs);
-    this.#parts.metrics.recordRequest(nowMs);
+    this.#dependencies.metrics.recordRequest(nowMs);
   }
 
   /** The Node object of this node has changed; undefined: unknown. */
@@ -119,14 +119,14 @@ export class AgentStatus {
     for (const changes of refused.takeChanges()) {
       this.#problems.rejectedHere(changes, refused.size);
       if (++reports % REPORTS_PER_TURN > 0) continue;
-      await this.#parts.nextTurn();
+      await this.#dependencies.nextTurn();
       if (isOutdated()) return;
     }
   }
 
   /** A sync has ended. Returns whether it is the first complete one. */
   synced(report: SyncReport): boolean {
-    const { clock, logger, metrics } = this.#parts;
+    const { clock, logger, metrics } = this.#dependencies;
     const wasSynced = this.#health.synced;
     this.#problems.kernelAnswered();
     this.#problems.operationsFailed(report.failures);
@@ -141,14 +141,14 @@ export class AgentStatus {
 
   /** The kernel is programmed for all changes that were accepted. */
   programmed(): void {
-    const nowMs = this.#parts.clock.now();
-    for (const { family, atMs } of this.#changes) this.#parts.metrics.recordProgrammed(family, nowMs - atMs);
+    const nowMs = this.#dependencies.clock.now();
+    for (const { family, atMs } of this.#changes) this.#dependencies.metrics.recordProgrammed(family, nowMs - atMs);
     this.#changes = [];
   }
 
   /** A resync has ended. */
   resynced(report: ResyncReport, state: ReconcileState): void {
-    const { logger, metrics } = this.#parts;
+    const { logger, metrics } = this.#dependencies;
     this.#problems.kernelAnswered();
     this.#health = healthAfterResync(this.#health);
     metrics.recordResync(report);
@@ -159,7 +159,7 @@ export class AgentStatus {
 
   /** A request to the kernel has failed. */
   kernelFailed(error: unknown): void {
-    this.#health = healthAfterFailure(this.#health, this.#parts.clock.now());
+    this.#health = healthAfterFailure(this.#health, this.#dependencies.clock.now());
     this.#problems.kernelFailed(error);
   }
 }

@@ -1,4 +1,4 @@
-import type { AgentParts } from "./agent-parts.ts";
+import type { AgentDependencies } from "./agent-dependencies.ts";
 import { AgentStatus } from "./agent-status.ts";
 import type { Config } from "./config/config.ts";
 import { buildDesiredNode } from "./desired/desired-node.ts";
@@ -44,7 +44,7 @@ type Mode = "preparing" | "listing" | "opening" | "computing" | "current";
  */
 export class Agent {
   readonly #config: Config;
-  readonly #parts: AgentParts;
+  readonly #dependencies: AgentDependencies;
   readonly #node: NodeTracker;
   readonly #state: DesiredStateBuilder;
   readonly #status: AgentStatus;
@@ -53,12 +53,12 @@ export class Agent {
   /** When the first lists of Services and EndpointSlices were complete. */
   #listedAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(config: Config, setupFor: SetupFor, parts: AgentParts) {
+  constructor(config: Config, setupFor: SetupFor, dependencies: AgentDependencies) {
     this.#config = config;
-    this.#parts = parts;
+    this.#dependencies = dependencies;
     this.#node = this.#track(setupFor);
     this.#state = new DesiredStateBuilder(this.#node.facts);
-    this.#status = new AgentStatus(config, this.#node.families, parts);
+    this.#status = new AgentStatus(config, this.#node.families, dependencies);
     const reconciler = new Reconciler(
       {
         nodeName: config.nodeName,
@@ -67,19 +67,19 @@ export class Agent {
         drainCheckMs: DRAIN_CHECK_MS,
       },
       {
-        kernel: parts.kernel,
+        kernel: dependencies.kernel,
         desired: this.#state.desired,
-        clock: parts.clock,
+        clock: dependencies.clock,
         prepare: () => this.#prepare(),
-        nextTurn: parts.nextTurn,
+        nextTurn: dependencies.nextTurn,
       },
     );
     this.#loop = new SyncLoop(
       { minSyncPeriodMs: config.minSyncPeriodMs, syncPeriodMs: config.syncPeriodMs },
       {
         reconciler,
-        clock: parts.clock,
-        random: parts.random,
+        clock: dependencies.clock,
+        random: dependencies.random,
         onSync: (report) => this.#onSync(report),
         onResync: (report) => this.#status.resynced(report, reconciler.state()),
         onFailure: (error) => this.#status.kernelFailed(error),
@@ -92,11 +92,11 @@ export class Agent {
    * Rejects on bugs only, and logs them with their stack.
    */
   async run(signal: AbortSignal): Promise<void> {
-    this.#parts.recordEvent(startEvent(this.#config.nodeName, version));
+    this.#dependencies.recordEvent(startEvent(this.#config.nodeName, version));
     try {
       await this.#loop.run(signal);
     } catch (bug) {
-      this.#parts.logger.error({ err: bug }, "kube-ipvs ends because of a bug");
+      this.#dependencies.logger.error({ err: bug }, "kube-ipvs ends because of a bug");
       throw bug;
     } finally {
       this.#node.stop();
@@ -108,7 +108,7 @@ export class Agent {
     const { table } = this.#state;
     const touched = this.#state.apply(event);
     this.#status.accepted(event, touched);
-    if (table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#parts.clock.now());
+    if (table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#dependencies.clock.now());
     this.#node.accept(event);
     this.#advance();
   }
@@ -135,7 +135,7 @@ export class Agent {
 
   #track(setupFor: SetupFor): NodeTracker {
     const { excludeCidrs, nodeName } = this.#config;
-    return new NodeTracker(this.#config, setupFor, this.#parts, {
+    return new NodeTracker(this.#config, setupFor, this.#dependencies, {
       table: () => this.#state.table,
       isWanted: (address) => this.#state.desired.hasAddress(address),
       isOthers: (address) => isExcluded(address, excludeCidrs),
@@ -149,7 +149,7 @@ export class Agent {
       onExternalChange: () => this.#loop.resyncAfterExternalChange(),
       onNeeds: () => this.#loop.requestResync(),
       onDeficits: (deficits) => this.#status.nodeLacks(deficits),
-      onAbsent: (warning) => this.#parts.recordEvent(nodeWarningEvent(nodeName, warning)),
+      onAbsent: (warning) => this.#dependencies.recordEvent(nodeWarningEvent(nodeName, warning)),
     });
   }
 
@@ -161,13 +161,15 @@ export class Agent {
   }
 
   #missingLists(): string {
-    return this.#areListsIn() ? "" : this.#parts.missing() || "unknown";
+    return this.#areListsIn() ? "" : this.#dependencies.missing() || "unknown";
   }
 
   /** Whether the first lists are complete. Once true it stays true; until then it is checked again by the resync of each sync period. */
   #areListsIn(): boolean {
     const { table } = this.#state;
-    return table.isListed("nodes") ? table.listed : this.#parts.clock.now() >= this.#listedAtMs + NODE_PATIENCE_MS;
+    return table.isListed("nodes")
+      ? table.listed
+      : this.#dependencies.clock.now() >= this.#listedAtMs + NODE_PATIENCE_MS;
   }
 
   /** Begins to compute stale Services, unless this is running already or must wait. */
@@ -181,13 +183,13 @@ export class Agent {
 
   /** Computes stale Services in slices; opens the sync loop after the Services of the first lists. */
   async #compute(): Promise<void> {
-    const { metrics, nextTurn } = this.#parts;
+    const { metrics, nextTurn } = this.#dependencies;
     // Events often come together: those of one turn are computed together.
     await nextTurn();
     do {
       while (this.#state.stale > 0) {
         const changes = this.#state.advance(WORK_PER_TURN);
-        const nowMs = this.#parts.clock.now();
+        const nowMs = this.#dependencies.clock.now();
         for (const keys of changes) this.#loop.mark(keys, nowMs);
         if (changes.length > 0) this.#status.requested();
         await nextTurn();
@@ -203,7 +205,7 @@ export class Agent {
   #open(): void {
     this.#mode = "computing";
     this.#loop.open();
-    this.#parts.logger.info({ ...this.#state.desired.counts() }, "first lists complete");
+    this.#dependencies.logger.info({ ...this.#state.desired.counts() }, "first lists complete");
     this.#status.requested();
   }
 
@@ -218,6 +220,6 @@ export class Agent {
   #publishHealthChecks(): void {
     if (!this.#status.isSynced) return;
     const checks = this.#state.healthChecks.takeChanged();
-    if (checks !== undefined) this.#parts.onHealthChecks(checks.values());
+    if (checks !== undefined) this.#dependencies.onHealthChecks(checks.values());
   }
 }

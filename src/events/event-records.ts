@@ -1,7 +1,7 @@
 import type { EventRecord, RegardingObject } from "../model/cluster/event-record.ts";
 import type { RefusedPort } from "../model/cluster/health-check.ts";
 import { objectReference } from "../model/cluster/object-reference.ts";
-import { objectText, type Problem, type ProblemObject } from "../model/cluster/problem.ts";
+import { type Problem, type ProblemObject, problemObjectText } from "../model/cluster/problem.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
 
 /** The Event of an agent that has started. */
@@ -24,7 +24,7 @@ export function problemEvent(nodeName: string, { object, field, value, reason }:
     reason: "NotProxied",
     action: "Program",
     regarding: known ?? nodeReference(nodeName),
-    note: known === undefined ? `${objectText(object)}: ${what} ${reason}` : `${what} ${reason}`,
+    note: known === undefined ? `${problemObjectText(object)}: ${what} ${reason}` : `${what} ${reason}`,
   };
 }
 

@@ -99,7 +99,7 @@ export interface Observed {
   readonly entries: ReadonlyMap<SetEntryKey, SetEntry>;
 }
 
-export interface Connections {
+export interface ConnectionCounts {
   readonly active: number;
   readonly inactive: number;
 }
@@ -146,7 +146,7 @@ export interface Kernel {
    */
   connections(
     servers: ReadonlySet<VirtualServerKey>,
-  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>>;
+  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>>;
   /** Returns the addresses of this node on every interface but kube-ipvs0, loopback and IPv6 link-local included. */
   nodeAddresses(): Promise<readonly IPAddress[]>;
   /**

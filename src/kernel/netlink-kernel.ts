@@ -13,7 +13,7 @@ import { IpvsClient } from "./ipvs/client.ts";
 import type { ServerOperation } from "./ipvs/codec.ts";
 import { TimeoutClient } from "./ipvs/timeout-client.ts";
 import type {
-  Connections,
+  ConnectionCounts,
   ForgottenFlows,
   Kernel,
   NodeSetup,
@@ -171,7 +171,7 @@ export class NetlinkKernel implements Kernel {
 
   connections(
     servers: ReadonlySet<VirtualServerKey>,
-  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>> {
+  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>> {
     return this.#ipvs.connections(servers);
   }
 

@@ -12,7 +12,7 @@ export interface NodeAbsenceOptions {
   readonly manifests: string;
 }
 
-export interface NodeAbsenceParts {
+export interface NodeAbsenceDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: { recordNodeFound(isFound: boolean): void };
@@ -27,13 +27,13 @@ export interface NodeAbsenceParts {
  */
 export class NodeAbsence {
   readonly #config: NodeAbsenceOptions;
-  readonly #parts: NodeAbsenceParts;
+  readonly #dependencies: NodeAbsenceDependencies;
   #wasFound = false;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(config: NodeAbsenceOptions, parts: NodeAbsenceParts) {
+  constructor(config: NodeAbsenceOptions, dependencies: NodeAbsenceDependencies) {
     this.#config = config;
-    this.#parts = parts;
+    this.#dependencies = dependencies;
   }
 
   /** Whether a Node of this name has existed since the start. */
@@ -46,7 +46,7 @@ export class NodeAbsence {
    */
   check(table: ServiceTable): void {
     this.#wasFound ||= table.node(this.#config.nodeName) !== undefined;
-    const { clock, logger, metrics, onAbsent } = this.#parts;
+    const { clock, logger, metrics, onAbsent } = this.#dependencies;
     const isAbsent = this.#isAbsent(table);
     metrics.recordNodeFound(!isAbsent);
     const nowMs = clock.now();

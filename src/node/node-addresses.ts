@@ -10,13 +10,13 @@ import { AddressChangeBuffer, type ExpectedAddresses } from "./address-change-bu
 /** The time for which changes are collected: they come in bursts. */
 const GATHER_MS = 20;
 
-export interface NodeAddressesParts {
+export interface NodeAddressesDependencies {
   readonly kernel: Pick<Kernel, "nodeAddresses">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-export interface NodeAddressesUse extends Pick<ExpectedAddresses, "isWanted" | "isOthers"> {
+export interface NodeAddressesCallbacks extends Pick<ExpectedAddresses, "isWanted" | "isOthers"> {
   /** Called after the addresses were read because the kernel reported a change. */
   readonly onRead: () => void;
   /** Called when another process changed the virtual addresses. */
@@ -27,17 +27,17 @@ export interface NodeAddressesUse extends Pick<ExpectedAddresses, "isWanted" | "
  * Tracks the addresses of this node. They are read in each resync, and in between when the kernel reports a change.
  */
 export class NodeAddresses {
-  readonly #parts: NodeAddressesParts;
-  readonly #use: NodeAddressesUse;
+  readonly #dependencies: NodeAddressesDependencies;
+  readonly #callbacks: NodeAddressesCallbacks;
   readonly #news = new AddressChangeBuffer();
   #isGathering = false;
   #wasRead = false;
   readonly #end = new AbortController();
   #current: readonly IPAddress[] = [];
 
-  constructor(parts: NodeAddressesParts, use: NodeAddressesUse) {
-    this.#parts = parts;
-    this.#use = use;
+  constructor(dependencies: NodeAddressesDependencies, callbacks: NodeAddressesCallbacks) {
+    this.#dependencies = dependencies;
+    this.#callbacks = callbacks;
   }
 
   /** The addresses of all interfaces except kube-ipvs0 at the last read. */
@@ -47,7 +47,7 @@ export class NodeAddresses {
 
   /** Reads the addresses from the kernel. Rejects if the request fails. */
   async read(): Promise<void> {
-    this.#current = await this.#parts.kernel.nodeAddresses();
+    this.#current = await this.#dependencies.kernel.nodeAddresses();
     this.#wasRead = true;
   }
 
@@ -66,10 +66,10 @@ export class NodeAddresses {
   }
 
   async #judge(): Promise<void> {
-    await this.#parts.clock.sleep(GATHER_MS, this.#end.signal);
+    await this.#dependencies.clock.sleep(GATHER_MS, this.#end.signal);
     this.#isGathering = false;
     if (this.#end.signal.aborted) return;
-    const { isWanted, isOthers, onRead, onMeddling } = this.#use;
+    const { isWanted, isOthers, onRead, onMeddling } = this.#callbacks;
     const known = { dummy: DUMMY_NAME, ofNode: this.#current, isWanted, isOthers };
     const { readNode, resync: look } = this.#news.take(known);
     if (look) onMeddling();
@@ -81,7 +81,10 @@ export class NodeAddresses {
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       if (this.#end.signal.aborted) return;
-      this.#parts.logger.warn({ err: error }, "cannot read the addresses of this node; the next resync tries again");
+      this.#dependencies.logger.warn(
+        { err: error },
+        "cannot read the addresses of this node; the next resync tries again",
+      );
     }
   }
 }

@@ -23,7 +23,7 @@ export interface PreparationMetrics {
   recordRestoreFailure(family: IPFamily): void;
 }
 
-export interface NodePreparationParts {
+export interface NodePreparationDependencies {
   readonly kernel: Pick<Kernel, "prepare" | "writeRules">;
   readonly clock: Pick<Clock, "sleep">;
   readonly logger: Logger;
@@ -39,7 +39,7 @@ export interface NodeDeficits {
   readonly ruleFailures: readonly RuleFailure[];
 }
 
-export interface NodePreparationUse {
+export interface NodePreparationCallbacks {
   /** Called when the node must be prepared again before anything else is programmed. */
   readonly onNeeds: () => void;
   /** Returns the NodePorts of all Services. */
@@ -55,24 +55,29 @@ export class NodePreparation {
   readonly #podBridge: string;
   readonly #clusterCIDRs: readonly Cidr[];
   readonly #setupFor: SetupFor;
-  readonly #parts: NodePreparationParts;
-  readonly #use: NodePreparationUse;
+  readonly #dependencies: NodePreparationDependencies;
+  readonly #callbacks: NodePreparationCallbacks;
   readonly #rules: NodeRules;
   /** The current needs of the cluster. Families are only added. */
   #needs: ClusterNeeds;
   #deficits: NodeDeficits = { warnings: [], wrongSysctls: [], ruleFailures: [] };
 
-  constructor(config: PreparationOptions, setupFor: SetupFor, parts: NodePreparationParts, use: NodePreparationUse) {
+  constructor(
+    config: PreparationOptions,
+    setupFor: SetupFor,
+    dependencies: NodePreparationDependencies,
+    callbacks: NodePreparationCallbacks,
+  ) {
     this.#podBridge = config.podBridge;
     this.#clusterCIDRs = config.clusterCidrs;
     this.#needs = { podCIDRs: [], families: configuredFamilies(config) };
     this.#setupFor = setupFor;
     this.families = setupFor(this.#needs).families;
-    this.#parts = parts;
-    this.#use = use;
+    this.#dependencies = dependencies;
+    this.#callbacks = callbacks;
     this.#rules = new NodeRules({
-      writeRules: (setup) => parts.kernel.writeRules(setup),
-      clock: parts.clock,
+      writeRules: (setup) => dependencies.kernel.writeRules(setup),
+      clock: dependencies.clock,
       onReport: (report) => this.#onRules(report),
     });
   }
@@ -82,7 +87,7 @@ export class NodePreparation {
    * kernel has no IPVS.
    */
   async prepare(members: readonly SetEntry[]): Promise<void> {
-    const { kernel, metrics } = this.#parts;
+    const { kernel, metrics } = this.#dependencies;
     const setup = { ...this.#setupFor(this.#needs), members };
     const report = await kernel.prepare(setup);
     const { changed, wrongSysctls = [] } = report;
@@ -116,26 +121,26 @@ export class NodePreparation {
     const places = { bridge: this.#podBridge, networks: [...this.#clusterCIDRs, ...this.#needs.podCIDRs] };
     return [
       ...warnings,
-      ...(sourcePorts === undefined ? [] : describeSourcePorts(sourcePorts, this.#use.nodePorts())),
+      ...(sourcePorts === undefined ? [] : describeSourcePorts(sourcePorts, this.#callbacks.nodePorts())),
       ...(bridges === undefined ? [] : describePodBridges(bridges, places)),
     ];
   }
 
   #follow(needs: ClusterNeeds): void {
     this.#needs = needs;
-    this.#use.onNeeds();
+    this.#callbacks.onNeeds();
   }
 
   #onRules({ changed, failures }: RulesReport): void {
     this.#logChanges(changed);
-    for (const { family } of failures) this.#parts.metrics.recordRestoreFailure(family);
+    for (const { family } of failures) this.#dependencies.metrics.recordRestoreFailure(family);
     this.#deficits = { ...this.#deficits, ruleFailures: failures };
     this.#report();
   }
 
   #report(): void {
     const { warnings, wrongSysctls, ruleFailures } = this.#deficits;
-    this.#use.onDeficits({
+    this.#callbacks.onDeficits({
       warnings: [...warnings, ...ruleFailures.map(({ message }) => message)],
       wrongSysctls,
       // A family that is not in use may have no iptables.
@@ -144,7 +149,7 @@ export class NodePreparation {
   }
 
   #logChanges(changed: readonly string[]): void {
-    if (changed.length > 0) this.#parts.logger.info({ changed }, "node prepared");
+    if (changed.length > 0) this.#dependencies.logger.info({ changed }, "node prepared");
   }
 }
 

@@ -5,7 +5,7 @@ import type { Clock } from "../model/time/clock.ts";
 /** The time for which Services wait for the rules that masquerade their traffic. Rules usually take 0.1 s. */
 const PATIENCE_MS = 3_000;
 
-export interface NodeRulesParts {
+export interface NodeRulesDependencies {
   readonly writeRules: (setup: NodeSetup) => Promise<RulesReport>;
   readonly clock: Pick<Clock, "sleep">;
   /** Called when the state of the rules has changed. */
@@ -20,13 +20,13 @@ export interface NodeRulesParts {
  * setup meanwhile.
  */
 export class NodeRules {
-  readonly #parts: NodeRulesParts;
+  readonly #dependencies: NodeRulesDependencies;
   #wanted: NodeSetup | undefined;
   /** Resolves when all running attempts have ended; undefined if idle. */
   #ended: Promise<void> | undefined;
 
-  constructor(parts: NodeRulesParts) {
-    this.#parts = parts;
+  constructor(dependencies: NodeRulesDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** Resolves when the rules were written, when writing failed, or after 3 s. Never rejects. */
@@ -34,9 +34,9 @@ export class NodeRules {
     this.#wanted = setup;
     this.#ended ??= this.#begin();
     const waited = new AbortController();
-    await Promise.race([this.#ended, this.#parts.clock.sleep(PATIENCE_MS, waited.signal)]);
+    await Promise.race([this.#ended, this.#dependencies.clock.sleep(PATIENCE_MS, waited.signal)]);
     waited.abort();
-    if (this.#ended !== undefined) this.#parts.onReport(unfinished(setup));
+    if (this.#ended !== undefined) this.#dependencies.onReport(unfinished(setup));
   }
 
   #begin(): Promise<void> {
@@ -53,11 +53,11 @@ export class NodeRules {
 
   async #attempt(): Promise<void> {
     for (let setup = this.#wanted; setup !== undefined; setup = this.#wanted) {
-      const report = await this.#parts.writeRules(setup);
+      const report = await this.#dependencies.writeRules(setup);
       // The report is obsolete if another setup was requested meanwhile.
       if (setup !== this.#wanted) continue;
       this.#wanted = undefined;
-      this.#parts.onReport(report);
+      this.#dependencies.onReport(report);
     }
   }
 }

@@ -5,8 +5,8 @@ import type { SetEntry } from "../model/kernel/ipset.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import type { ServiceTable } from "../services/service-table.ts";
-import { NodeAbsence, type NodeAbsenceOptions, type NodeAbsenceParts } from "./node-absence.ts";
-import { NodeAddresses, type NodeAddressesParts, type NodeAddressesUse } from "./node-addresses.ts";
+import { NodeAbsence, type NodeAbsenceDependencies, type NodeAbsenceOptions } from "./node-absence.ts";
+import { NodeAddresses, type NodeAddressesCallbacks, type NodeAddressesDependencies } from "./node-addresses.ts";
 import {
   isAboutNode,
   NOTHING_DISCOVERED,
@@ -18,7 +18,7 @@ import {
 import {
   type NodeDeficits,
   NodePreparation,
-  type NodePreparationParts,
+  type NodePreparationDependencies,
   type PreparationOptions,
 } from "./node-preparation.ts";
 import type { SetupFor } from "./node-setup.ts";
@@ -31,16 +31,16 @@ export interface NodeOptions extends NodeFactsOptions, PreparationOptions, NodeA
   readonly localMode: string;
 }
 
-export interface NodeTrackerDependencies extends NodeAddressesParts, NodePreparationParts {
-  readonly kernel: NodeAddressesParts["kernel"] & NodePreparationParts["kernel"];
-  readonly clock: NodeAddressesParts["clock"];
-  readonly metrics: NodePreparationParts["metrics"] & NodeAbsenceParts["metrics"];
+export interface NodeTrackerDependencies extends NodeAddressesDependencies, NodePreparationDependencies {
+  readonly kernel: NodeAddressesDependencies["kernel"] & NodePreparationDependencies["kernel"];
+  readonly clock: NodeAddressesDependencies["clock"];
+  readonly metrics: NodePreparationDependencies["metrics"] & NodeAbsenceDependencies["metrics"];
   /** The API servers that are known from elsewhere than the cluster. */
   readonly apiServers: () => readonly ApiServer[];
 }
 
 /** What the tracker reads of the desired state, and what it calls. */
-export interface NodeTrackerUse extends Pick<NodeAddressesUse, "isWanted" | "isOthers"> {
+export interface NodeTrackerCallbacks extends Pick<NodeAddressesCallbacks, "isWanted" | "isOthers"> {
   readonly table: () => ServiceTable;
   /** The set members that must exist before the rules; read in each `prepare`. */
   readonly firstMembers: () => readonly SetEntry[];
@@ -69,7 +69,7 @@ export class NodeTracker {
   readonly families: readonly IPFamily[];
   readonly #options: NodeOptions;
   readonly #dependencies: NodeTrackerDependencies;
-  readonly #use: NodeTrackerUse;
+  readonly #callbacks: NodeTrackerCallbacks;
   readonly #preparation: NodePreparation;
   readonly #addresses: NodeAddresses;
   readonly #absence: NodeAbsence;
@@ -80,23 +80,28 @@ export class NodeTracker {
   readonly #missingSchedulers = new Set<Scheduler>();
   #facts: NodeFacts;
 
-  constructor(options: NodeOptions, setupFor: SetupFor, dependencies: NodeTrackerDependencies, use: NodeTrackerUse) {
+  constructor(
+    options: NodeOptions,
+    setupFor: SetupFor,
+    dependencies: NodeTrackerDependencies,
+    callbacks: NodeTrackerCallbacks,
+  ) {
     this.#options = options;
     this.#dependencies = dependencies;
-    this.#use = use;
+    this.#callbacks = callbacks;
     this.#preparation = new NodePreparation(options, setupFor, dependencies, {
-      ...use,
-      nodePorts: () => use.table().nodePorts(),
+      ...callbacks,
+      nodePorts: () => callbacks.table().nodePorts(),
     });
     this.families = this.#preparation.families;
-    this.#absence = new NodeAbsence(options, { ...dependencies, onAbsent: use.onAbsent });
+    this.#absence = new NodeAbsence(options, { ...dependencies, onAbsent: callbacks.onAbsent });
     this.#addresses = new NodeAddresses(dependencies, {
-      ...use,
+      ...callbacks,
       onRead: () => {
         this.#refresh();
-        use.onAddresses();
+        callbacks.onAddresses();
       },
-      onMeddling: use.onExternalChange,
+      onMeddling: callbacks.onExternalChange,
     });
     this.#facts = nodeFacts(options, this.families, NOTHING_DISCOVERED);
   }
@@ -110,7 +115,7 @@ export class NodeTracker {
   async prepare(): Promise<void> {
     await this.#addresses.read();
     this.#refresh();
-    await this.#preparation.prepare(this.#use.firstMembers());
+    await this.#preparation.prepare(this.#callbacks.firstMembers());
   }
 
   /** Processes an event that the table already contains. */
@@ -144,11 +149,11 @@ export class NodeTracker {
 
   #refresh(): void {
     const { nodeName, localMode } = this.#options;
-    const table = this.#use.table();
+    const table = this.#callbacks.table();
     this.#absence.check(table);
     const node = table.node(nodeName);
     // Without a Node since the start there may be no API server. If the Node was deleted, the node leaves the cluster.
-    this.#use.onNode(node ?? { leaving: this.#absence.wasFound });
+    this.#callbacks.onNode(node ?? { leaving: this.#absence.wasFound });
     if (node !== undefined && localMode === "NodeCIDR") this.#preparation.followPods(node.podCIDRs);
     const facts = nodeFacts(this.#options, this.families, {
       nodes: table.nodes(),
@@ -159,6 +164,6 @@ export class NodeTracker {
     if (sameNodeFacts(facts, this.#facts)) return;
     this.#facts = facts;
     this.#dependencies.logger.info({ ...facts, reserved: [...facts.reserved.keys()] }, "node facts changed");
-    this.#use.onFacts(facts);
+    this.#callbacks.onFacts(facts);
   }
 }

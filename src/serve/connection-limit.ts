@@ -1,5 +1,5 @@
 /** The part of a socket that ConnectionLimit uses. */
-export interface Connection {
+export interface ServedConnection {
   readonly remoteAddress?: string | undefined;
   destroy(): unknown;
   once(event: "close", listener: () => void): unknown;
@@ -27,7 +27,7 @@ export const SERVED_CONNECTIONS: ConnectionLimits = { all: 256, each: 64 };
 export class ConnectionLimit {
   readonly #limits: ConnectionLimits;
   /** Addresses in the order of their first connection; the connections of each, oldest first. */
-  readonly #byAddress = new Map<string, Set<Connection>>();
+  readonly #byAddress = new Map<string, Set<ServedConnection>>();
   #count = 0;
 
   constructor(limits: ConnectionLimits) {
@@ -35,7 +35,7 @@ export class ConnectionLimit {
   }
 
   /** Counts a connection until it closes, and closes an older connection if there are too many. */
-  admit(connection: Connection): void {
+  admit(connection: ServedConnection): void {
     const address = connection.remoteAddress ?? "";
     const own = this.#byAddress.get(address) ?? new Set();
     this.#byAddress.set(address, own.add(connection));
@@ -45,11 +45,11 @@ export class ConnectionLimit {
     else if (this.#count > this.#limits.all) this.#closeOldest(...this.#largest());
   }
 
-  #largest(): readonly [string, ReadonlySet<Connection>] {
+  #largest(): readonly [string, ReadonlySet<ServedConnection>] {
     return [...this.#byAddress].reduce((most, other) => (other[1].size > most[1].size ? other : most));
   }
 
-  #closeOldest(address: string, connections: ReadonlySet<Connection>): void {
+  #closeOldest(address: string, connections: ReadonlySet<ServedConnection>): void {
     const [oldest] = connections;
     if (oldest === undefined) return;
     // The event "close" comes in a later turn, but the count must be right in this turn.
@@ -57,7 +57,7 @@ export class ConnectionLimit {
     oldest.destroy();
   }
 
-  #forget(address: string, connection: Connection): void {
+  #forget(address: string, connection: ServedConnection): void {
     const own = this.#byAddress.get(address);
     if (own?.delete(connection) !== true) return;
     this.#count--;

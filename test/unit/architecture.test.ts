@@ -22,7 +22,7 @@ const LAYERS: readonly Layer[] = [
     layers: [
       "agent",
       "agent-status",
-      "agent-parts",
+      "agent-dependencies",
       "config",
       "serve",
       "events",
@@ -41,7 +41,7 @@ const LAYERS: readonly Layer[] = [
     name: "agent",
     layers: [
       "agent-status",
-      "agent-parts",
+      "agent-dependencies",
       "config",
       "serve",
       "events",
@@ -57,10 +57,10 @@ const LAYERS: readonly Layer[] = [
   },
   {
     name: "agent-status",
-    layers: ["agent-parts", "config", "serve", "events", "sync", "desired", "node", "services", "model"],
+    layers: ["agent-dependencies", "config", "serve", "events", "sync", "desired", "node", "services", "model"],
     packages: [],
   },
-  { name: "agent-parts", layers: ["serve", "node", "kernel", "model"], packages: [] },
+  { name: "agent-dependencies", layers: ["serve", "node", "kernel", "model"], packages: [] },
   { name: "config", layers: ["process", "model"], packages: ["node:util"] },
   { name: "serve", layers: ["sync", "kernel", "model"], packages: ["prom-client", "fastify", "node:"] },
   { name: "events", layers: ["sync", "desired", "sources", "model"], packages: ["node:"] },

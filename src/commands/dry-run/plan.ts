@@ -1,7 +1,7 @@
 import type { DesiredState } from "../../desired/desired-state.ts";
 import type { NodeSetup, Observed } from "../../kernel/kernel.ts";
 import type { IPAddress, IPFamily } from "../../model/address.ts";
-import { objectText, type Problem, problemFields } from "../../model/cluster/problem.ts";
+import { type Problem, problemFields, problemObjectText } from "../../model/cluster/problem.ts";
 import { ipsets, type SetEntry } from "../../model/kernel/ipset.ts";
 import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { Rules, RuleTable } from "../../model/kernel/rules.ts";
@@ -169,5 +169,5 @@ function sortedProblems({ rejected }: NodePlan): readonly Problem[] {
 
 /** A problem as a comment, so that tools ignore the line. */
 function problemLine({ object, field, value, reason }: Problem): string {
-  return `# ${objectText(object)}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
+  return `# ${problemObjectText(object)}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
 }

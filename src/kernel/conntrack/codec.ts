@@ -128,7 +128,7 @@ export function decodeFlow({ type, payload }: Message): Flow | "other" | undefin
   };
 }
 
-interface Parts {
+interface FlowFields {
   sent: Tuple;
   answered: Tuple;
   original: Uint8Array;
@@ -136,8 +136,8 @@ interface Parts {
   zone: number;
 }
 
-function readParts(reader: AttributeReader): Parts | undefined {
-  const parts: Parts = { sent: NO_TUPLE, answered: NO_TUPLE, original: NO_BYTES, id: NO_BYTES, zone: 0 };
+function readParts(reader: AttributeReader): FlowFields | undefined {
+  const parts: FlowFields = { sent: NO_TUPLE, answered: NO_TUPLE, original: NO_BYTES, id: NO_BYTES, zone: 0 };
   while (reader.next()) {
     if (reader.type === CTA_TUPLE_ORIG) {
       parts.original = reader.bytes();

@@ -2,7 +2,7 @@ import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import type { Connections, Observed } from "../kernel.ts";
+import type { ConnectionCounts, Observed } from "../kernel.ts";
 import type { NetlinkAnswer } from "../netlink/socket.ts";
 import type { DecodedReal, ServerOperation } from "./codec.ts";
 import { IpvsRequests, type IpvsSockets, named } from "./requests.ts";
@@ -101,8 +101,8 @@ export class IpvsClient {
    */
   async connections(
     keys: ReadonlySet<VirtualServerKey>,
-  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>> {
-    const result = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>();
+  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>> {
+    const result = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>();
     for (const [key, reals] of await this.#reals(await this.#requests.find(keys))) {
       result.set(key, new Map(reals.map(({ real, active, inactive }) => [real.key, { active, inactive }])));
       if (result.size % SLICE === 0) await yieldToEventLoop();

@@ -33,7 +33,7 @@ export interface ProblemFields extends Omit<Problem, "object"> {
 
 /** Returns the fields in the order in which they are shown. */
 export function problemFields({ object, field, value, reason }: Problem): ProblemFields {
-  return { object: objectText(object), field, value, reason };
+  return { object: problemObjectText(object), field, value, reason };
 }
 
 /**
@@ -52,7 +52,7 @@ export function manifestPart(place: string): ProblemObject {
 /**
  * Returns the object as text: "Service shop/web", "Service shop/web in file shop.yaml document 3", "file shop.yaml".
  */
-export function objectText({ kind, namespace, name, place }: ProblemObject): string {
+export function problemObjectText({ kind, namespace, name, place }: ProblemObject): string {
   if (kind === "Manifest") return place;
   const path = namespace === "" ? name : `${namespace}/${name}`;
   const object = name === "" ? `${kind} without a valid name` : `${kind} ${path}`;

@@ -1,9 +1,9 @@
 import {
   manifestPart,
-  objectText,
   type Problem,
   type ProblemObject,
   problemObject,
+  problemObjectText,
 } from "../../model/cluster/problem.ts";
 import { ProblemList } from "../../model/cluster/problem-list.ts";
 import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../model/cluster/service.ts";
@@ -156,7 +156,7 @@ class FileDecoder {
     const subject = subjectOf(kind, json, at);
     const { decoded, object } = decodeKind(kind, json, { subject, texts: this.#texts });
     const found = decoded.problems.map((problem) => ({ ...problem, object: subject }));
-    const key = objectText({ ...subject, place: "" });
+    const key = problemObjectText({ ...subject, place: "" });
     if (subject.name === "") this.miss(...found);
     else if (apiVersion === API_VERSIONS[kind]) this.entries.push({ key, subject, object, problems: found });
     else this.entries.push({ key, subject, object: "invalid", problems: [wrongVersion(subject, apiVersion, kind)] });

@@ -1,4 +1,4 @@
-import type { Connections } from "../../kernel/kernel.ts";
+import type { ConnectionCounts } from "../../kernel/kernel.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
@@ -97,7 +97,7 @@ export class Draining {
   }
 
   /** Returns the real servers that may be deleted: they have no connection, or the limit is over. */
-  due(key: VirtualServerKey, counted: ReadonlyMap<RealServerKey, Connections>, nowMs: number): Set<RealServerKey> {
+  due(key: VirtualServerKey, counted: ReadonlyMap<RealServerKey, ConnectionCounts>, nowMs: number): Set<RealServerKey> {
     const due = new Set<RealServerKey>();
     const timeoutMs = this.#limits.get(key) ?? this.#timeoutMs;
     for (const [real, sinceMs] of this.#since.get(key) ?? []) {
@@ -110,7 +110,7 @@ export class Draining {
   }
 
   /** Whether the connections of all waiting real servers were counted. A real server without a count was deleted by another process. */
-  isCounted(key: VirtualServerKey, counted: ReadonlyMap<RealServerKey, Connections>): boolean {
+  isCounted(key: VirtualServerKey, counted: ReadonlyMap<RealServerKey, ConnectionCounts>): boolean {
     return [...(this.#since.get(key)?.keys() ?? [])].every((real) => counted.has(real));
   }
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { objectText } from "../../../src/model/cluster/problem.ts";
+import { problemObjectText } from "../../../src/model/cluster/problem.ts";
 import { decodeNode } from "../../../src/sources/decode/decode-node.ts";
 import { decodeService } from "../../../src/sources/decode/decode-service.ts";
 import { decodeEndpointSlice } from "../../../src/sources/decode/decode-slice.ts";
@@ -74,7 +74,7 @@ test("an object with any value anywhere in it is decoded, or told what is wrong 
       const decoded = decode(replaced(object, { count }, other));
       if (decoded.kind === "invalid") expect(decoded.problems).not.toEqual([]);
       for (const fault of decoded.problems) {
-        expect(objectText(fault.object)).toMatch(/^(Service|EndpointSlice|Node) /);
+        expect(problemObjectText(fault.object)).toMatch(/^(Service|EndpointSlice|Node) /);
         if (fault.field === "") expect(fault.value).toMatch(/^\d+ more problems$/);
         expect(fault.reason).not.toBe("");
       }

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from "node:net";
-import { objectText, type Problem, problemFields } from "../../../src/model/cluster/problem.ts";
+import { problemObjectText, type Problem, problemFields } from "../../../src/model/cluster/problem.ts";
 import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../../src/model/cluster/service.ts";
 
 /*
@@ -114,7 +114,7 @@ export function problemFaults(kind: string, problems: readonly Problem[]): reado
   const subject = new RegExp(`^${kind} (without a valid name|[-a-z0-9.]+(/[-a-z0-9.]+)?)$`);
   return wrong([
     ["how many are told", problems.length <= 10 || (problems.length === 11 && Number(more) > 0)],
-    ["objects", problems.every(({ object }) => subject.test(objectText(object)))],
+    ["objects", problems.every(({ object }) => subject.test(problemObjectText(object)))],
     ["fields", problems.slice(0, 10).every(({ field }) => FIELD.test(field))],
     ["reasons", problems.every(({ reason }) => isText(reason))],
     ["texts that cannot be shown", !texts.some((text) => UNPRINTABLE.test(text))],

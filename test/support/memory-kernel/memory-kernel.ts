@@ -1,5 +1,5 @@
 import type {
-  Connections,
+  ConnectionCounts,
   IpvsTimeout,
   Kernel,
   NodeSetup,
@@ -33,13 +33,13 @@ const LONGEST_SCHEDULER = 15;
 const LONGEST_TIMEOUT = 21_474_836;
 /** Number of virtual servers in one part of a read. */
 const PART = 1;
-const NO_CONNECTIONS: Connections = { active: 0, inactive: 0 };
+const NO_CONNECTIONS: ConnectionCounts = { active: 0, inactive: 0 };
 const OK: Outcome = { ok: true };
 
 interface KernelServer {
   server: VirtualServer;
   readonly reals: Map<RealServerKey, RealServer>;
-  readonly connections: Map<RealServerKey, Connections>;
+  readonly connections: Map<RealServerKey, ConnectionCounts>;
 }
 
 interface Fault {
@@ -137,9 +137,9 @@ export class MemoryKernel implements Kernel {
 
   async connections(
     servers: ReadonlySet<VirtualServerKey>,
-  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>> {
+  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>> {
     this.#read();
-    const counted = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>();
+    const counted = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>();
     for (const key of servers) {
       const server = this.#servers.get(key);
       if (server === undefined) continue;
@@ -209,7 +209,7 @@ export class MemoryKernel implements Kernel {
   }
 
   /** Sets the open connections of clients; they end with their real server. */
-  setConnections(server: VirtualServerKey, real: RealServerKey, connections: Connections): void {
+  setConnections(server: VirtualServerKey, real: RealServerKey, connections: ConnectionCounts): void {
     const found = this.#servers.get(server);
     if (found?.reals.has(real) === true) found.connections.set(real, connections);
   }
@@ -230,7 +230,7 @@ export class MemoryKernel implements Kernel {
   }
 
   /** Returns the connections of a real server; the faults do not apply. */
-  connectionsOf(server: VirtualServerKey, real: RealServerKey): Connections {
+  connectionsOf(server: VirtualServerKey, real: RealServerKey): ConnectionCounts {
     return this.#servers.get(server)?.connections.get(real) ?? NO_CONNECTIONS;
   }
 
@@ -337,7 +337,7 @@ export class MemoryKernel implements Kernel {
   #putServer(
     server: VirtualServer,
     reals: Map<RealServerKey, RealServer>,
-    connections: Map<RealServerKey, Connections> = new Map(),
+    connections: Map<RealServerKey, ConnectionCounts> = new Map(),
   ): Errno | undefined {
     if (server.scheduler.length > LONGEST_SCHEDULER) return "EINVAL";
     if (!SCHEDULERS.has(server.scheduler)) return "ENOENT";

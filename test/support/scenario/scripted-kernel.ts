@@ -1,4 +1,4 @@
-import type { Connections, Kernel, NodeSetup, Observed, Outcome, SetupReport } from "../../../src/kernel/kernel.ts";
+import type { ConnectionCounts, Kernel, NodeSetup, Observed, Outcome, SetupReport } from "../../../src/kernel/kernel.ts";
 import type { IPAddress } from "../../../src/model/address.ts";
 import type { Errno } from "../../../src/model/kernel/errno.ts";
 import type { RealServerKey, Scheduler, VirtualServerKey } from "../../../src/model/kernel/ipvs.ts";
@@ -76,7 +76,7 @@ export class ScriptedKernel implements Kernel {
 
   async connections(
     servers: ReadonlySet<VirtualServerKey>,
-  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, Connections>>> {
+  ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>> {
     const counted = await this.#activity.of(this.#inner.connections(servers));
     const said = (server: VirtualServerKey, real: RealServerKey) => this.#connections.get(`${server} ${real}`) ?? 0;
     return new Map(

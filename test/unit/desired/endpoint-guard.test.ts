@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import { EndpointGuard } from "../../../src/desired/endpoint-guard.ts";
-import { objectText } from "../../../src/model/cluster/problem.ts";
+import { problemObjectText } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type EndpointSpec, type ServiceSpec, service, slice } from "../../support/objects/builders.ts";
 import { address, type FactsSpec, facts } from "../../support/objects/desired.ts";
@@ -16,7 +16,7 @@ const advance = (state: DesiredStateBuilder) => state.advance(Number.POSITIVE_IN
 function reasons(state: DesiredStateBuilder): readonly string[] {
   return state.problems
     .all()
-    .map(({ object, field, value, reason }) => `${objectText(object)} ${field} ${value} ${reason}`);
+    .map(({ object, field, value, reason }) => `${problemObjectText(object)} ${field} ${value} ${reason}`);
 }
 
 describe("an external IP that is the address of an endpoint", () => {

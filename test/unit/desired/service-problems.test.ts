@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
-import { objectText } from "../../../src/model/cluster/problem.ts";
+import { problemObjectText } from "../../../src/model/cluster/problem.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { service } from "../../support/objects/builders.ts";
 import { facts } from "../../support/objects/desired.ts";
@@ -14,8 +14,8 @@ function put(state: DesiredStateBuilder, name: string, ip: string, externalIPs: 
 
 const fresh = (state: DesiredStateBuilder) =>
   [...state.problems.takeChanges()].flatMap(({ begun, ended }) => [
-    ...begun.map(({ object, value }) => `${objectText(object)} ${value}`),
-    ...ended.map(({ object, value }) => `ended: ${objectText(object)} ${value}`),
+    ...begun.map(({ object, value }) => `${problemObjectText(object)} ${value}`),
+    ...ended.map(({ object, value }) => `ended: ${problemObjectText(object)} ${value}`),
   ]);
 
 test("of many frontends that another Service holds ten are listed, then how many more, once while it lasts", () => {

@@ -2,7 +2,7 @@ import type { Logger } from "../../../model/logger.ts";
 import type { Clock } from "../../../model/time/clock.ts";
 import type { Credentials } from "../access/kubeconfig.ts";
 import { abortable } from "./abortable.ts";
-import type { Connection } from "./connection.ts";
+import type { HttpConnection } from "./connection.ts";
 import { dial } from "./dial.ts";
 import { readBody } from "./read-body.ts";
 import { reasonOf } from "./reason.ts";
@@ -35,7 +35,7 @@ export interface TransportDependencies {
 
 /** A connection in use and its server. */
 interface Link {
-  readonly connection: Connection;
+  readonly connection: HttpConnection;
   readonly server: URL;
 }
 
@@ -55,7 +55,7 @@ export class ApiTransport implements WritingTransport {
   #material = "";
   #opening: Promise<Link> | undefined;
   /** All connections with open sockets, also those that accept no more requests. */
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<HttpConnection>();
   #lastServer: URL | undefined;
 
   constructor(config: ServerAccess, dependencies: TransportDependencies) {
@@ -133,14 +133,14 @@ export class ApiTransport implements WritingTransport {
   }
 
   /** Counts failed requests. A request that its owner aborted counts as failed, because it had no response in time. */
-  #recordEnd(connection: Connection, failed: boolean): void {
+  #recordEnd(connection: HttpConnection, failed: boolean): void {
     if (connection !== this.#link?.connection) return;
     this.#failedRequests = failed ? this.#failedRequests + 1 : 0;
     if (this.#failedRequests < FAILED_REQUESTS || this.#config.servers.length === 1) return;
     this.#leave(connection, "requests to the server fail");
   }
 
-  #leave(connection: Connection, why: string): void {
+  #leave(connection: HttpConnection, why: string): void {
     if (connection !== this.#link?.connection) return;
     this.#failedRequests = 0;
     this.#server = (this.#server + 1) % this.#config.servers.length;

@@ -11,7 +11,7 @@ export type Headers = Readonly<Record<string, string | string[]>>;
 export type ConnectionResponse = Omit<ApiResponse, "leaveServer">;
 
 /** A connection to one API server with one set of certificates. */
-export interface Connection {
+export interface HttpConnection {
   /** Whether the connection accepts another request. */
   readonly usable: boolean;
   /** Resolves when all sockets of the connection are closed. */

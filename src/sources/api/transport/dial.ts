@@ -3,7 +3,7 @@ import { connect, TLSSocket } from "node:tls";
 import type { Clock } from "../../../model/time/clock.ts";
 import { LimitedWait } from "../../../model/time/limited-wait.ts";
 import type { TlsMaterial } from "../access/kubeconfig.ts";
-import { type Connection, hostOf, tlsOptions } from "./connection.ts";
+import { type HttpConnection, hostOf, tlsOptions } from "./connection.ts";
 import { Http1Connection } from "./http1-connection.ts";
 import { Http2Connection } from "./http2-connection.ts";
 import { reasonOf } from "./reason.ts";
@@ -16,7 +16,7 @@ const KEEP_ALIVE_MS = 30_000;
  * Connects to a server and negotiates HTTP/2, or HTTP/1.1 if the server has no HTTP/2. For HTTP/1.1 this socket only shows
  * that the server can be reached, and each request opens its own socket. Rejects with a TransportError.
  */
-export async function dial(server: URL, tls: TlsMaterial, clock: Clock, signal: AbortSignal): Promise<Connection> {
+export async function dial(server: URL, tls: TlsMaterial, clock: Clock, signal: AbortSignal): Promise<HttpConnection> {
   const host = hostOf(server);
   const isPlain = server.protocol === "http:";
   const address = { host, port: Number(server.port || (isPlain ? 80 : 443)) };

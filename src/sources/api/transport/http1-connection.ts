@@ -3,9 +3,9 @@ import { Agent, type RequestOptions, request } from "node:https";
 import { finished } from "node:stream";
 import type { TlsMaterial } from "../access/kubeconfig.ts";
 import {
-  type Connection,
   type ConnectionResponse,
   type Headers,
+  type HttpConnection,
   hostOf,
   readHeaders,
   tlsOptions,
@@ -20,7 +20,7 @@ const KEEP_ALIVE_MS = 30_000;
  * A connection over HTTP/1.1, for servers and proxies without HTTP/2, with one socket for each open request. The first
  * socket that fails retires the whole connection, as with HTTP/2, so that the next request looks for a working server.
  */
-export class Http1Connection implements Connection {
+export class Http1Connection implements HttpConnection {
   readonly closed: Promise<void>;
   readonly #options: RequestOptions;
   readonly #open: typeof request;

@@ -3,7 +3,7 @@ import { finished } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../../model/time/clock.ts";
 import { LimitedWait } from "../../../model/time/limited-wait.ts";
-import { type Connection, type ConnectionResponse, type Headers, readHeaders } from "./connection.ts";
+import { type ConnectionResponse, type Headers, type HttpConnection, readHeaders } from "./connection.ts";
 import { type ApiRequest, TransportError } from "./transport.ts";
 
 /** The idle time after which a PING is sent, as in client-go. */
@@ -21,7 +21,7 @@ const WINDOW_BYTES = 512 * 1024;
  * A connection over HTTP/2, with one session for all requests. After a GOAWAY the session accepts no more requests, and
  * closes when the open requests have ended.
  */
-export class Http2Connection implements Connection {
+export class Http2Connection implements HttpConnection {
   readonly closed: Promise<void>;
   readonly #session: ClientHttp2Session;
   readonly #clock: Clock;

@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { manifestPart, objectText, problemFields, problemObject } from "../../../../src/model/cluster/problem.ts";
+import {
+  manifestPart,
+  problemFields,
+  problemObject,
+  problemObjectText,
+} from "../../../../src/model/cluster/problem.ts";
 
 test.each([
   ["Service shop/web", problemObject("Service", "shop/web")],
@@ -9,7 +14,7 @@ test.each([
   ["Service without a valid name in file a.yaml", problemObject("Service", "", "file a.yaml")],
   ["file a.yaml", manifestPart("file a.yaml")],
 ])("the object of a problem is written as %s", (text, object) => {
-  expect(objectText(object)).toBe(text);
+  expect(problemObjectText(object)).toBe(text);
 });
 
 test("a path is a namespace and a name, or a name alone", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { objectText } from "../../../../src/model/cluster/problem.ts";
+import { problemObjectText } from "../../../../src/model/cluster/problem.ts";
 import { watchedServices } from "../../../../src/sources/api/resources.ts";
 import { WatchCache } from "../../../../src/sources/api/watch-cache.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
@@ -20,7 +20,7 @@ function setUp() {
     onProblems: (object, problems) =>
       told.push(
         ...problems.map(
-          ({ object: about, reason }) => `${object}: ${objectText(about)} ${reason.replace(/ \(.*/, "")}`,
+          ({ object: about, reason }) => `${object}: ${problemObjectText(about)} ${reason.replace(/ \(.*/, "")}`,
         ),
       ),
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { objectText } from "../../../../src/model/cluster/problem.ts";
+import { problemObjectText } from "../../../../src/model/cluster/problem.ts";
 import { parseDocuments } from "../../../../src/sources/manifests/manifest-documents.ts";
 
 /** Documents as their value, or "line N: reason" where there is none. */
@@ -7,7 +7,7 @@ async function parsed(file: string, text: string) {
   return (await parseDocuments(file, text)).map((document) =>
     document.kind === "parsed"
       ? [document.number, document.value]
-      : [document.number, objectText(document.problem.object), document.problem.field, document.problem.reason],
+      : [document.number, problemObjectText(document.problem.object), document.problem.field, document.problem.reason],
   );
 }
 

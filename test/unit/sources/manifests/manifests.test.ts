@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { manifestPart, objectText, type Problem } from "../../../../src/model/cluster/problem.ts";
+import { manifestPart, type Problem, problemObjectText } from "../../../../src/model/cluster/problem.ts";
 import type { ClusterEvent } from "../../../../src/services/cluster-event.ts";
 import { ManifestReader, readManifests, watchManifests } from "../../../../src/sources/manifests/manifests.ts";
 import {
@@ -67,7 +67,8 @@ function short(event: ClusterEvent): string {
 }
 
 const LISTED = ["listed nodes", "listed servicecidrs", "listed endpointslices", "listed services"];
-const fault = ({ object, field, value, reason }: Problem) => `${objectText(object)}: ${field}=${value}: ${reason}`;
+const fault = ({ object, field, value, reason }: Problem) =>
+  `${problemObjectText(object)}: ${field}=${value}: ${reason}`;
 
 /** A source that remembers what it told since it was last asked. */
 class Listening {
@@ -267,7 +268,9 @@ describe("what is wrong is told with file, document, field and value, and the re
     await write("a.yaml", serviceObject("shop/web", { ip: "None" }));
     const { events, problems } = await readManifests(folder);
     expect(events.map(short)).toEqual(LISTED);
-    expect(problems.map((one) => objectText(one.object))).toEqual(["Service shop/web in file b.yaml document 1"]);
+    expect(problems.map((one) => problemObjectText(one.object))).toEqual([
+      "Service shop/web in file b.yaml document 1",
+    ]);
   });
 });
 

@@ -7,7 +7,7 @@ import type { ApiServer } from "./node/reserved-addresses.ts";
 import type { Metrics } from "./serve/metrics/metrics.ts";
 
 /** The dependencies of the agent. */
-export interface AgentParts {
+export interface AgentDependencies {
   readonly kernel: Kernel;
   readonly clock: Clock;
   readonly logger: Logger;
