@@ -2,6 +2,7 @@ import type { IPFamily } from "../../model/address.ts";
 import type { RuleTable } from "../../model/kernel/rules.ts";
 import type { NodeSetup, RulesReport } from "../kernel.ts";
 import { type RunProcess, runProcess } from "../run-process.ts";
+import { withCure } from "./cure.ts";
 import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
 import {
   ownPart,
@@ -27,7 +28,7 @@ export class IptablesError extends Error {
 
   /** `task` is the operation that failed: `write iptables table "nat"`. */
   constructor(task: string, family: IPFamily, stderr: string, line = "") {
-    super(`Cannot ${task} of ${family}: ${stderr.trim()}${line === "" ? "" : ` (line "${line}")`}`);
+    super(`Cannot ${task} of ${family}: ${withCure(stderr)}${line === "" ? "" : ` (line "${line}")`}`);
     this.family = family;
     this.stderr = stderr;
     this.line = line;

@@ -1,5 +1,6 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { RunProcess } from "../run-process.ts";
+import type { ProcessResult, RunProcess } from "../run-process.ts";
+import { withCure } from "./cure.ts";
 
 /**
  * The two implementations of iptables. Neither shows the rules of the other, so all programs of a node must use the
@@ -26,8 +27,8 @@ export function programName(infix: string, family: IPFamily, suffix: "" | "-save
 
 /** Chains that the kubelet creates in the table mangle; other programs detect the variant by the first. */
 const HINT = /^:(KUBE-IPTABLES-HINT|KUBE-KUBELET-CANARY)\s/m;
-/** RESOURCE_PROBLEM of xtables.h: "Another app is currently holding the xtables lock". */
-const LOCK_TAKEN = 4;
+/** RESOURCE_PROBLEM of xtables.h, which means three things: the lock is taken, cannot be opened, or the process may not. */
+const RESOURCE_PROBLEM = 4;
 const BOTH: readonly IPFamily[] = ["IPv4", "IPv6"];
 
 /**
@@ -82,8 +83,8 @@ async function probe(
   // Without -w, so the program does not wait for the lock: a taken lock proves that the program works.
   const tries = families.map(async (family) => {
     const program = programName(infix, family);
-    const { code, stderr } = await run(program, ["-t", "nat", "-S", "POSTROUTING"]);
-    if (code !== 0 && code !== LOCK_TAKEN) unusable.set(family, `${program}: ${stderr.trim()}`);
+    const result = await run(program, ["-t", "nat", "-S", "POSTROUTING"]);
+    if (result.code !== 0 && !isLockTaken(result)) unusable.set(family, `${program}: ${withCure(result.stderr)}`);
   });
   const [{ stdout }] = await Promise.all([run(programName(infix, "IPv4"), ["--version"]), ...tries]);
   const version = /v(\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1] ?? "";
@@ -94,6 +95,10 @@ async function probe(
     version,
     modern: isModern(version),
   };
+}
+
+function isLockTaken({ code, stderr }: ProcessResult): boolean {
+  return code === RESOURCE_PROBLEM && /holding the xtables lock/.test(stderr);
 }
 
 function isModern(version: string): boolean {

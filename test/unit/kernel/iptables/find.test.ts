@@ -70,6 +70,19 @@ test("a program that finds the lock taken works, and nobody waits for the lock",
   expect([tools.infix, tools.families, tools.unusable.size]).toEqual(["", ["IPv4", "IPv6"], 0]);
 });
 
+test.each([
+  ["Fatal: can't open lock file /run/xtables.lock: Read-only file system", "mount /run/xtables.lock of the host"],
+  ["Could not fetch rule set generation id: Permission denied (you must be root)", "NET_ADMIN and NET_RAW"],
+])("a program that ends as if the lock were taken, with another cause, does not work: %s", async (stderr, cure) => {
+  const fake = new FakeIptables();
+  const run: RunProcess = async (file, args, input) =>
+    args.includes("nat") && !file.includes("legacy") ? { code: 4, stdout: "", stderr } : fake.run(file, args, input);
+  expect(await findIptables(run, ["IPv4", "IPv6"])).toMatchObject({ infix: "-legacy" });
+  const { unusable } = await findIptables(run, ["IPv6"], "nft");
+  expect(unusable.get("IPv6")).toMatch(`ip6tables-nft: ${stderr} (`);
+  expect(unusable.get("IPv6")).toContain(cure);
+});
+
 test("programs of iptables that all hang are waited for together, not one after the other", async () => {
   const waiting: (() => void)[] = [];
   const run: RunProcess = () =>
