@@ -1,8 +1,8 @@
+import { fnv1a } from "../../model/fnv.ts";
 import { type RealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import { additionOrder } from "./rotation.ts";
 
 /** Whether an unwanted real server may be deleted now. If not, it keeps its connections at weight 0. */
 export type MayDelete = (server: VirtualServer, real: RealServer) => boolean;
@@ -39,6 +39,21 @@ export function diffServer(
     drainOrDelete(server, real, mayDelete, operations);
   }
   return reaches;
+}
+
+/** Their table of hashes follows the order of the real servers: what differs between nodes would send one client to two. */
+const HASHING: ReadonlySet<string> = new Set(["sh", "dh", "mh"]);
+
+/**
+ * Real servers that a virtual server gets, in the order in which to add them. IPVS puts each at the head of its list;
+ * rr and wrr begin there, and lc, wlc, sed and nq choose the first among equals. Were the order the same on all nodes, the
+ * first connection of each would go to one and the same pod. So on each node the list begins at another place, by
+ * the names of the node and of the virtual server.
+ */
+function additionOrder(server: VirtualServer, list: readonly RealServer[], nodeName: string): readonly RealServer[] {
+  if (list.length < 2 || HASHING.has(server.scheduler)) return list;
+  const start = fnv1a(`${nodeName} ${server.key}`) % list.length;
+  return start === 0 ? list : [...list.slice(start), ...list.slice(0, start)];
 }
 
 /** The differences between the desired and the actual real servers of a virtual server. */

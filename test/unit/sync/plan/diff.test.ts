@@ -1,13 +1,17 @@
 import { expect, test } from "vitest";
 import { type Scheduler, virtualServer } from "../../../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
-import { additionOrder } from "../../../../src/sync/plan/rotation.ts";
+import { diffServer } from "../../../../src/sync/plan/diff.ts";
 import { address } from "../../../support/objects/desired.ts";
 
 function added(nodeName: string, { scheduler = "rr", port = 80, pods = 4 } = {}): readonly string[] {
   const server = virtualServer("TCP", address("10.96.0.1"), port, { scheduler: scheduler as Scheduler });
   const reals = Array.from({ length: pods }, (_, pod) => ({ address: address(`10.244.0.${pod + 1}`), port: 8080 }));
-  return additionOrder(server, RealServers.of(reals).list(), nodeName).map(({ address: ip }) => ip);
+  const operations: Operation[] = [];
+  const rules = { drains: () => false, mayDelete: () => true, nodeName };
+  diffServer({ server, reals: RealServers.of(reals) }, undefined, rules, operations);
+  return operations.flatMap((operation) => (operation.kind === "add-real-server" ? [operation.real.address] : []));
 }
 
 const SORTED = ["10.244.0.1", "10.244.0.2", "10.244.0.3", "10.244.0.4"];
