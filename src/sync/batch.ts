@@ -1,8 +1,9 @@
-import { type KeyLists, KeySet, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
+import type { VirtualServerKey } from "../model/kernel/ipvs.ts";
+import { countOf, type KeyLists, KeySet, type Keys, NO_KEYS, namesOf, type ObjectName } from "../model/kernel/keys.ts";
+import { rankOf } from "../model/kernel/operation.ts";
 import type { Desired } from "./desired.ts";
 import type { PendingWork } from "./pending-work.ts";
-import { PART, partsOf, weightOf } from "./plan/parts.ts";
-import { addWaiting, nothingPlanned, type PlanView, plan } from "./plan/plan.ts";
+import { addWaiting, nothingPlanned, PART, type PlanView, plan } from "./plan/plan.ts";
 import type { ServerTracker } from "./plan/server-tracker.ts";
 import type { StaleFlows } from "./plan/stale-flows.ts";
 import type { RetryQueue } from "./retry/retry-queue.ts";
@@ -100,5 +101,62 @@ class GrowingBatch implements Batch {
     flows.compare(fresh.servers, desired);
     plan(fresh, servers.view, this.planned);
     return fresh;
+  }
+}
+
+/** Returns the units of work to plan the keys. It stops counting a little above PART. */
+function weightOf(keys: Keys, view: PlanView): number {
+  let weight = countOf(keys);
+  for (const key of keys.servers) {
+    if (weight > PART) break;
+    weight += realsOf(key, view);
+  }
+  return weight;
+}
+
+/**
+ * The keys in parts of about PART units of work, to be planned and applied one after the other: a Service of 10,000 frontends
+ * must not hold the event loop. They come in the order in which their operations are safe, so that a part adds and removes
+ * nothing before what must come first is in an earlier part, or in the same.
+ */
+function* partsOf(keys: Keys, view: PlanView): Generator<KeySet> {
+  const byRank: ObjectName[][] = [];
+  for (const name of namesOf(keys)) {
+    const rank = rankOfName(name, view);
+    byRank[rank] ??= [];
+    byRank[rank].push(name);
+  }
+  let part = new KeySet();
+  let weight = 0;
+  for (const name of Object.values(byRank).flat()) {
+    part.add(name);
+    weight += weightOfName(name, view);
+    if (weight < PART) continue;
+    yield part;
+    part = new KeySet();
+    weight = 0;
+  }
+  if (part.size > 0) yield part;
+}
+
+function weightOfName(name: ObjectName, view: PlanView): number {
+  return name.kind === "server" ? 1 + realsOf(name.key, view) : 1;
+}
+
+function realsOf(key: VirtualServerKey, { desired, actual }: PlanView): number {
+  return Math.max(desired.server(key)?.reals.size ?? 0, actual.server(key)?.reals.size ?? 0);
+}
+
+/** The rank of the first operation that the object may need. */
+function rankOfName(name: ObjectName, { desired, actual }: PlanView): number {
+  switch (name.kind) {
+    case "server":
+      return rankOf(desired.server(name.key) === undefined ? "delete-virtual-server" : "add-virtual-server");
+    case "address":
+      return rankOf(desired.hasAddress(name.key) ? "bind-address" : "unbind-address");
+    case "entry": {
+      const wanted = desired.entry(name.key);
+      return rankOf(wanted === undefined ? "delete-entry" : "add-entry", wanted ?? actual.entry(name.key));
+    }
   }
 }

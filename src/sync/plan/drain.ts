@@ -4,7 +4,7 @@ import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../model
 import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import { SLICE } from "../resync/comparison.ts";
-import { PART } from "./parts.ts";
+import { PART } from "./plan.ts";
 
 /** Draining real servers that may be deleted now. */
 export type DrainedServers = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;

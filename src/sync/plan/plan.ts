@@ -32,6 +32,9 @@ export function nothingPlanned(): Planned {
   return { operations: [], reached: new Map(), unfinished: [] };
 }
 
+/** The limit of the work in one plan. A unit is one key, or one real server of a virtual server. */
+export const PART = 4_000;
+
 /** The maximum number of operations on one virtual server in one plan. */
 const SERVER_LIMIT = 5_000;
 
