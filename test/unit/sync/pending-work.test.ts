@@ -21,6 +21,14 @@ function drained(pending: PendingWork): string[] {
   return taken;
 }
 
+/** Takes all change sets: their addresses, and the time when they were marked. */
+function timed(pending: PendingWork): string[] {
+  const taken: string[] = [];
+  for (let next = pending.next(); next !== undefined; next = pending.next())
+    taken.push(`${[...next.keys.addresses].join(" ")} @${"atMs" in next ? next.atMs : "compared"}`);
+  return taken;
+}
+
 test("marked change sets come first, then the comparison that was required", () => {
   const pending = new PendingWork();
   expect([pending.isEmpty, pending.needsComparison]).toEqual([false, true]);
@@ -51,4 +59,32 @@ test("a comparison that is required while one goes on begins anew", () => {
   expect(pending.isEmpty).toBe(false);
   pending.beginComparison(new DesiredState(), withAddress("10.0.0.8"), 2);
   expect(drained(pending)).toEqual(["10.0.0.8"]);
+});
+
+test("change sets leave in the order they came, and a set that was put back leaves first", () => {
+  const pending = new PendingWork();
+  for (let index = 1; index <= 5; index++) pending.mark(on(`10.0.0.${index}`), index);
+  pending.next();
+  pending.next();
+  pending.putBack([on("10.0.0.1", "10.0.0.2")], 1);
+  expect(pending.firstMarkedMs).toBe(1);
+  expect(timed(pending)).toEqual(["10.0.0.1 10.0.0.2 @1", "10.0.0.3 @3", "10.0.0.4 @4", "10.0.0.5 @5"]);
+  expect(pending.firstMarkedMs).toBeUndefined();
+});
+
+test("a key in several change sets is one key, and waits until the last of them has left", () => {
+  const pending = new PendingWork();
+  pending.mark(on("10.0.0.1", "10.0.0.2"), 1);
+  pending.mark(on("10.0.0.1"), 2);
+  expect(pending.size).toBe(2);
+  pending.next();
+  expect([pending.size, pending.has(address("10.0.0.1")), pending.has(address("10.0.0.2"))]).toEqual([1, true, false]);
+  pending.next();
+  expect([pending.size, pending.next()]).toEqual([0, undefined]);
+});
+
+test("an empty change set is none", () => {
+  const pending = new PendingWork();
+  pending.mark(on(), 1);
+  expect([pending.firstMarkedMs, pending.next()]).toEqual([undefined, undefined]);
 });
