@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ItemSplitter } from "../../../../../src/sources/api/stream/item-splitter.ts";
-import { LineSplitter } from "../../../../../src/sources/api/stream/line-splitter.ts";
+import { LineSplitter } from "../../../../../src/sources/api/stream/watch-stream.ts";
 
 /** The same bytes in pieces of every small size. */
 const SIZES = [1, 2, 3, 5, 64, 100_000];
