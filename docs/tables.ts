@@ -7,7 +7,7 @@ import { Metrics } from "../src/serve/metrics/metrics.ts";
 import { registerWatchMetrics } from "../src/serve/metrics/watch-metrics.ts";
 import { SOURCE_RANGES_ANNOTATION } from "../src/sources/decode/decode-exposure.ts";
 import { OVERRIDE_ANNOTATIONS } from "../src/sources/decode/decode-overrides.ts";
-import { WEIGHTS_ANNOTATION } from "../src/sources/decode/decode-weights.ts";
+import { WEIGHTS_ANNOTATION } from "../src/sources/decode/decode-slice.ts";
 
 type Row = readonly string[];
 
