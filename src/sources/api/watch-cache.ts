@@ -1,6 +1,6 @@
 import { type Problem, problemObject } from "../../model/cluster/problem.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
-import { fenced } from "../decode/fenced.ts";
+import { fenced } from "../decode/object-reader.ts";
 import type { WatchedResource } from "./resources.ts";
 import { type ApiObject, isOlderVersion } from "./stream/watch-event.ts";
 

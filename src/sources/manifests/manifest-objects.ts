@@ -14,8 +14,7 @@ import { decodeNode } from "../decode/decode-node.ts";
 import { decodeService } from "../decode/decode-service.ts";
 import { decodeServiceCIDR } from "../decode/decode-service-cidr.ts";
 import { decodeEndpointSlice } from "../decode/decode-slice.ts";
-import { fenced } from "../decode/fenced.ts";
-import { field, identityOf } from "../decode/object-reader.ts";
+import { fenced, field, identityOf } from "../decode/object-reader.ts";
 import type { ManifestDocument } from "./manifest-documents.ts";
 
 /** An object that a manifest can define. */
