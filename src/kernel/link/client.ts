@@ -6,7 +6,7 @@ import {
   type IPFamily,
   isIPv6LinkLocal,
 } from "../../model/address.ts";
-import { groupConsecutive } from "../group-consecutive.ts";
+import { groupConsecutive } from "../../model/kernel/operation.ts";
 import type { SetupReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
