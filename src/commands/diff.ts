@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { kernelFamilies } from "../kernel/families.ts";
+import { configuredFamilies, familiesShown } from "../node/node-facts.ts";
 import { nodeSetup } from "../node/node-setup.ts";
-import { configuredFamilies, familiesShown } from "../node/used-families.ts";
 import { quietLogger } from "../process/log.ts";
 import type { Output } from "../process/standard-output.ts";
 import { isExcluded, isOurs } from "../sync/plan/ownership.ts";

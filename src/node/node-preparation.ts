@@ -3,11 +3,11 @@ import type { Cidr, IPFamily } from "../model/address.ts";
 import type { SetEntry } from "../model/kernel/ipset.ts";
 import type { Logger } from "../model/logger.ts";
 import type { Clock } from "../model/time/clock.ts";
+import { configuredFamilies, type FamilyOptions } from "./node-facts.ts";
 import { NodeRules } from "./node-rules.ts";
 import type { ClusterNeeds, SetupFor } from "./node-setup.ts";
 import { describePodBridges } from "./pod-bridges.ts";
 import { describeSourcePorts } from "./source-ports.ts";
-import { configuredFamilies, type FamilyOptions } from "./used-families.ts";
 
 /** The part of the configuration on which the preparation depends. */
 export interface PreparationOptions extends FamilyOptions {

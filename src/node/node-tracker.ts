@@ -8,6 +8,7 @@ import type { ServiceTable } from "../services/service-table.ts";
 import { NodeAbsence, type NodeAbsenceDependencies, type NodeAbsenceOptions } from "./node-absence.ts";
 import { NodeAddresses, type NodeAddressesCallbacks, type NodeAddressesDependencies } from "./node-addresses.ts";
 import {
+  familiesShown,
   isAboutNode,
   NOTHING_DISCOVERED,
   type NodeFacts,
@@ -23,7 +24,6 @@ import {
 } from "./node-preparation.ts";
 import type { SetupFor } from "./node-setup.ts";
 import { type ApiServer, apiServers } from "./reserved-addresses.ts";
-import { familiesShown } from "./used-families.ts";
 
 /** The part of the configuration that describes the node. */
 export interface NodeOptions extends NodeFactsOptions, PreparationOptions, NodeAbsenceOptions {
