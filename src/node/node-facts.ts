@@ -1,8 +1,15 @@
-import { addressPort, type Cidr, familyOf, type IPAddress, type IPFamily, UNSPECIFIED } from "../model/address.ts";
+import {
+  addressPort,
+  type Cidr,
+  familyOf,
+  type IPAddress,
+  type IPFamily,
+  specialPurpose,
+  UNSPECIFIED,
+} from "../model/address.ts";
 import { type ClusterNode, KUBERNETES } from "../model/cluster/service.ts";
 import { identical, type Same, sameFields, sameList, sameMap, sameValues } from "../model/equality.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
-import { specialPurpose } from "../model/special-address.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import { type NodePortSelection, resolveNodePortAddresses, selectsAll } from "./node-port-addresses.ts";
 import {

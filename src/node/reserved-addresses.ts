@@ -1,6 +1,5 @@
-import { type Cidr, cidrContains, type IPAddress } from "../model/address.ts";
+import { type Cidr, cidrContains, type IPAddress, specialPurpose } from "../model/address.ts";
 import { type ClusterNode, KUBERNETES } from "../model/cluster/service.ts";
-import { specialPurpose } from "../model/special-address.ts";
 import type { ServiceTable } from "../services/service-table.ts";
 
 /** The addresses that no Service may have on this node, each with the reason as a clause. */

@@ -1,8 +1,7 @@
-import { addressPort, type Cidr, cidrContains, type IPAddress } from "../../model/address.ts";
+import { addressPort, type Cidr, cidrContains, type IPAddress, specialPurpose } from "../../model/address.ts";
 import { type Problem, problemObject } from "../../model/cluster/problem.ts";
 import type { Service } from "../../model/cluster/service.ts";
 import { only } from "../../model/only.ts";
-import { specialPurpose } from "../../model/special-address.ts";
 import type { ApiServer, ReservedAddresses } from "../../node/reserved-addresses.ts";
 
 /** The facts of a node that determine which addresses a Service may have there. */

@@ -1,6 +1,5 @@
-import { type Cidr, familyOf, type IPAddress, parseAddress, parseCidr } from "../../model/address.ts";
+import { type Cidr, familyOf, type IPAddress, parseAddress, parseCidr, specialPurpose } from "../../model/address.ts";
 import type { Service, TrafficPolicy } from "../../model/cluster/service.ts";
-import { specialPurpose } from "../../model/special-address.ts";
 import type { Annotation } from "./decode-overrides.ts";
 import {
   annotationOf,

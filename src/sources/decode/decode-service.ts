@@ -1,4 +1,4 @@
-import { familyOf, type IPAddress, parseAddress } from "../../model/address.ts";
+import { familyOf, type IPAddress, parseAddress, specialPurpose } from "../../model/address.ts";
 import { problemObject } from "../../model/cluster/problem.ts";
 import {
   type PortKey,
@@ -8,7 +8,6 @@ import {
   type ServicePort,
   serviceName,
 } from "../../model/cluster/service.ts";
-import { specialPurpose } from "../../model/special-address.ts";
 import { valueText } from "../../model/value-text.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 import { readExposure, SERVICE_TYPES, type ServiceType } from "./decode-exposure.ts";

@@ -1,4 +1,4 @@
-import { familyOf, type IPAddress, type IPFamily, parseAddress } from "../../model/address.ts";
+import { familyOf, type IPAddress, type IPFamily, parseAddress, specialPurpose } from "../../model/address.ts";
 import { problemObject } from "../../model/cluster/problem.ts";
 import {
   type EndpointSlice,
@@ -9,7 +9,6 @@ import {
   sliceName,
 } from "../../model/cluster/service.ts";
 import { type Backend, SliceEndpoints, USUAL_WEIGHT } from "../../model/cluster/slice-endpoints.ts";
-import { specialPurpose } from "../../model/special-address.ts";
 import { TextTable } from "../../model/text-table.ts";
 import type { Decoded } from "../../services/cluster-event.ts";
 import { type Annotation, PREFIX, rejectUnknown } from "./decode-overrides.ts";
