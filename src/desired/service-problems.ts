@@ -1,5 +1,4 @@
-import { type Problem, problemObject } from "../model/cluster/problem.ts";
-import { byText, firstProblems, LISTED_PROBLEMS } from "../model/cluster/problem-list.ts";
+import { byText, firstProblems, LISTED_PROBLEMS, type Problem, problemObject } from "../model/cluster/problem.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
 import { changesBetween, type ProblemChanges } from "../model/problem-tracker.ts";
 import { conflictProblem } from "./claim.ts";

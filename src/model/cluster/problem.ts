@@ -1,3 +1,4 @@
+import { printable, valueText } from "../value-text.ts";
 import { type ObjectKind, objectReference } from "./object-reference.ts";
 
 /** The object that has a problem: an object of the cluster, or a part of the manifests. */
@@ -57,4 +58,75 @@ export function problemObjectText({ kind, namespace, name, place }: ProblemObjec
   const path = namespace === "" ? name : `${namespace}/${name}`;
   const object = name === "" ? `${kind} without a valid name` : `${kind} ${path}`;
   return place === "" ? object : `${object} in ${place}`;
+}
+
+/**
+ * Maximum number of listed problems of one object: the owner must correct the object anyway, and one manifest can have
+ * 100,000 problems.
+ */
+export const LISTED_PROBLEMS = 10;
+
+const NONE: readonly Problem[] = [];
+
+/**
+ * The problems of one object: the first ten, and an entry with the number of the others. Each text has a limited length
+ * and one line, whatever the object contains: it is logged, shown on terminals and becomes an Event.
+ */
+export class ProblemList {
+  readonly #object: ProblemObject;
+  readonly #listed: Problem[] = [];
+  #count = 0;
+
+  /** `object` is the object of every problem that does not name another. */
+  constructor(object: ProblemObject) {
+    this.#object = object;
+  }
+
+  /** Number of problems, listed or not. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Adds a problem; `object` is a part of the object if the problem concerns only that part. */
+  add(field: string, value: unknown, reason: string, object = this.#object): void {
+    this.#count++;
+    if (this.#count > LISTED_PROBLEMS) return;
+    this.#listed.push({
+      object: { ...object, place: clause(object.place) },
+      field: valueText(field),
+      value: valueText(value),
+      reason: clause(reason),
+    });
+  }
+
+  /** Returns the listed problems, and the entry with the number of the others. */
+  list(): readonly Problem[] {
+    const more = this.#count - this.#listed.length;
+    if (this.#count === 0) return NONE;
+    if (more === 0) return this.#listed;
+    return [...this.#listed, moreProblems({ ...this.#object, place: clause(this.#object.place) }, more)];
+  }
+}
+
+/** Returns the first ten problems of one object, and an entry with the number of the others. */
+export function firstProblems(problems: readonly Problem[]): readonly Problem[] {
+  const [first] = problems;
+  if (first === undefined || problems.length <= LISTED_PROBLEMS) return problems;
+  return [...problems.slice(0, LISTED_PROBLEMS), moreProblems(first.object, problems.length - LISTED_PROBLEMS)];
+}
+
+/** Returns the problems by texts that identify them. */
+export function byText(problems: readonly Problem[]): ReadonlyMap<string, Problem> {
+  return new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
+}
+
+function moreProblems(object: ProblemObject, count: number): Problem {
+  return { object, field: "", value: `${count} more problems`, reason: "are not listed" };
+}
+
+const LONGEST_CLAUSE = 500;
+
+/** Makes a text short and printable: reasons and places may quote input, such as names of files. */
+function clause(text: string): string {
+  return printable(text.length > LONGEST_CLAUSE ? `${text.slice(0, LONGEST_CLAUSE)}…` : text);
 }

@@ -1,5 +1,4 @@
-import type { Problem } from "../../model/cluster/problem.ts";
-import { byText } from "../../model/cluster/problem-list.ts";
+import { byText, type Problem } from "../../model/cluster/problem.ts";
 import { changesBetween } from "../../model/problem-tracker.ts";
 import type { Clock } from "../../model/time/clock.ts";
 

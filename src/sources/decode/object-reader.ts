@@ -1,6 +1,5 @@
 import type { ObjectKind } from "../../model/cluster/object-reference.ts";
-import { type Problem, type ProblemObject, problemObject } from "../../model/cluster/problem.ts";
-import { ProblemList } from "../../model/cluster/problem-list.ts";
+import { type Problem, ProblemList, type ProblemObject, problemObject } from "../../model/cluster/problem.ts";
 import { PROTOCOLS, type Protocol } from "../../model/cluster/service.ts";
 import { valueText } from "../../model/value-text.ts";
 import type { Decoded } from "../../services/cluster-event.ts";

@@ -1,11 +1,11 @@
 import {
   manifestPart,
   type Problem,
+  ProblemList,
   type ProblemObject,
   problemObject,
   problemObjectText,
 } from "../../model/cluster/problem.ts";
-import { ProblemList } from "../../model/cluster/problem-list.ts";
 import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../model/cluster/service.ts";
 import type { TextTable } from "../../model/text-table.ts";
 import { valueText } from "../../model/value-text.ts";

@@ -1,5 +1,4 @@
-import { manifestPart, type Problem } from "../../model/cluster/problem.ts";
-import { ProblemList } from "../../model/cluster/problem-list.ts";
+import { manifestPart, type Problem, ProblemList } from "../../model/cluster/problem.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import { sameNode, sameService, sameServiceCIDR, sameSlice } from "../../services/equality.ts";
 import type { ManifestEntry, ManifestFile, ManifestObject } from "./manifest-objects.ts";

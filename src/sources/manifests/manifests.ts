@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
-import { manifestPart, type Problem } from "../../model/cluster/problem.ts";
-import { byText } from "../../model/cluster/problem-list.ts";
+import { byText, manifestPart, type Problem } from "../../model/cluster/problem.ts";
 import type { Logger } from "../../model/logger.ts";
 import { changesBetween } from "../../model/problem-tracker.ts";
 import { TextTable } from "../../model/text-table.ts";
