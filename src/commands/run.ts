@@ -49,7 +49,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
     clock: systemClock,
     logger,
     metrics,
-    nextTurn: () => nextTurn(),
+    nextTurn,
     missing: () => source.missing(),
     apiServers: () => serversByAddress(source.servers()),
     onHealthChecks: (checks) => healthCheckPorts.update(checks),

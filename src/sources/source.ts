@@ -15,8 +15,8 @@ export interface SourceDependencies {
 
 /** Receives the events and problems of a source. */
 export interface SourceListener {
-  /** Called for each change, many times in one turn. */
-  onEvent(event: ClusterEvent): void;
+  /** Called for each change, many times in one turn, and without the listener as `this`. */
+  readonly onEvent: (event: ClusterEvent) => void;
   /** Called when problems change, with the number of all problems and the ones that are new. */
   onProblems(count: number, fresh: readonly Problem[]): void;
   /** Stops the source. No callback is called after the abort. */

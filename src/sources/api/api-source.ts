@@ -99,7 +99,7 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
   const transport = new ApiTransport(config, { clock, logger, signal });
   const log = new ProblemLog();
   const handler = {
-    onEvent: (event: ClusterEvent) => listener.onEvent(event),
+    onEvent: listener.onEvent,
     onProblems: (object: string, problems: readonly Problem[]) => log.record(object, problems),
   };
   const outages = new OutageLog({ clock, logger });
