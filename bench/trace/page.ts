@@ -6,6 +6,9 @@ export interface Step {
   readonly helpers: readonly Visit[];
 }
 
+/** The maximum number of steps: each is a file that a reader of the whole way must open. */
+export const MOST_STEPS = 45;
+
 /** Returns a page on the way, in Markdown. `purposeOf` gives a sentence on the purpose of a file. */
 export function pageOf(way: Way, purposeOf: (file: string) => string): string {
   const steps = stepsOf(way.before);
@@ -26,6 +29,9 @@ export function pageOf(way: Way, purposeOf: (file: string) => string): string {
 An EndpointSlice of a Service gets one more endpoint, which is ready and on another node. This page lists the files of \`src/\` that run, in the
 order in which control enters them first, and their functions in the same order. The agent is the \`run\` command with a watch over TLS. In place
 of the kernel, a scripted netlink peer acknowledges each request (\`bench/trace/\`).
+
+A step is a file that calls functions of other files besides words; a helper returns values to a step and calls only words; a word is a file of
+\`model/\` or \`process/\`, which defines values or the time. The goal is at most ${MOST_STEPS} steps, because a reader must open each of them to follow the change.
 
 | files                                                        | number |
 | ------------------------------------------------------------ | -----: |

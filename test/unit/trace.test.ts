@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parametersLength } from "../../bench/trace/functions.ts";
-import { stepsOf } from "../../bench/trace/page.ts";
+import { MOST_STEPS, stepsOf } from "../../bench/trace/page.ts";
 import { purposeOf } from "../../bench/trace/purpose.ts";
 import type { Call } from "../../bench/trace/recorder.ts";
 import { wayOf } from "../../bench/trace/way.ts";
@@ -14,11 +14,20 @@ const calls = (...texts: readonly string[]): readonly Call[] =>
     return { file, name, caller };
   });
 
+const page = readFileSync(join(ROOT, "docs/trace.md"), "utf8");
+
 test("docs/trace.md names files that exist: npm run trace", () => {
-  const page = readFileSync(join(ROOT, "docs/trace.md"), "utf8");
   const files = [...page.matchAll(/\*\*(\S+\.ts)\*\*/g)].map(([, file = ""]) => file);
   expect(files.length).toBeGreaterThan(40);
   expect(files.filter((file) => !existsSync(join(ROOT, "src", file)))).toEqual([]);
+});
+
+test(`docs/trace.md states the number of its steps, which is at most ${MOST_STEPS}: npm run trace`, () => {
+  const [, stated] = /^\| steps: .* (\d+) \|$/m.exec(page) ?? [];
+  const steps = page.match(/^\d+\. \*\*/gm) ?? [];
+  expect(steps.length).toBeGreaterThan(0);
+  expect(Number(stated)).toBe(steps.length);
+  expect(steps.length).toBeLessThanOrEqual(MOST_STEPS);
 });
 
 describe("the way of a trace", () => {
