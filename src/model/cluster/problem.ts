@@ -28,7 +28,7 @@ export interface Problem {
 
 /** The fields of a problem in a log line and in the output of `kube-ipvs plan`. */
 export interface ProblemFields extends Omit<Problem, "object"> {
-  /** The text of `objectText`. */
+  /** The text of `problemObjectText`. */
   readonly object: string;
 }
 
