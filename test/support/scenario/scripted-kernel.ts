@@ -1,4 +1,11 @@
-import type { ConnectionCounts, Kernel, NodeSetup, Observed, Outcome, SetupReport } from "../../../src/kernel/kernel.ts";
+import type {
+  ConnectionCounts,
+  Kernel,
+  NodeSetup,
+  Observed,
+  Outcome,
+  SetupReport,
+} from "../../../src/kernel/kernel.ts";
 import type { IPAddress } from "../../../src/model/address.ts";
 import type { Errno } from "../../../src/model/kernel/errno.ts";
 import type { RealServerKey, Scheduler, VirtualServerKey } from "../../../src/model/kernel/ipvs.ts";
