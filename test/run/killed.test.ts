@@ -8,6 +8,7 @@ import { eventually } from "../support/time/eventually.ts";
 
 const SCRIPT = join(import.meta.dirname, "../support/run.sh");
 const JOB = ["kernel", "sh", "-c", "echo begun; sleep 600"];
+const QEMU = { KUBE_IPVS_KERNEL: "qemu-6.12" };
 
 /** As package.json has it. */
 function byNpm(): readonly string[] {
@@ -35,17 +36,18 @@ async function begun(run: ChildProcess): Promise<void> {
   let text = "";
   run.stdout?.on("data", (chunk: Buffer) => (text += chunk));
   run.stderr?.on("data", (chunk: Buffer) => (text += chunk));
-  await eventually(() => expect(text).toMatch(/^begun/m), { withinMs: 60_000 });
+  await eventually(() => expect(text).toMatch(/^begun/m), { withinMs: 90_000 });
 }
 
 test.each([
-  ["run.sh", "SIGKILL", () => ["bash", SCRIPT, ...JOB]],
-  ["run.sh", "SIGTERM", () => ["bash", SCRIPT, ...JOB]],
-  ["npm", "SIGKILL", byNpm],
-] as const)("when %s gets %s, all that it has started ends, its guest too", async (_, signal, argv) => {
+  ["run.sh", "SIGKILL", () => ["bash", SCRIPT, ...JOB], {}],
+  ["run.sh", "SIGTERM", () => ["bash", SCRIPT, ...JOB], {}],
+  ["npm", "SIGKILL", byNpm, {}],
+  ["run.sh with a guest of QEMU", "SIGKILL", () => ["bash", SCRIPT, ...JOB], QEMU],
+] as const)("when %s gets %s, all that it has started ends, its guest too", async (_, signal, argv, kernel) => {
   const mark = `KUBE_IPVS_RUN=${randomUUID()}`;
   const [name = "", ...rest] = argv();
-  const env = { ...process.env, KUBE_IPVS_RUN: mark.split("=")[1], GUEST_MEMORY: "256" };
+  const env = { ...process.env, KUBE_IPVS_RUN: mark.split("=")[1], GUEST_MEMORY: "512", ...kernel };
   const run = spawn(name, rest, { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   await begun(run);
   expect(processesWith(mark).length).toBeGreaterThan(1);

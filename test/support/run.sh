@@ -7,7 +7,7 @@
 #   run.sh bench [SIZES]  the benchmarks on a real IPVS kernel
 #   run.sh bench watch    those of the watch layer, which need none
 #   run.sh trace          the way of one change through the code, as a page
-#   run.sh kernel CMD...  any command on a real IPVS kernel; KUBE_IPVS_KERNEL=5.10 picks one of test/support/run/kernels.ts
+#   run.sh kernel CMD...  any command on a real IPVS kernel; KUBE_IPVS_KERNEL=qemu-6.12 picks one of test/support/run/kernels.ts
 set -euo pipefail
 # A child of npm ends with npm, even when that is killed and can end nothing itself.
 [ -z "${npm_lifecycle_event:-}" ] || exec env -u npm_lifecycle_event setpriv --pdeathsig TERM bash "$0" "$@"
@@ -33,6 +33,7 @@ tied() { setpriv --pdeathsig TERM "$@"; }
 . test/support/run/packages.sh
 . test/support/run/kernel.sh
 . test/support/run/uml/guest.sh
+. test/support/run/qemu/guest.sh
 
 # --- the commands ------------------------------------------------------------------------------------------------------
 
@@ -50,9 +51,11 @@ run_suite() {
   TEST_RECORD=$CACHE/results-run.jsonl tied vitest run --project run || failed=1
 }
 
-# Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace]
+# Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace|in_qemu]
 set_patience() {
   local measured=given
+  # Such a guest measures itself: it is many times slower than this machine.
+  [ "${1:-}" != in_qemu ] || [ -n "${PATIENCE:-}" ] || return 0
   if [ -z "${PATIENCE:-}" ]; then
     measured=$(TMPDIR=$(guest_memory_folder) tied node test/support/run/calibrate.ts "${1:-}") || measured="4 nothing measured"
     PATIENCE=${measured%% *}
@@ -125,8 +128,9 @@ case "${1:-}" in
     ;;
   demo)
     ensure_npm_packages
-    set_patience
-    in_kernel node examples/demo.ts
+    ensure_kernel
+    set_patience "$run_in_kernel"
+    "$run_in_kernel" node examples/demo.ts
     ;;
   bench)
     ensure_npm_packages
@@ -145,9 +149,10 @@ case "${1:-}" in
     ;;
   kernel)
     ensure_npm_packages
-    [ -n "${PATIENCE:-}" ] || set_patience
     shift
-    in_kernel "$@"
+    ensure_kernel
+    [ -n "${PATIENCE:-}" ] || set_patience "$run_in_kernel"
+    "$run_in_kernel" "$@"
     ;;
   *)
     sed -n '2,10s/^# \{0,1\}//p' "$0" >&2

@@ -15,6 +15,9 @@ export const KERNELS: readonly TestKernel[] = [
   { name: "6.12", machine: "uml", version: "6.12", suite: "trixie" },
   { name: "5.10", machine: "uml", version: "5.10", suite: "bullseye" },
   { name: "7.2", machine: "uml", version: "7.2", suite: "sid" },
+  { name: "qemu-6.1", machine: "qemu", version: "6.1", suite: "bookworm" },
+  { name: "qemu-6.12", machine: "qemu", version: "6.12", suite: "trixie" },
+  { name: "qemu-7.3", machine: "qemu", version: "7.3", suite: "trixie-backports" },
 ];
 
 /** The kernel of that name; an error that lists the names there are. */
