@@ -2,6 +2,9 @@ import { defineConfig } from "vitest/config";
 import { EvenShards } from "./test/support/run/pool/shards.ts";
 import { RecordReporter } from "./test/support/run/results/record-reporter.ts";
 import { patient } from "./test/support/time/patience.ts";
+import { withPatientLimits } from "./test/support/time/runner-limits.ts";
+
+globalThis.setTimeout = withPatientLimits(globalThis.setTimeout);
 
 /** How many more cases properties are tried with, which take as much longer. */
 const { STRESS = "1" } = process.env;

@@ -1,5 +1,7 @@
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { PATIENCE, patienceFor, patienceOf, patient, QUIET } from "../support/time/patience.ts";
+import { withPatientLimits } from "../support/time/runner-limits.ts";
 
 test.each([
   [undefined, 1],
@@ -27,4 +29,21 @@ test.each([
   ["a host without guests that starts Node in three times the time", [{ nodeStartMs: 3 * QUIET.nodeStartMs }], 12],
 ] as const)("patience follows from what was measured: %s", (_, measured, patience) => {
   expect(patienceFor(measured)).toBe(patience);
+});
+
+test.each([
+  [undefined, 0],
+  [59_999, 59_999],
+  [60_000, patient(60_000)],
+  [2 ** 31 - 1, 2 ** 31 - 1],
+] as const)("a timer of vitest of %s ms becomes one of %d ms", (ms, expected) => {
+  const timers: unknown[][] = [];
+  const original = Object.assign((...args: unknown[]) => timers.push(args), { __promisify__: undefined });
+  const run = (_argument: string) => undefined;
+  withPatientLimits(original as never)(run, ms, "argument"); // only called
+  expect(timers).toEqual([[run, expected, "argument"]]);
+});
+
+test("a timer whose limit is patient can still be waited for", async () => {
+  expect(await promisify(withPatientLimits(setTimeout))(1, "value")).toBe("value");
 });
