@@ -51,11 +51,9 @@ run_suite() {
   TEST_RECORD=$CACHE/results-run.jsonl tied vitest run --project run || failed=1
 }
 
-# Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace|in_qemu]
+# Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace]
 set_patience() {
   local measured=given
-  # Such a guest measures itself: it is many times slower than this machine.
-  [ "${1:-}" != in_qemu ] || [ -n "${PATIENCE:-}" ] || return 0
   if [ -z "${PATIENCE:-}" ]; then
     measured=$(TMPDIR=$(guest_memory_folder) tied node test/support/run/calibrate.ts "${1:-}") || measured="4 nothing measured"
     PATIENCE=${measured%% *}

@@ -35,7 +35,7 @@ in_qemu() {
     done
     printf 'command=('; printf '%q ' "$@"; printf ')\n'
   } >"$job/job.sh"
-  limit=$(awk -v seconds="${GUEST_SECONDS:-1500}" -v patience="${PATIENCE:-4}" 'BEGIN { printf "%.0f", seconds * patience }')
+  limit=$(awk -v seconds="${GUEST_SECONDS:-1500}" -v patience="${PATIENCE:-1}" 'BEGIN { printf "%.0f", seconds * patience }')
   # A process namespace, so that the kernel ends the guest and what serves it files with the run. SIGKILL, for unshare ignores
   # SIGTERM.
   setpriv --pdeathsig KILL timeout --foreground -s KILL "$limit" \
