@@ -2,6 +2,8 @@
 # The one entry of `npm run demo | test | test:stress | check | bench | trace`: sets up what is missing, then runs it.
 #   run.sh check          lint, types and the tests that need no privilege
 #   run.sh test           check, and the suites on a real IPVS kernel; the last line is "N passed, N failed, N skipped"
+#   run.sh kernels [--write] [--all] [--kernel NAME] [--suite SUITE]   the suites on real kernels alone, and their table;
+#                         --all also those that `npm test` leaves out; --write puts the table into test/README.md
 #   run.sh stress         the properties with all of their cases, in memory
 #   run.sh demo           the shop of examples/ on a real IPVS kernel
 #   run.sh bench [SIZES]  the benchmarks on a real IPVS kernel
@@ -16,7 +18,7 @@ readonly ROOT=$PWD
 readonly CACHE=$ROOT/.cache
 readonly DEBIAN_PACKAGES=(iproute2 ipset iptables ipvsadm conntrack kmod curl procps perl-base util-linux)
 # What a guest may grow to, in MB: benchmarks fill it.
-export GUEST_MEMORY=${GUEST_MEMORY:-$([ "${1:-}" = test ] && echo 1536 || echo 3072)}
+export GUEST_MEMORY=${GUEST_MEMORY:-$([[ ${1:-} = test || ${1:-} = kernels ]] && echo 1536 || echo 3072)}
 # Set here, since a guest cannot see where its output goes.
 if [ -z "${FORCE_COLOR:-}${NO_COLOR:-}" ]; then
   if [ -t 1 ]; then export FORCE_COLOR=1; else export NO_COLOR=1; fi
@@ -34,6 +36,7 @@ tied() { setpriv --pdeathsig TERM "$@"; }
 . test/support/run/kernel.sh
 . test/support/run/uml/guest.sh
 . test/support/run/qemu/guest.sh
+. test/support/run/pool/pool.sh
 
 # --- the commands ------------------------------------------------------------------------------------------------------
 
@@ -51,53 +54,36 @@ run_suite() {
   TEST_RECORD=$CACHE/results-run.jsonl tied vitest run --project run || failed=1
 }
 
-# Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace]
+# Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace [GUESTS]],
+# where GUESTS is how many will share a CPU.
 set_patience() {
   local measured=given
   if [ -z "${PATIENCE:-}" ]; then
     measured=$(TMPDIR=$(guest_memory_folder) tied node test/support/run/calibrate.ts "${1:-}") || measured="4 nothing measured"
-    PATIENCE=${measured%% *}
+    PATIENCE=$((${measured%% *} * ${2:-1}))
     measured=${measured#* }
   fi
   export PATIENCE
   say "patience $PATIENCE ($measured)"
 }
 
-# How many guests may run suites side by side: for each a CPU and memory, at most four. The host's kernel serves one, since
-# suites load modules and see which are loaded.
-shard_count() {
-  [ "$run_in_kernel" = in_guest ] || { echo 1; return; }
-  local most room
-  most=$(node -p 'Math.min(4, os.availableParallelism())')
-  room=$(($(free_megabytes "$(guest_memory_folder)") / GUEST_MEMORY))
-  [ "$room" -lt "$most" ] && most=$room
-  echo $((most > 1 ? most : 1))
+# What the suites need, before any of them: prepare_suites ARGUMENTS of list-jobs.ts
+prepare_suites() {
+  unset KUBE_IPVS_KERNEL
+  ensure_promtool
+  export REQUIRE_ALL=1
+  rm -f "$CACHE"/results-*.jsonl
+  run_in_kernel=
+  ensure_kernel || failed=1
+  plan_jobs "$@" || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+  set_patience "$run_in_kernel" "$(guests_per_cpu)"
 }
 
-# The suites on a real kernel, dealt out to several. Each line of theirs is printed behind the number of its shard; what a
-# failed shard has said is said again, in one piece.
-kernel_suites() {
-  local count shard cpus pids=() outputs=() broken=() output
-  count=$(shard_count)
-  mapfile -t cpus < <(allowed_cpus)
-  for ((shard = 1; shard <= count; shard++)); do
-    # No pipeline: the shard must be a child of this process to end with it.
-    exec {output}> >(exec sed -u -e "w $CACHE/kernel-$shard.log" -e "s|^|[$shard/$count] |")
-    outputs+=("$!")
-    TEST_RECORD=$CACHE/results-kernel-$shard.jsonl tied taskset -c "${cpus[-shard]}" bash "$ROOT/test/support/run.sh" \
-      kernel vitest run --project kernel --shard="$shard/$count" </dev/null >&"$output" 2>&1 &
-    pids+=($!)
-    exec {output}>&-
-  done
-  for ((shard = 1; shard <= count; shard++)); do
-    wait "${pids[shard - 1]}" || broken+=("$shard")
-    wait "${outputs[shard - 1]}" || true
-  done
-  for shard in "${broken[@]}"; do
-    failed=1
-    say "shard $shard of $count on a real kernel failed:"
-    cat "$CACHE/kernel-$shard.log"
-  done
+# The closing line: sum_results ARGUMENTS of sum-results.ts, after the folder
+sum_results() {
+  local other=()
+  [ "$failed" = 0 ] || other=(--failed)
+  node test/support/run/results/sum-results.ts "${other[@]}" "$CACHE" "$@"
 }
 
 case "${1:-}" in
@@ -109,15 +95,19 @@ case "${1:-}" in
     ;;
   test)
     ensure_npm_packages || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
-    ensure_promtool
-    export REQUIRE_ALL=1
-    rm -f "$CACHE"/results-*.jsonl
-    run_in_kernel=
-    ensure_kernel || failed=1
-    set_patience "$run_in_kernel"
+    prepare_suites
     check
-    [ -z "$run_in_kernel" ] || { run_suite; kernel_suites; }
-    node test/support/run/results/sum-results.ts "$failed" "$CACHE"/results-*.jsonl
+    [ -z "$run_in_kernel" ] || { run_suite; run_jobs; }
+    sum_results "$CACHE"/results-check.jsonl "$CACHE"/results-run.jsonl
+    ;;
+  kernels)
+    shift
+    write=()
+    if [ "${1:-}" = --write ]; then write=(--write); shift; fi
+    ensure_npm_packages || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+    prepare_suites "$@"
+    [ -z "$run_in_kernel" ] || run_jobs
+    sum_results "${write[@]}"
     ;;
   stress)
     ensure_npm_packages
@@ -153,7 +143,7 @@ case "${1:-}" in
     "$run_in_kernel" "$@"
     ;;
   *)
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac

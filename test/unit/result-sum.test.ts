@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { cellsOf, withMatrix } from "../support/run/results/matrix.ts";
 import { type RecordLine, sumResults, type TestState } from "../support/run/results/result-sum.ts";
 
 const FILE = "a.test.ts";
@@ -85,4 +86,39 @@ describe("the closing sum", () => {
       }),
     );
   });
+});
+
+const FLOWS = "test/e2e/flows/flows.test.ts";
+const CONTRACT = "test/kernel/netlink.real.test.ts";
+const fileBegan = (file: string, ...tests: readonly string[]): RecordLine => ({ kind: "file began", file, tests });
+const fileTest = (file: string, name: string): RecordLine => ({ kind: "test", file, test: name, state: "passed" });
+const fileEnded = (file: string, ms: number): RecordLine => ({ kind: "file ended", file, failed: false, ms });
+
+const LINES = [
+  fileBegan(FLOWS, "1", "2"),
+  fileTest(FLOWS, "1"),
+  fileTest(FLOWS, "2"),
+  fileEnded(FLOWS, 40_600),
+  fileBegan(CONTRACT, "1", "2"),
+  fileTest(CONTRACT, "1"),
+];
+
+test("a suite has its passed tests and its seconds; a test without a result has not passed", () => {
+  expect(cellsOf("5.10", LINES)).toEqual([
+    { kernel: "5.10", suite: "e2e/flows", passed: 2, total: 2, seconds: 41 },
+    { kernel: "5.10", suite: "kernel", passed: 1, total: 2, seconds: 0 },
+  ]);
+});
+
+test("the table gets the cells of a run and keeps the others", () => {
+  const kernels = ["6.1", "5.10"];
+  const first = withMatrix("before\n<!-- kernels -->\n<!-- /kernels -->\nafter", kernels, cellsOf("6.1", LINES));
+  const both = withMatrix(first, kernels, cellsOf("5.10", LINES.slice(0, 4)));
+  const table = [
+    "| suite       | 6.1       | 5.10      |",
+    "| ----------- | --------- | --------- |",
+    "| `e2e/flows` | 2 in 41 s | 2 in 41 s |",
+    "| `kernel`    | 1 of 2    |           |",
+  ];
+  expect(both).toBe(["before", "<!-- kernels -->", "", ...table, "", "<!-- /kernels -->", "after"].join("\n"));
 });

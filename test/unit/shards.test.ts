@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { KERNELS } from "../support/run/kernels.ts";
+import { filesOf, type Job, jobOf, jobsOf, kernelFiles, lineOf, type Selection } from "../support/run/pool/plan.ts";
 import { evenShards } from "../support/run/pool/shards.ts";
 
 const seconds = (cost: number) => cost;
@@ -15,4 +17,42 @@ test("every file is in one shard, and no shard takes longer than the shortest on
       expect(Math.max(...sums) - Math.min(...sums)).toBeLessThanOrEqual(Math.max(0, ...files));
     }),
   );
+});
+
+const FILES = kernelFiles();
+const SELECTIONS: readonly Selection[] = [{}, { all: true }, { kernel: "5.10" }, { suite: "flows" }];
+const ofKernel = (jobs: readonly Job[], name: string) =>
+  jobs.filter(({ kernel }) => kernel === name).flatMap(({ files }) => files);
+
+test("npm test runs every suite on the usual kernel", () => {
+  expect(ofKernel(jobsOf({}, FILES, false), "6.1").toSorted()).toEqual(FILES);
+});
+
+test.each(SELECTIONS)("the jobs of %j hold each file of each kernel once", (selection) => {
+  const jobs = jobsOf(selection, FILES, false);
+  for (const kernel of KERNELS)
+    expect(ofKernel(jobs, kernel.name).toSorted()).toEqual(filesOf(kernel, selection, FILES));
+});
+
+test("the kernel of the host takes the place of the usual one, in a single job", () => {
+  const jobs = jobsOf({}, FILES, true);
+  expect(ofKernel(jobs, "6.1")).toEqual([]);
+  expect(jobs.filter(({ kernel }) => kernel === "host").map(({ files }) => files.toSorted())).toEqual([FILES]);
+});
+
+test.each(KERNELS)("each path in the row of kernel $name names test files", ({ always, rest = [] }) => {
+  const named = (path: string) => FILES.filter((file) => file === path || file.startsWith(`${path}/`));
+  for (const path of [...always, ...rest]) expect({ path, files: named(path) }).not.toEqual({ path, files: [] });
+});
+
+test.each<[suite: string, files: readonly string[]]>([
+  ["flows", FILES.filter((file) => file.startsWith("test/e2e/flows/"))],
+  ["marks", ["test/e2e/flows/marks.test.ts"]],
+  ["nothing", []],
+])("the suite %s is a folder or a file", (suite, files) => {
+  expect(ofKernel(jobsOf({ suite }, FILES, false), "6.1").toSorted()).toEqual(files);
+});
+
+test("a job is read from its line as it was", () => {
+  for (const job of jobsOf({ all: true }, FILES, false)) expect(jobOf(lineOf(job))).toEqual(job);
 });

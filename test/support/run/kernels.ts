@@ -7,17 +7,31 @@ export interface TestKernel {
   readonly version: string;
   /** The Debian suite whose package has it. */
   readonly suite: string;
+  /** The test files, or folders of them, that each `npm test` runs on it. */
+  readonly always: readonly string[];
+  /** Those that only `run.sh kernels --all` runs besides; by default none. */
+  readonly rest?: readonly string[];
+  /** How many times longer than on the usual kernel its suites take; by default 1. */
+  readonly slowness?: number;
 }
 
-/** The kernels that are fetched for tests, the usual one first. */
+const ALL = ["test/kernel", "test/e2e"];
+/** What a kernel does differently shows here. */
+const FEATURES = ["test/kernel", "test/e2e/flows", "test/e2e/node", "test/e2e/traffic"];
+/** Most of it is between the agent and the API server or its process, the same on every kernel. */
+const AGENT = ["test/e2e/agent"];
+
+/** The kernels that tests run on, the usual one first. On a host with IPVS its own kernel takes the place of the first. */
 export const KERNELS: readonly TestKernel[] = [
-  { name: "6.1", machine: "uml", version: "6.1", suite: "bookworm" },
-  { name: "6.12", machine: "uml", version: "6.12", suite: "trixie" },
-  { name: "5.10", machine: "uml", version: "5.10", suite: "bullseye" },
-  { name: "7.2", machine: "uml", version: "7.2", suite: "sid" },
-  { name: "qemu-6.1", machine: "qemu", version: "6.1", suite: "bookworm" },
-  { name: "qemu-6.12", machine: "qemu", version: "6.12", suite: "trixie" },
-  { name: "qemu-7.3", machine: "qemu", version: "7.3", suite: "trixie-backports" },
+  { name: "6.1", machine: "uml", version: "6.1", suite: "bookworm", always: ALL },
+  { name: "6.12", machine: "uml", version: "6.12", suite: "trixie", always: FEATURES, rest: AGENT },
+  { name: "5.10", machine: "uml", version: "5.10", suite: "bullseye", always: FEATURES, rest: AGENT },
+  // It has no legacy iptables and no nat chains of nf_tables, so nothing that writes rules runs.
+  { name: "7.2", machine: "uml", version: "7.2", suite: "sid", always: ["test/kernel/netlink.real.test.ts"] },
+  // Debian's cloud kernels, as nodes have them.
+  { name: "qemu-6.1", machine: "qemu", version: "6.1", suite: "bookworm", always: [], rest: ALL, slowness: 5 },
+  { name: "qemu-6.12", machine: "qemu", version: "6.12", suite: "trixie", always: [], rest: ALL, slowness: 5 },
+  { name: "qemu-7.3", machine: "qemu", version: "7.3", suite: "trixie-backports", always: [], rest: ALL, slowness: 5 },
 ];
 
 /** The kernel of that name; an error that lists the names there are. */

@@ -5,8 +5,8 @@ export type TestState = "passed" | "failed" | "not run" | "skipped";
 export type RecordLine =
   | { readonly kind: "file began"; readonly file: string; readonly tests: readonly string[] }
   | { readonly kind: "test"; readonly file: string; readonly test: string; readonly state: TestState }
-  /** `failed` also when something besides its tests failed. */
-  | { readonly kind: "file ended"; readonly file: string; readonly failed: boolean };
+  /** `failed` also when something besides its tests failed. `ms` is the time of its tests and hooks. */
+  | { readonly kind: "file ended"; readonly file: string; readonly failed: boolean; readonly ms?: number };
 
 export interface ResultSum {
   readonly passed: number;

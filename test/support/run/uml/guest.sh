@@ -9,7 +9,6 @@ ensure_uml_package() { ensure_debian_packages user-mode-linux; }
 # Chooses the User Mode Linux of that version: the installed one where it is that, else it is fetched: VERSION SUITE
 ensure_uml_kernel() {
   local folder=$CACHE/kernels/uml-$1 found
-  ensure_uml_package || return 1
   if [[ $(linux.uml --version 2>/dev/null) != "$1".* ]]; then
     bash "$ROOT/test/support/run/uml/uml-kernel.sh" "$2" "$folder" 2>"$folder.log" || { cat "$folder.log" >&2; return 1; }
     uml_program=$folder/usr/bin/linux.uml

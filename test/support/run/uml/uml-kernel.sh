@@ -42,7 +42,7 @@ flock 9
 works && exit
 readonly state=$folder.fetch
 rm -rf "$folder" "$state"
-trap 'rm -rf "$state"' EXIT
+trap 'rm -rf "$state"; works || rm -rf "$folder"' EXIT
 apt_state "$state"
 cd "$state"
 export APT_CONFIG=$state/apt.conf
@@ -59,4 +59,4 @@ if ! works; then
   loader=$(find "$folder/libc" -name 'ld-linux-x86-64.so.2' -type f -print -quit)
   patchelf --set-interpreter "$loader" --set-rpath "$(dirname "$loader")" "$program"
 fi
-works || { "$program" --version; rm -rf "$folder"; exit 1; }
+"$program" --version >/dev/null

@@ -1,0 +1,46 @@
+import { basename } from "node:path";
+
+/**
+ * Seconds that the suites on a real kernel took in a guest that had a CPU to itself, by the names of their files. They decide how
+ * even the jobs of a run are, not what is run.
+ */
+const SECONDS: Readonly<Record<string, number>> = {
+  "addresses.test.ts": 14,
+  "api-restarts.test.ts": 21,
+  "api-server.test.ts": 61,
+  "choices.test.ts": 18,
+  "clock.test.ts": 14,
+  "conntrack.test.ts": 24,
+  "daemonset.test.ts": 26,
+  "early-client.test.ts": 17,
+  "endpoint-slices.test.ts": 21,
+  "exposure.test.ts": 34,
+  "flows.test.ts": 39,
+  "health-check-ports.test.ts": 13,
+  "kill.test.ts": 73,
+  "load-balancer.test.ts": 58,
+  "local-mode.test.ts": 34,
+  "moving-addresses.test.ts": 50,
+  "netlink.real.test.ts": 17,
+  "networking.test.ts": 27,
+  "other-namespace.test.ts": 20,
+  "process.test.ts": 45,
+  "refused-operations.test.ts": 40,
+  "rolling-update.test.ts": 35,
+  "rules-held-up.test.ts": 28,
+  "rules.real.test.ts": 11,
+  "scenarios.test.ts": 15,
+  "sctp.test.ts": 5,
+  "services.test.ts": 37,
+  "sync.test.ts": 43,
+  "topology.test.ts": 42,
+  "traffic-policy.test.ts": 54,
+  "traffic.test.ts": 7,
+  "witnesses.test.ts": 24,
+};
+const UNKNOWN = 20;
+
+/** The seconds that a test file takes. */
+export function secondsOf(file: string): number {
+  return SECONDS[basename(file)] ?? UNKNOWN;
+}
