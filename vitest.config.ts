@@ -1,5 +1,4 @@
 import { defineConfig } from "vitest/config";
-import { EvenShards } from "./test/support/run/pool/shards.ts";
 import { RecordReporter } from "./test/support/run/results/record-reporter.ts";
 import { patient } from "./test/support/time/patience.ts";
 import { withPatientLimits } from "./test/support/time/runner-limits.ts";
@@ -16,7 +15,6 @@ const LIMITS = { testTimeout: patient(20_000), hookTimeout: patient(20_000) };
 export default defineConfig({
   test: {
     reporters: ["default", new RecordReporter()],
-    sequence: { sequencer: EvenShards },
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...LIMITS } },
       {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The one entry of `npm run demo | test | test:stress | check | bench | trace`: sets up what is missing, then runs it.
+# The one entry of `npm run demo | test | test:kernels | test:stress | check | bench | trace`: sets up what is missing, then runs it.
 #   run.sh check          lint, types and the tests that need no privilege
 #   run.sh test           check, and the suites on a real IPVS kernel; the last line is "N passed, N failed, N skipped"
 #   run.sh kernels [--write] [--all] [--kernel NAME] [--suite SUITE]   the suites on real kernels alone, and their table;

@@ -115,10 +115,10 @@ test("the table gets the cells of a run and keeps the others", () => {
   const first = withMatrix("before\n<!-- kernels -->\n<!-- /kernels -->\nafter", kernels, cellsOf("6.1", LINES));
   const both = withMatrix(first, kernels, cellsOf("5.10", LINES.slice(0, 4)));
   const table = [
-    "| suite       | 6.1       | 5.10      |",
-    "| ----------- | --------- | --------- |",
-    "| `e2e/flows` | 2 in 41 s | 2 in 41 s |",
-    "| `kernel`    | 1 of 2    |           |",
+    "| suite       | 6.1           | 5.10      |",
+    "| ----------- | ------------- | --------- |",
+    "| `e2e/flows` | 2 in 41 s     | 2 in 41 s |",
+    "| `kernel`    | 1 of 2 in 0 s |           |",
   ];
   expect(both).toBe(["before", "<!-- kernels -->", "", ...table, "", "<!-- /kernels -->", "after"].join("\n"));
 });

@@ -9,7 +9,7 @@ export interface TestKernel {
   readonly suite: string;
   /** The test files, or folders of them, that each `npm test` runs on it. */
   readonly always: readonly string[];
-  /** Those that only `run.sh kernels --all` runs besides; by default none. */
+  /** Those that only `npm run test:kernels -- --all` runs besides; by default none. */
   readonly rest?: readonly string[];
   /** How many times longer than on the usual kernel its suites take; by default 1. */
   readonly slowness?: number;

@@ -54,8 +54,7 @@ export function withMatrix(text: string, kernels: readonly string[], cells: read
 }
 
 function textOf({ passed, total, seconds }: Cell): string {
-  const count = passed === total ? `${total}` : `${passed} of ${total}`;
-  return seconds === 0 ? count : `${count} in ${seconds} s`;
+  return `${passed === total ? total : `${passed} of ${total}`} in ${seconds} s`;
 }
 
 /** The cells of a table, each by the names of its suite and its kernel. */

@@ -19,7 +19,8 @@ export class RecordReporter implements Reporter {
   onTestModuleEnd(module: TestModule): void {
     // Once more, for those that were kept from running have no result of their own.
     for (const test of module.children.allTests()) this.onTestCaseResult(test);
-    write({ kind: "file ended", file: fileOf(module), failed: module.state() === "failed" });
+    const failed = module.state() === "failed";
+    write({ kind: "file ended", file: fileOf(module), failed, ms: Math.round(module.diagnostic().duration) });
   }
 }
 
