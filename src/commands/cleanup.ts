@@ -9,7 +9,7 @@ import { evidenceOf, thisKernel } from "./this-node.ts";
  * Removes the objects of kube-ipvs from the kernel of this node: addresses, virtual servers, sets and chains, and no
  * others. Closes the kernel.
  */
-export async function cleanup(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
+export async function cleanup(config: Config, output: Output, kernel = thisKernel(config)): Promise<number> {
   try {
     const observed = await kernel.observe("all");
     const evidence = evidenceOf(observed, await kernel.nodeAddresses(), config);

@@ -12,7 +12,7 @@ import { EXIT_DIFFERENT, EXIT_FAILURE, EXIT_OK } from "./exit-codes.ts";
 import { evidenceOf, readHostInfo, thisKernel } from "./this-node.ts";
 
 /** Compares the kernel of this node with the desired state and prints the differences. Reads only. Closes the kernel. */
-export async function diff(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
+export async function diff(config: Config, output: Output, kernel = thisKernel(config)): Promise<number> {
   const machine = await readHostInfo(await kernelFamilies());
   try {
     const cluster = await readCluster(config, quietLogger(output));

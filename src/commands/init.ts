@@ -16,7 +16,7 @@ import { readHostInfo, thisKernel } from "./this-node.ts";
  * A step that fails is a warning and not a failure of the command, because a failure of the init container would keep the
  * agent from starting. The agent reports the problem again.
  */
-export async function init(config: Config, output: Output, kernel = thisKernel()): Promise<number> {
+export async function init(config: Config, output: Output, kernel = thisKernel(config)): Promise<number> {
   const print = ({ changed, warnings }: SetupReport): void => {
     for (const line of changed) output.out(`${line}\n`);
     for (const warning of warnings) output.err(`${warning}\n`);

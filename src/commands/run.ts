@@ -35,7 +35,7 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   const families = await kernelFamilies();
   const registry = new Registry();
-  const kernel = thisKernel({ onForgotten: registerFlowMetrics(registry) });
+  const kernel = thisKernel(config, { onForgotten: registerFlowMetrics(registry) });
   const metrics = new Metrics({ registry, families, clock: systemClock, netlink: () => kernel.counters });
   registerProcessMetrics(registry);
   const dependencies = { clock: systemClock, random: Math.random, logger };

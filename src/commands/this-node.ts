@@ -1,6 +1,7 @@
 import { availableParallelism, release } from "node:os";
 import type { Config } from "../config/config.ts";
 import { buildDesiredNode } from "../desired/desired-node.ts";
+import { IptablesClient } from "../kernel/iptables/client.ts";
 import type { Observed } from "../kernel/kernel.ts";
 import { NetlinkKernel, type NetlinkKernelOptions } from "../kernel/netlink-kernel.ts";
 import { SysctlClient } from "../kernel/sysctl.ts";
@@ -18,9 +19,13 @@ export async function readHostInfo(families: readonly IPFamily[]): Promise<HostI
   return { families, cpus: availableParallelism(), kernelRelease: release(), liberalConntrack };
 }
 
-/** The kernel of this host. */
-export function thisKernel(options: Pick<NetlinkKernelOptions, "onForgotten"> = {}): NetlinkKernel {
-  return new NetlinkKernel({ chains: PROXY_CHAINS, ...options });
+/** The kernel of this host, with the iptables backend of the configuration. */
+export function thisKernel(
+  { iptablesBackend }: Pick<Config, "iptablesBackend">,
+  options: Pick<NetlinkKernelOptions, "onForgotten"> = {},
+): NetlinkKernel {
+  const iptables = new IptablesClient({ backend: iptablesBackend === "auto" ? undefined : iptablesBackend });
+  return new NetlinkKernel({ chains: PROXY_CHAINS, iptables, ...options });
 }
 
 /**

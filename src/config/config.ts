@@ -1,5 +1,6 @@
 import type { BindAddress, Cidr, IPAddress } from "../model/address.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
+import type { IptablesBackend } from "../model/kernel/rules.ts";
 import { SETTINGS } from "./settings.ts";
 
 /** The configuration of the process, parsed and checked. */
@@ -28,6 +29,8 @@ export interface Config {
   readonly masqueradeAll: boolean;
   /** The number of a bit of the packet mark, 0 to 31. */
   readonly masqueradeBit: number;
+  /** The backend for the rules; "auto" finds the one that the node uses. */
+  readonly iptablesBackend: "auto" | IptablesBackend;
   readonly scheduler: Scheduler;
   readonly syncPeriodMs: number;
   /** The shortest time between two syncs; 0 for no limit. */

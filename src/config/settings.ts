@@ -45,6 +45,7 @@ const WRITING: readonly Command[] = ["run", "cleanup"];
 const AGENT: readonly Command[] = ["run"];
 const PREPARING: readonly Command[] = ["run", "init", "diff"];
 const COMPARING: readonly Command[] = ["run", "diff"];
+const RULING: readonly Command[] = ["run", "diff", "cleanup"];
 const SHOWING: readonly Command[] = ["plan", "diff"];
 const COUNT = integerFrom(0, Number.MAX_SAFE_INTEGER);
 
@@ -162,6 +163,14 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     commands: WANTING,
     parse: integerFrom(0, 31),
   },
+  iptablesBackend: {
+    flag: "iptables-backend",
+    placeholder: "auto|legacy|nft",
+    fallback: "auto",
+    help: "Backend of iptables for the rules. auto uses the backend of the kubelet, else the one with more rules",
+    commands: RULING,
+    parse: oneOf("auto", "legacy", "nft"),
+  },
   scheduler: {
     flag: "ipvs-scheduler",
     placeholder: "NAME",
@@ -200,7 +209,7 @@ export const SETTINGS: { readonly [Key in keyof Config]: Setting<Config[Key]> } 
     list: true,
     fallback: "",
     help: "Networks of IPVS virtual servers that belong to other programs. kube-ipvs never changes them",
-    commands: ["run", "diff", "cleanup"],
+    commands: RULING,
     parse: parseCidrs,
   },
   sharedVips: {

@@ -3,7 +3,7 @@ import type { Errno } from "../model/kernel/errno.ts";
 import type { SetEntry, SetEntryKey } from "../model/kernel/ipset.ts";
 import type { IpvsTimeoutName, RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { Operation } from "../model/kernel/operation.ts";
-import type { Rules } from "../model/kernel/rules.ts";
+import type { IptablesBackend, Rules } from "../model/kernel/rules.ts";
 import type { ServerState } from "../model/kernel/server-state.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 import type { PortRange } from "../model/port-range.ts";
@@ -80,6 +80,19 @@ export interface SourcePorts {
 export interface RulesReport {
   readonly changed: readonly string[];
   readonly failures: readonly RuleFailure[];
+  /** Absent if it is not known. */
+  readonly backends?: BackendReport;
+}
+
+/** The iptables backend in use, and what was read last of the other one. */
+export interface BackendReport {
+  readonly used: IptablesBackend;
+  /** Why this one: text for an operator. */
+  readonly reason: string;
+  /** The number of rules in the other backend, those of the agent not counted; a family that could not be read is absent. */
+  readonly otherRules: ReadonlyMap<IPFamily, number>;
+  /** Problems that only the operator can solve: text for an operator. */
+  readonly warnings: readonly string[];
 }
 
 /** The rules of one family could not be read, or one of its tables could not be written. */

@@ -9,7 +9,7 @@ import type { IPSetClient } from "./ipset/client.ts";
 import type { IptablesClient } from "./iptables/client.ts";
 import type { IpvsClient } from "./ipvs/client.ts";
 import type { TimeoutClient } from "./ipvs/timeout-client.ts";
-import type { NodeSetup, RuleFailure, RulesReport, SetupReport, SourcePorts } from "./kernel.ts";
+import type { BackendReport, NodeSetup, RuleFailure, RulesReport, SetupReport, SourcePorts } from "./kernel.ts";
 import { DUMMY_NAME, type LinkClient } from "./link/client.ts";
 import type { SysctlClient } from "./sysctl.ts";
 
@@ -25,6 +25,12 @@ export interface SetupDependencies {
 }
 
 /**
+ * A look at both backends starts up to four programs, 0.5 s each on a node. In 20 resyncs, ten minutes by default, only
+ * the 40 that read the rules in use start otherwise.
+ */
+const CALLS_PER_LOOK = 20;
+
+/**
  * Writes and removes the part of the kernel state that does not depend on Services: kube-ipvs0, sysctls, IPVS timeouts,
  * sets and rules. The methods have the contract of the methods of `Kernel` with these names.
  */
@@ -38,6 +44,9 @@ export class SetupClient {
   readonly #chains: SetupDependencies["chains"];
   /** Whether the last call wrote all rules; then the programs found are the correct ones. */
   #iptablesFound = false;
+  /** The calls that wrote all rules since both backends were read. */
+  #callsSinceLook = 0;
+  #backends: BackendReport | undefined;
   #isWritingRules = false;
   /** Whether the agent's rules were removed once because they referred to sets of another type. */
   #rulesRemovedForSets = false;
@@ -80,19 +89,36 @@ export class SetupClient {
     return merge([created, await this.#sysctls.apply(interfaceSysctls(families))]);
   }
 
-  /** The programs are detected again only after a failure: each detection starts about eight processes. */
+  /**
+   * After a failure the programs are detected and tried again, because each detection starts up to seven processes. Else
+   * both backends are read in every 20th call. If the backend of the node has changed, the rules are written there first
+   * and then removed from the old one, which is also what a restarted agent does that finds rules in both.
+   */
   async writeRules(setup: NodeSetup): Promise<RulesReport> {
     const ruled = ruledFamilies(setup);
     if (ruled.length === 0) return { changed: [], failures: [] };
     this.#isWritingRules = true;
     try {
-      const unusable = this.#iptablesFound ? [] : await this.#findIptables(ruled);
+      const unusable = await this.#findForWrite(ruled);
       const { changed, failures } = await this.#iptables.apply(setup.rules);
-      this.#iptablesFound = unusable.length + failures.length === 0;
-      return { changed, failures: [...unusable, ...failures] };
+      const isWritten = unusable.length + failures.length === 0;
+      const old = isWritten ? await this.#iptables.removeOld(this.#chains) : { changed: [], failures: [] };
+      this.#iptablesFound = isWritten && old.failures.length === 0;
+      return {
+        changed: [...changed, ...old.changed],
+        failures: [...unusable, ...failures],
+        ...withWarnings(this.#backends, old.failures),
+      };
     } finally {
       this.#isWritingRules = false;
     }
+  }
+
+  async #findForWrite(families: readonly IPFamily[]): Promise<readonly RuleFailure[]> {
+    this.#callsSinceLook += 1;
+    if (this.#iptablesFound && this.#callsSinceLook < CALLS_PER_LOOK) return [];
+    this.#callsSinceLook = 0;
+    return this.#findIptables(families, this.#iptablesFound);
   }
 
   /**
@@ -109,8 +135,9 @@ export class SetupClient {
     const sets = await this.#sets.differences(setup.families.flatMap(ipsets));
     const unusable = await this.#findIptables(ruledFamilies(setup));
     const rules = await this.#iptables.differences(setup.rules);
+    const old = this.#iptables.oldRules(this.#chains);
     return {
-      changed: [...link, ...sysctls, ...timeouts, ...sets, ...rules.changed],
+      changed: [...link, ...sysctls, ...timeouts, ...sets, ...rules.changed, ...old],
       warnings: [...unusable, ...rules.failures].map(({ message }) => message),
     };
   }
@@ -158,8 +185,9 @@ export class SetupClient {
   }
 
   /** Detects the programs; returns the families without a working program. */
-  async #findIptables(families: readonly IPFamily[]): Promise<readonly RuleFailure[]> {
-    const { unusable } = await this.#iptables.find(families);
+  async #findIptables(families: readonly IPFamily[], areTried = false): Promise<readonly RuleFailure[]> {
+    const { unusable, backends } = await this.#iptables.find(families, { chains: this.#chains, areTried });
+    this.#backends = backends;
     return [...unusable].map(([family, text]) => ({ family, message: `Cannot use iptables for ${family}: ${text}` }));
   }
 }
@@ -171,6 +199,15 @@ export class SetupClient {
 function interfaceSysctls(families: readonly IPFamily[]): readonly Sysctl[] {
   if (!families.includes("IPv6")) return [];
   return [{ path: `net/ipv6/conf/${DUMMY_NAME}/disable_ipv6`, value: "0", compare: "equal", required: false }];
+}
+
+/** Adds failures to remove old rules to the warnings: the rules in use are right, so that the node is ready. */
+function withWarnings(
+  backends: BackendReport | undefined,
+  failures: readonly RuleFailure[],
+): Pick<RulesReport, "backends"> {
+  if (backends === undefined) return {};
+  return { backends: { ...backends, warnings: [...backends.warnings, ...failures.map(({ message }) => message)] } };
 }
 
 function ruledFamilies({ families, rules }: NodeSetup): readonly IPFamily[] {

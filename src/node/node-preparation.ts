@@ -1,6 +1,7 @@
-import type { Kernel, RuleFailure, RulesReport, SetupReport, WrongSysctl } from "../kernel/kernel.ts";
+import type { BackendReport, Kernel, RuleFailure, RulesReport, SetupReport, WrongSysctl } from "../kernel/kernel.ts";
 import type { Cidr, IPFamily } from "../model/address.ts";
 import type { SetEntry } from "../model/kernel/ipset.ts";
+import type { IptablesBackend } from "../model/kernel/rules.ts";
 import type { Logger } from "../model/logger.ts";
 import type { Clock } from "../model/time/clock.ts";
 import { configuredFamilies, type FamilyOptions } from "./node-facts.ts";
@@ -21,6 +22,8 @@ export interface PreparationMetrics {
   recordWrongSysctls(names: readonly string[]): void;
   /** Records that the rules of a family could not be written. */
   recordRestoreFailure(family: IPFamily): void;
+  /** Records the iptables backend in use, and the rules in the other one. */
+  recordBackends(used: IptablesBackend, otherRules: ReadonlyMap<IPFamily, number>): void;
 }
 
 export interface NodePreparationDependencies {
@@ -37,6 +40,11 @@ export interface NodeDeficits {
   readonly wrongSysctls: readonly WrongSysctl[];
   /** The failures of rules, for the families in use. */
   readonly ruleFailures: readonly RuleFailure[];
+}
+
+/** The failures of the last preparation, with what has no part of its own in `NodeDeficits`. */
+interface Deficits extends NodeDeficits {
+  readonly backendWarnings: readonly string[];
 }
 
 export interface NodePreparationCallbacks {
@@ -60,7 +68,8 @@ export class NodePreparation {
   readonly #rules: NodeRules;
   /** The current needs of the cluster. Families are only added. */
   #needs: ClusterNeeds;
-  #deficits: NodeDeficits = { warnings: [], wrongSysctls: [], ruleFailures: [] };
+  #backend: IptablesBackend | undefined;
+  #deficits: Deficits = { warnings: [], wrongSysctls: [], ruleFailures: [], backendWarnings: [] };
 
   constructor(
     config: PreparationOptions,
@@ -131,17 +140,25 @@ export class NodePreparation {
     this.#callbacks.onNeeds();
   }
 
-  #onRules({ changed, failures }: RulesReport): void {
+  #onRules({ changed, failures, backends }: RulesReport): void {
     this.#logChanges(changed);
     for (const { family } of failures) this.#dependencies.metrics.recordRestoreFailure(family);
     this.#deficits = { ...this.#deficits, ruleFailures: failures };
+    if (backends !== undefined) this.#onBackends(backends);
     this.#report();
   }
 
+  #onBackends({ used, reason, otherRules, warnings }: BackendReport): void {
+    this.#dependencies.metrics.recordBackends(used, otherRules);
+    this.#deficits = { ...this.#deficits, backendWarnings: warnings };
+    if (used !== this.#backend) this.#dependencies.logger.info({ backend: used, reason }, "iptables backend found");
+    this.#backend = used;
+  }
+
   #report(): void {
-    const { warnings, wrongSysctls, ruleFailures } = this.#deficits;
+    const { warnings, wrongSysctls, ruleFailures, backendWarnings } = this.#deficits;
     this.#callbacks.onDeficits({
-      warnings: [...warnings, ...ruleFailures.map(({ message }) => message)],
+      warnings: [...warnings, ...ruleFailures.map(({ message }) => message), ...backendWarnings],
       wrongSysctls,
       // A family that is not in use may have no iptables.
       ruleFailures: ruleFailures.filter(({ family }) => this.#needs.families.includes(family)),

@@ -1,54 +1,33 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { RuleTable } from "../../model/kernel/rules.ts";
-import type { NodeSetup, RulesReport } from "../kernel.ts";
+import type { IptablesBackend, RuleTable } from "../../model/kernel/rules.ts";
+import type { BackendReport, NodeSetup, RulesReport } from "../kernel.ts";
 import { type RunProcess, runProcess } from "../run-process.ts";
-import { withCure } from "./cure.ts";
-import { findIptables, type IptablesTools, type IptablesVariant, programName } from "./find.ts";
-import {
-  ownPart,
-  parseSave,
-  removalText,
-  restoreText,
-  rulesAheadOfJumps,
-  type SavedTable,
-  type Tolerates,
-} from "./save-format.ts";
-
-/**
- * The rules of one family could not be read, or one of its tables could not be written. Other families and tables are
- * not affected.
- */
-export class IptablesError extends Error {
-  override readonly name = "IptablesError";
-  readonly family: IPFamily;
-  /** The error output of the program. */
-  readonly stderr: string;
-  /** The input line that the program named in its error; "" if it named none. */
-  readonly line: string;
-
-  /** `task` is the operation that failed: `write iptables table "nat"`. */
-  constructor(task: string, family: IPFamily, stderr: string, line = "") {
-    super(`Cannot ${task} of ${family}: ${withCure(stderr)}${line === "" ? "" : ` (line "${line}")`}`);
-    this.family = family;
-    this.stderr = stderr;
-    this.line = line;
-  }
-}
+import type { BackendState } from "./backend.ts";
+import { backendReport } from "./backend-report.ts";
+import { type FindOptions, findIptables, type IptablesTools } from "./find.ts";
+import type { OwnChains } from "./foreign-chains.ts";
+import { hasLegacyTables, IptablesError, restoreRules, saveRules } from "./programs.ts";
+import { removals } from "./removal.ts";
+import { ownPart, parseSave, restoreText, rulesAheadOfJumps, type Tolerates } from "./save-format.ts";
 
 export interface IptablesOptions {
-  /** The variant to use; undefined: `find` detects it. */
-  readonly variant?: IptablesVariant | undefined;
+  /** The backend to use; undefined: `find` detects it. */
+  readonly backend?: IptablesBackend | undefined;
   readonly run?: RunProcess;
+  readonly hasLegacyTables?: FindOptions["hasLegacyTables"];
 }
 
 /**
- * Reads and writes the rules of this network namespace by the iptables programs of the node. The kernel has two
- * separate rule tables with two interfaces, and these programs use the table that is in use. One call at a time.
+ * Reads and writes the rules of this network namespace by the iptables programs of the node. The kernel has two backends
+ * with separate tables, and these programs use the one that the node uses. One call at a time.
  */
 export class IptablesClient {
-  readonly #run: RunProcess;
-  readonly #variant: IptablesVariant | undefined;
+  readonly #options: FindOptions;
   #tools: IptablesTools | undefined;
+  /** What `find` has read: of the backend in use until it is used once, because rules change. */
+  readonly #read = new Map<IPFamily, string>();
+  /** What `find` has read of the backend that is not in use, until its rules are changed. */
+  #other: BackendState | undefined;
   /** For each family and table: the rules that were written, and how the program printed them if its text differs. */
   readonly #printed = new Map<string, { readonly wanted: string; readonly printed: string }>();
   /**
@@ -58,14 +37,37 @@ export class IptablesClient {
   readonly #rulesAhead = new Map<string, ReadonlySet<string>>();
 
   constructor(options: IptablesOptions = {}) {
-    this.#run = options.run ?? runProcess;
-    this.#variant = options.variant;
+    this.#options = {
+      run: options.run ?? runProcess,
+      hasLegacyTables: options.hasLegacyTables ?? hasLegacyTables,
+      required: options.backend,
+    };
   }
 
-  /** Finds the programs to use, and the families for which they work. */
-  async find(families: readonly IPFamily[]): Promise<IptablesTools> {
-    this.#tools = await findIptables(this.#run, families, this.#variant);
-    return this.#tools;
+  /**
+   * Finds the programs to use, and the families for which they work, and describes both backends. `chains` are the
+   * agent's own. If `areTried`, programs that are in use are known to work.
+   */
+  async find(
+    families: readonly IPFamily[],
+    { chains = {}, areTried = false }: { readonly chains?: OwnChains; readonly areTried?: boolean } = {},
+  ): Promise<IptablesTools & { readonly backends?: BackendReport }> {
+    const found = await findIptables(this.#options, families, this.#tools, areTried);
+    const { tools, own, other } = found;
+    if (this.#tools?.backend !== tools.backend) {
+      // The notes are about the tables of the other backend.
+      this.#printed.clear();
+      this.#rulesAhead.clear();
+    }
+    this.#tools = tools;
+    this.#read.clear();
+    this.#other = undefined;
+    // If it is not known which backend the default programs write, either might be the one in use.
+    if (tools.isBackendKnown) {
+      for (const [family, saved] of own.saved) this.#read.set(family, saved);
+      this.#other = other;
+    }
+    return { ...tools, ...(tools.isBackendKnown && { backends: backendReport(found, chains) }) };
   }
 
   /**
@@ -101,19 +103,41 @@ export class IptablesClient {
     });
   }
 
-  /** Removes the chains and the jumps into them; an absent chain is not an error. */
-  remove(
-    families: readonly IPFamily[],
-    chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>,
-  ): Promise<RulesReport> {
-    return this.#eachFamily(families, async ({ tools, family, saved }) => {
-      const reports: RulesReport[] = [];
-      for (const table of Object.keys(chains).filter(isTable)) {
-        const present = parseSave(saved, table);
-        reports.push(await reportOf(() => this.#removeChains(tools, family, present, table, chains[table] ?? [])));
-      }
-      return merge(reports);
-    });
+  /** Removes the chains and the jumps into them, in both backends; an absent chain is not an error. */
+  async remove(families: readonly IPFamily[], chains: OwnChains): Promise<RulesReport> {
+    const own = await this.#eachFamily(families, ({ tools, family, saved }) =>
+      this.#removeChains({ ...tools, name: "" }, family, saved, chains, "empty"),
+    );
+    return merge([own, await this.#removeOther(chains, "empty")]);
+  }
+
+  /**
+   * Removes the chains and the jumps into them in the backend that is not in use, as it was at the last `find`: the
+   * agent left them there, or an agent before it. A chain that another program uses stays.
+   */
+  removeOld(chains: OwnChains): Promise<RulesReport> {
+    return this.#removeOther(chains, "keep");
+  }
+
+  /** Describes what `removeOld` would remove. */
+  oldRules(chains: OwnChains): readonly string[] {
+    const other = this.#other;
+    if (other === undefined) return [];
+    return [...other.saved].flatMap(([family, text]) =>
+      removals(text, chains, "keep").map(
+        ({ table }) => `rules of kube-ipvs are also in ${other.backend} table "${table}" of ${family}`,
+      ),
+    );
+  }
+
+  async #removeOther(chains: OwnChains, used: "empty" | "keep"): Promise<RulesReport> {
+    if (this.#other === undefined) return merge([]);
+    const { backend, saved } = this.#other;
+    const tools = { infix: `-${backend}` as const, name: `${backend} `, modern: this.#tools?.modern === true };
+    this.#other = undefined;
+    const reports: RulesReport[] = [];
+    for (const [family, text] of saved) reports.push(await this.#removeChains(tools, family, text, chains, used));
+    return merge(reports);
   }
 
   #eachTable(
@@ -180,34 +204,36 @@ export class IptablesClient {
   }
 
   async #removeChains(
-    tools: IptablesTools,
+    tools: RestoreTools & { readonly name: string },
     family: IPFamily,
-    saved: SavedTable,
-    table: RuleTable["name"],
-    chains: readonly string[],
-  ): Promise<string | undefined> {
-    const text = removalText(saved, table, chains);
-    if (text === undefined) return undefined;
-    await this.#restore(tools, family, table, text);
-    return `removed the chains of kube-ipvs from table "${table}" of ${family}`;
+    saved: string,
+    chains: OwnChains,
+    used: "empty" | "keep",
+  ): Promise<RulesReport> {
+    const reports: RulesReport[] = [];
+    for (const { table, text } of removals(saved, chains, used))
+      reports.push(
+        await reportOf(async () => {
+          await this.#restore(tools, family, table, text);
+          return `removed the chains of kube-ipvs from ${tools.name}table "${table}" of ${family}`;
+        }),
+      );
+    return merge(reports);
   }
 
-  async #save(tools: IptablesTools, family: IPFamily): Promise<string> {
-    const { code, stdout, stderr } = await this.#run(programName(tools.infix, family, "-save"), []);
-    if (code !== 0) throw new IptablesError("read iptables rules", family, stderr);
-    return stdout;
+  /** Returns all tables of a family; the first time after `find`, as `find` has read them. */
+  async #save({ infix }: IptablesTools, family: IPFamily): Promise<string> {
+    const read = this.#read.get(family);
+    this.#read.delete(family);
+    return read ?? saveRules(this.#options.run, infix, family);
   }
 
-  async #restore(tools: IptablesTools, family: IPFamily, table: RuleTable["name"], text: string): Promise<void> {
-    const wait = tools.modern ? ["-w", "5"] : [];
-    const program = programName(tools.infix, family, "-restore");
-    const { code, stderr } = await this.#run(program, ["--noflush", ...wait], text);
-    if (code === 0) return;
-    // Both variants name the line of their input: "Error occurred at line: 7", "line 7: ...", "line 7 failed".
-    const line = Number(/\bline:? (\d+)/.exec(stderr)?.[1] ?? 0);
-    throw new IptablesError(`write iptables table "${table}"`, family, stderr, text.split("\n")[line - 1]);
+  #restore({ infix, modern }: RestoreTools, family: IPFamily, table: RuleTable["name"], text: string): Promise<void> {
+    return restoreRules(this.#options.run, { infix, waits: modern }, { family, table }, text);
   }
 }
+
+type RestoreTools = Pick<IptablesTools, "infix" | "modern">;
 
 function keyOf(family: IPFamily, { name }: RuleTable): string {
   return `${family} ${name}`;
@@ -244,8 +270,4 @@ function merge(reports: readonly RulesReport[]): RulesReport {
 
 function isFamily(text: string): text is IPFamily {
   return text === "IPv4" || text === "IPv6";
-}
-
-function isTable(text: string): text is RuleTable["name"] {
-  return text === "nat" || text === "filter" || text === "mangle";
 }

@@ -1,51 +1,129 @@
 import type { IPFamily } from "../../model/address.ts";
+import type { IptablesBackend } from "../../model/kernel/rules.ts";
 import type { ProcessResult, RunProcess } from "../run-process.ts";
+import { type BackendChoice, type BackendState, chooseBackend } from "./backend.ts";
 import { withCure } from "./cure.ts";
-
-/**
- * The two implementations of iptables. Neither shows the rules of the other, so all programs of a node must use the
- * same.
- */
-export type IptablesVariant = "legacy" | "nft";
+import { type Infix, IptablesError, lacksNfTables, programName, saveRules } from "./programs.ts";
 
 /** The iptables programs to use on this node. */
 export interface IptablesTools {
-  /** The middle of the program name, as in "iptables-nft"; for IPv6 the name begins with "ip6tables". */
-  readonly infix: "" | `-${IptablesVariant}`;
+  readonly infix: Infix;
+  readonly backend: IptablesBackend;
   readonly families: readonly IPFamily[];
   /** Families whose program does not work, with its error output. */
   readonly unusable: ReadonlyMap<IPFamily, string>;
   readonly version: string;
+  /** Whether `backend` is certain: a default program of 1.8 or newer that does not name its backend may be of either. */
+  readonly isBackendKnown: boolean;
   /** Whether `iptables-restore -w` and `MASQUERADE --random-fully` are supported: since 1.6.2. */
   readonly modern: boolean;
 }
 
-/** Returns the name of a program, as "ip6tables-nft-restore". */
-export function programName(infix: string, family: IPFamily, suffix: "" | "-save" | "-restore" = ""): string {
-  return `${family === "IPv4" ? "iptables" : "ip6tables"}${infix}${suffix}`;
+/** The programs to use, and what both backends hold. */
+export interface FoundIptables {
+  readonly tools: IptablesTools;
+  /** Why this backend is used: text for an operator. */
+  readonly reason: string;
+  readonly own: BackendState;
+  readonly other: BackendState;
+  /** Why the backend of this node is not used, although it was found: text for an operator; "" if it is used. */
+  readonly hindrance: string;
 }
 
-/** Chains that the kubelet creates in the table mangle; other programs detect the variant by the first. */
-const HINT = /^:(KUBE-IPTABLES-HINT|KUBE-KUBELET-CANARY)\s/m;
-/** RESOURCE_PROBLEM of xtables.h, which means three things: the lock is taken, cannot be opened, or the process may not. */
-const RESOURCE_PROBLEM = 4;
-const BOTH: readonly IPFamily[] = ["IPv4", "IPv6"];
+export interface FindOptions {
+  readonly run: RunProcess;
+  /** Whether the kernel has legacy tables of a family; true if it is not known. */
+  readonly hasLegacyTables: (family: IPFamily) => Promise<boolean>;
+  /** The backend that the configuration requires; undefined: it is detected. */
+  readonly required: IptablesBackend | undefined;
+}
 
 /**
- * Finds the iptables variant that this node uses, as the wrapper scripts in the kube-proxy image do: the variant that
- * has the chains of the kubelet, else the variant with more rules. On a node without rules it is the default program if
- * that works, else any that works.
+ * RESOURCE_PROBLEM of xtables.h, which means four things: the lock is taken, cannot be opened, the process may not, or
+ * the kernel has no nf_tables.
+ */
+const RESOURCE_PROBLEM = 4;
+
+/**
+ * Finds the iptables backend that this node uses, by `chooseBackend`, and the programs for it. On a node without rules
+ * it is the default program if that works, else any that works. `inUse` are the programs that the agent uses: programs
+ * of another backend replace them only if they work for as many families. If `areTried`, programs in use are known to
+ * work, and are not started to try them.
  */
 export async function findIptables(
+  options: FindOptions,
+  families: readonly IPFamily[],
+  inUse?: IptablesTools,
+  areTried = false,
+): Promise<FoundIptables> {
+  const [nft, legacy] = await Promise.all([
+    readBackend(options, "nft", families),
+    readBackend(options, "legacy", families),
+  ]);
+  const choice: BackendChoice | undefined =
+    options.required === undefined
+      ? chooseBackend(nft, legacy, inUse?.backend)
+      : { backend: options.required, reason: "--iptables-backend requires it" };
+  const isSame = inUse?.backend === choice?.backend;
+  const candidate = isSame && areTried && inUse ? inUse : await usable(options.run, families, choice?.backend);
+  const stays = !isSame && inUse !== undefined && candidate.unusable.size > inUse.unusable.size;
+  const tools = stays ? inUse : candidate;
+  return {
+    tools,
+    reason: choice?.reason ?? "neither backend has rules, and it is the default of the node",
+    own: tools.backend === "nft" ? nft : legacy,
+    other: tools.backend === "nft" ? legacy : nft,
+    hindrance: stays ? [...candidate.unusable.values()].join("; ") : "",
+  };
+}
+
+async function readBackend(
+  options: FindOptions,
+  backend: IptablesBackend,
+  families: readonly IPFamily[],
+): Promise<BackendState> {
+  const saved = new Map<IPFamily, string>();
+  const unread = new Map<IPFamily, string>();
+  let isInstalled = true;
+  const read = async (family: IPFamily): Promise<void> => {
+    const result = await readFamily(options, backend, family);
+    if (typeof result === "string") saved.set(family, result);
+    else {
+      unread.set(family, withCure(result.stderr));
+      if (result.isMissing) isInstalled = false;
+    }
+  };
+  await Promise.all(families.map(read));
+  return { backend, saved, unread, isInstalled };
+}
+
+async function readFamily(
+  { run, hasLegacyTables }: FindOptions,
+  backend: IptablesBackend,
+  family: IPFamily,
+): Promise<string | IptablesError> {
+  if (backend === "legacy" && !(await hasLegacyTables(family))) return "";
+  try {
+    // Without -t, because -t makes legacy iptables create the table.
+    return await saveRules(run, `-${backend}`, family);
+  } catch (error) {
+    if (!(error instanceof IptablesError)) throw error;
+    return backend === "nft" && lacksNfTables(error.stderr) ? "" : error;
+  }
+}
+
+/** Returns the programs of a backend, or of any if it is undefined, that work for most families. */
+async function usable(
   run: RunProcess,
   families: readonly IPFamily[],
-  variant?: IptablesVariant,
+  backend: IptablesBackend | undefined,
 ): Promise<IptablesTools> {
-  const chosen = variant ?? (await variantInUse(run));
-  const candidates: readonly IptablesTools["infix"][] = chosen === undefined ? ["", "-nft", "-legacy"] : [`-${chosen}`];
+  // Before 1.8 the programs have no infix: the default is legacy.
+  const candidates: readonly Infix[] = backend === undefined ? ["", "-nft", "-legacy"] : [`-${backend}`, ""];
   let best: IptablesTools | undefined;
   for (const infix of candidates) {
     const tools = await probe(run, infix, families);
+    if (best !== undefined && backend !== undefined && tools.backend !== backend) continue;
     if (best === undefined || tools.families.length > best.families.length) best = tools;
     if (best.unusable.size === 0) break;
   }
@@ -53,32 +131,7 @@ export async function findIptables(
   return best ?? probe(run, "", families);
 }
 
-async function variantInUse(run: RunProcess): Promise<IptablesVariant | undefined> {
-  const nft = await saved(run, "-nft");
-  if (HINT.test(nft)) return "nft";
-  // Without -t, because -t makes legacy iptables create the table.
-  const legacy = await saved(run, "-legacy");
-  if (HINT.test(legacy)) return "legacy";
-  const difference = countRules(legacy) - countRules(nft);
-  if (difference === 0) return undefined;
-  return difference > 0 ? "legacy" : "nft";
-}
-
-/** Returns all rules of both families; nothing for a family whose program does not work. */
-async function saved(run: RunProcess, infix: string): Promise<string> {
-  const results = await Promise.all(BOTH.map((family) => run(programName(infix, family, "-save"), [])));
-  return results.map(({ code, stdout }) => (code === 0 ? stdout : "")).join("\n");
-}
-
-function countRules(text: string): number {
-  return text.match(/^-A /gm)?.length ?? 0;
-}
-
-async function probe(
-  run: RunProcess,
-  infix: IptablesTools["infix"],
-  families: readonly IPFamily[],
-): Promise<IptablesTools> {
+async function probe(run: RunProcess, infix: Infix, families: readonly IPFamily[]): Promise<IptablesTools> {
   const unusable = new Map<IPFamily, string>();
   // Without -w, so the program does not wait for the lock: a taken lock proves that the program works.
   const tries = families.map(async (family) => {
@@ -90,10 +143,12 @@ async function probe(
   const version = /v(\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1] ?? "";
   return {
     infix,
+    backend: infix === "-nft" || (infix === "" && stdout.includes(NFT)) ? "nft" : "legacy",
+    isBackendKnown: infix !== "" || stdout.includes(NFT) || stdout.includes(LEGACY) || isOlder(version, 1, 8, 0),
     families: families.filter((family) => !unusable.has(family)),
     unusable,
     version,
-    modern: isModern(version),
+    modern: version !== "" && !isOlder(version, 1, 6, 2),
   };
 }
 
@@ -101,7 +156,13 @@ function isLockTaken({ code, stderr }: ProcessResult): boolean {
   return code === RESOURCE_PROBLEM && /holding the xtables lock/.test(stderr);
 }
 
-function isModern(version: string): boolean {
+/** From 1.8 on a program names its backend: "iptables v1.8.9 (nf_tables)". Before, there is only legacy. */
+const [NFT, LEGACY] = ["(nf_tables)", "(legacy)"] as const;
+
+/** Whether a version is older than the given one; false if it is "", unknown. */
+function isOlder(version: string, ...than: readonly [number, number, number]): boolean {
+  if (version === "") return false;
+  const number = (parts: readonly number[]) => parts.reduce((sum, part) => sum * 1_000 + part, 0);
   const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number);
-  return major * 1_000_000 + minor * 1_000 + patch >= 1_006_002;
+  return number([major, minor, patch]) < number(than);
 }

@@ -16,7 +16,14 @@ export function sameRule(a: string, b: string): boolean {
   return left.length === right.length && left.every((word, index) => word === right[index]);
 }
 
-const BUILT_IN_CHAINS: ReadonlySet<string> = new Set(["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]);
+/** The chains of the tables themselves: they cannot be removed, and all programs share them. */
+export const BUILT_IN_CHAINS: ReadonlySet<string> = new Set([
+  "PREROUTING",
+  "INPUT",
+  "FORWARD",
+  "OUTPUT",
+  "POSTROUTING",
+]);
 
 /**
  * Returns the chains of one table in the output of iptables-save; empty if the table is not in it.
@@ -61,50 +68,15 @@ function sameRules(saved: readonly string[] | undefined, wanted: readonly string
   return wanted.every((rule, index) => sameRule(rule, saved[index] ?? ""));
 }
 
-/**
- * Returns the input of iptables-restore --noflush that removes the chains and the jumps into them; undefined if there
- * is nothing to remove. A jump is a rule in a built-in chain that has nothing but a target and a comment. Any other
- * rule that leads into a chain belongs to another program: that chain is only emptied.
- */
-export function removalText(
-  saved: SavedTable,
-  table: RuleTable["name"],
-  chains: readonly string[],
-): string | undefined {
-  const present = chains.filter((name) => saved.has(name));
-  const jumps: string[] = [];
-  const stillUsed = new Set<string>();
-  for (const [from, rules] of saved) {
-    if (chains.includes(from)) continue;
-    for (const rule of rules) {
-      const to = target(rule);
-      if (to === undefined || !present.includes(to)) continue;
-      if (isPlainJump(from, rule)) jumps.push(`-D ${from} ${rule}`);
-      else stillUsed.add(to);
-    }
-  }
-  const gone = present.filter((name) => !stillUsed.has(name));
-  const left = present.filter((name) => stillUsed.has(name) && saved.get(name)?.length !== 0);
-  return asTable(table, [
-    ...[...gone, ...left].map((name) => `:${name} - [0:0]`),
-    ...jumps,
-    ...gone.map((name) => `-X ${name}`),
-  ]);
-}
-
-function target(rule: string): string | undefined {
+/** Returns the chain or target of a rule; undefined if it has none. */
+export function target(rule: string): string | undefined {
   const words = ruleWords(rule);
   const at = words.findIndex((word) => word === "-j" || word === "-g");
   return at < 0 ? undefined : words[at + 1];
 }
 
-function isPlainJump(from: string, rule: string): boolean {
-  const words = ruleWords(rule);
-  const rest = words[0] === "-m" && words[1] === "comment" && words[2] === "--comment" ? words.slice(4) : words;
-  return BUILT_IN_CHAINS.has(from) && rest.length === 2 && rest[0] === "-j";
-}
-
-function asTable(name: string, lines: readonly string[]): string | undefined {
+/** Returns the input of iptables-restore for these lines of one table; undefined if there are none. */
+export function asTable(name: string, lines: readonly string[]): string | undefined {
   return lines.length === 0 ? undefined : `${[`*${name}`, ...lines, "COMMIT"].join("\n")}\n`;
 }
 

@@ -24,3 +24,9 @@ export interface Jump {
    */
   readonly place?: "last";
 }
+
+/**
+ * The two implementations of iptables. Neither shows the rules of the other, and the kernel applies both, so all
+ * programs of a node should use the same.
+ */
+export type IptablesBackend = "legacy" | "nft";

@@ -2,6 +2,7 @@ import type { Registry } from "prom-client";
 import type { IPFamily } from "../../model/address.ts";
 import { TRAFFIC_SIDES, type TrafficSide } from "../../model/cluster/service.ts";
 import { OPERATION_KINDS } from "../../model/kernel/operation.ts";
+import type { IptablesBackend } from "../../model/kernel/rules.ts";
 import type { Readings } from "../../model/time/clock.ts";
 import type {
   DriftCount,
@@ -160,6 +161,14 @@ export class Metrics {
   recordWrongSysctls(names: readonly string[]): void {
     this.#own.wrongSysctls.reset();
     for (const name of names) this.#own.wrongSysctls.set({ name }, 1);
+  }
+
+  /** Sets the iptables backend in use, and the rules in the other one for each family that could be read. */
+  recordBackends(used: IptablesBackend, otherRules: ReadonlyMap<IPFamily, number>): void {
+    this.#own.iptablesBackend.reset();
+    this.#own.iptablesBackend.set({ backend: used }, 1);
+    this.#own.otherBackendRules.reset();
+    for (const [ip_family, count] of otherRules) this.#own.otherBackendRules.set({ ip_family }, count);
   }
 
   /** Counts a request to the kernel that failed or got no response. */

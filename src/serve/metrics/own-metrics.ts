@@ -82,6 +82,18 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
       labelNames: ["name"],
       registers,
     }),
+    iptablesBackend: new Gauge({
+      name: "kube_ipvs_iptables_backend",
+      help: "Is 1 for the iptables backend that kube-ipvs uses: legacy or nft. Not the same on all nodes of one image: compare the kubelets.",
+      labelNames: ["backend"] as const,
+      registers,
+    }),
+    otherBackendRules: new Gauge({
+      name: "kube_ipvs_iptables_other_backend_rules",
+      help: "Rules of other programs in the iptables backend that kube-ipvs does not use, as of the last 20th resync. Above 0: the kernel applies two sets of rules, and the log names the chains.",
+      labelNames: ["ip_family"] as const,
+      registers,
+    }),
     kernelFailures: new Counter({
       name: "kube_ipvs_kernel_failures_total",
       help: "Requests to the kernel that failed as a whole or got no response. A resync follows each failure.",

@@ -39,6 +39,7 @@ test("nothing given is kube-proxy's defaults", () => {
       nodePortAddresses: [],
       masqueradeAll: false,
       masqueradeBit: 14,
+      iptablesBackend: "auto",
       scheduler: "rr",
       syncPeriodMs: 30_000,
       minSyncPeriodMs: 0,

@@ -34,7 +34,7 @@ export class FakeNode {
       ...options,
       chains,
       open: (options, listener) => (options.protocol === 12 ? this.sets : this.#peer).open(options, listener),
-      iptables: new IptablesClient({ run: this.iptables.run }),
+      iptables: new IptablesClient(this.iptables),
       sysctls: this.sysctls,
     });
   }

@@ -20,6 +20,12 @@ export class FakeIptables {
     "ip6tables-legacy",
   ]);
   version = "1.8.9";
+  /** Programs with suffix that fail, with what they print. */
+  readonly failing = new Map<string, string>();
+  /** Whether programs of 1.8 and newer name their backend in their version. */
+  namesBackend = true;
+  /** Whether the kernel has nf_tables. */
+  hasNfTables = true;
   /** What the plain programs are. */
   default: "legacy" | "nft" = "nft";
   /** Every program run, as one line. */
@@ -30,7 +36,7 @@ export class FakeIptables {
 
   /** The chains of a table; built-in ones are there from the start. */
   table(program: string, name: string): Map<string, string[]> {
-    const kind = program.includes("-") ? program : `${program}-${this.default}`;
+    const kind = this.#kind(program);
     const tables = this.#tables.get(kind) ?? new Map();
     this.#tables.set(kind, tables);
     const table = tables.get(name) ?? new Map(BUILT_IN[name]?.map((chain) => [chain, []]));
@@ -42,14 +48,37 @@ export class FakeIptables {
     this.ran.push([file, ...args].join(" "));
     const program = file.replace(/-(save|restore)$/, "");
     if (!this.working.has(program)) return { code: 127, stdout: "", stderr: `${file}: not found` };
-    if (file.endsWith("-save")) return this.#save(program, args[1]);
+    const failure = this.failing.get(file);
+    if (failure !== undefined) return { code: 1, stdout: "", stderr: failure };
+    if (file.endsWith("-save")) return this.#withoutNfTables(program) ?? this.#save(program, args[1]);
     if (file.endsWith("-restore")) return this.#restore(program, input, args.includes("-w"));
-    return { code: 0, stdout: args[0] === "--version" ? `iptables v${this.version} (any)` : "", stderr: "" };
+    if (args[0] === "--version") return { code: 0, stdout: this.#versionText(program), stderr: "" };
+    return this.#withoutNfTables(program) ?? { code: 0, stdout: "", stderr: "" };
   };
+
+  /** Whether the kernel shows tables of legacy iptables. */
+  readonly hasLegacyTables = async (family: "IPv4" | "IPv6"): Promise<boolean> =>
+    this.#tables.has(family === "IPv4" ? "iptables-legacy" : "ip6tables-legacy");
+
+  /** Before 1.8 no program names its backend. */
+  #versionText(program: string): string {
+    const backend = this.#kind(program).endsWith("-nft") ? "nf_tables" : "legacy";
+    return `iptables v${this.version}${/^1\.[0-7]\./.test(this.version) || !this.namesBackend ? "" : ` (${backend})`}`;
+  }
+
+  #kind(program: string): string {
+    return program.includes("-") ? program : `${program}-${this.default}`;
+  }
+
+  #withoutNfTables(program: string) {
+    if (this.hasNfTables || !this.#kind(program).endsWith("-nft")) return undefined;
+    const stderr = `${program} v${this.version} (nf_tables): Could not fetch rule set generation id: Invalid argument\n`;
+    return { code: 4, stdout: "", stderr };
+  }
 
   #save(program: string, only: string | undefined) {
     if (only !== undefined) this.table(program, only);
-    const kind = program.includes("-") ? program : `${program}-${this.default}`;
+    const kind = this.#kind(program);
     const lines: string[] = [];
     for (const [name, table] of this.#tables.get(kind) ?? []) {
       if (only !== undefined && only !== name) continue;

@@ -1,7 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { findIptables } from "../../../../src/kernel/iptables/find.ts";
+import { findIptables, type IptablesTools } from "../../../../src/kernel/iptables/find.ts";
 import { type RunProcess, runProcess } from "../../../../src/kernel/run-process.ts";
+import type { IPFamily } from "../../../../src/model/address.ts";
+import type { IptablesBackend } from "../../../../src/model/kernel/rules.ts";
 import { FakeIptables } from "./fake-iptables.ts";
 
 const hint = (chain: string) => (fake: FakeIptables, kind: string) => void fake.table(kind, "mangle").set(chain, []);
@@ -11,6 +13,14 @@ const rules = (count: number) => (fake: FakeIptables, kind: string) =>
     Array.from({ length: count }, () => "-j DROP"),
   );
 const none = () => {};
+
+async function find(
+  fake: Pick<FakeIptables, "run" | "hasLegacyTables">,
+  families: readonly IPFamily[],
+  required?: IptablesBackend,
+): Promise<IptablesTools> {
+  return (await findIptables({ ...fake, required }, families)).tools;
+}
 
 test.each([
   ["nft where the kubelet left its hint there", hint("KUBE-IPTABLES-HINT"), rules(9), "-nft"],
@@ -26,19 +36,19 @@ test.each([
     const fake = new FakeIptables();
     nft(fake, `${program}-nft`);
     legacy(fake, `${program}-legacy`);
-    expect((await findIptables(fake.run, ["IPv4", "IPv6"])).infix).toBe(infix);
+    expect((await find(fake, ["IPv4", "IPv6"])).infix).toBe(infix);
   }
 });
 
 test("the one that was asked for is used, whatever the node has", async () => {
   const fake = new FakeIptables();
   hint("KUBE-IPTABLES-HINT")(fake, "iptables-nft");
-  expect((await findIptables(fake.run, ["IPv4"], "legacy")).infix).toBe("-legacy");
+  expect((await find(fake, ["IPv4"], "legacy")).infix).toBe("-legacy");
 });
 
 test("a node whose default works is not asked for the tables of another: legacy would create them", async () => {
   const fake = new FakeIptables();
-  await findIptables(fake.run, ["IPv4", "IPv6"]);
+  await find(fake, ["IPv4", "IPv6"]);
   expect(fake.ran.filter((line) => line.includes("-t nat"))).toEqual([
     "iptables -t nat -S POSTROUTING",
     "ip6tables -t nat -S POSTROUTING",
@@ -48,7 +58,7 @@ test("a node whose default works is not asked for the tables of another: legacy 
 test("on an empty node whose default iptables does not work, one that does is used", async () => {
   const fake = new FakeIptables();
   for (const program of ["iptables", "ip6tables", "iptables-nft", "ip6tables-nft"]) fake.working.delete(program);
-  expect(await findIptables(fake.run, ["IPv4", "IPv6"])).toMatchObject({
+  expect(await find(fake, ["IPv4", "IPv6"])).toMatchObject({
     infix: "-legacy",
     families: ["IPv4", "IPv6"],
   });
@@ -57,7 +67,7 @@ test("on an empty node whose default iptables does not work, one that does is us
 test("the one that works for more families is used", async () => {
   const fake = new FakeIptables();
   fake.working.delete("ip6tables");
-  expect(await findIptables(fake.run, ["IPv4", "IPv6"])).toMatchObject({ infix: "-nft" });
+  expect(await find(fake, ["IPv4", "IPv6"])).toMatchObject({ infix: "-nft" });
 });
 
 test("a program that finds the lock taken works, and nobody waits for the lock", async () => {
@@ -66,7 +76,7 @@ test("a program that finds the lock taken works, and nobody waits for the lock",
     args.includes("nat") && !args.includes("-w")
       ? { code: 4, stdout: "", stderr: "Another app is currently holding the xtables lock" }
       : fake.run(file, args, input);
-  const tools = await findIptables(run, ["IPv4", "IPv6"]);
+  const tools = await find({ run, hasLegacyTables: async () => true }, ["IPv4", "IPv6"]);
   expect([tools.infix, tools.families, tools.unusable.size]).toEqual(["", ["IPv4", "IPv6"], 0]);
 });
 
@@ -87,7 +97,7 @@ test("programs of iptables that all hang are waited for together, not one after 
   const waiting: (() => void)[] = [];
   const run: RunProcess = () =>
     new Promise((resolve) => waiting.push(() => resolve({ code: 124, stdout: "", stderr: "it was killed" })));
-  const found = findIptables(run, ["IPv4", "IPv6"]);
+  const found = find({ run, hasLegacyTables: async () => true }, ["IPv4", "IPv6"]);
   let rounds = 0;
   for (; await isPending(found); rounds++) for (const end of waiting.splice(0)) end();
   // Two that print all rules, and each of three that may be used.
@@ -104,7 +114,7 @@ const isPending = async (promise: Promise<unknown>): Promise<boolean> => {
 test("families without a working program are named with what iptables said", async () => {
   const fake = new FakeIptables();
   for (const program of fake.working) if (program.startsWith("ip6")) fake.working.delete(program);
-  const tools = await findIptables(fake.run, ["IPv4", "IPv6"]);
+  const tools = await find(fake, ["IPv4", "IPv6"]);
   expect(tools.families).toEqual(["IPv4"]);
   expect([...tools.unusable]).toEqual([["IPv6", "ip6tables: ip6tables: not found"]]);
 });
@@ -118,7 +128,7 @@ test.each([
 ])("iptables %s can wait in restore and choose ports at random: %s", async (version, modern) => {
   const fake = new FakeIptables();
   fake.version = version;
-  expect(await findIptables(fake.run, ["IPv4"])).toMatchObject({ version, modern });
+  expect(await find(fake, ["IPv4"])).toMatchObject({ version, modern });
 });
 
 test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ownPart, parseSave, removalText, restoreText } from "../../../../src/kernel/iptables/save-format.ts";
+import { ownPart, parseSave, restoreText } from "../../../../src/kernel/iptables/save-format.ts";
 import type { RuleTable } from "../../../../src/model/kernel/rules.ts";
 
 const WANTED: RuleTable = {
@@ -94,39 +94,6 @@ describe("restoreText", () => {
     const rule = '-m comment --comment "our portal" -j KUBE-A';
     expect(lines(restoreText(table, WANTED, () => false))).toEqual([`-D OUTPUT ${rule}`, `-I OUTPUT 1 ${rule}`]);
     expect(restoreText(table, WANTED, (from, rule) => `${from} ${rule}` === "OUTPUT -j OTHERS")).toBeUndefined();
-  });
-});
-
-describe("removalText", () => {
-  const remove = (...table: string[]) => lines(removalText(saved(...table), "nat", ["KUBE-A", "KUBE-B", "KUBE-C"]));
-
-  test("empties and removes the chains that are there, and the jumps into them", () => {
-    expect(remove(...CHAINS, ...JUMPS, "-A POSTROUTING -j KUBE-B", "-A OUTPUT -j OTHERS", ...RULES)).toEqual([
-      ":KUBE-A - [0:0]",
-      ":KUBE-B - [0:0]",
-      '-D PREROUTING -m comment --comment "our portal" -j KUBE-A',
-      '-D OUTPUT -m comment --comment "our portal" -j KUBE-A',
-      "-D POSTROUTING -j KUBE-B",
-      "-X KUBE-A",
-      "-X KUBE-B",
-    ]);
-  });
-
-  test("writes nothing when none is there", () => {
-    expect(remove(":OUTPUT", ":KUBE-OTHER", "-A OUTPUT -j KUBE-OTHER")).toBeUndefined();
-  });
-
-  test.each([
-    ["a rule with a condition", "-A OUTPUT -p tcp -j KUBE-B"],
-    ["a chain of others", "-A OTHERS -j KUBE-B"],
-    ["a goto", "-A OTHERS -s 10.0.0.0/8 -g KUBE-B"],
-  ])("a chain that %s of others leads into is emptied and stays", (_, rule) => {
-    expect(remove(...CHAINS, ":OTHERS", ...RULES, rule, "-A KUBE-B -j DROP")).toEqual([
-      ":KUBE-A - [0:0]",
-      ":KUBE-B - [0:0]",
-      "-X KUBE-A",
-    ]);
-    expect(remove(":KUBE-B", ":OTHERS", ":OUTPUT", rule)).toBeUndefined();
   });
 });
 

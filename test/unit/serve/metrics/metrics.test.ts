@@ -262,6 +262,16 @@ test("watches of an API server are counted by resource as they stand at the scra
   expect(await sample('kube_ipvs_watch_endings_total{resource="services",reason="410"}')).toBe(1);
 });
 
+test("the iptables backend in use and the rules in the other one replace the earlier ones", async () => {
+  const { metrics, sample } = harness();
+  metrics.recordBackends("legacy", new Map([["IPv4", 3]]));
+  metrics.recordBackends("nft", new Map([["IPv6", 7]]));
+  expect(await sample('kube_ipvs_iptables_backend{backend="nft"}')).toBe(1);
+  expect(await sample('kube_ipvs_iptables_backend{backend="legacy"}')).toBeUndefined();
+  expect(await sample('kube_ipvs_iptables_other_backend_rules{ip_family="IPv6"}')).toBe(7);
+  expect(await sample('kube_ipvs_iptables_other_backend_rules{ip_family="IPv4"}')).toBeUndefined();
+});
+
 test("the rest is recorded as it is told", async () => {
   const { metrics, sample } = harness();
   metrics.recordRequest(7500);
