@@ -203,6 +203,23 @@ describe("what repeats is reported when it begins and when it ends", () => {
     expect(await agent.metric("kube_ipvs_node_problems")).toBe(0);
   });
 
+  test("rules in the iptables backend that is not used, by log and Event, and not by readiness", async () => {
+    await using agent = new RunningAgent();
+    const warning = 'iptables-legacy has rules of other programs: chains "DOCKER"';
+    const found = { used: "nft", reason: "the kubelet has its chain there" } as const;
+    agent.kernel.backends = { ...found, otherRules: new Map([["IPv4", 2]]), warnings: [warning] };
+    for (let looks = 0; looks < 3; looks++) await agent.rest(LOOK_MS);
+    expect(agent.log.filter((line) => line.includes("iptables"))).toEqual([
+      'info iptables backend found {"backend":"nft","reason":"the kubelet has its chain there"}',
+      `warn node preparation failed {"warning":${JSON.stringify(warning)}}`,
+    ]);
+    expect(agent.notices).toEqual([`Node /n1: ${warning}`]);
+    expect(agent.unreadiness()).not.toContain("iptables");
+    agent.kernel.backends = { ...found, otherRules: new Map([["IPv4", 0]]), warnings: [] };
+    await agent.rest(LOOK_MS);
+    expect(agent.log.at(-1)).toContain("node preparation no longer fails");
+  });
+
   test("a kernel that does not answer, by log, Event and a counter of the attempts", async () => {
     await using agent = new RunningAgent({ unreadable: 5 });
     await agent.rest(600_000);

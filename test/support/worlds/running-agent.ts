@@ -3,6 +3,7 @@ import { Registry } from "prom-client";
 import { Agent } from "../../../src/agent.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import type {
+  BackendReport,
   NodeSetup,
   Observed,
   Outcome,
@@ -36,6 +37,8 @@ export class RememberingKernel extends MemoryKernel {
   readonly rulesWanted: string[] = [];
   /** What the node lacks. */
   warnings: readonly string[] = [];
+  /** What is found of the iptables backends each time; undefined: it is not known. */
+  backends: BackendReport | undefined;
   wrongSysctls: readonly WrongSysctl[] = [];
   sourcePorts: SourcePorts | undefined;
   /** What is asked to be set in /proc/sys, each time. */
@@ -61,7 +64,8 @@ export class RememberingKernel extends MemoryKernel {
     this.rulesAsked++;
     this.rulesWanted.push(JSON.stringify(setup.rules));
     await this.rulesHeldUp;
-    return { changed: [], failures: this.failedRules.map((family) => ({ family, message: `no rules of ${family}` })) };
+    const failures = this.failedRules.map((family) => ({ family, message: `no rules of ${family}` }));
+    return { changed: [], failures, ...(this.backends !== undefined && { backends: this.backends }) };
   }
 
   override async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
