@@ -53,7 +53,8 @@ function ipvsSysctls(kernelRelease: string): readonly Sysctl[] {
   return [
     // Without it netfilter does not track connections of IPVS, and nothing is masqueraded.
     exactly("net/ipv4/vs/conntrack", "1", true),
-    // Connections of a removed real server end at once instead of timing out.
+    // Connections of a removed real server end instead of timing out: at once from Linux 5.9 on, and at their next packet
+    // before.
     exactly("net/ipv4/vs/expire_nodest_conn", "1", false),
     // Session affinity no longer selects a real server whose weight is 0.
     exactly("net/ipv4/vs/expire_quiescent_template", "1", false),

@@ -48,6 +48,10 @@ export const IPVS_DEST_ATTR_U_THRESH = 5;
 export const IPVS_DEST_ATTR_L_THRESH = 6;
 export const IPVS_DEST_ATTR_ACTIVE_CONNS = 7;
 export const IPVS_DEST_ATTR_INACT_CONNS = 8;
+/**
+ * Linux 3.18; older kernels do not send it. From 12 on there are statistics of 64 bits (4.1) and the type, port and flags
+ * of tunnels (5.3), which the agent ignores.
+ */
 export const IPVS_DEST_ATTR_ADDR_FAMILY = 11;
 
 export const AF_INET = 2;

@@ -92,6 +92,8 @@ function orTableError<Result>(path: string, read: () => Result): Result {
  *     UDP  [fd00:0000:0000:0000:0000:0000:0000:000a]:0035 rr
  *     FWM  00000007 rr
  *
+ * The size is ignored: the table of Linux 7.1 and newer grows, and an empty one has size 0.
+ *
  * The kernel prints a virtual server and its real servers as one record, so a row is consistent; between two rows the
  * table may change. Throws a TableError at a line of another format.
  */

@@ -87,8 +87,8 @@ test.each([
   const fake = new FakeIptables();
   const run: RunProcess = async (file, args, input) =>
     args.includes("nat") && !file.includes("legacy") ? { code: 4, stdout: "", stderr } : fake.run(file, args, input);
-  expect(await findIptables(run, ["IPv4", "IPv6"])).toMatchObject({ infix: "-legacy" });
-  const { unusable } = await findIptables(run, ["IPv6"], "nft");
+  expect(await find({ run, hasLegacyTables: async () => true }, ["IPv4", "IPv6"])).toMatchObject({ infix: "-legacy" });
+  const { unusable } = await find({ run, hasLegacyTables: async () => true }, ["IPv6"], "nft");
   expect(unusable.get("IPv6")).toMatch(`ip6tables-nft: ${stderr} (`);
   expect(unusable.get("IPv6")).toContain(cure);
 });

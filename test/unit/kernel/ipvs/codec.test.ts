@@ -228,6 +228,16 @@ test.each<[string, naive.Bytes[], RealServer]>([
     { ...realServer(ip("10.244.0.9"), 80, 3), forwarding: "direct" },
   ],
   [
+    "from a kernel with statistics of 64 bits (4.1) and with tunnels that have type, port and flags (5.3)",
+    [
+      attribute(1, sixteen("10.244.0.9")),
+      attribute(11, u16(2)),
+      nested(12, attribute(1, [1, 0, 0, 0, 0, 0, 0, 0])),
+      ...[attribute(13, [1]), attribute(14, be16(6080)), attribute(15, u16(1))],
+    ],
+    { ...realServer(ip("10.244.0.9"), 80, 3), forwarding: "direct" },
+  ],
+  [
     "of the other family, behind a tunnel",
     [attribute(1, naive.ipv6("fd00:0:0:0:0:0:0:1")), attribute(11, u16(10))],
     { ...realServer(ip("fd00::1"), 80, 3), forwarding: "direct" },
