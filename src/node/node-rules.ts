@@ -31,7 +31,7 @@ export class NodeRules {
 
   /** Resolves when the rules were written, when writing failed, or after 3 s. Never rejects. */
   async write(setup: NodeSetup): Promise<void> {
-    this.#wanted = setup;
+    if (!isEqual(setup, this.#wanted)) this.#wanted = setup;
     this.#ended ??= this.#begin();
     const waited = new AbortController();
     await Promise.race([this.#ended, this.#dependencies.clock.sleep(PATIENCE_MS, waited.signal)]);
@@ -60,6 +60,11 @@ export class NodeRules {
       this.#dependencies.onReport(report);
     }
   }
+}
+
+/** Whether the running attempt writes this setup. If it were repeated for each request, a slow node would never see it end. */
+function isEqual(setup: NodeSetup, wanted: NodeSetup | undefined): boolean {
+  return JSON.stringify(setup) === JSON.stringify(wanted);
 }
 
 /** Returns the report of an unfinished attempt: the state of the rules is unknown. */
