@@ -13,7 +13,7 @@ export interface Job {
 /** What the kernel of the host is called where a kernel is named. */
 const HOST = "host";
 
-/** What a run is limited to. `kernel` and `suite` select from all that a kernel can run. */
+/** What a run is limited to. `all` and `kernel` add what `npm test` leaves out. */
 export interface Selection {
   readonly all?: boolean;
   readonly kernel?: string;
@@ -35,8 +35,7 @@ export function kernelFiles(): readonly string[] {
 export function filesOf(kernel: TestKernel, selection: Selection, files: readonly string[]): readonly string[] {
   const { all = false, kernel: name, suite } = selection;
   if (name !== undefined && name !== kernel.name) return [];
-  const paths =
-    all || name !== undefined || suite !== undefined ? [...kernel.always, ...(kernel.rest ?? [])] : kernel.always;
+  const paths = all || name !== undefined ? [...kernel.always, ...(kernel.rest ?? [])] : kernel.always;
   return files.filter(
     (file) => paths.some((path) => isIn(file, path)) && (suite === undefined || isSuite(file, suite)),
   );
