@@ -1,15 +1,18 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually } from "../support/time/eventually.ts";
 
 const RUN = join(import.meta.dirname, "../support/run");
 let folder = "";
 
-/** In place of run.sh, which would start a guest: prints what it was started with; the file "broken" fails. */
+/** In place of run.sh, which would start a guest: prints what it was started with; the file "broken" fails, "endless" does not end. */
 const STAND_IN = `
 echo "on \${KUBE_IPVS_KERNEL:-its own kernel}: \${*:6}"
+[ "$6" != endless ] || exec sleep 600
 [ "$6" != broken ] || { echo "a reason"; exit 1; }
 `;
 
@@ -21,9 +24,9 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs jobs as run.sh does: what was printed, sorted, and what run.sh then has in `failed`. */
-function runJobs(jobs: readonly string[], unavailable = "") {
-  const script = `
+/** Runs jobs as run.sh does, and prints at the end what run.sh then has in `failed`. */
+function scriptOf(jobs: readonly string[], unavailable = ""): string {
+  return `
     set -euo pipefail
     CACHE=${folder} ROOT=${folder} GUEST_MEMORY=1 failed=0 unavailable=" ${unavailable} "
     say() { echo ">> $*"; }
@@ -33,7 +36,12 @@ function runJobs(jobs: readonly string[], unavailable = "") {
     printf '%s\\n' ${jobs.map((job) => `"${job}"`).join(" ")} >"$JOBS"
     run_jobs
     echo "failed=$failed"`;
-  const { stdout } = spawnSync("bash", ["-c", script], { encoding: "utf8", env: { ...process.env, TEST_GUESTS: "2" } });
+}
+
+const ENV = { ...process.env, TEST_GUESTS: "2" };
+
+function runJobs(jobs: readonly string[], unavailable = ""): readonly string[] {
+  const { stdout } = spawnSync("bash", ["-c", scriptOf(jobs, unavailable)], { encoding: "utf8", env: ENV });
   return stdout.trim().split("\n");
 }
 
@@ -60,4 +68,14 @@ test("the jobs of a kernel that cannot be had do not run, which is a failure", (
     "[1/2 6.1] on 6.1: one",
     "failed=1",
   ]);
+});
+
+test("the jobs end with the process that runs them, also when it gets SIGKILL", async () => {
+  const run = spawn("bash", ["-c", scriptOf(["6.1 endless"])], { env: ENV, stdio: ["ignore", "pipe", "ignore"] });
+  let text = "";
+  run.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  await eventually(() => expect(text).toContain("on 6.1: endless"), { withinMs: 60_000 });
+  run.kill("SIGKILL");
+  // The job holds the pipe open for as long as it runs.
+  await once(run.stdout, "close");
 });

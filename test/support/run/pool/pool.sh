@@ -62,11 +62,11 @@ start_job() {
     [ -n "$least" ] && [ "${busy[$cpu]:-0}" -ge "${busy[$least]:-0}" ] || least=$cpu
   done
   [ "$kernel" != host ] || chosen=
-  # No pipeline: the job must be a child of this process to end with it.
+  # Neither a pipeline nor the function `tied`: the job must be a child of this process, not of a subshell, to end with it.
   exec {output}> >(exec sed -u -e "w $CACHE/kernel-$number.log" -e "s|^|[$number/$count $kernel] |")
   output_of[$number]=$!
   # shellcheck disable=SC2086 # the names of test files have no spaces
-  KUBE_IPVS_KERNEL=$chosen TEST_RECORD=$CACHE/results-kernel-$number.jsonl tied taskset -c "$least" \
+  KUBE_IPVS_KERNEL=$chosen TEST_RECORD=$CACHE/results-kernel-$number.jsonl setpriv --pdeathsig TERM taskset -c "$least" \
     bash "$ROOT/test/support/run.sh" kernel vitest run --project kernel $files </dev/null >&"$output" 2>&1 3<&- &
   pid=$!
   exec {output}>&-
