@@ -54,7 +54,7 @@ export class SharedNode implements AsyncDisposable {
 
   /** Starts an agent that resyncs all the time; it has done its first sync when this resolves. */
   async start(...flags: readonly string[]): Promise<AgentProcess> {
-    const agent = AgentProcess.start(this.node, this.#manifests, "--ipvs-sync-period", "1s", ...flags);
+    const agent = AgentProcess.start(this.node, this.#manifests, "--ipvs-sync-period", "2s", ...flags);
     await agent.ready();
     return agent;
   }
