@@ -47,7 +47,7 @@ test.each([-2 * HOUR_MS, 2 * HOUR_MS])(
   "the wall clock is set by %d ms: a refused operation is tried again",
   async (ms) => {
     await using agent = new RunningAgent();
-    agent.kernel.refuse((operation) => operation.kind === "add-real-server", "ENOMEM", 2);
+    agent.kernel.failOperations((operation) => operation.kind === "add-real-server", "ENOMEM", 2);
     await serving(agent, "10.244.1.5");
     agent.clock.stepWall(ms);
     await agent.rest(10_000);

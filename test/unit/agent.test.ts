@@ -260,7 +260,7 @@ describe("what the kernel refuses", () => {
 
   test("is reported when it begins and when it ends, to its Service, and keeps the agent from being ready", async () => {
     await using agent = new RunningAgent();
-    agent.kernel.refuse(({ kind }) => kind === "bind-address", "EACCES");
+    agent.kernel.failOperations(({ kind }) => kind === "bind-address", "EACCES");
     agent.listed("nodes");
     told(agent);
     for (let minutes = 0; minutes < 10; minutes++) await agent.rest(60_000);
@@ -283,7 +283,10 @@ describe("what the kernel refuses", () => {
 
   test("of the node itself is reported to the node", async () => {
     await using agent = new RunningAgent();
-    agent.kernel.refuse((one) => "entry" in one && one.entry.set.base === "KUBE-NODE-PORT-IPS", "IPSET_ERR_HASH_FULL");
+    agent.kernel.failOperations(
+      (one) => "entry" in one && one.entry.set.base === "KUBE-NODE-PORT-IPS",
+      "IPSET_ERR_HASH_FULL",
+    );
     agent.listed("nodes");
     told(agent);
     await agent.rest();
@@ -296,7 +299,7 @@ describe("what the kernel refuses", () => {
 
   test("on every object makes twenty lines and Events at once, and two more a minute", async () => {
     await using agent = new RunningAgent();
-    agent.kernel.refuse(({ kind }) => kind === "add-virtual-server", "ENOMEM");
+    agent.kernel.failOperations(({ kind }) => kind === "add-virtual-server", "ENOMEM");
     for (let number = 0; number < 300; number++)
       agent.service(`shop/s${number}`, { ip: `10.97.${number >> 8}.${number & 255}` });
     agent.listed("nodes", "endpointslices", "services");

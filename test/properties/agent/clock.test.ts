@@ -103,7 +103,7 @@ class ClockWorld {
         this.#meddle(one.name, one.pod);
         break;
       case "refuse":
-        agent.kernel.refuse((operation) => operation.kind.endsWith("real-server"), "ENOMEM", one.times);
+        agent.kernel.failOperations((operation) => operation.kind.endsWith("real-server"), "ENOMEM", one.times);
         break;
       case "lose":
         agent.kernel.loseTransportAfter(one.times);

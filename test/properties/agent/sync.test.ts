@@ -55,14 +55,14 @@ const lose = fc.record({ kind: fc.constant("lose"), after: fc.nat(8), restart: f
 const failReads = fc.record({ kind: fc.constant("failReads") });
 const meddle = fc.record({ kind: fc.constant("meddle"), how: fc.nat(7), pick });
 const look = fc.record({ kind: fc.constant("look") });
-const beginLook = fc.record({ kind: fc.constant("beginLook"), arrived: fc.nat(8) });
-const beginLookDuring = fc.record({
-  kind: fc.constant("beginLookDuring"),
+const beginResync = fc.record({ kind: fc.constant("beginResync"), arrived: fc.nat(8) });
+const beginResyncDuring = fc.record({
+  kind: fc.constant("beginResyncDuring"),
   after: fc.nat(8),
   arrived: fc.nat(8),
 });
-const endLook = fc.record({ kind: fc.constant("endLook") });
-const endLookDuring = fc.record({ kind: fc.constant("endLookDuring"), after: fc.nat(8) });
+const endResync = fc.record({ kind: fc.constant("endResync") });
+const endResyncDuring = fc.record({ kind: fc.constant("endResyncDuring"), after: fc.nat(8) });
 const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(20) });
 const restart = fc.record({ kind: fc.constant("restart") });
 
@@ -79,10 +79,10 @@ const anything = fc.oneof(
   failReads,
   { arbitrary: meddle, weight: 2 },
   look,
-  { arbitrary: beginLook, weight: 2 },
-  beginLookDuring,
-  endLook,
-  endLookDuring,
+  { arbitrary: beginResync, weight: 2 },
+  beginResyncDuring,
+  endResync,
+  endResyncDuring,
   restart,
   refuseButMembers,
 );
@@ -96,7 +96,7 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
       world.change(command.name, command.to);
       return;
     case "flush":
-      await world.flush();
+      await world.sync();
       return;
     case "wait":
       world.nowMs += command.ms;
@@ -110,7 +110,7 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
       return;
     }
     case "refuse":
-      world.memory.refuse(({ kind }) => kind === command.operation, "ENOMEM", command.times);
+      world.memory.failOperations(({ kind }) => kind === command.operation, "ENOMEM", command.times);
       return;
     case "changeDuring":
       world.kernel.onOperation = (count) => {
@@ -119,7 +119,7 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
       return;
     case "lose":
       world.memory.loseTransportAfter(command.after);
-      await world.flush();
+      await world.sync();
       if (command.restart) world.restart();
       return;
     case "failReads":
@@ -129,22 +129,22 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
       for (const operation of meddling(world.memory, { ...command, foreign: FOREIGN })) world.kernel.meddle(operation);
       return;
     case "look":
-      await world.look();
+      await world.resync();
       return;
-    case "beginLook":
-      await world.beginLook(command.arrived);
+    case "beginResync":
+      await world.beginResync(command.arrived);
       return;
-    case "beginLookDuring":
+    case "beginResyncDuring":
       world.kernel.onOperation = (count) => {
-        if (count === command.after) void world.beginLook(command.arrived);
+        if (count === command.after) void world.beginResync(command.arrived);
       };
       return;
-    case "endLook":
-      await world.endLook();
+    case "endResync":
+      await world.endResync();
       return;
-    case "endLookDuring":
+    case "endResyncDuring":
       world.kernel.onOperation = (count) => {
-        if (count === command.after) void world.endLook();
+        if (count === command.after) void world.endResync();
       };
       return;
     case "restart":
@@ -196,11 +196,11 @@ test("whatever happens, in the end the kernel holds exactly what is wanted and i
   await fc.assert(
     fc.asyncProperty(fc.array(anything, { maxLength: 25 }), async (script) => {
       const world = await healedAfter(script);
-      await world.look();
+      await world.resync();
       await world.settle();
       world.expectRight();
-      await world.look();
-      expect(await world.flush()).toEqual([]);
+      await world.resync();
+      expect(await world.sync()).toEqual([]);
     }),
     { numRuns: RUNS },
   );
@@ -222,7 +222,7 @@ test("when an agent is killed at any operation, beside servers of others on our 
       await world.settle();
       world.expectRight();
       world.restart();
-      expect((await world.flush()).filter(({ kind }) => kind !== "forget-flows")).toEqual([]);
+      expect((await world.sync()).filter(({ kind }) => kind !== "forget-flows")).toEqual([]);
       world.expectRight();
     }),
     { numRuns: RUNS / 2 },
@@ -269,13 +269,13 @@ test("a virtual server that a reading hides is neither removed nor added", async
       const keys = [...world.memory.servers().keys()];
       const missed = new Set(hidden.map((index) => nth(keys, index)));
       world.kernel.hides = (key) => missed.has(key);
-      expect((await world.look())?.drift).toEqual([]);
-      expect(await world.flush()).toEqual([]);
+      expect((await world.resync())?.drift).toEqual([]);
+      expect(await world.sync()).toEqual([]);
       world.expectRight();
       // A new process misses the foreign one, for nothing tells that it is there.
       world.kernel.hides = (key) => missed.has(key) && !FOREIGN.has(key);
       world.restart();
-      const done = await world.flush();
+      const done = await world.sync();
       expect(done.filter(({ kind }) => kind !== "forget-flows")).toEqual([]);
       await world.settle();
       world.expectRight();
@@ -298,7 +298,7 @@ test("refused operations come right by themselves, without a look", async () => 
       const world = await healedAfter(script);
       await world.settle();
       world.expectRight();
-      expect(world.kernel.wholeLooks).toBe(1);
+      expect(world.kernel.wholeReads).toBe(1);
     }),
     { numRuns: RUNS },
   );
@@ -308,10 +308,10 @@ test("what is written while a look reads is neither taken back nor called drift"
   const command = fc.oneof(
     { arbitrary: change, weight: 4 },
     { arbitrary: flush, weight: 4 },
-    { arbitrary: beginLook, weight: 2 },
-    { arbitrary: beginLookDuring, weight: 2 },
-    { arbitrary: endLook, weight: 2 },
-    { arbitrary: endLookDuring, weight: 2 },
+    { arbitrary: beginResync, weight: 2 },
+    { arbitrary: beginResyncDuring, weight: 2 },
+    { arbitrary: endResync, weight: 2 },
+    { arbitrary: endResyncDuring, weight: 2 },
     { arbitrary: refuseButMembers, weight: 2 },
     lose,
     connect,
@@ -322,12 +322,12 @@ test("what is written while a look reads is neither taken back nor called drift"
     fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (script) => {
       const world = await SyncWorld.create();
       for (const step of script) {
-        if (step.kind === "endLook") expect((await world.endLook())?.drift ?? []).toEqual([]);
+        if (step.kind === "endResync") expect((await world.endResync())?.drift ?? []).toEqual([]);
         else await play(world, step);
       }
       world.memory.heal();
       world.quiet();
-      expect((await world.endLook())?.drift ?? []).toEqual([]);
+      expect((await world.endResync())?.drift ?? []).toEqual([]);
       await world.settle();
       world.expectRight();
     }),
@@ -341,15 +341,15 @@ test("a change costs operations for its own Service alone, and none when it chan
       const world = await worldAfter(script);
       await world.settle();
       const before = naiveNode(world.services, {});
-      const looks = world.kernel.wholeLooks;
+      const looks = world.kernel.wholeReads;
       await play(world, last);
       const after = naiveNode(world.services, {});
-      const done = await world.flush();
+      const done = await world.sync();
       const changed = changedWords(before, after);
       for (const operation of done) expect(changed.has(wordOf(operation)), JSON.stringify(operation)).toBe(true);
       world.change(last.name, last.to);
-      expect(await world.flush()).toEqual([]);
-      expect(world.kernel.wholeLooks).toBe(looks);
+      expect(await world.sync()).toEqual([]);
+      expect(world.kernel.wholeReads).toBe(looks);
     }),
     { numRuns: RUNS },
   );

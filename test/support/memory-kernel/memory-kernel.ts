@@ -25,7 +25,7 @@ import { RealServers } from "../../../src/model/kernel/real-servers.ts";
 import type { ServerState } from "../../../src/model/kernel/server-state.ts";
 import { ipvsadmLines } from "./ipvsadm-lines.ts";
 
-/** The schedulers of a kernel with every module; an unknown scheduler is refused with ENOENT. */
+/** The schedulers of a kernel with every module; an unknown scheduler fails with ENOENT. */
 const SCHEDULERS: ReadonlySet<string> = new Set("rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split(" "));
 /** Longest name of a scheduler: with its final zero it must fit IP_VS_SCHEDNAME_MAXLEN. */
 const LONGEST_SCHEDULER = 15;
@@ -61,7 +61,7 @@ export class TransportLost extends KernelError {
 
 /**
  * A kernel in memory with the rules and errnos of the real one (Linux 6.1; both pass the same contract suite). On
- * request it has faults: refusals and a failing transport. Tests also change its objects as another program would.
+ * request it has faults: failed operations and a failing transport. Tests also change its objects as another program would.
  */
 export class MemoryKernel implements Kernel {
   readonly #servers = new Map<VirtualServerKey, KernelServer>();
@@ -170,8 +170,8 @@ export class MemoryKernel implements Kernel {
     return errno === undefined ? OK : { ok: false, errno };
   }
 
-  /** Refuses the next `times` operations that match. */
-  refuse(applies: (operation: Operation) => boolean, errno: Errno, times = Number.POSITIVE_INFINITY): void {
+  /** The next `times` operations that match fail with this errno. */
+  failOperations(applies: (operation: Operation) => boolean, errno: Errno, times = Number.POSITIVE_INFINITY): void {
     this.#faults.push({ applies, errno, left: times });
   }
 

@@ -15,14 +15,14 @@ import type { ScenarioReports } from "./scenario-reports.ts";
 import { type ScenarioCluster, ScenarioSource } from "./scenario-source.ts";
 import type { ScriptedKernel } from "./scripted-kernel.ts";
 
-/** So long an agent gathers news of addresses. */
-const GATHER_MS = 20;
-/** An address that no scenario has. */
+/** For how long an agent collects address changes. */
+const COLLECT_MS = 20;
+/** An address that no scenario uses. */
 const STRANGE = address("192.88.99.99");
-/** Between two looks that news are the reason for. */
-const LOOK_REST_MS = 1_000;
+/** Between two resyncs that external changes cause. */
+const RESYNC_REST_MS = 1_000;
 
-/** The world in which agents run, one after the other. */
+/** The environment in which agents run, one after the other. */
 export interface ScenarioWorld {
   readonly config: Config;
   readonly families: readonly IPFamily[];
@@ -30,7 +30,7 @@ export interface ScenarioWorld {
   readonly cluster: ScenarioCluster;
   readonly reports: ScenarioReports;
   readonly activity: Activity;
-  /** Moves on only when the activity rests. */
+  /** Advances only while no activity is running. */
   readonly clock: HandClock;
 }
 
@@ -56,7 +56,7 @@ export class ScenarioAgent implements AsyncDisposable {
       missing: () => "",
       apiServers: () => [],
       onHealthChecks: () => {},
-      recordEvent: (event) => reports.tell(event),
+      recordEvent: (event) => reports.record(event),
       random: () => 0.5,
     });
     const running = this.#agent.run(this.#stop.signal);
@@ -75,27 +75,27 @@ export class ScenarioAgent implements AsyncDisposable {
     return agent;
   }
 
-  /** Lets so much time pass, and the agent do all that comes due. Rejects when the agent ends by a bug. */
+  /** Advances the clock, and the agent does all work that comes due. Rejects when a bug ends the agent. */
   async pass(ms: number): Promise<void> {
     await Promise.race([this.#world.clock.advance(ms), this.#ended]);
   }
 
-  /** The interfaces of the node have these addresses from now on, and the kernel tells of it. */
+  /** The interfaces of the node have these addresses from now on, and the kernel reports the changes. */
   async moveTo(before: readonly IPAddress[], after: readonly IPAddress[]): Promise<void> {
-    const tell = (kind: AddressChange["kind"]) => (changed: IPAddress) =>
+    const report = (kind: AddressChange["kind"]) => (changed: IPAddress) =>
       this.#agent.onAddressChange({ kind, link: "eth0", address: changed });
-    after.filter((candidate) => !before.includes(candidate)).forEach(tell("appeared"));
-    before.filter((candidate) => !after.includes(candidate)).forEach(tell("vanished"));
-    await this.pass(GATHER_MS);
+    after.filter((candidate) => !before.includes(candidate)).forEach(report("appeared"));
+    before.filter((candidate) => !after.includes(candidate)).forEach(report("vanished"));
+    await this.pass(COLLECT_MS);
   }
 
-  /** The kernel tells that somebody has changed kube-ipvs0, which is a reason to look. */
-  async look(): Promise<void> {
+  /** The kernel reports an external change of kube-ipvs0, which causes a resync. */
+  async resync(): Promise<void> {
     this.#agent.onAddressChange({ kind: "appeared", link: DUMMY_NAME, address: STRANGE });
-    await this.pass(LOOK_REST_MS);
+    await this.pass(RESYNC_REST_MS);
   }
 
-  /** Why it is not ready; "" when it is. */
+  /** The reason why the agent is not ready; "" when it is ready. */
   unreadiness(): string {
     const { reason = "" } = JSON.parse(this.#agent.probe("readyz").body);
     return String(reason);

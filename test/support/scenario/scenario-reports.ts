@@ -10,16 +10,16 @@ interface LogRecord {
   readonly fields: Partial<ProblemFields> & { readonly failure?: string; readonly services?: readonly string[] };
 }
 
-/** What stands by what an agent has logged. */
+/** Failures and problems that the log of an agent has begun and not ended. */
 export interface Standing {
   /** Operations that fail, as `failing shop/web Cannot add …`, one line for each Service or for "node"; sorted. */
   readonly failing: readonly string[];
   readonly problems: readonly ProblemFields[];
 }
 
-/** What agents, one after the other, report to people: lines of the log and Events. */
+/** What agents, one after the other, report to operators: log lines and Events. */
 export class ScenarioReports {
-  /** Of all agents, what was not taken yet. */
+  /** Of all agents; not taken yet. */
   #newLines: string[] = [];
   #newEvents: string[] = [];
   /** Of the agent that runs. */
@@ -38,7 +38,7 @@ export class ScenarioReports {
     return createLogger({ level: "info", format: "json" }, { write });
   }
 
-  tell({ type, reason, regarding: { kind, namespace, name }, note }: EventRecord): void {
+  record({ type, reason, regarding: { kind, namespace, name }, note }: EventRecord): void {
     this.#newEvents.push(`${type} ${reason} ${kind} ${namespace === "" ? "" : `${namespace}/`}${name} ${note}`);
   }
 
@@ -49,14 +49,14 @@ export class ScenarioReports {
     return lines;
   }
 
-  /** Events told since the last call, as `Warning FailedToProgram Service shop/web Cannot add …`. */
+  /** Events written since the last call, as `Warning FailedToProgram Service shop/web Cannot add …`. */
   takeEvents(): readonly string[] {
     const events = this.#newEvents;
     this.#newEvents = [];
     return events;
   }
 
-  /** What an operator who has read the log of the running agent takes for still wrong. */
+  /** What an operator concludes to be still wrong from the log of the running agent. */
   standing(): Standing {
     const failing = new Map<string, readonly string[]>();
     const problems = new Map<string, ProblemFields>();
@@ -72,32 +72,32 @@ export class ScenarioReports {
   }
 }
 
-/** By which it is known again: who holds what a Service wants may change without a report. */
+/** The identity of a problem. The owner of a frontend may change without a new report. */
 export function identityOf({ object, field, value, reason }: ProblemFields): string {
   return JSON.stringify([object, field, value, field === "" ? "" : reason]);
 }
 
 /**
- * How lines differ from those that a scenario says. A line is said by one of which it has all parts between "…" in their order, the
- * first at its begin. Each is there as often as it is said; a line that begins with one of `always` must be said.
+ * How lines differ from those that a scenario expects. A line matches a pattern if it has all parts between "…" in their order, the
+ * first at its begin. Each occurs as often as it is expected; a line that begins with one of `always` must be expected.
  */
 export function differences(
-  said: readonly string[],
+  expected: readonly string[],
   lines: readonly string[],
   always: readonly string[],
 ): readonly string[] {
-  const counts = Map.groupBy(said, (line) => line);
-  const wrong = [...counts].flatMap(([pattern, { length: wanted }]) => {
-    const found = lines.filter((line) => isSaidBy(line, pattern)).length;
-    return found === wanted ? [] : [`${found} instead of ${wanted}: ${pattern}`];
+  const counts = Map.groupBy(expected, (line) => line);
+  const wrong = [...counts].flatMap(([pattern, { length: count }]) => {
+    const found = lines.filter((line) => matches(line, pattern)).length;
+    return found === count ? [] : [`${found} instead of ${count}: ${pattern}`];
   });
-  const unsaid = lines.filter(
-    (line) => always.some((begin) => line.startsWith(begin)) && !said.some((pattern) => isSaidBy(line, pattern)),
+  const unexpected = lines.filter(
+    (line) => always.some((begin) => line.startsWith(begin)) && !expected.some((pattern) => matches(line, pattern)),
   );
-  return [...wrong, ...unsaid.map((line) => `not said: ${line}`)];
+  return [...wrong, ...unexpected.map((line) => `not expected: ${line}`)];
 }
 
-function isSaidBy(line: string, pattern: string): boolean {
+function matches(line: string, pattern: string): boolean {
   const [begin = "", ...parts] = pattern.split("…");
   if (!line.startsWith(begin)) return false;
   let from = begin.length;

@@ -24,7 +24,7 @@ export interface Stage {
   readonly observeText: () => Promise<readonly string[]>;
 }
 
-/** Runs all steps with the agent of the product; its time passes where a step says so. */
+/** Runs all steps with the agent of the product; time passes only in the steps that say so. */
 export async function runScenario(scenario: Scenario, stage: Stage): Promise<void> {
   await using run = new Run(scenario, stage);
   for (const step of scenario.steps) await run.step(step);
@@ -77,16 +77,16 @@ class Run implements AsyncDisposable {
         return;
       case "connect":
         return kernel.connect(step.server, step.real, step.connections);
-      case "refuse":
-        return kernel.refuse({ errno: step.errno, kind: step.operation, object: step.object });
+      case "fail":
+        return kernel.failOperations({ errno: step.errno, kind: step.operation, object: step.object });
       case "allow":
         return kernel.allow();
       case "wait":
         return (await this.#running()).pass(step.seconds * 1000);
       case "meddle":
         return this.#meddle(this.#scenario.file(step.file));
-      case "look":
-        return (await this.#running()).look();
+      case "resync":
+        return (await this.#running()).resync();
       case "restart":
         await this.#agent?.[Symbol.asyncDispose]();
         this.#agent = await this.#start();
@@ -111,7 +111,7 @@ class Run implements AsyncDisposable {
     const before = this.#addresses;
     this.#addresses = ips;
     this.#world.kernel.setNodeAddresses(ips);
-    // Its interfaces may have more addresses than its Node says.
+    // The interfaces may have more addresses than the Node object has.
     const node = this.#world.cluster.put(nodeObject(name, { zone, ips: ips.slice(0, 1) }));
     if (this.#agent === undefined) return;
     await this.#agent.moveTo(before, ips);
@@ -119,7 +119,7 @@ class Run implements AsyncDisposable {
     await this.#agent.pass(0);
   }
 
-  /** Changes the cluster by all objects of a file, and tells the agent that runs. */
+  /** Changes the cluster by all objects of a file, and passes them to the running agent. */
   async #change(file: string, how: "put" | "remove"): Promise<void> {
     const { cluster } = this.#world;
     for (const document of parseAllDocuments(this.#scenario.file(file))) {
@@ -150,7 +150,7 @@ class Run implements AsyncDisposable {
     expectOutcome(text, outcome, line);
   }
 
-  /** What one that knows all objects at once wants; in another order than the agent got them. */
+  /** The desired state computed from all objects at once, in another order than the agent received them. */
   #plan(source: ScenarioSource): DesiredStateBuilder {
     const { config, families, kernel } = this.#world;
     const factsOf = (plan: DesiredStateBuilder | undefined) =>
@@ -173,8 +173,8 @@ class Run implements AsyncDisposable {
     always: readonly string[],
   ): Promise<void> {
     const text = file === "nothing" ? "" : this.#scenario.file(file);
-    const said = text.split("\n").filter((other) => other !== "" && !other.startsWith("#"));
-    expect(differences(said, lines, always), `line ${line}, of\n${lines.join("\n")}`).toEqual([]);
+    const expected = text.split("\n").filter((other) => other !== "" && !other.startsWith("#"));
+    expect(differences(expected, lines, always), `line ${line}, of\n${lines.join("\n")}`).toEqual([]);
   }
 
   async #expectReadiness({ reason, line }: Step & { readonly kind: "expect-readiness" }): Promise<void> {

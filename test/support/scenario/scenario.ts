@@ -3,25 +3,25 @@ import { type Errno, errnoNamed } from "../../../src/model/kernel/errno.ts";
 import type { OperationKind } from "../../../src/model/kernel/operation.ts";
 
 /*
- * A scenario is a text: steps, one a line, then the files they name. Empty lines and lines that begin with # are nothing.
+ * A scenario is a text: steps, one a line, then the files they name. Empty lines and lines that begin with # are ignored.
  *
  *   node n1 ip 192.168.1.10 ip fd01::10 zone a     where the agent runs; once more: its facts change
  *   option scheduler mh                            before the first apply; see OPTIONS below
  *   apply web.yaml                                 as `kubectl apply -f`; then the agent syncs; no time passes
  *   delete web.yaml                                as `kubectl delete -f`; then the agent syncs
- *   expect up.txt                                  what must be so now; `expect nothing` is an empty kernel and plan
+ *   expect up.txt                                  what must be true now; `expect nothing` is an empty kernel and plan
  *   expect log failed.txt                          what was logged since the last step of this kind; `nothing` is no WARN or ERROR
  *   expect event failed.txt                        which Events were written since the last step of this kind; `nothing` is no Warning
  *   expect ready                                   the agent is ready, as the kubelet sees it
  *   expect unready cannot program 1 kernel object  it is not, and the reason begins so
- *   wrote 2                                        so many operations were asked of the kernel since the last step of this kind
+ *   wrote 2                                        so many operations were sent to the kernel since the last step of this kind
  *   connect TCP/10.96.0.1:80 10.244.1.5:80 3       so many connections the real server has from now on
- *   refuse ENOMEM add-real-server 10.244.1.5:80    the kernel refuses operations of the kind on what has that text in it
- *   allow                                          and no longer
- *   wait 60                                        so many seconds pass, and the agent does what comes due
- *   meddle theirs.txt                              somebody else changes the kernel; the agent does not know
- *   look                                           the agent looks at the whole kernel and syncs; a second passes
- *   restart                                        the agent ends; a new one is told all objects, looks and syncs
+ *   fail ENOMEM add-real-server 10.244.1.5:80      operations of this kind fail on objects that have this text in their name
+ *   allow                                          all operations succeed again
+ *   wait 60                                        so many seconds pass, and the agent does the work that comes due
+ *   meddle theirs.txt                              another program changes the kernel; the agent is not informed
+ *   resync                                         the agent reads the whole kernel and syncs; a second passes
+ *   restart                                        the agent ends; a new one receives all objects, resyncs and syncs
  *
  * A file begins with `-- name --`. Files to expect hold, in any order:
  *
@@ -30,11 +30,11 @@ import type { OperationKind } from "../../../src/model/kernel/operation.ts";
  *   address 10.96.0.1                              addresses on kube-ipvs0: all, or none is mentioned
  *   entry KUBE-CLUSTER-IP 10.96.0.1,tcp:80         set members: all, or none is mentioned; those of the node itself
  *                                                  (KUBE-NODE-PORT-IPS, KUBE-SERVICE-CIDR) apart
- *   kernel -A -t 192.0.2.1:80 -s wlc               only in the kernel, not in the plan: it drains, or is somebody else's
- *   plan -a -t 10.96.0.1:80 -r 10.244.1.6:80 -m -w 1   only in the plan, not in the kernel: it was refused
- *   conflict TCP/10.96.0.1:80 a/one a/two          Services that want one virtual server, the holder first: always all
+ *   kernel -A -t 192.0.2.1:80 -s wlc               only in the kernel, not in the plan: it drains, or is foreign
+ *   plan -a -t 10.96.0.1:80 -r 10.244.1.6:80 -m -w 1   only in the plan, not in the kernel: its operation failed
+ *   conflict TCP/10.96.0.1:80 a/one a/two          Services that claim one virtual server, the owner first: always all
  *   rejected Service a/one spec.ports[0].port      fields that cannot be used, here or anywhere: always all
- *   failing shop/web Cannot add real server …      what the kernel refuses, with the Service that it is reported to, or "node": always all
+ *   failing shop/web Cannot add real server …      failed operations, with the Service that they are reported to, or "node": always all
  *
  * Plan and kernel must agree on addresses and members that are not mentioned.
  *
@@ -58,10 +58,10 @@ export type Step = { readonly line: number } & (
   /** "" for ready. */
   | { readonly kind: "expect-readiness"; readonly reason: string }
   | { readonly kind: "connect"; readonly server: string; readonly real: string; readonly connections: number }
-  | { readonly kind: "refuse"; readonly errno: Errno; readonly operation: OperationKind; readonly object: string }
+  | { readonly kind: "fail"; readonly errno: Errno; readonly operation: OperationKind; readonly object: string }
   | { readonly kind: "wait"; readonly seconds: number }
   | { readonly kind: "wrote"; readonly operations: number }
-  | { readonly kind: "allow" | "look" | "restart" }
+  | { readonly kind: "allow" | "resync" | "restart" }
 );
 
 export interface ScenarioOptions {
@@ -97,15 +97,15 @@ export function parseScenario(text: string): Scenario {
   const [head = "", ...parts] = text.split(/^-- (\S+) --\n/m);
   const files = new Map(parts.flatMap((name, index) => (index % 2 === 0 ? [[name, parts[index + 1] ?? ""]] : [])));
   const lines = head.split("\n").map((line, index) => ({ words: line.trim().split(/\s+/), line: index + 1 }));
-  const said = lines.filter(({ words: [first = ""] }) => first !== "" && !first.startsWith("#"));
+  const used = lines.filter(({ words: [first = ""] }) => first !== "" && !first.startsWith("#"));
   const isOption = ({ words }: { readonly words: readonly string[] }) => words[0] === "option";
-  const options = said.filter(isOption).map(({ words: [, name = "", ...values], line }) => {
+  const options = used.filter(isOption).map(({ words: [, name = "", ...values], line }) => {
     const read = OPTIONS[name] ?? fail(line, `unknown option "${name}"`);
     return read(values);
   });
   return {
     options: Object.assign({}, DEFAULTS, ...options),
-    steps: said.filter((step) => !isOption(step)).map(({ words, line }) => ({ line, ...parseStep(words, line) })),
+    steps: used.filter((step) => !isOption(step)).map(({ words, line }) => ({ line, ...parseStep(words, line) })),
     file: (name) => files.get(name) ?? fail(0, `there is no file "${name}"`),
   };
 }
@@ -125,14 +125,14 @@ function parseStep([kind = "", ...rest]: readonly string[], line: number): Unnum
       return parseExpectation(rest, line);
     case "connect":
       return { kind, server: first, real: second, connections: Number(third) };
-    case "refuse":
+    case "fail":
       return { kind, errno: errnoNamed(first), operation: operationKind(second, line), object: third };
     case "wait":
       return { kind, seconds: Number(first) };
     case "wrote":
       return { kind, operations: Number(first) };
     case "allow":
-    case "look":
+    case "resync":
     case "restart":
       return { kind };
     default:

@@ -12,26 +12,26 @@ import type { RealServerKey, Scheduler, VirtualServerKey } from "../../../src/mo
 import { describeOperation, type Operation, type OperationKind } from "../../../src/model/kernel/operation.ts";
 import type { Activity } from "../time/activity.ts";
 
-interface Refusal {
+interface Fault {
   readonly errno: Errno;
   readonly kind: OperationKind;
-  /** Part of what describeOperation says of the object. */
+  /** Part of the object's text from describeOperation. */
   readonly object: string;
 }
 
 /**
- * Another kernel, memory or real, with what a scenario decides itself: the addresses of the node, what is refused, and how
- * many connections live. Of the machine around it nothing is reported.
+ * Wraps another kernel, memory or real. The scenario decides the addresses of the node, which operations fail, and how
+ * many connections are open. It reports nothing about the host.
  */
 export class ScriptedKernel implements Kernel {
   readonly #inner: Kernel;
   readonly #activity: Activity;
-  readonly #refusals: Refusal[] = [];
+  readonly #faults: Fault[] = [];
   readonly #connections = new Map<string, number>();
   #addresses: readonly IPAddress[] = [];
-  /** Operations that were asked for. */
+  /** Operations requested so far. */
   asked = 0;
-  /** Schedulers that virtual servers were refused for. */
+  /** Schedulers for which the kernel answered ENOENT. */
   readonly missingSchedulers = new Set<Scheduler>();
 
   /** Each request to it is part of the activity. */
@@ -40,12 +40,12 @@ export class ScriptedKernel implements Kernel {
     this.#activity = activity;
   }
 
-  refuse(refusal: Refusal): void {
-    this.#refusals.push(refusal);
+  failOperations(fault: Fault): void {
+    this.#faults.push(fault);
   }
 
   allow(): void {
-    this.#refusals.length = 0;
+    this.#faults.length = 0;
   }
 
   connect(server: string, real: string, connections: number): void {
@@ -73,23 +73,23 @@ export class ScriptedKernel implements Kernel {
     return outcomes;
   }
 
-  /** Without one that is refused, the others reach the kernel in one call and in their order. */
+  /** Operations without a fault reach the kernel in one call, in their order. */
   async #apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
-    const refusals = operations.map((operation) => this.#refusalOf(operation));
-    const passed = await this.#inner.apply(operations.filter((_, index) => refusals[index] === undefined));
+    const faults = operations.map((operation) => this.#faultOf(operation));
+    const passed = await this.#inner.apply(operations.filter((_, index) => faults[index] === undefined));
     const outcomes = passed.values();
-    return refusals.map((refusal) => refusal ?? outcomes.next().value ?? missingOutcome());
+    return faults.map((fault) => fault ?? outcomes.next().value ?? missingOutcome());
   }
 
   async connections(
     servers: ReadonlySet<VirtualServerKey>,
   ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>> {
     const counted = await this.#activity.of(this.#inner.connections(servers));
-    const said = (server: VirtualServerKey, real: RealServerKey) => this.#connections.get(`${server} ${real}`) ?? 0;
+    const scripted = (server: VirtualServerKey, real: RealServerKey) => this.#connections.get(`${server} ${real}`) ?? 0;
     return new Map(
       [...counted].map(([server, reals]) => [
         server,
-        new Map([...reals.keys()].map((real) => [real, { active: said(server, real), inactive: 0 }])),
+        new Map([...reals.keys()].map((real) => [real, { active: scripted(server, real), inactive: 0 }])),
       ]),
     );
   }
@@ -124,13 +124,13 @@ export class ScriptedKernel implements Kernel {
     return this.#inner.close();
   }
 
-  #refusalOf(operation: Operation): Outcome | undefined {
+  #faultOf(operation: Operation): Outcome | undefined {
     const object = describeOperation(operation);
-    const found = this.#refusals.find((refusal) => refusal.kind === operation.kind && object.includes(refusal.object));
-    return found === undefined ? undefined : { ok: false, errno: found.errno };
+    const match = this.#faults.find((fault) => fault.kind === operation.kind && object.includes(fault.object));
+    return match === undefined ? undefined : { ok: false, errno: match.errno };
   }
 }
 
 function missingOutcome(): never {
-  throw new Error("The kernel gave fewer outcomes than there were operations");
+  throw new Error("The kernel returned fewer outcomes than operations");
 }

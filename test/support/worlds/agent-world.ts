@@ -182,7 +182,7 @@ export class AgentWorld implements AsyncDisposable {
         if (incident.isTold) this.#agent.onAddressChange();
         break;
       case "refuse":
-        kernel.refuse(({ kind }) => kind === incident.operation, incident.errno, incident.times);
+        kernel.failOperations(({ kind }) => kind === incident.operation, incident.errno, incident.times);
         break;
       case "lose":
         kernel.loseTransportAfter(incident.times);

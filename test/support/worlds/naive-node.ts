@@ -12,7 +12,7 @@ import {
 import { type Scheduler, type VirtualServer, virtualServer } from "../../../src/model/kernel/ipvs.ts";
 import { RealServers } from "../../../src/model/kernel/real-servers.ts";
 
-/** A small Service: what the properties of the sync make up, and what both sides of them are computed from. */
+/** A small Service. The properties of the sync generate it; the expected and the actual node are computed from it. */
 export interface SmallService {
   /** Index in ADDRESSES. */
   readonly ip: number;
@@ -40,7 +40,7 @@ export interface NodeText {
   readonly members: readonly string[];
 }
 
-/** What the node should hold, computed from nothing with strings alone. The first Service by name has a key. */
+/** What the node should hold, computed with strings alone. The first Service by name owns a key. */
 export function naiveNode(services: ReadonlyMap<string, SmallService>, foreign: Record<string, string[]>): NodeText {
   const blocks: Record<string, string[]> = { ...foreign };
   const addresses: string[] = [];
@@ -78,7 +78,7 @@ export function naiveNode(services: ReadonlyMap<string, SmallService>, foreign: 
 }
 
 /** The same Service as a DesiredService in the product's own words. */
-export function smallWants(name: ServiceName, service: SmallService): DesiredService {
+export function smallServiceState(name: ServiceName, service: SmallService): DesiredService {
   const ip = parsed(ADDRESSES[service.ip]);
   const node = parsed(NODE[service.ip]);
   const family = service.ip === 2 ? "IPv6" : "IPv4";
@@ -86,15 +86,15 @@ export function smallWants(name: ServiceName, service: SmallService): DesiredSer
   const options = { scheduler: "rr" as Scheduler, persistenceSeconds: service.affinity ? 10_800 : 0 };
   const servers = new Map<VirtualServer["key"], DesiredServer>();
   const entries = new Map<SetEntryKey, SetEntry>();
-  const want = (server: VirtualServer, entry: SetEntry): void => {
+  const add = (server: VirtualServer, entry: SetEntry): void => {
     servers.set(server.key, { server, reals, service: name, precedence: 0, entries: [entry], counterparts: [] });
   };
   for (const { protocol, port, nodePort } of service.ports) {
     const onCluster = addressPortEntry(ipset("KUBE-CLUSTER-IP", family), ip, protocol, port);
-    want(virtualServer(protocol, ip, port, options), onCluster);
+    add(virtualServer(protocol, ip, port, options), onCluster);
     const base = protocol === "TCP" ? "KUBE-NODE-PORT-TCP" : "KUBE-NODE-PORT-UDP";
     if (nodePort > 0) {
-      want(virtualServer(protocol, node, nodePort, options), portEntry(ipset(base, family), nodePort));
+      add(virtualServer(protocol, node, nodePort, options), portEntry(ipset(base, family), nodePort));
       const answers = addressEntry(ipset("KUBE-NODE-PORT-IPS", family), node);
       entries.set(answers.key, answers);
     }

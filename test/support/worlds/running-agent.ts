@@ -125,7 +125,10 @@ export class RunningAgent implements AsyncDisposable {
     this.kernel = kernel;
     this.clock = clock;
     const asksFor = (operation: Operation) => "server" in operation && operation.server.scheduler === lacks;
-    this.kernel.refuse((operation) => operation.kind.endsWith("-virtual-server") && asksFor(operation), "ENOENT");
+    this.kernel.failOperations(
+      (operation) => operation.kind.endsWith("-virtual-server") && asksFor(operation),
+      "ENOENT",
+    );
     this.kernel.failedRules = failedRules;
     this.kernel.setNodeAddresses(nodeAddresses.map(address));
     this.kernel.failReads(unreadable);

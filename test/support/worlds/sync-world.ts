@@ -13,13 +13,13 @@ import { SyncLoop } from "../../../src/sync/sync-loop.ts";
 import type { ResyncReport, SyncReport } from "../../../src/sync/sync-report.ts";
 import { MemoryKernel } from "../memory-kernel/memory-kernel.ts";
 import { address, realServer } from "../objects/desired.ts";
-import { naiveNode, type SmallService, smallWants } from "./naive-node.ts";
+import { naiveNode, type SmallService, smallServiceState } from "./naive-node.ts";
 import { WatchedKernel } from "./watched-kernel.ts";
 
 /** How long TCP real servers may drain in this world. */
 export const DRAIN_TIMEOUT_MS = 60_000;
 
-/** Virtual servers of somebody else beside ours, on the numbers of our ports and NodePorts. */
+/** Foreign virtual servers, on the numbers of our ports and NodePorts. */
 export const FOREIGN: ReadonlyMap<string, VirtualServer> = new Map(
   (["TCP", "UDP"] as const)
     .flatMap((protocol) =>
@@ -41,13 +41,13 @@ const FOREIGN_TEXT = Object.fromEntries(
   ),
 );
 
-/** A reconciler, and a sync loop that runs nothing by itself: the test chooses each moment. */
+/** A reconciler, and a sync loop that runs nothing by itself: the test starts each sync and resync. */
 export interface SteppedSync {
   readonly reconciler: Reconciler;
   readonly loop: SyncLoop;
 }
 
-/** Both for this kernel, at a time that the test sets. Not open. */
+/** A reconciler and its sync loop for this kernel, at a time that the test sets. The loop is not open. */
 export function steppedSync(
   kernel: Kernel,
   desired: Desired,
@@ -72,17 +72,17 @@ export function steppedSync(
   return { reconciler, loop };
 }
 
-/** A node, its kernel and an agent's core that may be killed and started again. */
+/** A node, its kernel, and the core of an agent that may be killed and started again. */
 export class SyncWorld {
   readonly memory = new MemoryKernel();
   readonly kernel: WatchedKernel;
   readonly services = new Map<string, SmallService>();
   desired = new DesiredState();
   nowMs = 1_000_000;
-  sync: SteppedSync;
-  #slowLook: { readonly arrive: () => void; readonly ended: Promise<ResyncReport | undefined> } | undefined;
-  #lookEnded: Promise<ResyncReport | undefined> | undefined;
-  /** Of the last flush; undefined: the kernel did not answer. */
+  stepped: SteppedSync;
+  #slowResync: { readonly arrive: () => void; readonly ended: Promise<ResyncReport | undefined> } | undefined;
+  #resyncEnded: Promise<ResyncReport | undefined> | undefined;
+  /** Of the last sync; undefined: the kernel did not answer. */
   lastSync: SyncReport | undefined;
 
   private constructor() {
@@ -92,18 +92,18 @@ export class SyncWorld {
       drainTimeoutMs: DRAIN_TIMEOUT_MS,
       foreign: new Set(FOREIGN.keys()),
     });
-    this.sync = this.#start();
+    this.stepped = this.#start();
   }
 
   get reconciler(): Reconciler {
-    return this.sync.reconciler;
+    return this.stepped.reconciler;
   }
 
   get loop(): SyncLoop {
-    return this.sync.loop;
+    return this.stepped.loop;
   }
 
-  /** A prepared node with nothing on it but virtual servers of somebody else. */
+  /** A prepared node with only foreign virtual servers on it. */
   static async create(): Promise<SyncWorld> {
     const world = new SyncWorld();
     await world.memory.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
@@ -114,11 +114,11 @@ export class SyncWorld {
     return world;
   }
 
-  /** A new process: it knows nothing, and is told all Services. */
+  /** Starts a new process: it has no state, and receives all Services. */
   restart(): void {
-    void this.endLook();
+    void this.endResync();
     this.desired = new DesiredState();
-    this.sync = this.#start();
+    this.stepped = this.#start();
     for (const [name, service] of this.services) this.#replace(name, service);
   }
 
@@ -128,10 +128,10 @@ export class SyncWorld {
     this.#replace(name, to);
   }
 
-  /** Returns what was done. */
-  async flush(): Promise<readonly Operation[]> {
-    // The loop waits for the look.
-    if (!this.reconciler.isKnown) await this.endLook();
+  /** Returns the operations that succeeded. */
+  async sync(): Promise<readonly Operation[]> {
+    // The loop waits for the resync.
+    if (!this.reconciler.isKnown) await this.endResync();
     this.kernel.forget();
     this.lastSync = await this.#tolerate(() => this.loop.sync());
     this.kernel.onOperation = () => {};
@@ -139,43 +139,43 @@ export class SyncWorld {
   }
 
   /** Undefined: the kernel did not answer. */
-  async look(): Promise<ResyncReport | undefined> {
-    await this.endLook();
+  async resync(): Promise<ResyncReport | undefined> {
+    await this.endResync();
     return this.#tolerate(() => this.loop.resync());
   }
 
-  /** A look whose parts arrive up to one, which was read and comes only at `endLook`; meanwhile all else may go on. */
-  async beginLook(arrived: number): Promise<void> {
-    if (this.#slowLook !== undefined) return;
-    await this.#lookEnded;
+  /** Starts a resync that reads so many parts; the next part is read and returned only at `endResync`. Other work may go on meanwhile. */
+  async beginResync(arrived: number): Promise<void> {
+    if (this.#slowResync !== undefined) return;
+    await this.#resyncEnded;
     const { promise, resolve } = Promise.withResolvers<void>();
     let parts = 0;
     this.kernel.onPart = async () => {
       if (parts++ >= arrived) await promise;
     };
-    this.#slowLook = { arrive: resolve, ended: this.#tolerate(() => this.loop.resync()) };
-    // It reads in a few turns of the microtask queue.
+    this.#slowResync = { arrive: resolve, ended: this.#tolerate(() => this.loop.resync()) };
+    // The resync reads in a few turns of the microtask queue.
     await new Promise(setImmediate);
   }
 
-  /** What was read arrives, if a look is under way. */
-  async endLook(): Promise<ResyncReport | undefined> {
+  /** Lets a running resync end. */
+  async endResync(): Promise<ResyncReport | undefined> {
     this.kernel.onPart = async () => {};
-    const look = this.#slowLook;
-    this.#slowLook = undefined;
-    if (look !== undefined) this.#lookEnded = look.ended;
-    look?.arrive();
-    return await this.#lookEnded;
+    const slow = this.#slowResync;
+    this.#slowResync = undefined;
+    if (slow !== undefined) this.#resyncEnded = slow.ended;
+    slow?.arrive();
+    return await this.#resyncEnded;
   }
 
-  /** Waits for all that is due, as the loop would when it runs, up to an hour. */
+  /** Does all work that comes due within an hour, as a running loop would. */
   async settle(): Promise<void> {
     const endMs = this.nowMs + 3_600_000;
     for (;;) {
       const atMs = this.loop.workAtMs();
       if (atMs > endMs) return;
       this.nowMs = Math.max(this.nowMs, atMs);
-      await this.flush();
+      await this.sync();
     }
   }
 
@@ -185,7 +185,7 @@ export class SyncWorld {
       for (const real of reals.keys()) this.memory.setConnections(key, real, { active: 0, inactive: 0 });
   }
 
-  /** The virtual servers as `ipvsadm -Sn` prints them, without those of somebody else. */
+  /** The virtual servers as `ipvsadm -Sn` prints them, without the foreign ones. */
   ourServers(): readonly string[] {
     const others = Object.values(FOREIGN_TEXT).flat();
     return this.memory
@@ -194,12 +194,12 @@ export class SyncWorld {
       .filter((line) => !others.includes(line));
   }
 
-  /** What the kernel holds must be what is wanted, to the letter. */
+  /** The kernel must hold exactly the desired state. */
   expectRight(): void {
-    const wanted = naiveNode(this.services, FOREIGN_TEXT);
-    expect(this.memory.ipvsadm()).toBe(wanted.servers);
-    expect(this.memory.addresses()).toEqual(wanted.addresses);
-    expect(this.memory.members()).toEqual(wanted.members);
+    const expected = naiveNode(this.services, FOREIGN_TEXT);
+    expect(this.memory.ipvsadm()).toBe(expected.servers);
+    expect(this.memory.addresses()).toEqual(expected.addresses);
+    expect(this.memory.members()).toEqual(expected.members);
     expect(this.kernel.violations).toEqual([]);
     const counts = this.desired.counts();
     expect(this.reconciler.state()).toMatchObject({
@@ -217,11 +217,11 @@ export class SyncWorld {
     return sync;
   }
 
-  #replace(name: string, service: SmallService | undefined): void {
+  #replace(name: string, small: SmallService | undefined): void {
     const [namespace = "", short = ""] = name.split("/");
-    const known = serviceName(namespace, short);
-    const wants = service === undefined ? undefined : smallWants(known, service);
-    this.loop.mark(this.desired.replace(known, wants));
+    const service = serviceName(namespace, short);
+    const state = small === undefined ? undefined : smallServiceState(service, small);
+    this.loop.mark(this.desired.replace(service, state));
   }
 
   async #tolerate<Report>(work: () => Promise<Report>): Promise<Report | undefined> {

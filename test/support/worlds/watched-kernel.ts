@@ -10,21 +10,22 @@ export interface WatchedOptions {
   readonly desired: () => Desired;
   readonly nowMs: () => number;
   readonly drainTimeoutMs: number;
-  /** Virtual servers that nobody may touch. */
+  /** Virtual servers that must not be changed. */
   readonly foreign: ReadonlySet<string>;
 }
 
-/** A kernel that hands on one operation at a time and writes down whatever may never be asked of it. */
+/** A kernel that passes on one operation at a time and records violations of the rules below. */
 export class WatchedKernel implements Kernel {
   readonly violations: string[] = [];
-  /** All that was done since the last `forget`. */
+  /** Operations that succeeded since the last `forget`. */
   done: Operation[] = [];
-  wholeLooks = 0;
-  /** Virtual servers that a reading of the whole kernel does not show, as it may where others go meanwhile. */
+  /** How often the whole kernel was read. */
+  wholeReads = 0;
+  /** Virtual servers that a read of the whole kernel omits, as the kernel may when other servers are deleted meanwhile. */
   hides: (key: VirtualServerKey) => boolean = () => false;
-  /** Called with each part of the kernel that was read; the part arrives when it resolves. */
+  /** Called with each part that was read; the part is returned when the promise resolves. */
   onPart: () => Promise<void> = async () => {};
-  /** Called before every operation, with how many came before it since the last `forget`. */
+  /** Called before every operation, with the number of operations since the last `forget`. */
   onOperation: (count: number) => void = () => {};
   readonly #kernel: MemoryKernel;
   readonly #options: WatchedOptions;
@@ -36,7 +37,7 @@ export class WatchedKernel implements Kernel {
     this.#options = options;
   }
 
-  /** A new flush begins. */
+  /** A new sync begins. */
   forget(): void {
     this.done = [];
     this.#count = 0;
@@ -58,7 +59,7 @@ export class WatchedKernel implements Kernel {
     return outcomes;
   }
 
-  /** Someone else does it. */
+  /** Another program does the operation. */
   meddle(operation: Operation): void {
     if (this.#kernel.meddle(operation).ok) this.#note(operation);
     this.done.pop();
@@ -77,7 +78,7 @@ export class WatchedKernel implements Kernel {
   }
 
   async *parts(): AsyncGenerator<Observed> {
-    this.wholeLooks++;
+    this.wholeReads++;
     for await (const part of this.#kernel.parts()) {
       await this.onPart();
       yield { ...part, servers: new Map([...part.servers].filter(([key]) => !this.hides(key))) };
@@ -103,8 +104,8 @@ export class WatchedKernel implements Kernel {
   #rulesBroken(
     operation: Operation,
     later: readonly Operation[],
-    wantedAddresses: ReadonlySet<string>,
-    wantedServers: ReadonlySet<string>,
+    desiredAddresses: ReadonlySet<string>,
+    desiredServers: ReadonlySet<string>,
   ): string[] {
     const broken: string[] = [];
     const mustNot = (rule: string, isBroken: boolean): void => {
@@ -112,13 +113,13 @@ export class WatchedKernel implements Kernel {
     };
     const standing = [...this.#kernel.servers().values()].map(({ server }) => server);
     const isLeaving = (server: VirtualServer): boolean =>
-      !wantedServers.has(server.key) && !this.#options.foreign.has(server.key);
+      !desiredServers.has(server.key) && !this.#options.foreign.has(server.key);
     if ("server" in operation) mustNot("touches a foreign one", this.#options.foreign.has(operation.server.key));
     switch (operation.kind) {
       case "bind-address": {
         const { address } = operation;
         const adds = later.some((next) => "server" in next && isAdd(next) && next.server.address === address);
-        mustNot("binds before the servers stand", adds);
+        mustNot("binds an address before its servers exist", adds);
         break;
       }
       case "unbind-address": {
@@ -149,8 +150,8 @@ export class WatchedKernel implements Kernel {
         break;
       case "delete-virtual-server": {
         const { address } = operation.server;
-        const isOpen = this.#kernel.addresses().includes(address) && !wantedAddresses.has(address);
-        mustNot("deletes a server while its unwanted address is bound", isOpen);
+        const isOpen = this.#kernel.addresses().includes(address) && !desiredAddresses.has(address);
+        mustNot("deletes a server while its address is bound and not desired", isOpen);
         mustNot("breaks connections", this.#breaks(operation.server));
         break;
       }
@@ -164,10 +165,10 @@ export class WatchedKernel implements Kernel {
       }
       case "forget-flows": {
         const reals = this.#kernel.servers().get(operation.to)?.reals ?? new Map<RealServerKey, unknown>();
-        // What others added since the last look is unknown, and will be deleted.
-        const wanted = this.#options.desired().server(operation.to)?.reals;
-        const forgets = [...reals.keys()].some((key) => wanted?.has(key) === true && !operation.keep.has(key));
-        mustNot("forgets the flows of a wanted real server that stands", forgets);
+        // Servers added by other programs since the last resync are not in the actual state yet, and will be deleted.
+        const desiredReals = this.#options.desired().server(operation.to)?.reals;
+        const forgets = [...reals.keys()].some((key) => desiredReals?.has(key) === true && !operation.keep.has(key));
+        mustNot("forgets the flows of a desired real server that exists", forgets);
         break;
       }
       case "update-virtual-server":
@@ -178,7 +179,7 @@ export class WatchedKernel implements Kernel {
     return broken;
   }
 
-  /** Whether it has TCP connections on real servers that were not at weight 0 for as long as they may be. */
+  /** Whether the server has TCP connections on real servers that were at weight 0 for less than the drain time. */
   #breaks(server: VirtualServer, only?: string): boolean {
     if (server.protocol !== "TCP") return false;
     const { drainTimeoutMs, nowMs } = this.#options;

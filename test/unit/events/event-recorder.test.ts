@@ -3,8 +3,8 @@ import { EventRecorder } from "../../../src/events/event-recorder.ts";
 import { ApiModel } from "../../support/api/api-model.ts";
 import { HandClock, settle } from "../../support/api/worlds/hand-clock.ts";
 import { type Fault, ModelTransport } from "../../support/api/worlds/model-transport.ts";
+import { apiService } from "../../support/api/worlds/reported-cluster.ts";
 import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
-import { apiService } from "../../support/api/worlds/told-cluster.ts";
 import { aboutNode, aboutService } from "../../support/objects/event-records.ts";
 
 const SERVICES = "/api/v1/services";

@@ -22,31 +22,31 @@ const POD1 = "10.244.0.1:80" as RealServerKey; // as realServerKey spells it
 const pods = (...hosts: readonly number[]) =>
   RealServers.of(hosts.map((host) => ({ address: address(`10.244.0.${host}`), port: 80 })));
 
-/** A frontend with pod 1, whose clients here are led to pods 1 and 2 by their mark; `mark` 0: they are not. */
+/** A frontend with pod 1. Clients on this node reach pods 1 and 2 by their mark; `mark` 0: they have none. */
 function exposed(mark: number): DesiredService {
   const external = addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "TCP", 80);
   const byAddress = virtualServer("TCP", VIP, 80, RR);
-  if (mark === 0) return wantsOf([wanted(byAddress, pods(1), [external])]);
+  if (mark === 0) return serviceOf([desiredServer(byAddress, pods(1), [external])]);
   const byMark = markedServer("IPv4", mark, "TCP", RR);
-  return wantsOf([
-    { ...wanted(byAddress, pods(1), [external, leading(mark)]), counterparts: [byMark.key] },
-    { ...wanted(byMark, pods(1, 2), [naming(mark)]), counterparts: [byAddress.key] },
+  return serviceOf([
+    { ...desiredServer(byAddress, pods(1), [external, markMember(mark)]), counterparts: [byMark.key] },
+    { ...desiredServer(byMark, pods(1, 2), [markServerMember(mark)]), counterparts: [byAddress.key] },
   ]);
 }
 
-function wanted(server: VirtualServer, reals: RealServers, entries: readonly SetEntry[]): DesiredServer {
+function desiredServer(server: VirtualServer, reals: RealServers, entries: readonly SetEntry[]): DesiredServer {
   return { server, reals, service: WEB, precedence: 0, entries, counterparts: [] };
 }
 
-function wantsOf(servers: readonly DesiredServer[]): DesiredService {
+function serviceOf(servers: readonly DesiredServer[]): DesiredService {
   return { servers, addresses: [], entries: [] };
 }
 
-function naming(mark: number): SetEntry {
+function markServerMember(mark: number): SetEntry {
   return portEntry(ipset("KUBE-LOCAL-MARK-SERVERS", "IPv4"), mark);
 }
 
-function leading(mark: number): SetEntry {
+function markMember(mark: number): SetEntry {
   return markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), VIP, "TCP", 80, mark, 0x107f);
 }
 
@@ -55,15 +55,15 @@ beforeEach(async () => {
   world = await SyncWorld.create();
 });
 
-/** What a flush did about marks, in short. */
-async function flushed(wants: DesiredService | undefined): Promise<readonly string[]> {
-  world.loop.mark(world.desired.replace(WEB, wants));
-  const done = (await world.flush()).map((operation) => `${operation.kind} ${describeOperation(operation)}`);
+/** The operations of a sync that concern marks, abbreviated. */
+async function syncedMarks(state: DesiredService | undefined): Promise<readonly string[]> {
+  world.loop.mark(world.desired.replace(WEB, state));
+  const done = (await world.sync()).map((operation) => `${operation.kind} ${describeOperation(operation)}`);
   return (
     done
       .filter((line) => /FWM|MARK/.test(line))
       .map((line) => line.replace(/(member|set|virtual server|real server|of) /g, "").replaceAll('"', ""))
-      // In whatever order.
+      // In any order.
       .map((line) => line.replace(/^add-real-server \S+/, "add-real-server any"))
   );
 }
@@ -76,14 +76,14 @@ const ADDED = (mark: number) => [
   `add-entry 192.0.2.10,tcp:80 skbmark 0x${mark}/0x107f KUBE-LOCAL-MARK`,
 ];
 
-test("a mark leads to a virtual server only when that has its real servers", async () => {
-  expect(await flushed(exposed(5))).toEqual(ADDED(5));
+test("a mark is added only after its virtual server has its real servers", async () => {
+  expect(await syncedMarks(exposed(5))).toEqual(ADDED(5));
 });
 
-test("a mark goes at once, so that new clients are served by address, and what it led to drains, known as ours", async () => {
-  await flushed(exposed(5));
+test("a mark is deleted at once, so that new clients are served by address, and its virtual server drains as one of ours", async () => {
+  await syncedMarks(exposed(5));
   world.memory.setConnections(MARKED, POD1, { active: 1, inactive: 0 });
-  expect(await flushed(exposed(0))).toEqual([
+  expect(await syncedMarks(exposed(0))).toEqual([
     "delete-entry 192.0.2.10,tcp:80 skbmark 0x5/0x107f KUBE-LOCAL-MARK",
     "update-real-server 10.244.0.1:80 FWM/IPv4/5",
     "update-real-server 10.244.0.2:80 FWM/IPv4/5",
@@ -91,44 +91,44 @@ test("a mark goes at once, so that new clients are served by address, and what i
   ]);
   expect(world.memory.members()).toContain("KUBE-LOCAL-MARK-SERVERS 5");
   world.nowMs += DRAIN_TIMEOUT_MS;
-  expect(await flushed(exposed(0))).toEqual([
+  expect(await syncedMarks(exposed(0))).toEqual([
     "delete-real-server 10.244.0.1:80 FWM/IPv4/5",
     "delete-virtual-server FWM/IPv4/5",
     "delete-entry 5 KUBE-LOCAL-MARK-SERVERS",
   ]);
 });
 
-test("another mark of a frontend comes when the old one is gone and its own virtual server is ready", async () => {
-  await flushed(exposed(5));
-  const done = await flushed(exposed(6));
+test("a new mark of a frontend is added after the old one is deleted and its own virtual server is ready", async () => {
+  await syncedMarks(exposed(5));
+  const done = await syncedMarks(exposed(6));
   expect(done[0]).toBe("delete-entry 192.0.2.10,tcp:80 skbmark 0x5/0x107f KUBE-LOCAL-MARK");
   expect(done.filter((line) => line.includes("6"))).toEqual(ADDED(6));
   expect(world.reconciler.state().failedObjects).toBe(0);
 });
 
-test("a mark that others gave the frontend is found by a look and mended", async () => {
-  await flushed(exposed(5));
-  world.memory.meddle({ kind: "delete-entry", entry: leading(5) });
-  world.memory.meddle({ kind: "add-entry", entry: leading(9) });
-  await world.look();
-  await world.flush();
+test("a mark that another program gave the frontend is found by a resync and repaired", async () => {
+  await syncedMarks(exposed(5));
+  world.memory.meddle({ kind: "delete-entry", entry: markMember(5) });
+  world.memory.meddle({ kind: "add-entry", entry: markMember(9) });
+  await world.resync();
+  await world.sync();
   expect(world.memory.members().filter((member) => member.includes("skbmark"))).toEqual([
     "KUBE-LOCAL-MARK 192.0.2.10,tcp:80 skbmark 0x5/0x107f",
   ]);
 });
 
-test("after a restart a marked virtual server of ours that nobody wants goes, and one of others stays", async () => {
-  await flushed(exposed(5));
+test("after a restart a marked virtual server of ours that is not desired is deleted, and a foreign one stays", async () => {
+  await syncedMarks(exposed(5));
   const others = markedServer("IPv4", 7, "TCP", RR);
   world.memory.meddle({ kind: "add-virtual-server", server: others });
   world.restart();
-  await flushed(exposed(0));
+  await syncedMarks(exposed(0));
   await world.settle();
   expect([...world.memory.servers().keys()].filter((key) => key.startsWith("FWM"))).toEqual([others.key]);
   expect(world.memory.members()).toEqual(["KUBE-EXTERNAL-IP-LOCAL 192.0.2.10,tcp:80"]);
 });
 
-/** A UDP frontend: these pods by address, those by mark. */
+/** A UDP frontend with these pods by address and those pods by mark. */
 function exposedUDP(byAddress: readonly number[], byMark: readonly number[]): DesiredService {
   const frontend = virtualServer("UDP", VIP, 53, RR);
   const marked = markedServer("IPv4", 5, "UDP", RR);
@@ -136,24 +136,21 @@ function exposedUDP(byAddress: readonly number[], byMark: readonly number[]): De
     addressPortEntry(ipset("KUBE-EXTERNAL-IP-LOCAL", "IPv4"), VIP, "UDP", 53),
     markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), VIP, "UDP", 53, 5, 0x107f),
   ];
-  return wantsOf([
-    { ...wanted(frontend, pods(...byAddress), members), counterparts: [marked.key] },
-    { ...wanted(marked, pods(...byMark), [naming(5)]), counterparts: [frontend.key] },
+  return serviceOf([
+    { ...desiredServer(frontend, pods(...byAddress), members), counterparts: [marked.key] },
+    { ...desiredServer(marked, pods(...byMark), [markServerMember(5)]), counterparts: [frontend.key] },
   ]);
 }
 
 test.each([
-  ["an endpoint by mark goes", [1, 3], [1], ["10.244.0.1:80", "10.244.0.3:80"]],
-  ["an endpoint by address goes", [1], [1, 2], ["10.244.0.1:80", "10.244.0.2:80"]],
-  ["an endpoint of both goes", [3], [2], ["10.244.0.2:80", "10.244.0.3:80"]],
-])(
-  "when %s, flows to the frontend stay that go to an endpoint by mark or by address",
-  async (_, byAddress, byMark, left) => {
-    const to = virtualServer("UDP", VIP, 53, RR).key;
-    const all = pods(1, 2, 3).list();
-    await flushed(exposedUDP([1, 3], [1, 2]));
-    for (const { key: from } of all) world.memory.addFlow({ to, from });
-    await flushed(exposedUDP(byAddress, byMark));
-    expect(world.memory.flows().map(({ from }) => from)).toEqual(left);
-  },
-);
+  ["an endpoint by mark is deleted", [1, 3], [1], ["10.244.0.1:80", "10.244.0.3:80"]],
+  ["an endpoint by address is deleted", [1], [1, 2], ["10.244.0.1:80", "10.244.0.2:80"]],
+  ["an endpoint of both is deleted", [3], [2], ["10.244.0.2:80", "10.244.0.3:80"]],
+])("when %s, flows of the frontend to an endpoint by mark or by address stay", async (_, byAddress, byMark, left) => {
+  const to = virtualServer("UDP", VIP, 53, RR).key;
+  const all = pods(1, 2, 3).list();
+  await syncedMarks(exposedUDP([1, 3], [1, 2]));
+  for (const { key: from } of all) world.memory.addFlow({ to, from });
+  await syncedMarks(exposedUDP(byAddress, byMark));
+  expect(world.memory.flows().map(({ from }) => from)).toEqual(left);
+});

@@ -7,14 +7,14 @@ import { address } from "../../support/objects/desired.ts";
 
 const on = (...ips: string[]): Keys => ({ ...NO_KEYS, addresses: ips.map(address) });
 
-/** An actual state with one address that nobody wants, for a comparison to find. */
+/** An actual state with one address that is not desired, for a comparison to find. */
 function withAddress(ip: string): ActualState {
   const actual = new ActualState();
   actual.setAddress(address(ip), true);
   return actual;
 }
 
-/** Takes all; of what was compared, only what differs. */
+/** Takes all pending keys; of the compared objects, only the different ones. */
 function drained(pending: PendingWork): string[] {
   const taken: string[] = [];
   for (let next = pending.next(); next !== undefined; next = pending.next()) taken.push(...next.keys.addresses);
@@ -29,7 +29,7 @@ function timed(pending: PendingWork): string[] {
   return taken;
 }
 
-test("marked change sets come first, then the comparison that was required", () => {
+test("marked change sets are taken first, then the required comparison", () => {
   const pending = new PendingWork();
   expect([pending.isEmpty, pending.needsComparison]).toEqual([false, true]);
   pending.beginComparison(new DesiredState(), withAddress("10.0.0.9"), 5);
@@ -39,7 +39,7 @@ test("marked change sets come first, then the comparison that was required", () 
   expect([pending.isEmpty, pending.isComparing, pending.size, pending.oldestMs]).toEqual([true, false, 0, undefined]);
 });
 
-test("a change that is not queued counts as one object since it was marked, until a comparison begins", () => {
+test("changes that are not queued count as one pending object since the first of them, until a comparison ends", () => {
   const pending = new PendingWork();
   pending.markUnqueued(NO_KEYS, 2);
   expect([pending.size, pending.oldestMs]).toEqual([0, undefined]);
@@ -52,7 +52,7 @@ test("a change that is not queued counts as one object since it was marked, unti
   expect([pending.size, pending.oldestMs]).toEqual([0, undefined]);
 });
 
-test("a comparison that is required while one goes on begins anew", () => {
+test("a comparison that is required while another one runs starts over", () => {
   const pending = new PendingWork();
   pending.beginComparison(new DesiredState(), withAddress("10.0.0.9"), 1);
   pending.requireComparison();

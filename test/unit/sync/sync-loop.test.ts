@@ -7,7 +7,7 @@ import type { SyncReport } from "../../../src/sync/sync-report.ts";
 import { HandClock, settle } from "../../support/api/worlds/hand-clock.ts";
 import { syncReport } from "../serve/reports.ts";
 
-/** A reconciler of times alone: it writes down when it was asked to do what, and can take long, be cut, or fail. */
+/** A reconciler that only records the times of its calls. It can take long, be cut, or fail. */
 class TimedReconciler {
   readonly log: string[] = [];
   workMs = Number.POSITIVE_INFINITY;
@@ -17,7 +17,7 @@ class TimedReconciler {
   failures = 0;
   bug: Error | undefined;
   readonly running = new Set<string>();
-  /** Whether a resync was answered since the last failure. */
+  /** Whether a resync has succeeded since the last failure. */
   isKnown = false;
   /** Called at the end of a resync, as soon as no sync is running. */
   onTakenOver: () => void = () => {};
@@ -63,7 +63,7 @@ class TimedReconciler {
     if (this.failures === 0) return;
     this.failures--;
     this.isKnown = false;
-    throw new KernelError("Cannot ask the kernel");
+    throw new KernelError("kernel request failed");
   }
 }
 
@@ -95,7 +95,7 @@ function start({ random = 0.5, failures: failing = 0, resyncTakesMs = 0, isOpen 
 describe("SyncLoop", () => {
   test.each([
     ["earlier by a tenth", 0, ["resync 0", "resync 27000", "resync 54000"]],
-    ["as asked", 0.5, ["resync 0", "resync 30000", "resync 60000"]],
+    ["exactly", 0.5, ["resync 0", "resync 30000", "resync 60000"]],
     ["later by a tenth", 1, ["resync 0", "resync 33000"]],
   ])("resyncs at once and then every sync period, %s", async (_, random, log) => {
     const { clock, reconciler, reports } = start({ random });
@@ -104,7 +104,7 @@ describe("SyncLoop", () => {
     expect(reports).toHaveLength(log.length);
   });
 
-  test("resyncs soon when requested, before it syncs, and then in its rhythm", async () => {
+  test("resyncs at once when requested, before it syncs, and then every sync period", async () => {
     const { clock, reconciler, request, loop } = start();
     await clock.advance(5_000);
     request();
@@ -121,7 +121,7 @@ describe("SyncLoop", () => {
     expect(reconciler.log).toEqual(["resync 0", "resync 2000"]);
   });
 
-  test("syncs during a resync, but not during the first", async () => {
+  test("syncs during a resync, but not during the first one", async () => {
     const { clock, reconciler, request } = start({ resyncTakesMs: 4_000 });
     await clock.advance(1_000);
     request();
@@ -142,7 +142,7 @@ describe("SyncLoop", () => {
     expect(reconciler.log).toEqual(["resync 0", "resync 34000", "resync 38000", "sync 42000"]);
   });
 
-  test("resyncs after an external change, but a second after the last resync at the earliest", async () => {
+  test("resyncs after an external change, at the earliest a second after the last resync", async () => {
     const { clock, reconciler, loop } = start();
     await clock.advance(5_000);
     loop.resyncAfterExternalChange();
@@ -153,7 +153,7 @@ describe("SyncLoop", () => {
     expect(reconciler.log).toEqual(["resync 0", "resync 5000", "resync 6000", "resync 36000"]);
   });
 
-  test("rests three times as long as a resync took before it resyncs after an external change, but for the first", async () => {
+  test("after an external change waits three times as long as the last resync took, except after the first resync", async () => {
     const { clock, reconciler, loop } = start({ resyncTakesMs: 2_000 });
     await clock.advance(2_500);
     loop.resyncAfterExternalChange();
@@ -171,7 +171,7 @@ describe("SyncLoop", () => {
     expect(reconciler.log).toEqual(["resync 0", "resync 3000"]);
   });
 
-  test("syncs at once when idle, and all that comes meanwhile together after the minimum period", async () => {
+  test("syncs at once when idle, and batches later marks until the minimum period has passed", async () => {
     const { clock, reconciler, request } = start();
     reconciler.syncTakesMs = 200;
     await clock.advance(5_000);
@@ -186,7 +186,7 @@ describe("SyncLoop", () => {
     expect(reconciler.log).toEqual(["resync 0", "sync 5000", "sync 6200", "sync 10600"]);
   });
 
-  test("goes on without a pause when a sync was cut", async () => {
+  test("continues without a pause when a sync was cut", async () => {
     const { clock, reconciler, request } = start();
     reconciler.cuts = 2;
     await clock.advance(5_000);
@@ -204,7 +204,7 @@ describe("SyncLoop", () => {
     expect(reconciler.log).toEqual(["resync 0", "sync 7000"]);
   });
 
-  test("after failures tries again with growing waits, with a resync first, and as before once the kernel has answered", async () => {
+  test("after failures retries with growing waits, with a resync first, and returns to normal once the kernel answers", async () => {
     const { clock, reconciler, failures, request } = start();
     await clock.advance(1_000);
     reconciler.failures = 3;
@@ -238,14 +238,14 @@ describe("SyncLoop", () => {
     ]);
   });
 
-  test("a failed resync is repeated after the wait, before any sync", async () => {
+  test("retries a failed resync after the wait, before any sync", async () => {
     const { clock, reconciler, request } = start({ failures: 1 });
     request();
     await clock.advance(2_000);
     expect(reconciler.log).toEqual(["resync 0", "resync 1000", "sync 1000"]);
   });
 
-  test("ends when the signal aborts, asleep or after what it is doing", async () => {
+  test("ends when the signal aborts, at once while it sleeps, else after the running work", async () => {
     const asleep = start();
     await settle();
     asleep.stop.abort();
@@ -267,7 +267,7 @@ describe("SyncLoop", () => {
     expect(resyncing.reports).toHaveLength(1);
   });
 
-  test("a bug ends it", async () => {
+  test("rejects when a bug throws in a sync", async () => {
     const { reconciler, ended, request, failures } = start();
     await settle();
     reconciler.bug = new TypeError("bug");
@@ -276,7 +276,7 @@ describe("SyncLoop", () => {
     expect(failures).toEqual([]);
   });
 
-  test("a bug in a resync ends it", async () => {
+  test("rejects when a bug throws in a resync", async () => {
     const { clock, reconciler, ended } = start();
     await settle();
     reconciler.bug = new TypeError("bug");
@@ -284,7 +284,7 @@ describe("SyncLoop", () => {
     await expect(ended).rejects.toThrow("bug");
   });
 
-  test("before open it resyncs and does nothing else: marks are ignored, and a sync is a bug", async () => {
+  test("before open only resyncs: marks are ignored, and a sync throws", async () => {
     const { clock, reconciler, loop, request } = start({ isOpen: false });
     request();
     await settle();
@@ -298,7 +298,7 @@ describe("SyncLoop", () => {
     expect(reconciler.log.at(-1)).toBe("sync 41000");
   });
 
-  test("what a resync has read is taken over when no sync is running", async () => {
+  test("takes over the result of a resync only while no sync is running", async () => {
     const { clock, reconciler, request } = start({ resyncTakesMs: 4_000 });
     const takenOver: string[] = [];
     reconciler.onTakenOver = () =>
@@ -310,7 +310,7 @@ describe("SyncLoop", () => {
     expect(takenOver).toEqual(["resync 0, syncing: false", "sync 37000, syncing: false"]);
   });
 
-  test("a sync that needs a resync waits for the one that is running, or else begins with one", async () => {
+  test("a sync that needs a resync waits for the running one, or else begins with one", async () => {
     const { clock, reconciler, loop } = start({ resyncTakesMs: 4_000 });
     await settle();
     const waiting = loop.sync();

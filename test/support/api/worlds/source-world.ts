@@ -6,9 +6,9 @@ import { type ApiWatch, watchApiServer } from "../../../../src/sources/api/api-s
 import { ApiModel } from "../api-model.ts";
 import { ApiServer, type ApiServerOptions } from "../api-server.ts";
 import { HandClock } from "./hand-clock.ts";
+import { ReportedCluster } from "./reported-cluster.ts";
 import { SILENT_LOGGER } from "./silent-logger.ts";
 import { until } from "./test-access.ts";
-import { ToldCluster } from "./told-cluster.ts";
 
 const AUTHORITY = new URL("../../../fixtures/apiserver/tls/a.crt", import.meta.url).pathname;
 
@@ -16,7 +16,7 @@ const AUTHORITY = new URL("../../../fixtures/apiserver/tls/a.crt", import.meta.u
 export class SourceWorld {
   readonly clock = new HandClock();
   readonly model = new ApiModel(this.clock);
-  readonly told = new ToldCluster();
+  readonly told = new ReportedCluster();
   readonly writer = new EventRecorder("node-1", { clock: this.clock, random: () => 0, logger: SILENT_LOGGER });
   readonly problems: { readonly count: number; readonly fresh: readonly Problem[] }[] = [];
   /** Called after each event has been noted. */

@@ -8,8 +8,8 @@ import { Replication } from "../replication.ts";
 import type { ApiStore, JsonObject } from "../store.ts";
 import { HandClock, settle } from "./hand-clock.ts";
 import { type Fault, ModelTransport } from "./model-transport.ts";
+import { apiService, ReportedCluster } from "./reported-cluster.ts";
 import { SILENT_LOGGER } from "./silent-logger.ts";
-import { apiService, ToldCluster } from "./told-cluster.ts";
 
 /*
  * A reflector of Services before two API servers, while objects change, servers, network and time do what they do, and the second
@@ -188,7 +188,7 @@ class Stage {
   readonly #faults: (Fault | undefined)[] = [];
   /** The revision that each Service had when it last went, by the first server. */
   readonly #removed = new Map<string, number>();
-  readonly #told = new ToldCluster((service, revision) => revision <= (this.#removed.get(service) ?? 0));
+  readonly #told = new ReportedCluster((service, revision) => revision <= (this.#removed.get(service) ?? 0));
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #revision = 0;

@@ -8,8 +8,8 @@ import { ApiModel, type ApiRequest } from "../api-model.ts";
 import { Replication } from "../replication.ts";
 import { HandClock, settle } from "./hand-clock.ts";
 import { type Fault, ModelTransport } from "./model-transport.ts";
+import { apiService, ReportedCluster } from "./reported-cluster.ts";
 import { SILENT_LOGGER } from "./silent-logger.ts";
-import { apiService, ToldCluster } from "./told-cluster.ts";
 
 const SERVICES = "/api/v1/services";
 
@@ -31,7 +31,7 @@ export class WatchWorld {
   readonly other = new ApiModel(this.clock);
   readonly replication = new Replication(this.model.store, this.other.store);
   readonly transport: ModelTransport;
-  readonly told = new ToldCluster();
+  readonly told = new ReportedCluster();
   /** What the next requests meet, in turn. */
   readonly faults: (Fault | undefined)[] = [];
   /** Requests, the failed ones too. */

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { HandClock, settle } from "../../../support/api/worlds/hand-clock.ts";
 import type { Fault } from "../../../support/api/worlds/model-transport.ts";
-import { apiService, ToldCluster } from "../../../support/api/worlds/told-cluster.ts";
+import { apiService, ReportedCluster } from "../../../support/api/worlds/reported-cluster.ts";
 import { WatchWorld, type WorldOptions } from "../../../support/api/worlds/watch-world.ts";
 
 function world(options: WorldOptions = {}): WatchWorld {
@@ -345,7 +345,7 @@ describe("an object", () => {
   });
 
   test("that cannot be decoded leaves the version before it in force, and is told as wrong until it is right", async () => {
-    const told = new ToldCluster();
+    const told = new ReportedCluster();
     const wrong: string[] = [];
     const onProblems = (object: string, list: readonly unknown[]) => void wrong.push(`${object}: ${list.length}`);
     const one = world({ handler: { onEvent: (event) => told.onEvent(event), onProblems } });
@@ -377,7 +377,7 @@ describe("a stop", () => {
   });
 
   test.each(["streamed", "listed"] as const)("by the listener itself ends the events at once, %s", async (how) => {
-    const told = new ToldCluster();
+    const told = new ReportedCluster();
     const one: WatchWorld = new WatchWorld({
       handler: {
         onEvent: (event) => {

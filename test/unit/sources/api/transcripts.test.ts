@@ -5,13 +5,13 @@ import { watchedNode, watchedServices, watchedSlices } from "../../../../src/sou
 import { ApiTransport } from "../../../../src/sources/api/transport/api-transport.ts";
 import { ReplayServer, recordedAnswer } from "../../../support/api/replay-server.ts";
 import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
+import { ReportedCluster } from "../../../support/api/worlds/reported-cluster.ts";
 import { SILENT_LOGGER } from "../../../support/api/worlds/silent-logger.ts";
 import { TestAccess, until } from "../../../support/api/worlds/test-access.ts";
-import { ToldCluster } from "../../../support/api/worlds/told-cluster.ts";
 
 /** What kube-apiserver 1.36.2 answered, replayed byte for byte over TLS. */
 interface Replay {
-  readonly told: ToldCluster;
+  readonly told: ReportedCluster;
   /** Each request as "watch from 12", "stream from ''" or "list from 0". */
   readonly asked: readonly string[];
   readonly version: string;
@@ -28,7 +28,7 @@ async function replay(
   const stop = new AbortController();
   const parts = { clock, logger: SILENT_LOGGER, signal: stop.signal };
   const transport = new ApiTransport(new TestAccess(server.url), parts);
-  const told = new ToldCluster();
+  const told = new ReportedCluster();
   const rest = { ...parts, transport, handler: told, random: () => 0.5, outages: new OutageLog(parts) };
   const reflector = {
     services: () => new Reflector<string, unknown>(watchedServices(), rest),

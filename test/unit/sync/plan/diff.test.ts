@@ -22,7 +22,7 @@ function countOf(values: readonly (string | undefined)[]): readonly number[] {
   return [...Map.groupBy(values, (value) => value).values()].map((group) => group.length);
 }
 
-test("each real server is added once, beginning somewhere and going round", () => {
+test("each real server is added once, in rotated order", () => {
   for (const node of NODES) {
     const order = added(node);
     const start = SORTED.indexOf(order[0] ?? "");
@@ -31,23 +31,23 @@ test("each real server is added once, beginning somewhere and going round", () =
 });
 
 test.each<[string, readonly (string | undefined)[]]>([
-  ["many nodes one Service begins", NODES.map((node) => added(node).at(-1))],
-  ["one node many Services begin", PORTS.map((port) => added("node-1", { port }).at(-1))],
-])("on %s about as often at each real server", (_, last) => {
+  ["on many nodes one Service begins", NODES.map((node) => added(node).at(-1))],
+  ["on one node many Services begin", PORTS.map((port) => added("node-1", { port }).at(-1))],
+])("%s about as often at each real server", (_, last) => {
   const counts = countOf(last);
   expect(counts).toHaveLength(4);
-  // 100 each, give or take four standard deviations.
+  // 100 each, within four standard deviations.
   for (const count of counts) expect(Math.abs(count - 100)).toBeLessThan(35);
 });
 
-test("on one node a Service begins at the same real server each time", () => {
+test("on one node a Service always begins at the same real server", () => {
   expect(added("node-7")).toEqual(added("node-7"));
 });
 
-test.each(["sh", "dh", "mh"])("%s hashes over the same list on all nodes", (scheduler) => {
+test.each(["sh", "dh", "mh"])("scheduler %s hashes over the same list on all nodes", (scheduler) => {
   for (const node of NODES) expect(added(node, { scheduler })).toEqual(SORTED);
 });
 
-test.each([0, 1])("%s real servers have one order", (pods) => {
+test.each([0, 1])("%s real servers have one order on all nodes", (pods) => {
   expect(added("node-1", { pods })).toEqual(SORTED.slice(0, pods));
 });

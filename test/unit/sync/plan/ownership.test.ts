@@ -26,7 +26,7 @@ import { address, network } from "../../../support/objects/desired.ts";
 const server = (protocol: Protocol, ip: string, port: number) =>
   virtualServer(protocol, address(ip), port, { scheduler: "rr" as Scheduler }); // any word will do
 
-const HELD = {
+const ACTUAL = {
   addresses: ["10.96.0.1", "fd00::1"],
   entries: [
     addressPortEntry(ipset("KUBE-CLUSTER-IP", "IPv4"), address("10.96.0.9"), "TCP", 80),
@@ -49,22 +49,22 @@ const HELD = {
   ],
 };
 const evidence = {
-  hasAddress: (ip: string) => HELD.addresses.includes(ip),
-  hasEntry: (key: string) => HELD.entries.some((entry) => entry.key === key),
+  hasAddress: (ip: string) => ACTUAL.addresses.includes(ip),
+  hasEntry: (key: string) => ACTUAL.entries.some((entry) => entry.key === key),
 };
 
-describe("a virtual server", () => {
+describe("the owner of a virtual server", () => {
   test.each<[string, Protocol, string, number, boolean]>([
-    ["on an address of kube-ipvs0", "TCP", "10.96.0.1", 9_999, true],
-    ["on an IPv6 address of kube-ipvs0", "SCTP", "fd00::1", 80, true],
+    ["at an address of kube-ipvs0", "TCP", "10.96.0.1", 9_999, true],
+    ["at an IPv6 address of kube-ipvs0", "SCTP", "fd00::1", 80, true],
     ["named by a cluster IP member", "TCP", "10.96.0.9", 80, true],
     ["named by an IPv6 cluster IP member", "UDP", "fd00::9", 53, true],
-    ["of another port than the member", "TCP", "10.96.0.9", 81, false],
-    ["of another protocol than the member", "UDP", "10.96.0.9", 80, false],
+    ["on another port than the member", "TCP", "10.96.0.9", 81, false],
+    ["with another protocol than the member", "UDP", "10.96.0.9", 80, false],
     ["on a TCP node port", "TCP", "192.168.1.10", 30_001, true],
     ["on a TCP node port, at an address that has no node ports", "TCP", "192.0.2.1", 30_001, false],
     ["on a UDP node port, at an address that has no node ports", "UDP", "192.0.2.1", 30_002, false],
-    ["at an address of node ports, on another port", "TCP", "192.168.1.10", 30_080, false],
+    ["on another port of an address with node ports", "TCP", "192.168.1.10", 30_080, false],
     ["on a TCP node port of the other family", "TCP", "fd01::10", 30_001, false],
     ["on a node port of the other protocol", "UDP", "192.168.1.10", 30_001, false],
     ["on a UDP node port", "UDP", "192.168.1.10", 30_002, true],
@@ -73,15 +73,15 @@ describe("a virtual server", () => {
     ["on an external IP", "TCP", "192.168.1.10", 81, true],
     ["on an external IP of local endpoints", "UDP", "192.168.1.10", 82, true],
     ["on a load balancer's IPv6 address", "TCP", "fd02::1", 83, true],
-    ["that only a restriction names", "TCP", "192.168.1.10", 84, true],
-    ["whose packets are dropped", "TCP", "192.168.1.10", 85, true],
-    ["on a port of the health checks", "TCP", "192.168.1.10", 86, false],
-    ["that only has a mark", "TCP", "192.168.1.10", 87, false],
-    ["on the port that is a mark", "TCP", "192.168.1.10", 7, false],
-    ["on an endpoint", "TCP", "10.244.0.5", 80, false],
-    ["on an address that only a set knows", "TCP", "10.96.0.8", 80, false],
-    ["of nothing we know", "TCP", "192.0.2.1", 80, false],
-  ])("%s (%s %s %i): ours is %s", (_, protocol, ip, port, expected) => {
+    ["named only by a restriction", "TCP", "192.168.1.10", 84, true],
+    ["named by a member that drops its packets", "TCP", "192.168.1.10", 85, true],
+    ["on a health check node port", "TCP", "192.168.1.10", 86, false],
+    ["named only by a member that sets a mark", "TCP", "192.168.1.10", 87, false],
+    ["on a port with the number of a mark", "TCP", "192.168.1.10", 7, false],
+    ["at the address of an endpoint", "TCP", "10.244.0.5", 80, false],
+    ["at an address that is only in a set", "TCP", "10.96.0.8", 80, false],
+    ["named by no member", "TCP", "192.0.2.1", 80, false],
+  ])("a virtual server %s (%s %s %i): ours is %s", (_, protocol, ip, port, expected) => {
     expect(isOurs(server(protocol, ip, port), evidence, [])).toBe(expected);
   });
 
@@ -90,23 +90,23 @@ describe("a virtual server", () => {
     ["IPv6", 7, false],
     ["IPv4", 8, false],
     ["IPv4", 0x10007, false],
-  ] as const)("of %s by firewall mark %i: ours is %s", (family, mark, expected) => {
+  ] as const)("a virtual server of %s by firewall mark %i: ours is %s", (family, mark, expected) => {
     const marked = markedServer(family, mark, "TCP", { scheduler: "rr" as Scheduler }); // any word will do
     expect(isOurs(marked, evidence, [])).toBe(expected);
   });
 
-  test("in an excluded network is not ours whatever names it", () => {
+  test("a virtual server in an excluded network is not ours, even if a member names it", () => {
     const excluded = [network("10.96.0.0/16")];
     expect(isOurs(server("TCP", "10.96.0.1", 80), evidence, excluded)).toBe(false);
     expect(isOurs(server("TCP", "fd00::1", 80), evidence, excluded)).toBe(true);
   });
 });
 
-describe("a member of a set", () => {
+describe("the order of deletion", () => {
   const web = server("TCP", "192.0.2.1", 80);
   const nodePort = server("UDP", "192.0.2.1", 30_001);
   const marked = markedServer("IPv6", 7, "TCP", { scheduler: "rr" as Scheduler }); // any word will do
-  const held = {
+  const actual = {
     serversAt: (ip: string) => (ip === "192.0.2.1" ? [web.key, nodePort.key] : []),
     serversOnPort: (port: number) => (port === 30_001 ? [nodePort.key] : []),
   };
@@ -145,14 +145,14 @@ describe("a member of a set", () => {
     [markEntry(ipset("KUBE-LOCAL-MARK", "IPv4"), address("192.0.2.1"), "TCP", 80, 8, 0x1fff), []],
     [addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("192.0.2.1")), []],
     [pod, []],
-  ])("$key outlives %j", (entry, expected) => {
+  ])("member $key must outlive %j", (entry, expected) => {
     const outlived = [web, nodePort, marked].filter((one) => mustOutlive(entry, one)).map(({ key }) => key);
     expect(outlived).toEqual(expected);
-    // None of those may be overlooked.
-    expect([...serversNear(entry, held)]).toEqual(expect.arrayContaining([...expected]));
+    // Each of these servers must be found.
+    expect([...serversNear(entry, actual)]).toEqual(expect.arrayContaining([...expected]));
   });
 
-  test("that proves a virtual server ours must outlive it", () => {
+  test("a member that proves ownership of a virtual server must outlive it", () => {
     for (const one of [web, nodePort, marked, server("SCTP", "fd00::9", 30_003)]) {
       const keys = provingKeys(one);
       const proofs = possibleEntries(one).filter(({ key }) => keys.includes(key));
@@ -162,12 +162,12 @@ describe("a member of a set", () => {
     }
   });
 
-  test("that names clients says to which frontend it admits them", () => {
+  test("a member that admits clients names their frontend", () => {
     expect([range, self, pod].map(admittedTo)).toEqual([web.key, web.key, undefined]);
   });
 });
 
-/** Members of all sets by which a virtual server could be named. */
+/** Members of all sets that could name a virtual server. */
 function possibleEntries({ address, protocol, port, mark }: VirtualServer): readonly SetEntry[] {
   return ipsets(familyOf(address)).flatMap((set) => [
     addressPortEntry(set, address, protocol, port),
@@ -176,25 +176,25 @@ function possibleEntries({ address, protocol, port, mark }: VirtualServer): read
   ]);
 }
 
-describe("Claims", () => {
+describe("OwnershipTracker", () => {
   const nothing = { hasAddress: () => false, hasEntry: () => false };
-  const stranger = server("TCP", "192.0.2.1", 80);
+  const foreign = server("TCP", "192.0.2.1", 80);
 
-  test("a stranger's becomes ours by being wanted, and stays so until it is gone", () => {
-    const claims = new OwnershipTracker([]);
-    expect(claims.classify(stranger, false, nothing)).toBe(false);
-    expect([...claims.foreign]).toEqual([stranger.key]);
-    expect(claims.classify(stranger, true, nothing)).toBe(true);
-    expect(claims.classify(stranger, false, nothing)).toBe(true);
-    expect(claims.foreign.size).toBe(0);
-    claims.retain(() => false);
-    expect(claims.classify(stranger, false, nothing)).toBe(false);
+  test("a foreign virtual server becomes ours when it is desired, and stays ours until it is deleted", () => {
+    const tracker = new OwnershipTracker([]);
+    expect(tracker.classify(foreign, false, nothing)).toBe(false);
+    expect([...tracker.foreign]).toEqual([foreign.key]);
+    expect(tracker.classify(foreign, true, nothing)).toBe(true);
+    expect(tracker.classify(foreign, false, nothing)).toBe(true);
+    expect(tracker.foreign.size).toBe(0);
+    tracker.retain(() => false);
+    expect(tracker.classify(foreign, false, nothing)).toBe(false);
   });
 
-  test("a virtual server in an excluded network is ours only while it is wanted", () => {
-    const claims = new OwnershipTracker([network("192.0.2.0/24")]);
-    expect(claims.classify(stranger, true, nothing)).toBe(true);
-    expect(claims.classify(stranger, false, nothing)).toBe(false);
-    expect([...claims.foreign]).toEqual([stranger.key]);
+  test("a virtual server in an excluded network is ours only while it is desired", () => {
+    const tracker = new OwnershipTracker([network("192.0.2.0/24")]);
+    expect(tracker.classify(foreign, true, nothing)).toBe(true);
+    expect(tracker.classify(foreign, false, nothing)).toBe(false);
+    expect([...tracker.foreign]).toEqual([foreign.key]);
   });
 });

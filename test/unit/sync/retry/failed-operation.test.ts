@@ -94,11 +94,11 @@ test.each<[Operation, Errno, string]>([
     "ETIMEDOUT",
     'Cannot remove flows to "TCP/10.96.0.1:80": ETIMEDOUT',
   ],
-])("the sentence about %o refused with %s", (operation, errno, sentence) => {
+])("the failure of %o with %s is described", (operation, errno, sentence) => {
   expect(describeFailure({ operation, errno, text: "" })).toBe(sentence);
 });
 
-test("the kernel's own explanation is repeated", () => {
+test("the description of a failure repeats the explanation of the kernel", () => {
   expect(describeFailure({ operation: addReal, errno: "ERANGE", text: "weight" })).toBe(
     'Cannot add real server "10.244.0.255:8080" of "TCP/10.96.0.1:80": ERANGE (weight)',
   );

@@ -9,17 +9,17 @@ import { address } from "../../../support/objects/desired.ts";
 
 const WEB = serviceName("shop", "web");
 
-/** Which Services want an address, and how often that was asked for. */
-class Wanted {
+/** The Services that claim an address, and how often they were read. */
+class Claimants {
   readonly #services: readonly ServiceName[];
-  walks = 0;
+  reads = 0;
 
   constructor(...services: readonly ServiceName[]) {
     this.#services = services;
   }
 
   servicesOf({ addresses }: Keys): ReadonlyMap<string, readonly ServiceName[]> {
-    this.walks++;
+    this.reads++;
     return new Map([...addresses].map((key) => [key, this.#services]));
   }
 }
@@ -29,31 +29,31 @@ const fail = (
   ip: IPAddress,
   { errno = "ENOBUFS" as Errno, nowMs = 0, kind = "bind-address" as const } = {},
 ) => log.failed(ip, { operation: { kind, address: ip }, errno, text: "" }, nowMs);
-const names = ({ begun, ended, standing }: FailureReport) => [
+const summary = ({ begun, ended, standing }: FailureReport) => [
   begun.map(({ operation, errno }) => `${"address" in operation ? operation.address : ""} ${errno}`),
   ended.map(({ operation }) => ("address" in operation ? operation.address : "")),
   standing.length,
 ];
 
-test("a failure is named with its Services, since when it lasts and how often it was tried", () => {
+test("a reported failure has its Services, its begin and its number of attempts", () => {
   const log = new FailureLog();
-  const wanted = new Wanted(THE_NODE, WEB);
+  const claimants = new Claimants(THE_NODE, WEB);
   const ip = address("10.96.0.1");
-  expect(log.report(wanted, 0)).toBe(NO_FAILURES);
+  expect(log.report(claimants, 0)).toBe(NO_FAILURES);
   fail(log, ip, { nowMs: 1_000 });
   const failure = { operation: { kind: "bind-address", address: ip }, errno: "ENOBUFS", text: "", services: [WEB] };
   const first = { ...failure, sinceMs: 1_000, attempts: 1 };
-  expect(log.report(wanted, 1_000)).toEqual({ begun: [first], ended: [], standing: [first] });
+  expect(log.report(claimants, 1_000)).toEqual({ begun: [first], ended: [], standing: [first] });
   fail(log, ip, { nowMs: 2_000 });
   const second = { ...failure, sinceMs: 1_000, attempts: 2 };
-  expect(log.report(wanted, 2_000)).toEqual({ begun: [], ended: [], standing: [second] });
+  expect(log.report(claimants, 2_000)).toEqual({ begun: [], ended: [], standing: [second] });
   fail(log, ip, { nowMs: 4_000, errno: "EPERM" });
-  expect(names(log.report(wanted, 4_000))).toEqual([["10.96.0.1 EPERM"], [], 1]);
+  expect(summary(log.report(claimants, 4_000))).toEqual([["10.96.0.1 EPERM"], [], 1]);
   log.ended(ip);
   const last = { ...second, errno: "EPERM", attempts: 3 };
-  expect(log.report(wanted, 5_000)).toEqual({ begun: [], ended: [last], standing: [] });
-  expect(log.report(wanted, 6_000)).toBe(NO_FAILURES);
-  expect(wanted.walks).toBe(1);
+  expect(log.report(claimants, 5_000)).toEqual({ begun: [], ended: [last], standing: [] });
+  expect(log.report(claimants, 6_000)).toBe(NO_FAILURES);
+  expect(claimants.reads).toBe(1);
 });
 
 describe("100,000 failures", () => {
@@ -61,27 +61,27 @@ describe("100,000 failures", () => {
     address(`10.${100 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`),
   );
 
-  test("at once are twenty names, and so are their ends", () => {
+  test("at once are reported by twenty, and so are their ends", () => {
     const log = new FailureLog();
-    const wanted = new Wanted(WEB);
+    const claimants = new Claimants(WEB);
     for (const ip of ips) fail(log, ip);
-    const { begun, standing } = log.report(wanted, 0);
-    expect([begun.length, standing.length, wanted.walks]).toEqual([20, 20, 1]);
+    const { begun, standing } = log.report(claimants, 0);
+    expect([begun.length, standing.length, claimants.reads]).toEqual([20, 20, 1]);
     for (const ip of ips) log.ended(ip);
-    expect(log.report(wanted, 0).ended).toHaveLength(20);
+    expect(log.report(claimants, 0).ended).toHaveLength(20);
   });
 
-  test("that come and go one after the other within an hour are 140 names, each with its end", () => {
+  test("that begin and end one after the other within an hour are reported by at most 140, each with its end", () => {
     const log = new FailureLog();
-    let named = 0;
+    let reported = 0;
     for (const [index, ip] of ips.entries()) {
       const nowMs = index * 36;
       fail(log, ip, { nowMs });
-      named += log.report(new Wanted(), nowMs).begun.length;
+      reported += log.report(new Claimants(), nowMs).begun.length;
       log.ended(ip);
-      named += log.report(new Wanted(), nowMs).ended.length;
+      reported += log.report(new Claimants(), nowMs).ended.length;
     }
-    expect(named).toBeGreaterThan(40);
-    expect(named).toBeLessThanOrEqual(2 * (20 + 120));
+    expect(reported).toBeGreaterThan(40);
+    expect(reported).toBeLessThanOrEqual(2 * (20 + 120));
   });
 });

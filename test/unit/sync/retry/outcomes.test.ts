@@ -26,7 +26,7 @@ const OPERATIONS: Readonly<Record<OperationKind, Operation>> = {
   "add-entry": { kind: "add-entry", entry },
 };
 
-test("operations are made safe to apply, and those of one kind keep their order", () => {
+test("operations are sorted into a safe order, and those of one kind keep their order", () => {
   const other = { ...OPERATIONS["add-entry"], entry: portEntry(entry.set, 30_002) } as Operation; // same kind, same shape
   const order = inSafeOrder([...Object.values(OPERATIONS), other]);
   expect(order.map(({ kind }) => kind)).toEqual(["add-entry", ...Object.keys(OPERATIONS).reverse()]);
@@ -55,47 +55,47 @@ test.each<[OperationKind, Errno, boolean]>([
   ["add-entry", "IPSET_ERR_HASH_FULL", false],
   ["delete-entry", "ENOENT", true],
   ["forget-flows", "EINVAL", false],
-])("%s refused with %s contradicts what was believed: %s", (kind, errno, contradicted) => {
+])("%s failing with %s contradicts the actual state: %s", (kind, errno, contradicted) => {
   const { done, failed } = classifyOutcomes([OPERATIONS[kind]], [{ ok: false, errno }]);
   expect(done).toEqual([]);
   expect([...failed.values()].map((each) => each.contradicted)).toEqual([contradicted]);
 });
 
-test("a real server that misses a refused virtual server says nothing new, one that is there already does", () => {
+test("ESRCH of a real server whose virtual server failed contradicts nothing, EEXIST contradicts the actual state", () => {
   const operations = [OPERATIONS["add-virtual-server"], OPERATIONS["add-real-server"]];
-  const judged = (second: Errno) =>
+  const contradicted = (second: Errno) =>
     classifyOutcomes(operations, [
       { ok: false, errno: "ENOMEM" },
       { ok: false, errno: second },
     ]).failed.get(server.key)?.contradicted;
-  expect([judged("ESRCH"), judged("EEXIST")]).toEqual([false, true]);
+  expect([contradicted("ESRCH"), contradicted("EEXIST")]).toEqual([false, true]);
 });
 
-test("a kernel that owes outcomes is a bug that is told", () => {
+test("fewer outcomes than operations is a bug and throws", () => {
   expect(() => classifyOutcomes([OPERATIONS["add-entry"]], [])).toThrow("0 outcomes for 1");
 });
 
-test("the wait doubles from a second to a minute", () => {
+test("the backoff doubles from a second to a minute", () => {
   expect([1, 2, 3, 6, 7, 8, 5_000].map(backoffMs)).toEqual([1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
 });
 
-test("a contradiction is tried again at once, a second one in a row waits as any other", () => {
-  const named: string[] = [];
-  const refusals = new RetryQueue({
-    failed: (key) => named.push(`failed ${key}`),
-    ended: (key) => named.push(`ended ${key}`),
+test("a contradicted object is retried at once, and after a second contradiction in a row waits as any other", () => {
+  const reported: string[] = [];
+  const queue = new RetryQueue({
+    failed: (key) => reported.push(`failed ${key}`),
+    ended: (key) => reported.push(`ended ${key}`),
   });
   const name = { kind: "server", key: server.key } as const;
   const operation = OPERATIONS["add-virtual-server"];
-  const refused = { name, contradicted: true, operation, errno: "EEXIST", text: "" } as const;
-  refusals.add(refused, 10_000);
-  expect([refusals.nextMs(), [...refusals.due(10_000)]]).toEqual([10_000, [name]]);
-  expect(named).toEqual([]);
-  refusals.add(refused, 10_500);
-  expect([refusals.nextMs(), [...refusals.due(12_499)]]).toEqual([12_500, []]);
-  expect(refusals.oldestMs()).toBe(10_000);
-  refusals.clear(server.key);
-  refusals.clear(server.key);
-  expect(named).toEqual([`failed ${server.key}`, `ended ${server.key}`]);
-  expect([refusals.size, refusals.nextMs(), refusals.oldestMs()]).toEqual([0, Number.POSITIVE_INFINITY, undefined]);
+  const failed = { name, contradicted: true, operation, errno: "EEXIST", text: "" } as const;
+  queue.add(failed, 10_000);
+  expect([queue.nextMs(), [...queue.due(10_000)]]).toEqual([10_000, [name]]);
+  expect(reported).toEqual([]);
+  queue.add(failed, 10_500);
+  expect([queue.nextMs(), [...queue.due(12_499)]]).toEqual([12_500, []]);
+  expect(queue.oldestMs()).toBe(10_000);
+  queue.clear(server.key);
+  queue.clear(server.key);
+  expect(reported).toEqual([`failed ${server.key}`, `ended ${server.key}`]);
+  expect([queue.size, queue.nextMs(), queue.oldestMs()]).toEqual([0, Number.POSITIVE_INFINITY, undefined]);
 });

@@ -6,9 +6,9 @@ import { ApiServer, type ApiServerOptions, testTls } from "../../../../support/a
 import { bodyText } from "../../../../support/api/body-text.ts";
 import { TcpRelay } from "../../../../support/api/tcp-relay.ts";
 import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
+import { apiService } from "../../../../support/api/worlds/reported-cluster.ts";
 import { SILENT_LOGGER } from "../../../../support/api/worlds/silent-logger.ts";
 import { TestAccess, until } from "../../../../support/api/worlds/test-access.ts";
-import { apiService } from "../../../../support/api/worlds/told-cluster.ts";
 
 const SERVICES = "/api/v1/services";
 const WATCH = `${SERVICES}?watch=true&resourceVersion=100&timeoutSeconds=600`;

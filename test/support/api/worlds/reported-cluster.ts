@@ -4,7 +4,7 @@ import type { EventHandler } from "../../../../src/sources/api/watch-cache.ts";
 import type { JsonObject } from "../store.ts";
 
 /** What a source has told, and in which order. Services are known by the number of their first port: their revision. */
-export class ToldCluster implements EventHandler {
+export class ReportedCluster implements EventHandler {
   readonly services = new Map<string, number>();
   readonly events: string[] = [];
   readonly problems: Problem[] = [];
