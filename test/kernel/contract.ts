@@ -33,7 +33,7 @@ import { address, realServer } from "../support/objects/desired.ts";
 const SETUP: NodeSetup = { families: FAMILIES, rules: {}, sysctls: [] };
 const OK: Outcome = { ok: true };
 
-/** The addresses that a row of a table is tried with. */
+/** The addresses for the rows of a table. */
 const HOSTS: Readonly<Record<IPFamily, { readonly vip: string; readonly pods: readonly [string, string] }>> = {
   IPv4: { vip: "10.96.0.10", pods: ["10.244.0.5", "10.244.0.6"] },
   IPv6: { vip: "fd00::10", pods: ["fd00:244::5", "fd00:244::6"] },
@@ -48,11 +48,11 @@ interface ServerOptions {
 }
 
 function server(vip: string, { protocol = "TCP", port = 80, scheduler = "rr", ...rest }: ServerOptions = {}) {
-  return virtualServer(protocol, address(vip), port, { ...rest, scheduler: scheduler as Scheduler }); // the kernel judges the word
+  return virtualServer(protocol, address(vip), port, { ...rest, scheduler: scheduler as Scheduler }); // the kernel checks the name
 }
 
 function marked(family: IPFamily, mark: number, scheduler = "rr", protocol: Protocol = "TCP") {
-  return markedServer(family, mark, protocol, { scheduler: scheduler as Scheduler }); // the kernel judges the word
+  return markedServer(family, mark, protocol, { scheduler: scheduler as Scheduler }); // the kernel checks the name
 }
 
 function real(pod: string, weight = 1): RealServer {
@@ -121,8 +121,8 @@ function membersOf(family: IPFamily): SetEntry[] {
 }
 
 /**
- * What every Kernel must do. `open` gives one of a node without virtual servers, kube-ipvs0 and sets of ours; each test
- * leaves it so.
+ * The contract of every Kernel. `open` returns one of a node without virtual servers, kube-ipvs0 and our sets; each test
+ * leaves it in this state.
  */
 export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
   let kernel: Kernel;
@@ -148,7 +148,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     expect((await kernel.prepare(SETUP)).changed).toEqual([]);
   });
 
-  test("what is removed is made again by preparing", async () => {
+  test("removed objects are created again by preparing", async () => {
     await kernel.apply([bind("10.96.0.10"), addEntry(portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_080))]);
     await kernel.remove(FAMILIES);
     await kernel.prepare(SETUP);
@@ -156,7 +156,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     expect(observed.addresses.size + observed.entries.size).toBe(0);
   });
 
-  test("timeouts of IPVS become what is wanted, one that is refused holds up no other, and others stay", async () => {
+  test("IPVS timeouts are set as desired, a failed one delays no other, and all others stay", async () => {
     const begun = [timeout("tcp", 900), timeout("tcpfin", 120), timeout("udp", 300)];
     await kernel.prepare({ ...SETUP, ipvsTimeouts: begun });
     const mixed = [timeout("tcpfin", 2 ** 31), timeout("udp", 60)];
@@ -229,7 +229,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       expect((await kernel.observe("all")).servers.get(vs.key)?.reals.size).toBe(0);
     });
 
-    test("only the named virtual servers are observed, one that is not there is left out", async () => {
+    test("only the named virtual servers are read, and a missing one is left out", async () => {
       const other = server(vip, { port: 81 });
       await kernel.apply([onServer("add", vs), onServer("add", other), onReal("add", other, first), bind(vip)]);
       const observed = await kernel.observe(new Set([other.key, server(vip, { port: 82 }).key]));
@@ -289,7 +289,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       expect((await kernel.observe("all")).entries.size).toBe(0);
     });
 
-    test("a member with another mark is the same one: it is refused while the first is there, and deletes it", async () => {
+    test("a member with another mark is the same member: adding it fails while the first exists, and deleting it deletes the first", async () => {
       const member = (mark: number, mask: number) =>
         markEntry(ipset("KUBE-LOCAL-MARK", family), address(vip), "TCP", 80, mark, mask);
       const [first, second] = [member(5, 0x1fff), member(0xffff_ffff, 0xffff_ffff)];
@@ -304,7 +304,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       const largest = marked(family, 0xffff_ffff);
       const ofOtherFamily = marked(family === "IPv4" ? "IPv6" : "IPv4", 7);
 
-      test("is observed as it was added, whole or by name, beside one by address and one of the other family", async () => {
+      test("is read as it was added, with all others or by name, beside one by address and one of the other family", async () => {
         const servers = [byMark, largest, ofOtherFamily, vs];
         expect(await kernel.apply(servers.map((each) => onServer("add", each)))).toEqual(servers.map(() => OK));
         await kernel.apply([onReal("add", byMark, first), onReal("add", vs, second)]);
@@ -325,7 +325,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
         );
       });
 
-      test("does not keep the protocol it was made for", async () => {
+      test("does not keep the protocol for which it was added", async () => {
         await kernel.apply([onServer("add", marked(family, 7, "rr", "UDP"))]);
         expect((await kernel.observe("all")).servers.get(byMark.key)?.server).toEqual(byMark);
       });
@@ -362,7 +362,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       });
     });
 
-    test("without kube-ipvs0 and the sets, addresses and members are refused and virtual servers are not", async () => {
+    test("without kube-ipvs0 and the sets adding addresses and members fails, and adding virtual servers succeeds", async () => {
       await kernel.remove(FAMILIES);
       const [entry] = membersOf(family);
       if (entry === undefined) throw new Error("No member to try");
@@ -411,7 +411,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     expect(await kernel.apply(removal)).toEqual(removal.map(() => OK));
   });
 
-  test("a reading shows all that stays while other things come and go, virtual servers maybe only when asked by name", async () => {
+  test("a read shows all objects that stay while others are added and deleted, virtual servers possibly only by name", async () => {
     const vips = (net: number) => Array.from({ length: 400 }, (_, n) => `10.${net}.${n >> 8}.${n & 255}`);
     const frontend = (ip: string) => addressPortEntry(ipset("KUBE-CLUSTER-IP", "IPv4"), address(ip), "TCP", 80);
     const come = (ips: readonly string[]) =>
@@ -431,7 +431,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     }
   });
 
-  test("every set of both families is there once prepared", async () => {
+  test("every set of both families exists after preparing", async () => {
     const members = FAMILIES.flatMap(membersOf);
     expect(new Set(members.map(({ set }) => set.name))).toEqual(
       new Set(FAMILIES.flatMap(ipsets).map(({ name }) => name)),
@@ -440,7 +440,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     expect((await kernel.observe("all")).entries).toEqual(new Map(members.map((entry) => [entry.key, entry])));
   });
 
-  test("the members of a setup are there once prepared, beside what was there, however often", async () => {
+  test("the members of a setup exist after preparing, beside the former ones, even if it is repeated", async () => {
     const [there, ...members] = membersOf("IPv4");
     if (there === undefined) throw new Error("There is a member for every set");
     expect(await kernel.apply([addEntry(there)])).toEqual([OK]);

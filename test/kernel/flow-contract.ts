@@ -12,13 +12,13 @@ import type { Operation } from "../../src/model/kernel/operation.ts";
 import { RealServers } from "../../src/model/kernel/real-servers.ts";
 import { address } from "../support/objects/desired.ts";
 
-/** A connection: whom it is sent to, and who answers it. */
+/** A connection: its destination, and the endpoint that answers. */
 export interface ToldFlow {
   readonly to: VirtualServerKey;
   readonly from: RealServerKey;
 }
 
-/** Conntrack beside the kernel that is judged. */
+/** Conntrack beside the tested kernel. */
 export interface FlowTable {
   add(flows: readonly ToldFlow[]): Promise<void>;
   list(): Promise<readonly ToldFlow[]>;
@@ -41,7 +41,7 @@ const forget = (server: VirtualServerKey, ...keep: readonly string[]): Operation
 const OK = { ok: true };
 const texts = (flows: readonly ToldFlow[]) => flows.map((flow) => `${flow.to} ${flow.from}`).sort();
 
-/** What every Kernel must do with flows. `open` gives one whose conntrack knows none to the addresses of these tests. */
+/** The contract of every Kernel about flows. `open` returns one whose conntrack has none to the addresses of these tests. */
 export function flowContract(open: () => Promise<{ readonly kernel: Kernel; readonly flows: FlowTable }>): void {
   let kernel: Kernel;
   let flows: FlowTable;
@@ -60,12 +60,12 @@ export function flowContract(open: () => Promise<{ readonly kernel: Kernel; read
     const [first = "", second = ""] = pods;
 
     test.each<Protocol>(["UDP", "SCTP", "TCP"])(
-      "%s flows are forgotten unless a real server that stays answers",
+      "%s flows are deleted unless a real server that stays answers them",
       async (protocol) => {
         const server = to(vip, protocol);
         const staying = [
           { to: server, from: from(first) },
-          // Others' flows to the same address, the same port, or the same pod.
+          // Foreign flows to the same address, the same port, or the same pod.
           { to: to(vip, protocol, 54), from: from(second) },
           { to: to(other, protocol), from: from(other, 53) },
           { to: to(vip, protocol === "UDP" ? "SCTP" : "UDP"), from: from(second) },
@@ -82,7 +82,7 @@ export function flowContract(open: () => Promise<{ readonly kernel: Kernel; read
       },
     );
 
-    test("to forget where there are no flows, or twice, is no refusal", async () => {
+    test("deleting flows that do not exist, or twice, is no failure", async () => {
       const server = to(vip, "UDP");
       expect(await kernel.apply([forget(server), forget(to(other, "SCTP"))])).toEqual([OK, OK]);
       await flows.add([{ to: server, from: from(first) }]);
@@ -91,7 +91,7 @@ export function flowContract(open: () => Promise<{ readonly kernel: Kernel; read
       expect(await flows.list()).toEqual([]);
     });
 
-    test("many servers are done together, each by its own real servers", async () => {
+    test("flows of many servers are deleted together, each by its own real servers", async () => {
       const servers = Array.from({ length: 30 }, (_, index) => to(vip, "UDP", 1000 + index));
       const kept = servers.map((server) => ({ to: server, from: from(first) }));
       const stale = servers.map((server) => ({ to: server, from: from(second) }));

@@ -9,7 +9,7 @@ import { seenFlows } from "../support/traffic/conntrack.ts";
 import { kernelContract } from "./contract.ts";
 import { flowContract, type ToldFlow } from "./flow-contract.ts";
 
-// The contract knows no rules, and without chains to remove no iptables is started.
+// The contract has no rules, and without chains to remove no iptables is started.
 const openKernel = () => new NetlinkKernel({ chains: {} });
 
 describe("NetlinkKernel", () => {
@@ -17,7 +17,7 @@ describe("NetlinkKernel", () => {
 
   // As under a net.core.rmem_max of half so many bytes. An answer that finds no room ends this process.
   test.each([4_608, 20_000, 81_920, 163_840])(
-    "600 virtual servers are read by name, refused and deleted with a receive buffer of %i bytes",
+    "600 virtual servers are read by name, fail to be added and are deleted with a receive buffer of %i bytes",
     async (bytes) => {
       const kernel = new NetlinkKernel({
         chains: {},
@@ -26,7 +26,7 @@ describe("NetlinkKernel", () => {
       const servers = Array.from(
         { length: 600 },
         (_, index) =>
-          virtualServer("TCP", address(`10.97.${index >> 8}.${index & 255}`), 80, { scheduler: "rr" as Scheduler }), // the kernel judges the word
+          virtualServer("TCP", address(`10.97.${index >> 8}.${index & 255}`), 80, { scheduler: "rr" as Scheduler }), // the kernel checks the name
       );
       const onAll = (kind: "add-virtual-server" | "delete-virtual-server") =>
         kernel.apply(servers.map((server) => ({ kind, server })));
@@ -57,7 +57,7 @@ describe("NetlinkKernel", () => {
   });
 });
 
-test("the kernel says from which ports it makes connections of the node", async () => {
+test("the port range of the node's own connections is read", async () => {
   await using on = new Shell();
   const before = await on.run("cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/net/ipv4/ip_local_reserved_ports");
   await on.run("sysctl -qw net.ipv4.ip_local_port_range='20000 40001' net.ipv4.ip_local_reserved_ports=80,30000-32767");
@@ -75,7 +75,7 @@ test("the kernel says from which ports it makes connections of the node", async 
   await kernel.close();
 });
 
-test("the kernel says which bridges there are, and of which families their packets pass netfilter", async () => {
+test("the bridges and the families whose bridged packets pass netfilter are read", async () => {
   await using on = new Shell();
   await on.run("ip link add br9 type bridge; ip addr add 10.9.9.1/24 dev br9; ip link set br9 up");
   await on.run("ip link add up9 type dummy; ip addr add 10.9.8.1/24 dev up9; ip link set up9 up");
@@ -101,7 +101,7 @@ describe("IPv6 addresses on kube-ipvs0", () => {
       .map((text) => text.trim())
       .toSorted();
 
-  test("are deprecated, those that somebody else bound as well, in place; so the node's own are the source", async () => {
+  test("are deprecated in place, also those that another program bound, so that the node's own are the source", async () => {
     await using on = new Shell();
     const kernel = openKernel();
     await on.run(

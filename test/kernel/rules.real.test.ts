@@ -12,7 +12,7 @@ const FIRST = '-m comment --comment "ours first" -j KUBE-MARK-TEST';
 const LAST = '-m comment --comment "ours last" -j KUBE-MARK-TEST';
 
 const MARKS = ipset("KUBE-LOCAL-MARK", "IPv4").name;
-/** Rules that refer to sets in every way that ours do. Of one family: in a guest each start of a program takes long. */
+/** Rules that refer to sets in all ways of our rules. Of one family, as each start of a program takes long in a guest. */
 const SETUP: NodeSetup = {
   families: ["IPv4"],
   sysctls: [],
@@ -53,7 +53,7 @@ afterEach(async () => {
   await shell[Symbol.asyncDispose]();
 });
 
-/** Makes the node ready with its rules, as the agent does; what was changed, and what could not be. */
+/** Prepares the node with its rules, as the agent does; returns the changes and the failures. */
 async function made(on: NetlinkKernel): Promise<SetupReport> {
   const node = await on.prepare(SETUP);
   const rules = await on.writeRules(SETUP);
@@ -63,14 +63,14 @@ async function made(on: NetlinkKernel): Promise<SetupReport> {
   };
 }
 
-/** INPUT as iptables-save prints it: FIRST, LAST, or what rules of others say. */
+/** INPUT as iptables-save prints it: FIRST, LAST, or foreign rules. */
 async function input(): Promise<readonly string[]> {
   const lines = (await shell.run("iptables-save -t mangle")).split("\n").filter((line) => line.startsWith("-A INPUT "));
   const words = [["ours first", "FIRST"] as const, ["ours last", "LAST"] as const];
   return lines.map((line) => words.find(([comment]) => line.includes(comment))?.[1] ?? line.replace("-A INPUT ", ""));
 }
 
-test("jumps stand at both ends of a chain, overtake rules of others once, and then let them be", async () => {
+test("jumps are placed at both ends of a chain, move before foreign rules once, and then stay", async () => {
   await shell.run("iptables -t mangle -A INPUT -p tcp -j ACCEPT");
   await made(kernel);
   expect(await input()).toEqual(["FIRST", "-p tcp -j ACCEPT", "LAST"]);
@@ -107,7 +107,7 @@ describe("sets", () => {
     await unruled.close();
   });
 
-  test("one that cannot mark is replaced in place", async () => {
+  test("a set without marks is replaced in place", async () => {
     await made(kernel);
     await shell.run(
       [
@@ -124,7 +124,7 @@ describe("sets", () => {
     expect(await printed(MARKS)).toEqual([`add KUBE-LOCAL-MARK ${entry.text}`]);
   });
 
-  test("one of another type that rules of ours hold is replaced, and the rules come back", async () => {
+  test("a set of another type that our rules use is replaced, and the rules are restored", async () => {
     await made(kernel);
     await kernel.remove(["IPv4"]);
     await shell.run(

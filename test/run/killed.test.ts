@@ -10,7 +10,7 @@ const SCRIPT = join(import.meta.dirname, "../support/run.sh");
 const JOB = ["kernel", "sh", "-c", "echo begun; sleep 600"];
 const QEMU = { KUBE_IPVS_KERNEL: "qemu-6.12" };
 
-/** As package.json has it. */
+/** The command in package.json. */
 function byNpm(): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), "kube-ipvs-run-"));
   const script = `exec bash ${SCRIPT} kernel sh -c 'echo begun; sleep 600'`;

@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const REPORTER = join(ROOT, "test/support/run/results/record-reporter.ts");
 let folder = "";
 
-// Below the root, where vitest is found.
+// Below the root, so that vitest is found.
 beforeAll(() => {
   mkdirSync(join(ROOT, ".cache"), { recursive: true });
   folder = mkdtempSync(join(ROOT, ".cache/record-"));
@@ -23,7 +23,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs tests as vitest does, in a file of that name; what it has recorded so far. */
+/** Runs tests by vitest in a file of that name; returns the results recorded so far. */
 function run(name: string, tests: string) {
   const file = `${name}.example.ts`;
   const record = join(folder, `${name}.jsonl`);
@@ -41,7 +41,7 @@ function run(name: string, tests: string) {
   return { child, lines, sum: () => sumResults(lines(), [file]) };
 }
 
-test("a run that is killed leaves the results it had, and the name of the file that was running", async () => {
+test("a killed run leaves its results and the name of the running file", async () => {
   const tests = `
     test("passes", () => {});
     test("fails", () => expect(1).toBe(2));
@@ -59,7 +59,7 @@ test("a run that is killed leaves the results it had, and the name of the file t
   });
 });
 
-test("tests whose hook was late count as failed, those that are marked to be skipped as skipped", async () => {
+test("tests whose hook timed out count as failed, tests that are marked to be skipped as skipped", async () => {
   const tests = `
     describe("late", () => {
       beforeAll(() => new Promise(() => {}), 50);

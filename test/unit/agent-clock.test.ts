@@ -2,14 +2,14 @@ import { expect, test } from "vitest";
 import type { RealServerKey, VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
 import { RunningAgent } from "../support/worlds/running-agent.ts";
 
-/** What an agent on the wall clock did wrong when somebody set it, one example each; `properties/agent/clock.test.ts` has the rest. */
+/** One example for each fault of an agent that used the wall clock; `properties/agent/clock.test.ts` has the general case. */
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const SERVER = "TCP/10.96.0.10:80" as VirtualServerKey;
 const OLD = "10.244.1.5:8080" as RealServerKey;
 
-/** At rest, with one Service of these pods. */
+/** An idle agent with one Service of these pods. */
 async function serving(agent: RunningAgent, ...pods: readonly string[]): Promise<void> {
   agent.service("shop/web", { ip: "10.96.0.10" });
   agent.slice("shop/web-1", { endpoints: pods });
@@ -29,33 +29,30 @@ test.each([-2 * HOUR_MS, 2 * HOUR_MS])("the wall clock is set by %d ms: a change
 });
 
 test.each([-2 * HOUR_MS, 2 * HOUR_MS])(
-  "the wall clock is set by %d ms: drift is mended a sync period later",
+  "the wall clock is set by %d ms: drift is repaired a sync period later",
   async (ms) => {
     await using agent = new RunningAgent();
     await serving(agent, "10.244.1.5");
     agent.clock.stepWall(ms);
-    const held = agent.kernel.servers().get(SERVER);
-    const real = held?.reals.get(OLD);
-    if (held && real) agent.kernel.meddle({ kind: "delete-real-server", server: held.server, real });
+    const actual = agent.kernel.servers().get(SERVER);
+    const real = actual?.reals.get(OLD);
+    if (actual && real) agent.kernel.meddle({ kind: "delete-real-server", server: actual.server, real });
     expect(holds(agent, "10.244.1.5")).toBe(false);
     await agent.rest(33_000);
     expect(holds(agent, "10.244.1.5")).toBe(true);
   },
 );
 
-test.each([-2 * HOUR_MS, 2 * HOUR_MS])(
-  "the wall clock is set by %d ms: a refused operation is tried again",
-  async (ms) => {
-    await using agent = new RunningAgent();
-    agent.kernel.failOperations((operation) => operation.kind === "add-real-server", "ENOMEM", 2);
-    await serving(agent, "10.244.1.5");
-    agent.clock.stepWall(ms);
-    await agent.rest(10_000);
-    expect(holds(agent, "10.244.1.5")).toBe(true);
-  },
-);
+test.each([-2 * HOUR_MS, 2 * HOUR_MS])("the wall clock is set by %d ms: a failed operation is retried", async (ms) => {
+  await using agent = new RunningAgent();
+  agent.kernel.failOperations((operation) => operation.kind === "add-real-server", "ENOMEM", 2);
+  await serving(agent, "10.244.1.5");
+  agent.clock.stepWall(ms);
+  await agent.rest(10_000);
+  expect(holds(agent, "10.244.1.5")).toBe(true);
+});
 
-test("the wall clock is set forward by 20 minutes: a connection that drains is not cut before its limit", async () => {
+test("the wall clock is set forward by 20 minutes: a draining connection is not cut before its limit", async () => {
   await using agent = new RunningAgent();
   await serving(agent, "10.244.1.5");
   agent.kernel.setConnections(SERVER, OLD, { active: 1, inactive: 0 });
@@ -69,7 +66,7 @@ test("the wall clock is set forward by 20 minutes: a connection that drains is n
   expect(agent.kernel.ipvsadm()).not.toContain("10.244.1.5");
 });
 
-test("the wall clock is set back by 2 hours: /livez fails when the kernel is silent for two sync periods, and not before", async () => {
+test("the wall clock is set back by 2 hours: /livez fails only when the kernel has not answered for two sync periods", async () => {
   await using agent = new RunningAgent();
   await serving(agent, "10.244.1.5");
   agent.kernel.failReads(Number.POSITIVE_INFINITY);

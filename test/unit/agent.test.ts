@@ -21,7 +21,7 @@ function told(agent: RunningAgent): void {
 const NEAR = "-A -t 10.96.0.10:80 -s rr\n-a -t 10.96.0.10:80 -r 10.244.1.5:8080 -m -w 1";
 const ALL = `${NEAR}\n-a -t 10.96.0.10:80 -r 10.244.2.5:8080 -m -w 1`;
 
-test("Services wait for the Node, so that no connection is made out of its zone (G-44)", async () => {
+test("Services wait for the Node, so that no connection leaves its zone (G-44)", async () => {
   await using agent = new RunningAgent();
   told(agent);
   await agent.rest(1_000);
@@ -35,7 +35,7 @@ test("Services wait for the Node, so that no connection is made out of its zone 
   expect(agent.isReady()).toBe(true);
 });
 
-test("rules that could not be written are counted for their family at every look, and keep the agent from being ready if the family is used", async () => {
+test("rules that could not be written are counted for their family at every resync, and the agent is unready if the family is used", async () => {
   await using agent = new RunningAgent({ failedRules: ["IPv6"] });
   const failures = async () => {
     const name = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total";
@@ -47,7 +47,7 @@ test("rules that could not be written are counted for their family at every look
   told(agent);
   await agent.rest();
   expect(await failures()).toEqual({ IPv4: 0, IPv6: 1 });
-  // Nobody uses IPv6 yet.
+  // No Service uses IPv6 yet.
   expect(agent.isReady()).toBe(true);
   agent.service("shop/six", { ip: ["10.96.0.66", "fd00:96::66"] });
   await agent.rest(5_000);
@@ -56,8 +56,8 @@ test("rules that could not be written are counted for their family at every look
   expect(agent.notices).toEqual(["Node /n1: no rules of IPv6"]);
 });
 
-describe("rules that cannot be written for a long time, as where somebody holds the lock of iptables", () => {
-  test("hold up Services for three seconds, keep the agent unready and are reported; it is ready at once when they are written", async () => {
+describe("rules that cannot be written for a long time, as while another program has the lock of iptables,", () => {
+  test("delay Services for three seconds, keep the agent unready and are reported; it is ready at once when they are written", async () => {
     await using agent = new RunningAgent();
     const { promise, resolve } = Promise.withResolvers<void>();
     agent.kernel.rulesHeldUp = promise;
@@ -79,7 +79,7 @@ describe("rules that cannot be written for a long time, as where somebody holds 
     expect([agent.unreadiness(), await agent.metric("kube_ipvs_node_problems")]).toEqual([undefined, 0]);
   });
 
-  test("are written with what is wanted by then", async () => {
+  test("are written with the rules that are desired by then", async () => {
     await using agent = new RunningAgent({ localMode: "NodeCIDR" });
     const { promise, resolve } = Promise.withResolvers<void>();
     agent.kernel.rulesHeldUp = promise;
@@ -129,7 +129,7 @@ describe("a sysctl that is wrong and cannot be set", () => {
   });
 });
 
-test("a NodePort that processes of the node may be given as source port is reported once, with the cure", async () => {
+test("a NodePort that may be a source port of the node is reported once, with its remedy", async () => {
   await using agent = new RunningAgent();
   const chosen = [{ first: 30_000, last: 60_999 }];
   agent.kernel.sourcePorts = { chosen, reserved: [] };
@@ -153,7 +153,7 @@ describe("packets of IPv6 are forwarded", () => {
     ["the Node has a network of pods", (agent) => agent.node("a", ["fd00:244::/64"])],
   ];
 
-  test("not on a node of a cluster that has IPv4 alone, whatever its interfaces have", async () => {
+  test("never on a node of a cluster with IPv4 alone, even if its interfaces have IPv6", async () => {
     await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10", "2001:db8::10"] });
     told(agent);
     agent.node("a", ["10.244.1.0/24"]);
@@ -179,10 +179,10 @@ describe("packets of IPv6 are forwarded", () => {
   });
 });
 
-describe("what repeats is reported when it begins and when it ends", () => {
+describe("a repeated failure is reported when it begins and when it ends:", () => {
   const LOOK_MS = 40_000;
 
-  test("a warning of the node, by log and Event; a warning that changes is reported anew", async () => {
+  test("a warning of the node, by log and Event; a warning that changes is reported again", async () => {
     await using agent = new RunningAgent();
     const reports = () => agent.log.filter((line) => line.includes("node preparation"));
     agent.kernel.warnings = ["Cannot set a"];
@@ -235,7 +235,7 @@ describe("what repeats is reported when it begins and when it ends", () => {
     expect(agent.notices).toHaveLength(2);
   });
 
-  test("what a Service does not get here", async () => {
+  test("a problem of a Service on this node", async () => {
     await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10"] });
     agent.listed("nodes", "services", "endpointslices");
     for (const ip of ["192.168.1.10", "10.96.0.10"]) {
@@ -254,11 +254,11 @@ describe("what repeats is reported when it begins and when it ends", () => {
   });
 });
 
-describe("what the kernel refuses", () => {
+describe("a failed operation", () => {
   const reports = (agent: RunningAgent) => agent.log.filter((line) => line.includes("operation"));
   const sentence = 'Cannot bind address "10.96.0.10": EACCES';
 
-  test("is reported when it begins and when it ends, to its Service, and keeps the agent from being ready", async () => {
+  test("is reported when it begins and when it ends, to its Service, and makes the agent unready", async () => {
     await using agent = new RunningAgent();
     agent.kernel.failOperations(({ kind }) => kind === "bind-address", "EACCES");
     agent.listed("nodes");
@@ -281,7 +281,7 @@ describe("what the kernel refuses", () => {
     expect(agent.isReady()).toBe(true);
   });
 
-  test("of the node itself is reported to the node", async () => {
+  test("for the node itself is reported to the node", async () => {
     await using agent = new RunningAgent();
     agent.kernel.failOperations(
       (one) => "entry" in one && one.entry.set.base === "KUBE-NODE-PORT-IPS",
@@ -297,7 +297,7 @@ describe("what the kernel refuses", () => {
     ]);
   });
 
-  test("on every object makes twenty lines and Events at once, and two more a minute", async () => {
+  test("of every object causes twenty log lines and Events at once, and two more a minute", async () => {
     await using agent = new RunningAgent();
     agent.kernel.failOperations(({ kind }) => kind === "add-virtual-server", "ENOMEM");
     for (let number = 0; number < 300; number++)
@@ -314,7 +314,7 @@ describe("what the kernel refuses", () => {
     expect(reports(agent).length).toBe(40);
   });
 
-  test("for want of the node's own scheduler names the module, until it is loaded", async () => {
+  test("due to the missing scheduler of the node names the module until it is loaded", async () => {
     await using agent = new RunningAgent({ lacks: "lc", scheduler: "lc" });
     agent.listed("nodes");
     told(agent);
@@ -330,7 +330,7 @@ describe("what the kernel refuses", () => {
   });
 });
 
-test("a list of Nodes without this one holds up nobody", async () => {
+test("a list of Nodes without this one delays no Service", async () => {
   await using agent = new RunningAgent();
   agent.listed("nodes");
   told(agent);
@@ -338,7 +338,7 @@ test("a list of Nodes without this one holds up nobody", async () => {
   expect(agent.kernel.ipvsadm().trim()).toBe(ALL);
 });
 
-test("a list of Nodes that never comes holds Services up for a minute at most", async () => {
+test("a list of Nodes that never arrives delays Services for at most a minute", async () => {
   await using agent = new RunningAgent();
   told(agent);
   await agent.rest(60_000);
@@ -356,7 +356,7 @@ test("nothing is programmed before the node's own addresses are read", async () 
   expect(JSON.stringify(taken)).not.toContain("192.168.1.10");
 });
 
-test("load balancers may ask about a Service when it is programmed; health checks are handed out with every change, and not without", async () => {
+test("the health check of a Service answers when the Service is programmed; health checks are reported only when they change", async () => {
   await using agent = new RunningAgent();
   const checked = (pods: readonly string[]) =>
     agent.slice("shop/web-1", { endpoints: pods.map((ip) => ({ ip, node: "n1" })) });
@@ -381,7 +381,7 @@ test("load balancers may ask about a Service when it is programmed; health check
   expect(counts()).toEqual([[[["0.0.0.0", 1]]], [[["0.0.0.0", 0]]]]);
 });
 
-test("a booting node gets the API server, names and its own pods' Services before all others", async () => {
+test("a booting node programs the API server, DNS and the Services of its own pods before all others", async () => {
   await using agent = new RunningAgent();
   for (let number = 0; number < 600; number++) {
     const name = `shop/s${number}`;
@@ -398,7 +398,7 @@ test("a booting node gets the API server, names and its own pods' Services befor
   const made = asked.flatMap((operation) => (operation.kind === "add-virtual-server" ? [operation.server.key] : []));
   expect(made.slice(0, 3)).toEqual(["TCP/10.96.0.1:443", "UDP/10.96.0.2:53", "TCP/10.96.0.3:80"]);
   expect(made).toHaveLength(603);
-  // Whole, address and all, while most others have not been begun.
+  // It is complete, including its address, while most others have not begun.
   const bound = asked.findIndex((operation) => operation.kind === "bind-address" && operation.address === "10.96.0.3");
   const later = asked.findIndex(
     (operation) => operation.kind === "add-virtual-server" && operation.server.key === "TCP/10.97.1.0:80",
@@ -407,7 +407,7 @@ test("a booting node gets the API server, names and its own pods' Services befor
   expect(bound).toBeLessThan(later);
 });
 
-test("a scheduler that the kernel lacks is replaced at once, and the Service told", async () => {
+test("a scheduler that the kernel lacks is replaced at once, and the Service gets an Event", async () => {
   await using agent = new RunningAgent({ lacks: "lc" });
   const annotations = { "kube-ipvs.io/scheduler": "lc" };
   agent.listed("nodes");
@@ -427,7 +427,7 @@ test("a scheduler that the kernel lacks is replaced at once, and the Service tol
   expect(agent.isReady()).toBe(true);
 });
 
-test("in the mode NodeCIDR the rules know the Node's pods before any Service comes, and follow them", async () => {
+test("in the mode NodeCIDR the rules have the Node's pod network before any Service is programmed, and follow its changes", async () => {
   await using agent = new RunningAgent({ localMode: "NodeCIDR" });
   await agent.rest();
   told(agent);
@@ -440,13 +440,13 @@ test("in the mode NodeCIDR the rules know the Node's pods before any Service com
   agent.node("a", ["10.244.7.0/24"]);
   await agent.rest();
   expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -m mark");
-  // A Node that is gone says nothing of where pods are.
+  // A deleted Node does not change the pod network.
   agent.nodeGone();
   await agent.rest(60_000);
   expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -m mark");
 });
 
-test("in other modes what the Node says of its pods asks for no look", async () => {
+test("in other modes a change of the Node's pod network causes no resync", async () => {
   await using agent = new RunningAgent();
   await agent.rest();
   told(agent);
@@ -456,7 +456,7 @@ test("in other modes what the Node says of its pods asks for no look", async () 
   expect(agent.kernel.steps.filter((step) => step !== "Services")).toHaveLength(1);
 });
 
-test("load balancers are told to leave a node whose Node is gone, and not one that never had any (G-45)", async () => {
+test("health checks fail on a node whose Node was deleted, and not on a node that never had one (G-45)", async () => {
   await using agent = new RunningAgent();
   agent.listed("nodes");
   told(agent);
@@ -470,7 +470,7 @@ test("load balancers are told to leave a node whose Node is gone, and not one th
   expect(agent.isHealthy()).toBe(true);
 });
 
-test("a new address of the node has the NodePorts at once, and one that is gone has none", async () => {
+test("a new address of the node serves NodePorts at once, and a removed one none", async () => {
   await using agent = new RunningAgent();
   agent.service("shop/web", { ip: "10.96.0.10", ports: [{ port: 80, nodePort: 30_080 }] });
   agent.listed("nodes", "services", "endpointslices");
@@ -486,7 +486,7 @@ test("a new address of the node has the NodePorts at once, and one that is gone 
   expect(agent.kernel.ipvsadm()).not.toContain("192.168.1.10");
 });
 
-test("news of addresses that cannot be followed are left to the next look", async () => {
+test("address changes that cannot be handled are left to the next resync", async () => {
   await using agent = new RunningAgent();
   agent.service("shop/web", { ip: "10.96.0.10", ports: [{ port: 80, nodePort: 30_080 }] });
   agent.listed("nodes", "services", "endpointslices");
@@ -500,7 +500,7 @@ test("news of addresses that cannot be followed are left to the next look", asyn
   expect(agent.kernel.ipvsadm()).toContain("-t 192.168.1.11:30080");
 });
 
-test("a virtual address that somebody takes away is given back within a second", async () => {
+test("a VIP that another program removes is bound again within a second", async () => {
   await using agent = new RunningAgent();
   agent.service("shop/web", { ip: "10.96.0.10" });
   agent.listed("nodes", "services", "endpointslices");
@@ -524,7 +524,7 @@ test.each([
   const made = new Date(agent.clock.date().getTime() + madeMs).toISOString();
   const annotations = { "endpoints.kubernetes.io/last-change-trigger-time": made };
   agent.slice("shop/web-1", { endpoints: ["10.244.3.5"], annotations });
-  // A wall clock that is set before the kernel is programmed changes no latency.
+  // Setting the wall clock before the kernel is programmed changes no latency.
   agent.clock.stepWall(3_600_000);
   await agent.rest();
   const text = await agent.registry.metrics();
@@ -533,7 +533,7 @@ test.each([
   expect(text).toContain(`${ofIPv4("sum")} ${seconds}\n`);
 });
 
-test("a bug in a call of the kernel ends the agent, and is in the log", async () => {
+test("a bug in a call of the kernel ends the agent, and is logged", async () => {
   const agent = new RunningAgent();
   const ended = expect(agent.ended).rejects.toThrow("undefined is not a function");
   agent.service("shop/web", { ip: "10.96.0.10" });
@@ -546,7 +546,7 @@ test("a bug in a call of the kernel ends the agent, and is in the log", async ()
   expect(agent.log).toContain('error kube-ipvs ends because of a bug {"err":"undefined is not a function"}');
 });
 
-test("Services whose clients are dropped for want of a local endpoint are shown as a metric", async () => {
+test("Services whose clients are dropped without a local endpoint are counted by a metric", async () => {
   await using agent = new RunningAgent();
   const shown = async () =>
     (await agent.registry.metrics())
@@ -564,7 +564,7 @@ test("Services whose clients are dropped for want of a local endpoint are shown 
   expect(await shown()).toEqual([]);
 });
 
-test("a node name that no Node has is told once the Nodes are listed, and shown as a metric", async () => {
+test("a node name without a Node is reported after the list of Nodes, and by a metric", async () => {
   await using agent = new RunningAgent({ manifests: "" });
   agent.listed("nodes");
   await agent.rest();
@@ -572,17 +572,17 @@ test("a node name that no Node has is told once the Nodes are listed, and shown 
   expect(await agent.registry.metrics()).toContain("\nkube_ipvs_node_found 0\n");
 });
 
-describe("where NodePorts are asked for", () => {
+describe("the set of NodePort addresses", () => {
   const members = (agent: RunningAgent) => agent.kernel.members().filter((text) => text.includes("NODE-PORT-IPS"));
 
-  test("is in its set before the rules that ask it, though no list is in and nothing else is written", async () => {
+  test("is filled before the rules that match it, before any list arrives and anything else is written", async () => {
     await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10", "fd01::10"], manifests: "" });
     await agent.rest();
     expect(agent.kernel.asked).toEqual([]);
     expect(members(agent)).toEqual(["KUBE-6-NODE-PORT-IPS fd01::10", "KUBE-NODE-PORT-IPS 192.168.1.10"]);
   });
 
-  test("is left to syncs from then on, so that an address which the node gets is no drift", async () => {
+  test("is maintained by syncs afterwards, so that a new address of the node is no drift", async () => {
     await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10"] });
     agent.listed("nodes");
     told(agent);
@@ -593,7 +593,7 @@ describe("where NodePorts are asked for", () => {
     expect(agent.log.filter((line) => line.includes("changed by others"))).toEqual([]);
   });
 
-  test("proves to the first sync which virtual servers of a kube-proxy are to go", async () => {
+  test("proves to the first sync which virtual servers of a kube-proxy must be deleted", async () => {
     await using agent = new RunningAgent({ nodeAddresses: ["192.168.1.10"] });
     const left = virtualServer("TCP", address("192.168.1.10"), 30_080, { scheduler: "rr" as Scheduler }); // any word will do
     await agent.kernel.prepare({ families: ["IPv4"], rules: {}, sysctls: [] });

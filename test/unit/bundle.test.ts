@@ -46,7 +46,7 @@ test("the bundle plans as the sources do", () => {
 });
 
 test("the bundle finds the netlink binding", () => {
-  // Without IPVS or the right to ask for it the kernel refuses; a binding that is not there would say so instead.
+  // Without IPVS or its capability the kernel returns an error; a missing binding would be another error.
   const { status, stderr } = run("diff", "--manifests", join(root, "examples/shop"), "--node-name", "node-1");
   expect([0, 1, 2]).toContain(status);
   expect(stderr).not.toMatch(/Cannot find module|\.node/);
@@ -101,7 +101,7 @@ describe("before an API server", () => {
     expect(await out).toContain("-A -t 10.96.0.7:80 -s rr");
   });
 
-  test("a server that nobody vouches for gets no request from the bundle", async () => {
+  test("a server without a valid certificate gets no request from the bundle", async () => {
     const world = await served();
     const plan = await trusting("b", world);
     await until("two attempts", () => world.server.connections > 4);
@@ -109,7 +109,7 @@ describe("before an API server", () => {
     expect(world.model.requests).toEqual([]);
   });
 
-  test("a provider of client-node that client-go has not is refused by its name", async () => {
+  test("an auth provider that client-go lacks is rejected by its name", async () => {
     const { code, err } = await planned(await served(), { "auth-provider": { name: "oidc", config: {} } });
     expect(code).toBe(1);
     expect(err).toMatch(
@@ -146,7 +146,7 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
   },
 );
 
-test("of client-node the bundle has the reading of kubeconfigs, not the generated clients of the API", () => {
+test("the bundle contains only the kubeconfig reader of client-node, not the generated API clients", () => {
   // With them and their transports it is twice the size, and takes 14 MB more of memory.
   expect(statSync(bundle).size).toBeLessThan(2_500_000);
   expect(readFileSync(bundle, "utf8")).toContain("function newClusters(");
@@ -165,14 +165,14 @@ describe("output", () => {
   const PLAN = "$KUBE_IPVS plan --manifests $SHOP --node-name node-1";
 
   test.each([PLAN, "$KUBE_IPVS --help", "$KUBE_IPVS --version"])(
-    "%s fails and says so when the disk is full",
+    "%s fails with an error message when the disk is full",
     (command) => {
       const expected = { status: 1, stdout: "", stderr: "Cannot write to standard output: ENOSPC\n" };
       expect(shell(`${command} > /dev/full`)).toMatchObject(expected);
     },
   );
 
-  test("a disk that takes the beginning of a plan and no more is a failure, too", () => {
+  test("a plan that is only partly written, as the disk is full, is a failure", () => {
     const { status, stdout, stderr } = shell(`ulimit -f 1; ${PLAN} > part; code=$?; wc -c < part; exit $code`);
     expect({ status, stdout, stderr }).toEqual({
       status: 1,

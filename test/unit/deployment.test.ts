@@ -27,7 +27,7 @@ import {
 import { aboutNode, aboutService } from "../support/objects/event-records.ts";
 
 test.each(deployedObjects().map((object) => [object.kind, object] as const))(
-  "%s has only fields that there are",
+  "%s has only fields of the API",
   (kind, object) => {
     expect(unknownFields(object, `V1${kind}`)).toEqual([]);
     expect(object.metadata?.name).toBe("kube-ipvs");
@@ -46,7 +46,7 @@ test("the walk through the fields finds a misspelt one at any depth", () => {
 describe("the pod", () => {
   const pod = deployedPod();
 
-  test("is found by its DaemonSet", () => {
+  test("matches the selector of its DaemonSet", () => {
     const { selector, template } = deployedDaemonSet().spec ?? {};
     expect(template?.metadata?.labels).toMatchObject(selector?.matchLabels ?? { no: "selector" });
   });
@@ -69,7 +69,7 @@ describe("the pod", () => {
     expect(rule?.matchExpressions).toEqual([{ key, operator: "NotIn", values: [value] }]);
   });
 
-  test("is the user to whom the binding gives the role", () => {
+  test("runs as the user to whom the binding gives the role", () => {
     expect(deployedBinding().roleRef).toMatchObject({ kind: "ClusterRole", name: "kube-ipvs" });
     expect(deployedUser()).toBe(`system:serviceaccount:kube-system:${pod.serviceAccountName}`);
   });
@@ -103,7 +103,7 @@ function understoodConfig(config: Readonly<Record<string, string>>): Config {
 describe("the agent", () => {
   const container = deployedContainer("containers");
 
-  test("may do what netlink and iptables need, and nothing else", () => {
+  test("has only the capabilities that netlink and iptables need", () => {
     expect(container.securityContext).toEqual({
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -112,7 +112,7 @@ describe("the agent", () => {
     });
   });
 
-  test("is given arguments that it understands, as they are and as an operator sets them", () => {
+  test("gets valid arguments, by default and as an operator sets them", () => {
     expect(understood("containers")).toMatchObject({ kind: "command", command: "run" });
     expect(
       understoodConfig({
@@ -137,14 +137,14 @@ describe("the agent", () => {
     expect(understoodConfig({}).healthzBindAddress).toEqual({ address: "0.0.0.0", port: port?.containerPort });
   });
 
-  test("asks for no more configuration than there is", () => {
+  test("refers only to existing configuration", () => {
     const asked = (container.env ?? []).flatMap(({ valueFrom }) => valueFrom?.configMapKeyRef ?? []);
     expect(asked.map(({ name }) => name)).toEqual(asked.map(() => deployedConfigMap().metadata?.name));
     expect(asked.map(({ key }) => key).toSorted()).toEqual(Object.keys(deployedConfigMap().data ?? {}).toSorted());
   });
 });
 
-test("the init container is privileged, understood, and the same program", () => {
+test("the init container is privileged, has valid arguments, and runs the same program", () => {
   const container = deployedContainer("initContainers");
   expect(container.securityContext).toEqual({ privileged: true, readOnlyRootFilesystem: true });
   expect(container.image).toBe(deployedContainer("containers").image);
@@ -198,7 +198,7 @@ async function rightsOfEvents(): Promise<readonly string[]> {
   return rightsOf(model.requests);
 }
 
-test("the role allows what the agent asks of an API server, and nothing else", async () => {
+test("the role allows exactly the requests of the agent", async () => {
   const asked = [...(await rightsOfWatches()), ...(await rightsOfEvents())];
   const allowed = deployedRules().flatMap(({ apiGroup, resource, verbs }) =>
     verbs.map((verb) => [verb, resource, apiGroup].join(" ").trim()),

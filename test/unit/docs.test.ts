@@ -48,14 +48,14 @@ const FOREIGN_FLAGS = new Set(
 describe.each(PAGES)("%s", (page) => {
   const text = textOf(page);
 
-  test("names only metrics that there are", () => {
+  test("names only existing metrics", () => {
     const isKnown = (name: string) =>
       metricNames().some((known) => (name.endsWith("_") ? known.startsWith(name) : name === known));
     const named = [...text.matchAll(/\b(?:kube_ipvs|kubeproxy)_\w+/g)].map(([name]) => name);
     expect(named.filter((name) => !isKnown(name))).toEqual([]);
   });
 
-  test("names only flags that there are", () => {
+  test("names only existing flags", () => {
     const known = Object.values(SETTINGS).flatMap(({ flag, aliases = [] }) =>
       [flag, ...aliases].map((one) => `--${one}`),
     );
@@ -65,7 +65,7 @@ describe.each(PAGES)("%s", (page) => {
     expect(named.filter((name) => !isKnown(name))).toEqual([]);
   });
 
-  test("leads only to files and headings that there are", () => {
+  test("links only to existing files and headings", () => {
     const links = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)];
     const broken = links.filter(([, file = "", heading]) => {
       const target = file === "" ? page : join(dirname(page), file);

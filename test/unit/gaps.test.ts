@@ -31,7 +31,7 @@ test("every gap from G-1 to G-76 has one row", () => {
   expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 76 }, (_, index) => index + 1));
 });
 
-test("nothing that a Service means is left for later", () => {
+test("no gap of Service semantics is left for later", () => {
   const meant = rows().filter(({ section }) => section === "What Services mean");
   expect(meant.filter(({ here }) => !/^(fixed|kept)\b/.test(here))).toEqual([]);
 });
@@ -41,7 +41,7 @@ describe.each(rows().filter(({ here }) => here.startsWith("fixed")))("$gap is fi
   const scenarios = shownBy.replace(/`[^`]*`/g, "").match(/[a-z]+(-[a-z]+)+/g) ?? [];
   const named = [...files, ...scenarios.map((name) => `test/scenarios/*/${name}.txt`)];
 
-  test("what is said to show it is there", () => {
+  test("the named tests exist", () => {
     expect(named).not.toEqual([]);
     expect(named.filter((file) => globSync(file, { cwd: ROOT }).length === 0)).toEqual([]);
   });

@@ -15,7 +15,7 @@ const LIMITS: readonly (readonly [what: string, pattern: RegExp, use: string])[]
   ["a timeout as the last argument of a test or a hook", /^ {2}[\d_]{4,},\n\);$/m, "patient"],
 ];
 
-describe("no limit of a test is a number of its own", () => {
+describe("no test has a plain number as its time limit", () => {
   test.each(LIMITS)("%s", (_, pattern, use) => {
     const found = FILES.filter((file) => pattern.test(readFileSync(join(ROOT, file), "utf8")));
     expect(

@@ -8,7 +8,7 @@ const began = (...tests: readonly string[]): RecordLine => ({ kind: "file began"
 const result = (name: string, state: TestState): RecordLine => ({ kind: "test", file: FILE, test: name, state });
 const ended = (failed = false): RecordLine => ({ kind: "file ended", file: FILE, failed });
 
-describe("the closing sum", () => {
+describe("the final result counts, if", () => {
   test.each<[title: string, lines: readonly RecordLine[], sum: string, remarks: readonly string[]]>([
     ["all passed", [began("1"), result("1", "passed"), ended()], "1 passed, 0 failed, 0 skipped", []],
     [

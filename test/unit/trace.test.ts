@@ -30,7 +30,7 @@ test(`docs/trace.md states the number of its steps, which is at most ${MOST_STEP
   expect(steps.length).toBeLessThanOrEqual(MOST_STEPS);
 });
 
-describe("the way of a trace", () => {
+describe("the path of a trace", () => {
   const way = wayOf(
     calls(
       "sources/watch.ts read",

@@ -5,7 +5,7 @@ import { cases } from "../../support/run/cases.ts";
 import { WorkCounter } from "../../support/time/work-counter.ts";
 import type { Act, Incident } from "../../support/worlds/agent-world.ts";
 
-/** Begun before the product's code is loaded: V8 counts in code that it compiles from then on. */
+/** Started before the product's code is loaded, as V8 counts only in code that it compiles afterwards. */
 const counter = new WorkCounter();
 const { AgentWorld } = await import("../../support/worlds/agent-world.ts");
 
@@ -14,7 +14,7 @@ const name = fc.constantFrom("a/one", "a/two", "b/one");
 const times = fc.integer({ min: 1, max: 9 });
 const pick = fc.nat(1_000);
 
-/** Most want the same of the node. */
+/** Most of these Services claim the same frontends. */
 const service = fc.record({
   ip: fc.constantFrom(0, 0, 0, 1, 2),
   ports: fc.uniqueArray(
@@ -28,7 +28,7 @@ const service = fc.record({
   affinity: fc.boolean(),
 });
 
-/** But of members: a virtual server whose member was refused is known as ours by nobody but the process that made it. */
+/** All except members: only the process that added a virtual server whose member failed recognises it as ours. */
 const refused = fc.constantFrom(
   "add-virtual-server" as const,
   "update-virtual-server" as const,
@@ -112,10 +112,10 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const) }) },
 );
 
-/** Blocks of code that one turn of the event loop may run; as in work.test.ts. Here a whole script has to do with them. */
+/** Blocks of code that one turn of the event loop may run, as in work.test.ts. */
 const BUDGET = 3_000_000;
 
-test("whatever happens to an agent, it ends right and is then still, and no turn exceeds its budget", async () => {
+test("an agent reaches the desired state after any script and is then idle, and no turn of the event loop exceeds its budget", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(act, { maxLength: 30 }), async (script) => {
       counter.take();

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { RealServerKey, VirtualServerKey } from "../../../src/model/kernel/ipvs.ts";
 import { RunningAgent } from "../../support/worlds/running-agent.ts";
 
-/** The wall clock is set, by hours and in both directions, while the agent works; nothing may follow from that. */
+/** The wall clock is set by hours in both directions while the agent runs. This must have no effect. */
 
 const { STRESS = "1" } = process.env;
 const RUNS = 30 * Number(STRESS);
@@ -23,7 +23,7 @@ type Act =
   | { readonly kind: "gone"; readonly name: Name }
   | { readonly kind: "connect"; readonly name: Name; readonly pod: number; readonly active: number }
   | { readonly kind: "meddle"; readonly name: Name; readonly pod: number }
-  /** The kernel refuses, loses the transport, or does not answer. */
+  /** Operations fail, the transport is lost, or the kernel does not answer. */
   | { readonly kind: "refuse" | "lose" | "fail-reads"; readonly times: number }
   | { readonly kind: "pass"; readonly ms: number };
 
@@ -68,7 +68,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
 );
 
-/** An agent under a script, and all of it that others see but what is shown as a time. */
+/** An agent under a script, and everything that is visible from outside except times. */
 class ClockWorld {
   readonly agent = new RunningAgent();
   readonly pods = new Map<Name, readonly number[]>();
@@ -115,7 +115,7 @@ class ClockWorld {
         await agent.rest(one.ms);
     }
     await agent.rest();
-    this.look();
+    this.record();
   }
 
   #put(service: Name, pods: readonly number[], madeMs: number): void {
@@ -129,27 +129,27 @@ class ClockWorld {
     });
   }
 
-  /** Somebody deletes a real server. */
+  /** Another program deletes a real server. */
   #meddle(service: Name, number: number): void {
-    const held = this.agent.kernel.servers().get(serverOf(service));
-    const real = held?.reals.get(realOf(number));
-    if (held && real) this.agent.kernel.meddle({ kind: "delete-real-server", server: held.server, real });
+    const actual = this.agent.kernel.servers().get(serverOf(service));
+    const real = actual?.reals.get(realOf(number));
+    if (actual && real) this.agent.kernel.meddle({ kind: "delete-real-server", server: actual.server, real });
   }
 
-  look(): void {
+  record(): void {
     const { agent } = this;
     const answers = [agent.isAlive(), agent.isHealthy(), agent.isReady()];
     this.seen.push({ kernel: agent.kernel.ipvsadm(), asked: agent.kernel.asked.length, answers });
   }
 
-  /** Lets everything come right: faults end, and drain limits pass. */
+  /** Ends all faults and lets drain limits pass. */
   async calm(): Promise<void> {
     this.agent.kernel.heal();
     await this.agent.rest(18 * MINUTE_MS);
-    this.look();
+    this.record();
   }
 
-  /** What the kernel has to hold, without words of ours. */
+  /** The expected kernel state, computed without our code. */
   get expected(): string {
     return SERVICES.flatMap((service) => {
       const pods = this.pods.get(service);
@@ -160,7 +160,7 @@ class ClockWorld {
     }).join("\n");
   }
 
-  /** All metrics of ours but those that show a time. */
+  /** All our metrics except those that are times. */
   async metrics(): Promise<string> {
     const lines = (await this.agent.registry.metrics()).split("\n");
     return lines.filter((line) => /^(kube_ipvs|kubeproxy)/.test(line) && !/timestamp_seconds/.test(line)).join("\n");
@@ -176,7 +176,7 @@ async function played(acts: readonly Act[]): Promise<{ readonly world: ClockWorl
   return { world, metrics: await world.metrics() };
 }
 
-test("an agent whose wall clock is set at any moment does what it does without, and ends right", async () => {
+test("an agent whose wall clock is set at any moment behaves as without that, and reaches the desired state", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(act, { maxLength: 25 }), async (acts) => {
       const still = await played(acts.map((one) => (one.kind === "step" ? { ...one, ms: 0 } : one)));

@@ -17,7 +17,7 @@ const HOUR_MS = 3_600_000;
 type Act =
   | { readonly kind: "tell"; readonly which: number; readonly times: number }
   | { readonly kind: "pass"; readonly ms: number }
-  /** Somebody sets the wall clock. */
+  /** The wall clock is set. */
   | { readonly kind: "step"; readonly ms: number }
   | { readonly kind: "expire" }
   | { readonly kind: "break"; readonly faults: readonly Fault[] };
@@ -51,7 +51,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
 );
 
-/** A writer before an API server whose Events expire, and all that it ever kept. */
+/** A recorder in front of an API server whose Events expire, and all Events that the server ever stored. */
 class EventWorld {
   readonly clock = new HandClock();
   readonly #model = new ApiModel(new HandClock());
@@ -61,9 +61,9 @@ class EventWorld {
   readonly #running: Promise<void>;
   readonly writer: EventRecorder;
   readonly faults: (Fault | undefined)[] = [];
-  /** When a request was made that writes. */
+  /** The times of the write requests. */
   readonly writtenAtMs: number[] = [];
-  /** How often. */
+  /** The number of repetitions. */
   readonly told = new Map<EventRecord, number>();
 
   constructor(random: number) {
@@ -93,7 +93,7 @@ class EventWorld {
         this.#model.events.expire();
         return;
       case "break":
-        // Then one goes well: ten failures in a row are too many for the writer.
+        // Then one succeeds: the recorder gives up after ten failures in a row.
         this.faults.push(...one.faults, undefined);
     }
   }
@@ -107,7 +107,7 @@ class EventWorld {
     }
   }
 
-  /** Lets everything come right, and stops. */
+  /** Ends all faults, lets the recorder finish, and stops. */
   async calm(): Promise<void> {
     this.faults.length = 0;
     await this.clock.advance(HOUR_MS);
@@ -115,7 +115,7 @@ class EventWorld {
     await this.#running;
   }
 
-  /** Every Event there ever was, in its last state; one that was made again under its name counts once. */
+  /** Every Event that ever existed, in its last state; an Event created again under its name counts once. */
   get events(): readonly ApiEvent[] {
     const byName = new Map<string, ApiEvent>();
     for (const event of [...this.#expired, ...this.#model.events.events.values()]) {
@@ -136,7 +136,7 @@ function isUnheard(acts: readonly Act[]): boolean {
 
 const script = fc.record({ acts: fc.array(act, { maxLength: 30 }), random: fc.constantFrom(0, 0.5, 0.99) });
 
-test("what a node tells about itself is in Events that count all of it, whatever fails and expires on the way", async () => {
+test("every event of a node is counted in an Event, even if requests fail and Events expire", async () => {
   const events = ["a", "b", "c", "d", "e"].map((note) => aboutNode("node-1", note));
   await fc.assert(
     fc.asyncProperty(script, async ({ acts, random }) => {
@@ -149,7 +149,7 @@ test("what a node tells about itself is in Events that count all of it, whatever
           .reduce((sum, one) => sum + countOf(one), 0);
         const told = world.told.get(event) ?? 0;
         expect(counted).toBeGreaterThanOrEqual(told);
-        // What was created without our knowing and has expired is told again.
+        // An Event that was created without our knowledge and has expired is written again.
         if (!isUnheard(acts)) expect(counted).toBe(told);
       }
       expect(world.writer.counts).toMatchObject({ dropped: 0, failed: 0 });
@@ -158,7 +158,7 @@ test("what a node tells about itself is in Events that count all of it, whatever
   );
 });
 
-test("the server is never asked more often than the limits say, whatever is told", async () => {
+test("requests to the server never exceed the limits, for any events", async () => {
   const tells = fc.array(fc.record({ kind: fc.constant("tell" as const), which: fc.nat(29), times: fc.constant(1) }));
   const flood = fc.record({ acts: fc.tuple(tells, fc.array(act), tells), random: fc.constantFrom(0, 0.99) });
   const events = Array.from({ length: 15 }, (_, index) => [
@@ -182,7 +182,7 @@ test("the server is never asked more often than the limits say, whatever is told
   );
 });
 
-test("an object that is wrong has one Event for each thing that is, at any time", async () => {
+test("an invalid object has at most one Event for each problem at any time", async () => {
   const events = ["a", "b", "c"].map((note) => aboutService("shop/web", note));
   await fc.assert(
     fc.asyncProperty(script, async ({ acts, random }) => {

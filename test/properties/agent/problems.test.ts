@@ -22,7 +22,7 @@ const limits = fc.option(
 
 type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
 
-/** Found with seed 1309867047: the place of a problem whose end is not reported yet is taken, and the problem begins again. */
+/** Found with seed 1309867047: the slot of a problem whose end is not reported yet is reused, and the problem begins again. */
 const BEGINS_AGAIN: [Step[], { kept: number; burst: number; refillMs: number }] = [
   [
     { kind: "set", key: "a", text: "EPERM" },
@@ -34,7 +34,7 @@ const BEGINS_AGAIN: [Step[], { kept: number; burst: number; refillMs: number }] 
   { kept: 1, burst: 1, refillMs: 0 },
 ];
 
-test("who reads the reports alone knows what stands, and no report says again what is known", () => {
+test("the reports alone determine the standing problems, and no report repeats a known one", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), limits, (steps, limited) => {
       const tracker = new ProblemTracker<Problem>(limited ?? undefined);

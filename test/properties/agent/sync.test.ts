@@ -66,8 +66,8 @@ const endResyncDuring = fc.record({ kind: fc.constant("endResyncDuring"), after:
 const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(20) });
 const restart = fc.record({ kind: fc.constant("restart") });
 
-/** A virtual server whose member was refused is known as ours by nobody but the process that made it. */
-const refuseButMembers = refuse.filter(({ operation }) => operation !== "add-entry");
+/** Only the process that added a virtual server whose member failed recognises it as ours. */
+const failExceptMembers = refuse.filter(({ operation }) => operation !== "add-entry");
 
 const anything = fc.oneof(
   { arbitrary: change, weight: 6 },
@@ -84,7 +84,7 @@ const anything = fc.oneof(
   endResync,
   endResyncDuring,
   restart,
-  refuseButMembers,
+  failExceptMembers,
 );
 
 type CommandOf<Commands> = Commands extends fc.Arbitrary<infer One> ? One : never;
@@ -157,15 +157,15 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
 }
 
 const NODE_IP = "192.168.1.10";
-/** Where a UDP client may send to, whether something serves it or not. */
+/** Addresses to which a UDP client may send, served or not. */
 const UDP_FRONTENDS = [
   ...ADDRESSES.flatMap((ip) => [53, 80].map((port) => [ip, port] as const)),
   [NODE_IP, 30_001] as const,
 ].map(([ip, port]) => virtualServerKey("UDP", address(ip), port));
 
 /**
- * A UDP client of each frontend, which sends from one port: conntrack keeps the flow as it began, to a real server or, where
- * no virtual server takes it, to the address itself. One without real servers refuses, and there is no flow.
+ * A UDP client of each frontend, which sends from one port: conntrack keeps the flow as it began, to a real server or, if
+ * no virtual server takes it, to the address itself. A virtual server without real servers rejects, and there is no flow.
  */
 function sendUdp(world: SyncWorld, pick: number): void {
   const to = nth(UDP_FRONTENDS, pick);
@@ -177,14 +177,14 @@ function sendUdp(world: SyncWorld, pick: number): void {
   if (from !== undefined) world.memory.addFlow({ to, from });
 }
 
-/** A world in which all steps were taken. */
+/** A world after all steps. */
 async function worldAfter(script: readonly Command[]): Promise<SyncWorld> {
   const world = await SyncWorld.create();
   for (const step of script) await play(world, step);
   return world;
 }
 
-/** The same. Then the kernel refuses nothing, and all clients close their connections. */
+/** A world after all steps, in which then no operation fails and all clients close their connections. */
 async function healedAfter(script: readonly Command[]): Promise<SyncWorld> {
   const world = await worldAfter(script);
   world.memory.heal();
@@ -192,7 +192,7 @@ async function healedAfter(script: readonly Command[]): Promise<SyncWorld> {
   return world;
 }
 
-test("whatever happens, in the end the kernel holds exactly what is wanted and is left alone", async () => {
+test("after any script the kernel holds exactly the desired state, and nothing more is written", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anything, { maxLength: 25 }), async (script) => {
       const world = await healedAfter(script);
@@ -206,7 +206,7 @@ test("whatever happens, in the end the kernel holds exactly what is wanted and i
   );
 });
 
-test("when an agent is killed at any operation, beside servers of others on our ports, the next agent ends the work, takes nothing of theirs, and the one after writes nothing", async () => {
+test("after a kill at any operation, beside foreign servers on our ports, the next agent completes the work and touches no foreign server, and the one after writes nothing", async () => {
   const kill = lose.map((one) => ({ ...one, restart: true }));
   const command = fc.oneof(
     { arbitrary: change, weight: 4 },
@@ -229,7 +229,7 @@ test("when an agent is killed at any operation, beside servers of others on our 
   );
 });
 
-test("in the end every flow goes where its virtual server would send it now, though nobody looks and whatever is lost", async () => {
+test("in the end every flow goes to a real server that its virtual server has now, without a resync and after any lost transport", async () => {
   const dns: fc.Arbitrary<SmallService> = fc.record({
     ip: fc.constant(0),
     ports: fc.constantFrom(0, 30_001).map((nodePort) => [{ protocol: "UDP", port: 53, nodePort }]),
@@ -241,7 +241,7 @@ test("in the end every flow goes where its virtual server would send it now, tho
     { arbitrary: flush, weight: 4 },
     { arbitrary: send, weight: 4 },
     { arbitrary: lose, weight: 2 },
-    refuseButMembers,
+    failExceptMembers,
     failReads,
     restart,
     wait,
@@ -261,7 +261,7 @@ test("in the end every flow goes where its virtual server would send it now, tho
   );
 });
 
-test("a virtual server that a reading hides is neither removed nor added", async () => {
+test("a virtual server that a read of the kernel omits is neither removed nor added", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(change, { maxLength: 8 }), fc.array(pick), async (script, hidden) => {
       const world = await worldAfter(script);
@@ -272,7 +272,7 @@ test("a virtual server that a reading hides is neither removed nor added", async
       expect((await world.resync())?.drift).toEqual([]);
       expect(await world.sync()).toEqual([]);
       world.expectRight();
-      // A new process misses the foreign one, for nothing tells that it is there.
+      // A new process misses the foreign one, as no read shows it.
       world.kernel.hides = (key) => missed.has(key) && !FOREIGN.has(key);
       world.restart();
       const done = await world.sync();
@@ -284,7 +284,7 @@ test("a virtual server that a reading hides is neither removed nor added", async
   );
 });
 
-test("refused operations come right by themselves, without a look", async () => {
+test("failed operations are repaired by retries, without a resync", async () => {
   const command = fc.oneof(
     { arbitrary: change, weight: 4 },
     { arbitrary: flush, weight: 4 },
@@ -304,7 +304,7 @@ test("refused operations come right by themselves, without a look", async () => 
   );
 });
 
-test("what is written while a look reads is neither taken back nor called drift", async () => {
+test("changes written during a resync are neither reverted nor counted as drift", async () => {
   const command = fc.oneof(
     { arbitrary: change, weight: 4 },
     { arbitrary: flush, weight: 4 },
@@ -312,7 +312,7 @@ test("what is written while a look reads is neither taken back nor called drift"
     { arbitrary: beginResyncDuring, weight: 2 },
     { arbitrary: endResync, weight: 2 },
     { arbitrary: endResyncDuring, weight: 2 },
-    { arbitrary: refuseButMembers, weight: 2 },
+    { arbitrary: failExceptMembers, weight: 2 },
     lose,
     connect,
     changeDuring,
@@ -335,7 +335,7 @@ test("what is written while a look reads is neither taken back nor called drift"
   );
 });
 
-test("a change costs operations for its own Service alone, and none when it changes nothing", async () => {
+test("a change causes operations for its own Service alone, and none when it changes nothing", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(change, { maxLength: 8 }), change, async (script, last) => {
       const world = await worldAfter(script);

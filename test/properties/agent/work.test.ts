@@ -6,7 +6,7 @@ import type { ServiceSpec, SliceSpec } from "../../support/objects/builders.ts";
 import { WorkCounter } from "../../support/time/work-counter.ts";
 import type { RunningAgent } from "../../support/worlds/running-agent.ts";
 
-/** Begun before the product's code is loaded: V8 counts in code that it compiles from then on. */
+/** Started before the product's code is loaded, as V8 counts only in code that it compiles afterwards. */
 const counter = new WorkCounter();
 const support = await import("../../support/worlds/running-agent.ts");
 const { LocalMarks } = await import("../../../src/desired/local-marks.ts");
@@ -15,7 +15,7 @@ const { STRESS = "1" } = process.env;
 /** Frontends of the small and of the large cluster that are compared. */
 const SMALL = Number(STRESS) > 1 ? 1_000 : 300;
 const LARGE = Number(STRESS) > 1 ? 20_000 : 1_800;
-/** Beyond what is linear. The count varies a little with the turns of the loop; a quadratic search in one of six places makes it 2. */
+/** The allowed factor above linear cost. The count varies a little with the turns of the loop; a quadratic search in one of six places doubles it. */
 const MOST_GROWTH = 1.9;
 
 const ip = (net: number, index: number): string => `${net}.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
@@ -38,7 +38,7 @@ function one(said: ServiceSpec, portCount: number): Cluster {
 /** A Service that lists more is a problem. */
 const MOST_IPS = 9_000;
 
-/** By how many frontends come together in one Service, or at one place. */
+/** Shapes of clusters: how many frontends one Service or one address has. */
 const SHAPES: Readonly<Record<string, (n: number) => Cluster>> = {
   "one Service of many ports": (n) => one({ ports: ports(n) }, n),
   "one Service of many external IPs": (n) => one({ externalIPs: ips(203, Math.min(n, MOST_IPS)), ports: ports(1) }, 1),
@@ -98,7 +98,7 @@ const SHAPES: Readonly<Record<string, (n: number) => Cluster>> = {
   }),
 };
 
-/** What a cluster costs, in blocks of the product's code that were run. */
+/** The cost of a cluster, in executed blocks of the product's code. */
 interface Costs {
   readonly add: number;
   readonly endpoint: number;
@@ -107,11 +107,11 @@ interface Costs {
   readonly other: number;
 }
 
-/** Lets a second pass and then these, five at a time, and all be done that can be done by then. */
+/** Advances a second, then applies these events, five at a time, and lets the agent do all work that is due. */
 async function settle(agent: RunningAgent, ms: number, turn: () => Promise<unknown> = setImmediate): Promise<void> {
   for (let passed = 0; passed <= ms; passed += 5_000) {
     await agent.clock.advance(passed === 0 ? 1_000 : 5_000);
-    // A Service of 10,000 frontends takes some 40 turns until anybody sees anything of it.
+    // A Service of 10,000 frontends takes about 40 turns until it has a visible effect.
     for (let seen = -1, quiet = 0; quiet < 60; quiet++) {
       await turn();
       const now = agent.kernel.asked.length + agent.notices.length + agent.log.length;
@@ -130,7 +130,7 @@ async function costsOf({ services, slice }: Cluster): Promise<Costs> {
     act();
     await settle(agent, ms);
     let sum = counter.take();
-    // Problems that are too many to be told are gone through all the same, some in each turn.
+    // Problems beyond the report limit are still examined, some in each turn.
     for (let more = sum; more > 0; sum += more) {
       for (let turn = 0; turn < 60; turn++) await setImmediate();
       more = counter.take();
@@ -159,20 +159,23 @@ async function costsOf({ services, slice }: Cluster): Promise<Costs> {
   return { add, endpoint, nodeAddress, remove, other };
 }
 
-test.each(Object.entries(SHAPES))("the cost of %s is linear, and of another Service constant", async (_, shape) => {
-  const [small, large] = [await costsOf(shape(SMALL)), await costsOf(shape(LARGE))];
-  const growth = (phase: keyof Costs) => large[phase] / small[phase] / (LARGE / SMALL);
-  const factors = {
-    add: growth("add"),
-    endpoint: growth("endpoint"),
-    nodeAddress: growth("nodeAddress"),
-    remove: growth("remove"),
-  };
-  for (const [phase, factor] of Object.entries(factors)) expect(factor, phase).toBeLessThan(MOST_GROWTH);
-  expect(large.other / small.other, "another Service").toBeLessThan(MOST_GROWTH);
-});
+test.each(Object.entries(SHAPES))(
+  "the cost of %s is linear, and the cost of another Service is constant",
+  async (_, shape) => {
+    const [small, large] = [await costsOf(shape(SMALL)), await costsOf(shape(LARGE))];
+    const growth = (phase: keyof Costs) => large[phase] / small[phase] / (LARGE / SMALL);
+    const factors = {
+      add: growth("add"),
+      endpoint: growth("endpoint"),
+      nodeAddress: growth("nodeAddress"),
+      remove: growth("remove"),
+    };
+    for (const [phase, factor] of Object.entries(factors)) expect(factor, phase).toBeLessThan(MOST_GROWTH);
+    expect(large.other / small.other, "another Service").toBeLessThan(MOST_GROWTH);
+  },
+);
 
-test("ports that wait for a mark cost no more when more of them wait", () => {
+test("the cost of a port that waits for a mark does not depend on the number of waiting ports", () => {
   const costOf = (services: number): number => {
     const marks = new LocalMarks(127);
     const udp = [portKey("a", "UDP"), portKey("b", "UDP")];
@@ -184,10 +187,10 @@ test("ports that wait for a mark cost no more when more of them wait", () => {
   expect(costOf(4_000) / costOf(1_000)).toBeLessThan(1.6);
 });
 
-/** Blocks of code in one turn of the event loop: 20 to 30 ms on a slow machine. With 10,000 frontends a square would be 10^8. */
+/** Blocks of code in one turn of the event loop: 20 to 30 ms on a slow host. With 10,000 frontends a quadratic cost would be 10^8. */
 const BUDGET = 3_000_000;
 
-/** A Service as somebody might write it who wants to stop the agents of a cluster. */
+/** A Service written to stop the agents of a cluster. */
 interface Hostile {
   readonly ports: number;
   readonly externalIPs: number;
@@ -220,7 +223,7 @@ function write(agent: RunningAgent, name: string, one: Hostile, endpoints: reado
   agent.slice(`${name}-1`, { ports: list, endpoints: endpoints.map((one) => ({ ip: one, node: "n1" })) });
 }
 
-/** Each address goes once the real servers at it are gone: these were all read for each of them. */
+/** Each address is unbound after its real servers are deleted: all of them were once read for each address. */
 const MANY_ADDRESSES: Hostile = {
   ports: 1,
   externalIPs: 3_000,
@@ -231,7 +234,7 @@ const MANY_ADDRESSES: Hostile = {
   protocol: "TCP",
 };
 
-test("no turn of the event loop exceeds its budget, whatever Services come, change and go", async () => {
+test("no turn of the event loop exceeds its budget while any Services are added, changed and deleted", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(hostile, { minLength: 1, maxLength: 2 }), async (services) => {
       await using agent = new support.RunningAgent({ nodeAddresses: ["192.168.1.10", "192.168.1.11"] });
@@ -246,7 +249,7 @@ test("no turn of the event loop exceeds its budget, whatever Services come, chan
       };
       const act = async (what: (one: Hostile, name: string) => void): Promise<void> => {
         for (const [index, one] of services.entries()) what(one, names[index] ?? "");
-        // Decoding is by the object, and each is an event of its own.
+        // Each object is decoded separately, as its own event.
         counter.take();
         await settle(agent, 5_000, turn);
       };

@@ -12,7 +12,7 @@ import { address } from "../../support/objects/desired.ts";
 const { STRESS = "1" } = process.env;
 const RUNS = 1_000 * Number(STRESS);
 
-/** What a Service wants of one frontend: its port, by what precedence, and with how many real servers. */
+/** A claim of a Service: its port, its precedence, and its number of real servers. */
 interface SmallClaim {
   readonly port: number;
   readonly precedence: Precedence;
@@ -33,7 +33,7 @@ const change = fc.record({
 const IP = address("10.96.0.1");
 const keyOf = (port: number) => virtualServerKey("TCP", IP, port);
 
-function wantsOf(service: ServiceName, claims: readonly SmallClaim[]): DesiredService {
+function stateOf(service: ServiceName, claims: readonly SmallClaim[]): DesiredService {
   return {
     servers: claims.map(({ port, precedence, pods }) => ({
       server: virtualServer("TCP", IP, port, { scheduler: "rr" as Scheduler }),
@@ -52,7 +52,7 @@ function wantsOf(service: ServiceName, claims: readonly SmallClaim[]): DesiredSe
   };
 }
 
-/** Of those that want a port who has it, by going through all of them. */
+/** The owner of a port, by comparing all claims. */
 function winner(
   all: ReadonlyMap<string, readonly SmallClaim[]>,
   port: number,
@@ -68,7 +68,7 @@ function winner(
   return best;
 }
 
-test("who has a frontend follows from precedence and names alone, and every change of it is named", () => {
+test("the owner of a frontend depends on precedence and names alone, and every change of the owner is marked", () => {
   fc.assert(
     fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
       const desired = new DesiredState();
@@ -77,7 +77,7 @@ test("who has a frontend follows from precedence and names alone, and every chan
         new Map(
           [80, 81].map((port) => {
             const state = desired.server(
-              wantsOf(serviceName("", ""), [{ port, precedence: 0, pods: 0 }]).servers[0]?.server.key ?? expect.fail(),
+              stateOf(serviceName("", ""), [{ port, precedence: 0, pods: 0 }]).servers[0]?.server.key ?? expect.fail(),
             );
             return [port, state?.reals.list().map(({ key }) => key)];
           }),
@@ -86,16 +86,16 @@ test("who has a frontend follows from precedence and names alone, and every chan
         const before = shown();
         const [namespace = "", short = ""] = name.split("/");
         const service = serviceName(namespace, short);
-        const keys = desired.replace(service, claims === undefined ? undefined : wantsOf(service, claims));
+        const keys = desired.replace(service, claims === undefined ? undefined : stateOf(service, claims));
         if (claims === undefined) all.delete(name);
         else all.set(name, claims);
         const after = shown();
         for (const port of [80, 81]) {
           const differs = JSON.stringify(before.get(port)) !== JSON.stringify(after.get(port));
           expect(keys.servers.includes(keyOf(port))).toBe(differs);
-          const [holder, won] = winner(all, port) ?? [];
-          const expected = won === undefined ? undefined : wantsOf(serviceName("", ""), [won]);
-          expect(desired.owner(keyOf(port))).toBe(holder);
+          const [owner, won] = winner(all, port) ?? [];
+          const expected = won === undefined ? undefined : stateOf(serviceName("", ""), [won]);
+          expect(desired.owner(keyOf(port))).toBe(owner);
           expect(after.get(port)).toEqual(expected?.servers[0]?.reals.list().map(({ key }) => key));
           const members = [...desired.entries()].filter((entry) => entry.port === port).map(({ key }) => key);
           expect(members).toEqual(expected?.servers[0]?.entries.map(({ key }) => key) ?? []);

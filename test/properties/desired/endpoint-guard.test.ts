@@ -10,7 +10,7 @@ import { assertInBatches, cases } from "../../support/run/cases.ts";
 const SHARED = "198.51.100.7";
 const IN_POD_NETWORK = "10.244.1.1";
 const FACTS = facts({ podNetworks: ["10.244.0.0/16"], own: [SHARED] });
-/** By family. Any may be an external IP and the address of an endpoint. */
+/** By family. Each address may be an external IP and the address of an endpoint. */
 const ADDRESSES = {
   IPv4: ["203.0.113.1", "203.0.113.10", "10.0.0.1", IN_POD_NETWORK, SHARED],
   IPv6: ["2001:db8::1", "2001:db8::1:1"],
@@ -19,14 +19,14 @@ const ALL = [...ADDRESSES.IPv4, ...ADDRESSES.IPv6];
 /** With these a slice is read once for all addresses, without them once for each. */
 const MANY = Array.from({ length: 20 }, (_, index) => `192.0.2.${index}`);
 
-/** Service N has the port N, so that no two want one virtual server. */
+/** Service N has the port N, so that no two claim one virtual server. */
 const number = fc.integer({ min: 1, max: 3 });
 const sliceParts = (family: "IPv4" | "IPv6") =>
   fc.record({
     kind: fc.constant("slice" as const),
     family: fc.constant(family),
     number: fc.integer({ min: 1, max: 3 }),
-    /** The last of them is not there. */
+    /** The last of them does not exist. */
     of: fc.integer({ min: 1, max: 4 }),
     endpoints: fc.option(
       fc.array(
@@ -40,7 +40,7 @@ const sliceParts = (family: "IPv4" | "IPv6") =>
       { nil: undefined },
     ),
   });
-/** Most units are fewer than a count takes, so that much happens while it goes on. */
+/** Most budgets are smaller than a count, so that many events arrive during a count. */
 const happening = fc.oneof(
   fc.record({
     kind: fc.constant("service" as const),
@@ -84,7 +84,7 @@ function play(state: DesiredStateBuilder, one: Happening): void {
   }
 }
 
-/** For each external IP of each Service what becomes of it, from all slices as they are in the end. */
+/** The expected result for each external IP of each Service, from the final slices. */
 function naive(script: readonly Happening[]): readonly string[] {
   const services = new Map<number, readonly string[]>();
   const slices = new Map<string, readonly string[]>();
@@ -113,7 +113,7 @@ function actual(state: DesiredStateBuilder): readonly string[] {
   return lines.sort();
 }
 
-test("an external IP is refused as long as any slice lists it, whatever the order of events", async () => {
+test("an external IP is rejected while any slice lists it, in any order of events", async () => {
   await assertInBatches(
     fc.property(fc.array(happening, { maxLength: 40, size: "max" }), (script) => {
       const state = new DesiredStateBuilder(FACTS);

@@ -11,7 +11,7 @@ import { endpoint } from "../../support/objects/endpoints.ts";
 const { STRESS = "1" } = process.env;
 const RUNS = 5_000 * Number(STRESS);
 
-/** Few names, so that endpoints meet each other and us; "" is unknown. */
+/** Few names, so that they often match each other and this node; "" is unknown. */
 const nodeName = fc.constantFrom("a", "b", "c", "");
 const zoneName = fc.constantFrom("x", "y", "z", "");
 const hints = (name: "n" | "z") =>
@@ -39,7 +39,7 @@ const place = fc.record({ nodeName, zone: zoneName });
 
 type Case = { all: readonly Endpoint[]; wantsCluster: boolean; wantsLocal: boolean; node: string; zone: string };
 
-/** The rules once more, one question about one endpoint at a time, after the words of the specification. */
+/** The rules again, for one endpoint at a time, in the words of the specification. */
 function oracle({ all, wantsCluster, wantsLocal, node, zone }: Case) {
   let ready = 0;
   let nodeHinted = 0;
@@ -121,7 +121,7 @@ const NODE_PORT = "192.168.1.10,tcp:30080";
 
 type Verdict = readonly string[] | "dropped" | "refused";
 
-/** What the kernel does with a client that asks at the member's address and port: by which virtual server, after which sets. */
+/** How the kernel treats a client of the member's address and port: by which virtual server, after which sets. */
 function verdict(found: DesiredService, at: { member: string; server: string; drops: readonly string[] }): Verdict {
   const members = membersOf(found).map(({ set, text }) => `${set.name} ${text}`);
   if (at.drops.some((set) => members.includes(`${set} ${at.member}`))) return "dropped";
@@ -131,7 +131,7 @@ function verdict(found: DesiredService, at: { member: string; server: string; dr
   return reals.length === 0 ? "refused" : reals;
 }
 
-test("whoever asks wherever is sent, dropped or refused as the traffic policies say", () => {
+test("every client of every frontend is sent, dropped or rejected as the traffic policies define", () => {
   fc.assert(
     fc.property(endpoints, policy, policy, place, fc.boolean(), (all, internal, external, at, isExposed) => {
       const ports = isExposed ? [{ port: 80, nodePort: 30080 }] : [80];
@@ -193,7 +193,7 @@ const copy: fc.Arbitrary<Copy> = fc.record({
   node: fc.constantFrom("a", "b"),
 });
 
-/** What kube-proxy's EndpointSliceCache holds after it met the slices in this order: a later copy replaces unless it terminates. */
+/** The content of kube-proxy's EndpointSliceCache after the slices in this order: a later copy replaces unless it terminates. */
 function cachedInOrder(slices: readonly (readonly Copy[])[]): string {
   const cached: Record<string, Copy> = {};
   for (const copies of slices) {
@@ -215,7 +215,7 @@ function permutations<Element>(list: readonly Element[]): readonly (readonly Ele
   return list.flatMap((first, index) => permutations(list.toSpliced(index, 1)).map((rest) => [first, ...rest]));
 }
 
-test("of an address that is listed several times the copy counts that kube-proxy may choose, in every order of the slices", () => {
+test("of an address in several slices the copy is used that kube-proxy may select, in every order of the slices", () => {
   fc.assert(
     fc.property(fc.array(fc.array(copy, { maxLength: 4 }), { minLength: 1, maxLength: 3 }), (copies) => {
       const slices = copies.map((endpoints, index) => slice(`shop/web-${index}`, { endpoints, addressType: "IPv4" }));
@@ -228,7 +228,7 @@ test("of an address that is listed several times the copy counts that kube-proxy
       );
       const [first = "[]"] = found;
       expect(new Set(found)).toEqual(new Set([first]));
-      // Of each address by itself: kube-proxy's order of slices may be another for each port.
+      // Each address separately, as kube-proxy's order of slices may differ for each port.
       for (const ip of new Set(copies.flat().map((one) => one.ip))) {
         const possible = permutations(copies).map((order) =>
           cachedInOrder(order.map((list) => list.filter((one) => one.ip === ip))),

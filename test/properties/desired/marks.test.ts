@@ -13,10 +13,10 @@ import { steppedSync } from "../../support/worlds/sync-world.ts";
 
 const { STRESS = "1" } = process.env;
 
-/** Two bits besides the highest: four marks, for up to seven Services. */
+/** Two bits beside the highest: four marks, for up to seven Services. */
 const FACTS = { ...facts(), localMarkMask: 0x103 };
 
-/** Service N has the external IP 198.51.100.N and pods whose addresses end in .N, so that it shows whose pod is whose. */
+/** Service N has the external IP 198.51.100.N and pods whose addresses end in .N, so that the address shows the Service of a pod. */
 interface SmallService {
   readonly number: number;
   readonly policy: "Local" | "Cluster" | "gone";
@@ -35,7 +35,7 @@ function eventsOf({ number, policy, isHere }: SmallService): readonly ClusterEve
   ];
 }
 
-/** After every single operation it looks where each mark leads. */
+/** Checks after every single operation to which pods each mark leads. */
 class MarkWatchingKernel extends MemoryKernel {
   readonly misled: string[] = [];
 
@@ -43,12 +43,12 @@ class MarkWatchingKernel extends MemoryKernel {
     const outcomes: Outcome[] = [];
     for (const operation of operations) {
       outcomes.push(...(await super.apply([operation])));
-      await this.#look(operation);
+      await this.#check(operation);
     }
     return outcomes;
   }
 
-  async #look({ kind }: Operation): Promise<void> {
+  async #check({ kind }: Operation): Promise<void> {
     const { entries, servers } = await this.observe("all");
     for (const { address = "", mark, text } of entries.values()) {
       if (mark === undefined) continue;
@@ -68,10 +68,10 @@ const change = fc.record({
   policy: fc.constantFrom("Local", "Local", "Cluster", "gone"),
   isHere: fc.boolean(),
 });
-/** Each step is what comes between two flushes. */
+/** Each step is the changes between two syncs. */
 const script = fc.array(fc.array(change, { maxLength: 4 }), { minLength: 1, maxLength: 8 });
 
-test("no mark ever leads to the pods of another Service, and in the end all are as from scratch", async () => {
+test("no mark ever leads to the pods of another Service, and the final marks are those of a fresh start", async () => {
   await fc.assert(
     fc.asyncProperty(script, fc.constantFrom(1, 5, Number.POSITIVE_INFINITY), async (steps, units) => {
       const kernel = new MarkWatchingKernel();

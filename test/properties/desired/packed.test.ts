@@ -20,14 +20,14 @@ const reals = fc.uniqueArray(
   { selector: ({ key }) => key },
 );
 
-test("real servers come out as they went in, by list and by key", () => {
+test("packed real servers are read back unchanged, by list and by key", () => {
   fc.assert(
     fc.property(reals, (given) => {
-      const held = RealServers.of(given);
+      const packed = RealServers.of(given);
       const byKey = new Map(given.map((real) => [real.key, real]));
-      expect(held.size).toBe(given.length);
-      expect(held.toMap()).toEqual(byKey);
-      expect(new Set(held.list())).toEqual(new Set(given));
+      expect(packed.size).toBe(given.length);
+      expect(packed.toMap()).toEqual(byKey);
+      expect(new Set(packed.list())).toEqual(new Set(given));
       const every = RealServers.of([...byKey.values()]);
       for (const ip of ["10.244.0.1", "10.244.0.10", "fd00::1"].map(address))
         for (const port of [8, 80]) {
@@ -38,7 +38,7 @@ test("real servers come out as they went in, by list and by key", () => {
   );
 });
 
-test("real servers are equal when they are the same, in whatever order they came", () => {
+test("packed real servers are equal if they are the same, in any order", () => {
   fc.assert(
     fc.property(reals, reals, (a, b) => {
       const text = (list: typeof a) => JSON.stringify(list.toSorted((x, y) => (x.key < y.key ? -1 : 1)));
@@ -48,7 +48,7 @@ test("real servers are equal when they are the same, in whatever order they came
   );
 });
 
-test("real servers differ where one is missing on a side or has another weight or forwarding, in order", () => {
+test("the differences of packed real servers are the missing ones and those with another weight or forwarding, in order", () => {
   fc.assert(
     fc.property(reals, reals, (a, b) => {
       const [mine, other] = [RealServers.of(a), RealServers.of(b)];
@@ -76,7 +76,7 @@ const backends = fc.array(
   { maxLength: 5 },
 );
 
-/** A table as a source has it: other slices came before, and the numbers have several digits. */
+/** A table as a source has it: it has texts of other slices, and its numbers have several digits. */
 function usedTable(): TextTable {
   const table = new TextTable();
   for (let index = 0; index < 120; index++) table.numberOf(`node-${index}`);
@@ -87,7 +87,7 @@ const ports = fc
   .uniqueArray(fc.constantFrom("http", "dns", "", "\n"), { maxLength: 3 })
   .map((list) => new Map(list.map((name, index) => [portKey(name, "TCP"), 8080 + index])));
 
-test("the endpoints of a slice come out as they went in, at each port", () => {
+test("packed endpoints of a slice are read back unchanged, at each port", () => {
   fc.assert(
     fc.property(ports, backends, (given, list) => {
       const expected = [...given].map(([key, port]) => [key, list.map((backend) => ({ ...backend, port }))]);
@@ -96,7 +96,7 @@ test("the endpoints of a slice come out as they went in, at each port", () => {
   );
 });
 
-test("endpoints of slices are equal when they say the same in the same order", () => {
+test("packed endpoints are equal if they have the same content in the same order", () => {
   fc.assert(
     fc.property(ports, backends, ports, backends, (portsA, a, portsB, b) => {
       const text = (at: typeof portsA, list: typeof a) => JSON.stringify([[...at], list]);
@@ -110,7 +110,7 @@ test("endpoints of slices are equal when they say the same in the same order", (
   );
 });
 
-test("a slice is on the nodes of its endpoints, and on no others that it names", () => {
+test("a slice is on the nodes of its endpoints, and on no other node that it names", () => {
   fc.assert(
     fc.property(ports, backends, names, (given, list, name) => {
       const slice = new SliceEndpoints(given, list, usedTable());
@@ -119,7 +119,7 @@ test("a slice is on the nodes of its endpoints, and on no others that it names",
   );
 });
 
-test("texts are found again by their numbers, and equal ones have one", () => {
+test("texts are read back by their numbers, and equal texts have one number", () => {
   fc.assert(
     fc.property(
       fc.array(fc.string({ maxLength: 3 }), { maxLength: 200 }),

@@ -47,7 +47,7 @@ const KINDS = [
   },
 ];
 
-/** What YAML can make beside JSON, and more: values without toString, with a wrong one, of every type, that contain themselves. */
+/** Values that YAML can make beside JSON, and more: without toString, with an invalid toString, of every type, and circular. */
 const ANYTHING = fc.oneof(
   fc.jsonValue(),
   fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withTypedArray: true }),
@@ -68,7 +68,7 @@ function replaced(value: unknown, at: { count: number }, other: unknown): unknow
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaced(item, at, other)]));
 }
 
-test("an object with any value anywhere in it is decoded, or told what is wrong with it", () => {
+test("an object with any value anywhere in it is decoded, or has a problem", () => {
   fc.assert(
     fc.property(fc.constantFrom(...KINDS), fc.nat(60), ANYTHING, ({ decode, object }, count, other) => {
       const decoded = decode(replaced(object, { count }, other));
@@ -83,7 +83,7 @@ test("an object with any value anywhere in it is decoded, or told what is wrong 
   );
 });
 
-test("a wrong port or endpoint never costs another one", () => {
+test("an invalid port or endpoint never affects another one", () => {
   fc.assert(
     fc.property(ANYTHING, (wrong) => {
       const service = decodeService({

@@ -15,7 +15,7 @@ import {
 import { HOSTILE_KINDS, type HostileKind, hostileObject } from "../../support/hostile/hostile-objects.ts";
 import { assertInBatches, cases } from "../../support/run/cases.ts";
 
-/** Decodes the object and finds what is wrong with the outcome. */
+/** Decodes the object and returns the faults of the result. */
 const FAULTS: Readonly<Record<HostileKind, (object: object) => readonly string[]>> = {
   Service: (object) => faults("Service", decodeService(object), serviceFaults),
   EndpointSlice: (object) => faults("EndpointSlice", decodeEndpointSlice(object), sliceFaults),
@@ -37,7 +37,7 @@ function faults<Value>(
 const seeds = fc.array(fc.noBias(fc.nat()), { minLength: 1, maxLength: 6 });
 
 test.each(HOSTILE_KINDS)(
-  "a %s of hostile keys and values is decoded to a right value, or rejected by object and field",
+  "a %s with hostile keys and values is decoded to a valid value, or rejected by object and field",
   async (kind) => {
     const property = fc.property(seeds, (changes) => {
       const object = hostileObject(kind, changes);
@@ -48,7 +48,7 @@ test.each(HOSTILE_KINDS)(
   },
 );
 
-test("what was decoded has left no trace in the prototypes of JavaScript", () => {
+test("decoding hostile objects leaves the prototypes of JavaScript unchanged", () => {
   for (const prototype of [Object.prototype, Array.prototype, String.prototype]) {
     expect(Object.keys(prototype)).toEqual([]);
   }

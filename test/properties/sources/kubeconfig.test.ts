@@ -10,7 +10,7 @@ const { STRESS = "1" } = process.env;
 const numRuns = 1000 * Number(STRESS);
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
-/** In every place where a kubeconfig holds a secret, and in places where it holds none, too. */
+/** In every field of a kubeconfig that is secret, and in some that are not. */
 const SECRET = "hunter2";
 
 const FIELDS = [
@@ -42,7 +42,7 @@ const { value: hostile } = fc.letrec<{ value: unknown }>((tie) => ({
   ),
 }));
 
-/** Where secrets stand in a kubeconfig: whatever is wrong with them or with what is beside them, no error shows them. */
+/** Kubeconfigs with secrets. No error shows them, even if they or other fields are invalid. */
 const secrets = fc.record(
   {
     token: fc.constantFrom<unknown>(SECRET, `${SECRET}\nx: y`, [SECRET], { a: SECRET }),
@@ -65,7 +65,7 @@ function document(cluster: unknown, user: unknown, rest: object = {}): object {
   };
 }
 
-/** What is read, or the message of the error. */
+/** The result, or the message of the error. */
 function attempt(text: string): AccessConfig | string {
   try {
     return kubeconfigAccess("/etc/kubeconfig", text);
@@ -74,7 +74,7 @@ function attempt(text: string): AccessConfig | string {
   }
 }
 
-test("whatever a kubeconfig holds, it is read or refused with its name, and no secret is shown", () => {
+test("any kubeconfig is read or rejected with its name, and no secret is shown", () => {
   fc.assert(
     fc.property(field, field, secrets, fc.option(hostile, { nil: undefined }), (cluster, user, secret, rest) => {
       const broken = rest === undefined ? {} : { contexts: rest };
@@ -88,7 +88,7 @@ test("whatever a kubeconfig holds, it is read or refused with its name, and no s
   );
 });
 
-test("any text is a kubeconfig or refused with its name, and nothing of it is shown", () => {
+test("any text is read as a kubeconfig or rejected with its name, and nothing of it is shown", () => {
   const piece = fc.constantFrom(
     "a",
     ":",
@@ -120,7 +120,7 @@ test("any text is a kubeconfig or refused with its name, and nothing of it is sh
   );
 });
 
-/** What client-node and client-go read alike: inline data, and one way to log in. */
+/** Kubeconfigs that client-node and client-go read alike: inline data, and one kind of credentials. */
 const login = fc.oneof(
   fc.constant({}),
   fc.record({ token: fc.stringMatching(/^[A-Za-z0-9._-]{1,40}$/) }),
@@ -148,7 +148,7 @@ async function byClientNode(text: string): Promise<RequestOptions> {
   return options;
 }
 
-test("where client-node agrees with client-go, a kubeconfig gives what client-node makes of it", async () => {
+test("a kubeconfig is read as by client-node if that agrees with client-go", async () => {
   await fc.assert(
     fc.asyncProperty(
       server,

@@ -20,17 +20,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Objects whose names no change makes up. */
+/** Objects with names that no change generates. */
 const OTHER = [serviceObject("keep/other", { ip: "10.96.9.1" })];
 const BEFORE = serviceObject("keep/before", { ip: "10.96.9.2" });
 const AFTER = sliceObject("keep/after-1", { endpoints: ["10.244.9.1"] });
 
-/** A folder of two files as an agent sees it, of which one is written again and again. */
+/** A folder of two files, of which one is rewritten repeatedly. */
 class ManifestWorld {
-  /** What is in force, by name. */
-  readonly held = new Map<string, string>();
+  /** The objects in force, by name. */
+  readonly inForce = new Map<string, string>();
   readonly fresh: Problem[] = [];
-  /** How much is wrong. */
+  /** The number of problems. */
   wrong = 0;
   readonly #file: string;
   readonly #source: ManifestReader;
@@ -55,28 +55,28 @@ class ManifestWorld {
   #take(event: ClusterEvent): void {
     switch (event.kind) {
       case "service-upserted":
-        this.held.set(`Service ${event.service.name}`, JSON.stringify(event.service));
+        this.inForce.set(`Service ${event.service.name}`, JSON.stringify(event.service));
         break;
       case "slice-upserted":
-        this.held.set(`EndpointSlice ${event.slice.name}`, JSON.stringify([...event.slice.endpoints]));
+        this.inForce.set(`EndpointSlice ${event.slice.name}`, JSON.stringify([...event.slice.endpoints]));
         break;
       case "node-upserted":
-        this.held.set(`Node ${event.node.name}`, JSON.stringify(event.node));
+        this.inForce.set(`Node ${event.node.name}`, JSON.stringify(event.node));
         break;
       case "servicecidr-upserted":
-        this.held.set(`ServiceCIDR ${event.cidr.name}`, JSON.stringify(event.cidr));
+        this.inForce.set(`ServiceCIDR ${event.cidr.name}`, JSON.stringify(event.cidr));
         break;
       case "service-deleted":
-        this.held.delete(`Service ${event.name}`);
+        this.inForce.delete(`Service ${event.name}`);
         break;
       case "slice-deleted":
-        this.held.delete(`EndpointSlice ${event.name}`);
+        this.inForce.delete(`EndpointSlice ${event.name}`);
         break;
       case "node-deleted":
-        this.held.delete(`Node ${event.name}`);
+        this.inForce.delete(`Node ${event.name}`);
         break;
       case "servicecidr-deleted":
-        this.held.delete(`ServiceCIDR ${event.name}`);
+        this.inForce.delete(`ServiceCIDR ${event.name}`);
         break;
       case "listed":
         break;
@@ -84,7 +84,7 @@ class ManifestWorld {
   }
 }
 
-/** A problem of a whole object or file says this where the reason is an exception of ours. */
+/** The reason of a problem that an exception of our code caused. */
 const EXCEPTION = /^cannot be (decoded|parsed): /;
 
 /** Whether the file can be read at all. JSON may have a key twice, YAML may not. */
@@ -108,21 +108,21 @@ function parseYaml(text: string): void {
   for (const error of documents.flatMap(({ errors }) => errors)) throw error;
 }
 
-/** A world in which the file was good, then bad, then good again. What must stay, stays; in the end nothing is left of the bad one. */
+/** A world in which the file was valid, then invalid, then valid again. Objects of other documents stay, and finally nothing of the invalid file is left. */
 async function survives(file: string, good: string, bad: Buffer, around: readonly string[]): Promise<void> {
   const world = new ManifestWorld(folder, file);
   await writeFile(join(folder, "first.json"), JSON.stringify({ apiVersion: "v1", kind: "List", items: OTHER }));
   await world.write(good);
-  const before = new Map(world.held);
+  const before = new Map(world.inForce);
   expect(before.size).toBe(3);
   await world.write(bad);
-  for (const name of ["Service keep/other", ...around]) expect(world.held.get(name), name).toBe(before.get(name));
-  // What can be read of it may say something else of an object that it names; one that it does not name is not gone by that.
+  for (const name of ["Service keep/other", ...around]) expect(world.inForce.get(name), name).toBe(before.get(name));
+  // A readable part may change an object that it names; an object that it does not name is not deleted.
   const unnamed = [...before.keys()].filter((name) => !bad.includes(name.replace(/.*\//, "")));
-  if (!isReadable(file, bad)) expect([...world.held.keys()]).toEqual(expect.arrayContaining(unnamed));
+  if (!isReadable(file, bad)) expect([...world.inForce.keys()]).toEqual(expect.arrayContaining(unnamed));
   expect(world.fresh.filter(({ reason }) => EXCEPTION.test(reason))).toEqual([]);
   await world.write(good);
-  expect(world.held).toEqual(before);
+  expect(world.inForce).toEqual(before);
   expect(world.wrong).toBe(0);
   await rm(join(folder, file));
 }
@@ -130,13 +130,13 @@ async function survives(file: string, good: string, bad: Buffer, around: readonl
 const seeds = fc.array(fc.noBias(fc.nat()), { minLength: 1, maxLength: 6 });
 const runs = cases(120, 50_000);
 
-test("whatever a document of a file is made into, the documents around it and other files stay in force", async () => {
+test("after any change of one document the other documents of the file and other files stay in force", async () => {
   const [first, last] = [BEFORE, AFTER].map((object) => JSON.stringify(object));
   const good = `${first}\n---\n${last}\n`;
   await fc.assert(
     fc.asyncProperty(seeds, fc.nat(), async (changes, seed) => {
       const bad = bytesOf(`${first}\n---\n${hostileDocument(changes)}\n---\n${last}\n`, seed);
-      // A byte that was changed may be one of theirs.
+      // A changed byte may belong to another document.
       const isWhole = bad.includes(`${first}\n---\n`) && bad.includes(`\n---\n${last}\n`);
       await survives("shop.yaml", good, bad, isWhole ? ["Service keep/before", "EndpointSlice keep/after-1"] : []);
     }),
@@ -145,7 +145,7 @@ test("whatever a document of a file is made into, the documents around it and ot
 });
 
 test.each(["shop.yaml", "shop.json"])(
-  "whatever %s is made into, other files stay in force, and it is read when it is good again",
+  "after any change of %s other files stay in force, and it is read when it is valid again",
   async (file) => {
     const good = JSON.stringify({ apiVersion: "v1", kind: "List", items: [BEFORE, AFTER] }, undefined, 1);
     await fc.assert(

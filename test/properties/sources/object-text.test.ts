@@ -4,7 +4,7 @@ import { objectText } from "../../../src/sources/api/stream/object-text.ts";
 
 const { STRESS = "1" } = process.env;
 
-/** Texts that look like what is searched for, or like its end. */
+/** Texts similar to the searched key, or to its end. */
 const text = fc.oneof(
   fc.constantFrom(
     '"managedFields":[',
@@ -48,7 +48,7 @@ function emptied(value: unknown): unknown {
   );
 }
 
-test("nothing but lists of managedFields is lost", () => {
+test("only lists of managedFields are removed", () => {
   fc.assert(
     fc.property(json, fc.nat(200), (value, cut) => {
       const written = JSON.stringify(value);
@@ -58,7 +58,7 @@ test("nothing but lists of managedFields is lost", () => {
   );
 });
 
-test("managedFields are gone before anything is parsed", () => {
+test("managedFields are removed before parsing", () => {
   const metadata = { name: "]\\", managedFields: [{ manager: 'a"]b', fieldsV1: { "f:x": [[], "\\"] } }], uid: "7" };
   expect(throughBytes(JSON.stringify({ metadata }), 50)).toBe(
     JSON.stringify({ metadata: { ...metadata, managedFields: [] } }),
@@ -69,6 +69,6 @@ test.each([
   ['{"managedFields":[', "no end"],
   ['{"managedFields":["]', "an open string"],
   ['{"managedFields":[[]', "an open list"],
-])("the text %s stays as it is: %s", (broken) => {
+])("the text %s stays unchanged: %s", (broken) => {
   expect(throughBytes(broken, 8)).toBe(broken);
 });

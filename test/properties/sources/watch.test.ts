@@ -16,7 +16,7 @@ import {
 import { randomFrom } from "../../support/hostile/random.ts";
 import { cases } from "../../support/run/cases.ts";
 
-test("after things calm down exactly what the servers have is told, and nothing ever went backwards, though one lags", async () => {
+test("after all faults exactly the objects of the servers are reported, and no version ever went backwards, even if one server lags", async () => {
   await fc.assert(
     fc.asyncProperty(watchScript, async (script) => {
       expect(await runWatchScript(script)).toEqual([]);
@@ -25,7 +25,7 @@ test("after things calm down exactly what the servers have is told, and nothing 
   );
 });
 
-/** What happens to connections. */
+/** Faults of connections. */
 type SocketAct =
   | Edit
   | { readonly kind: "pass"; readonly ms: number }
@@ -50,7 +50,7 @@ const socketAct: fc.Arbitrary<SocketAct> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.constantFrom(50, 3000, 29_000) }) },
 );
 
-test("the same holds over TLS, with HTTP/2 and HTTP/1.1, for what happens to connections", async () => {
+test("after connection faults over TLS, with HTTP/2 and HTTP/1.1, exactly the objects of the servers are reported", async () => {
   const folder = await mkdtemp(join(tmpdir(), "watch-"));
   await fc.assert(
     fc.asyncProperty(fc.array(socketAct, { maxLength: 25 }), fc.boolean(), fc.nat(), async (acts, isHttp2, seed) => {

@@ -10,7 +10,7 @@ import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
 import { until } from "../../support/api/worlds/test-access.ts";
 import { folderOf, kubeconfigText } from "../../support/objects/kubeconfigs.ts";
 
-test("of API servers that are given by address, address and port are known", () => {
+test("the address and port of API servers given by address are known", () => {
   const urls = ["https://192.168.1.2:6443", "https://[fd00::2]:6443", "https://api.example.com", "http://10.0.0.1"];
   const servers = serversByAddress([...urls, "https://10.0.0.2"]);
   expect(servers.map(({ address, port }) => `${address} ${port}`)).toEqual([
@@ -21,7 +21,7 @@ test("of API servers that are given by address, address and port are known", () 
   ]);
 });
 
-test("what a plugin wrote to stderr is not in what readyz shows: resources and one word of cause", async () => {
+test("readyz shows resources and one word of cause, not the stderr of a plugin", async () => {
   const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "./plugin" };
   const folder = await folderOf({
     plugin: "#!/bin/sh\necho 'SECRET' >&2; exit 1",
@@ -51,7 +51,7 @@ test("what a plugin wrote to stderr is not in what readyz shows: resources and o
   expect(source.missing()).toBe("nodes, endpointslices, services, servicecidrs (no-credentials)");
 });
 
-test("manifests have no API server: no watch, no server, and nobody to send Events to", () => {
+test("manifests have no API server: no watch, no server and no Events", () => {
   const { config } = readConfig({
     nodeName: { source: "--node-name", text: "n1" },
     manifests: { source: "--manifests", text: "/manifests" },

@@ -28,13 +28,13 @@ async function carryOut(command: typeof diff, node: FakeNode) {
   return { status, out: out.join(""), err: err.join("") };
 }
 
-test("diff tells what is missing, and that the node is different", async () => {
+test("diff prints what is missing, and exits as different", async () => {
   const { status, out, err } = await carryOut(diff, new FakeNode());
   expect([status, err]).toEqual([EXIT_DIFFERENT, ""]);
   expect(out).toContain('~ the rules of kube-ipvs in table "nat" of IPv4 differ\n');
 });
 
-test("diff fails, and says why, when it could not read all: that is neither equal nor different", async () => {
+test("diff fails with the reason if it could not read everything", async () => {
   const node = new FakeNode();
   const { run } = node.iptables;
   Object.assign(node.iptables, {
@@ -47,7 +47,7 @@ test("diff fails, and says why, when it could not read all: that is neither equa
   expect(out).toContain('~ the rules of kube-ipvs in table "nat" of IPv6 differ\n');
 });
 
-test("cleanup leaves an interface of our name alone that is no dummy, removes the rest and says so", async () => {
+test("cleanup keeps an interface of our name that is no dummy, removes the rest and reports it", async () => {
   const node = new FakeNode();
   node.link = "bridge";
   node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip,port" });
@@ -57,7 +57,7 @@ test("cleanup leaves an interface of our name alone that is no dummy, removes th
   expect([status, node.link]).toEqual([EXIT_FAILURE, "bridge"]);
 });
 
-test("cleanup of a node that has nothing of ours succeeds", async () => {
+test("cleanup of a node without our objects succeeds", async () => {
   const node = new FakeNode();
   node.link = undefined;
   expect(await carryOut(cleanup, node)).toEqual({ status: EXIT_OK, out: "0 virtual servers\n", err: "" });

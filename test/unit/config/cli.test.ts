@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { readCommandLine } from "../../../src/config/cli.ts";
 import type { Config } from "../../../src/config/config.ts";
 
-/** Arguments as one text; manifests are given unless the test is about them. */
+/** Arguments as one text; manifests are given unless the test concerns them. */
 function read(line: string, env: { NODE_NAME?: string; KUBERNETES_SERVICE_HOST?: string } = {}, hostname = "host") {
   return readCommandLine(line.split(" ").filter(Boolean), env, hostname);
 }
@@ -32,7 +32,7 @@ describe("commands", () => {
   });
 });
 
-test("init and cleanup need no node name, so a host name that is no name for a Node does not stop them", () => {
+test("init and cleanup need no node name and accept a host name that is invalid for a Node", () => {
   expect(read("init", {}, "(none)")).toMatchObject({ kind: "command", command: "init" });
   expect(read("cleanup", {}, "(none)")).toMatchObject({ kind: "command", command: "cleanup" });
   expect(read("plan --manifests m", {}, "(none)")).toMatchObject({ kind: "refused" });
@@ -85,7 +85,7 @@ describe("node name", () => {
     expect(config(line, env, "Host").nodeName).toBe(expected);
   });
 
-  test("a blank host name is refused, not used", () => {
+  test("a blank host name is rejected", () => {
     expect(read("--manifests m", {}, " ")).toEqual({
       kind: "refused",
       problems: ['Invalid host name " ": must not be blank'],
@@ -119,7 +119,7 @@ describe("where Services come from", () => {
     expect(problems(line)).toEqual([`${both} are both a source of Services: use only one of them`]);
   });
 
-  test("cleanup takes the arguments of any agent", () => {
+  test("cleanup accepts the arguments of an agent", () => {
     expect(read("cleanup --kubeconfig k --master https://a").kind).toBe("command");
   });
 });
@@ -145,7 +145,7 @@ describe("mistakes", () => {
     expect(problems(line)).toEqual(expected);
   });
 
-  test("all of them are told at once", () => {
+  test("all mistakes are reported at once", () => {
     expect(problems("diff extra --bogus --ipvs-scheduler=x -v")).toEqual([
       'Unexpected argument "extra"',
       'Unknown flag "--bogus"',
@@ -161,7 +161,7 @@ describe("help and version", () => {
     expect(read(line).kind).toBe("help");
   });
 
-  test("--version asks for the version", () => {
+  test("--version is accepted", () => {
     expect(read("--version --bogus")).toEqual({ kind: "version" });
   });
 
@@ -175,7 +175,7 @@ describe("help and version", () => {
     expect(text).not.toMatch(/--output/);
   });
 
-  test("help of a command lists its flags alone", () => {
+  test("help of a command lists only its flags", () => {
     const invocation = read("plan --help");
     const text = invocation.kind === "help" ? invocation.text : "";
     expect(text).toMatch(/^Usage: kube-ipvs plan/);

@@ -11,7 +11,7 @@ function read(given: Partial<Record<keyof Config, string>>) {
   return readConfig({ ...node, ...texts });
 }
 
-/** The value of one field; what is read must be without problems. */
+/** The value of one field, which must have no problem. */
 function value<Key extends keyof Config>(key: Key, text: string): Config[Key] {
   const { config, problems } = read({ [key]: text });
   expect(problems).toEqual([]);
@@ -22,7 +22,7 @@ function problems(key: keyof Config, text: string): readonly string[] {
   return read({ [key]: text }).problems;
 }
 
-test("nothing given is kube-proxy's defaults", () => {
+test("without options the defaults are those of kube-proxy", () => {
   expect(readConfig(node)).toEqual({
     problems: [],
     config: {
@@ -93,7 +93,7 @@ test.each(["", "30", "30 s", "s", "1d", "1h-5m", "--1s", "1e3s", "∞"])('"%s" i
   ]);
 });
 
-test("a delay that no timer can hold is refused instead of firing at once", () => {
+test("a delay that is too long for a timer is rejected", () => {
   expect(problems("drainTimeoutMs", "600h")).toEqual(['Invalid --drain-timeout "600h": must be at most 596h']);
 });
 
@@ -137,7 +137,7 @@ test.each<[keyof Config, string, string]>([
   ["localMarkMask", "all", "must be at least two bits of 0x7fff"],
   ["nodeName", "  ", "must not be blank"],
   ["nodeName", "$(NODE_NAME)", "must be a DNS name of lower case letters, digits, - and ."],
-])("%s refuses %s: %s", (key, text, problem) => {
+])("%s rejects %s: %s", (key, text, problem) => {
   expect(problems(key, text)).toEqual([`Invalid --${SETTINGS[key].flag} "${text}": ${problem}`]);
 });
 
@@ -181,7 +181,7 @@ describe("networks", () => {
   });
 });
 
-test("every bad value is told at once, in the order of help", () => {
+test("all invalid values are reported at once, in the order of help", () => {
   expect(read({ verbosity: "x", scheduler: "x", excludeCidrs: "a,b" }).problems).toEqual([
     expect.stringContaining("--ipvs-scheduler"),
     expect.stringContaining('"a" is not'),
@@ -209,11 +209,11 @@ test.each<[Partial<Record<keyof Config, string>>, readonly string[]]>([
     { localMode: "InterfaceNamePrefix", podBridge: "cni0" },
     ['Invalid --detect-local-mode "InterfaceNamePrefix": needs --pod-interface-name-prefix'],
   ],
-])("values that do not go together: %j", (texts, expected) => {
+])("contradicting values are rejected: %j", (texts, expected) => {
   expect(read(texts).problems).toEqual(expected);
 });
 
-test("a value from elsewhere is named by where it came from", () => {
+test("a problem names the source of its value", () => {
   expect(readConfig({ nodeName: { source: "NODE_NAME", text: " " } }).problems).toEqual([
     'Invalid NODE_NAME " ": must not be blank',
   ]);

@@ -12,7 +12,7 @@ const B = serviceName("shop", "b");
 const C = serviceName("shop", "c");
 const KEY = virtualServerKey("TCP", address("10.96.0.10"), 80);
 
-const want = (endpoints: readonly string[], said: ServiceSpec = {}) =>
+const stateOf = (endpoints: readonly string[], said: ServiceSpec = {}) =>
   built("shop/any", said, { "shop/any-1": { endpoints: endpoints.map((ip) => ({ ip, node: "n1" })) } });
 
 function keys({ servers, addresses, entries }: Keys): readonly string[] {
@@ -31,7 +31,7 @@ const realsOf = (desired: DesiredState) =>
     ?.reals.list()
     .map(({ key }) => key) ?? [];
 
-/** Counted from what can be asked for, to hold the running counts against. */
+/** Counts all objects, to check the running counts against. */
 function counted(desired: DesiredState): ReturnType<DesiredState["counts"]> {
   const servers = [...desired.servers()];
   return {
@@ -42,22 +42,26 @@ function counted(desired: DesiredState): ReturnType<DesiredState["counts"]> {
   };
 }
 
-describe("keys that a change of a Service names", () => {
+describe("a change of a Service marks the keys of", () => {
   const NEW = ["10.96.0.10", "KUBE-CLUSTER-IP 10.96.0.10,tcp:80", "KUBE-IPVS-IPS 10.96.0.10", "TCP/10.96.0.10:80"];
   const LOOP_5 = "KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5";
   const LOOP_6 = "KUBE-LOOP-BACK 10.244.1.6,tcp:8080,10.244.1.6";
-  const one = want(["10.244.1.5"]);
+  const one = stateOf(["10.244.1.5"]);
 
-  const rows: readonly (readonly [string, ReturnType<typeof want> | undefined, readonly string[]])[] = [
-    ["nothing, when the content is the same", want(["10.244.1.5"]), []],
-    ["the server whose endpoint changed", want(["10.244.1.6"]), [LOOP_5, LOOP_6, "TCP/10.96.0.10:80"].sort()],
-    ["the server that got an endpoint", want(["10.244.1.5", "10.244.1.6"]), [LOOP_6, "TCP/10.96.0.10:80"]],
-    ["the server that lost its endpoint", want([]), [LOOP_5, "TCP/10.96.0.10:80"]],
-    ["the server whose affinity changed", want(["10.244.1.5"], { affinity: 60 }), ["TCP/10.96.0.10:80"]],
-    ["all of it, when the Service goes", undefined, [...NEW, LOOP_5].sort()],
+  const rows: readonly (readonly [string, ReturnType<typeof stateOf> | undefined, readonly string[]])[] = [
+    ["no object, if the content is the same", stateOf(["10.244.1.5"]), []],
     [
-      "the old and the new port, not the address they share",
-      want(["10.244.1.5"], { ports: [81] }),
+      "the virtual server whose endpoint changed",
+      stateOf(["10.244.1.6"]),
+      [LOOP_5, LOOP_6, "TCP/10.96.0.10:80"].sort(),
+    ],
+    ["the virtual server that got an endpoint", stateOf(["10.244.1.5", "10.244.1.6"]), [LOOP_6, "TCP/10.96.0.10:80"]],
+    ["the virtual server that lost its endpoint", stateOf([]), [LOOP_5, "TCP/10.96.0.10:80"]],
+    ["the virtual server whose affinity changed", stateOf(["10.244.1.5"], { affinity: 60 }), ["TCP/10.96.0.10:80"]],
+    ["all its objects, if the Service is deleted", undefined, [...NEW, LOOP_5].sort()],
+    [
+      "the old and the new port, but not their shared address",
+      stateOf(["10.244.1.5"], { ports: [81] }),
       [
         "KUBE-CLUSTER-IP 10.96.0.10,tcp:80",
         "KUBE-CLUSTER-IP 10.96.0.10,tcp:81",
@@ -75,16 +79,16 @@ describe("keys that a change of a Service names", () => {
     expect(desired.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
   });
 
-  test("nothing, when a Service that wanted nothing goes", () => {
+  test("no object, if a Service without desired objects is deleted", () => {
     expect(keys(put(new DesiredState(), A, undefined))).toEqual([]);
   });
 });
 
-describe("several Services claim one virtual server", () => {
-  const five = want(["10.244.1.5"]);
-  const six = want(["10.244.1.6"]);
-  const seven = want(["10.244.1.7"]);
-  const wanted = new Map<ServiceName, ReturnType<typeof want>>([
+describe("if several Services claim one virtual server", () => {
+  const five = stateOf(["10.244.1.5"]);
+  const six = stateOf(["10.244.1.6"]);
+  const seven = stateOf(["10.244.1.7"]);
+  const states = new Map<ServiceName, ReturnType<typeof stateOf>>([
     [A, five],
     [B, six],
     [C, seven],
@@ -98,9 +102,9 @@ describe("several Services claim one virtual server", () => {
     [C, A, B],
     [C, B, A],
   ];
-  test.each(orders)("the first by name owns it: %s, %s, %s", (...order) => {
+  test.each(orders)("the first by name owns it, in the order %s, %s, %s", (...order) => {
     const desired = new DesiredState();
-    for (const name of order) put(desired, name, wanted.get(name));
+    for (const name of order) put(desired, name, states.get(name));
     expect(desired.owner(KEY)).toBe(A);
     expect(realsOf(desired)).toEqual(["10.244.1.5:8080"]);
     expect([...desired.conflicts()].sort((one, other) => (one.shadowed < other.shadowed ? -1 : 1))).toEqual([
@@ -110,9 +114,9 @@ describe("several Services claim one virtual server", () => {
     expect(desired.counts()).toMatchObject({ virtualServers: 1, realServers: 1, addresses: 1, entries: 5 });
   });
 
-  test("when the owner goes the next by name takes over, and no other Service is touched", () => {
+  test("and the owner is deleted, the next by name owns it, and no other Service is touched", () => {
     const desired = new DesiredState();
-    for (const [name, state] of wanted) put(desired, name, state);
+    for (const [name, state] of states) put(desired, name, state);
     expect(keys(put(desired, A, undefined))).toEqual([
       "KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5",
       "TCP/10.96.0.10:80",
@@ -127,19 +131,19 @@ describe("several Services claim one virtual server", () => {
     expect(desired.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
   });
 
-  test("a next owner with the same state changes the owner and no key", () => {
+  test("a next owner with the same state changes no key", () => {
     const desired = new DesiredState();
     put(desired, A, five);
-    expect(keys(put(desired, B, want(["10.244.1.5"])))).toEqual([]);
+    expect(keys(put(desired, B, stateOf(["10.244.1.5"])))).toEqual([]);
     expect(keys(put(desired, A, undefined))).toEqual([]);
     expect(desired.owner(KEY)).toBe(B);
   });
 
-  test("the change of a shadowed Service shows only in what is its own", () => {
+  test("a change of a shadowed Service marks only its own objects", () => {
     const desired = new DesiredState();
     put(desired, A, five);
     put(desired, B, six);
-    expect(keys(put(desired, B, want(["10.244.1.9"])))).toEqual([
+    expect(keys(put(desired, B, stateOf(["10.244.1.9"])))).toEqual([
       "KUBE-LOOP-BACK 10.244.1.6,tcp:8080,10.244.1.6",
       "KUBE-LOOP-BACK 10.244.1.9,tcp:8080,10.244.1.9",
     ]);
@@ -148,21 +152,21 @@ describe("several Services claim one virtual server", () => {
     expect([...desired.conflicts()]).toEqual([]);
   });
 
-  test("an earlier name that comes later takes it away", () => {
+  test("an earlier name that is added later takes it over", () => {
     const desired = new DesiredState();
-    put(desired, B, want(["10.244.1.6", "10.244.1.7"]));
+    put(desired, B, stateOf(["10.244.1.6", "10.244.1.7"]));
     expect(keys(put(desired, A, five))).toContain(KEY);
     expect(realsOf(desired)).toEqual(["10.244.1.5:8080"]);
     expect(desired.counts()).toEqual(counted(desired));
   });
 
-  test("conflicts of a Service come in the order of its frontends", () => {
+  test("conflicts of a Service are listed in the order of its frontends", () => {
     const desired = new DesiredState();
     for (const name of [A, B])
       put(
         desired,
         name,
-        want([], {
+        stateOf([], {
           ports: [
             { name: "b", port: 90 },
             { name: "a", port: 80 },
@@ -173,12 +177,12 @@ describe("several Services claim one virtual server", () => {
   });
 });
 
-test("an address and its members stay until the last Service that needs them goes", () => {
+test("an address and its members stay until the last Service that needs them is deleted", () => {
   const desired = new DesiredState();
   const entry = "KUBE-IPVS-IPS 10.96.0.10";
-  put(desired, A, want([], { ports: [80] }));
-  put(desired, B, want([], { ports: [81] }));
-  put(desired, C, want([], { ports: [82] }));
+  put(desired, A, stateOf([], { ports: [80] }));
+  put(desired, B, stateOf([], { ports: [81] }));
+  put(desired, C, stateOf([], { ports: [82] }));
   for (const name of [B, A]) {
     expect(keys(put(desired, name, undefined))).not.toContain("10.96.0.10");
     expect(desired.hasAddress(address("10.96.0.10"))).toBe(true);
@@ -187,13 +191,13 @@ test("an address and its members stay until the last Service that needs them goe
   expect(desired.hasAddress(address("10.96.0.10"))).toBe(false);
 });
 
-describe("members for a frontend are those of its owner", () => {
+describe("the set members of a frontend", () => {
   const MARK = 0x1001;
   const balanced = (said: ServiceSpec) =>
     built("shop/any", { loadBalancerIPs: ["203.0.113.1"], external: "Local", ...said }, {}, {}, () => MARK);
   const open = built("shop/any", { ip: "10.96.0.11", loadBalancerIPs: ["203.0.113.1"] });
   const restricted = balanced({ sourceRanges: ["192.0.2.0/24"] });
-  const speaking = (desired: DesiredState) =>
+  const members = (desired: DesiredState) =>
     [...desired.entries()]
       .map(({ key }) => key as string)
       .filter((key) => key.includes("203.0.113.1,"))
@@ -210,26 +214,26 @@ describe("members for a frontend are those of its owner", () => {
   test.each([
     [[A, B], OPEN],
     [[B, A], OPEN],
-  ])("of %j the first decides, whoever came first", (order, expected) => {
+  ])("are those of the first Service by name, in the order %j", (order, expected) => {
     const desired = new DesiredState();
     for (const name of order) put(desired, name, name === A ? open : restricted);
-    expect(speaking(desired)).toEqual(expected);
+    expect(members(desired)).toEqual(expected);
     expect(desired.counts()).toEqual(counted(desired));
   });
 
-  test("who inherits the frontend brings his own, and takes them back when the first returns", () => {
+  test("are replaced by those of the next owner, and restored when the first Service returns", () => {
     const desired = new DesiredState();
     put(desired, A, open);
     put(desired, B, restricted);
     const gained = keys(put(desired, A, undefined));
-    expect(speaking(desired)).toEqual(RESTRICTED);
+    expect(members(desired)).toEqual(RESTRICTED);
     expect(gained).toEqual(expect.arrayContaining(RESTRICTED.slice(1)));
     expect(gained).not.toContain(RESTRICTED[0]);
     expect(keys(put(desired, A, open))).toEqual(expect.arrayContaining(RESTRICTED.slice(1)));
-    expect(speaking(desired)).toEqual(OPEN);
+    expect(members(desired)).toEqual(OPEN);
   });
 
-  test("a mark that another Service holds by now leads nobody there", () => {
+  test("do not include a mark that another Service owns now", () => {
     const desired = new DesiredState();
     const other = built(
       "shop/any",
@@ -240,22 +244,22 @@ describe("members for a frontend are those of its owner", () => {
     );
     put(desired, B, restricted);
     expect(keys(put(desired, A, other))).toContain("KUBE-LOCAL-MARK 203.0.113.1,tcp:80 skbmark 0x1001/0x107f");
-    expect(speaking(desired)).toEqual(RESTRICTED.slice(0, -1));
+    expect(members(desired)).toEqual(RESTRICTED.slice(0, -1));
     expect(desired.owner(markedServerKey("IPv4", MARK))).toBe(A);
   });
 });
 
 describe("the Services of an object", () => {
   const desired = new DesiredState();
-  put(desired, A, want(["10.244.1.5"], { externalIPs: ["192.0.2.1"] }));
-  put(desired, B, want(["10.244.1.5"], { ip: "10.96.0.11", externalIPs: ["192.0.2.1"], ports: [81] }));
+  put(desired, A, stateOf(["10.244.1.5"], { externalIPs: ["192.0.2.1"] }));
+  put(desired, B, stateOf(["10.244.1.5"], { ip: "10.96.0.11", externalIPs: ["192.0.2.1"], ports: [81] }));
   for (const name of ["c", "d"])
-    put(desired, serviceName("shop", name), want([], { ip: "10.96.0.12", externalIPs: ["192.0.2.1"], ports: [82] }));
+    put(desired, serviceName("shop", name), stateOf([], { ip: "10.96.0.12", externalIPs: ["192.0.2.1"], ports: [82] }));
   const walk = (sought: Partial<Keys>) =>
     Object.fromEntries(desired.servicesOf({ servers: [], addresses: [], entries: [], ...sought }));
   const entryOf = (text: string) => [...desired.entries()].map(({ key }) => key).filter((key) => key.includes(text));
 
-  test("are those that want it, three at most", () => {
+  test("are those that claim it, at most three", () => {
     expect(walk({ servers: [KEY] })).toEqual({ [KEY]: [A] });
     expect(walk({ addresses: [address("10.96.0.11"), address("192.0.2.1"), address("192.0.2.2")] })).toEqual({
       "10.96.0.11": [B],
@@ -265,7 +269,7 @@ describe("the Services of an object", () => {
     expect(walk({ entries: entryOf("KUBE-IPVS-IPS 192.0.2.1") })).toEqual({ [shared]: [A, B, C] });
   });
 
-  test("leave out a Service whose frontend another one holds", () => {
+  test("do not include a Service whose frontend another Service owns", () => {
     const [member = ""] = entryOf("KUBE-CLUSTER-IP 10.96.0.12,tcp:82");
     expect(walk({ entries: entryOf("KUBE-CLUSTER-IP 10.96.0.12,tcp:82") })).toEqual({ [member]: [C] });
     expect(walk({ servers: [virtualServerKey("TCP", address("10.96.0.12"), 82)] })).toEqual({

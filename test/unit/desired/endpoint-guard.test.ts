@@ -21,10 +21,10 @@ function reasons(state: DesiredStateBuilder): readonly string[] {
 
 describe("an external IP that is the address of an endpoint", () => {
   test.each<[string, EndpointSpec]>([
-    ["a ready one", "10.0.7.5"],
-    ["one that is not ready", { ip: "10.0.7.5", ready: false }],
-    ["one that terminates", { ip: "10.0.7.5", ready: false, serving: false, terminating: true }],
-    ["one on this node", { ip: "10.0.7.5", node: "n1" }],
+    ["a ready endpoint", "10.0.7.5"],
+    ["an endpoint that is not ready", { ip: "10.0.7.5", ready: false }],
+    ["an endpoint that terminates", { ip: "10.0.7.5", ready: false, serving: false, terminating: true }],
+    ["an endpoint on this node", { ip: "10.0.7.5", node: "n1" }],
   ])("is refused: %s", (_, endpoint) => {
     const state = new DesiredStateBuilder(facts());
     putSlice(state, "data/db-1", ["10.0.7.4", endpoint]);
@@ -42,18 +42,18 @@ describe("an external IP that is the address of an endpoint", () => {
     return [...reasons(state), ...[...state.desired.servers()].map(({ server }) => server.key)];
   };
 
-  test("in a network of pods has one reason, which stays while pods come and go", () => {
+  test("in a pod network has one problem, which stays while pods come and go", () => {
     expect(outcome({ podNetworks: ["10.0.7.0/24"] })).toEqual([
       "Service shop/web spec.externalIPs 10.0.7.5 is in the pod network 10.0.7.0/24",
       "TCP/10.96.0.10:80",
     ]);
   });
 
-  test("is served in place where this node has it and Services may have it: that cuts nobody off", () => {
+  test("is served in place if this node has it and shares it with Services, as that cuts no pod off", () => {
     expect(outcome({ own: ["10.0.7.5"] })).toEqual(["TCP/10.96.0.10:80", "TCP/10.0.7.5:80"]);
   });
 
-  test("is served as the cluster IP or the address of a load balancer", () => {
+  test("is served if it is the cluster IP or the address of a load balancer", () => {
     const state = new DesiredStateBuilder(facts());
     putSlice(state, "data/db-1", ["10.0.7.5", "10.96.0.10"]);
     put(state, "shop/web", { loadBalancerIPs: ["10.0.7.5"] });
@@ -71,10 +71,10 @@ describe("an external IP that is the address of an endpoint", () => {
   });
 });
 
-describe("an external IP that is not counted yet", () => {
+describe("an external IP whose endpoints are not counted yet", () => {
   const SERVED = address("10.0.7.5");
 
-  test("is never served meanwhile, and then as it turns out", () => {
+  test("is not served until the count decides", () => {
     const state = new DesiredStateBuilder(facts());
     for (let index = 0; index < 20; index++) putSlice(state, `data/db-${index}`, [`10.0.7.${index}`]);
     put(state, "shop/web", { externalIPs: ["10.0.7.5", "203.0.113.5"] });
@@ -86,8 +86,8 @@ describe("an external IP that is not counted yet", () => {
   });
 
   test.each([
-    ["goes from its Service during the count", ["203.0.113.5"]],
-    ["is joined by another during the count", ["203.0.113.5", "10.0.7.5", "10.0.7.6"]],
+    ["is removed from its Service during the count", ["203.0.113.5"]],
+    ["is joined by another one during the count", ["203.0.113.5", "10.0.7.5", "10.0.7.6"]],
   ])("is never served when it %s", (_, externalIPs) => {
     const state = new DesiredStateBuilder(facts());
     for (let index = 0; index < 20; index++) putSlice(state, `data/db-${index}`, [`10.0.7.${index}`]);
@@ -103,10 +103,10 @@ describe("an external IP that is not counted yet", () => {
   });
 });
 
-describe("what is kept", () => {
+describe("the endpoint guard keeps", () => {
   const slices = Array.from({ length: 10 }, (_, index) => slice(`data/db-${index}`, { endpoints: ["10.0.7.5"] }));
 
-  test("nothing without external IPs, and nothing once they are gone, during a count or after it", () => {
+  test("nothing without external IPs, and nothing after they are removed, during a count or after it", () => {
     const guard = new EndpointGuard();
     guard.ask(WEB, []);
     expect([guard.isWatching, [...guard.count(slices)].length]).toEqual([false, 0]);
@@ -126,7 +126,7 @@ describe("what is kept", () => {
     expect(guard.isWatching).toBe(false);
   });
 
-  test("an address that two Services have is kept until the second is gone", () => {
+  test("an address of two Services until the second is deleted", () => {
     const guard = new EndpointGuard();
     const other = serviceName("shop", "other");
     guard.ask(WEB, [address("10.0.7.5")]);
@@ -138,7 +138,7 @@ describe("what is kept", () => {
     expect([...guard.replaceSlice(slices[0], undefined)]).toEqual([other]);
   });
 
-  test("all external IPs that came together are counted in one pass", () => {
+  test("one pass for all external IPs that were added together", () => {
     const state = new DesiredStateBuilder(facts());
     const count = 200;
     for (let index = 0; index < count; index++) {
@@ -147,7 +147,7 @@ describe("what is kept", () => {
     }
     let units = 0;
     for (; state.stale > 0; units++) state.advance(1);
-    // Each Service and each slice is a few units; a pass for each Service would be 40,000 besides.
+    // Each Service and each slice costs a few units; a pass for each Service would cost 40,000 more.
     expect(units).toBeLessThan(10 * count);
   });
 });

@@ -23,23 +23,23 @@ const script = fc.record({
   ),
 });
 
-/** What each Service wants in the end. */
+/** The last ports of each Service. */
 function lastOf(steps: readonly { readonly service: number; readonly ports: readonly PortKey[] }[]) {
   return new Map(steps.map((step) => [step.service, step.ports]));
 }
 
-/** Marks and who goes without, of the Services of the script. */
+/** The marks of the Services of the script, and the first port of each without one. */
 function stateOf(marks: LocalMarks) {
   const services = Array.from({ length: SERVICES }, (_, number) => name(number));
   return {
-    held: services.flatMap((service) =>
+    assigned: services.flatMap((service) =>
       [...marks.marksOf(service)].map(([port, mark]) => [`${service} ${port}`, mark]),
     ),
     without: services.map((service) => marks.firstWithout(service)),
   };
 }
 
-test("marks follow from the Services alone, in whatever order they come and go", () => {
+test("marks depend on the Services alone, not on the order in which they are added and removed", () => {
   fc.assert(
     fc.property(script, fc.infiniteStream(fc.nat()), ({ count, steps }, shuffle) => {
       const marks = new LocalMarks(count);
@@ -48,35 +48,35 @@ test("marks follow from the Services alone, in whatever order they come and go",
       const last = [...lastOf(steps)];
       const keys = last.map(() => shuffle.next().value);
       const anew = new LocalMarks(count);
-      for (const [service, wanted] of last.toSorted(
+      for (const [service, desired] of last.toSorted(
         (a, b) => (keys[last.indexOf(a)] ?? 0) - (keys[last.indexOf(b)] ?? 0),
       ))
-        anew.replace(name(service), wanted);
+        anew.replace(name(service), desired);
       expect(stateOf(marks)).toEqual(stateOf(anew));
     }),
     { numRuns: 400 },
   );
 });
 
-test("no two ports have one mark, and those that have one are the first ports of all, then the second, by name", () => {
+test("no two ports share a mark, and marks go to the first ports of all Services by name, then to the second ones", () => {
   fc.assert(
     fc.property(script, ({ count, steps }) => {
       const marks = new LocalMarks(count);
       for (const step of steps) marks.replace(name(step.service), step.ports);
-      const { held, without } = stateOf(marks);
-      expect(new Set(held.map(([, index]) => index)).size).toBe(held.length);
-      for (const [, index] of held) expect(index).toBeLessThan(count);
+      const { assigned, without } = stateOf(marks);
+      expect(new Set(assigned.map(([, index]) => index)).size).toBe(assigned.length);
+      for (const [, index] of assigned) expect(index).toBeLessThan(count);
 
-      const wanted = lastOf(steps);
+      const desired = lastOf(steps);
       const inOrder: string[] = [];
       for (let rank = 0; rank < 20; rank++) {
-        const level = [...wanted].flatMap(([service, list]) =>
+        const level = [...desired].flatMap(([service, list]) =>
           list.slice(rank, rank + 1).map((p) => `${name(service)} ${p}`),
         );
         inOrder.push(...level.sort());
       }
-      expect(held.map(([port]) => port).sort()).toEqual(inOrder.slice(0, count).sort());
-      for (const [service, list] of wanted) {
+      expect(assigned.map(([port]) => port).sort()).toEqual(inOrder.slice(0, count).sort());
+      for (const [service, list] of desired) {
         expect(without[service]).toBe(
           list.find((port) => !inOrder.slice(0, count).includes(`${name(service)} ${port}`)),
         );
@@ -86,7 +86,7 @@ test("no two ports have one mark, and those that have one are the first ports of
   );
 });
 
-test("every Service whose mark changes is returned, but for the one that asked", () => {
+test("every Service whose mark changes is returned, except the changed Service", () => {
   fc.assert(
     fc.property(script, ({ count, steps }) => {
       const marks = new LocalMarks(count);
@@ -104,12 +104,12 @@ test("every Service whose mark changes is returned, but for the one that asked",
   );
 });
 
-/** How many marks of the Services differ from those of before; one that is gone is one. */
+/** How many marks differ from the former ones; a removed mark counts as one. */
 function changes(before: ReadonlyMap<PortKey, number>, after: ReadonlyMap<PortKey, number>): number {
   return [...before].filter(([port, mark]) => after.get(port) !== mark).length;
 }
 
-test("one Service of 300 UDP ports beside another of 2: the 2 have marks, and most of the others keep theirs", () => {
+test("beside a Service of 300 UDP ports the 2 ports of another one get marks, and most of the 300 keep theirs", () => {
   const [big, small] = [name(1), name(2)];
   const marks = new LocalMarks(128);
   marks.replace(big, ports(300));
@@ -122,13 +122,13 @@ test("one Service of 300 UDP ports beside another of 2: the 2 have marks, and mo
   expect(changes(before, marks.marksOf(big))).toBeLessThanOrEqual(32);
 });
 
-test("existing marks stay: 64 Services that come one after another move no more than 16 marks of 128, and as few when they go", () => {
+test("64 Services that are added one after another move at most 16 of 128 marks, and as few when they are removed", () => {
   const marks = new LocalMarks(128);
   const services = Array.from({ length: 64 }, (_, number) => name((number * 37) % 64));
   const marksOf = () => services.map((service) => marks.marksOf(service));
-  const moved = (service: (typeof services)[number], wanted: readonly PortKey[]) => {
+  const moved = (service: (typeof services)[number], desired: readonly PortKey[]) => {
     const before = marksOf();
-    marks.replace(service, wanted);
+    marks.replace(service, desired);
     const own = services.indexOf(service);
     return marksOf().reduce(
       (sum, after, index) => (index === own ? sum : sum + changes(before[index] ?? after, after)),
@@ -141,7 +141,7 @@ test("existing marks stay: 64 Services that come one after another move no more 
   expect(going).toBeLessThanOrEqual(16);
 });
 
-test("with all marks taken the last ports by name go without, until a mark is free", () => {
+test("with all marks taken the last ports by name have none until a mark is free", () => {
   const marks = new LocalMarks(1);
   marks.replace(name(2), [HTTP]);
   expect([...marks.replace(name(1), [HTTP])]).toEqual([name(2)]);
@@ -152,13 +152,13 @@ test("with all marks taken the last ports by name go without, until a mark is fr
   expect(marks.firstWithout(name(2))).toBeUndefined();
 });
 
-/** CPU time of 500 Services that come and go while so many others want a mark. */
+/** CPU time of adding and removing 500 Services while so many others wait for a mark. */
 function cpuOfChanges(others: number): number {
   const marks = new LocalMarks(128);
   for (let number = 0; number < others; number++) marks.replace(name(number), [HTTP]);
   const start = process.cpuUsage();
   for (let round = 0; round < 500; round++) {
-    // The name comes before all others: it takes a mark, and one that waits gets it back.
+    // The name sorts before all others: it takes a mark, and a waiting port gets it back.
     marks.replace(serviceName("a", `${round % 7}`), [HTTP]);
     marks.replace(serviceName("a", `${round % 7}`), []);
   }
@@ -172,7 +172,7 @@ test("a change costs the same beside 50,000 Services that wait for a mark as bes
   expect(many / few).toBeLessThan(10);
 });
 
-test("one Service of 20,000 ports costs 20 times what one of 1,000 costs, in and out", () => {
+test("adding and removing a Service of 20,000 ports costs 20 times as much as one of 1,000 ports", () => {
   const cpuOf = (count: number) => {
     const marks = new LocalMarks(128);
     const start = process.cpuUsage();

@@ -57,28 +57,28 @@ const DEAD: readonly EndpointSpec[] = [{ ip: "10.244.2.5", node: "n2", ready: fa
 const INTERNAL = { "internal/IPv4": 1, "internal/IPv6": 1 };
 const EXTERNAL = { "external/IPv4": 1, "external/IPv6": 1 };
 
-describe("a Service counts", () => {
+describe("a Service counts as without local endpoints", () => {
   test.each<[string, ServiceSpec, readonly EndpointSpec[], Partial<Record<Traffic, number>>]>([
-    ["not, with the policies Cluster", {}, THERE, {}],
+    ["never with the policies Cluster", {}, THERE, {}],
     ["with the internal policy Local", { internal: "Local" }, THERE, INTERNAL],
     ["with the external policy Local", { external: "Local" }, THERE, EXTERNAL],
     [
-      "with both, once for all its frontends",
+      "with both policies Local, once for all its frontends",
       { internal: "Local", external: "Local" },
       THERE,
       { ...INTERNAL, ...EXTERNAL },
     ],
-    ["not, with an endpoint here", { internal: "Local", external: "Local" }, [...HERE, ...THERE], {}],
+    ["never with an endpoint on this node", { internal: "Local", external: "Local" }, [...HERE, ...THERE], {}],
     [
-      "in the family that has none here",
+      "in the family that has no endpoint on this node",
       { internal: "Local" },
       [...HERE.slice(0, 1), ...THERE],
       { "internal/IPv6": 1 },
     ],
-    ["not, without any endpoint", { internal: "Local", external: "Local" }, [], {}],
-    ["not, without a usable one", { internal: "Local", external: "Local" }, DEAD, {}],
+    ["never without any endpoint", { internal: "Local", external: "Local" }, [], {}],
+    ["never without a usable endpoint", { internal: "Local", external: "Local" }, DEAD, {}],
     [
-      "not, where the policy is for no frontend",
+      "never if the policy applies to no frontend",
       { external: "Local", externalIPs: [], ports: [{ name: "b", port: 81 }] },
       THERE,
       {},
@@ -91,7 +91,7 @@ describe("a Service counts", () => {
     expect(countsOf(state.noLocalEndpoints)).toEqual(expected);
   });
 
-  test("as long as it is so", () => {
+  test("until it changes", () => {
     const state = new DesiredStateBuilder(facts());
     const counts = () => {
       state.advance(Number.POSITIVE_INFINITY);
@@ -115,7 +115,7 @@ describe("a Service counts", () => {
   });
 });
 
-test("the counts are those of what was said last of each Service", () => {
+test("the counts are those of the last update of each Service", () => {
   const change = fc.record({
     name: fc.constantFrom("a", "b", "c"),
     dropped: fc.option(fc.subarray(ALL_TRAFFIC), { nil: undefined }),

@@ -18,7 +18,7 @@ const fresh = (state: DesiredStateBuilder) =>
     ...ended.map(({ object, value }) => `ended: ${problemObjectText(object)} ${value}`),
   ]);
 
-test("of many frontends that another Service holds ten are listed, then how many more, once while it lasts", () => {
+test("of many frontends that another Service owns ten are reported, and the number of the others, once while it lasts", () => {
   const state = new DesiredStateBuilder(facts());
   put(state, "shop/a", "10.96.0.1", IPS);
   put(state, "shop/b", "10.96.0.2", IPS);
@@ -29,7 +29,7 @@ test("of many frontends that another Service holds ten are listed, then how many
   expect(fresh(state)).toEqual([]);
   expect(state.problems.all()).toHaveLength(11);
 
-  // What is next in the list is fresh, what was listed is not.
+  // A problem that moves into the list is new; a problem that was listed before is not.
   put(state, "shop/a", "10.96.0.1", IPS.slice(1));
   expect(fresh(state)).toEqual(["Service shop/b TCP/198.51.100.11:80", "ended: Service shop/b TCP/198.51.100.1:80"]);
   state.apply({ kind: "service-deleted", name: serviceName("shop", "a") });
@@ -41,7 +41,7 @@ test("of many frontends that another Service holds ten are listed, then how many
   expect(fresh(state)).toEqual(["Service shop/b TCP/198.51.100.1:80"]);
 });
 
-test("another holder of a frontend is no news for the Services that do not have it", () => {
+test("a new owner of a frontend causes no report for the Services that it shadows", () => {
   const state = new DesiredStateBuilder(facts());
   for (const [index, name] of ["shop/c", "shop/d", "shop/b"].entries())
     put(state, name, `10.96.0.${index + 1}`, ["198.51.100.1"]);
@@ -50,7 +50,7 @@ test("another holder of a frontend is no news for the Services that do not have 
   expect(fresh(state)).toEqual(["Service shop/b TCP/198.51.100.1:80"]);
 });
 
-test("of many addresses that a Service may not have ten are listed, then how many more", () => {
+test("of many addresses that a Service may not have ten are reported, and the number of the others", () => {
   const state = new DesiredStateBuilder(facts({ nodePorts: IPS }));
   put(state, "shop/a", "10.96.0.1", IPS);
   expect(fresh(state)).toEqual([

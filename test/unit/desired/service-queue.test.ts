@@ -8,7 +8,7 @@ import { facts } from "../../support/objects/desired.ts";
 
 const LABEL = { "k8s-app": "kube-dns" };
 
-/** In the order in which a booting node needs them; the boolean: an endpoint runs on it. */
+/** In the order in which a booting node needs them. The boolean: an endpoint runs on this node. */
 const KINDS: readonly (readonly [string, ServiceSpec, boolean, number])[] = [
   ["default/kubernetes", {}, true, 0],
   ["kube-system/kube-dns", { ports: [{ port: 53, protocol: "UDP" }] }, false, 1],
@@ -39,36 +39,36 @@ function split(name: string): [string, string] {
 
 const isHere = (name: ReturnType<typeof serviceName>) => IS_HERE.get(name) === true;
 
-test("Services that are stale, in whatever order they come, are taken as a booting node needs them, each once", () => {
+test("stale Services are taken in the order in which a booting node needs them, each once, in any order of arrival", () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...KINDS)), fc.nat({ max: 5 }), (kinds, first) => {
-      const order = new ServiceQueue();
-      for (const [name, said] of kinds) order.add(serviceName(...split(name)), service(name, said));
+      const queue = new ServiceQueue();
+      for (const [name, said] of kinds) queue.add(serviceName(...split(name)), service(name, said));
       const names = new Set(kinds.map(([name]) => serviceName(...split(name))));
-      expect(order.size).toBe(names.size);
+      expect(queue.size).toBe(names.size);
       const taken: (string | undefined)[] = [];
-      // In two goes, as slices of work do it.
-      for (const name of order.take(isHere)) if (taken.push(name) > first) break;
-      for (const name of order.take(isHere)) taken.push(name);
+      // In two parts, as slices of work do it.
+      for (const name of queue.take(isHere)) if (taken.push(name) > first) break;
+      for (const name of queue.take(isHere)) taken.push(name);
       const sorted = [...names].toSorted((a, b) => (RANK.get(a) ?? 0) - (RANK.get(b) ?? 0));
       expect(taken.filter((name) => name !== undefined)).toEqual(sorted);
-      expect(order.size).toBe(0);
+      expect(queue.size).toBe(0);
     }),
   );
 });
 
-test("a Service that waits keeps its place whatever becomes of it", () => {
-  const order = new ServiceQueue();
+test("a waiting Service keeps its place when it changes or is deleted", () => {
+  const queue = new ServiceQueue();
   const name = serviceName("default", "kubernetes");
-  order.add(name, service(name));
-  order.add(name, undefined);
-  expect(order.size).toBe(1);
-  expect([...order.take(isHere)]).toEqual([name]);
+  queue.add(name, service(name));
+  queue.add(name, undefined);
+  expect(queue.size).toBe(1);
+  expect([...queue.take(isHere)]).toEqual([name]);
 });
 
-describe("Services that are all stale", () => {
-  /** Told in the worst order; each is known by its address. */
-  function told(): DesiredStateBuilder {
+describe("if all Services are stale, they", () => {
+  /** Added in the worst order; the address identifies each Service. */
+  function filled(): DesiredStateBuilder {
     const state = new DesiredStateBuilder(facts({ node: "n1" }));
     const said: readonly (readonly [string, string, string, number])[] = [
       ["shop/far", "10.96.0.4", "n2", 80],
@@ -87,20 +87,20 @@ describe("Services that are all stale", () => {
     state.advance(limit).flatMap((keys) => [...keys.addresses]);
 
   test("are computed in this order at the start", () => {
-    expect(addresses(told(), 99)).toEqual(["10.96.0.1", "10.96.0.2", "10.96.0.3", "10.96.0.4"]);
+    expect(addresses(filled(), 99)).toEqual(["10.96.0.1", "10.96.0.2", "10.96.0.3", "10.96.0.4"]);
   });
 
-  test("are computed in this order a few at a time, too, and looking at one costs a place", () => {
-    const state = told();
+  test("are computed in this order also a few at a time, and examining one costs a unit of work", () => {
+    const state = filled();
     const turns = Array.from({ length: 9 }, () => addresses(state, 1));
     expect(turns.flat()).toEqual(["10.96.0.1", "10.96.0.2", "10.96.0.3", "10.96.0.4"]);
-    // Each Service takes two turns, and the last one is looked at once before it waits behind the third.
+    // Each Service takes two turns, and the last one is examined once before it waits behind the third.
     expect(turns.map(({ length }) => length)).toEqual([0, 1, 0, 1, 0, 0, 1, 0, 1]);
     expect(state.stale).toBe(0);
   });
 
   test("are computed in this order for another scheduler", () => {
-    const state = told();
+    const state = filled();
     state.advance(99);
     state.setFacts(facts({ node: "n1", scheduler: "sh" }));
     const servers = state.advance(99).flatMap((keys) => [...keys.servers]);

@@ -23,7 +23,7 @@ function book(limits: Partial<EventLimits> = {}, random = () => 0) {
   return new EventCorrelator({ ...LIMITS, ...limits }, random);
 }
 
-/** What the wall clock shows at a time of the other clock. */
+/** The wall clock time at a time of the other clock. */
 function wall(nowMs: number): Date {
   return new Date(1_800_000_000_000 + nowMs);
 }
@@ -47,7 +47,7 @@ function written(one: EventCorrelator, nowMs: number, outcome: WriteOutcome = "d
 }
 
 describe("an event", () => {
-  test("is told at once, and then there is nothing to tell", () => {
+  test("is written at once, and then nothing is left to write", () => {
     const one = book();
     expect(one.next(0)).toBe(Number.POSITIVE_INFINITY);
     add(one, aboutNode("n"), 10);
@@ -62,21 +62,21 @@ describe("an event", () => {
     expect(one.counts).toEqual({ sent: 1, known: 0, dropped: 0, failed: 0 });
   });
 
-  test("of what all nodes see waits for a random part of the spread", () => {
+  test("that all nodes detect waits for a random part of the spread", () => {
     const one = book({}, () => 0.5);
     add(one, aboutService("a/b"), 10);
     expect(one.next(10)).toBe(260);
     expect(written(one, 260)).toMatchObject({ kind: "create", first: wall(10) });
   });
 
-  test("that repeats before it was told is one Event with its count", () => {
+  test("that repeats before it was written is one Event with its count", () => {
     const one = book();
     for (const nowMs of [10, 20, 30]) add(one, aboutNode("n"), nowMs);
     expect(written(one, 30)).toMatchObject({ kind: "create", first: wall(10), last: wall(30), count: 3 });
     expect(one.next(30)).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test("that repeats after it was told is a series, written anew after the time of a series", () => {
+  test("that repeats after it was written is a series, updated after the series period", () => {
     const one = book();
     add(one, aboutNode("n"), 10);
     written(one, 10);
@@ -87,14 +87,14 @@ describe("an event", () => {
     expect(one.next(1020)).toBe(2010);
   });
 
-  test("is another one when a word of it is another", () => {
+  test("is another one if one of its texts differs", () => {
     const one = book({ burst: 9 });
     const events = [aboutNode("n"), aboutNode("m"), aboutNode("n", "else"), aboutService("a/n")];
     for (const event of events) add(one, event, 0);
     expect(events.map(() => written(one, 0).record)).toEqual(events);
   });
 
-  test("that was not repeated for long is a new Event when it comes again", () => {
+  test("that was not repeated for long is a new Event when it repeats", () => {
     const one = book();
     add(one, aboutNode("n"), 0);
     written(one, 0);
@@ -102,7 +102,7 @@ describe("an event", () => {
     expect(written(one, 5000)).toMatchObject({ kind: "create", first: wall(5000), count: 1 });
   });
 
-  test("that was not told yet is not forgotten, however old", () => {
+  test("that was not written yet is kept at any age", () => {
     const one = book();
     add(one, aboutNode("n"), 0);
     add(one, aboutNode("n"), 9000);
@@ -110,8 +110,8 @@ describe("an event", () => {
   });
 });
 
-describe("when there is too much to tell", () => {
-  test("a burst goes out at once and the rest one by one", () => {
+describe("with too many events", () => {
+  test("a burst is written at once and the rest one by one", () => {
     const one = book({ events: 9, waiting: 9 });
     for (const name of ["a", "b", "c", "d", "e"]) add(one, aboutNode(name), 0);
     for (const _ of [1, 2, 3]) written(one, 0);
@@ -123,16 +123,16 @@ describe("when there is too much to tell", () => {
     expect(one.next(260)).toBe(300);
   });
 
-  test("what there is no room for is dropped, and counted each time", () => {
+  test("an event without room is dropped, and counted each time", () => {
     const one = book();
     for (const name of ["a", "b", "c", "d", "e", "e"]) add(one, aboutNode(name), 0);
     expect(one.counts.dropped).toBe(2);
-    // One that waits may still repeat.
+    // A waiting event may still repeat.
     add(one, aboutNode("a"), 1);
     expect(one.counts.dropped).toBe(2);
   });
 
-  test("of 10,000 wrong Services, and of what one of them has wrong, a bounded number waits, and the node's own goes first", () => {
+  test("of 10,000 invalid Services, and of the problems of one of them, a bounded number waits, and events of the node go first", () => {
     const one = book({ events: 40, waiting: 3, burst: 2 });
     for (let number = 0; number < 10_000; number++) add(one, aboutService(`mallory/web-${number}`), 0);
     expect(one.counts.dropped).toBe(9_960);
@@ -150,7 +150,7 @@ describe("when there is too much to tell", () => {
     expect(other.counts.dropped).toBe(9_997);
   });
 
-  test("room is made by forgetting what was told, of that what was noticed longest ago", () => {
+  test("room is made by forgetting the written event that was recorded longest ago", () => {
     const one = book({ burst: 9 });
     for (const [index, name] of ["a", "b", "c", "d"].entries()) {
       add(one, aboutNode(name), index);
@@ -159,7 +159,7 @@ describe("when there is too much to tell", () => {
     add(one, aboutNode("a"), 10);
     add(one, aboutNode("e"), 11);
     expect(written(one, 11)).toMatchObject({ kind: "create", record: aboutNode("e") });
-    // "b" is gone from memory, "c" is not.
+    // "b" is forgotten, "c" is not.
     add(one, aboutNode("c"), 12);
     expect(one.next(12)).toBe(1000);
     expect(one.counts.dropped).toBe(0);
@@ -167,7 +167,7 @@ describe("when there is too much to tell", () => {
 });
 
 describe("a write that ends", () => {
-  test("lost is tried again as it is, and given up at last", () => {
+  test("lost is retried unchanged, and given up at last", () => {
     const one = book({ burst: 9 });
     add(one, aboutNode("n"), 0);
     const first = written(one, 0, "lost");
@@ -179,7 +179,7 @@ describe("a write that ends", () => {
     expect(written(one, 4)).toMatchObject({ kind: "create", first: wall(4), count: 1 });
   });
 
-  test("takes a token though it is lost", () => {
+  test("lost still takes a token", () => {
     const one = book({ burst: 1 });
     add(one, aboutNode("n"), 0);
     written(one, 0, "lost");
@@ -197,7 +197,7 @@ describe("a write that ends", () => {
     expect(written(one, 9999)).toMatchObject({ kind: "create" });
   });
 
-  test("known after it was lost had arrived, and its series is ours", () => {
+  test("known after it was lost has arrived, and its series is ours", () => {
     const one = book({ burst: 9 });
     add(one, aboutService("a/b"), 0);
     written(one, 0, "lost");
@@ -215,7 +215,7 @@ describe("a write that ends", () => {
     expect(written(one, 1000)).toMatchObject({ kind: "repeat", count: 2 });
   });
 
-  test("gone begins a new Event with what the old one was not told", () => {
+  test("gone begins a new Event with the repetitions that were not written", () => {
     const one = book({ burst: 9 });
     for (const nowMs of [0, 1, 2]) add(one, aboutNode("n"), nowMs);
     written(one, 2);
@@ -230,7 +230,7 @@ describe("a write that ends", () => {
     });
   });
 
-  test("while the event repeats does not forget the repetition", () => {
+  test("while the event repeats keeps the repetition", () => {
     const one = book();
     add(one, aboutNode("n"), 0);
     const write = taken(one, 0);

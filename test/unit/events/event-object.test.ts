@@ -38,7 +38,7 @@ test("an Event about a Node is in the namespace default", () => {
   });
 });
 
-test("an event that was told several times carries its series from the start", () => {
+test("an event that was recorded several times has its series from the start", () => {
   const one = write(aboutNode("n"), { count: 3, last: new Date(AT_MS + 1000) });
   expect(eventObject(one, "n", "")).toMatchObject(seriesPatch(one));
   expect(seriesPatch(one)).toEqual({ series: { count: 3, lastObservedTime: "2026-11-21T07:00:01.500000Z" } });
@@ -49,8 +49,8 @@ test("an Event has only fields that the API knows", () => {
   expect(unknownFields(eventObject(one, "node-1", "12-34"), "EventsV1Event")).toEqual([]);
 });
 
-describe("the name", () => {
-  test("is the same on all nodes and at all times for what is wrong with an object", () => {
+describe("the name of an Event", () => {
+  test("is the same on all nodes and at all times for the problem of an object", () => {
     const one = eventName(write(aboutService("shop/web")));
     expect(
       eventName(write(aboutService("shop/web"), { first: new Date(1), last: new Date(2), count: 3, kind: "repeat" })),
@@ -64,7 +64,7 @@ describe("the name", () => {
     expect(eventName(write(aboutNode("node-1"), { first: new Date(AT_MS + 5) }))).not.toBe(one);
   });
 
-  test("differs with every word of the event", () => {
+  test("differs with every text of the event", () => {
     const base = aboutService("shop/web");
     const others: readonly EventRecord[] = [
       base,

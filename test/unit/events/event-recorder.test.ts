@@ -10,7 +10,7 @@ import { aboutNode, aboutService } from "../../support/objects/event-records.ts"
 const SERVICES = "/api/v1/services";
 const USER = "system:serviceaccount:kube-system:kube-ipvs";
 
-/** A writer before an API server without network. `faults` meet its requests in turn. */
+/** A recorder in front of an API server without network. `faults` apply to its requests in turn. */
 function world(model = new ApiModel(new HandClock()), clock = new HandClock()) {
   const transport = new ModelTransport(model);
   const faults: (Fault | undefined)[] = [];
@@ -39,7 +39,7 @@ test("an event becomes an Event that the server accepts", async () => {
   expect(writer.counts).toEqual({ sent: 1, known: 0, dropped: 0, failed: 0 });
 });
 
-test("an event told before the writer runs is written when it runs", async () => {
+test("an event recorded before the recorder runs is written when it runs", async () => {
   const model = new ApiModel(new HandClock());
   const transport = new ModelTransport(model);
   const parts = { clock: new HandClock(), random: () => 0, logger: SILENT_LOGGER };
@@ -52,7 +52,7 @@ test("an event told before the writer runs is written when it runs", async () =>
   expect(model.events.events.size).toBe(1);
 });
 
-test("the uid of a Service is asked for, so that kubectl describe finds the Event", async () => {
+test("the uid of a Service is read, so that kubectl describe finds the Event", async () => {
   const { writer, events, model, asked } = world();
   const { metadata, ...rest } = apiService("web", 1);
   model.store.put(SERVICES, { ...rest, metadata: { ...metadata, namespace: "shop", uid: "12-34" } });
@@ -66,7 +66,7 @@ test("the uid of a Service is asked for, so that kubectl describe finds the Even
   ]);
 });
 
-test("an Event about a Service that is gone has no uid", async () => {
+test("an Event about a deleted Service has no uid", async () => {
   const { writer, events } = world();
   writer.record(aboutService("shop/web"));
   await settle();
@@ -85,7 +85,7 @@ test("an event that repeats becomes a series, by patches of the same Event", asy
   expect(asked()).toEqual([`POST ${path}`, `PATCH ${path}/${metadata.name}`, `PATCH ${path}/${metadata.name}`]);
 });
 
-test("a series whose Event has expired begins another", async () => {
+test("a series whose Event has expired begins a new Event", async () => {
   const { writer, events, clock, model } = world();
   writer.record(aboutNode("node-1"));
   await clock.advance(1000);
@@ -95,7 +95,7 @@ test("a series whose Event has expired begins another", async () => {
   expect(events()).toMatchObject([{ series: { count: 2 } }]);
 });
 
-test("of what is wrong with a Service one Event is kept, whichever node tells it", async () => {
+test("the problem of a Service is one Event, even if several nodes report it", async () => {
   const model = new ApiModel(new HandClock());
   const [one, other] = [world(model), world(model)];
   for (const { writer } of [one, other]) writer.record(aboutService("shop/web"));
@@ -105,15 +105,15 @@ test("of what is wrong with a Service one Event is kept, whichever node tells it
   expect(one.writer.counts.known + other.writer.counts.known).toBe(1);
 });
 
-describe("when things go wrong", () => {
+describe("on a failure", () => {
   test.each<[string, Fault]>([
-    ["nobody answers the door", { kind: "refuse" }],
+    ["the connection is refused", { kind: "refuse" }],
     ["no answer comes", { kind: "no-answer" }],
     ["the server is overloaded", { kind: "answer", status: 429, body: "Too many requests", retryAfterMs: 3000 }],
     ["the server has a fault", { kind: "answer", status: 500, body: "{}" }],
     ["the answer is cut", { kind: "cut", afterBytes: 1, how: "reset" }],
     ["the answer never arrives", { kind: "unheard" }],
-  ])("%s: the Event is told later, once", async (_what, fault) => {
+  ])("%s: the Event is written later, once", async (_what, fault) => {
     const { writer, events, clock, faults } = world();
     faults.push(fault, fault, undefined);
     writer.record(aboutNode("node-1"));
@@ -125,7 +125,7 @@ describe("when things go wrong", () => {
     expect(events()).toMatchObject([{ series: { count: 2 } }]);
   });
 
-  test("the server's wish to be left alone is respected", async () => {
+  test("Retry-After of the server is respected", async () => {
     const { writer, clock, faults, model } = world();
     faults.push({ kind: "answer", status: 429, body: "", retryAfterMs: 50_000 });
     writer.record(aboutNode("node-1"));
@@ -135,7 +135,7 @@ describe("when things go wrong", () => {
     expect(model.requests).toHaveLength(1);
   });
 
-  test("an Event that nobody takes is given up and counted", async () => {
+  test("an Event that is never accepted is given up and counted", async () => {
     const { writer, clock, faults } = world();
     faults.push(...Array.from({ length: 10 }, (): Fault => ({ kind: "refuse" })));
     writer.record(aboutNode("node-1"));
@@ -143,7 +143,7 @@ describe("when things go wrong", () => {
     expect(writer.counts).toEqual({ sent: 0, known: 0, dropped: 0, failed: 1 });
   });
 
-  test("a role that allows no Events costs one request and a count", async () => {
+  test("a role that allows no Events costs one request and is counted", async () => {
     const { writer, events, clock, model, transport } = world();
     model.behaviour.tokens = new Map([["token", USER]]);
     model.behaviour.rules = [];
@@ -156,7 +156,7 @@ describe("when things go wrong", () => {
     expect(writer.counts).toEqual({ sent: 0, known: 0, dropped: 0, failed: 1 });
   });
 
-  test("an Event that is refused holds up no other", async () => {
+  test("a rejected Event delays no other", async () => {
     const { writer, events, faults } = world();
     faults.push({ kind: "answer", status: 404, body: "" });
     writer.record(aboutNode("node-1", "first"));

@@ -19,7 +19,7 @@ function problem(object: ProblemObject, field = "spec.ports[0].port"): Problem {
 test.each([
   ["Service", "shop/web", { kind: "Service", namespace: "shop", name: "web" }],
   ["EndpointSlice", "shop/web-x7", { kind: "EndpointSlice", namespace: "shop", name: "web-x7" }],
-] as const)("what is wrong with %s %s is told about it", (kind, path, regarding) => {
+] as const)("a problem of %s %s is an event about it", (kind, path, regarding) => {
   expect(problemEvent("node-1", problem(problemObject(kind, path)))).toMatchObject({
     type: "Warning",
     regarding,
@@ -32,14 +32,14 @@ test.each([
   ["Service shop/web in file shop.yaml document 3", problemObject("Service", "shop/web", "file shop.yaml document 3")],
   ["file shop.yaml", manifestPart("file shop.yaml")],
   ["Node node-2", problemObject("Node", "node-2")],
-])("what is wrong with %s is told about this node", (text, object) => {
+])("a problem of %s is an event about this node", (text, object) => {
   expect(problemEvent("node-1", problem(object))).toMatchObject({
     regarding: NODE,
     note: `${text}: spec.ports[0].port "99999" must be smaller`,
   });
 });
 
-test("what is wrong with a whole object is told without a field", () => {
+test("a problem of a whole object is an event without a field", () => {
   expect(problemEvent("node-1", problem(problemObject("Service", "shop/web"), "")).note).toBe(
     '"99999" must be smaller',
   );
@@ -48,12 +48,12 @@ test("what is wrong with a whole object is told without a field", () => {
 test.each([
   ["metrics", "FailedToStartMetricServer"],
   ["healthz", "FailedToStartProxierHealthcheck"],
-] as const)("that %s cannot be listened on is told in kube-proxy's words", (server, reason) => {
+] as const)("the failure to listen on %s is reported in kube-proxy's words", (server, reason) => {
   const event = listenFailureEvent("node-1", server, new Error("listen EADDRINUSE: address already in use"));
   expect(event).toMatchObject({ reason, regarding: NODE, note: "listen EADDRINUSE: address already in use" });
 });
 
-test("what concerns the node is told about it", () => {
+test("a problem of the node is an event about it", () => {
   expect(startEvent("node-1", "1.2.3")).toMatchObject({ type: "Normal", reason: "Starting", regarding: NODE });
   expect(startEvent("node-1", "1.2.3").note).toContain("1.2.3");
   expect(nodeWarningEvent("node-1", "no iptables")).toMatchObject({
@@ -68,7 +68,7 @@ test("what concerns the node is told about it", () => {
   });
 });
 
-test("a health check port that is refused is told about its Service", () => {
+test("a health check port that cannot be opened is an event about its Service", () => {
   const refused = { service: serviceName("shop", "web"), port: 32_000, reason: "EADDRINUSE" };
   expect(refusedPortEvent(refused)).toMatchObject({
     type: "Warning",

@@ -19,7 +19,7 @@ export class FakeNode {
   readonly sets = new FakeIPSetKernel();
   readonly iptables = new FakeIptables();
   readonly sysctls = new FakeSysctls();
-  /** Kind of the interface that is called kube-ipvs0; undefined: there is none. */
+  /** Kind of the interface kube-ipvs0; undefined: it does not exist. */
   link: string | undefined = "dummy";
   readonly #peer = new NetlinkPeer((requests, protocol) =>
     requests.flatMap((it) => (protocol === 16 ? ipvs(it) : this.#route(it))),
@@ -61,7 +61,7 @@ export class FakeNode {
   }
 }
 
-/** Sysctls that are as they are wanted, unless another value was put there. */
+/** Sysctls with their desired values, unless another value was set. */
 class FakeSysctls {
   readonly wrong = new Map<string, string>();
   isWritable = true;

@@ -6,7 +6,7 @@ import type { ProcessResult } from "../../../src/kernel/run-process.ts";
 /** A modprobe that ends like this. */
 const modprobe = (result: Partial<ProcessResult>) => async () => ({ code: 0, stdout: "", stderr: "", ...result });
 
-test("all modules are asked for at once", async () => {
+test("all modules are loaded by one call", async () => {
   const asked: string[] = [];
   const run = async (file: string, args: readonly string[]) => {
     asked.push([file, ...args].join(" "));
@@ -24,7 +24,7 @@ test.each([
   expect((await loadModules(["a", "b"], modprobe(result))).warnings).toEqual(warnings);
 });
 
-test("what a guest must load for the tests, a node loads too, but for the tables of legacy iptables and the tests' own links and rules", () => {
+test("a node loads the modules that a test guest loads, except legacy iptables tables and the links and rules of tests", () => {
   const text = readFileSync(new URL("../../support/run/modules.txt", import.meta.url), "utf8");
   const needed = text.replace(/^#.*$/gm, "").split(/\s+/).filter(Boolean);
   const others = needed.filter((name) => !/^(veth|bridge|ip6?table_\w+|xt_nat|xt_tcpudp)$/.test(name));

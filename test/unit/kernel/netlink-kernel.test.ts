@@ -21,7 +21,7 @@ const server = (address: string) => virtualServer("TCP", ip(address), 80, { sche
 
 const IPVS = 31;
 const IPSET_PROTOCOL = 0x601;
-/** What a kernel says before it can be asked for more: number of the family, index of the interface, version of ipset. */
+/** The first answers of a kernel: number of the family, index of the interface, version of ipset. */
 const introduction = (it: naive.NaiveMessage, protocol: number): naive.Bytes => {
   if (protocol === 16) return naive.message(16, 0, it.sequence, [1, 2, 0, 0], attribute(1, u16(IPVS)));
   if (protocol === 12) {
@@ -36,13 +36,13 @@ const asksFor = (it: naive.NaiveMessage, protocol: number) =>
   (protocol === 0 && it.type === 18) ||
   (protocol === 12 && it.type === IPSET_PROTOCOL);
 
-test("operations go out in their order, neighbours of one protocol together, with one outcome each", async () => {
+test("operations are sent in order, adjacent ones of one protocol together, with one outcome each", async () => {
   const log: string[] = [];
   const peer = new NetlinkPeer((requests, protocol) =>
     requests.flatMap((it) => {
       if (asksFor(it, protocol)) return [introduction(it, protocol), ...accepting([it])];
       if (it === requests[0]) log.push(`protocol ${protocol} x ${requests.length}`);
-      // DEL_SERVICE of what is not there.
+      // DEL_SERVICE of a missing virtual server.
       return protocol === 16 && it.body[0] === 3 ? [naive.acknowledgement(it, 3)] : accepting([it]);
     }),
   );
@@ -70,7 +70,7 @@ test("operations go out in their order, neighbours of one protocol together, wit
   await kernel.close();
 });
 
-test("after a lost socket the next call goes over a new one", async () => {
+test("after a lost socket the next call uses a new one", async () => {
   const peer = new NetlinkPeer((requests, protocol) =>
     requests.flatMap((it) => (asksFor(it, protocol) ? [introduction(it, protocol), ...accepting([it])] : [[0, 0, 0]])),
   );
@@ -107,18 +107,18 @@ describe("an interface kube-ipvs0 with IPv6 switched off, as net/ipv6/conf/defau
     node.link = "dummy";
   });
 
-  test("gets it switched on where IPv6 is served", async () => {
+  test("gets IPv6 enabled if IPv6 is served", async () => {
     expect((await kernel.prepare({ ...bare, families: ["IPv4"] })).changed).not.toContain(`set ${SYSCTL} to 0`);
     expect((await kernel.prepare(bare)).changed).toContain(`set ${SYSCTL} to 0`);
     expect((await kernel.prepare(bare)).changed).toEqual([]);
   });
 
-  test("is reported where sysctls cannot be written", async () => {
+  test("is reported if sysctls cannot be written", async () => {
     node.sysctls.isWritable = false;
     expect((await kernel.prepare(bare)).warnings).toEqual([`Cannot set ${SYSCTL}: EROFS`]);
   });
 
-  test("is a difference, unless there is no interface at all", async () => {
+  test("is a difference, unless the interface does not exist", async () => {
     expect((await kernel.inspect(bare)).changed).toContain(`${SYSCTL} is 1, not 0`);
     node.link = undefined;
     expect((await kernel.inspect(bare)).changed.filter((line) => line.includes("kube-ipvs0"))).toEqual([
@@ -136,7 +136,7 @@ const made = async (kernel: NetlinkKernel, wanted: NodeSetup) => {
 };
 
 describe("rules", () => {
-  test("that cannot be written are told by family, and the rest of the node is made ready", async () => {
+  test("that cannot be written are reported by family, and the rest of the node is prepared", async () => {
     const node = new FakeNode();
     node.link = undefined;
     const kernel = node.kernel(CHAINS);
@@ -155,7 +155,7 @@ describe("rules", () => {
     await kernel.close();
   });
 
-  test("of a family without a program that works are a warning each time, until it works", async () => {
+  test("of a family without a working program are a warning each time until it works", async () => {
     const node = new FakeNode();
     const programs = [...node.iptables.working].filter((program) => program.startsWith("ip6"));
     for (const program of programs) node.iptables.working.delete(program);
@@ -169,12 +169,12 @@ describe("rules", () => {
     await kernel.close();
   });
 
-  test("of ours make way for a set of another type once, and are written again", async () => {
+  test("that use a set of another type are removed once, and written again", async () => {
     const node = new FakeNode();
     const kernel = node.kernel(CHAINS);
     await made(kernel, setup());
     const set = node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip" });
-    // The rules of our chain are what refers to the set.
+    // The rules of our chain refer to the set.
     Object.defineProperty(set, "references", {
       get: () => (node.iptables.table("iptables", "filter").has("KUBE-FORWARD") ? 1 : 0),
     });
@@ -191,7 +191,7 @@ describe("rules", () => {
     await kernel.close();
   });
 
-  test("of others that hold a set of another type do not make ours go again and again", async () => {
+  test("of other programs that use a set of another type do not cause repeated removals of ours", async () => {
     const node = new FakeNode();
     const kernel = node.kernel(CHAINS);
     await made(kernel, setup());
@@ -224,7 +224,7 @@ test.each<[string, Partial<NodeSetup>, (node: FakeNode) => void, string, RegExp?
   ],
   ["its rules", {}, (node) => node.iptables.working.clear(), "Cannot use iptables for IPv4", /^wrote table/],
 ])(
-  "a node that lacks %s gets all else, and its kernel is read",
+  "a node that lacks %s is otherwise prepared, and its kernel is read",
   async (_, wanted, spoil, warning, lacks = /^created interface/) => {
     const node = new FakeNode();
     const whole = node.kernel(CHAINS);
@@ -256,7 +256,7 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
     await kernel.close();
   });
 
-  test("is somebody else's: its addresses are the node's, and it stays when all of ours goes", async () => {
+  test("is foreign: its addresses are the node's, and cleanup keeps it", async () => {
     const node = bridge();
     const kernel = node.kernel();
     expect((await kernel.observe("all")).addresses.size).toBe(0);
@@ -272,7 +272,7 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
     await kernel.close();
   });
 
-  test("is not what a dummy is: that has our addresses, and goes", async () => {
+  test("is treated differently from a dummy, which has our addresses and is deleted", async () => {
     const node = new FakeNode();
     const kernel = node.kernel();
     expect([...(await kernel.observe("all")).addresses]).toEqual(["10.96.0.1"]);

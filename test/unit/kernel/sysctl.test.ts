@@ -50,7 +50,7 @@ test.each([
   expect((await stat(join(root, "net/a"))).mtimeMs).toBe(mtimeMs);
 });
 
-test("a setting that this kernel does not have is a warning, and is not made up", async () => {
+test("a sysctl that this kernel lacks is a warning, and is not created", async () => {
   const report = await new SysctlClient(root).apply([sysctl("absent", "1", { required: false })]);
   expect(report.changed).toEqual([]);
   expect(report.warnings).toEqual([
@@ -59,13 +59,13 @@ test("a setting that this kernel does not have is a warning, and is not made up"
   expect(await readdir(root)).toEqual([]);
 });
 
-test("a sysctl that a flag has asked for is refused with the name of the flag", async () => {
+test("the failure of a sysctl that a flag sets names the flag", async () => {
   const asked = sysctl("absent", "60", { required: false, flag: "conntrack-udp-timeout" });
   const { warnings } = await new SysctlClient(root).apply([asked]);
   expect(warnings).toEqual([expect.stringMatching(/^absent is missing, not 60 as --conntrack-udp-timeout requires: /)]);
 });
 
-test("a sysctl that cannot be set keeps no other from being set, and is named with whether Services need it", async () => {
+test("a sysctl that cannot be set does not prevent others, and is reported with whether Services need it", async () => {
   await put("net/b", "0");
   const wanted = [sysctl("absent", "1"), sysctl("net/b", "1"), sysctl("gone", "1", { required: false })];
   const { changed, warnings, wrongSysctls } = await new SysctlClient(root).apply(wanted);
@@ -77,7 +77,7 @@ test("a sysctl that cannot be set keeps no other from being set, and is named wi
   expect(wrongSysctls?.map(({ text }) => text)).toEqual(warnings);
 });
 
-test("where no sysctl may be written, each says what to do on the host and to the pod", async () => {
+test("if no sysctl may be written, each warning names the remedy for the host and the pod", async () => {
   const refused = () => Promise.reject(Object.assign(new Error("read-only file system"), { code: "EROFS" }));
   await put("net/ipv4/ip_forward", "0");
   await put("net/netfilter/max", "7");
@@ -89,8 +89,8 @@ test("where no sysctl may be written, each says what to do on the host and to th
   ]);
 });
 
-test("a kernel that takes a value and keeps its own is found out", async () => {
-  // Takes everything, holds nothing.
+test("a kernel that accepts a value and keeps its own is detected", async () => {
+  // Accepts every value and stores none.
   await symlink("/dev/null", join(root, "deaf"));
   const { changed, warnings } = await new SysctlClient(root).apply([sysctl("deaf", "1", { required: false })]);
   expect(changed).toEqual([]);

@@ -7,6 +7,6 @@ test.each([
   ["a", 0xe40c292c],
   ["foobar", 0xbf9cf968],
   ["chongo was here!\n", 0xd49930d5],
-])("the hash of %j", (text, hash) => {
+])("the FNV hash of %j is the published one", (text, hash) => {
   expect(fnv1a(text)).toBe(hash);
 });

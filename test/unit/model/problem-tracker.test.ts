@@ -31,7 +31,7 @@ test("a problem that begins and ends between two reports is not reported", () =>
   expect([...tracker.standing()]).toEqual(["long"]);
 });
 
-test("a replacement ends what is not in it", () => {
+test("a replacement ends the problems that it does not contain", () => {
   const tracker = new ProblemTracker<number>();
   tracker.replace([
     ["a", 1],
@@ -52,7 +52,7 @@ describe("with limits", () => {
     for (const key of keys) tracker.set(key, key, key);
   };
 
-  test("only so many problems are kept, and a problem that is not kept has no end", () => {
+  test("a limited number of problems is kept, and a problem that is not kept has no end", () => {
     const tracker = limited();
     fail(tracker, "a", "b", "c", "d");
     expect([...tracker.standing()]).toEqual(["a", "b", "c"]);
@@ -62,7 +62,7 @@ describe("with limits", () => {
     expect([...tracker.standing()]).toEqual(["b", "c", "e"]);
   });
 
-  test("reports of beginnings are limited in rate, and what is kept back is reported later if it stands then", () => {
+  test("begins are reported at a limited rate, and a delayed one is reported later if it still stands", () => {
     const tracker = limited();
     fail(tracker, "a", "b", "c");
     expect(tracker.takeChanges(0)).toEqual({ begun: ["a", "b"], ended: [] });
@@ -76,7 +76,7 @@ describe("with limits", () => {
   });
 });
 
-test("what begins and what ends between two states is known by the texts", () => {
+test("begins and ends between two states are determined by the texts", () => {
   const before = new Map([
     ["a", 1],
     ["b", 2],

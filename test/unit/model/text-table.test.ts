@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { TextTable } from "../../../src/model/text-table.ts";
 import { collidingTexts } from "../../support/hostile/colliding-texts.ts";
 
-test("a table that is full is followed by another, and its numbers stay good", () => {
+test("a full table is followed by another, and its numbers stay valid", () => {
   const first = new TextTable();
   for (let number = 0; number < 65_535; number++) expect(first.numberOf(`node-${number}`)).toBe(number);
   expect(first.orNext()).toBe(first);
@@ -12,11 +12,11 @@ test("a table that is full is followed by another, and its numbers stay good", (
   expect([first.at(0), first.at(65_535), first.find("node-77")]).toEqual(["node-0", "last", 77]);
 });
 
-test("a number that no text has is no text", () => {
+test("an unknown number has no text", () => {
   expect(new TextTable().at(0)).toBe("");
 });
 
-test("texts are numbered as a Map would number them, also those whose hashes collide", () => {
+test("texts are numbered as by a Map, also with colliding hashes", () => {
   const colliding = collidingTexts(7);
   const text = fc.oneof(fc.constantFrom(...colliding), fc.string({ maxLength: 3 }));
   fc.assert(
@@ -35,7 +35,7 @@ test("texts are numbered as a Map would number them, also those whose hashes col
   );
 });
 
-/** CPU time of a table of these texts, each asked for four times. */
+/** CPU time of a table of these texts, each read four times. */
 function cpuOf(texts: readonly string[]): number {
   const start = process.cpuUsage();
   const table = new TextTable();
@@ -44,7 +44,7 @@ function cpuOf(texts: readonly string[]): number {
   return user + system;
 }
 
-test("8,192 node names that collide in the hash cost about as much as others", () => {
+test("8,192 node names with colliding hashes cost about as much as others", () => {
   const colliding = collidingTexts(13);
   expect(new Set(colliding).size).toBe(8192);
   const others = colliding.map((text, number) => `${number}${text}`.slice(0, text.length));

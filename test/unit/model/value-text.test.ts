@@ -30,7 +30,7 @@ test.each<[string, unknown, string | RegExp]>([
   else expect(valueText(value)).toMatch(expected);
 });
 
-test("the text of a value shows plain data as JSON does, cut off at 200 characters", () => {
+test("the text of a value is JSON for plain data, cut off at 200 characters", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
       const json = typeof value === "string" ? value : JSON.stringify(value);
@@ -39,7 +39,7 @@ test("the text of a value shows plain data as JSON does, cut off at 200 characte
   );
 });
 
-test("making the text of a value never throws, and the text is never long", () => {
+test("the text of any value is short, and making it never throws", () => {
   fc.assert(
     fc.property(fc.anything({ withBigInt: true, withNullPrototype: true, withObjectString: true }), (value) => {
       expect(valueText(value).length).toBeLessThanOrEqual(201);

@@ -5,12 +5,12 @@ import { HandClock } from "../../support/api/worlds/hand-clock.ts";
 import { SILENT_LOGGER } from "../../support/api/worlds/silent-logger.ts";
 import { clusterNode } from "../../support/objects/builders.ts";
 
-/** What is reported of node n1.example.com, whose Services come from an API server, or from these manifests. */
+/** The reports about node n1.example.com, whose Services come from an API server or from these manifests. */
 function setUp(manifests = "") {
   const clock = new HandClock();
   const table = new ServiceTable();
   const said: string[] = [];
-  const told: string[] = [];
+  const warnings: string[] = [];
   let found: boolean | undefined;
   const absence = new NodeAbsence(
     { nodeName: "n1.example.com", manifests },
@@ -22,14 +22,14 @@ function setUp(manifests = "") {
           found = isFound;
         },
       },
-      onAbsent: (warning) => told.push(warning),
+      onAbsent: (warning) => warnings.push(warning),
     },
   );
   return {
     clock,
     table,
     said,
-    told,
+    warnings,
     check: () => {
       absence.check(table);
       return found;
@@ -41,17 +41,17 @@ function setUp(manifests = "") {
 
 const CURE = 'set --node-name or --hostname-override to the name in "kubectl get nodes"';
 
-test("a node name that no Node has is reported, with the cure, when the list of Nodes is complete", () => {
-  const { check, listed, said, told } = setUp();
+test("a node name without a Node is reported with its remedy when the list of Nodes is complete", () => {
+  const { check, listed, said, warnings } = setUp();
   expect(check()).toBe(true);
   expect(said).toEqual([]);
   listed();
   expect(check()).toBe(false);
   expect(said).toEqual([`no Node is named "n1.example.com", so no endpoint counts as local to this node: ${CURE}`]);
-  expect(told).toEqual(said);
+  expect(warnings).toEqual(said);
 });
 
-test("a node name that no Node has is reported once an hour, however often Nodes change", async () => {
+test("a node name without a Node is reported once an hour, even if Nodes change often", async () => {
   const { check, clock, listed, said } = setUp();
   listed();
   for (let minutes = 0; minutes < 150; minutes++) {
@@ -61,7 +61,7 @@ test("a node name that no Node has is reported once an hour, however often Nodes
   expect(said).toHaveLength(3);
 });
 
-test("a Node that comes later, and one that is deleted later, are no reason", () => {
+test("a Node that is added later or deleted later is not reported", () => {
   const { check, listed, table, upsert } = setUp();
   listed();
   expect(check()).toBe(false);
@@ -71,7 +71,7 @@ test("a Node that comes later, and one that is deleted later, are no reason", ()
   expect(check()).toBe(true);
 });
 
-test("manifests may do without Nodes; where they have some, one of them is named", () => {
+test("manifests without Nodes are accepted; with Nodes, the report names one of them", () => {
   const { check, listed, said, upsert } = setUp("/etc/manifests");
   listed();
   expect(check()).toBe(true);

@@ -4,7 +4,7 @@ import { type NodeFacts, sameNodeFacts } from "../../../src/node/node-facts.ts";
 import { type Changed, countingFields } from "../../support/hostile/counting-fields.ts";
 import { address, apiServer, facts, network } from "../../support/objects/desired.ts";
 
-test("each fact of the node counts", () => {
+test("a change of each fact of the node is a change of the facts", () => {
   const changed: Changed<NodeFacts> = {
     nodeName: "other",
     zone: "z9",
@@ -23,7 +23,7 @@ test("each fact of the node counts", () => {
   expect(countingFields(sameNodeFacts, facts(), changed)).toEqual(Object.keys(changed));
 });
 
-test("an address that is reserved for another reason is another fact", () => {
+test("another reason for a reserved address is a change of the facts", () => {
   const reserved = (reason: string) => ({ ...facts(), reserved: new Map([[address("192.0.2.1"), reason]]) });
   expect(sameNodeFacts(reserved("is an address of this node"), reserved("is an address of Node b"))).toBe(false);
 });

@@ -4,7 +4,7 @@ import { SETTINGS } from "../../../src/config/settings.ts";
 import { FAMILIES, type IPFamily } from "../../../src/model/address.ts";
 import { type HostInfo, nodeSetup, staticRules } from "../../../src/node/node-setup.ts";
 
-const MACHINE: HostInfo = { families: FAMILIES, cpus: 4, kernelRelease: "6.1.0", liberalConntrack: false };
+const HOST: HostInfo = { families: FAMILIES, cpus: 4, kernelRelease: "6.1.0", liberalConntrack: false };
 
 const configOf = (given: Readonly<Record<string, string>>) => {
   const texts = Object.entries(given).map(([key, text]) => [key, { source: key, text }]);
@@ -16,7 +16,7 @@ const configOf = (given: Readonly<Record<string, string>>) => {
   return config;
 };
 const setup = (given: Readonly<Record<string, string>>, families: readonly IPFamily[] = FAMILIES) =>
-  nodeSetup(configOf(given), MACHINE, { podCIDRs: [], families });
+  nodeSetup(configOf(given), HOST, { podCIDRs: [], families });
 const sysctls = (given: Readonly<Record<string, string>>) =>
   setup(given).sysctls.map(({ path, value }) => `${path.replace(/.*\//, "")}=${value}`);
 
@@ -27,13 +27,13 @@ test.each<[readonly IPFamily[], readonly string[]]>([
     ["IPv6", "IPv4", "IPv4"],
     ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"],
   ],
-])("on a machine of both families, packets of %j alone are forwarded where no others are used", (families, paths) => {
+])("on a host with both families only packets of %j are forwarded if only these are used", (families, paths) => {
   const forwarding = setup({}, families).sysctls.filter(({ path }) => path.includes("forward"));
   expect(forwarding.map(({ path }) => path)).toEqual(paths);
   expect(Object.keys(setup({}, families).rules)).toEqual(FAMILIES);
 });
 
-test("without flags conntrack gets the timeouts that kube-proxy gives it, and IPVS keeps its own", () => {
+test("without flags conntrack gets the timeouts of kube-proxy, and IPVS keeps its own", () => {
   const timeouts = sysctls({}).filter((text) => text.includes("_timeout_") || text.includes("liberal"));
   expect(timeouts).toEqual(["nf_conntrack_tcp_timeout_established=86400", "nf_conntrack_tcp_timeout_close_wait=3600"]);
   expect(setup({}).ipvsTimeouts).toEqual([]);
@@ -57,7 +57,7 @@ test.each([
   expect(setup({ [key]: "77s" }).ipvsTimeouts).toEqual([{ name, seconds: 77, flag: SETTINGS[key].flag }]);
 });
 
-test("every flag that the refusal of a sysctl would name is a flag", () => {
+test("every flag that the failure of a sysctl names exists", () => {
   const { sysctls: wanted, ipvsTimeouts = [] } = setup({
     ...{ strictArp: "true", conntrackTcpBeLiberal: "true", conntrackUdpSeconds: "1s", conntrackUdpStreamSeconds: "1s" },
     ...{ ipvsTcpSeconds: "1s", ipvsTcpFinSeconds: "1s", ipvsUdpSeconds: "1s" },
@@ -69,10 +69,10 @@ test("every flag that the refusal of a sysctl would name is a flag", () => {
 });
 
 test.each([
-  ["strict by itself, dropped", false, "false", true],
-  ["liberal already, forwarded", true, "false", false],
-  ["made liberal by flag, forwarded", false, "true", false],
-])("where conntrack is %s, so are invalid packets", (_, liberalConntrack, conntrackTcpBeLiberal, dropped) => {
+  ["it is strict by default, packets are dropped", false, "false", true],
+  ["it is already liberal, packets are forwarded", true, "false", false],
+  ["a flag makes it liberal, packets are forwarded", false, "true", false],
+])("the handling of invalid packets follows conntrack: %s", (_, liberalConntrack, conntrackTcpBeLiberal, dropped) => {
   const rules = staticRules(configOf({ conntrackTcpBeLiberal }), { families: ["IPv4"], liberalConntrack }, []);
   expect(JSON.stringify(rules).includes("--ctstate INVALID")).toBe(dropped);
 });

@@ -10,20 +10,20 @@ const BRIDGES = [
 const networks = (...texts: readonly string[]) => texts.flatMap((text) => parseCidr(text) ?? []);
 
 test.each<[string, PodPlaces, readonly IPFamily[], readonly string[]]>([
-  ["both families pass", { bridge: "cni0", networks: [] }, [], []],
-  ["nobody knows where pods are", { bridge: "", networks: [] }, ["IPv4", "IPv6"], []],
+  ["both families are filtered", { bridge: "cni0", networks: [] }, [], []],
+  ["the location of pods is unknown", { bridge: "", networks: [] }, ["IPv4", "IPv6"], []],
   ["pods are elsewhere", { bridge: "", networks: networks("10.0.0.0/16") }, ["IPv4", "IPv6"], []],
   ["one family has pods there", { bridge: "", networks: networks("10.244.0.0/16") }, ["IPv4", "IPv6"], ["cni0 IPv4"]],
-  ["another family does not pass", { bridge: "", networks: networks("10.244.0.0/16") }, ["IPv6"], []],
+  ["only the other family is unfiltered", { bridge: "", networks: networks("10.244.0.0/16") }, ["IPv6"], []],
   [
     "both families have pods there",
     { bridge: "", networks: networks("10.244.0.0/16", "fd00:244::/32") },
     ["IPv4", "IPv6"],
     ["cni0 IPv4", "cni0 IPv6"],
   ],
-  ["it is named", { bridge: "docker0", networks: [] }, ["IPv4", "IPv6"], ["docker0 IPv4"]],
-])("a bridge of pods is reported with the cure, or not: %s", (_, places, unfiltered, expected) => {
-  const texts = describePodBridges({ bridges: BRIDGES, unfiltered }, places);
+  ["the bridge is configured", { bridge: "docker0", networks: [] }, ["IPv4", "IPv6"], ["docker0 IPv4"]],
+])("a bridge of pods is reported with its remedy only if necessary: %s", (_, locations, unfiltered, expected) => {
+  const texts = describePodBridges({ bridges: BRIDGES, unfiltered }, locations);
   expect(texts.map((text) => /"(\S+)" passes (\S+) .*sysctl -w net.bridge/.exec(text)?.slice(1).join(" "))).toEqual(
     expected,
   );

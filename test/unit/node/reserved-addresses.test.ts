@@ -4,7 +4,7 @@ import { ServiceTable } from "../../../src/services/service-table.ts";
 import { clusterNode, service, slice } from "../../support/objects/builders.ts";
 import { address, apiServer, network } from "../../support/objects/desired.ts";
 
-test("sharing opens the node's own addresses, and never those of other nodes and of API servers", () => {
+test("sharing allows the node's own addresses, never those of other nodes and of API servers", () => {
   const everything = [network("0.0.0.0/0")];
   const nodes = [clusterNode("n1", { ips: ["192.168.1.10"] }), clusterNode("n2", { ips: ["192.168.1.20"] })];
   const addresses = [address("192.168.1.10"), address("172.16.0.9")];
@@ -12,7 +12,7 @@ test("sharing opens the node's own addresses, and never those of other nodes and
   expect([...reserved.keys()]).toEqual(["192.168.1.2", "192.168.1.20"]);
 });
 
-test("the order in which addresses are found, and link-local ones that pods bring, change nothing", () => {
+test("the order of addresses, and link-local addresses of pods, change nothing", () => {
   const one = reservedAddresses(
     { nodes: [], addresses: ["10.0.0.1", "10.0.0.2"].map(address), apiServers: [] },
     "n1",
@@ -32,15 +32,15 @@ describe("API servers", () => {
     slice: slice("default/kubernetes", { service: "kubernetes", endpoints: ["192.168.1.3"] }),
   });
 
-  test("are the configured ones and the endpoints of their Service", () => {
+  test("are the configured addresses and the endpoints of their Service", () => {
     expect(found(apiServers(table, [apiServer("192.168.1.2")]))).toEqual(["192.168.1.2 6443", "192.168.1.3 8080"]);
   });
 
-  test("whoever reaches them by the ClusterIP of their Service does not take it from the Service", () => {
+  test("do not reserve the ClusterIP of their Service if they are configured by it", () => {
     expect(found(apiServers(table, [apiServer("10.96.0.1")]))).toEqual(["192.168.1.3 8080"]);
   });
 
-  test("without that Service they are the configured ones", () => {
+  test("are the configured addresses if there is no such Service", () => {
     expect(found(apiServers(new ServiceTable(), [apiServer("192.168.1.2")]))).toEqual(["192.168.1.2 6443"]);
   });
 });

@@ -16,7 +16,7 @@ const wanted = (options: Partial<SysctlOptions>) =>
     ({ path, value, compare, required }) => `${path}${compare === "equal" ? "=" : ">="}${value}${required ? "!" : ""}`,
   );
 
-test("a node of IPv4 alone wants what IPVS needs, and forwarding", () => {
+test("a node with IPv4 alone gets the sysctls that IPVS needs, and forwarding", () => {
   expect(wanted({})).toEqual([
     "net/ipv4/vs/conntrack=1!",
     "net/ipv4/vs/expire_nodest_conn=1",
@@ -35,11 +35,11 @@ test.each([
   ["5.10.0-30-amd64", false],
   ["6.1.176", false],
   ["mine", false],
-])("kernel %s delays connections from a port used again: %s", (kernelRelease, delays) => {
+])("kernel %s delays connections that reuse a port: %s", (kernelRelease, delays) => {
   expect(wanted({ kernelRelease }).includes("net/ipv4/vs/conn_reuse_mode=0")).toBe(delays);
 });
 
-test("every family that is served is forwarded, no other", () => {
+test("every family that is served is forwarded, and no other", () => {
   expect(wanted({ families: ["IPv6"] }).filter((sysctl) => sysctl.includes("forward"))).toEqual([
     "net/ipv6/conf/all/forwarding=1!",
   ]);
@@ -49,16 +49,16 @@ test("every family that is served is forwarded, no other", () => {
 test.each([
   [["IPv4"] as const, ["net/ipv4/conf/all/arp_ignore=1!", "net/ipv4/conf/all/arp_announce=2!"]],
   [["IPv6"] as const, []],
-])("strict ARP with %j", (families, sysctls) => {
+])("strict ARP with %j sets its sysctls", (families, sysctls) => {
   expect(wanted({ strictARP: true, families }).filter((sysctl) => sysctl.includes("arp"))).toEqual(sysctls);
 });
 
 test.each([
-  ["is left alone without a limit per core", 0, 131_072, 4, undefined],
+  ["is not set without a limit per core", 0, 131_072, 4, undefined],
   ["grows with the cores", 32_768, 0, 8, 262_144],
   ["is at least the minimum", 32_768, 131_072, 2, 131_072],
   ["stops growing at a million", 32_768, 131_072, 128, 1_048_576],
-  ["is the minimum although that is more than a million", 32_768, 2_000_000, 128, 2_000_000],
+  ["is the minimum even if that is more than a million", 32_768, 2_000_000, 128, 2_000_000],
 ])("the conntrack limit %s", (_, conntrackMaxPerCore, conntrackMin, cpus, max) => {
   const sysctls = wanted({ conntrackMaxPerCore, conntrackMin, cpus }).filter((sysctl) =>
     sysctl.includes("nf_conntrack"),
@@ -84,16 +84,16 @@ test.each<[Partial<SysctlOptions>, readonly string[]]>([
       "nf_conntrack_udp_timeout_stream=60 for --conntrack-udp-timeout-stream",
     ],
   ],
-])("conntrack is told what was asked for and nothing else: %j", (options, lines) => {
+])("only the given conntrack options are set: %j", (options, lines) => {
   const told = wantedSysctls({ ...OPTIONS, ...options }).filter(({ path }) => path.startsWith("net/netfilter/"));
   expect(told.map(({ path, value, flag }) => `${path.slice(14)}=${value} for --${flag}`)).toEqual(lines);
   expect(told.filter(({ required }) => required)).toEqual([]);
 });
 
 test.each([
-  ["by what is asked for each core", 32_768, 8, "conntrack-max-per-core"],
+  ["by the limit per core", 32_768, 8, "conntrack-max-per-core"],
   ["by the minimum", 32_768, 2, "conntrack-min"],
-])("a conntrack limit that is refused names the flag that decided it: %s", (_, conntrackMaxPerCore, cpus, flag) => {
+])("the failure to set a conntrack limit names the flag that decided it: %s", (_, conntrackMaxPerCore, cpus, flag) => {
   const sysctls = wantedSysctls({ ...OPTIONS, conntrackMaxPerCore, conntrackMin: 131_072, cpus });
   expect(sysctls.filter((sysctl) => sysctl.flag !== undefined).map((sysctl) => sysctl.flag)).toEqual([flag, flag]);
 });

@@ -11,7 +11,7 @@ function logged(options: LogOptions): readonly string[] {
   return lines;
 }
 
-test("json is one object a line with ISO time, level as a word, fields and message", () => {
+test("a json log has one object a line with ISO time, level as a word, fields and message", () => {
   const [error, warn, ...rest] = logged({ level: "info", format: "json" }).map((line) => JSON.parse(line));
   expect(error).toMatchObject({ level: "error", msg: "cannot sync", err: { type: "Error", message: "no kernel" } });
   expect(warn).toEqual({
@@ -24,7 +24,7 @@ test("json is one object a line with ISO time, level as a word, fields and messa
   expect(rest).toEqual([expect.objectContaining({ level: "info" })]);
 });
 
-test("text is one line of time, level, message and fields", () => {
+test("a text log has lines of time, level, message and fields", () => {
   const lines = logged({ level: "debug", format: "text" });
   expect(lines).toHaveLength(4);
   expect(lines[1]).toMatch(/^\d{4}-\S+Z WARN {2}refused key="TCP\/10\.0\.0\.1:80" count=2\n$/);
@@ -37,11 +37,11 @@ test.each([
   [3, "info"],
   [4, "debug"],
   [10, "debug"],
-])("verbosity %d writes from %s on", (verbosity, level) => {
+])("verbosity %d logs from level %s", (verbosity, level) => {
   expect(levelOf(verbosity)).toBe(level);
 });
 
-test("lines that nobody reads are lost, and counted when there is room again", () => {
+test("log lines that are not read are lost, and counted when there is room again", () => {
   const lines: string[] = [];
   let isFull = false;
   const logger = createLogger(
@@ -57,7 +57,7 @@ test("lines that nobody reads are lost, and counted when there is room again", (
 });
 
 test.each(["json", "text"] as const)(
-  "as %s no field moves a cursor, ends a line or turns the direction of text",
+  "a log as %s has no field that moves a cursor, ends a line or changes the direction of text",
   (format) => {
     const lines: string[] = [];
     const logger = createLogger({ level: "info", format }, { write: (line) => lines.push(line) });

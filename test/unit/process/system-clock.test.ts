@@ -5,7 +5,7 @@ describe("a sleep", () => {
   const DAY_MS = 86_400_000;
 
   test.each([25 * DAY_MS, 2 ** 31, 2 ** 32 + 1, 1e12, Number.MAX_VALUE, Number.POSITIVE_INFINITY])(
-    "of %d ms is longer than a timer holds, and does not end at once",
+    "of %d ms exceeds the range of a timer, and does not end at once",
     async (ms) => {
       const stop = new AbortController();
       const woken: string[] = [];
@@ -21,11 +21,11 @@ describe("a sleep", () => {
     await systemClock.sleep(ms, new AbortController().signal);
   });
 
-  test("of no number of ms is an error and not a loop without a pause", async () => {
+  test("of NaN ms is an error", async () => {
     await expect(systemClock.sleep(Number.NaN, new AbortController().signal)).rejects.toThrow("NaN ms");
   });
 
-  test.each([0.4, 1.5, 7.3])("of %d ms does not end before it is over", async (ms) => {
+  test.each([0.4, 1.5, 7.3])("of %d ms does not end early", async (ms) => {
     const startMs = systemClock.now();
     await systemClock.sleep(ms, new AbortController().signal);
     expect(systemClock.now()).toBeGreaterThanOrEqual(startMs + ms);
@@ -40,7 +40,7 @@ describe("a sleep", () => {
   });
 });
 
-test("the time that is waited for is above 0, and apart from the wall clock", () => {
+test("the monotonic time is above 0, and independent of the wall clock", () => {
   expect(systemClock.now()).toBeGreaterThan(0);
   expect(systemClock.date().getTime() - systemClock.now()).toBeGreaterThan(0);
 });

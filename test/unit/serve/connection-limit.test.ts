@@ -12,7 +12,7 @@ class FakeConnection extends EventEmitter {
     this.remoteAddress = remoteAddress;
   }
 
-  /** As a socket does, it says so later. */
+  /** As a socket, it emits the event later. */
   destroy(): void {
     this.isOpen = false;
   }
@@ -23,7 +23,7 @@ const step = fc.record({
   closes: fc.nat(3),
 });
 
-test("limits hold, the newest connection is let in, and none is closed whose address has fewer than others", () => {
+test("limits hold, the newest connection is accepted, and only connections of the addresses with the most are closed", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
       const limits = { all: 12, each: 5 };
@@ -45,7 +45,7 @@ test("limits hold, the newest connection is let in, and none is closed whose add
           one.emit("close");
         }
         open = open.filter(({ isOpen }) => isOpen);
-        // Some end by themselves.
+        // Some connections end by themselves.
         const ended = closes === 0 ? open.splice(0, 2) : [];
         for (const one of ended) one.emit("close");
       }

@@ -14,7 +14,7 @@ afterEach(() => {
   for (const close of toClose.splice(0)) close();
 });
 
-/** A server that counts what it answers, and most of all in one turn of the event loop. */
+/** A server that counts its answers, and the most answers in one turn of the event loop. */
 async function counting() {
   const world = { answered: 0, urls: [] as (string | undefined)[], mostPerTurn: 0 };
   let thisTurn = 0;
@@ -59,13 +59,13 @@ async function received(socket: Socket): Promise<string> {
   return text;
 }
 
-/** An error is an end too. */
+/** An error ends the connection too. */
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.on("close", () => resolve()));
 }
 
-describe("a connection is answered once", () => {
-  test("6 MB of pipelined requests on 100 connections are 100 requests, and no turn has more", async () => {
+describe("a connection of the server", () => {
+  test("is answered once: 6 MB of pipelined requests on 100 connections are 100 answers, and no turn has more", async () => {
     const { world, port } = await counting();
     const bodies = Array.from({ length: 100 }, async () => {
       const socket = client(port);
@@ -77,27 +77,30 @@ describe("a connection is answered once", () => {
     expect(world.mostPerTurn).toBeLessThanOrEqual(SERVED_CONNECTIONS.all);
   });
 
-  test.each([1, 2, 3, 7, GET.length - 1, GET.length + 5])("with chunks of %i bytes too", async (size) => {
-    const { world, port } = await counting();
-    const socket = client(port).setNoDelay(true);
-    const text = received(socket);
-    const bytes = `${GET}${GET}`;
-    for (let at = 0; at < bytes.length && !socket.closed; at += size) {
-      socket.write(bytes.slice(at, at + size));
-      await nextTurn();
-    }
-    expect(await text).toMatch(ANSWER);
-    expect(world.urls).toEqual(["/healthz"]);
-  });
+  test.each([1, 2, 3, 7, GET.length - 1, GET.length + 5])(
+    "is answered once if requests arrive in chunks of %i bytes",
+    async (size) => {
+      const { world, port } = await counting();
+      const socket = client(port).setNoDelay(true);
+      const text = received(socket);
+      const bytes = `${GET}${GET}`;
+      for (let at = 0; at < bytes.length && !socket.closed; at += size) {
+        socket.write(bytes.slice(at, at + size));
+        await nextTurn();
+      }
+      expect(await text).toMatch(ANSWER);
+      expect(world.urls).toEqual(["/healthz"]);
+    },
+  );
 
-  test("is then closed, also for a client that wants to keep it", async () => {
+  test("is closed after the answer, also with keep-alive", async () => {
     const { port } = await counting();
     const socket = client(port);
     socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
     expect(await received(socket)).toContain("\r\nConnection: close\r\n");
   });
 
-  test("a body is not waited for, and one of many bytes costs no answer", async () => {
+  test("is answered before a body arrives, and a large body does not prevent the answer", async () => {
     const { port } = await counting();
     const body = "x".repeat(500_000);
     const response = await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body });
@@ -118,7 +121,7 @@ describe("a connection is answered once", () => {
 });
 
 describe("a limit of connections", () => {
-  test("300 connections that send nothing keep out no one: the oldest of their address are closed", async () => {
+  test("lets others in beside 300 connections that send nothing: the oldest of their address are closed", async () => {
     const { server, port } = await counting();
     const other = client(port, "127.0.0.2");
     other.write("GET / HTTP/1.1\r\n");

@@ -15,7 +15,7 @@ afterEach(() => {
   for (const one of toClose.splice(0)) one.close();
 });
 
-/** Ports, a healthy proxy unless told otherwise, and sleeps that end when the test says so. */
+/** Ports, a healthy proxy by default, and sleeps that the test ends. */
 function setUp() {
   const world = { healthy: true, refused: [] as RefusedPort[], wake: () => {} };
   const ports = new HealthCheckPorts({
@@ -35,13 +35,13 @@ function setUp() {
   return { world, ports, listening };
 }
 
-/** A check of a Service that is asked at these addresses, with so many local endpoints. */
+/** A check of a Service at these addresses, with so many local endpoints. */
 function check(name: string, port: number, counts: Readonly<Record<string, number>>): HealthCheck {
   const localEndpoints = new Map(Object.entries(counts).map(([ip, count]) => [address(ip), count]));
   return { service: serviceName("shop", name), port, localEndpoints };
 }
 
-/** A port that nobody has. */
+/** A port that is not in use. */
 async function freePort(): Promise<number> {
   const server = await occupy(0);
   const { port } = server.address() as AddressInfo; // of a TCP server
@@ -106,7 +106,7 @@ test("a load balancer gets 503 without local endpoints, or while the proxy is un
   ]);
 });
 
-test("the port of each family listens by itself and answers with its own count", async () => {
+test("the port of each family listens separately and answers with its own count", async () => {
   const { ports, listening } = setUp();
   const port = await freePort();
   ports.update([check("web", port, { "0.0.0.0": 3, "::": 0 })]);
@@ -115,7 +115,7 @@ test("the port of each family listens by itself and answers with its own count",
   expect((await ask(port, { host: "::1" })).status).toBe(503);
 });
 
-test("a check that is gone is closed with its connections, and its port is free for another Service at once", async () => {
+test("a removed check is closed with its connections, and its port is free for another Service at once", async () => {
   const { world, ports, listening } = setUp();
   const port = await freePort();
   ports.update([check("web", port, { [LOCAL]: 1 })]);
@@ -132,7 +132,7 @@ test("a check that is gone is closed with its connections, and its port is free 
   await expect(ask(port)).rejects.toThrow("ECONNREFUSED");
 });
 
-test("a port that is taken is told once, tried again and holds up no other", async () => {
+test("a port in use is reported once, retried and delays no other", async () => {
   const { world, ports, listening } = setUp();
   const [taken, other] = [await freePort(), await freePort()];
   const occupier = await occupy(taken);
@@ -157,7 +157,7 @@ test("a port that is taken is told once, tried again and holds up no other", asy
   expect(world.refused).toHaveLength(1);
 });
 
-test("a port that is gone before it could listen is not tried again", async () => {
+test("a port that is removed before it could listen is not retried", async () => {
   const { world, ports } = setUp();
   const taken = await freePort();
   const occupier = await occupy(taken);
@@ -175,7 +175,7 @@ test("a port that is gone before it could listen is not tried again", async () =
   expect(ports.counts()).toEqual({ listening: 0, refused: 0 });
 });
 
-test("a check without an address to be asked at is told once, until it has one", async () => {
+test("a check without an address to listen at is reported once until it has one", async () => {
   const { world, ports, listening } = setUp();
   const port = await freePort();
   ports.update([check("web", port, {})]);

@@ -16,7 +16,7 @@ import {
 import { address } from "../../support/objects/desired.ts";
 import { syncReport } from "./reports.ts";
 
-/** The two clocks begin far apart, so that none is taken for the other. */
+/** The two clocks begin far apart, so that they cannot be confused. */
 const START = 1_000_000;
 const WALL_START = Date.UTC(2026, 10, 21, 4, 0, 0);
 
@@ -43,8 +43,8 @@ const NOT_READY = { healthz: 200, livez: 200, readyz: 503 };
 const DEAD = { healthz: 503, livez: 503, readyz: 503 };
 const NODE_GONE = { healthz: 503, livez: 200, readyz: 200 };
 
-/** A sync of one minute after the start that left a key refused since then. */
-const refused = healthAfterSync(
+/** A sync one minute after the start, with a key that has failed since then. */
+const failing = healthAfterSync(
   good,
   syncReport({
     startedAtMs: START + 60_000,
@@ -53,7 +53,7 @@ const refused = healthAfterSync(
   }),
 );
 
-/** As `refused`, with so many objects and a failure of each errno. */
+/** As `failing`, with so many objects and a failure of each errno. */
 function refusedWith(failedObjects: number, errnos: readonly string[]): HealthFacts {
   const operation = { kind: "bind-address", address: address("10.96.0.1") } as const;
   const standing = errnos.map((name) => ({
@@ -65,43 +65,43 @@ function refusedWith(failedObjects: number, errnos: readonly string[]): HealthFa
     services: [],
   }));
   const report = syncReport({ failures: { begun: [], ended: [], standing }, state: { failedObjects } });
-  return { ...again(refused, 119_000), refused: healthAfterSync(good, report).refused };
+  return { ...again(failing, 119_000), refused: healthAfterSync(good, report).refused };
 }
 
 test.each<[string, HealthFacts, number, object]>([
-  ["before the first sync only readiness waits", start, 1, NOT_READY],
-  ["an hour without any work before the first sync is no failure", start, 3_600_000, NOT_READY],
+  ["before the first sync only readiness fails", start, 1, NOT_READY],
+  ["an hour without work before the first sync is no failure", start, 3_600_000, NOT_READY],
   ["after a sync all is well", good, 1020, OK],
   ["an idle hour later all is well", good, 3_600_000, OK],
   ["a first sync that left work is not complete", healthAfterSync(start, syncReport({ pending: 1 })), 1, NOT_READY],
   ["a later sync that leaves work keeps readiness", healthAfterSync(good, syncReport({ pending: 1 })), 2000, OK],
   [
-    "a first sync that left but refused keys is complete",
+    "a first sync that left only failed keys is complete",
     healthAfterSync(start, { ...syncReport(), clean: false }),
     1,
     OK,
   ],
-  ["work asked for waits less than two periods", healthAfterRequest(good, START + 2000), 61_999, OK],
-  ["work asked for has waited two periods without a sync", healthAfterRequest(good, START + 2000), 62_000, DEAD],
+  ["requested work has waited less than two periods", healthAfterRequest(good, START + 2000), 61_999, OK],
+  ["requested work has waited two periods without a sync", healthAfterRequest(good, START + 2000), 62_000, DEAD],
   ["the oldest request counts", healthAfterRequest(healthAfterRequest(good, START + 2000), START + 9000), 62_000, DEAD],
-  ["a key refused for less than two periods", refused, 119_999, OK],
+  ["a key has failed for less than two periods", failing, 119_999, OK],
   [
-    "a key refused for two periods counts for readiness alone, while syncs go on",
-    again(refused, 119_000),
+    "a key has failed for two periods: only readiness fails while syncs run",
+    again(failing, 119_000),
     120_000,
     NOT_READY,
   ],
-  ["a refused key that is never tried again is a dead agent", refused, 120_002, DEAD],
+  ["a failed key is never retried: the agent is dead", failing, 120_002, DEAD],
   ["the kernel does not answer for less than two periods", healthAfterFailure(good, START + 2000), 61_999, OK],
   [
-    "the kernel has not answered for two periods, though nothing waits",
+    "the kernel has not answered for two periods, without pending work",
     healthAfterFailure(good, START + 2000),
     62_000,
     DEAD,
   ],
   ["the first failure counts", healthAfterFailure(healthAfterFailure(good, START + 2000), START + 9000), 62_000, DEAD],
   ["a sync ends the failure", healthAfterSync(healthAfterFailure(good, START + 2000), syncReport()), 62_000, OK],
-  ["a look ends the failure", healthAfterResync(healthAfterFailure(good, START + 2000)), 62_000, OK],
+  ["a resync ends the failure", healthAfterResync(healthAfterFailure(good, START + 2000)), 62_000, OK],
   [
     "the rules of a family could not be written",
     healthAfterPrepare(good, rulesFailed("IPv6", "IPv6")),
@@ -109,13 +109,13 @@ test.each<[string, HealthFacts, number, object]>([
     NOT_READY,
   ],
   [
-    "the rules were written after all",
+    "the rules were written at a later attempt",
     healthAfterPrepare(healthAfterPrepare(good, rulesFailed("IPv6")), rulesFailed()),
     2000,
     OK,
   ],
   ["a sysctl that Services need is wrong", healthAfterPrepare(good, wrong(true, "a is 0")), 2000, NOT_READY],
-  ["a sysctl that is wished for is wrong", healthAfterPrepare(good, wrong(false, "a is 0")), 2000, OK],
+  ["an optional sysctl is wrong", healthAfterPrepare(good, wrong(false, "a is 0")), 2000, OK],
   [
     "a sysctl has been wrong for two periods",
     healthAfterPrepare(healthAfterResync(good), wrong(true, "a is 0")),
@@ -136,7 +136,7 @@ function wrong(required: boolean, ...texts: readonly string[]): PreparationResul
   return { ruleFailures: [], wrongSysctls: texts.map((text) => ({ text, required })) };
 }
 
-/** The same refusal once more, that long after the start. */
+/** The same failure once more, that long after the start. */
 function again(facts: HealthFacts, afterMs: number): HealthFacts {
   const state = { failedObjects: 1, oldestPendingMs: facts.oldestPendingMs };
   return healthAfterSync(facts, syncReport({ startedAtMs: START + afterMs, clean: false, state }));
@@ -164,9 +164,9 @@ describe("payload", () => {
   });
 
   test.each([
-    ["refused something", { clean: false }],
+    ["failed operations", { clean: false }],
     ["left work", { pending: 1 }],
-    ["left refused keys of before", { state: { failedObjects: 1 } }],
+    ["left keys that failed before", { state: { failedObjects: 1 } }],
   ])("a sync that %s is no success: lastUpdated stays", (_name, report) => {
     const facts = healthAfterSync(good, syncReport({ startedAtMs: START + 9000, ...report }));
     expect(facts.lastSuccessMs).toBe(good.lastSuccessMs);
@@ -186,19 +186,19 @@ describe("payload", () => {
     ],
     ["the first sync is under way", start, 1, "the first sync is not complete"],
     [
-      "a key has been refused for two periods",
-      again(refused, 119_000),
+      "a key has failed for two periods",
+      again(failing, 119_000),
       120_000,
       "cannot program 1 kernel object: see the metric kube_ipvs_operations_total",
     ],
     [
-      "one object is refused",
+      "one object fails",
       refusedWith(1, ["EPERM"]),
       120_000,
       'cannot program 1 kernel object: Cannot bind address "10.96.0.1": EPERM: the process lacks CAP_NET_ADMIN: add the capability NET_ADMIN to the container',
     ],
     [
-      "five objects are refused",
+      "five objects fail",
       refusedWith(5, ["E1", "E2", "E3", "E4", "E5"]),
       120_000,
       'cannot program 5 kernel objects: Cannot bind address "10.96.0.1": E1; Cannot bind address "10.96.0.1": E2; Cannot bind address "10.96.0.1": E3; and 2 more',
@@ -230,7 +230,7 @@ describe("payload", () => {
     expect(JSON.parse(answerProbe("readyz", facts, at(afterMs), 0).body).reason).toBe(reason);
   });
 
-  test("after a step of the wall clock a time of before is shown as the wall clock now counts", () => {
+  test("after a step of the wall clock an earlier time is shown by the new wall clock", () => {
     const twoHoursBack = { now: at(30_000).now, date: () => new Date(WALL_START + 30_000 - 7_200_000) };
     const { body } = answerProbe("readyz", start, twoHoursBack, 0);
     expect(JSON.parse(body)).toMatchObject({

@@ -3,7 +3,7 @@ import type { ReconcileState, SyncReport } from "../../../src/sync/sync-report.t
 
 const NOTHING = { virtualServers: 0, realServers: 0, addresses: 0, entries: 0 };
 
-/** A sync that took 2 ms and left nothing to do, but for what is said. */
+/** A sync that took 2 ms and left nothing to do, except for the given fields. */
 export function syncReport(
   report: Partial<Omit<SyncReport, "state">> & { readonly state?: Partial<ReconcileState> } = {},
 ): SyncReport {

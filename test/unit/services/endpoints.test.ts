@@ -13,7 +13,7 @@ test("no slices have no endpoints", () => {
   expect(merged()).toEqual({});
 });
 
-test("endpoints are the union over the slices, for each port, sorted by address and port", () => {
+test("endpoints are the union of the slices for each port, sorted by address and port", () => {
   const http = { name: "http", port: 80 };
   const dns = { name: "dns", port: 53, protocol: "UDP" };
   const one = slice("shop/web-1", { ports: [http], endpoints: ["10.0.0.3", "10.0.0.1"] });
@@ -45,7 +45,7 @@ test("merging endpoints leaves the slices as they were", () => {
   expect(one).toEqual(before);
 });
 
-describe("of an endpoint in several slices, whatever their order,", () => {
+describe("if an endpoint is in several slices, in any order,", () => {
   const ip = "10.0.0.1";
   const ready = { ip, ready: true };
   const readyTerminating = { ip, ready: true, terminating: true };
@@ -54,13 +54,13 @@ describe("of an endpoint in several slices, whatever their order,", () => {
   const unready = { ip, ready: false, serving: false };
   const dead = { ip, ready: false, serving: false, terminating: true };
   test.each<[string, readonly EndpointSpec[], EndpointSpec]>([
-    ["one that does not terminate counts, though it is not ready", [draining, unready], unready],
-    ["one that does not terminate counts before a ready one that does", [readyTerminating, unready], unready],
-    ["the ready one of those that do not terminate counts", [unready, serving, ready], ready],
-    ["the serving one of those that are not ready counts", [unready, serving], serving],
-    ["the first by slice name of those that all terminate counts", [dead, readyTerminating, draining], dead],
+    ["an entry that does not terminate is used, even if it is not ready", [draining, unready], unready],
+    ["an entry that does not terminate is used before a ready one that does", [readyTerminating, unready], unready],
+    ["the ready entry of those that do not terminate is used", [unready, serving, ready], ready],
+    ["the serving entry of those that are not ready is used", [unready, serving], serving],
+    ["the first entry by slice name of those that all terminate is used", [dead, readyTerminating, draining], dead],
     [
-      "the first by slice name of equal ones counts",
+      "the first entry by slice name of equal ones is used",
       [{ ...ready, node: "node-a" }, ready],
       { ...ready, node: "node-a" },
     ],
@@ -71,7 +71,7 @@ describe("of an endpoint in several slices, whatever their order,", () => {
     expect(new Map(mergeSlices(slices.toReversed()))).toEqual(expected);
   });
 
-  test("within one slice the last that does not terminate counts", () => {
+  test("the last entry of one slice that does not terminate is used", () => {
     const copies = [
       { ip, node: "node-a" },
       { ip, node: "node-b" },

@@ -19,7 +19,7 @@ import { address, network } from "../../support/objects/desired.ts";
 
 const WEB = service("shop/web");
 
-test("each field of a Service counts", () => {
+test("a difference in any field of a Service is a difference", () => {
   const changed: Changed<Service> = {
     name: serviceName("shop", "other"),
     clusterIPs: [address("10.96.0.11")],
@@ -29,7 +29,7 @@ test("each field of a Service counts", () => {
     externalTrafficPolicy: "Local",
     externalIPs: [address("192.0.2.1")],
     loadBalancerIPs: [address("192.0.2.2")],
-    // Nobody may come in place of everybody.
+    // No client instead of all clients.
     sourceRanges: [],
     healthCheckNodePort: 30_000,
     clusterDNS: true,
@@ -39,7 +39,7 @@ test("each field of a Service counts", () => {
   expect(countingFields(sameService, WEB, changed)).toEqual(Object.keys(changed));
 });
 
-test("each field of a port of a Service counts", () => {
+test("a difference in any field of a port of a Service is a difference", () => {
   const port: ServicePort = { key: portKey("", "TCP"), protocol: "TCP", port: 80, nodePort: 0 };
   const changed: Changed<ServicePort> = { key: portKey("a", "TCP"), protocol: "UDP", port: 81, nodePort: 30_000 };
   const same = (a: ServicePort, b: ServicePort) => sameService({ ...WEB, ports: [a] }, { ...WEB, ports: [b] });
@@ -47,7 +47,7 @@ test("each field of a port of a Service counts", () => {
   expect(countingFields(same, port, changed)).toEqual(Object.keys(changed));
 });
 
-test("each choice of a Service counts", () => {
+test("a difference in any override of a Service is a difference", () => {
   const overrides: ServiceOverrides = {
     scheduling: { scheduler: "mh" as Scheduler, flags: ["mh-port"] },
     onePacket: false,
@@ -65,7 +65,7 @@ test("each choice of a Service counts", () => {
   expect(same(overrides, { ...overrides, scheduling: undefined })).toBe(false);
 });
 
-test("each field of a slice counts but the time of its change", () => {
+test("a difference in any field of a slice is a difference, except the time of its change", () => {
   const base = slice("shop/web-1", { service: "web", endpoints: ["10.244.1.5"] });
   const changed: Changed<EndpointSlice> = {
     name: sliceName("shop", "web-2"),
@@ -77,7 +77,7 @@ test("each field of a slice counts but the time of its change", () => {
   expect(countingFields(sameSlice, base, changed)).toEqual(["name", "service", "family", "endpoints"]);
 });
 
-test("each field of a Node counts", () => {
+test("a difference in any field of a Node is a difference", () => {
   const base = clusterNode("node-a");
   const changed: Changed<ClusterNode> = {
     name: "node-b",
@@ -90,7 +90,7 @@ test("each field of a Node counts", () => {
   expect(countingFields(sameNode, base, changed)).toEqual(Object.keys(changed));
 });
 
-test("each field of a ServiceCIDR counts", () => {
+test("a difference in any field of a ServiceCIDR is a difference", () => {
   const base = serviceCIDR("kubernetes", ["10.96.0.0/16"]);
   const changed: Changed<ServiceCIDR> = { name: "other", networks: [network("10.97.0.0/16")] };
   expect(sameServiceCIDR(base, serviceCIDR("kubernetes", ["10.96.0.0/16"]))).toBe(true);

@@ -34,14 +34,14 @@ describe("Services", () => {
   const base: ServiceSpec = { ip: ["10.96.0.1"], ports: [{ name: "a", port: 80, nodePort: 30080 }] };
   const before = put(service("shop/web", base));
 
-  test("a new one is touched, and there", () => {
+  test("a new one is touched and stored", () => {
     const table = new ServiceTable();
     expect(table.apply(before)).toEqual([WEB]);
     expect(table.service(WEB)).toEqual(service("shop/web", base));
     expect([...table.serviceNames()]).toEqual([WEB]);
   });
 
-  test("a Service told again with the same content touches nothing", () => {
+  test("an update with the same content touches nothing", () => {
     expect(tableOf(before).apply(put(service("shop/web", { ...base, labels: { team: "a" } })))).toEqual([]);
   });
 
@@ -94,7 +94,7 @@ describe("Services", () => {
     expect(table.apply(put(service("shop/web", { ...balanced, ...change })))).toEqual([WEB]);
   });
 
-  test("a change of its scheduler's flags touches it, the same ones in another order do not", () => {
+  test("a change of scheduler flags touches it, the same flags in another order do not", () => {
     const flagged = (flags: string) =>
       put(
         service("shop/web", { annotations: { "kube-ipvs.io/scheduler": "mh", "kube-ipvs.io/scheduler-flags": flags } }),
@@ -104,7 +104,7 @@ describe("Services", () => {
     expect(table.apply(flagged("mh-fallback, mh-port"))).toEqual([]);
   });
 
-  test("a deletion touches it, once", () => {
+  test("a deletion touches it once", () => {
     const table = tableOf(before);
     expect(table.apply(drop("web"))).toEqual([WEB]);
     expect(table.service(WEB)).toBeUndefined();
@@ -122,14 +122,14 @@ describe("slices", () => {
     expect(tableOf(web).apply(before)).toEqual([WEB]);
   });
 
-  test("slices of an absent Service touch nothing, and are there when it comes", () => {
+  test("slices of an absent Service touch nothing, and are used when it is added", () => {
     const table = new ServiceTable();
     expect(table.apply(before)).toEqual([]);
     expect(table.apply(web)).toEqual([WEB]);
     expect(addresses(table)).toEqual(["10.0.0.1"]);
   });
 
-  test("tell on which nodes endpoints run, in whatever state they are", () => {
+  test("name the nodes on which endpoints run, in any state", () => {
     const other = slice("shop/web-2", { endpoints: [{ ip: "10.0.0.2", node: "b", ready: false }] });
     const table = tableOf(web, before, putSlice(other));
     const nodes = ["a", "b", "c"];
@@ -137,7 +137,7 @@ describe("slices", () => {
     expect(table.hasEndpointOn(serviceName("shop", "api"), "a")).toBe(false);
   });
 
-  test("a slice told again with other labels and another change time touches nothing", () => {
+  test("an update of a slice with other labels and another change time touches nothing", () => {
     const annotations = { "endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z" };
     const again = putSlice(slice("shop/web-1", { ...base, annotations, labels: { team: "a" } }));
     expect(tableOf(web, before).apply(again)).toEqual([]);
@@ -163,7 +163,7 @@ describe("slices", () => {
     expect(new Map(table.endpoints(WEB))).toEqual(new Map(after.endpoints));
   });
 
-  test("a deletion touches its Service, once, and takes its endpoints alone", () => {
+  test("a deletion touches its Service once, and removes only its endpoints", () => {
     const table = tableOf(web, before, putSlice(slice("shop/web-2", { endpoints: ["10.0.0.2"] })));
     expect(table.apply(dropSlice("web-1"))).toEqual([WEB]);
     expect(addresses(table)).toEqual(["10.0.0.2"]);
@@ -172,25 +172,25 @@ describe("slices", () => {
     expect(addresses(table)).toEqual([]);
   });
 
-  test("a slice that moves to another Service touches both and leaves nothing behind", () => {
+  test("a slice that moves to another Service touches both and leaves no endpoints in the first", () => {
     const table = tableOf(web, api, before);
     expect(table.apply(putSlice(slice("shop/web-1", { ...base, service: "api" })))).toEqual([WEB, API]);
     expect(addresses(table, WEB)).toEqual([]);
     expect(addresses(table, API)).toEqual(["10.0.0.1"]);
   });
 
-  test("a slice that moves away from a Service that is gone touches the other alone", () => {
+  test("a slice that moves away from a deleted Service touches only the other", () => {
     const table = tableOf(api, before);
     expect(table.apply(putSlice(slice("shop/web-1", { ...base, service: "api" })))).toEqual([API]);
   });
 
-  test("a Service that comes back finds its slices", () => {
+  test("a Service that is added again has its slices", () => {
     const table = tableOf(web, before, drop("web"), web);
     expect(addresses(table)).toEqual(["10.0.0.1"]);
   });
 });
 
-test("Nodes touch nothing and can be asked for", () => {
+test("Nodes touch nothing and can be read", () => {
   const table = new ServiceTable();
   const node = clusterNode("node-a", { zone: "z1" });
   expect(table.apply(putNode(node))).toEqual([]);
@@ -199,7 +199,7 @@ test("Nodes touch nothing and can be asked for", () => {
   expect(table.node("node-a")).toBeUndefined();
 });
 
-test("ServiceCIDRs touch nothing, and their networks are known once each, sorted", () => {
+test("ServiceCIDRs touch nothing, and their networks are listed once each, sorted", () => {
   const table = new ServiceTable();
   const cidr = (name: string, ...cidrs: readonly string[]) => serviceCIDR(name, cidrs);
   const put = (one: ServiceCIDR) => table.apply({ kind: "servicecidr-upserted", cidr: one });
@@ -215,7 +215,7 @@ test("ServiceCIDRs touch nothing, and their networks are known once each, sorted
 test.each<[Resource, Resource]>([
   ["services", "endpointslices"],
   ["endpointslices", "services"],
-])("the table is listed when %s and %s are, whatever Nodes and ServiceCIDRs are", (first, second) => {
+])("the table is complete when %s and %s are listed, even without Nodes and ServiceCIDRs", (first, second) => {
   const table = new ServiceTable();
   const states = (["nodes", "servicecidrs", first, second] as const).map((resource) => {
     table.apply({ kind: "listed", resource });

@@ -6,7 +6,7 @@ import { endpoint } from "../../support/objects/endpoints.ts";
 const HERE = { nodeName: "here", zone: "z1" };
 const BOTH = { cluster: true, local: true };
 
-/** Endpoints in shorthand: name of each, its node, and what differs from a ready one. */
+/** Endpoints in shorthand: the name and node of each, and its differences from a ready one. */
 const ep = (last: number, said: Partial<Endpoint> = {}) => endpoint(`10.0.0.${last}`, 80, said);
 const local = { nodeName: "here" };
 const remote = { nodeName: "there" };
@@ -16,14 +16,14 @@ const dead = { ready: false, serving: false, terminating: true };
 const zone = (...zoneHints: string[]) => ({ zoneHints });
 const node = (...nodeHints: string[]) => ({ nodeHints });
 
-/** Selected endpoints by their last number; undefined where the set is not there at all. */
+/** Selected endpoints by their last number; undefined if the set does not exist. */
 function selected(endpoints: readonly Endpoint[], needs = BOTH, place = HERE) {
   const { cluster, local: ours, hasAny } = selectEndpoints(endpoints, needs, place);
   const numbers = (list: readonly Endpoint[] | undefined) => list?.map(({ address }) => Number(address.slice(7)));
   return { cluster: numbers(cluster), local: numbers(ours), hasAny };
 }
 
-describe("one local endpoint alone", () => {
+describe("a single local endpoint", () => {
   test.each([
     { ready: true, serving: true, terminating: false, used: true },
     { ready: true, serving: true, terminating: true, used: true },
@@ -55,7 +55,7 @@ describe("beside a ready endpoint", () => {
   });
 });
 
-describe("what is not needed is not there", () => {
+describe("a set that is not needed is undefined", () => {
   test.each([
     { needs: { cluster: true, local: false }, expected: { cluster: [1, 2], local: undefined, hasAny: true } },
     { needs: { cluster: false, local: true }, expected: { cluster: undefined, local: [1], hasAny: true } },
@@ -64,16 +64,16 @@ describe("what is not needed is not there", () => {
     expect(selected([ep(1, local), ep(2, remote)], needs)).toEqual(expected);
   });
 
-  test("without any endpoints nothing is there, needed or not", () => {
+  test("without any endpoints no set exists", () => {
     expect(selected([])).toEqual({ cluster: undefined, local: undefined, hasAny: false });
   });
 });
 
 describe("local endpoints", () => {
   test.each<[string, readonly Endpoint[], readonly number[], boolean]>([
-    ["remote ones make an empty local set that knows of others", [ep(1, remote)], [], true],
-    ["a remote draining one does too", [ep(1, { ...remote, ...draining })], [], true],
-    ["a remote unready one does not", [ep(1, { ...remote, ...unready })], [], false],
+    ["remote endpoints make an empty local set that records that there are others", [ep(1, remote)], [], true],
+    ["a remote draining endpoint does so too", [ep(1, { ...remote, ...draining })], [], true],
+    ["a remote unready endpoint does not", [ep(1, { ...remote, ...unready })], [], false],
     [
       "a draining local one is used although a remote one is ready",
       [ep(1, remote), ep(2, { ...local, ...draining })],
@@ -88,13 +88,13 @@ describe("local endpoints", () => {
     ],
     ["an unready local one is not used", [ep(1, remote), ep(2, { ...local, ...unready })], [], true],
     [
-      "hints for other nodes do not count",
+      "hints for other nodes are ignored",
       [ep(1, { ...local, ...node("there") }), ep(2, { ...remote, ...node("here") })],
       [1],
       true,
     ],
     [
-      "hints for other zones do not count",
+      "hints for other zones are ignored",
       [ep(1, { ...local, ...zone("z2") }), ep(2, { ...remote, ...zone("z1") })],
       [1],
       true,
@@ -124,23 +124,27 @@ describe("hints narrow the cluster set", () => {
     ["all hinted by zone, one to ours", [ep(1, zone("z1")), ep(2, zone("z2"))], [1]],
     ["a zone hint may name several zones", [ep(1, zone("z2", "z1")), ep(2, zone("z2", "z3"))], [1]],
     ["all hinted by zone, none to ours: all", [ep(1, zone("z2")), ep(2, zone("z3"))], [1, 2]],
-    ["one unhinted: all", [ep(1, zone("z1")), ep(2, zone("z2")), ep(3)], [1, 2, 3]],
-    ["an unready one without hints does not matter", [ep(1, zone("z1")), ep(2, zone("z2")), ep(3, unready)], [1]],
-    ["hints of unready ones do not matter", [ep(1), ep(2, { ...zone("z1"), ...unready })], [1]],
+    ["one without a hint: all", [ep(1, zone("z1")), ep(2, zone("z2")), ep(3)], [1, 2, 3]],
+    ["an unready one without hints is ignored", [ep(1, zone("z1")), ep(2, zone("z2")), ep(3, unready)], [1]],
+    ["hints of unready ones are ignored", [ep(1), ep(2, { ...zone("z1"), ...unready })], [1]],
     ["all hinted by node, one to ours", [ep(1, node("here")), ep(2, node("there"))], [1]],
     ["all hinted by node, none to ours: all", [ep(1, node("there")), ep(2, node("far"))], [1, 2]],
     ["one not hinted by node: all", [ep(1, node("here")), ep(2)], [1, 2]],
     [
-      "our node comes before our zone",
+      "hints for our node take precedence over hints for our zone",
       [ep(1, { ...node("here"), ...zone("z1") }), ep(2, { ...node("there"), ...zone("z1") })],
       [1],
     ],
     [
-      "no hint to our node falls to our zone",
+      "without a hint for our node hints for our zone are used",
       [ep(1, { ...node("there"), ...zone("z1") }), ep(2, { ...node("far"), ...zone("z2") })],
       [1],
     ],
-    ["incomplete node hints fall to our zone", [ep(1, { ...node("here"), ...zone("z2") }), ep(2, zone("z1"))], [2]],
+    [
+      "with incomplete node hints those for our zone are used",
+      [ep(1, { ...node("here"), ...zone("z2") }), ep(2, zone("z1"))],
+      [2],
+    ],
     [
       "no ready one: all draining, hinted or not",
       [ep(1, { ...draining, ...zone("z2") }), ep(2, { ...draining, ...zone("z1") }), ep(3, dead)],

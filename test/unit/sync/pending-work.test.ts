@@ -61,7 +61,7 @@ test("a comparison that is required while another one runs starts over", () => {
   expect(drained(pending)).toEqual(["10.0.0.8"]);
 });
 
-test("change sets leave in the order they came, and a set that was put back leaves first", () => {
+test("change sets are taken in the order of arrival, and a set that was put back is taken first", () => {
   const pending = new PendingWork();
   for (let index = 1; index <= 5; index++) pending.mark(on(`10.0.0.${index}`), index);
   pending.next();
@@ -72,7 +72,7 @@ test("change sets leave in the order they came, and a set that was put back leav
   expect(pending.firstMarkedMs).toBeUndefined();
 });
 
-test("a key in several change sets is one key, and waits until the last of them has left", () => {
+test("a key in several change sets counts once, and is pending until the last of them is taken", () => {
   const pending = new PendingWork();
   pending.mark(on("10.0.0.1", "10.0.0.2"), 1);
   pending.mark(on("10.0.0.1"), 2);
@@ -83,7 +83,7 @@ test("a key in several change sets is one key, and waits until the last of them 
   expect([pending.size, pending.next()]).toEqual([0, undefined]);
 });
 
-test("an empty change set is none", () => {
+test("an empty change set is not queued", () => {
   const pending = new PendingWork();
   pending.mark(on(), 1);
   expect([pending.firstMarkedMs, pending.next()]).toEqual([undefined, undefined]);

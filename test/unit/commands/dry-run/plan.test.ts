@@ -96,7 +96,7 @@ function plan(given: Given): NodePlan {
   };
 }
 
-test("rules become text for iptables-restore", () => {
+test("rules are printed as text for iptables-restore", () => {
   expect(renderRules(RULES)).toBe(RULES_TEXT);
 });
 
@@ -153,7 +153,7 @@ ${RULES_TEXT}
 `);
   });
 
-  test("json holds the same", () => {
+  test("json has the same content", () => {
     expect(JSON.parse(renderPlanJson(plan(WEB)))).toEqual({
       node: "n1",
       virtualServers: [
@@ -187,7 +187,7 @@ ${RULES_TEXT}
   });
 
   test.each([renderPlanText, renderPlanJson])(
-    "the order in which Services and problems came does not show: %o",
+    "the output does not depend on the order of Services and problems: %o",
     (render) => {
       const one = plan(SHOP);
       const other = plan(Object.fromEntries(Object.entries(SHOP).reverse()));
@@ -316,14 +316,14 @@ describe("diff", () => {
       ["+ -a -t 10.96.0.10:80 -r 10.244.2.5:8080 -m -w 1"],
     ],
     [
-      "an unwanted real server of a wanted virtual server, whoever made it",
+      "a real server of a desired virtual server that is not desired, from any program",
       { web: [{ affinity: 600 }, { "shop/web-1": { endpoints: [{ ip: "10.244.1.5", node: "n1" }] } }] },
       seen(WEB),
       nothing,
       ["- -a -t 10.96.0.10:80 -r 10.244.2.5:8080 -m -w 1"],
     ],
   ];
-  test.each(rows)("%s", (_, wanted, observed, ours, expected) => {
-    expect(diffPlan(desiredOf(wanted), observed, ours)).toEqual(expected);
+  test.each(rows)("%s", (_, desired, observed, ours, expected) => {
+    expect(diffPlan(desiredOf(desired), observed, ours)).toEqual(expected);
   });
 });

@@ -34,13 +34,13 @@ describe("virtual servers", () => {
       ],
     ],
     [
-      "internal policy Local is of the cluster IP alone",
+      "internal policy Local applies to the cluster IP alone",
       { ports: [NODE_PORT], internal: "Local" },
       slices(LOCAL, REMOTE),
       ["TCP/10.96.0.10:80 -> 10.244.1.5:8080", "TCP/192.168.1.10:30080 -> 10.244.1.5:8080 10.244.2.5:8080"],
     ],
     [
-      "external policy Local is of the node port alone",
+      "external policy Local applies to the node port alone",
       { ports: [NODE_PORT], external: "Local" },
       slices(LOCAL, REMOTE),
       ["TCP/10.96.0.10:80 -> 10.244.1.5:8080 10.244.2.5:8080", "TCP/192.168.1.10:30080 -> 10.244.1.5:8080"],
@@ -52,7 +52,7 @@ describe("virtual servers", () => {
       ["TCP/10.96.0.10:80 ->", "TCP/192.168.1.10:30080 -> 10.244.2.5:8080"],
     ],
     [
-      "zone hints choose",
+      "zone hints select endpoints",
       {},
       slices({ ip: "10.244.1.5", zones: ["a"] }, { ip: "10.244.2.5", zones: ["b"] }),
       ["TCP/10.96.0.10:80 -> 10.244.1.5:8080"],
@@ -104,7 +104,7 @@ describe("virtual servers", () => {
 
   const settings: readonly (readonly [string, ServiceSpec, FactsSpec, object])[] = [
     ["the scheduler is the node's", {}, { scheduler: "lc" }, { scheduler: "lc", flags: [], persistenceSeconds: 0 }],
-    ["mh looks at the client's port", {}, { scheduler: "mh" }, { scheduler: "mh", flags: ["mh-port"] }],
+    ["mh hashes the client's port too", {}, { scheduler: "mh" }, { scheduler: "mh", flags: ["mh-port"] }],
     ["affinity persists", { affinity: 600 }, {}, { persistenceSeconds: 600, persistencePrefix: 32 }],
     ["affinity of one IPv6 client", { ip: "fd00:10::a", affinity: 60 }, {}, { persistencePrefix: 128 }],
   ];
@@ -113,7 +113,7 @@ describe("virtual servers", () => {
     expect(state?.server).toMatchObject(expected);
   });
 
-  test("frontends with the same endpoints hold them once", () => {
+  test("frontends with the same endpoints share one list", () => {
     const found = built("shop/web", { ports: [NODE_PORT] }, slices(LOCAL), { nodePorts: ["192.168.1.10", "10.1.0.1"] });
     expect(found.servers).toHaveLength(3);
     expect(new Set(found.servers.map(({ reals }) => reals)).size).toBe(1);
@@ -182,12 +182,12 @@ describe("addresses and set entries", () => {
     ).toEqual(expected);
   });
 
-  test("only cluster IPs are bound: the node has its own addresses already", () => {
+  test("only cluster IPs are bound, as the node already has its own addresses", () => {
     const { addresses } = built("shop/web", { ip: ["10.96.0.10", "fd00:10::a"], ports: [NODE_PORT] });
     expect(addresses).toEqual(["10.96.0.10", "fd00:10::a"]);
   });
 
-  test("a node port without an address to answer on opens nothing", () => {
+  test("a node port without an address to serve it has no kernel objects", () => {
     const found = built("shop/web", { ports: [NODE_PORT] }, {}, { nodePorts: [] });
     const { servers } = found;
     expect(membersOf(found).map(({ key }) => key)).toEqual([

@@ -17,7 +17,7 @@ const KINDS = {
 } as const;
 const OUTSIDE = ["external IP", "load balancer", "node port"] as const;
 
-function wantsOf(
+function serviceStateOf(
   policies: Pick<ServiceSpec, "internal" | "external">,
   endpoints: readonly EndpointSpec[],
 ): DesiredService {
@@ -32,18 +32,18 @@ function wantsOf(
   return built("shop/web", said, { "shop/web-1": { endpoints } }, {}, markOf);
 }
 
-const realsOf = (wants: DesiredService, key: string) =>
-  wants.servers
+const realsOf = (state: DesiredService, key: string) =>
+  state.servers
     .find(({ server }) => server.key === key)
     ?.reals.list()
     .map(({ address }) => address);
-const has = (wants: DesiredService, entry: string) => membersOf(wants).some(({ key }) => key === entry);
+const has = (state: DesiredService, entry: string) => membersOf(state).some(({ key }) => key === entry);
 
-/** Who is dropped at the frontend by the rules. */
-function dropped(wants: DesiredService, kind: keyof typeof KINDS): "all" | "outside" | "nobody" {
+/** Which clients of the frontend the rules drop. */
+function dropped(state: DesiredService, kind: keyof typeof KINDS): "all" | "outside" | "none" {
   const { member } = KINDS[kind];
-  if (has(wants, `KUBE-DROP ${member}`)) return "all";
-  return has(wants, `KUBE-DROP-EXTERNAL ${member}`) ? "outside" : "nobody";
+  if (has(state, `KUBE-DROP ${member}`)) return "all";
+  return has(state, `KUBE-DROP-EXTERNAL ${member}`) ? "outside" : "none";
 }
 
 const IPS: Readonly<Record<string, EndpointSpec>> = { LOCAL, LEAVING, REMOTE, DEAD };
@@ -53,46 +53,46 @@ interface Row {
   readonly policy: "Cluster" | "Local";
   readonly there: readonly string[];
   readonly reals: readonly (keyof typeof IP)[];
-  readonly drops: "all" | "outside" | "nobody";
+  readonly drops: "all" | "outside" | "none";
 }
 
 describe("clients inside the cluster", () => {
   test.each<Row>([
-    { policy: "Cluster", there: ["LOCAL", "REMOTE"], reals: ["LOCAL", "REMOTE"], drops: "nobody" },
-    { policy: "Cluster", there: ["REMOTE"], reals: ["REMOTE"], drops: "nobody" },
-    { policy: "Cluster", there: ["DEAD"], reals: [], drops: "nobody" },
-    { policy: "Local", there: ["LOCAL", "REMOTE"], reals: ["LOCAL"], drops: "nobody" },
-    { policy: "Local", there: ["LEAVING", "REMOTE"], reals: ["LEAVING"], drops: "nobody" },
+    { policy: "Cluster", there: ["LOCAL", "REMOTE"], reals: ["LOCAL", "REMOTE"], drops: "none" },
+    { policy: "Cluster", there: ["REMOTE"], reals: ["REMOTE"], drops: "none" },
+    { policy: "Cluster", there: ["DEAD"], reals: [], drops: "none" },
+    { policy: "Local", there: ["LOCAL", "REMOTE"], reals: ["LOCAL"], drops: "none" },
+    { policy: "Local", there: ["LEAVING", "REMOTE"], reals: ["LEAVING"], drops: "none" },
     { policy: "Local", there: ["REMOTE"], reals: [], drops: "all" },
-    { policy: "Local", there: ["DEAD"], reals: [], drops: "nobody" },
-    { policy: "Local", there: [], reals: [], drops: "nobody" },
+    { policy: "Local", there: ["DEAD"], reals: [], drops: "none" },
+    { policy: "Local", there: [], reals: [], drops: "none" },
   ])("policy $policy with $there: $reals, dropped: $drops (G-10)", ({ policy, there, reals, drops }) => {
-    const wants = wantsOf(
+    const state = serviceStateOf(
       { internal: policy },
       there.flatMap((name) => IPS[name] ?? []),
     );
-    expect(realsOf(wants, KINDS["cluster IP"].key)).toEqual(reals.map((name) => IP[name]));
-    expect(dropped(wants, "cluster IP")).toBe(drops);
-    for (const kind of OUTSIDE) expect(dropped(wants, kind)).toBe("nobody");
+    expect(realsOf(state, KINDS["cluster IP"].key)).toEqual(reals.map((name) => IP[name]));
+    expect(dropped(state, "cluster IP")).toBe(drops);
+    for (const kind of OUTSIDE) expect(dropped(state, kind)).toBe("none");
   });
 });
 
 describe.each(OUTSIDE)("clients from outside at the %s", (kind) => {
   test.each<Row>([
-    { policy: "Cluster", there: ["LOCAL", "REMOTE"], reals: ["LOCAL", "REMOTE"], drops: "nobody" },
-    { policy: "Local", there: ["LOCAL", "REMOTE"], reals: ["LOCAL"], drops: "nobody" },
-    { policy: "Local", there: ["LEAVING", "REMOTE"], reals: ["LEAVING"], drops: "nobody" },
+    { policy: "Cluster", there: ["LOCAL", "REMOTE"], reals: ["LOCAL", "REMOTE"], drops: "none" },
+    { policy: "Local", there: ["LOCAL", "REMOTE"], reals: ["LOCAL"], drops: "none" },
+    { policy: "Local", there: ["LEAVING", "REMOTE"], reals: ["LEAVING"], drops: "none" },
     { policy: "Local", there: ["REMOTE"], reals: ["REMOTE"], drops: "outside" },
-    { policy: "Local", there: ["DEAD"], reals: [], drops: "nobody" },
-    { policy: "Local", there: [], reals: [], drops: "nobody" },
+    { policy: "Local", there: ["DEAD"], reals: [], drops: "none" },
+    { policy: "Local", there: [], reals: [], drops: "none" },
   ])("policy $policy with $there: $reals, dropped: $drops (G-11)", ({ policy, there, reals, drops }) => {
-    const wants = wantsOf(
+    const state = serviceStateOf(
       { external: policy },
       there.flatMap((name) => IPS[name] ?? []),
     );
-    expect(realsOf(wants, KINDS[kind].key)).toEqual(reals.map((name) => IP[name]));
-    expect(dropped(wants, kind)).toBe(drops);
-    expect(dropped(wants, "cluster IP")).toBe("nobody");
+    expect(realsOf(state, KINDS[kind].key)).toEqual(reals.map((name) => IP[name]));
+    expect(dropped(state, kind)).toBe(drops);
+    expect(dropped(state, "cluster IP")).toBe("none");
   });
 
   test.each([
@@ -103,30 +103,30 @@ describe.each(OUTSIDE)("clients from outside at the %s", (kind) => {
     [["LEAVING", "REMOTE"], ["REMOTE"]],
     [["DEAD"], []],
   ] as const)("of this node reach the cluster by mark, with %j: %j (G-12)", (there, reals) => {
-    const wants = wantsOf(
+    const state = serviceStateOf(
       { external: "Local" },
       there.flatMap((name) => IPS[name] ?? []),
     );
-    expect(has(wants, `KUBE-LOCAL-MARK ${KINDS[kind].member} skbmark 0x1005/0x107f`)).toBe(true);
-    expect(realsOf(wants, `FWM/IPv4/${MARK}`)).toEqual(reals.map((name) => IP[name]));
-    expect(has(wants, `KUBE-LOCAL-MARK-SERVERS ${MARK}`)).toBe(true);
+    expect(has(state, `KUBE-LOCAL-MARK ${KINDS[kind].member} skbmark 0x1005/0x107f`)).toBe(true);
+    expect(realsOf(state, `FWM/IPv4/${MARK}`)).toEqual(reals.map((name) => IP[name]));
+    expect(has(state, `KUBE-LOCAL-MARK-SERVERS ${MARK}`)).toBe(true);
   });
 });
 
-test("under the policy Cluster nobody needs a mark", () => {
-  const { servers, entries } = wantsOf({ external: "Cluster" }, [LOCAL, REMOTE]);
+test("under the policy Cluster no client needs a mark", () => {
+  const { servers, entries } = serviceStateOf({ external: "Cluster" }, [LOCAL, REMOTE]);
   expect(servers.filter(({ server }) => server.mark !== 0)).toEqual([]);
   expect(entries.filter(({ mark }) => mark !== undefined)).toEqual([]);
 });
 
-test("a port whose mark is not to be had is served without it", () => {
+test("a port that gets no mark is served without it", () => {
   const said: ServiceSpec = { ports: [{ port: 80, nodePort: 30080 }], external: "Local" };
-  const wants = built("shop/web", said, { "shop/web-1": { endpoints: [LOCAL, REMOTE] } });
-  expect(realsOf(wants, KINDS["node port"].key)).toEqual([IP.LOCAL]);
-  expect(wants.servers).toHaveLength(2);
+  const state = built("shop/web", said, { "shop/web-1": { endpoints: [LOCAL, REMOTE] } });
+  expect(realsOf(state, KINDS["node port"].key)).toEqual([IP.LOCAL]);
+  expect(state.servers).toHaveLength(2);
 });
 
-test("by packet mark, session affinity is a hash of the client, as IPVS would else keep the port that was asked for", () => {
+test("by packet mark session affinity is a hash of the client's address, as IPVS would otherwise keep the requested port", () => {
   const said: ServiceSpec = { ports: [{ port: 80, nodePort: 30080 }], external: "Local", affinity: 600 };
   const { servers } = built("shop/web", said, {}, {}, () => MARK);
   expect(servers.map(({ server }) => [server.key, server.scheduler, server.persistenceSeconds])).toEqual([

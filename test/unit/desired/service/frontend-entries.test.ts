@@ -60,7 +60,7 @@ test.each<[string, ServiceSpec, readonly string[]]>([
   expect(members(said)).toEqual(expected);
 });
 
-test("a node without an address for NodePorts lets the load balancer ask all the same (G-25)", () => {
+test("a node without an address for NodePorts still answers the health checks of load balancers (G-25)", () => {
   const said: ServiceSpec = { ports: PORTS, type: "LoadBalancer", external: "Local", healthCheckNodePort: 32000 };
   expect(members(said, { nodePorts: [] })).toEqual(["KUBE-HEALTH-CHECK-NODE-PORT 32000"]);
 });

@@ -7,7 +7,7 @@ import { releaseLimitMs } from "../../../../src/sync/plan/release.ts";
 import type { ServiceSpec } from "../../../support/objects/builders.ts";
 import { address, built, membersOf } from "../../../support/objects/desired.ts";
 
-/** A Service with a frontend of each kind, and where that is. The compiler asks for a row when a kind is added. */
+/** A Service with a frontend of each kind, and its address. The compiler requires a row when a kind is added. */
 const KINDS: Readonly<
   Record<Frontend["kind"], { readonly said: ServiceSpec; readonly at: string; readonly isExternalVip: boolean }>
 > = {
@@ -41,9 +41,9 @@ const POLICIES = ["Cluster", "Local"] as const;
 const rows = Object.entries(KINDS).flatMap(([kind, row]) => POLICIES.map((external) => ({ kind, external, ...row })));
 
 describe.each(rows)("a frontend of kind $kind, external policy $external,", ({ kind, said, at, external, ...row }) => {
-  const wants = built("shop/web", { ...said, external });
-  const server = wants.servers.map((state) => state.server).find((one) => one.address === at) as VirtualServer;
-  const sets = membersOf(wants)
+  const state = built("shop/web", { ...said, external });
+  const server = state.servers.map((state) => state.server).find((one) => one.address === at) as VirtualServer;
+  const sets = membersOf(state)
     .filter((entry) => entry.address === at || (entry.address === undefined && entry.port === server.port))
     .filter(({ set }) => set.base !== "KUBE-IPVS-IPS")
     .map(({ set }) => set.name as string);
@@ -66,7 +66,7 @@ describe.each(rows)("a frontend of kind $kind, external policy $external,", ({ k
   });
 
   test("is recognised as ours by its members", () => {
-    const keys = new Set(membersOf(wants).map(({ key }) => key));
+    const keys = new Set(membersOf(state).map(({ key }) => key));
     const nodeAddress = "KUBE-NODE-PORT-IPS 192.168.1.10";
     const evidence = {
       hasAddress: () => false,
@@ -76,9 +76,9 @@ describe.each(rows)("a frontend of kind $kind, external policy $external,", ({ k
   });
 
   test("leaves kube-ipvs0 soon only if its address is external", () => {
-    const keys = new Set<string>(membersOf(wants).map(({ key }) => key));
-    const held = { hasAddress: () => true, hasEntry: (key: string) => keys.has(key) };
-    const limit = releaseLimitMs({ ...server, address: address(at) }, { hasAddress: () => false }, held);
+    const keys = new Set<string>(membersOf(state).map(({ key }) => key));
+    const actual = { hasAddress: () => true, hasEntry: (key: string) => keys.has(key) };
+    const limit = releaseLimitMs({ ...server, address: address(at) }, { hasAddress: () => false }, actual);
     expect(limit !== undefined).toBe(row.isExternalVip);
   });
 });

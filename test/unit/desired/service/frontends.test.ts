@@ -27,7 +27,7 @@ describe("frontends", () => {
       ["cluster-ip TCP 10.96.0.10 80", "node-port TCP 192.168.1.10 30080", "node-port TCP 192.168.2.10 30080"],
     ],
     [
-      "no node port where the Service's only family is not served",
+      "no node port if the Service's only family is not served",
       { ip: "fd00:10::a", ports: [HTTP] },
       ["IPv4"],
       ["192.168.1.10"],
@@ -51,7 +51,7 @@ describe("frontends", () => {
     expect(found.map((f) => `${f.kind} ${f.protocol} ${f.address} ${f.port}`)).toEqual(expected);
   });
 
-  test("every frontend names the port it belongs to", () => {
+  test("every frontend names its Service port", () => {
     const found = frontends(
       service("shop/web", {
         ports: [
@@ -108,7 +108,7 @@ describe("a Service of more frontends than a node programs", () => {
 
   test.each<[string, ServiceSpec]>([
     ["just as many", { ports: ports(100), externalIPs: ips(99) }],
-    ["more, of which some are refused", { ports: ports(100), externalIPs: [...ips(99), "192.168.1.10"] }],
+    ["more, of which some are rejected", { ports: ports(100), externalIPs: [...ips(99), "192.168.1.10"] }],
   ])("%s: no word about it", (_, said) => {
     const one = service("shop/web", said);
     expect(frontends(one, facts())).toHaveLength(10_000);

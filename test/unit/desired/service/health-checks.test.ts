@@ -15,7 +15,7 @@ function balanced(ip: readonly string[] = ["10.96.0.10", "fd00::10"], port = 32_
   return service("shop/web", { ip, type: "LoadBalancer", external: "Local", healthCheckNodePort: port });
 }
 
-/** What is asked at each address, for slices named as in `sliceObject`. */
+/** The checks at each address, for slices named as in `sliceObject`. */
 function counts(
   slices: Readonly<Record<string, SliceSpec>>,
   one = balanced(),
@@ -30,7 +30,7 @@ test("a Service without a health check node port has no check", () => {
   expect(counts({}, service("shop/web"))).toBeUndefined();
 });
 
-test("a health check node port is asked at the addresses of the families that the Service has", () => {
+test("a health check node port listens at the addresses of the families of the Service", () => {
   expect(counts({})).toEqual({ "192.168.1.10": 0, "fd00:1::10": 0 });
   expect(counts({}, balanced(["fd00::10"]))).toEqual({ "fd00:1::10": 0 });
   expect(counts({}, balanced(), [])).toEqual({});
@@ -78,7 +78,7 @@ test.each<[string, NodePortSelection, readonly string[]]>([
 ])(
   "with --nodeport-addresses for %s a health check node port listens where NodePorts answer",
   (_, nodePortAddresses, expected) => {
-    const choices = {
+    const options = {
       nodeName: HERE,
       nodeIPs: [address("192.168.1.10")],
       nodePortAddresses,
@@ -88,12 +88,12 @@ test.each<[string, NodePortSelection, readonly string[]]>([
       scheduler: "rr" as Scheduler, // any word will do
     };
     const addresses = ["127.0.0.1", "192.168.1.10", "10.0.0.1", "fd00:1::10"].map(address);
-    const { healthCheckAddresses } = nodeFacts(choices, ["IPv4", "IPv6"], { ...NOTHING_DISCOVERED, addresses });
+    const { healthCheckAddresses } = nodeFacts(options, ["IPv4", "IPv6"], { ...NOTHING_DISCOVERED, addresses });
     expect(healthCheckAddresses).toEqual(expected);
   },
 );
 
-test("all health checks are handed out when one has changed, and not when none has", () => {
+test("all health checks are reported when one has changed, and none when none has", () => {
   const checks = new HealthChecks();
   const check = (port: number, count: number): HealthCheck => ({
     service: serviceName("shop", "web"),

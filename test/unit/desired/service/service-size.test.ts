@@ -137,7 +137,7 @@ describe("a Service that would be too large", () => {
   });
 });
 
-test("the owner of a Service that is too large is told as long as it is", () => {
+test("a Service that is too large has a problem while it is too large", () => {
   const state = new DesiredStateBuilder(facts());
   const put = (addresses: number): void => {
     const said = { loadBalancerIPs: ips("203.0", addresses), sourceRanges: ranges(10_000) };
@@ -155,7 +155,7 @@ test("the owner of a Service that is too large is told as long as it is", () => 
   expect(state.problems.all()).toEqual([]);
 });
 
-test("many source ranges of one frontend are many steps", () => {
+test("many source ranges of one frontend are computed in many steps", () => {
   const said = { loadBalancerIPs: ["203.0.113.1"], sourceRanges: ranges(10_000) };
   const source = {
     service: service("shop/web", said),

@@ -24,7 +24,7 @@ test.each<[string, string, string | undefined]>([
   ["an address of an interface", "10.244.1.1", "is an address of this node"],
   ["the node's IP", "192.168.1.10", "is an address of Node n1"],
   ["an IP of the node that no interface has", "198.51.100.7", "is an address of Node n1"],
-  ["another node's IP, though such are shared", "172.16.0.20", "is an address of Node n2"],
+  ["another node's IP, even if node addresses are shared", "172.16.0.20", "is an address of Node n2"],
   ["an API server", "192.168.1.2", "is the address of an API server"],
   ["loopback", "127.0.0.1", "is a loopback address"],
   ["unspecified", "::", "is the unspecified address"],
@@ -36,17 +36,17 @@ test.each<[string, string, string | undefined]>([
   expect(vipFault(address(text), RESERVED)).toBe(fault);
 });
 
-test("a refused address costs the Service no other", () => {
+test("a rejected address does not affect the other addresses of the Service", () => {
   expect(allowedVips(["192.168.1.10", "203.0.113.5"].map(address), RESERVED)).toEqual(["203.0.113.5"]);
-  const wanted = built("shop/web", {
+  const state = built("shop/web", {
     ip: ["192.168.1.10", "fd00::a"],
     ports: [{ port: 80, nodePort: 30080 }],
   });
-  expect(wanted.servers.map(({ server }) => server.key)).toEqual(["TCP/[fd00::a]:80", "TCP/192.168.1.10:30080"]);
-  expect([...wanted.addresses]).toEqual(["fd00::a"]);
+  expect(state.servers.map(({ server }) => server.key)).toEqual(["TCP/[fd00::a]:80", "TCP/192.168.1.10:30080"]);
+  expect([...state.addresses]).toEqual(["fd00::a"]);
 });
 
-test("every refused address of a Service is told with its field", () => {
+test("every rejected address of a Service is reported with its field", () => {
   const found = vipProblems(
     service("shop/web", {
       ip: "10.244.1.1",
@@ -85,21 +85,21 @@ test("every refused address of a Service is told with its field", () => {
 describe("an address of a load balancer that this node has on an interface", () => {
   const node = { own: ["198.51.100.1", "192.168.1.2"], apiServers: ["192.168.1.2", "192.168.1.3"] };
 
-  test("is served in place, and nothing is refused", () => {
-    const wanted = built("shop/web", { ip: "10.96.0.1", loadBalancerIPs: ["198.51.100.1", "192.168.1.10"] }, {}, node);
-    const keys = wanted.servers.map(({ server }) => server.key);
+  test("is served in place, without a problem", () => {
+    const state = built("shop/web", { ip: "10.96.0.1", loadBalancerIPs: ["198.51.100.1", "192.168.1.10"] }, {}, node);
+    const keys = state.servers.map(({ server }) => server.key);
     expect(keys).toEqual(["TCP/10.96.0.1:80", "TCP/198.51.100.1:80", "TCP/192.168.1.10:80"]);
-    expect(wanted.addresses).toEqual(["10.96.0.1"]);
+    expect(state.addresses).toEqual(["10.96.0.1"]);
     const web = service("shop/web", { loadBalancerIPs: ["198.51.100.1", "192.168.1.10"] });
     expect(vipProblems(web, facts(node))).toEqual([]);
   });
 
-  test("is refused as an external IP, which whoever may write a Service writes", () => {
-    const wanted = built("shop/web", { ip: "10.96.0.1", externalIPs: ["192.168.1.10"] }, {}, node);
-    expect(wanted.servers.map(({ server }) => server.key)).toEqual(["TCP/10.96.0.1:80"]);
+  test("is rejected as an external IP, which every author of a Service may set", () => {
+    const state = built("shop/web", { ip: "10.96.0.1", externalIPs: ["192.168.1.10"] }, {}, node);
+    expect(state.servers.map(({ server }) => server.key)).toEqual(["TCP/10.96.0.1:80"]);
   });
 
-  test("is refused at the port of an API server alone, which has that address", () => {
+  test("is rejected only at the port of an API server that has this address", () => {
     const said = {
       ip: "10.96.0.1",
       ports: [
@@ -119,7 +119,7 @@ describe("an address of a load balancer that this node has on an interface", () 
     ]);
   });
 
-  test("is refused at every port when it is an API server's on another host", () => {
+  test("is rejected at every port if an API server on another host has it", () => {
     const said = { ip: "10.96.0.1", loadBalancerIPs: ["192.168.1.3"] };
     expect(built("shop/web", said, {}, node).servers).toHaveLength(1);
     expect(vipProblems(service("shop/web", said), facts(node))).toMatchObject([
@@ -132,7 +132,7 @@ describe("an external IP in a network of pods", () => {
   const node = { podNetworks: ["10.244.0.0/16", "fd00:244::/64"] };
   const said = { ip: ["10.96.0.1", "fd00:96::1"], externalIPs: ["10.244.1.5", "203.0.113.1", "fd00:244::5"] };
 
-  test("is refused, for it would cut a pod off, and costs the Service no other", () => {
+  test("is rejected, as it would cut a pod off, and the other addresses of the Service are served", () => {
     expect(built("shop/web", said, {}, node).addresses).toEqual(["10.96.0.1", "fd00:96::1", "203.0.113.1"]);
     expect(vipProblems(service("shop/web", said), facts(node))).toMatchObject([
       { field: "spec.externalIPs", value: "10.244.1.5", reason: "is in the pod network 10.244.0.0/16" },
@@ -140,7 +140,7 @@ describe("an external IP in a network of pods", () => {
     ]);
   });
 
-  test("the networks are those of the cluster and of each known Node, in any order, but never all addresses", () => {
+  test("is compared with the networks of the cluster and of each Node, in any order, but never with a network of all addresses", () => {
     const { config } = readConfig({ clusterCidrs: { source: "test", text: "10.244.0.0/16" } });
     const nodes = [
       clusterNode("n2", { podCIDRs: ["10.245.2.0/24"] }),

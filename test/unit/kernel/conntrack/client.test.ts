@@ -17,15 +17,15 @@ import { flowAttributes, tuple4 } from "./naive-flows.ts";
 const LIST = 0x101;
 const DELETE = 0x102;
 
-/** "10.0.0.9:4000 > 10.96.0.10:53 > 10.244.0.5:5353": a client, whom it sends to, and who answers. */
+/** "10.0.0.9:4000 > 10.96.0.10:53 > 10.244.0.5:5353": client, destination, and answering endpoint. */
 type FlowText = string;
 
-/** A kernel that knows these flows and answers every list with all of them, as one does that knows no filter. */
-const setUp = (flows: readonly FlowText[], refuse: (it: naive.NaiveMessage) => number = () => 0) => {
+/** A kernel with these flows, which answers every list with all of them, as one without filters. */
+const setUp = (flows: readonly FlowText[], failsWith: (it: naive.NaiveMessage) => number = () => 0) => {
   const deleted: naive.Bytes[] = [];
   const peer = new NetlinkPeer((requests) =>
     requests.flatMap((it) => {
-      const errno = refuse(it);
+      const errno = failsWith(it);
       if (errno !== 0) return [naive.acknowledgement(it, errno)];
       if (it.type === LIST) return [...flows.map((text, id) => partOf(it, text, id)), naive.done(it)];
       deleted.push(it.body);
@@ -72,20 +72,20 @@ const NOT_REWRITTEN = "10.0.0.9:4003 > 10.96.0.10:53 > 10.96.0.10:53";
 const OTHER_PORT = "10.0.0.9:4004 > 10.96.0.10:54 > 10.244.0.6:5353";
 const OTHER_ADDRESS = "10.0.0.9:4005 > 10.99.0.1:53 > 10.99.0.1:53";
 
-test("flows to the server go unless one of its real servers answers them, and no others go", async () => {
+test("only flows to the server that none of its real servers answers are deleted", async () => {
   const { client, forgotten, left } = setUp([KEPT, GONE, OTHER_TARGET, NOT_REWRITTEN, OTHER_PORT, OTHER_ADDRESS]);
   expect(await client.forget([forget("10.96.0.10", 53, pod("10.244.0.5"))])).toEqual([{ ok: true }]);
   expect(left()).toEqual([KEPT, OTHER_PORT, OTHER_ADDRESS]);
   expect(forgotten).toEqual(["IPv4 3"]);
 });
 
-test("a list in which nothing is stale is all that is sent", async () => {
+test("if no flow is stale, only the list is requested", async () => {
   const { client, peer } = setUp([KEPT]);
   await client.forget([forget("10.96.0.10", 53, pod("10.244.0.5"))]);
   expect(sends(peer)).toEqual([[LIST]]);
 });
 
-test("a few servers are asked for one by one, many of a protocol in one list", async () => {
+test("flows of a few servers are listed one by one, those of many servers of a protocol in one list", async () => {
   const flows = [GONE, OTHER_PORT, OTHER_ADDRESS];
   const few = setUp(flows);
   await few.client.forget([forget("10.96.0.10", 53), forget("10.96.0.10", 54)]);
@@ -99,7 +99,7 @@ test("a few servers are asked for one by one, many of a protocol in one list", a
   expect(many.left()).toEqual([OTHER_ADDRESS]);
 });
 
-test("a flow that has gone meanwhile is forgotten; one that the kernel keeps refuses its own server alone", async () => {
+test("a flow that is already gone counts as deleted; a flow that cannot be deleted fails only its own server", async () => {
   const [busy, absent] = [16, 2];
   let next = absent;
   const { client, forgotten } = setUp([GONE, OTHER_PORT], (it) => {
@@ -115,7 +115,7 @@ test("a flow that has gone meanwhile is forgotten; one that the kernel keeps ref
   expect(forgotten).toEqual(["IPv4 1"]);
 });
 
-test("a kernel that cannot list flows refuses what needs that list, and no call rejects", async () => {
+test("a failed list fails the servers that need it, and no call rejects", async () => {
   const { client } = setUp([GONE, OTHER_ADDRESS], (it) =>
     it.type === LIST && it.body.join().includes("10,96") ? 22 : 0,
   );
@@ -125,7 +125,7 @@ test("a kernel that cannot list flows refuses what needs that list, and no call 
   ]);
 });
 
-test("of a long list of flows nothing is kept but what is stale", async () => {
+test("of a long list only stale flows are kept in memory", async () => {
   const [long, every] = [6_000, 300];
   const datagrams: WeakRef<ArrayBuffer>[] = [];
   let alive = Number.POSITIVE_INFINITY;
@@ -142,7 +142,7 @@ test("of a long list of flows nothing is kept but what is stale", async () => {
         const datagram = Uint8Array.from(partOf(it, id % every === 0 ? GONE : KEPT, id));
         datagrams.push(new WeakRef(datagram.buffer));
         listener.message(datagram, 0);
-        // A WeakRef holds what it refers to until the event loop has its turn.
+        // A WeakRef keeps its object until the next turn of the event loop.
         if (id % every === 0) await nextTurn();
       }
       await nextTurn();

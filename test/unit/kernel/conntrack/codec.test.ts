@@ -72,19 +72,16 @@ const DNS6 = {
 test.each([
   ["IPv4", DNS, "UDP/10.96.0.10:53", "10.244.0.5:5353"],
   ["IPv6", DNS6, "UDP/[fd00:96::a]:53", "[fd00:244::5]:5353"],
-])(
-  "a flow of %s is read, and can be deleted by the tuple and the id that it was read with",
-  (family, flow, to, from) => {
-    const decoded = decodeFlow(flowMessage({ ...flow, id: 7 }));
-    if (decoded === undefined || decoded === "other") throw new Error("not read");
-    expect(decoded).toMatchObject({ family, to, from });
-    expect(encoded((w) => encodeDeleteFlow(w, decoded))).toEqual(
-      message(0x102, 1, 0, [family === "IPv4" ? 2 : 10, 0, 0, 0], nested(1, flow.to), attribute(12, naive.be32(7))),
-    );
-  },
-);
+])("a flow of %s is read, and can be deleted by its tuple and id", (family, flow, to, from) => {
+  const decoded = decodeFlow(flowMessage({ ...flow, id: 7 }));
+  if (decoded === undefined || decoded === "other") throw new Error("not read");
+  expect(decoded).toMatchObject({ family, to, from });
+  expect(encoded((w) => encodeDeleteFlow(w, decoded))).toEqual(
+    message(0x102, 1, 0, [family === "IPv4" ? 2 : 10, 0, 0, 0], nested(1, flow.to), attribute(12, naive.be32(7))),
+  );
+});
 
-test("an entry that is no flow to a Service is told apart from what cannot be read", () => {
+test("an entry that is no flow to a Service is distinguished from an unreadable one", () => {
   const icmp = nested(2, attribute(1, [1]), attribute(4, be16(9)), attribute(5, [8]), attribute(6, [0]));
   const ping = [...nested(1, attribute(1, naive.ipv4("10.0.0.9")), attribute(2, naive.ipv4("10.0.0.1"))), ...icmp];
   expect(decodeFlow(flowMessage({ to: ping, back: ping, id: 1 }))).toBe("other");

@@ -30,12 +30,12 @@ function ports(protocol: number, source: number, destination: number): naive.Byt
   return nested(2, attribute(1, [protocol]), attribute(2, be16(source)), attribute(3, be16(destination)));
 }
 
-/** What the kernel tells of a flow, in its order. */
+/** The attributes of a flow in the kernel's order. */
 export function flowAttributes({ to, back, id }: NaiveFlow): naive.Bytes {
   return [...nested(1, to), ...nested(2, back), ...attribute(3, be32(8)), ...attribute(12, be32(id))];
 }
 
-/** A part of a list, as the socket hands it out. */
+/** A part of a list, as the socket passes it on. */
 export function flowMessage(flow: NaiveFlow, more: naive.Bytes = []) {
   const payload = Uint8Array.from([2, 0, 0, 0, ...flowAttributes(flow), ...more]);
   return { type: 0x100, flags: 2, sequence: 1, payload };

@@ -31,12 +31,12 @@ test.each([
   expect(shown(operations)).toEqual(waves);
 });
 
-test("a message has at most 500 entries, and the full ones share a wave", () => {
+test("a message has at most 500 entries, and full messages are sent together", () => {
   const waves = entryBatches(Array.from({ length: 1201 }, (_, port) => operation(`+t${port}`)));
   expect(waves.map((wave) => wave.map(({ entries }) => entries.length))).toEqual([[500, 500, 201]]);
 });
 
-test("the rest of a batch keeps entries and indexes together", () => {
+test("the rest of a batch keeps entries with their indexes", () => {
   const [batch] = entryBatches(["+t5", "+u1", "+t6", "+t7"].map(operation))[0] ?? [];
   if (batch === undefined) throw new Error("no batch");
   const rest = batchRest(batch, 1);

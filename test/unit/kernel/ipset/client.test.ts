@@ -56,7 +56,7 @@ function setup() {
 }
 
 describe("ensure", () => {
-  test("creates what is missing with the sizes of kube-proxy, and nothing the second time", async () => {
+  test("creates missing sets with the sizes of kube-proxy, and nothing the second time", async () => {
     const { kernel, client } = setup();
     const report = await client.ensure(SETS);
     expect(report.changed).toEqual(SETS.map(({ name }) => `created set "${name}"`));
@@ -70,7 +70,7 @@ describe("ensure", () => {
     expect(await client.ensure(SETS)).toEqual({ changed: [], warnings: [], blocked: false });
   });
 
-  test("takes a set of the right type as it is, whatever its size", async () => {
+  test("accepts a set of the right type with any size", async () => {
     const { kernel, client } = setup();
     const found = kernel.set("KUBE-IPVS-IPS", { maxElements: 7, hashSize: 64 });
     await client.ensure(SETS);
@@ -99,14 +99,14 @@ describe("ensure", () => {
     expect(await client.ensure([MARKS])).toMatchObject({ changed: [] });
   });
 
-  test("takes a set as it is that has extensions nobody asked for", async () => {
+  test("accepts a set with additional extensions", async () => {
     const { kernel, client } = setup();
     const found = kernel.set("KUBE-IPVS-IPS", { extensions: 0x48 });
     expect(await client.ensure([IPS])).toMatchObject({ changed: [] });
     expect(kernel.sets.get("KUBE-IPVS-IPS")).toBe(found);
   });
 
-  test("names set, found and wanted type when a rule holds a set of another type, and refuses its entries alone", async () => {
+  test("reports set, actual and desired type if a rule uses a set of another type, and fails only its entries", async () => {
     const { kernel, client } = setup();
     kernel.set("KUBE-CLUSTER-IP", { type: "hash:ip", references: 1 });
     const { warnings, blocked } = await client.ensure(SETS);
@@ -119,7 +119,7 @@ describe("ensure", () => {
     expect(kernel.sets.get("KUBE-CLUSTER-IP")?.members.size).toBe(0);
   });
 
-  test("tells of a type that the kernel does not have, and refuses entries for that reason until it has it", async () => {
+  test("reports a type that the kernel lacks, and fails entries with this reason until it has it", async () => {
     const { kernel, client } = setup();
     kernel.refuse.set(2, 4098);
     const { warnings } = await client.ensure([IPS]);
@@ -130,7 +130,7 @@ describe("ensure", () => {
     expect(errnos(await client.apply([add(vip(1))]))).toEqual([""]);
   });
 
-  test("removes what an interrupted growth left behind", async () => {
+  test("removes the set that an interrupted growth left", async () => {
     const { kernel, client } = setup();
     kernel.set("KUBE-IPVS-SPARE", {});
     await client.ensure(SETS);
@@ -148,7 +148,7 @@ describe("ensure", () => {
 });
 
 describe("apply", () => {
-  test("members of every type come back as the entries that were added", async () => {
+  test("members of every type are read as the added entries", async () => {
     const { client, list } = setup();
     await client.ensure([...SETS, ...ipsets("IPv6")]);
     const entries = [
@@ -167,7 +167,7 @@ describe("apply", () => {
     expect(listed).toHaveLength(entries.length);
   });
 
-  test("a refused entry does not hold up those behind it in its message", async () => {
+  test("a failed entry does not delay the next ones in its message", async () => {
     const { client, texts } = setup();
     await client.ensure([IPS]);
     await client.apply([add(vip(2)), add(vip(4))]);
@@ -176,14 +176,14 @@ describe("apply", () => {
     expect(await texts()).toEqual(vips(6).map(({ text }) => text));
   });
 
-  test("deleting an absent member is ENOENT, and the last of a message may be the refused one", async () => {
+  test("deleting an absent member fails with ENOENT, also for the last member of a message", async () => {
     const { client } = setup();
     await client.ensure([IPS]);
     await client.apply([add(vip(1))]);
     expect(errnos(await client.apply([del(vip(1)), del(vip(2))]))).toEqual(["", "ENOENT"]);
   });
 
-  test("operations on one member happen in their order", async () => {
+  test("operations on one member are applied in order", async () => {
     const { client, texts } = setup();
     await client.ensure([IPS]);
     const outcomes = await client.apply([add(vip(1)), del(vip(1)), add(vip(1)), add(vip(1)), del(vip(3))]);
@@ -191,7 +191,7 @@ describe("apply", () => {
     expect(await texts()).toEqual(["10.96.0.1"]);
   });
 
-  test("every entry of a set that is not there is refused with ENOENT, and no other set's", async () => {
+  test("entries of a missing set fail with ENOENT, those of other sets succeed", async () => {
     const { client } = setup();
     await client.ensure([PORTS]);
     expect(errnos(await client.apply([add(vip(1)), add(portEntry(PORTS, 1)), del(vip(2))]))).toEqual([
@@ -201,7 +201,7 @@ describe("apply", () => {
     ]);
   });
 
-  test("an entry is refused by its line although the request comes back cut off", async () => {
+  test("a failed entry is identified by its line even if the returned request is truncated", async () => {
     const { kernel, client } = setup();
     await client.ensure([IPS]);
     await client.apply([add(vip(777))]);
@@ -212,7 +212,7 @@ describe("apply", () => {
     expect(kernel.sets.get("KUBE-IPVS-IPS")?.members.size).toBe(1200);
   });
 
-  test("entries go hundreds to a message", async () => {
+  test("a message has hundreds of entries", async () => {
     const { kernel, client } = setup();
     await client.ensure([IPS]);
     await client.apply(vips(1000).map(add));
@@ -221,7 +221,7 @@ describe("apply", () => {
 });
 
 describe("a full set", () => {
-  test("grows as often as needed under the rules that refer to it, and keeps its members", async () => {
+  test("grows as often as needed while rules refer to it, and keeps its members", async () => {
     const { kernel, client, texts } = setup();
     kernel.set("KUBE-IPVS-IPS", { maxElements: 2, references: 3 });
     await client.ensure([IPS]);
@@ -231,7 +231,7 @@ describe("a full set", () => {
     expect([...kernel.sets]).toMatchObject([["KUBE-IPVS-IPS", { maxElements: 16, references: 3 }]]);
   });
 
-  test("grows while it is listed again and again", async () => {
+  test("grows while it is listed repeatedly", async () => {
     const { kernel, client, list, texts } = setup();
     kernel.set("KUBE-IPVS-IPS", { maxElements: 2 });
     await client.ensure([IPS]);
@@ -246,7 +246,7 @@ describe("a full set", () => {
     expect(await texts()).toHaveLength(9);
   });
 
-  test("is grown to the end before sets are made ready, which would take its spare for a leftover", async () => {
+  test("completes its growth before sets are prepared, which would delete its spare set", async () => {
     const { kernel, client } = setup();
     kernel.set("KUBE-IPVS-IPS", { maxElements: 2 });
     await client.ensure([IPS]);
@@ -275,7 +275,7 @@ describe("a full set", () => {
   });
 });
 
-test("a set beyond sixteen million members does not grow any more", async () => {
+test("does not grow beyond sixteen million members", async () => {
   const { kernel, client } = setup();
   const set = kernel.set("KUBE-IPVS-IPS", { maxElements: 2 ** 24, room: 1 });
   await client.ensure([IPS]);
@@ -283,7 +283,7 @@ test("a set beyond sixteen million members does not grow any more", async () => 
   expect(kernel.sets.get("KUBE-IPVS-IPS")).toBe(set);
 });
 
-test("a port outside of the range of a set made by others is told as that, and does not make it grow", async () => {
+test("does not grow for a port outside the range of a foreign set, which is reported", async () => {
   const { kernel, client } = setup();
   kernel.set("KUBE-NODE-PORT-TCP", { type: "bitmap:port", family: 0, room: 0 });
   await client.ensure([PORTS]);
@@ -292,20 +292,20 @@ test("a port outside of the range of a set made by others is told as that, and d
 });
 
 describe("list and destroy", () => {
-  test("a set that is absent or of another type has no entries", async () => {
+  test("a set that is missing or has another type has no entries", async () => {
     const { kernel, list } = setup();
     kernel.set("KUBE-IPVS-IPS", { type: "hash:net", members: new Map([["", [1, 2, 3]]]) });
     expect(await list(SETS)).toEqual([]);
   });
 
-  test("a listing that is refused rejects: it is never a smaller answer", async () => {
+  test("a failed listing rejects and never returns a part", async () => {
     const { kernel, client, list } = setup();
     await client.ensure(SETS);
     kernel.refuse.set(7, 1);
     await expect(list(SETS)).rejects.toMatchObject({ code: "EPERM" });
   });
 
-  test("sets go with their members, absent ones are no matter, one in use stays with a warning", async () => {
+  test("sets are destroyed with their members, missing ones are ignored, one in use stays with a warning", async () => {
     const { kernel, client } = setup();
     await client.ensure([IPS, PORTS, CLUSTER]);
     await client.apply([add(vip(1))]);
@@ -318,7 +318,7 @@ describe("list and destroy", () => {
     expect([...kernel.sets.keys()].sort()).toEqual(["KUBE-CLUSTER-IP", "others"]);
   });
 
-  test("the spare goes that was left when an agent was killed while a set grew", async () => {
+  test("the spare set of an agent that was killed during a growth is destroyed", async () => {
     const { kernel, client } = setup();
     await client.ensure(SETS);
     kernel.set("KUBE-IPVS-SPARE", {});
@@ -331,7 +331,7 @@ describe("list and destroy", () => {
     );
   });
 
-  test("a set that is in use for a moment more is waited for", async () => {
+  test("a set that is in use for a short time is waited for", async () => {
     const { kernel, client, sleeps, during } = setup();
     const set = kernel.set("KUBE-IPVS-IPS", { references: 1 });
     during.sleep = () => {

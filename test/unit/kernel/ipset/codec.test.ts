@@ -210,7 +210,7 @@ describe("members", () => {
     expect(member?.[0].text).toBe(expected);
   });
 
-  test("any entry that is encoded is decoded as itself", () => {
+  test("any encoded entry is decoded unchanged", () => {
     const address = (bytes: number) => fc.uint8Array({ minLength: bytes, maxLength: bytes }).map(addressFromBytes);
     const entry = fc
       .record({ length: fc.constantFrom(4, 16), port: fc.nat(65_535), protocol: fc.constantFrom(...PROTOCOLS) })
@@ -254,7 +254,7 @@ describe("answers", () => {
     expect(decodeProtocol(payload(attribute(1, [highest]), attribute(10, [lowest])))).toBe(version);
   });
 
-  test("a header tells name, type, family and size", () => {
+  test("a header has name, type, family and size", () => {
     const part = payload(
       attribute(1, [7]),
       attribute(2, text("any")),
@@ -276,7 +276,7 @@ describe("answers", () => {
     expect(decodePart(part, new Map())?.header?.marks).toBe(marks);
   });
 
-  test("a member without a mark in a set that marks gives none", () => {
+  test("a member without a mark in a set with marks is left out", () => {
     const member = [...four(1, "10.0.0.1"), ...attribute(4 | NET, be16(8)), ...attribute(7, [6])];
     const part = payload(attribute(2, text(MARKS.name)), nested(8, nested(7, member)));
     expect(decodePart(part, new Map([[MARKS.name, MARKS]]))?.entries).toEqual([
@@ -297,7 +297,7 @@ describe("answers", () => {
     expect(decodePart(part, new Map([[CLUSTER.name, CLUSTER]]))).toEqual({ header: undefined, entries: [] });
   });
 
-  test("the line of a refusal is the message's own, found although the rest was cut off", () => {
+  test("the line of a failure is read from the message, even if the rest was truncated", () => {
     const whole = message(
       9,
       0x600,
@@ -311,7 +311,7 @@ describe("answers", () => {
     expect(decodeRefusedLine(Uint8Array.from(whole).subarray(0, 16))).toBe(0);
   });
 
-  test("a part that is cut off is not read as a smaller one", () => {
+  test("a truncated part is not read as a smaller one", () => {
     const part = payload(
       attribute(2, text(IPS.name)),
       nested(8, nested(7, four(1, "10.0.0.1")), nested(7, four(1, "10.0.0.2"))),

@@ -1,7 +1,7 @@
 import type { OpenRawSocket } from "../../../../src/kernel/netlink/raw-socket.ts";
 import * as naive from "../../../support/netlink/naive-netlink.ts";
 
-/** A set of the fake. Members are the bytes of their attributes without the line, as hex. */
+/** A set of the fake kernel. Members are the bytes of their attributes without the line, as hex. */
 export interface FakeSet {
   type: string;
   family: number;
@@ -9,7 +9,7 @@ export interface FakeSet {
   extensions: number;
   maxElements: number;
   hashSize: number;
-  /** How many members it takes, whatever maxElements says: what memory allows, or the range of a set of ports. */
+  /** The maximum of members besides maxElements: by memory, or by the range of a set of ports. */
   room: number;
   /** Rules that refer to it. */
   references: number;
@@ -41,11 +41,11 @@ export class FakeIPSetKernel {
   readonly sets = new Map<string, FakeSet>();
   /** Kernels from 4.20 on speak 7. */
   versions: { readonly highest: number; readonly lowest: number } = { highest: 7, lowest: 6 };
-  /** Refuses every request of a command (2 is CREATE, 6 SWAP) with a number. */
+  /** Every request of this command (2 is CREATE, 6 SWAP) fails with this number. */
   readonly refuse = new Map<number, number>();
   /** The commands of the messages sent, in order. */
   readonly commands: number[] = [];
-  /** Sets whose listing was asked for and has not arrived: they are not swapped. */
+  /** Sets whose listing was requested and has not arrived: they are not swapped. */
   readonly #listing = new Set<string>();
 
   set(name: string, set: Partial<FakeSet>): FakeSet {

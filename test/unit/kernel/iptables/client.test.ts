@@ -21,7 +21,7 @@ async function setup(fake = new FakeIptables()) {
   return { fake, client, ran, restores: () => ran().filter((line) => line.includes("restore")) };
 }
 
-test("tables of rules are written once, one restore each, and a warm restart starts none", async () => {
+test("tables of rules are written once by one restore each, and a warm restart starts no restore", async () => {
   const { fake, client, restores } = await setup();
   expect((await client.apply(RULES)).changed).toEqual([
     'wrote table "nat" of IPv4',
@@ -39,7 +39,7 @@ test("tables of rules are written once, one restore each, and a warm restart sta
   expect(restarted.restores()).toEqual([]);
 });
 
-test("rules that are right cost one program for each family, whatever the number of tables", async () => {
+test("unchanged rules cost one program for each family, for any number of tables", async () => {
   const { client, ran } = await setup();
   await client.apply(RULES);
   ran();
@@ -57,7 +57,7 @@ test("a first start reads each family once to find the backend and once after th
   ).toEqual(["ip6tables-save", "iptables-save"]);
 });
 
-test("a family that cannot be read is told, and nothing of it is written", async () => {
+test("a family that cannot be read is reported, and nothing of it is written", async () => {
   const { fake, client, restores } = await setup();
   // What was read to find the backend is used once.
   await client.differences(RULES);
@@ -70,7 +70,7 @@ test("a family that cannot be read is told, and nothing of it is written", async
   expect(restores()).toEqual(["ip6tables-restore --noflush -w 5"]);
 });
 
-test("rules of ours that others changed are written again, and rules of others stay", async () => {
+test("our rules that another program changed are written again, and foreign rules stay", async () => {
   const { fake, client } = await setup();
   await client.apply(RULES);
   const nat = fake.table("iptables", "nat");
@@ -83,7 +83,7 @@ test("rules of ours that others changed are written again, and rules of others s
   });
 });
 
-test("a rule of others above our jump is overtaken once, and has its way when it comes back", async () => {
+test("our jump moves above a foreign rule once, and stays below when that returns", async () => {
   const { fake, client } = await setup();
   await client.apply(RULES);
   const output = () => fake.table("iptables", "nat").get("OUTPUT") ?? [];
@@ -100,7 +100,7 @@ test("a rule of others above our jump is overtaken once, and has its way when it
   expect(await client.apply(RULES)).toEqual(NOTHING);
 });
 
-test("a jump that was overtaken makes no difference in diff", async () => {
+test("a jump below a foreign rule is no difference in diff", async () => {
   const { fake, client } = await setup();
   await client.apply(RULES);
   const output = fake.table("iptables", "nat").get("OUTPUT");
@@ -110,7 +110,7 @@ test("a jump that was overtaken makes no difference in diff", async () => {
   expect((await client.differences(RULES)).changed).toHaveLength(1);
 });
 
-test("a program that prints our rules in other words is not written to for ever", async () => {
+test("rules that a program prints in another form are not rewritten forever", async () => {
   const { fake, client } = await setup();
   fake.print = (rule) => rule.replace("-j ACCEPT", "-j accept");
   expect((await client.apply(RULES)).changed).toHaveLength(3);
@@ -123,7 +123,7 @@ test("a program that prints our rules in other words is not written to for ever"
   expect((await client.apply(other)).changed).toEqual(['wrote table "filter" of IPv4']);
 });
 
-test("a table that is refused is told with its line, and the others are written", async () => {
+test("a table that fails is reported with its line, and the others are written", async () => {
   const { client } = await setup();
   const bad: RuleTable = { ...NAT, chains: [{ name: "KUBE-SERVICES", rules: ["-j ACCEPT", "-m nosuch -j DROP"] }] };
   const { changed, failures } = await client.apply({ ...RULES, IPv4: { tables: [bad, FILTER] } });
@@ -138,7 +138,7 @@ test("a table that is refused is told with its line, and the others are written"
   expect(failures[0]?.message).toMatch(/^Cannot write iptables table "nat" of IPv4: restore: no such thing/);
 });
 
-test("a family whose program does not work is passed over", async () => {
+test("a family whose program does not work is skipped", async () => {
   const fake = new FakeIptables();
   for (const program of fake.working) if (program.startsWith("ip6")) fake.working.delete(program);
   const { client, ran } = await setup(fake);
@@ -146,7 +146,7 @@ test("a family whose program does not work is passed over", async () => {
   expect(ran()).toEqual([]);
 });
 
-test("an old restore is not asked to wait for the lock", async () => {
+test("an old restore gets no option to wait for the lock", async () => {
   const fake = new FakeIptables();
   fake.version = "1.6.1";
   const { client, restores } = await setup(fake);
@@ -157,7 +157,7 @@ test("an old restore is not asked to wait for the lock", async () => {
 describe("remove", () => {
   const CHAINS = { nat: ["KUBE-SERVICES", "KUBE-NODE-PORT"], filter: ["KUBE-FORWARD"] };
 
-  test("takes our chains and jumps away and nothing else", async () => {
+  test("removes our chains and jumps and nothing else", async () => {
     const { fake, client } = await setup();
     await client.apply(RULES);
     fake.table("iptables", "nat").set("OTHERS", ["-j DROP"]);
@@ -174,13 +174,13 @@ describe("remove", () => {
     });
   });
 
-  test("writes nothing where nothing is", async () => {
+  test("writes nothing if there is nothing to remove", async () => {
     const { client, restores } = await setup();
     expect(await client.remove(["IPv4", "IPv6"], CHAINS)).toEqual(NOTHING);
     expect(restores()).toEqual([]);
   });
 
-  test("what was removed is written again when it is wanted again", async () => {
+  test("removed rules are written again when they are desired again", async () => {
     const { fake, client } = await setup();
     fake.print = (rule) => rule.replace("-j ACCEPT", "-j accept");
     await client.apply(RULES);

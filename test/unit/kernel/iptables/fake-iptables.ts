@@ -8,9 +8,9 @@ const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
 
 type Tables = Map<string, Map<string, string[]>>;
 
-/** The iptables programs of one node: what each variant and family holds, and what is installed and works. */
+/** The iptables programs of one node: the rules of each variant and family, and which programs are installed and work. */
 export class FakeIptables {
-  /** Programs without suffix that are installed and work. The rest is not there. */
+  /** Programs without suffix that are installed and work. The others do not exist. */
   readonly working = new Set([
     "iptables",
     "ip6tables",
@@ -26,15 +26,15 @@ export class FakeIptables {
   namesBackend = true;
   /** Whether the kernel has nf_tables. */
   hasNfTables = true;
-  /** What the plain programs are. */
+  /** The variant of the plain programs. */
   default: "legacy" | "nft" = "nft";
-  /** Every program run, as one line. */
+  /** Every run of a program, as one line. */
   readonly ran: string[] = [];
-  /** How rules are printed, should it differ from how they were written. */
+  /** How rules are printed, if it differs from how they were written. */
   print = (rule: string): string => rule;
   readonly #tables = new Map<string, Tables>();
 
-  /** The chains of a table; built-in ones are there from the start. */
+  /** The chains of a table; built-in ones always exist. */
   table(program: string, name: string): Map<string, string[]> {
     const kind = this.#kind(program);
     const tables = this.#tables.get(kind) ?? new Map();

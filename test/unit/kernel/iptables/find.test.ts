@@ -40,13 +40,13 @@ test.each([
   }
 });
 
-test("the one that was asked for is used, whatever the node has", async () => {
+test("the configured iptables is used on any node", async () => {
   const fake = new FakeIptables();
   hint("KUBE-IPTABLES-HINT")(fake, "iptables-nft");
   expect((await find(fake, ["IPv4"], "legacy")).infix).toBe("-legacy");
 });
 
-test("a node whose default works is not asked for the tables of another: legacy would create them", async () => {
+test("if the default iptables works, the tables of the other variant are not read, as legacy would create them", async () => {
   const fake = new FakeIptables();
   await find(fake, ["IPv4", "IPv6"]);
   expect(fake.ran.filter((line) => line.includes("-t nat"))).toEqual([
@@ -55,7 +55,7 @@ test("a node whose default works is not asked for the tables of another: legacy 
   ]);
 });
 
-test("on an empty node whose default iptables does not work, one that does is used", async () => {
+test("on an empty node whose default iptables does not work, a working one is used", async () => {
   const fake = new FakeIptables();
   for (const program of ["iptables", "ip6tables", "iptables-nft", "ip6tables-nft"]) fake.working.delete(program);
   expect(await find(fake, ["IPv4", "IPv6"])).toMatchObject({
@@ -64,13 +64,13 @@ test("on an empty node whose default iptables does not work, one that does is us
   });
 });
 
-test("the one that works for more families is used", async () => {
+test("the iptables that works for more families is used", async () => {
   const fake = new FakeIptables();
   fake.working.delete("ip6tables");
   expect(await find(fake, ["IPv4", "IPv6"])).toMatchObject({ infix: "-nft" });
 });
 
-test("a program that finds the lock taken works, and nobody waits for the lock", async () => {
+test("a program that finds the lock taken counts as working, without waiting for the lock", async () => {
   const fake = new FakeIptables();
   const run: RunProcess = async (file, args, input) =>
     args.includes("nat") && !args.includes("-w")
@@ -93,7 +93,7 @@ test.each([
   expect(unusable.get("IPv6")).toContain(cure);
 });
 
-test("programs of iptables that all hang are waited for together, not one after the other", async () => {
+test("iptables programs that all hang are waited for together", async () => {
   const waiting: (() => void)[] = [];
   const run: RunProcess = () =>
     new Promise((resolve) => waiting.push(() => resolve({ code: 124, stdout: "", stderr: "it was killed" })));
@@ -111,7 +111,7 @@ const isPending = async (promise: Promise<unknown>): Promise<boolean> => {
   return (await Promise.race([promise, Promise.resolve(pending)])) === pending;
 };
 
-test("families without a working program are named with what iptables said", async () => {
+test("families without a working program are reported with the error of iptables", async () => {
   const fake = new FakeIptables();
   for (const program of fake.working) if (program.startsWith("ip6")) fake.working.delete(program);
   const tools = await find(fake, ["IPv4", "IPv6"]);
@@ -133,13 +133,8 @@ test.each([
 
 test.each([
   ["what it was given and its answer", "cat", [], { code: 0, stdout: "input\n", stderr: "" }],
-  [
-    "the exit code and what it complained of",
-    "sh",
-    ["-c", "echo bad >&2; exit 3"],
-    { code: 3, stdout: "", stderr: "bad\n" },
-  ],
+  ["the exit code and its stderr", "sh", ["-c", "echo bad >&2; exit 3"], { code: 3, stdout: "", stderr: "bad\n" }],
   ["127 for one that is not there", "/no/such/program", [], { code: 127, stdout: "" }],
-])("a process tells %s", async (_, file, args, result) => {
+])("the failure of a process is described by %s", async (_, file, args, result) => {
   expect(await runProcess(file, args, "input\n")).toMatchObject(result);
 });

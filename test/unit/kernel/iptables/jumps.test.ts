@@ -8,7 +8,7 @@ const last = (rule: string): Jump => ({ from: "INPUT", rule, place: "last" });
 /** a is inserted at the top, then b above it; y is appended, then z below it. */
 const JUMPS: readonly Jump[] = [first("a"), first("b"), last("y"), last("z")];
 
-/** A chain as its rules one behind the other: ours are a, b, y and z, capitals are others'. */
+/** A chain as the sequence of its rules: ours are a, b, y and z, capitals are foreign. */
 const chain = (rules: string) => new Map([["INPUT", rules.split(" ").filter((rule) => rule !== "")]]);
 const never = () => false;
 const tolerating = (rules: string) => (from: string, rule: string) => from === "INPUT" && rules.includes(rule);
@@ -53,7 +53,7 @@ describe("jumps", () => {
     expect(restored(before, JUMPS, tolerating("A"))).toBe(after);
   });
 
-  test("at one end of a chain do not move those at the other", () => {
+  test("at one end of a chain do not move the ones at the other end", () => {
     expect(jumpLines(chain("A b a y z"), JUMPS, never)).toEqual([
       "-D INPUT b",
       "-D INPUT a",
@@ -62,7 +62,7 @@ describe("jumps", () => {
     ]);
   });
 
-  test("stand where they belong after one restore, whatever was there, with the rules of others in their order", () => {
+  test("are in place after one restore of any chain, with foreign rules in their order", () => {
     const rule = fc.constantFrom("a", "b", "y", "z", "A", "B", "C");
     fc.assert(
       fc.property(fc.array(rule, { maxLength: 10 }), fc.subarray([...JUMPS]), (rules, jumps) => {
@@ -83,7 +83,7 @@ test.each([
   ["A b B a C y D z E", "A B E D"],
   ["A B", ""],
   ["A a", "A"],
-])("of a chain %j our jumps were overtaken by %j", (rules, expected) => {
+])("in the chain %j the foreign rules before our jumps are %j", (rules, expected) => {
   const found = rulesAheadOfJumps(chain(rules), JUMPS);
   expect(found.map(({ rule }) => rule).join(" ")).toBe(expected);
   expect(found.every(({ from }) => from === "INPUT")).toBe(true);

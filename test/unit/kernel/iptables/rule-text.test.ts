@@ -6,7 +6,7 @@ test.each([
   ['--comment "it\\\'s \\"so\\"" -j X', ["--comment", 'it\'s "so"', "-j", "X"]],
   ["--comment plain  -j X", ["--comment", "plain", "-j", "X"]],
   ['--comment "" -j X', ["--comment", "", "-j", "X"]],
-])("the words of %s", (rule, words) => {
+])("the rule %s is split into words", (rule, words) => {
   expect(ruleWords(rule)).toEqual(words);
 });
 

@@ -13,7 +13,7 @@ const WANTED: RuleTable = {
     { from: "PREROUTING", rule: '-m comment --comment "our portal" -j KUBE-A' },
   ],
 };
-/** A table as it is printed, from its lines without policy and counters. */
+/** A table as iptables-save prints it, from its lines without policy and counters. */
 const saved = (...lines: string[]) =>
   parseSave(
     [
@@ -35,7 +35,7 @@ const RULES = ['-A KUBE-A -m comment --comment "to b" -j KUBE-B', "-A KUBE-A -j 
 const DECLARED = [":KUBE-A - [0:0]", ":KUBE-B - [0:0]", ...RULES];
 const lines = (text: string | undefined) => text?.trimEnd().split("\n").slice(1, -1);
 
-test("of a whole listing of iptables-save only the table asked for is read, with empty chains and counters", () => {
+test("only the requested table of an iptables-save output is read, with empty chains and counters", () => {
   const text = [
     "*filter",
     ":INPUT DROP [7:77]",
@@ -55,7 +55,7 @@ test("of a whole listing of iptables-save only the table asked for is read, with
 });
 
 describe("restoreText", () => {
-  test("writes nothing when chains and jumps are there, whatever others have", () => {
+  test("writes nothing if chains and jumps exist, beside any foreign rules", () => {
     const others = [":OTHERS", "-A OTHERS -j DROP", "-A OUTPUT -j OTHERS"];
     expect(restoreText(saved(...CHAINS, ...JUMPS, ...others, ...RULES), WANTED, () => false)).toBeUndefined();
   });
@@ -77,19 +77,19 @@ describe("restoreText", () => {
     expect(lines(restoreText(saved(...CHAINS, ...rules), WANTED, () => false))).toEqual(DECLARED);
   });
 
-  test("writes all chains when one is not there", () => {
+  test("writes all chains if one is missing", () => {
     expect(lines(restoreText(saved(...CHAINS.slice(0, -1), ...JUMPS, ...RULES), WANTED, () => false))).toEqual(
       DECLARED,
     );
   });
 
-  test("inserts a missing jump alone", () => {
+  test("inserts only a missing jump", () => {
     expect(lines(restoreText(saved(...CHAINS, ...JUMPS.slice(1), ...RULES), WANTED, () => false))).toEqual([
       '-I PREROUTING 1 -m comment --comment "our portal" -j KUBE-A',
     ]);
   });
 
-  test("moves a jump that others overtook, unless they are tolerated", () => {
+  test("moves a jump before foreign rules, unless they are tolerated", () => {
     const table = saved(...CHAINS, "-A OUTPUT -j OTHERS", ...JUMPS, ...RULES);
     const rule = '-m comment --comment "our portal" -j KUBE-A';
     expect(lines(restoreText(table, WANTED, () => false))).toEqual([`-D OUTPUT ${rule}`, `-I OUTPUT 1 ${rule}`]);
@@ -97,7 +97,7 @@ describe("restoreText", () => {
   });
 });
 
-test("our part of a table changes with our chains and jumps, and not with those of others", () => {
+test("our part of a table changes with our chains and jumps, not with foreign ones", () => {
   const table = saved(...CHAINS, ...JUMPS, ...RULES);
   const same = saved(...CHAINS, ...JUMPS, ...RULES, ":OTHERS", "-A OTHERS -j DROP", "-A OUTPUT -j OTHERS");
   expect(ownPart(same, WANTED)).toBe(ownPart(table, WANTED));

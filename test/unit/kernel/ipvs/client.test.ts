@@ -48,7 +48,7 @@ const dest = (address: string, weight: number): naive.Bytes => [
 ];
 const STRANGE = [...[1, 1, 0, 0], ...nested(1, attribute(1, u16(2)), attribute(2, u16(50)))];
 
-/** A kernel that holds these virtual servers, each with one real server whose weight tells how it was read. */
+/** A kernel with these virtual servers, each with one real server whose weight shows how it was read. */
 const ADDRESSES = ["10.0.0.1", "10.0.0.2"];
 const FROM_DUMP = 77;
 const FROM_TABLE = 1;
@@ -109,7 +109,7 @@ const weights = (servers: ReadonlyMap<VirtualServerKey, { readonly reals: Iterab
 
 const dumpsOfReals = (peer: NetlinkPeer) => peer.sent.flat().filter(({ body }) => body[0] === 8).length;
 
-test("the dump says which virtual servers exist, and their real servers are read from the table", async () => {
+test("virtual servers are read by a dump, and their real servers from the table", async () => {
   const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
   const { servers, unnamedServers } = await all(client);
   expect(weights(servers)).toEqual([
@@ -120,7 +120,7 @@ test("the dump says which virtual servers exist, and their real servers are read
   expect(dumpsOfReals(peer)).toBe(0);
 });
 
-test("the real servers of a virtual server that the table hides are dumped", async () => {
+test("the real servers of a virtual server that the table omits are dumped", async () => {
   const { client, peer } = await setUp(row("10.0.0.2"));
   expect(weights((await all(client)).servers)).toEqual([
     ["TCP/10.0.0.2:80", FROM_TABLE],
@@ -129,7 +129,7 @@ test("the real servers of a virtual server that the table hides are dumped", asy
   expect(dumpsOfReals(peer)).toBe(1);
 });
 
-test("a virtual server that goes between the dump and the table is left out", async () => {
+test("a virtual server that is deleted between the dump and the table is left out", async () => {
   const { client, peer } = await setUp(row("10.0.0.2"));
   peer.peer = (requests) =>
     requests.flatMap((it) => {
@@ -144,7 +144,7 @@ test.each<[string, string | undefined]>([
   ["speaks strangely", `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`],
   ["is not there", undefined],
 ])(
-  "where the table of /proc %s all real servers are dumped, and virtual servers counted that no key can name",
+  "if the table of /proc %s all real servers are dumped, and virtual servers without a key are counted",
   async (_, table) => {
     const { client } = await setUp(table);
     const { servers, unnamedServers } = await all(client);
@@ -169,12 +169,12 @@ test("a virtual server that the dump missed and the table has is found", async (
   ]);
 });
 
-test("a virtual server only the table has is not believed", async () => {
+test("a virtual server that is only in the table is ignored", async () => {
   const { client } = await setUp(row("10.0.0.1") + row("10.0.0.9") + row("10.0.0.2"));
   expect([...(await all(client)).servers.keys()]).toEqual(["TCP/10.0.0.1:80", "TCP/10.0.0.2:80"]);
 });
 
-test("of named virtual servers those that exist are found, with their connections", async () => {
+test("existing virtual servers are read by name, with their connections", async () => {
   const { client } = await setUp();
   const keys = new Set([key("10.0.0.2"), key("10.0.0.8")]);
   expect(weights(await client.some(keys))).toEqual([["TCP/10.0.0.2:80", FROM_DUMP]]);
@@ -188,7 +188,7 @@ test.each<[string, string | undefined, [number, number]]>([
   ["lacks in part", row("10.0.0.2"), [FROM_DUMP, FROM_TABLE]],
   ["tells in a form unknown from some line on", `${row("10.0.0.1")}QUIC x\n${row("10.0.0.2")}`, [FROM_DUMP, FROM_DUMP]],
 ])(
-  "of many named virtual servers, which the table %s, the real servers are found",
+  "the real servers of many named virtual servers, which the table %s, are read",
   async (_, table, [first, second]) => {
     const { client } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
     await all(client);
@@ -200,7 +200,7 @@ test.each<[string, string | undefined, [number, number]]>([
   },
 );
 
-test("once the number of virtual servers is known, many are read from the table, and only those asked for", async () => {
+test("if the number of virtual servers is known, many named ones are read from the table, and no others", async () => {
   const { client, peer } = await setUp(row("10.0.0.1") + row("10.0.0.2"));
   await all(client);
   const before = dumpsOfReals(peer);
@@ -210,7 +210,7 @@ test("once the number of virtual servers is known, many are read from the table,
   expect(dumpsOfReals(peer)).toBe(before);
 });
 
-test("a virtual server among many that were added since is not looked for in the table", async () => {
+test("a virtual server among many that were added later is not read from the table", async () => {
   const { client } = await setUp(row("10.0.0.1"));
   await all(client);
   const options = { scheduler: "rr" as Scheduler };
@@ -219,15 +219,15 @@ test("a virtual server among many that were added since is not looked for in the
   expect(weights(await client.some(new Set([key("10.0.0.1")])))).toEqual([["TCP/10.0.0.1:80", FROM_DUMP]]);
 });
 
-test("without the module ip_vs the error says what to do", async () => {
+test("without the module ip_vs the error names the remedy", async () => {
   const { client, peer } = await setUp();
   peer.peer = (requests) => requests.map((it) => naive.acknowledgement(it, 2));
   await expect(client.probe()).rejects.toThrow(/modprobe ip_vs/);
 });
 
-describe("a kernel that refuses an addition with ENOENT", () => {
+describe("after an addition that failed with ENOENT the kernel", () => {
   const one = virtualServer("TCP", at("10.1.0.1"), 80, { scheduler: "wlc" as Scheduler });
-  /** Its module has this number now, or is not loaded; it lacks the scheduler. */
+  /** The module has this number now, or is not loaded; the kernel lacks the scheduler. */
   const kernelWith = (number: number | undefined) => (requests: readonly naive.NaiveMessage[]) =>
     requests.flatMap((it) => {
       if (it.type !== 16 || number === undefined) return [naive.acknowledgement(it, 2)];
@@ -235,7 +235,7 @@ describe("a kernel that refuses an addition with ENOENT", () => {
       return [naive.message(16, 0, it.sequence, family), ...accepting([it])];
     });
 
-  test("lacks the scheduler where the module is loaded as before", async () => {
+  test("lacks the scheduler if the module is still loaded", async () => {
     const { client, peer } = await setUp();
     await client.probe();
     peer.peer = kernelWith(FAMILY);

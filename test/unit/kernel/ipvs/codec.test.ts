@@ -176,7 +176,7 @@ test.each<[SchedulerFlag, string, number]>([
   ["flag-1", "rr", 0x8],
   ["flag-2", "wlc", 0x10],
   ["flag-3", "mh", 0x20],
-])("the flag %s of %s is bit %i, both ways", (flag, scheduler, bit) => {
+])("the flag %s of %s is bit %i, encoded and decoded", (flag, scheduler, bit) => {
   const virtual = server("TCP", "10.0.0.1", 80, { scheduler, flags: [flag] });
   const bytes = encoded((w) => encodeServerOperation(w, FAMILY, { kind: "add-virtual-server", server: virtual }));
   expect(bytes).toEqual(generic(FAMILY, 1, 1, service4(6, "10.0.0.1", 80, ...options(scheduler, bit, 0, ALL))));
@@ -187,7 +187,7 @@ const sixteen = (address: string) => [...naive.ipv4(address), ...new Array<numbe
 const told = (...attributes: naive.Bytes[]) => message([1, 1, 0, 0, ...nested(1, ...attributes)]);
 const named = [attribute(1, u16(2)), attribute(2, u16(6)), attribute(3, sixteen("10.0.0.1")), attribute(4, be16(80))];
 
-test("a virtual server as the kernel tells it: a union of 16 bytes, HASHED set, statistics and unknown attributes", () => {
+test("a virtual server of the kernel is decoded: a union of 16 bytes, HASHED set, statistics and unknown attributes", () => {
   const decoded = decodeServer(
     told(
       ...named,
@@ -223,7 +223,7 @@ test.each<[string, naive.Bytes[], RealServer]>([
     { ...realServer(ip("10.244.0.9"), 80, 3), forwarding: "direct" },
   ],
   [
-    "from a kernel that does not tell the family",
+    "from a kernel that omits the family",
     [attribute(1, sixteen("10.244.0.9"))],
     { ...realServer(ip("10.244.0.9"), 80, 3), forwarding: "direct" },
   ],
@@ -242,8 +242,8 @@ test.each<[string, naive.Bytes[], RealServer]>([
     [attribute(1, naive.ipv6("fd00:0:0:0:0:0:0:1")), attribute(11, u16(10))],
     { ...realServer(ip("fd00::1"), 80, 3), forwarding: "direct" },
   ],
-])("a real server %s is told with its connections", (_, address, real) => {
-  // Forwarding carries flags of the kernel's own above its three bits.
+])("a real server %s is decoded with its connections", (_, address, real) => {
+  // Forwarding has internal flags of the kernel above its three bits.
   const rest = [attribute(2, be16(80)), attribute(3, u32(0x103)), attribute(4, u32(3))];
   const counts = [attribute(7, u32(5)), attribute(8, u32(6)), attribute(9, u32(1))];
   const decoded = decodeReal(message([8, 1, 0, 0, ...nested(2, ...address, ...rest, ...counts)]), "IPv4");
@@ -255,11 +255,11 @@ test.each<[string, naive.Bytes]>([
   ["with a forwarding method of the future", nested(2, attribute(1, sixteen("10.0.0.1")), attribute(3, u32(5)))],
   ["with a weight of two bytes", nested(2, attribute(1, sixteen("10.0.0.1")), attribute(4, u16(1)))],
   ["that is none", []],
-])("a real server %s cannot be read", (_, bytes) => {
+])("a real server %s cannot be decoded", (_, bytes) => {
   expect(decodeReal(message([8, 1, 0, 0, ...bytes]), "IPv4")).toBeUndefined();
 });
 
-test("the number of the family is found among what else is told of it", () => {
+test("the number of the generic netlink family is found among its other attributes", () => {
   const bytes = [1, 2, 0, 0, ...attribute(2, text("IPVS")), ...attribute(1, u16(33)), ...attribute(3, u32(1))];
   expect(decodeFamily(message(bytes))).toBe(33);
   expect(decodeFamily(message([1, 2, 0, 0]))).toBeUndefined();
@@ -271,7 +271,7 @@ const anyAddress = fc
   .filter((address) => !address.startsWith("::ffff:"));
 const anyServer = fc
   .record({
-    // Of those by firewall mark the kernel does not keep the protocol.
+    // The kernel does not keep the protocol of virtual servers by firewall mark.
     mark: fc.option(fc.integer({ min: 1, max: 0xffffffff }), { nil: 0 }),
     protocol: fc.constantFrom<Protocol>("TCP", "UDP", "SCTP"),
     address: anyAddress,
@@ -297,7 +297,7 @@ const anyServer = fc
     return { ...made, persistencePrefix: address.includes(":") ? prefix : prefix % 33 };
   });
 
-test("a virtual server that was encoded is decoded the same", () => {
+test("an encoded virtual server is decoded unchanged", () => {
   fc.assert(
     fc.property(anyServer, (virtual) => {
       const bytes = encoded((w) => encodeServerOperation(w, FAMILY, { kind: "add-virtual-server", server: virtual }));
@@ -306,7 +306,7 @@ test("a virtual server that was encoded is decoded the same", () => {
   );
 });
 
-test("a real server that was encoded is decoded the same", () => {
+test("an encoded real server is decoded unchanged", () => {
   const forwardings: Forwarding[] = ["masquerade", "local", "tunnel", "direct", "bypass"];
   fc.assert(
     fc.property(

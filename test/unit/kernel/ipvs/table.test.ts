@@ -6,7 +6,7 @@ Prot LocalAddress:Port Scheduler Flags
   -> RemoteAddress:Port Forward Weight ActiveConn InActConn
 `;
 
-/** What Linux 6.1 printed, with connections. */
+/** Output of Linux 6.1, with connections. */
 const TABLE = `${HEADING}UDP  0A60000A:0035 rr ops  
 TCP  0A600003:01BB rr  
   -> 0AF40105:20FB      Masq    1      3          12        
@@ -23,7 +23,7 @@ FWM  FFFFFFFF rr ops
 FWM  00000008 rr 
 `;
 
-/** In pieces of this length, all in one buffer that is written over. */
+/** In pieces of this length, all in one reused buffer. */
 function* inPieces(text: string, length: number): Generator<Buffer> {
   const buffer = Buffer.alloc(length);
   for (let at = 0; at < text.length; at += length) yield buffer.subarray(0, buffer.write(text.slice(at, at + length)));
@@ -38,7 +38,7 @@ const inShort = (text: string, pieceLength = 65_536) =>
     ),
   ]);
 
-test("every virtual server of the table comes with its real servers", () => {
+test("every virtual server of the table is read with its real servers", () => {
   expect(inShort(TABLE)).toEqual([
     ["UDP/10.96.0.10:53"],
     [
@@ -48,7 +48,7 @@ test("every virtual server of the table comes with its real servers", () => {
     ],
     ["SCTP/10.96.0.10:53"],
     ["TCP/[fd00:96::a]:80", "[fd00:244::6]:8080 fd00:244::6 8080 direct 100 0 0"],
-    // Which family it is of, only a masqueraded real server tells.
+    // Only a masqueraded real server shows its family.
     ["FWM/IPv4/7,FWM/IPv6/7", "10.244.1.5:8443 10.244.1.5 8443 local 1 0 0"],
     ["FWM/IPv4/7", "10.244.1.5:8443 10.244.1.5 8443 masquerade 1 0 0"],
     ["FWM/IPv6/4294967295", "[fd00:244::6]:8080 fd00:244::6 8080 masquerade 1 0 0"],
@@ -56,7 +56,7 @@ test("every virtual server of the table comes with its real servers", () => {
   ]);
 });
 
-test.each([1, 7, 64, 100])("a table in pieces of %i bytes reads the same", (length) => {
+test.each([1, 7, 64, 100])("a table in pieces of %i bytes is read as the same", (length) => {
   expect(inShort(TABLE, length)).toEqual(inShort(TABLE));
 });
 
@@ -80,6 +80,6 @@ test.each([
   ["a mark that is none", "FWM  7 rr  \n"],
   ["a protocol of the future", "QUIC  0A600003:01BB rr  \n"],
   ["a count that is none", "TCP  0A600003:01BB rr  \n  -> 0AF40105:20FB      Masq    1      x          0         \n"],
-])("a table with %s is told, not skipped", (_, lines) => {
+])("a table with %s is reported as unreadable, not skipped", (_, lines) => {
   expect(() => inShort(HEADING + lines)).toThrow(/Cannot read a line of \/proc\/net\/ip_vs/);
 });

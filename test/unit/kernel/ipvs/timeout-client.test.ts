@@ -15,7 +15,7 @@ const wanted: readonly IpvsTimeout[] = [
   { name: "udp", seconds: 300, flag: "ipvs-udp-timeout" },
 ];
 
-/** A kernel with these timeouts by number of attribute, which sets them, refuses or does not listen. */
+/** A kernel with these timeouts by number of attribute, which sets them, fails or ignores the request. */
 const setUp = (timeouts: ReadonlyMap<number, number>, onSet: "sets" | "refuses" | "is deaf" = "sets") => {
   const held = new Map(timeouts);
   const peer = new NetlinkPeer((requests) =>
@@ -40,7 +40,7 @@ const AT_BOOT = new Map([
   [6, 300],
 ]);
 
-test("a timeout of IPVS that differs is set, one that does not and one that nobody asks for stay", async () => {
+test("an IPVS timeout that differs is set; equal timeouts and those without a flag stay", async () => {
   const { client, held } = setUp(AT_BOOT);
   expect(await client.differences(FAMILY, wanted)).toEqual(["IPVS timeout tcp is 900 s, not 600 s"]);
   expect(await client.apply(FAMILY, wanted)).toEqual({
@@ -51,14 +51,14 @@ test("a timeout of IPVS that differs is set, one that does not and one that nobo
   expect(await client.apply(FAMILY, wanted)).toEqual({ changed: [], warnings: [] });
 });
 
-test("a timeout of IPVS that somebody sets otherwise is set again", async () => {
+test("an IPVS timeout that another program changes is set again", async () => {
   const { client, held } = setUp(AT_BOOT);
   await client.apply(FAMILY, wanted);
   held.set(6, 10);
   expect((await client.apply(FAMILY, wanted)).changed).toEqual(["set IPVS timeout udp from 10 s to 300 s"]);
 });
 
-test("without timeouts to set nothing is asked of IPVS", async () => {
+test("without timeouts to set no request is sent to IPVS", async () => {
   const { client, peer } = setUp(AT_BOOT);
   expect(await client.apply(FAMILY, [])).toEqual({ changed: [], warnings: [] });
   expect(peer.sent).toEqual([]);
@@ -76,7 +76,7 @@ test.each([
   });
 });
 
-test("timeouts of IPVS that cannot be read reject, and set nothing", async () => {
+test("IPVS timeouts that cannot be read reject, and none is set", async () => {
   const { client, peer } = setUp(AT_BOOT);
   peer.peer = (requests) => requests.map((it) => naive.acknowledgement(it, EPERM));
   await expect(client.apply(FAMILY, wanted)).rejects.toThrow(/read IPVS timeouts.*EPERM/);

@@ -16,7 +16,7 @@ const encoded = (encode: (writer: AttributeWriter) => void): naive.Bytes => {
 const message = (body: naive.Bytes) => ({ type: FAMILY, flags: 0, sequence: 1, payload: Uint8Array.from(body) });
 const answer = (...attributes: naive.Bytes[]) => message([12, 1, 0, 0, ...attributes.flat()]);
 
-test("the timeouts are asked for without a word more", () => {
+test("the request for the timeouts has no attributes", () => {
   expect(encoded((writer) => encodeGetTimeouts(writer, FAMILY))).toEqual(generic(FAMILY, 1, 13));
 });
 
@@ -24,13 +24,13 @@ test.each<[IpvsTimeoutName, number]>([
   ["tcp", 4],
   ["tcpfin", 5],
   ["udp", 6],
-])("the timeout %s is set alone, as attribute %d", (name, type) => {
+])("only the timeout %s is set, as attribute %d", (name, type) => {
   expect(encoded((writer) => encodeSetTimeout(writer, FAMILY, name, 86_400))).toEqual(
     generic(FAMILY, 1, 12, attribute(type, u32(86_400))),
   );
 });
 
-test("an answer tells the timeouts it has, in any order and among others", () => {
+test("the timeouts of an answer are decoded, in any order and among other attributes", () => {
   const seconds = fc.nat({ max: 2 ** 31 - 1 });
   const timeouts = fc.record({ tcp: seconds, tcpfin: seconds, udp: seconds }, { requiredKeys: [] });
   fc.assert(
@@ -45,11 +45,11 @@ test("an answer tells the timeouts it has, in any order and among others", () =>
   );
 });
 
-test("an answer whose timeout is cut short is none", () => {
+test("an answer with a truncated timeout is invalid", () => {
   expect(decodeTimeouts(answer(attribute(4, u32(900)), attribute(6, [1, 0])))).toBeUndefined();
 });
 
-test("an answer of random bytes ends cleanly", () => {
+test("an answer of random bytes never throws", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
       decodeTimeouts(message([...bytes]));

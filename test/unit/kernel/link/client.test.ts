@@ -33,7 +33,7 @@ const setUp = (kind: string | undefined) => {
 /** Type and number of the messages of each datagram. */
 const sends = (peer: NetlinkPeer) => peer.sent.map((requests) => [requests[0]?.type, requests.length]);
 
-test("the interface is made if there is none, and only then", async () => {
+test("the interface is created only if it is missing", async () => {
   const without = setUp(undefined);
   expect(await without.client.ensure()).toBe(true);
   expect(sends(without.peer)).toEqual([
@@ -45,7 +45,7 @@ test("the interface is made if there is none, and only then", async () => {
   expect(sends(present.peer)).toEqual([[18, 1]]);
 });
 
-test("an address is refused with the reason where the interface cannot be created, and ENODEV where it is only gone", async () => {
+test("an address fails with the reason if the interface cannot be created, and with ENODEV if it is only missing", async () => {
   const { client, peer } = setUp(undefined);
   const bind = { kind: "bind-address", address: ip("10.0.0.1") } as const;
   expect(await client.apply([bind])).toMatchObject([{ errno: "ENODEV" }]);
@@ -61,7 +61,7 @@ test("an address is refused with the reason where the interface cannot be create
   expect(await client.apply([bind])).toMatchObject([{ errno: "ENODEV" }]);
 });
 
-test("an interface of the name that is no dummy is not taken", async () => {
+test("an interface of this name that is no dummy is not used", async () => {
   const { client, peer } = setUp("bridge");
   const expected =
     'Cannot use interface "kube-ipvs0": EEXIST (an interface of this name exists, but it is of kind "bridge", not "dummy": rename or remove it)';
@@ -77,7 +77,7 @@ test("an interface of the name that is no dummy is not taken", async () => {
 });
 
 describe("IPv6 addresses that Linux may choose as source", () => {
-  /** What `ip addr` would show: interface, address, and flags of which 0x20 is deprecated. */
+  /** Interface, address and flags as in `ip addr`; 0x20 is deprecated. */
   const shown = [
     [INDEX, "fd00:96::1", 0x82],
     [INDEX, "fd00:96::2", 0xa2],
@@ -107,20 +107,20 @@ describe("IPv6 addresses that Linux may choose as source", () => {
     return { client, replaced };
   };
 
-  test("are made deprecated in place, but for link-local ones and those of networks to keep", async () => {
+  test("are deprecated in place, except link-local ones and those of networks to keep", async () => {
     const { client, replaced } = withAddresses();
     expect(await client.deprecate(networks)).toEqual({
       changed: ['deprecated 2 IPv6 addresses of "kube-ipvs0"'],
       warnings: [],
     });
-    // NLM_F_REPLACE, and neither created nor deleted.
+    // NLM_F_REPLACE: the address is neither created nor deleted.
     expect(replaced.map(({ flags }) => flags & 0x700)).toEqual([0x100, 0x100]);
     expect(replaced.map(({ body }) => body.slice(12, 28))).toEqual(
       ["fd00:96::1", "fd00:96::3"].map((text) => [...addressBytes(ip(text))]),
     );
   });
 
-  test("are a difference", async () => {
+  test("are a difference if they are not deprecated", async () => {
     const { client, replaced } = withAddresses();
     expect(await client.differences(networks)).toEqual([
       'address "fd00:96::1" of "kube-ipvs0" is not deprecated',
@@ -130,13 +130,13 @@ describe("IPv6 addresses that Linux may choose as source", () => {
   });
 });
 
-test("without the module dummy the error says what to do", async () => {
+test("without the module dummy the error names the remedy", async () => {
   const { client, peer } = setUp(undefined);
   peer.peer = (requests) => requests.map((it) => naive.acknowledgement(it, it.type === 18 ? 19 : 95));
   await expect(client.ensure()).rejects.toThrow(/modprobe dummy/);
 });
 
-test("without the interface every address is refused with ENODEV", async () => {
+test("without the interface every address fails with ENODEV", async () => {
   const { client } = setUp(undefined);
   const answers = await client.apply([
     { kind: "bind-address", address: ip("10.0.0.1") },
@@ -145,7 +145,7 @@ test("without the interface every address is refused with ENODEV", async () => {
   expect(answers.map((answer) => (answer.ok ? "ok" : answer.errno))).toEqual(["ENODEV", "ENODEV"]);
 });
 
-test("IPv6 addresses are unbound a few at a time, all else in one send", async () => {
+test("IPv6 addresses are unbound a few at a time, all others in one send", async () => {
   const { client, peer } = setUp("dummy");
   const v4 = Array.from({ length: 20 }, (_, index) => ip(`10.0.0.${index}`));
   const v6 = Array.from({ length: 20 }, (_, index) => ip(`fd00::${index + 1}`));

@@ -130,12 +130,12 @@ test.each([
   ["checked for duplicates", 0x40, true],
   ["used though it is checked", 0x44, false],
   ["a duplicate", 0xc8, true],
-])("whether an address counts as tentative that is %s", (_, flags, isTentative) => {
+])("whether an address counts as tentative if it is %s", (_, flags, isTentative) => {
   const payload = [...ifaddr(10, 128, flags, 3), ...attribute(1, VIP6)];
   expect(decodeAddress(told(20, payload))).toMatchObject({ isTentative });
 });
 
-test("an answer that is no IP address is told apart from what cannot be read", () => {
+test("an answer that is no IP address is distinguished from an unreadable one", () => {
   expect(decodeAddress(told(20, ifaddr(45, 8, 0, 3), attribute(2, [1])))).toBe("other");
   expect(decodeAddress(told(20, ifaddr(2, 8, 0, 3), attribute(2, [1])))).toBeUndefined();
   expect(decodeAddress(told(20, ifaddr(10, 8, 0, 3), attribute(1, VIP)))).toBeUndefined();
@@ -145,7 +145,7 @@ test("an answer that is no IP address is told apart from what cannot be read", (
   expect(decodeLink(told(16, ifinfo(1), [9, 0, 3, 0, 1, 2, 3, 4]))).toBeUndefined();
 });
 
-test("an address that was encoded is decoded the same", () => {
+test("an encoded address is decoded unchanged", () => {
   const anyAddress = fc
     .oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }))
     .map(addressFromBytes);

@@ -33,11 +33,11 @@ test.each([
   "Timestamp: Sat Nov 21 07:00:00 2026",
   "9: eth0    inet 10.0.0.999/24 scope global eth0",
   "netlink receive error",
-])("%j tells of no address", (line) => {
+])("the line %j has no address", (line) => {
   expect(parseMonitorLine(line)).toBeUndefined();
 });
 
-test("whatever follows the name of the interface in a line, the line is an address or nothing", () => {
+test("a line with any text after the interface name is an address or nothing", () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       const change = parseMonitorLine(`1: lo    inet ${text}`);

@@ -18,7 +18,7 @@ interface ProcessSpec {
   readonly name?: string;
 }
 
-/** A process as /proc shows it; by default a monitor whose agent, 100, was killed. */
+/** A process in /proc; by default a monitor whose agent, 100, was killed. */
 async function put(pid: string, spec: ProcessSpec = {}): Promise<void> {
   const { line = "ip\0-o\0monitor\0address\0", namespace = "pid:[1]", parent = 1, name = "ip" } = spec;
   const { environment = "PATH=/bin\0KUBE_IPVS_MONITOR_OF=100\0" } = spec;
@@ -47,7 +47,7 @@ test.each<[string, ProcessSpec, boolean]>([
   expect(await leftoverMonitors(MONITOR_COMMAND, proc)).toEqual(isLeftover ? [4711] : []);
 });
 
-test("processes that end or may not be read while they are looked at are passed over", async () => {
+test("processes that end or cannot be read during the search are skipped", async () => {
   await put("self");
   await mkdir(join(proc, "1"));
   await put("2");

@@ -10,7 +10,7 @@ function setUp(script: string) {
   const clock = new HandClock();
   const heard: string[] = [];
   const started: ChildProcess[] = [];
-  /** How long it waits before it starts again, each time. */
+  /** The waits before each restart. */
   const waits: unknown[] = [];
   const stop = new AbortController();
   const over = monitorAddresses(
@@ -32,7 +32,7 @@ function setUp(script: string) {
 
 const LINE = "90: kube-ipvs0    inet 10.96.0.1/32 scope global kube-ipvs0";
 
-test("changes of addresses are told in their order, complaints of the monitor and lines that cannot be read as gaps", async () => {
+test("address changes are reported in order, errors of the monitor and unreadable lines as gaps", async () => {
   const { heard, started, stop, over } = setUp(
     `echo '${LINE}'; echo 'Deleted ${LINE}'; sleep 0.1; echo oops >&2; sleep 0.1; echo strange; exec sleep 60`,
   );
@@ -43,7 +43,7 @@ test("changes of addresses are told in their order, complaints of the monitor an
   expect(started.map(({ signalCode }) => signalCode)).toEqual(["SIGTERM"]);
 });
 
-test("as soon as a monitor must be listening, what came before is a gap", async () => {
+test("a gap is reported as soon as a monitor must be listening", async () => {
   const { clock, heard, stop, over } = setUp("exec sleep 60");
   await clock.advance(999);
   expect(heard).toEqual([]);
@@ -53,7 +53,7 @@ test("as soon as a monitor must be listening, what came before is a gap", async 
   await over;
 });
 
-test("a listener that ends is started again, each time after twice as long, up to a minute", async () => {
+test("a listener that ends is restarted after a wait that doubles up to a minute", async () => {
   const { clock, waits, stop, over } = setUp("exit 1");
   for (let count = 1; count <= 8; count++) {
     await eventually(() => expect(waits.length).toBeGreaterThanOrEqual(count));
@@ -64,7 +64,7 @@ test("a listener that ends is started again, each time after twice as long, up t
   await over;
 });
 
-test("a monitor that has listened for a minute is started again soon", async () => {
+test("a monitor that has listened for a minute is restarted soon", async () => {
   const { clock, started, waits, stop, over } = setUp("exec sleep 60");
   for (const count of [1, 2, 3]) {
     await eventually(() => expect(started).toHaveLength(count));
@@ -78,7 +78,7 @@ test("a monitor that has listened for a minute is started again soon", async () 
   await over;
 });
 
-test("a program that is not there is tried again like one that ends", async () => {
+test("a missing program is retried like one that ends", async () => {
   const clock = new HandClock();
   const stop = new AbortController();
   let attempts = 0;

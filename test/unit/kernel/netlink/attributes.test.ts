@@ -24,13 +24,13 @@ test.each<[string, (writer: AttributeWriter) => void, naive.Bytes]>([
   ["IPv6 address", (w) => w.address(8, ip("fd00:96::a")), naive.attribute(8, naive.ipv6("fd00:96:0:0:0:0:0:a"))],
   ["shortest IPv6", (w) => w.address(8, ip("::1")), naive.attribute(8, naive.ipv6("0:0:0:0:0:0:0:1"))],
   ["empty nest", (w) => w.end(w.begin(9)), naive.nested(9)],
-])("an attribute, %s, is written as the kernel reads it", (_, write, expected) => {
+])("an attribute, %s, has the bytes that the kernel expects", (_, write, expected) => {
   const writer = new AttributeWriter(8);
   write(writer);
   expect([...writer.written()]).toEqual(expected);
 });
 
-test("nested attributes count into the length of the one they are in", () => {
+test("the length of an attribute includes its nested attributes", () => {
   const writer = new AttributeWriter(8);
   const outer = writer.begin(1);
   const inner = writer.begin(2);
@@ -50,7 +50,7 @@ test("a nest above 255 bytes has a length of two bytes", () => {
   expect([...writer.written()]).toEqual(naive.nested(1, naive.attribute(2, new Array(1000).fill(5))));
 });
 
-test("padding of an attribute is zero where older bytes lay", () => {
+test("padding of an attribute is zero in a reused buffer", () => {
   const writer = new AttributeWriter(8);
   writer.bytes(1, new Uint8Array(40).fill(0xff));
   writer.truncate(0);
@@ -59,7 +59,7 @@ test("padding of an attribute is zero where older bytes lay", () => {
   expect([...writer.written()]).toEqual([...naive.attribute(2, [1]), 0, 0, 0, 0, 0, 0, 0, 0]);
 });
 
-test("attributes that were written are read back", () => {
+test("written attributes are read back", () => {
   const value = fc.oneof(
     fc.record({ kind: fc.constant("u8" as const), value: fc.nat(0xff) }),
     fc.record({ kind: fc.constant("u16" as const), value: fc.nat(0xffff) }),
@@ -103,7 +103,7 @@ test.each<[string, naive.Bytes, boolean]>([
   expect(reader.failed).toBe(failed);
 });
 
-test("a value too short for its type fails the reader and all that it is nested in, and stays failed", () => {
+test("a value too short for its type fails the reader and its outer readers permanently", () => {
   const bytes = [...naive.nested(1, naive.attribute(2, [1])), ...naive.attribute(3, naive.u32(9))];
   const reader = new AttributeReader(Uint8Array.from(bytes));
   reader.next();
@@ -126,7 +126,7 @@ test("flags in the type of an attribute are not part of the type", () => {
   expect(reader.type).toBe(5);
 });
 
-test("random bytes in place of attributes never throw and always come to an end", () => {
+test("random bytes in place of attributes never throw and always end", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       const reader = new AttributeReader(bytes);

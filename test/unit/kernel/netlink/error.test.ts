@@ -13,7 +13,7 @@ test.each([
   expect(errnoName(errno)).toBe(name);
 });
 
-test("a message says what could not be done and why", () => {
+test("an error message has the failed request and the reason", () => {
   expect(new NetlinkError("list addresses", "ETIMEDOUT").message).toBe("Cannot list addresses: ETIMEDOUT");
   expect(new NetlinkError("list addresses", "EINVAL", "bad family").message).toBe(
     "Cannot list addresses: EINVAL (bad family)",

@@ -24,7 +24,7 @@ test.each<[string, (writer: AttributeWriter) => number, naive.Bytes]>([
   expect([...writer.written()]).toEqual(expected);
 });
 
-test("sequence and flags are written into the message they are for", () => {
+test("sequence and flags are written into their message", () => {
   const writer = new AttributeWriter(8);
   endMessage(writer, beginMessage(writer, 20, 0x600));
   const second = beginMessage(writer, 21, 0);
@@ -55,7 +55,7 @@ test.each<[string, naive.Bytes, number]>([
   ["a header cut off", naive.message(20, 0, 1).slice(0, 12), 0],
   ["a payload cut off", naive.message(20, 0, 1, [1, 2, 3, 4]).slice(0, 18), 1],
   ["a length below the header", naive.u32(8).concat(naive.message(20, 0, 1).slice(4)), 0],
-])("a datagram with %s is not whole", (_, bytes, count) => {
+])("a datagram with %s is not complete", (_, bytes, count) => {
   const { messages, whole } = readMessages(datagram(bytes));
   expect([messages.length, whole]).toEqual([count, false]);
 });
@@ -68,7 +68,7 @@ test.each<[string, naive.Bytes, number, string, number]>([
   ["a refusal", naive.acknowledgement(request, 17), 17, "", request.whole.length],
   ["a refusal that was capped", naive.acknowledgement(request, 2, { capped: true }), 2, "", 16],
   [
-    "a refusal with words",
+    "an error with a text",
     naive.acknowledgement(request, 22, { text: "bad mask" }),
     22,
     "bad mask",
@@ -79,7 +79,7 @@ test.each<[string, naive.Bytes, number, string, number]>([
   ["the end of a refused dump", naive.done(request, 12), 12, "", 0],
   ["an end without a number", naive.message(3, 2, 5), 0, "", 0],
   [
-    "the end of a dump with words",
+    "the end of a dump with a text",
     naive.message(
       3,
       0x202,
@@ -92,7 +92,7 @@ test.each<[string, naive.Bytes, number, string, number]>([
     "why (attribute at offset 36)",
     0,
   ],
-])("an acknowledgement is understood: %s", (_, bytes, errno, text, requestBytes) => {
+])("an acknowledgement is decoded: %s", (_, bytes, errno, text, requestBytes) => {
   const acknowledgement = readAcknowledgement(only(bytes));
   expect([acknowledgement.errno, acknowledgement.text, acknowledgement.request.length]).toEqual([
     errno,
@@ -101,7 +101,7 @@ test.each<[string, naive.Bytes, number, string, number]>([
   ]);
 });
 
-test("a refusal gives the request back", () => {
+test("an error returns the request", () => {
   expect([...readAcknowledgement(only(naive.acknowledgement(request, 17))).request]).toEqual([...request.whole]);
 });
 

@@ -46,7 +46,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("a batch is one send, and only its last message asks for an acknowledgement", async () => {
+test("a batch is one send, and only its last message requests an acknowledgement", async () => {
   const { kernel, counters, socket, seen } = setUp(accepting);
   expect(inShort(await socket.request("x", [1, 2, 3], encode, NO_REPLY))).toEqual(["ok", "ok", "ok"]);
   expect(kernel.sent.map((requests) => requests.map(({ flags }) => flags))).toEqual([[1, 1, 5]]);
@@ -67,7 +67,7 @@ test.each<[string, number[], string[]]>([
   ["of the first", [0], ["EEXIST", "ok", "ok", "ok"]],
   ["of the last", [3], ["ok", "ok", "ok", "EEXIST"]],
   ["of all", [0, 1, 2, 3], ["EEXIST", "EEXIST", "EEXIST", "EEXIST"]],
-])("a refusal %s is told of the request it is about", async (_, refused, expected) => {
+])("an error %s is assigned to its request", async (_, refused, expected) => {
   const { counters, socket } = setUp((requests) => {
     const refusals = refused
       .flatMap((index) => requests.slice(index, index + 1))
@@ -85,14 +85,14 @@ test("several answers may come in one datagram", async () => {
   expect(inShort(await socket.request("x", [1, 2, 3], encode, NO_REPLY))).toEqual(["ok", "ENOENT", "ok"]);
 });
 
-test("the kernel's own words and the request come with a refusal", async () => {
+test("an error has the text of the kernel and the request", async () => {
   const { kernel, socket } = setUp(([it]) => (it ? [naive.acknowledgement(it, 22, { text: "no such mask" })] : []));
   const [answer] = await socket.request("x", [5], encode, NO_REPLY);
   expect(inShort(answer ? [answer] : [])).toEqual(["EINVAL no such mask"]);
   expect(answer?.ok === false && [...answer.request]).toEqual([...(kernel.sent[0]?.[0]?.whole ?? [])]);
 });
 
-test("a refusal cut short by the receive buffer is one all the same", async () => {
+test("an error truncated by the receive buffer is still an error", async () => {
   const { kernel, socket } = setUp(() => []);
   const answers = socket.request("x", [4000], encode, NO_REPLY);
   await eventually(() => expect(kernel.sent.length).toBe(1));
@@ -102,7 +102,7 @@ test("a refusal cut short by the receive buffer is one all the same", async () =
   expect(inShort(await answers)).toEqual(["E4103"]);
 });
 
-test("what a request asked for comes with its answer", async () => {
+test("the data of a request is in its answer", async () => {
   const { socket } = setUp((requests) => [
     ...requests.map((it, index) => (index === 1 ? naive.acknowledgement(it, 3) : part(it, 100 + index, 0))),
     ...accepting(requests),
@@ -118,25 +118,25 @@ test("what a request asked for comes with its answer", async () => {
 test.each<[string, number, number, number[]]>([
   ["by count", 600, 4, [256, 256, 88]],
   ["by bytes", 40, 4000, [16, 16, 8]],
-])("requests that do not fit one send are split %s", async (_, items, bytes, batches) => {
+])("requests that exceed one send are split %s", async (_, items, bytes, batches) => {
   const { kernel, socket } = setUp(accepting);
   const answers = await socket.request("x", new Array<number>(items).fill(bytes), encode, NO_REPLY);
   expect(inShort(answers)).toEqual(new Array(items).fill("ok"));
   expect(kernel.sent.map((requests) => requests.length)).toEqual(batches);
 });
 
-test("a batch of the caller's size is kept to", async () => {
+test("the batch size of the caller is respected", async () => {
   const { kernel, socket } = setUp(accepting);
   await socket.request("x", [1, 2, 3, 4, 5], encode, { ...NO_REPLY, batchMessages: 2 });
   expect(kernel.sent.map((requests) => requests.length)).toEqual([2, 2, 1]);
 });
 
-/** What the kernel takes of the receive buffer for a message: its sk_buff, and room for data in one of its sizes. */
+/** The receive buffer that the kernel uses for a message: its sk_buff, and room for data in one of its sizes. */
 const charged = (messageBytes: number) =>
   256 +
   ([704, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072].find((room) => room >= messageBytes + 320) ?? 0);
 
-test("whatever is sent and answered, the answers to a batch and its acknowledgement fit the receive buffer that was granted", async () => {
+test("the answers to any batch and its acknowledgement fit the granted receive buffer", async () => {
   const sizes = fc.array(fc.oneof({ weight: 5, arbitrary: fc.nat(200) }, fc.nat(60_000)), { maxLength: 400 });
   // 4,608 is the least that Linux grants; there and above, one request and its answer always fit.
   const granted = fc.integer({ min: 4_608, max: 500_000 });
@@ -160,21 +160,21 @@ test("whatever is sent and answered, the answers to a batch and its acknowledgem
 test.each<[string, number, number[]]>([
   ["small requests", 163_840, [113, 113, 74]],
   ["small requests with the default buffer", 425_984, [256, 44]],
-])("as many %s go out at once as there is room for", async (_, receiveBufferBytes, batches) => {
+])("as many %s are sent at once as there is room for", async (_, receiveBufferBytes, batches) => {
   const { kernel, socket } = setUp(accepting);
   kernel.receiveBufferBytes = receiveBufferBytes;
   await socket.request("x", new Array<number>(300).fill(100), encode, NO_REPLY);
   expect(kernel.sent.map((requests) => requests.length)).toEqual(batches);
 });
 
-test("one message larger than all limits goes alone", async () => {
+test("a message larger than all limits is sent alone", async () => {
   const { kernel, socket } = setUp(accepting);
   kernel.receiveBufferBytes = 1000;
   expect(inShort(await socket.request("x", [60_000, 60_000], encode, NO_REPLY))).toEqual(["ok", "ok"]);
   expect(kernel.sent.map((requests) => requests.length)).toEqual([1, 1]);
 });
 
-test("refusals are told of the right request across batches", async () => {
+test("errors are assigned to the right request across batches", async () => {
   const { socket } = setUp((requests) =>
     requests.flatMap((it) => (it.body.length === 20 ? [naive.acknowledgement(it, 17)] : accepting([it]))),
   );
@@ -199,7 +199,7 @@ test("a dump is read to its end over several datagrams", async () => {
 test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
   ["at once", (it) => [naive.acknowledgement(it, 1)]],
   ["at its end", (it) => [part(it, 1), naive.done(it, 1)]],
-])("a dump refused %s rejects with the kernel's errno", async (_, replies) => {
+])("a dump that fails %s rejects with the kernel's errno", async (_, replies) => {
   const { counters, kernel, socket } = setUp(([it]) => (it ? replies(it) : []));
   await expect(socket.dump("list things", encodeDump)).rejects.toMatchObject({
     code: "EPERM",
@@ -212,7 +212,7 @@ test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
 test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
   ["a part", (it) => [part(it, 1), part(it, 2, 0x12), naive.done(it)]],
   ["the end", (it) => [part(it, 1), naive.done(it, 0, 0x12)]],
-])("a dump marked as interrupted in %s is read again, and the first attempt forgotten", async (_, interrupted) => {
+])("a dump marked as interrupted in %s is read again, and the first attempt discarded", async (_, interrupted) => {
   let attempt = 0;
   const { socket } = setUp(([it]) => {
     if (it === undefined) return [];
@@ -223,7 +223,7 @@ test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
   expect(attempt).toBe(3);
 });
 
-test("a dump of which a part cannot be read rejects, and the socket goes on", async () => {
+test("a dump with an unreadable part rejects, and the socket stays usable", async () => {
   const { kernel, socket } = setUp(([it]) => (it ? [part(it, 1), part(it, 2), naive.done(it)] : []));
   const decode = (readable: number) => (message: { payload: Uint8Array }) =>
     (message.payload[0] ?? 0) <= readable ? message.payload[0] : undefined;
@@ -232,7 +232,7 @@ test("a dump of which a part cannot be read rejects, and the socket goes on", as
   expect(kernel.closed).toBe(0);
 });
 
-test("parts of a dump that are other than meant are left out", async () => {
+test("parts of a dump of another type are left out", async () => {
   const { socket } = setUp((requests) =>
     requests.flatMap((it) => [...[1, 2, 3, 4].map((value) => part(it, value)), naive.done(it)]),
   );
@@ -246,7 +246,7 @@ test("a dump interrupted every time rejects", async () => {
   expect(kernel.sent.length).toBe(10);
 });
 
-test("one exchange is under way at a time, in the order asked", async () => {
+test("one exchange runs at a time, in the order of requests", async () => {
   let waiting = 0;
   let most = 0;
   const { kernel, socket } = setUp((requests) => {
@@ -299,7 +299,7 @@ test("parts of a dump that was given up are ignored", async () => {
 
 const silent: Peer = () => [];
 
-test("silence beyond the timeout rejects, closes, and the next request opens anew", async () => {
+test("no answer within the timeout rejects and closes, and the next request opens a new socket", async () => {
   const { counters, kernel, socket } = setUp(silent, { timeoutMs: 5000 });
   const outcome = expect(socket.request("do it", [1], encode, NO_REPLY)).rejects.toMatchObject({
     name: "NetlinkError",
@@ -319,7 +319,7 @@ test("silence beyond the timeout rejects, closes, and the next request opens ane
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("each part of a dump starts the timeout anew", async () => {
+test("each part of a dump restarts the timeout", async () => {
   const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
   const dump = socket.dump("x", encodeDump);
   await eventually(() => expect(kernel.sent.length).toBe(1));
@@ -333,7 +333,7 @@ test("each part of a dump starts the timeout anew", async () => {
   expect((await dump).length).toBe(3);
 });
 
-test("an answer that lay unread when the timeout struck still counts", async () => {
+test("an answer that was unread when the timeout expired is accepted", async () => {
   const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
   const answers = socket.request("x", [1], encode, NO_REPLY);
   await eventually(() => expect(vi.getTimerCount()).toBe(1));
@@ -343,7 +343,7 @@ test("an answer that lay unread when the timeout struck still counts", async () 
   expect(inShort(await answers)).toEqual(["ok"]);
 });
 
-test("requests that wait behind a lost exchange go over the new socket", async () => {
+test("requests that wait behind a lost exchange use the new socket", async () => {
   const { kernel, socket } = setUp(silent, { timeoutMs: 5000 });
   const lost = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ETIMEDOUT" });
   const next = socket.request("x", [1, 2], encode, NO_REPLY);
@@ -356,7 +356,7 @@ test("requests that wait behind a lost exchange go over the new socket", async (
 
 const failure = (code: string) => Object.assign(new Error("broken"), { code });
 
-test("an error of the socket rejects what is under way with its code", async () => {
+test("an error of the socket rejects the running requests with its code", async () => {
   const { counters, kernel, socket } = setUp(silent);
   const outcome = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ENOBUFS" });
   await eventually(() => expect(kernel.sent.length).toBe(1));
@@ -381,7 +381,7 @@ test("a send that fails rejects", async () => {
   expect([kernel.closed, vi.getTimerCount()]).toEqual([1, 0]);
 });
 
-test("a protocol that the kernel does not have rejects", async () => {
+test("a protocol that the kernel lacks rejects", async () => {
   const counters = new NetlinkCounters();
   const open: OpenRawSocket = () => {
     throw failure("EPROTONOSUPPORT");
@@ -399,7 +399,7 @@ test.each<[string, (it: naive.NaiveMessage) => naive.Bytes]>([
   expect(kernel.closed).toBe(1);
 });
 
-test("a bug in what reads the answers is what the request rejects with, and leaves no callback of the addon", async () => {
+test("a bug in the reader of answers rejects the request, and never throws in a callback of the addon", async () => {
   const { counters, socket, kernel } = setUp((requests) => requests.flatMap((it) => [part(it, 1), naive.done(it)]));
   const bug = new TypeError("undefined is not a function");
   const buggy = () => {
@@ -411,7 +411,7 @@ test("a bug in what reads the answers is what the request rejects with, and leav
   expect([kernel.opened, kernel.closed]).toEqual([2, 1]);
 });
 
-test("closing a socket rejects the requests that are under way and all later ones, and opens none again", async () => {
+test("closing a socket rejects running and later requests, and opens no new socket", async () => {
   const { kernel, socket } = setUp(silent);
   const outcome = expect(socket.request("x", [1], encode, NO_REPLY)).rejects.toMatchObject({ code: "ECANCELED" });
   await eventually(() => expect(kernel.sent.length).toBe(1));
@@ -423,7 +423,7 @@ test("closing a socket rejects the requests that are under way and all later one
   expect([kernel.opened, kernel.closed]).toEqual([1, 1]);
 });
 
-test("results are told outside of the addon's callbacks", async () => {
+test("results are delivered outside of the addon's callbacks", async () => {
   let inCallback = false;
   const kernel = new NetlinkPeer(silent);
   const socket = new NetlinkSocket({
@@ -437,7 +437,7 @@ test("results are told outside of the addon's callbacks", async () => {
   const [it] = kernel.sent[0] ?? [];
   inCallback = true;
   kernel.listener.message(Uint8Array.from(it ? naive.acknowledgement(it, 0) : []), 0);
-  // The addon lets microtasks run before its callback is over.
+  // The addon runs microtasks before its callback ends.
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
   inCallback = false;
   expect(await seen).toBe(false);

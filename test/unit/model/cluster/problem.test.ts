@@ -37,7 +37,7 @@ const text = fc.oneof(
   fc.constantFrom("\u001b[31mred", "a\r\nb", "\u202egnp", "\u200b", "\u2028", "\ud83d", "\u009b2J", "\u{e0041}"),
 );
 
-/** Controls, what turns the direction of text, line ends, and what has no shape. */
+/** Control characters, direction marks, line ends, and invisible characters. */
 function isHidden(code: number): boolean {
   const isControl = code < 0x20 || (code >= 0x7f && code <= 0x9f);
   const turns =
@@ -47,7 +47,7 @@ function isHidden(code: number): boolean {
 
 const WEB = problemObject("Service", "shop/web");
 
-test("whatever an object holds: ten problems and how many more, each on one line of bounded length", () => {
+test("for any object at most ten problems and the number of the others are listed, each on one line of bounded length", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(text, fc.anything(), text), { maxLength: 30 }), (wrong) => {
       const list = new ProblemList(WEB);

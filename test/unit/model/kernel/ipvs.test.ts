@@ -20,7 +20,7 @@ test.each<[Protocol, string, number, string]>([
   ["TCP", "10.96.0.1", 443, "TCP/10.96.0.1:443"],
   ["UDP", "fd00::a", 53, "UDP/[fd00::a]:53"],
   ["SCTP", "::", 0, "SCTP/[::]:0"],
-])("a key by address holds its parts: %s %s %i", (protocol, ip, port, key) => {
+])("a key by address contains its parts: %s %s %i", (protocol, ip, port, key) => {
   expect(virtualServerKey(protocol, address(ip), port)).toBe(key);
   expect(parseVirtualServerKey(virtualServer(protocol, address(ip), port, RR).key)).toEqual({
     protocol,
@@ -33,7 +33,7 @@ test.each<[Protocol, string, number, string]>([
 test.each<[IPFamily, number, string, string]>([
   ["IPv4", 7, "FWM/IPv4/7", "0.0.0.0"],
   ["IPv6", 0xffffffff, "FWM/IPv6/4294967295", "::"],
-])("a key by firewall mark holds family and mark: %s %i", (family, mark, key, unspecified) => {
+])("a key by firewall mark contains family and mark: %s %i", (family, mark, key, unspecified) => {
   expect(markedServerKey(family, mark)).toBe(key);
   const { protocol, address: ip, port, mark: held } = markedServer(family, mark, "UDP", RR);
   expect([protocol, ip, port, held]).toEqual(["UDP", unspecified, 0, mark]);
@@ -45,13 +45,13 @@ test.each<[IPFamily, number, string, string]>([
   });
 });
 
-test("two virtual servers of one firewall mark are the same whatever protocol they are meant for", () => {
+test("two virtual servers of one firewall mark are the same for all protocols", () => {
   const [tcp, udp] = [markedServer("IPv4", 7, "TCP", RR), markedServer("IPv4", 7, "UDP", RR)];
   expect(sameVirtualServer(tcp, udp)).toBe(true);
   expect(sameVirtualServer(tcp, { ...udp, scheduler: "sh" as Scheduler })).toBe(false); // any word will do
 });
 
-test("of a virtual server those fields count that the kernel keeps beside the key", () => {
+test("virtual servers are compared by the fields that the kernel keeps beside the key", () => {
   const changed: Changed<VirtualServer> = {
     key: markedServerKey("IPv4", 8),
     protocol: "UDP",

@@ -19,12 +19,12 @@ entry del KUBE-LOAD-BALANCER-FW 192.0.2.2,tcp:80
 entry del KUBE-LOAD-BALANCER-SOURCE-CIDR 192.0.2.2,tcp:80,198.51.100.0/24
 `;
 
-test("an object that others lean on comes first and goes last, a mark comes late and goes first", () => {
+test("an object that others need is added first and deleted last, a mark is added late and deleted first", () => {
   const safe = parseMeddling(SAFE);
   expect(inSafeOrder(safe.toReversed())).toEqual(safe);
 });
 
-test("operations of one rank keep the order they were given in", () => {
+test("operations of one rank keep their order", () => {
   const given = parseMeddling("address add 10.0.0.2\naddress add 10.0.0.1\naddress add 10.0.0.3");
   expect(inSafeOrder(given)).toEqual(given);
 });

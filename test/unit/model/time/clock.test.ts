@@ -5,7 +5,7 @@ import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
 const HOUR_MS = 3_600_000;
 
 describe("the wall clock is set by", () => {
-  test.each([0, 2 * HOUR_MS, -2 * HOUR_MS])("%d ms: an old time is shown as old as it is", async (stepMs) => {
+  test.each([0, 2 * HOUR_MS, -2 * HOUR_MS])("%d ms: an old time keeps its age", async (stepMs) => {
     const clock = new HandClock();
     const atMs = clock.now();
     await clock.advance(1_000);
@@ -16,7 +16,7 @@ describe("the wall clock is set by", () => {
 });
 
 describe("a time of the API", () => {
-  test("in the past was as long ago as the wall clock says", () => {
+  test("in the past has its age by the wall clock", () => {
     const clock = new HandClock();
     expect(timeOf(clock.date().getTime() - 700, clock)).toBe(clock.now() - 700);
   });

@@ -14,7 +14,7 @@ describe("a limited wait", () => {
     expect(wait.signal.reason).toEqual(new Error("no response in time"));
   });
 
-  test("ends at once when it is told to, or when its parent is aborted, before the wait or during it", async () => {
+  test("ends at once when it is ended or its parent is aborted, before the wait or during it", async () => {
     const clock = new HandClock();
     const parent = new AbortController();
     const [ended, aborted] = [new LimitedWait(parent.signal), new LimitedWait(parent.signal)];

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TokenBucket } from "../../../../src/model/time/token-bucket.ts";
 
-test("no stretch of time ever sees more than the burst and what was refilled, and who waits for long gets all of that", () => {
+test("no period has more tokens than the burst and the refill, and a long wait gets all of them", () => {
   const pauses = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 1000 })));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 100 }), pauses, (burst, refillMs, waits) => {

@@ -8,14 +8,14 @@ test.each([
   [127, 0x107f, 0x107f],
   [1, 0x6, 0x6],
   [5, 0x1503, 0x1101],
-])("mark %i of the mask 0x%x", (index, mask, mark) => {
+])("local mark %i within the mask 0x%x is computed", (index, mask, mark) => {
   expect(localMark(index, mask)).toBe(mark);
 });
 
-/** Bits as text, so that no arithmetic of ours judges itself. */
+/** Bits as text, so that the test does not repeat the arithmetic of the code. */
 const bits = (number: number) => number.toString(2).padStart(32, "0");
 
-test("every mark lies within its mask, has its highest bit and is another than the others", () => {
+test("every mark lies within its mask, has its highest bit and is unique", () => {
   fc.assert(
     fc.property(fc.integer({ min: 3, max: 0x7fff }), (mask) => {
       const count = localMarkCount(mask);
@@ -31,7 +31,7 @@ test("every mark lies within its mask, has its highest bit and is another than t
   );
 });
 
-test("a packet is known to wear a mark, whichever, and not by a mark of others that has bits in the gap of the mask", () => {
+test("a packet with any of our marks is recognised, and one with a foreign mark in the gap of the mask is not", () => {
   const [known = 0, mask = 0] = markedLocal({ localMarkMask: 0x107f }).split("/").map(Number);
   const isKnown = (packet: number) => (packet & mask) === known;
   const ours = Array.from({ length: 128 }, (_, index) => localMark(index, 0x107f));

@@ -17,7 +17,7 @@ const chain = (options: Partial<RuleOptions>, name: string, table = "nat"): read
     .tables.find((one) => one.name === table)
     ?.chains.find((one) => one.name === name)?.rules ?? [];
 
-/** What iptables-save printed after these rules were written to a Linux, line by line. */
+/** The output of iptables-save after these rules were written on a Linux host. */
 describe.each([
   ["IPv4", "-s 10.244.0.0/16", "iptables-legacy-save.txt"],
   ["IPv6", "-s fd00:10::/64", "ip6tables-legacy-save.txt"],
@@ -43,18 +43,22 @@ describe.each([
 
 test.each([
   [
-    "everybody, when all is to be masqueraded",
+    "all clients, with --masquerade-all",
     { masqueradeAll: true },
     /^-m comment .* KUBE-CLUSTER-IP dst,dst -j KUBE-MARK-MASQ$/,
   ],
   [
-    "whoever is not a pod, when we know where pods live",
+    "all clients that are not pods, if the networks of pods are known",
     {},
     /^! -s 10\.244\.0\.0\/16 -m .* dst,dst -j KUBE-MARK-MASQ$/,
   ],
-  ["whoever does not come over the bridge of the pods", { pods: "-i cni0" }, /^! -i cni0 -m .* -j KUBE-MARK-MASQ$/],
-  ["only this node, when nothing tells pods", { pods: undefined }, /^-m comment .* src,dst -j KUBE-MARK-MASQ$/],
-])("on the way to a ClusterIP is masqueraded: %s", (_, options, rule) => {
+  [
+    "all clients that do not come over the bridge of the pods",
+    { pods: "-i cni0" },
+    /^! -i cni0 -m .* -j KUBE-MARK-MASQ$/,
+  ],
+  ["only this node, if pods cannot be recognised", { pods: undefined }, /^-m comment .* src,dst -j KUBE-MARK-MASQ$/],
+])("traffic to a ClusterIP is masqueraded for %s", (_, options, rule) => {
   const rules = chain(options, "KUBE-SERVICES").filter((one) => one.includes("KUBE-CLUSTER-IP"));
   expect(rules).toEqual([expect.stringMatching(rule), expect.stringMatching(/-j ACCEPT$/)]);
 });
@@ -74,7 +78,7 @@ test.each([
   expect(chain({ masqueradeBit }, "KUBE-LOCAL-UNMARK", "mangle").join()).toContain(`--set-xmark ${mark}/${mark}`);
 });
 
-test("ports are chosen at random where iptables can, but never for a pod that reaches itself", () => {
+test("masqueraded ports are random if iptables supports it, but never for a pod that connects to itself", () => {
   const [hairpin, , , masquerade] = chain({}, "KUBE-POSTROUTING");
   expect([hairpin, masquerade].map((rule) => rule?.endsWith("--random-fully"))).toEqual([false, true]);
   expect(chain({ randomFully: false }, "KUBE-POSTROUTING")[3]).toMatch(/-j MASQUERADE$/);
@@ -86,18 +90,21 @@ test.each([
   [0x30f, "0x200/0x2f0", "0x0/0x3ff"],
   [0xff0, "0x800/0x800", "0x0/0xff0"],
   [0x80000001, "0x80000000/0xfffffffe", "0x0"],
-])("a local mark within %x is known by %s, given to %s, and cleared in all its bits", (localMarkMask, known, free) => {
-  const [notOurs, , clear] = chain({ localMarkMask }, "KUBE-LOCAL-UNMARK", "mangle");
-  expect(notOurs).toBe(`-m mark ! --mark ${known} -j RETURN`);
-  expect(clear).toBe(`-j MARK --set-xmark 0x0/0x${localMarkMask.toString(16)}`);
-  expect(chain({ localMarkMask }, "KUBE-LOCAL-POLICY")).toEqual([
-    `-m mark ! --mark ${known} -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ`,
-  ]);
-  for (const name of ["KUBE-LOCAL-PODS", "KUBE-LOCAL-NODE"])
-    expect(chain({ localMarkMask }, name, "mangle").at(-1)).toContain(`-m mark --mark ${free} -j SET --map-set`);
-});
+])(
+  "a local mark within %x is recognised by %s, set on %s, and cleared in all its bits",
+  (localMarkMask, known, free) => {
+    const [notOurs, , clear] = chain({ localMarkMask }, "KUBE-LOCAL-UNMARK", "mangle");
+    expect(notOurs).toBe(`-m mark ! --mark ${known} -j RETURN`);
+    expect(clear).toBe(`-j MARK --set-xmark 0x0/0x${localMarkMask.toString(16)}`);
+    expect(chain({ localMarkMask }, "KUBE-LOCAL-POLICY")).toEqual([
+      `-m mark ! --mark ${known} -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ`,
+    ]);
+    for (const name of ["KUBE-LOCAL-PODS", "KUBE-LOCAL-NODE"])
+      expect(chain({ localMarkMask }, name, "mangle").at(-1)).toContain(`-m mark --mark ${free} -j SET --map-set`);
+  },
+);
 
-test("where nothing tells pods, none is exempt from drops and none is marked", () => {
+test("if pods cannot be recognised, no client is exempt from drops and none is marked", () => {
   const none = { pods: undefined };
   expect(chain(none, "KUBE-LOCAL-PODS", "mangle")).toEqual([]);
   const exempt = (options: Partial<RuleOptions>) =>
@@ -105,9 +112,9 @@ test("where nothing tells pods, none is exempt from drops and none is marked", (
   expect([exempt(none), exempt({}), exempt({ pods: "-i cali+" })].map((rules) => rules.length)).toEqual([0, 1, 1]);
 });
 
-test("invalid packets are dropped unless conntrack is told to be liberal", () => {
+test("invalid packets are dropped unless conntrack is liberal", () => {
   const first = (dropInvalid: boolean, name: string) => chain({ dropInvalid }, name, "filter")[0];
-  // Of what is forwarded only the answers of endpoints are judged.
+  // Of forwarded packets only the answers of endpoints are checked.
   expect(first(true, "KUBE-FORWARD")).toBe(
     "-m conntrack --ctstate INVALID -m set --match-set KUBE-LOOP-BACK src,src,src -j DROP",
   );
@@ -116,13 +123,13 @@ test("invalid packets are dropped unless conntrack is told to be liberal", () =>
   expect(rules.flatMap((one) => one.rules).filter((rule) => rule.includes("INVALID"))).toEqual([]);
 });
 
-test("health checks are let in over TCP alone (G-69)", () => {
+test("health checks are accepted over TCP alone (G-69)", () => {
   const rules = proxyRules(OPTIONS).tables.flatMap(({ chains }) => chains.flatMap((one) => one.rules));
   const letIn = rules.filter((rule) => rule.includes("KUBE-HEALTH-CHECK-NODE-PORT"));
   expect(letIn.map((rule) => rule.slice(0, 7))).toEqual(["-p tcp ", "-p tcp "]);
 });
 
-test("the host's own rules of INPUT judge before ours accept", () => {
+test("the host's own INPUT rules run before our rules accept", () => {
   const jumps = proxyRules(OPTIONS).tables.flatMap((table) => table.jumps);
   const last = jumps.filter(({ place }) => place === "last");
   expect(last).toEqual([
@@ -135,7 +142,7 @@ test("the host's own rules of INPUT judge before ours accept", () => {
   expect(accepting.sort()).toEqual(["KUBE-FORWARD", "KUBE-IPVS-ACCEPT", "KUBE-NODE-PORT"]);
 });
 
-test("what cleanup removes holds every chain that we make", () => {
+test("cleanup removes every chain that we create", () => {
   for (const { name, chains } of proxyRules(OPTIONS).tables) {
     expect(PROXY_CHAINS[name]).toEqual(expect.arrayContaining(chains.map((one) => one.name)));
   }

@@ -5,14 +5,14 @@ import { FAMILIES, type IPFamily } from "../../../../src/model/address.ts";
 import { ipset, ipsets, type SetBase } from "../../../../src/model/kernel/ipset.ts";
 import { proxyRules } from "../../../../src/node/rules/proxy-rules.ts";
 
-/** The rules of a node that was taken over ask sets that its kube-proxy does not have: empty until the first sync. */
+/** The rules match sets that the replaced kube-proxy does not have. These sets are empty until the first sync. */
 const LEFT = readFileSync(join(import.meta.dirname, "../../../fixtures/kube-proxy/ipset-save.txt"), "utf8");
 
-/** What it does to packets while the set is empty, other than kube-proxy's rules did. */
+/** How packets are handled while the set is empty, compared with the rules of kube-proxy. */
 const WHILE_EMPTY: Readonly<Partial<Record<SetBase, "nothing" | "the node fills it first">>> = {
   // NodePorts would not be masqueraded.
   "KUBE-NODE-PORT-IPS": "the node fills it first",
-  // Packets to ClusterIPs that no Service has are not refused, drops of traffic policies do not drop, nothing is marked.
+  // Packets to ClusterIPs that no Service has are not rejected, drops of traffic policies do not drop, nothing is marked.
   "KUBE-SERVICE-CIDR": "nothing",
   "KUBE-DROP": "nothing",
   "KUBE-DROP-EXTERNAL": "nothing",
@@ -28,7 +28,7 @@ const OPTIONS = {
   randomFully: true,
 };
 
-function rulesThatAsk(base: SetBase, family: IPFamily): readonly string[] {
+function rulesThatMatch(base: SetBase, family: IPFamily): readonly string[] {
   const { name } = ipset(base, family);
   const rules = proxyRules({ ...OPTIONS, family }).tables.flatMap(({ chains }) =>
     chains.flatMap((chain) => chain.rules),
@@ -36,19 +36,22 @@ function rulesThatAsk(base: SetBase, family: IPFamily): readonly string[] {
   return rules.filter((rule) => new RegExp(`--(match|map)-set ${name} `).test(rule));
 }
 
-test.each(FAMILIES)("every set of %s that rules ask and a kube-proxy does not leave has a verdict", (family) => {
-  const missing = ipsets(family).filter(({ name }) => !LEFT.includes(`create ${name} `));
-  const asked = missing.map(({ base }) => base).filter((base) => rulesThatAsk(base, family).length > 0);
-  expect(asked.toSorted()).toEqual(Object.keys(WHILE_EMPTY).toSorted());
-});
+test.each(FAMILIES)(
+  "every set of %s that rules match and kube-proxy does not leave has a documented effect",
+  (family) => {
+    const missing = ipsets(family).filter(({ name }) => !LEFT.includes(`create ${name} `));
+    const asked = missing.map(({ base }) => base).filter((base) => rulesThatMatch(base, family).length > 0);
+    expect(asked.toSorted()).toEqual(Object.keys(WHILE_EMPTY).toSorted());
+  },
+);
 
 test.each(FAMILIES)(
   "while such a set of %s is empty its rules match nothing, and so leave packets to the rules below",
   (family) => {
     for (const [base, verdict] of Object.entries(WHILE_EMPTY)) {
       if (verdict !== "nothing") continue;
-      const rules = rulesThatAsk(base as SetBase, family); // a key of the table
-      // A rule that asks for absence would match every packet, and one that leads to masquerading would not be reached.
+      const rules = rulesThatMatch(base as SetBase, family); // a key of the table
+      // A rule that matches absence would match every packet, and a rule that leads to masquerading would not be reached.
       expect(
         rules.filter((rule) => rule.includes(`! --match-set`) || /-[jg] KUBE-(MARK-MASQ|NODE-PORT)$/.test(rule)),
       ).toEqual([]);

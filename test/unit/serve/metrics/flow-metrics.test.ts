@@ -2,7 +2,7 @@ import { Registry } from "prom-client";
 import { expect, test } from "vitest";
 import { registerFlowMetrics } from "../../../../src/serve/metrics/flow-metrics.ts";
 
-test("forgotten flows are counted by family, and how long it took, by kube-proxy's names", async () => {
+test("deleted flows and their duration are measured by family, with kube-proxy's names", async () => {
   const registry = new Registry();
   const record = registerFlowMetrics(registry);
   record({ family: "IPv4", flows: 3, durationMs: 5 });

@@ -13,9 +13,9 @@ import { PROMTOOL_FINDS } from "../../../support/node/promtool.ts";
 import { isMissing } from "../../../support/run/missing.ts";
 import { syncReport } from "../reports.ts";
 
-/** What the wall clock of the tests shows when their other clock shows 0. */
+/** The wall clock time at the time 0 of the other clock. */
 const ZERO_S = dateOf(0, new HandClock()).getTime() / 1000;
-/** kube-proxy's, which is a gauge. */
+/** A metric of kube-proxy, which is a gauge. */
 const NO_LOCAL_ENDPOINTS = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
 const PREFIX = /^(kube_ipvs|kubeproxy)_/;
 
@@ -55,7 +55,7 @@ describe("names", () => {
     },
   );
 
-  test.skipIf(isMissing("promtool"))("promtool finds a name of kube-proxy, and nothing else", async () => {
+  test.skipIf(isMissing("promtool"))("promtool reports one name of kube-proxy, and nothing else", async () => {
     const { registry } = harness();
     for (const { name } of registry.getMetricsAsArray()) if (!PREFIX.test(name)) registry.removeSingleMetric(name);
     const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], { input: await registry.metrics() });
@@ -80,7 +80,7 @@ describe("names", () => {
     ]);
   });
 
-  test("the process is measured too", async () => {
+  test("the metrics include those of the process", async () => {
     expect(await harness().registry.metrics()).toMatch(/^process_resident_memory_bytes \d+$/m);
   });
 });
@@ -92,7 +92,7 @@ async function buckets(name: string): Promise<string[]> {
   );
 }
 
-test("the buckets are kube-proxy's", async () => {
+test("the buckets are those of kube-proxy", async () => {
   expect((await buckets("kubeproxy_sync_proxy_rules_duration_seconds")).join(" ")).toBe(
     "0.001 0.002 0.004 0.008 0.016 0.032 0.064 0.128 0.256 0.512 1.024 2.048 4.096 8.192 16.384 +Inf",
   );
@@ -125,7 +125,7 @@ describe("a sync", () => {
     expect(await sample("kube_ipvs_sync_operations_count")).toBe(2);
   });
 
-  test("is timed once for us and once for each family as kube-proxy does, in seconds", async () => {
+  test("is timed once in our metric and once for each family in kube-proxy's, in seconds", async () => {
     const { metrics, sample } = harness();
     metrics.record(syncReport({ durationMs: 0.4 }));
     expect(await sample("kube_ipvs_sync_duration_seconds_sum")).toBe(0.0004);
@@ -135,7 +135,7 @@ describe("a sync", () => {
       expect(await sample(`kubeproxy_sync_proxy_rules_duration_seconds_sum{ip_family="${family}"}`)).toBe(0.0004);
   });
 
-  test("moves the time of the last success only when nothing is left or refused", async () => {
+  test("updates the time of the last success only if nothing is pending or failed", async () => {
     const { metrics, sample } = harness(["IPv4"]);
     const last = () => sample('kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"}');
     metrics.record(syncReport({ clean: false }));
@@ -146,7 +146,7 @@ describe("a sync", () => {
     expect(await last()).toBe(ZERO_S + 5.5);
   });
 
-  test("shows the state after it", async () => {
+  test("sets the gauges of the state after it", async () => {
     const { metrics, sample } = harness();
     metrics.record(
       syncReport({
@@ -173,7 +173,7 @@ describe("a sync", () => {
   });
 });
 
-test("changes of Services and endpoints are pending until a sync has left nothing, and counted for good", async () => {
+test("changes of Services and endpoints are pending until a sync leaves nothing, and are counted", async () => {
   const { metrics, sample } = harness();
   const name = (kind: string) => `kubeproxy_sync_proxy_rules_${kind}`;
   const kinds = [
@@ -192,7 +192,7 @@ test("changes of Services and endpoints are pending until a sync has left nothin
   expect(await seen()).toEqual([0, 2, 0, 1]);
 });
 
-test("drift of looks and syncs is counted by object and kind, and shown as zero before", async () => {
+test("drift of resyncs and syncs is counted by object and kind, and is zero before", async () => {
   const { metrics, sample } = harness();
   metrics.recordResync({
     durationMs: 30,
@@ -205,7 +205,7 @@ test("drift of looks and syncs is counted by object and kind, and shown as zero 
   expect(await sample("kube_ipvs_resync_duration_seconds_sum")).toBe(0.03);
 });
 
-test("Services without a local endpoint are shown by policy and family, as zero before", async () => {
+test("Services without a local endpoint are counted by policy and family, and are zero before", async () => {
   const { metrics, sample } = harness();
   const seen = () =>
     Promise.all(
@@ -222,7 +222,7 @@ test("Services without a local endpoint are shown by policy and family, as zero 
   expect(await seen()).toEqual([1, 2, 3, 4]);
 });
 
-test("netlink is counted as it stands at the scrape", async () => {
+test("netlink counters have their values at the time of the scrape", async () => {
   const { counts, sample } = harness();
   counts.sends = 2;
   counts.messages = 128;
@@ -235,7 +235,7 @@ test("netlink is counted as it stands at the scrape", async () => {
   expect(await sample('kube_ipvs_netlink_errors_total{errno="other"}')).toBe(2);
 });
 
-test("watches of an API server are counted by resource as they stand at the scrape", async () => {
+test("watch counters by resource have their values at the time of the scrape", async () => {
   const { registry, watches, sample } = harness();
   expect(await registry.metrics()).not.toMatch(/^kube_ipvs_watch_/m);
   const endings = new Map([["lost", 2]]);
@@ -272,7 +272,7 @@ test("the iptables backend in use and the rules in the other one replace the ear
   expect(await sample('kube_ipvs_iptables_other_backend_rules{ip_family="IPv4"}')).toBeUndefined();
 });
 
-test("the rest is recorded as it is told", async () => {
+test("the other metrics have the recorded values", async () => {
   const { metrics, sample } = harness();
   metrics.recordRequest(7500);
   metrics.recordProgrammed("IPv6", 700);
@@ -296,7 +296,7 @@ test("the rest is recorded as it is told", async () => {
   expect(await sample('kubeproxy_proxy_livez_total{code="200"}')).toBe(1);
 });
 
-test("Events are counted by what became of them, from the start", async () => {
+test("Events are counted by outcome, from the start", async () => {
   const { events, sample } = harness();
   expect(await sample('kube_ipvs_events_total{result="failed"}')).toBe(0);
   Object.assign(events, { sent: 3, known: 2, dropped: 1 });

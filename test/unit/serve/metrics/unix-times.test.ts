@@ -4,7 +4,7 @@ import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
 
 const HOUR_MS = 3_600_000;
 
-test("a time keeps its value to the digit while the wall clock is slewed, and never is in the future after a step", async () => {
+test("a time keeps its exact value while the wall clock is slewed, and is never in the future after a step", async () => {
   const clock = new HandClock();
   const times = new UnixTimes(clock);
   const atMs = clock.now();
@@ -22,6 +22,6 @@ test("a time keeps its value to the digit while the wall clock is slewed, and ne
   }
 });
 
-test("a time of what never was stays 0", () => {
+test("the time of an event that never happened stays 0", () => {
   expect(new UnixTimes(new HandClock()).seconds(0)).toBe(0);
 });

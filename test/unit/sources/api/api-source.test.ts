@@ -58,7 +58,7 @@ async function started(): Promise<SourceWorld> {
 
 const allListed = (one: SourceWorld) => () => one.told.listed.size === 4;
 
-test("Services, EndpointSlices, ServiceCIDRs and this Node alone are told", async () => {
+test("only Services, EndpointSlices, ServiceCIDRs and this Node are reported", async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
   expect(one.told.events.toSorted()).toEqual([
@@ -77,7 +77,7 @@ test("Services, EndpointSlices, ServiceCIDRs and this Node alone are told", asyn
   ]);
 });
 
-test("a server too old for ServiceCIDRs has none, and is asked again after ten minutes", async () => {
+test("a server too old for ServiceCIDRs counts as having none, and is tried again after ten minutes", async () => {
   const one = await world();
   one.model.behaviour.unknownPaths = [CIDRS];
   await one.watch(await kubeconfigOf(one));
@@ -100,7 +100,7 @@ test("a server too old for ServiceCIDRs has none, and is asked again after ten m
   expect(one.told.events).not.toContain("-cidr kubernetes");
 });
 
-test("an agent in a pod gets by with list and watch of four resources, and waits for a role it does not have yet", async () => {
+test("an agent in a pod needs only list and watch of four resources, and waits for a missing role", async () => {
   const one = await world();
   const root = `${await folder()}/`;
   const account = `${root}var/run/secrets/kubernetes.io/serviceaccount`;
@@ -137,7 +137,7 @@ test("Events go to the same server as the watches, over the same connection", as
   expect(one.server.connections).toBe(1);
 });
 
-test("what the listener throws comes out at once, and closes everything", async () => {
+test("an exception of the listener rejects at once, and closes everything", async () => {
   const one = await world();
   one.onEvent = () => {
     throw new Error("a bug downstream");
@@ -156,7 +156,7 @@ test("a stop leaves no request, no timer and no connection", async () => {
   await until("all is closed", () => one.model.openWatches === 0 && one.clock.sleeping === 0);
 });
 
-test("what is wrong with objects is told together, with what of it is new, and when the objects are right again", async () => {
+test("problems of objects are reported together, with the new ones, and until the objects are valid again", async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
   one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
@@ -181,7 +181,7 @@ describe("read once", () => {
   const once = (kubeconfig: string, patienceMs: number) =>
     readApiServer({ kubeconfig, servers: [], root: "", env: {}, nodeName: "node-1" }, parts, patienceMs);
 
-  test("a server tells all there is and what is wrong with it, and is left alone then", async () => {
+  test("a server returns all objects and their problems, and is not connected to any more", async () => {
     const one = await world();
     one.model.store.put(SERVICES, { metadata: { namespace: "demo", name: "x" }, spec: 7 });
     const { events, problems } = await once(await kubeconfigOf(one), patient(10_000));
@@ -192,7 +192,7 @@ describe("read once", () => {
     await until("all is closed", () => one.model.openWatches === 0);
   });
 
-  test("a server that does not let us is named as the reason", async () => {
+  test("a server that denies access is named as the reason", async () => {
     const one = await world();
     one.model.behaviour.tokens = new Map([["other", "somebody"]]);
     await expect(once(await kubeconfigOf(one), 300)).rejects.toThrow(
@@ -219,7 +219,7 @@ describe("read once", () => {
     expect(clock.sleeping).toBe(0);
   });
 
-  test("a server that cannot be reached is told once for all that is missing", async () => {
+  test("an unreachable server is reported once for all missing resources", async () => {
     const one = await world();
     const kubeconfig = await kubeconfigOf(one);
     await one.server.close();
@@ -229,12 +229,12 @@ describe("read once", () => {
   });
 });
 
-test("ten restarts of the server under churn cost no event and no more than a list each", async () => {
+test("ten restarts of the server under churn lose no event and cost at most a list each", async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
   for (let revision = 2; revision <= 11; revision++) {
     one.model.store.put(SERVICES, apiService("a", revision));
-    // Watches that end sooner are in trouble.
+    // Watches that end sooner count as failed.
     await one.clock.advance(1000);
     const restarted = one.restart();
     one.model.store.put(SERVICES, apiService(`new-${revision}`, 1));
@@ -253,7 +253,7 @@ test("ten restarts of the server under churn cost no event and no more than a li
   for (const { lists } of one.source.stats()) expect(lists).toBeLessThanOrEqual(11);
 });
 
-test("ten relists of a thousand objects leave nothing behind", { timeout: patient(30_000) }, async () => {
+test("ten relists of a thousand objects leak no memory", { timeout: patient(30_000) }, async () => {
   const one = await started();
   await one.until("the lists", allListed(one));
   const table = new ServiceTable();
@@ -269,7 +269,7 @@ test("ten relists of a thousand objects leave nothing behind", { timeout: patien
       one.model.store.forgetHistory();
     });
     await one.until("another whole list", () => lists() === revision);
-    // What these tests note of events is not ours.
+    // The events that these tests record are not part of the product's memory.
     one.told.events.length = 0;
   }
   await relist(2);
@@ -280,7 +280,7 @@ test("ten relists of a thousand objects leave nothing behind", { timeout: patien
   expect(liveHeap() - heapOnce).toBeLessThan(heapOnce - heapBefore);
 });
 
-/** Bytes, after all garbage has gone. */
+/** Bytes in use after garbage collection. */
 function liveHeap(): number {
   setFlagsFromString("--expose-gc");
   runInNewContext("gc")();

@@ -11,7 +11,7 @@ function world(options: WorldOptions = {}): WatchWorld {
   return one;
 }
 
-/** Told version 106 by the first server: b is deleted and c new. The other server is at 103 and knows neither. */
+/** Has version 106 from the first server: b is deleted and c is new. The other server is at 103 and has neither change. */
 async function toldMore(watchList: "streaming" | "disabled" = "streaming"): Promise<WatchWorld> {
   const one = world({ second: true });
   one.model.behaviour.watchList = watchList;
@@ -30,7 +30,7 @@ async function toldMore(watchList: "streaming" | "disabled" = "streaming"): Prom
 }
 
 describe.each(["streaming", "disabled"] as const)("a server that lags, with watch-list %s,", (watchList) => {
-  test("is asked for no state older than what was told, and left for another", async () => {
+  test("is never asked for an older state than the last one, and is replaced by another server", async () => {
     const one = await toldMore(watchList);
     one.faults.push(EXPIRED);
     one.transport.crash(one.model);
@@ -45,7 +45,7 @@ describe.each(["streaming", "disabled"] as const)("a server that lags, with watc
     expect(one.told.faults).toEqual([]);
   });
 
-  test("is followed from where it is known once it has caught up", async () => {
+  test("is watched from the last version once it has caught up", async () => {
     const one = await toldMore(watchList);
     one.transport.crash(one.model);
     expect(await one.news(30_000)).toEqual([]);
@@ -56,7 +56,7 @@ describe.each(["streaming", "disabled"] as const)("a server that lags, with watc
   });
 });
 
-test("a list that broke off has told versions too: the next list is no older", async () => {
+test("after a list that broke off the next list is not older than its objects", async () => {
   const one = world({ second: true });
   Object.assign(one.model.behaviour, { watchList: "disabled", pageItems: 1 });
   one.other.behaviour.watchList = "disabled";
@@ -88,7 +88,7 @@ test("a bookmark of an older version shows that the server is behind, and moves 
 test.each([
   ["an object that was deleted", "b"],
   ["an object that was changed", "a"],
-])("an object, %s, is not told again in an older version by a watch", async (_, name) => {
+])("an older version of %s is not reported by a watch", async (_, name) => {
   const one = world();
   await one.startWith("a", "b");
   one.delete("b");
@@ -113,7 +113,7 @@ test("an object that is deleted within a streamed list does not come back in an 
   expect([one.told.services.size, one.stats.outdatedEvents]).toEqual([0, 1]);
 });
 
-test("a list whose version is older than what was told is given up before its first object", async () => {
+test("a list that is older than the last version is given up before its first object", async () => {
   const one = world();
   one.model.behaviour.watchList = "disabled";
   await one.startWith("a");
@@ -130,8 +130,8 @@ test("a list whose version is older than what was told is given up before its fi
   expect(one.stats.endings.get("behind")).toBe(1);
 });
 
-describe("after a restore of etcd, when every server is behind for good,", () => {
-  test("the older state is taken after two minutes, with one warning", async () => {
+describe("after a restore of etcd, when all servers stay behind,", () => {
+  test("the older state is accepted after two minutes, with one warning", async () => {
     const log = new LogLines();
     const one = world({ second: true, logger: log });
     await one.startWith("a", "b", "c");
@@ -140,7 +140,7 @@ describe("after a restore of etcd, when every server is behind for good,", () =>
     for (const { store } of [one.model, one.other]) store.turnBack(50);
     one.model.endWatches("reset");
     one.delete("b");
-    // A watch from the future is silent, and the probe after it is refused.
+    // A watch from a future version is silent, and the probe after it fails.
     expect(await one.news(455_000)).toEqual([]);
     expect(one.stats.endings.get("504")).toBeGreaterThan(0);
     expect(await one.news(110_000)).toEqual([]);
@@ -151,7 +151,7 @@ describe("after a restore of etcd, when every server is behind for good,", () =>
     expect(one.stats.lists).toBe(2);
   });
 
-  test("not while any server has come as far as what was told", async () => {
+  test("the older state is not accepted while any server has reached the last version", async () => {
     const one = world({ second: true });
     await one.startWith("a", "b");
     one.replication.hold();

@@ -17,7 +17,7 @@ function setUp() {
 
 const LOST = { cause: "ECONNREFUSED", unreachable: true };
 
-test("an API server that is gone is one warning for all resources, one a minute, and one line when it is back", async () => {
+test("an unreachable API server is one warning a minute for all resources, and one line at its return", async () => {
   const log = new LogLines();
   const one = new SourceWorld(log);
   onTestFinished(() => one.stop());
@@ -44,7 +44,7 @@ test("an API server that is gone is one warning for all resources, one a minute,
   expect(log.lines.at(-1)).toMatch(/^INFO API server is watched again after \d+m$/);
 });
 
-test("a watch that is taken up again at the first attempt is no news", async () => {
+test("a watch that is resumed at the first attempt is not logged", async () => {
   const { clock, log, outages } = setUp();
   for (let round = 0; round < 5; round++) {
     outages.failed("services", { ...LOST, stateAtMs: clock.now() });
@@ -54,7 +54,7 @@ test("a watch that is taken up again at the first attempt is no news", async () 
   expect(log.lines).toEqual([]);
 });
 
-test("a watch counts after a second, and not when it ended before", async () => {
+test("a watch counts as established after a second, not if it ended before", async () => {
   const { clock, log, outages } = setUp();
   const failure = { cause: "500 it broke", unreachable: false, stateAtMs: clock.now() };
   outages.failed("services", failure);
@@ -72,7 +72,7 @@ test("a watch counts after a second, and not when it ended before", async () => 
   expect(log.lines.slice(1)).toEqual(["INFO API server is watched again after 3s"]);
 });
 
-test("one resource that cannot be watched is named with its cause, and without a first list no state is", async () => {
+test("a resource that cannot be watched is logged with its cause, without a state before the first list", async () => {
   const { clock, log, outages } = setUp();
   for (let minute = 0; minute <= 150; minute++) {
     outages.failed("nodes", { cause: "403 forbidden", unreachable: false, stateAtMs: 0 });
@@ -83,7 +83,7 @@ test("one resource that cannot be watched is named with its cause, and without a
   expect(log.fields[0]).toEqual({ resources: ["nodes"], cause: "403 forbidden" });
 });
 
-test("a resource that the server turns out not to have ends its outage", () => {
+test("the outage of a resource ends when the server proves not to have it", () => {
   const { log, outages } = setUp();
   outages.failed("servicecidrs", { ...LOST, stateAtMs: 0 });
   outages.failed("servicecidrs", { ...LOST, stateAtMs: 0 });

@@ -10,7 +10,7 @@ const wrong = (value: string): Problem => ({
   reason: "wrong",
 });
 
-test("problems of objects are told when they change, gathered over 200 ms, and not when they are only said again", async () => {
+test("problems of objects are reported when they change, batched over 200 ms, and not when they are repeated", async () => {
   const clock = new HandClock();
   const stop = new AbortController();
   const log = new ProblemLog();
@@ -38,7 +38,7 @@ test("problems of objects are told when they change, gathered over 200 ms, and n
   expect(told).toEqual([]);
 });
 
-test("10,000 wrong objects of a first list are told 100 at a time, and each once", async () => {
+test("10,000 invalid objects of a first list are reported 100 at a time, and each once", async () => {
   const clock = new HandClock();
   const stop = new AbortController();
   const log = new ProblemLog();

@@ -69,7 +69,7 @@ const ENDINGS: Readonly<Record<string, readonly [Ending, Partial<History>]>> = {
 };
 
 test.each([
-  // A watch resumes from its version through everything but a lost history.
+  // A watch resumes from its version after every failure except a lost history.
   ["watch", "ends healthy", "watch", "jitter", 0],
   ["watch", "ends at once", "watch", "backoff", 0],
   ["watch", "is silent", "probe", "none", 0],
@@ -93,7 +93,7 @@ test.each([
   ["watch", "gets 429", "watch", "backoff", 7000],
   ["watch", "gets 500", "watch", "backoff", 0],
   ["watch", "gets ERROR 500", "watch", "backoff", 0],
-  // Where it comes to nothing time and again, a probe shows whether lists would be answered,
+  // If it fails repeatedly, a probe shows whether lists would be answered,
   ["watch", "ends at once three times", "probe", "backoff", 0],
   ["watch", "is not answered three times", "probe", "backoff", 0],
   ["watch", "is lost three times", "probe", "backoff", 0],
@@ -103,7 +103,7 @@ test.each([
   // and then the state is listed.
   ["watch", "ends at once after a good probe", "stream last", "backoff", 0],
   ["watch", "gets 500 after a good probe", "stream last", "backoff", 0],
-  // A server that is behind is probed until it, or another, has come as far; no list takes less.
+  // A server that is behind is probed until it or another one has caught up; no list accepts less.
   ["watch", "is behind", "probe", "backoff", 0],
   ["watch", "gets 504 too new", "probe", "backoff", 1000],
   ["probe", "gets 504 too new", "probe", "backoff", 1000],
@@ -114,7 +114,7 @@ test.each([
   ["probe", "gets 410", "stream last", "spread", 0],
   ["probe", "is not answered", "watch", "backoff", 0],
   ["probe", "is lost", "watch", "backoff", 0],
-  // A streamed list goes over to a plain one where it is not to be had,
+  // A streamed list is replaced by a plain one if it is not available,
   ["stream latest", "ends healthy", "list", "none", 0],
   ["stream last", "ends at once", "list", "backoff", 0],
   ["stream latest", "stalls", "list", "none", 0],
@@ -125,7 +125,7 @@ test.each([
   ["stream last", "gets 500 three times", "list", "backoff", 0],
   ["stream last", "is not answered three times", "list", "backoff", 0],
   ["stream latest", "is lost three times", "list", "backoff", 0],
-  // and is tried again where only the moment is bad.
+  // and is retried after a temporary failure.
   ["stream latest", "gets 500", "stream latest", "backoff", 0],
   ["stream latest", "is lost", "stream latest", "backoff", 0],
   ["stream latest", "is malformed", "stream latest", "backoff", 0],
@@ -155,7 +155,7 @@ test.each([
   ["gets ERROR Expired without a code", "error", "Expired"],
   ["is lost", "lost", "ECONNRESET"],
   ["is behind", "behind", "the server is behind: its state has version 7"],
-])("what %s is counted as %s, and %j to people", (name, reason, text) => {
+])("a watch that %s is counted as %s, and logged as %j", (name, reason, text) => {
   const [ending] = at(ENDINGS, name);
   expect([endingReason(ending), endingText(ending)]).toEqual([reason, text]);
 });
@@ -165,7 +165,7 @@ test.each([0, -1, 7, 600, 1e9, 500.5])("code %d of an ERROR event makes no label
 });
 
 test.each(Object.entries(ENDINGS))(
-  "a watch that %s shows one word of ours to whoever may connect, or nothing",
+  "a watch that %s shows at most one fixed word to clients of the health server",
   (_, [ending]) => {
     const text = "SECRET https://10.0.0.1";
     const loud = { ...ending, ...("reason" in ending && { reason: text }) } as Ending; // the same with another text

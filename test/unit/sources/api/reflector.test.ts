@@ -10,11 +10,11 @@ function world(options: WorldOptions = {}): WatchWorld {
   return one;
 }
 
-/** An answer that is over as soon as it begins. */
+/** An answer that ends as soon as it begins. */
 const ended: Fault = { kind: "answer", status: 200, body: "" };
 
 describe("the first list", () => {
-  test("is streamed, asked for the latest state, with the selectors of kube-proxy and a random timeout", async () => {
+  test("is streamed from the latest state, with the selectors of kube-proxy and a random timeout", async () => {
     const one = world({ random: () => 0.99 });
     await one.startWith();
     expect(Object.fromEntries(one.requests[0]?.query ?? [])).toEqual({
@@ -29,7 +29,7 @@ describe("the first list", () => {
     });
   });
 
-  test("counts as listed at its end bookmark, then the stream goes on as a watch", async () => {
+  test("is complete at its end bookmark, then the stream continues as a watch", async () => {
     const one = world();
     one.put("a", 1);
     void one.start();
@@ -41,7 +41,7 @@ describe("the first list", () => {
     expect(one.stats).toMatchObject({ state: "watching", lists: 1, objects: 1, resourceVersion: "103" });
   });
 
-  test("of nothing is a list too", async () => {
+  test("may be empty", async () => {
     const one = world();
     void one.start();
     expect(await one.news()).toEqual(["listed services"]);
@@ -61,7 +61,7 @@ describe("the first list", () => {
     expect(one.asked).toEqual(["stream from ''", `list from '${from}'`, "watch from '101'"]);
   });
 
-  test("is asked of the cache when the consistent read has no answer for 5 s: etcd is down", async () => {
+  test("is read from the cache when the consistent read has no answer for 5 s, as etcd is down", async () => {
     const one = world();
     one.model.behaviour.etcdDown = true;
     one.put("a", 1);
@@ -71,7 +71,7 @@ describe("the first list", () => {
     expect(one.asked).toEqual(["stream from ''", "stream from '0'"]);
   });
 
-  test("does without the field selector where the server does not know the field", async () => {
+  test("is requested without the field selector if the server does not support the field", async () => {
     const one = world();
     one.model.behaviour.unknownFields = ["spec.clusterIP"];
     one.model.store.put("/api/v1/services", apiService("headless", 1, { clusterIP: "None", clusterIPs: ["None"] }));
@@ -90,14 +90,14 @@ describe("a list in pages", () => {
     return one;
   }
 
-  test("is told whole, with the version of its pages", async () => {
+  test("is reported as a whole, with the version of its pages", async () => {
     const one = await paged();
     void one.start();
     expect(await one.news()).toEqual(["demo/a=1", "demo/b=1", "demo/c=1", "demo/d=1", "demo/e=1", "listed services"]);
     expect(one.asked.slice(1)).toEqual(["list from '0'", "list page from ''", "list page from ''", "watch from '105'"]);
   });
 
-  test("begins anew when its token has expired, no older than it was, and deletes only at the end", async () => {
+  test("starts over when its token has expired, not older than before, and deletes only at the end", async () => {
     const one = await paged();
     one.faults.push(undefined, undefined, { kind: "answer", status: 410, body: "" });
     void one.start();
@@ -114,7 +114,7 @@ describe("a list in pages", () => {
     expect(one.asked.slice(3)).toEqual(["list from '102'", "list page from ''", "watch from '106'"]);
   });
 
-  test.each(["end", "reset"] as const)("that is cut (%s) deletes nothing and is asked again", async (how) => {
+  test.each(["end", "reset"] as const)("that is cut (%s) deletes nothing and is requested again", async (how) => {
     const one = await paged();
     one.faults.push(undefined, { kind: "cut", afterBytes: 300, how });
     void one.start();
@@ -125,7 +125,7 @@ describe("a list in pages", () => {
 });
 
 describe("a watch", () => {
-  test("that ends, as slow readers' do, is resumed within 100 ms and misses nothing", async () => {
+  test("that the server ends, as for slow readers, is resumed within 100 ms and misses nothing", async () => {
     const one = world();
     await one.startWith("a");
     await one.clock.advance(1000);
@@ -137,7 +137,7 @@ describe("a watch", () => {
     expect(one.stats.lists).toBe(1);
   });
 
-  test("that ends at once and empty is not asked again at once", async () => {
+  test("that ends at once and empty is not requested again at once", async () => {
     const one = world({ random: () => 0 });
     await one.startWith("a");
     await one.clock.advance(1000);
@@ -148,7 +148,7 @@ describe("a watch", () => {
     expect(gaps).toEqual([1800, 1600, 3200]);
   });
 
-  test("is ended by the server at its timeout, is told by bookmarks, and goes on from the last", async () => {
+  test("that the server ends at its timeout continues from the last bookmark", async () => {
     const one = world();
     await one.startWith("a");
     one.model.store.put("/api/v1/nodes", { metadata: { name: "n" } });
@@ -157,7 +157,7 @@ describe("a watch", () => {
     expect(one.stats.bookmarks).toBe(2);
   });
 
-  test("that is quiet at the version of the server goes on after the probe without a list", async () => {
+  test("that is quiet at the version of the server continues after the probe without a list", async () => {
     const one = world();
     await one.startWith("a");
     one.model.behaviour.watchList = "no-end-bookmark";
@@ -171,7 +171,7 @@ describe("a watch", () => {
     expect(one.stats.lists).toBe(1);
   });
 
-  test("that hears nothing more is given up 30 s after its timeout", async () => {
+  test("that receives nothing more is given up 30 s after its timeout", async () => {
     const one = world();
     await one.startWith("a");
     one.faults.push({ kind: "stall", afterBytes: 0 });
@@ -218,7 +218,7 @@ describe("a watch", () => {
   });
 });
 
-test("a list that is broken off leaves the version as it was, and the next is no older than what it told", async () => {
+test("a list that broke off leaves the version unchanged, and the next is not older than its objects", async () => {
   const one = world();
   await one.startWith("a", "b");
   one.put("c", 2);
@@ -232,9 +232,9 @@ test("a list that is broken off leaves the version as it was, and the next is no
   expect(one.told.services.get("demo/a")).toBe(2);
 });
 
-describe("what the API server refuses", () => {
+describe("a request that the API server rejects", () => {
   test.each([401, 403, 404, 429, 500, 503])(
-    "with %i is asked for ever, from the same version, without a list as long as lists are refused too",
+    "with %i is repeated forever from the same version, without a list while lists are rejected too",
     async (status) => {
       const one = world({ random: () => 0 });
       await one.startWith("a");
@@ -242,7 +242,7 @@ describe("what the API server refuses", () => {
       one.model.endWatches("reset");
       one.put("b", 1);
       expect(await one.news(200_000)).toEqual(["demo/b=1"]);
-      // The list is a probe: of one object, and only to see whether it is refused.
+      // The list is a probe for one object; it only shows whether lists are rejected.
       const asked = one.asked.slice(1);
       expect(asked.filter((request) => request === "list from '101'").length).toBe(status === 429 ? 0 : 2);
       expect(asked.filter((request) => request === "watch from '101'").length).toBe(status === 429 ? 9 : 7);
@@ -250,7 +250,7 @@ describe("what the API server refuses", () => {
     },
   );
 
-  test("is not asked before Retry-After is over", async () => {
+  test("is not repeated before Retry-After is over", async () => {
     const one = world({ random: () => 0 });
     await one.startWith("a");
     one.faults.push({ kind: "answer", status: 429, body: "Too many requests", retryAfterMs: 17_000 });
@@ -259,7 +259,7 @@ describe("what the API server refuses", () => {
     expect((one.requestedAtMs[2] ?? 0) - (one.requestedAtMs[1] ?? 0)).toBe(17_000);
   });
 
-  test("because nobody listens is asked again with growing waits", async () => {
+  test("is repeated with growing waits if the connection is refused", async () => {
     const one = world({ random: () => 0 });
     for (let i = 0; i < 5; i++) one.faults.push({ kind: "refuse" });
     void one.start();
@@ -268,7 +268,7 @@ describe("what the API server refuses", () => {
   });
 });
 
-describe("what is no event", () => {
+describe("an invalid event", () => {
   test.each([
     ["garbage", "garbage\n"],
     ["half an event", '{"type":"ADDED","object":\n'],
@@ -287,7 +287,7 @@ describe("what is no event", () => {
     expect(one.asked.slice(-1)).toEqual(["watch from '102'"]);
   });
 
-  test("twice at one version asks for the whole state", async () => {
+  test("twice at one version causes a list", async () => {
     const one = world();
     await one.startWith("a");
     const garbage: Fault = { kind: "garbage", afterLines: 0, text: "garbage\n" };
@@ -299,7 +299,7 @@ describe("what is no event", () => {
     expect(one.asked.slice(-1)).toEqual(["stream from '101'"]);
   });
 
-  test("an event that is cut in the middle is told when the watch is resumed, once", async () => {
+  test("an event that is cut in the middle is reported once when the watch is resumed", async () => {
     const one = world();
     await one.startWith("a");
     one.faults.push({ kind: "cut", afterBytes: 50, how: "end" });
@@ -310,7 +310,7 @@ describe("what is no event", () => {
     expect(one.stats.endings.get("lost")).toBe(2);
   });
 
-  test("a line of 16 MB is an event like others", async () => {
+  test("a line of 16 MB is an event like any other", async () => {
     const one = world();
     await one.startWith("a");
     const service = apiService("b", 1);
@@ -322,7 +322,7 @@ describe("what is no event", () => {
 });
 
 describe("an object", () => {
-  test("that leaves the selector is deleted, and told again when it comes back", async () => {
+  test("that no longer matches the selector is deleted, and reported again when it matches", async () => {
     const one = world();
     await one.startWith("a");
     const service = apiService("a", 2);
@@ -332,7 +332,7 @@ describe("an object", () => {
     expect(await one.news()).toEqual(["-demo/a", "demo/a=3"]);
   });
 
-  test("of which an older version comes after a newer one is left as it is", async () => {
+  test("keeps its newer version when an older one arrives", async () => {
     const one = world();
     await one.startWith("a");
     one.faults.push({ kind: "replay", afterLines: 2 });
@@ -344,7 +344,7 @@ describe("an object", () => {
     expect(one.stats.outdatedEvents).toBe(1);
   });
 
-  test("that cannot be decoded leaves the version before it in force, and is told as wrong until it is right", async () => {
+  test("that cannot be decoded keeps its former version in force, and has a problem until it is valid", async () => {
     const told = new ReportedCluster();
     const wrong: string[] = [];
     const onProblems = (object: string, list: readonly unknown[]) => void wrong.push(`${object}: ${list.length}`);
@@ -376,7 +376,7 @@ describe("a stop", () => {
     expect([one.model.openWatches, one.clock.sleeping, one.requests.length]).toEqual([0, 0, asked]);
   });
 
-  test.each(["streamed", "listed"] as const)("by the listener itself ends the events at once, %s", async (how) => {
+  test.each(["streamed", "listed"] as const)("by the listener ends the events at once, %s", async (how) => {
     const told = new ReportedCluster();
     const one: WatchWorld = new WatchWorld({
       handler: {
@@ -400,7 +400,7 @@ describe("a stop", () => {
   });
 });
 
-test("what the listener throws comes out of the run and ends it", async () => {
+test("an exception of the listener rejects the run and ends it", async () => {
   const handler = {
     onEvent: () => {
       throw new Error("a bug downstream");
@@ -414,7 +414,7 @@ test("what the listener throws comes out of the run and ends it", async () => {
   expect([one.model.openWatches, one.clock.sleeping]).toEqual([0, 0]);
 });
 
-test("the clock of these tests wakes sleepers in order and only in time", async () => {
+test("the clock of these tests wakes sleepers in order and on time", async () => {
   const clock = new HandClock();
   const order: string[] = [];
   const { signal } = new AbortController();

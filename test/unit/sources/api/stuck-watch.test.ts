@@ -12,7 +12,7 @@ const errorEvent = (status: object): Fault => ({
   body: `${JSON.stringify({ type: "ERROR", object: { kind: "Status", ...status } })}\n`,
 });
 
-const REFUSALS = {
+const REJECTIONS = {
   "an ERROR event of code 500": errorEvent({ code: 500, reason: "InternalError", message: "it broke" }),
   "an ERROR event with reason Expired and no code": errorEvent({ reason: "Expired", message: "too old" }),
   "an ERROR event with reason Gone and no code": errorEvent({ reason: "Gone" }),
@@ -45,10 +45,10 @@ async function refusing(refused: (request: ApiRequest) => boolean, fault: Fault,
   return one;
 }
 
-/** What comes over a watch that nobody ends. */
+/** The text of a watch that is never ended. */
 const endStreams = (one: WatchWorld) => one.model.endWatches("reset");
 
-describe.each<[string, Fault]>(Object.entries(REFUSALS))("when %s answers", (_, fault) => {
+describe.each<[string, Fault]>(Object.entries(REJECTIONS))("when %s answers", (_, fault) => {
   test.each(["streaming", "disabled"] as const)(
     "every watch from a version, changes arrive by lists within minutes, with watch-list %s",
     async (watchList) => {
@@ -82,8 +82,8 @@ describe.each<[string, Fault]>(Object.entries(REFUSALS))("when %s answers", (_, 
   });
 });
 
-test("a watch that is refused three times is listed after a probe and one refusal more", async () => {
-  const one = await refusing((request) => isWatch(request) && !isStream(request), REFUSALS["HTTP 500"]);
+test("a watch that is rejected three times is listed after a probe and one more rejection", async () => {
+  const one = await refusing((request) => isWatch(request) && !isStream(request), REJECTIONS["HTTP 500"]);
   await one.startWith("a");
   await one.clock.advance(1000);
   endStreams(one);
@@ -92,7 +92,7 @@ test("a watch that is refused three times is listed after a probe and one refusa
   expect(one.asked.slice(1, 7)).toEqual([watch, watch, watch, "list from '101'", watch, "stream from '101'"]);
 });
 
-test("watches that are answered 410 after every list make lists at growing intervals, and are warned of once a minute", async () => {
+test("watches that are answered with 410 after every list cause lists at growing intervals, and one warning a minute", async () => {
   const log = new LogLines();
   const one = await refusing(
     (request) => isWatch(request) && !isStream(request),
@@ -122,7 +122,7 @@ test.each([
   "no answer",
 ] as const)("an outage of an hour in which %s answers everything is followed by no list", async (name) => {
   let isOut = false;
-  const one = await refusing(() => isOut, REFUSALS[name]);
+  const one = await refusing(() => isOut, REJECTIONS[name]);
   await one.startWith("a");
   await one.clock.advance(1000);
   isOut = true;

@@ -9,7 +9,7 @@ import { ReportedCluster } from "../../../support/api/worlds/reported-cluster.ts
 import { SILENT_LOGGER } from "../../../support/api/worlds/silent-logger.ts";
 import { TestAccess, until } from "../../../support/api/worlds/test-access.ts";
 
-/** What kube-apiserver 1.36.2 answered, replayed byte for byte over TLS. */
+/** The answers of kube-apiserver 1.36.2, replayed byte for byte over TLS. */
 interface Replay {
   readonly told: ReportedCluster;
   /** Each request as "watch from 12", "stream from ''" or "list from 0". */
@@ -42,7 +42,7 @@ async function replay(
     await server.close();
   });
   await until("the request after the last recorded answer", async () => {
-    // Time passes only while nothing else can happen.
+    // Time advances only while nothing else can happen.
     if (reflector.stats.state === "waiting") await clock.advance(100);
     return server.requests.length > answers.length;
   });
@@ -100,13 +100,13 @@ test("the pages of a list are one list", async () => {
   expect(version).toBe("232");
 });
 
-test("a token that has expired makes the list begin anew", async () => {
+test("an expired token makes the list start over", async () => {
   const { told, asked } = await replay("services", ["49", "01", "62", "01", "02", "03"]);
   expect(told.events.slice(-8)).toEqual([...SERVICES, "listed services"]);
   expect(asked.slice(1, 5)).toEqual(["list from '0'", "list page from ''", "list from '215'", "list page from ''"]);
 });
 
-test.each([1, 7, 100, 2047])("a list in pieces of %i bytes is the same list", async (pieceBytes) => {
+test.each([1, 7, 100, 2047])("a list in pieces of %i bytes is read as the same list", async (pieceBytes) => {
   const { told } = await replay("slices", ["49", "04"], pieceBytes);
   expect(told.events).toEqual([...SLICES, "listed endpointslices"]);
 });
@@ -118,7 +118,7 @@ test("an empty list, one Node by its name, and an indented body are lists like o
   expect(told.events).toEqual(SERVICES.toSpliced(1, 2).concat("listed services"));
 });
 
-test("a list whose body is cut short deletes nothing and is asked again", async () => {
+test("a list whose body is cut short deletes nothing and is requested again", async () => {
   const whole = withVersions("04", { 228: "238" });
   const { told, asked } = await replay("slices", ["41", "64", "49", whole.subarray(0, 4000), whole]);
   expect(told.events.filter((event) => event.startsWith("-"))).toEqual([]);
@@ -126,7 +126,7 @@ test("a list whose body is cut short deletes nothing and is asked again", async 
 });
 
 test.each([1, 2, 3, 5, 11, 1000, 65_536])(
-  "a watch in pieces of %i bytes tells each event once, in order",
+  "a watch in pieces of %i bytes reports each event once, in order",
   async (piece) => {
     const { told, version } = await replay("services", ["42", "30"], piece);
     expect(told.events).toEqual(["listed services", "demo/web-8=80", "demo/web-8=80", "-demo/web-8"]);
@@ -134,12 +134,12 @@ test.each([1, 2, 3, 5, 11, 1000, 65_536])(
   },
 );
 
-test("an object that leaves the selector is deleted", async () => {
+test("an object that no longer matches the selector is deleted", async () => {
   const empty = withVersions("42", { 239: "236" });
   expect((await replay("services", [empty, "35"])).told.events.slice(1)).toEqual(["demo/web-1=80", "-demo/web-1"]);
 });
 
-test("the deletion of an object that was never told is no event", async () => {
+test("the deletion of an unknown object is no event", async () => {
   const answer = recordedAnswer("35")
     .toString()
     .replace('"type":"ADDED"', '"type":"DELETED"')
@@ -162,7 +162,7 @@ test("a raw U+2028 in an event does not end its line", async () => {
   expect(told.events.slice(1)).toEqual(["demo/web-8=80", "demo/web-8=80", "-demo/web-8"]);
 });
 
-test("the Node of this name is told", async () => {
+test("the Node of this name is reported", async () => {
   const empty = withVersions("42", { 239: "228" });
   expect((await replay("node", [empty, "34"])).told.events.slice(0, 2)).toEqual(["listed nodes", "+node node-1"]);
 });
@@ -171,7 +171,7 @@ test.each([
   ["an ERROR event", "64"],
   ["an ERROR event, from the beginning of time", "65"],
   ["HTTP 410", "66"],
-])("a watch whose history is gone, said by %s, becomes a list not older than it was", async (_, answer) => {
+])("a watch whose history is gone, by %s, is replaced by a list that is not older", async (_, answer) => {
   const { asked, told } = await replay("services", ["40", answer, "68"]);
   expect(asked.slice(1, 3)).toEqual(["watch from '238'", "stream from '238'"]);
   expect(told.events.filter((event) => event === "listed services")).toHaveLength(1);
@@ -181,7 +181,7 @@ test.each([
 test.each([
   ["ERROR event", ["40", "64", "45", "40"], ["watch from '238'", "stream from '238'", "stream from '238'"]],
   ["HTTP 504", ["40", "19", "40"], ["watch from '238'", "list from '238'"]],
-])("a server of an older version, as an %s says, is asked for no older state", async (_, answers, asked) => {
+])("a server that is behind, by %s, is never asked for an older state", async (_, answers, asked) => {
   expect((await replay("services", answers)).asked.slice(1, asked.length + 1)).toEqual(asked);
 });
 
@@ -192,7 +192,7 @@ test.each([
   ["404", "15"],
   ["429 in plain text", "51"],
   ["500 without a reason", "17"],
-])("%s keeps what was told, and the watch is asked again from the same version", async (_, answer) => {
+])("%s keeps the objects, and the watch is requested again from the same version", async (_, answer) => {
   const { told, asked } = await replay("services", ["40", answer]);
   expect(new Set(asked.slice(1))).toEqual(new Set(["watch from '238'"]));
   expect(told.services.size).toBe(7);
@@ -200,14 +200,14 @@ test.each([
 
 test.each([
   ["killed: FIN without the last chunk", "74"],
-  ["stopped after it said so", "70"],
+  ["stopped after GOAWAY", "70"],
   ["at its timeout", "32"],
 ])("a watch that ends with its server %s is resumed, not listed", async (_, answer) => {
   const { asked, version } = await replay("services", ["40", answer]);
   expect(asked).toEqual(["stream from ''", "watch from '238'", `watch from '${version}'`]);
 });
 
-test("Services of all kinds: what is for a proxy is told, the rest is not, nothing is wrong", async () => {
+test("of Services of all kinds those for a proxy are reported, without problems", async () => {
   const { told } = await replay("services", ["90"]);
   expect([...told.services.keys()]).toEqual(["edge/lb", "edge/nodeport"]);
   expect(told.problems).toEqual([]);
@@ -227,7 +227,7 @@ test.each([
   expect(told.problems).toEqual([]);
 });
 
-test("the selectors of kube-proxy leave out what these lists lack", async () => {
+test("the selectors of kube-proxy leave out the objects that are missing in these lists", async () => {
   const services = await replay("services", ["49", "93"]);
   const slices = await replay("slices", ["49", "94"]);
   expect([services.told.events.at(-1), slices.told.events.at(-1)]).toEqual([

@@ -5,7 +5,7 @@ import { WatchCache } from "../../../../src/sources/api/watch-cache.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { serviceObject } from "../../../support/objects/builders.ts";
 
-/** A cache of Services whose decoder has a fault that some objects meet. */
+/** A cache of Services whose decoder throws for some objects. */
 function setUp() {
   const told: string[] = [];
   const resource = {
@@ -29,7 +29,7 @@ function setUp() {
   return { told, upsert, cache };
 }
 
-test("an exception while one object is decoded is a problem of that object, and the others go on", () => {
+test("an exception while one object is decoded is a problem of that object, and the others are decoded", () => {
   const { told, upsert, cache } = setUp();
   cache.beginList();
   upsert("api", "1");
@@ -44,7 +44,7 @@ test("an exception while one object is decoded is a problem of that object, and 
   ]);
 });
 
-test("the version before that exception stays in force, and a later one replaces it", () => {
+test("the former version of an object whose decoding throws stays in force until a later one replaces it", () => {
   const { told, upsert } = setUp();
   upsert("web", "1");
   upsert("web", "2", { app: "poison" });

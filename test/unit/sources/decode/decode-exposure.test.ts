@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { type ServiceSpec, serviceObject } from "../../../support/objects/builders.ts";
 
-/** The exposure of a dual-stack Service that must be wanted, and "field=value: reason" for each fault of it. */
+/** The exposure of a dual-stack Service that must be accepted, and "field=value: reason" for each of its faults. */
 function exposed(said: ServiceSpec) {
   const result = decodeService(serviceObject("shop/web", { ip: ["10.96.0.10", "fd00::a"], ...said }));
   if (result.kind !== "accepted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
@@ -59,7 +59,7 @@ test.each<[string, ServiceSpec, readonly string[], readonly string[]]>([
   ["none yet", { type: "LoadBalancer" }, [], []],
   ["several", { loadBalancerIPs: ["198.51.100.5", "2001:db8::5"] }, ["198.51.100.5", "2001:db8::5"], []],
   ["ipMode VIP", ingress({ ip: "198.51.100.5", ipMode: "VIP" }), ["198.51.100.5"], []],
-  ["ipMode Proxy is not for us", ingress({ ip: "198.51.100.5", ipMode: "Proxy" }), [], []],
+  ["ipMode Proxy is ignored", ingress({ ip: "198.51.100.5", ipMode: "Proxy" }), [], []],
   ["a host name alone", ingress({ hostname: "lb.example.com" }), [], []],
   ["an address beside a host name", ingress({ hostname: "lb", ip: "198.51.100.5" }), ["198.51.100.5"], []],
   ["another type", { ...ingress({ ip: "198.51.100.5" }), type: "NodePort" }, [], []],
@@ -112,13 +112,13 @@ test.each<[string, ServiceSpec, readonly string[] | undefined, readonly string[]
   ],
   ["an empty field beside the annotation", { ...annotated("10.0.0.0/8"), sourceRanges: [] }, ["10.0.0.0/8"], []],
   [
-    "a wrong one costs no other",
+    "an invalid range does not affect the others",
     ranged("192.0.2.0/33", "10.0.0.0/8"),
     ["10.0.0.0/8"],
     ['spec.loadBalancerSourceRanges[0]=192.0.2.0/33: must be a network, for example "192.0.2.0/24"'],
   ],
   [
-    "wrong ones alone close the load balancer",
+    "only invalid ranges close the load balancer",
     ranged("192.0.2.1"),
     [],
     ['spec.loadBalancerSourceRanges[0]=192.0.2.1: must be a network, for example "192.0.2.0/24"'],
@@ -130,13 +130,13 @@ test.each<[string, ServiceSpec, readonly string[] | undefined, readonly string[]
     ['spec.loadBalancerSourceRanges[0]=::ffff:192.0.2.1/24: must be a network, for example "192.0.2.0/24"'],
   ],
   [
-    "a wrong annotation closes it as well",
+    "an invalid annotation closes the load balancer as well",
     annotated("all"),
     [],
     [`metadata.annotations["${ANNOTATION}"]=all: must be a network, for example "192.0.2.0/24"`],
   ],
   [
-    "a text in place of the list closes it as well",
+    "a text in place of the list closes the load balancer as well",
     { type: "LoadBalancer", spec: { loadBalancerSourceRanges: "10.0.0.0/8" } },
     [],
     ["spec.loadBalancerSourceRanges=10.0.0.0/8: must be a list"],
@@ -180,7 +180,7 @@ test.each<[string, ServiceSpec]>([
   expect(result).toMatchObject({ kind: "accepted", value: { externalTrafficPolicy: "Local" }, problems: [] });
 });
 
-test("a load balancer without node ports is a Service like any other", () => {
+test("a load balancer without node ports is accepted as any other Service", () => {
   const result = decodeService(
     serviceObject("shop/web", {
       loadBalancerIPs: ["198.51.100.5"],

@@ -22,7 +22,7 @@ const slice = (rest: object, annotations?: object) => ({
   ...rest,
 });
 
-/** Objects with so many things wrong. */
+/** Objects with so many problems. */
 const WRONG: readonly (readonly [string, Decode, (count: number) => object])[] = [
   [
     "an IPv4 Service with IPv6 external IPs",
@@ -63,7 +63,7 @@ function cpuOf(decode: Decode, object: object): number {
   return user + system;
 }
 
-describe("9,990 things wrong with one object are ten problems and how many more", () => {
+describe("of 9,990 problems of one object ten and the number of the others are reported", () => {
   test.each(WRONG)("%s", (_what, decode, make) => {
     const { problems } = decode(make(9_990));
     expect(problems).toHaveLength(11);
@@ -71,7 +71,7 @@ describe("9,990 things wrong with one object are ten problems and how many more"
     expect(decode(make(10)).problems).toHaveLength(10);
   });
 
-  test.each(WRONG)("%s cost what they are many", (_what, decode, make) => {
+  test.each(WRONG)("the cost of %s is linear", (_what, decode, make) => {
     const [few, many] = [make(4_000), make(64_000)];
     decode(few);
     const once = Math.max(cpuOf(decode, few), cpuOf(decode, few), 1000);
@@ -79,7 +79,7 @@ describe("9,990 things wrong with one object are ten problems and how many more"
   });
 });
 
-test("of 120,000 external IPs the first 10,000 are read, and the rest is one problem", () => {
+test("of 120,000 external IPs the first 10,000 are read, and the others are one problem", () => {
   const externalIPs = times(120_000, (at) => `11.${at >> 16}.${(at >> 8) & 255}.${at & 255}`);
   const decoded = decodeService(service({ externalIPs }));
   expect(decoded.kind === "accepted" ? decoded.value.externalIPs : []).toEqual(externalIPs.slice(0, 10_000));
@@ -93,9 +93,9 @@ test("of 120,000 external IPs the first 10,000 are read, and the rest is one pro
   ]);
 });
 
-describe("a text without an end costs no more than its length", () => {
+describe("the cost of a huge text is linear", () => {
   const weights = (count: number) => times(count, (at) => `10.0.${at >> 8}.${at & 255}=1`).join();
-  test("a weights annotation: 64 KiB are read, more are not", () => {
+  test("of a weights annotation at most 64 KiB are read", () => {
     const annotation = "kube-ipvs.io/weights";
     expect(decodeEndpointSlice(slice({}, { [annotation]: weights(4_000) })).problems).toEqual([]);
     const { problems } = decodeEndpointSlice(slice({}, { [annotation]: weights(20_000) }));

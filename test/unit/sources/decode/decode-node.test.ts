@@ -3,7 +3,7 @@ import { decodeNode } from "../../../../src/sources/decode/decode-node.ts";
 import { clusterNode, nodeObject } from "../../../support/objects/builders.ts";
 import { network } from "../../../support/objects/desired.ts";
 
-test("a Node is reduced to zone, addresses and pod networks; InternalIPs come first", () => {
+test("a Node is decoded to zone, addresses and pod networks, with InternalIPs first", () => {
   const said = {
     zone: "z1",
     ips: ["192.168.0.1", "fd00::1"],
@@ -19,7 +19,7 @@ test("a Node is reduced to zone, addresses and pod networks; InternalIPs come fi
   });
 });
 
-test("a bare Node knows nothing of itself", () => {
+test("a Node without details has no zone, addresses and networks", () => {
   const value = { name: "node-a", zone: "", addresses: [], podCIDRs: [], leaving: false };
   expect(decodeNode({ metadata: { name: "node-a" } })).toEqual({
     kind: "accepted",
@@ -29,7 +29,7 @@ test("a bare Node knows nothing of itself", () => {
   });
 });
 
-test("host names are no addresses, and wrong addresses and networks are told", () => {
+test("host names are ignored, and invalid addresses and networks are reported", () => {
   const addresses = [
     { type: "Hostname", address: "node-a" },
     { type: "InternalIP", address: "node-a" },
@@ -45,7 +45,7 @@ test("host names are no addresses, and wrong addresses and networks are told", (
   expect(result.problems.map((fault) => fault.field)).toEqual(["status.addresses[1].address", "spec.podCIDRs[0]"]);
 });
 
-test("podCIDR stands in for absent podCIDRs", () => {
+test("podCIDR replaces absent podCIDRs", () => {
   const result = decodeNode({ metadata: { name: "node-a" }, spec: { podCIDR: "10.244.1.0/24" } });
   expect(result).toMatchObject({ value: { podCIDRs: [network("10.244.1.0/24")] }, problems: [] });
 });
@@ -58,6 +58,6 @@ test.each([
   expect(decodeNode(object)).toMatchObject({ value: { leaving } });
 });
 
-test("a Node without a name is broken", () => {
+test("a Node without a name is invalid", () => {
   expect(decodeNode({ metadata: {} }).kind).toBe("invalid");
 });

@@ -3,7 +3,7 @@ import { NO_OVERRIDES, type ServiceOverrides } from "../../../../src/model/clust
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { serviceObject } from "../../../support/objects/builders.ts";
 
-/** The overrides of a Service that must be accepted, and "annotation=value: reason" for each fault of it. */
+/** The overrides of a Service that must be accepted, and "annotation=value: reason" for each of its faults. */
 function chosen(annotations: Readonly<Record<string, unknown>>) {
   const object = serviceObject("shop/web");
   const result = decodeService({ ...object, metadata: { namespace: "shop", name: "web", annotations } });
@@ -20,10 +20,10 @@ const scheduled = (scheduler: string, ...flags: readonly string[]) => ({ schedul
 
 test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]>([
   ["nothing", {}, {}, []],
-  ["annotations of others", { "example.com/scheduler": "wlc" }, {}, []],
+  ["annotations of other programs", { "example.com/scheduler": "wlc" }, {}, []],
   ["a scheduler", { "kube-ipvs.io/scheduler": "wlc" }, scheduled("wlc"), []],
   ["spaces around it", { "kube-ipvs.io/scheduler": " lc " }, scheduled("lc"), []],
-  ["mh takes the port in where nothing is said", { "kube-ipvs.io/scheduler": "mh" }, scheduled("mh", "mh-port"), []],
+  ["mh hashes the port by default", { "kube-ipvs.io/scheduler": "mh" }, scheduled("mh", "mh-port"), []],
   ["mh without flags", { "kube-ipvs.io/scheduler": "mh", "kube-ipvs.io/scheduler-flags": "" }, scheduled("mh"), []],
   [
     "flags in any order",
@@ -31,27 +31,27 @@ test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]
     scheduled("sh", "sh-fallback", "sh-port"),
     [],
   ],
-  ["the word of kube-router", { "kube-router.io/service.scheduler": "dh" }, scheduled("dh"), []],
+  ["the annotation of kube-router", { "kube-router.io/service.scheduler": "dh" }, scheduled("dh"), []],
   [
-    "ours over that of kube-router",
+    "our annotation before that of kube-router",
     { "kube-router.io/service.scheduler": "dh", "kube-ipvs.io/scheduler": "lc" },
     scheduled("lc"),
     [],
   ],
   [
-    "flags with the word of kube-router",
+    "flags with the annotation of kube-router",
     { "kube-router.io/service.scheduler": "sh", "kube-ipvs.io/scheduler-flags": "sh-port" },
     scheduled("sh", "sh-port"),
     [],
   ],
   [
-    "a scheduler that nobody has",
+    "an unknown scheduler",
     { "kube-ipvs.io/scheduler": "fastest" },
     {},
     [`kube-ipvs.io/scheduler=fastest: must be one of ${SCHEDULERS}`],
   ],
   [
-    "such a one of kube-router",
+    "an unknown scheduler of kube-router",
     { "kube-router.io/service.scheduler": "" },
     {},
     [`kube-router.io/service.scheduler=: must be one of ${SCHEDULERS}`],
@@ -78,7 +78,7 @@ test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]
   ["one-packet mode as YAML has it", { "kube-ipvs.io/one-packet": true }, { onePacket: true }, []],
   ["no one-packet mode", { "kube-ipvs.io/one-packet": "false" }, {}, []],
   [
-    "perhaps one-packet mode",
+    "an invalid one-packet mode",
     { "kube-ipvs.io/one-packet": "yes" },
     {},
     ["kube-ipvs.io/one-packet=yes: must be true or false"],
@@ -98,7 +98,7 @@ test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]
     ["kube-ipvs.io/drain-timeout=-30s: must not be negative"],
   ],
   [
-    "a misspelt one",
+    "a misspelt annotation",
     { "kube-ipvs.io/schedular": "lc" },
     {},
     [
@@ -107,7 +107,7 @@ test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]
     ],
   ],
   [
-    "a wrong one beside a good one",
+    "an invalid annotation beside a valid one",
     { "kube-ipvs.io/scheduler": "x", "kube-ipvs.io/one-packet": "true" },
     { onePacket: true },
     [`kube-ipvs.io/scheduler=x: must be one of ${SCHEDULERS}`],
@@ -116,7 +116,7 @@ test.each<[string, Readonly<Record<string, unknown>>, object, readonly string[]]
   expect(chosen(annotations)).toEqual({ overrides: { ...NO_OVERRIDES, ...expected } as ServiceOverrides, faults });
 });
 
-test("annotations that are no object override nothing", () => {
+test("annotations that are not an object override nothing", () => {
   expect(decodeService({ ...serviceObject("shop/web"), metadata: { name: "web", annotations: ["x"] } })).toMatchObject({
     kind: "accepted",
     value: { overrides: NO_OVERRIDES },

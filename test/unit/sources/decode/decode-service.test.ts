@@ -4,7 +4,7 @@ import { NO_OVERRIDES } from "../../../../src/model/cluster/service.ts";
 import { decodeService } from "../../../../src/sources/decode/decode-service.ts";
 import { type PortSpec, type ServiceSpec, service, serviceObject } from "../../../support/objects/builders.ts";
 
-/** The good parts and "field=value: reason" for each fault of a Service that must still be wanted. */
+/** The valid parts of a Service that must still be accepted, and "field=value: reason" for each of its faults. */
 function decoded(said: ServiceSpec) {
   const result = decodeService(serviceObject("shop/web", said));
   if (result.kind !== "accepted") throw new Error(`not wanted: ${JSON.stringify(result)}`);
@@ -22,7 +22,7 @@ function portsOf(ports: readonly PortSpec[], said: ServiceSpec = {}) {
   };
 }
 
-test("a Service is reduced to what a proxy reads", () => {
+test("a Service is decoded to the fields that a proxy uses", () => {
   const ports = [
     { name: "http", port: 80, nodePort: 30080 },
     { name: "dns", port: 53, protocol: "UDP" },
@@ -47,7 +47,7 @@ test("a Service is reduced to what a proxy reads", () => {
   });
 });
 
-test("a bare Service gets the API's defaults", () => {
+test("a minimal Service gets the defaults of the API", () => {
   const object = { metadata: { name: "web" }, spec: { clusterIP: "10.96.0.10", ports: [{ port: 80 }] } };
   expect(decodeService(object)).toEqual({
     kind: "accepted",
@@ -76,8 +76,8 @@ test.each<[string, ServiceSpec]>([
   ["is an ExternalName", { type: "ExternalName", ip: [] }],
   ["is an ExternalName that still has an address", { type: "ExternalName" }],
   ["belongs to another proxy", { labels: { "service.kubernetes.io/service-proxy-name": "other" } }],
-  ["belongs to another proxy, named by nothing", { labels: { "service.kubernetes.io/service-proxy-name": "" } }],
-])("a Service that %s is unwanted and nothing is wrong with it", (_, said) => {
+  ["belongs to another proxy with an empty name", { labels: { "service.kubernetes.io/service-proxy-name": "" } }],
+])("a Service that %s is ignored without a problem", (_, said) => {
   expect(decodeService(serviceObject("shop/web", said))).toEqual({
     kind: "ignored",
     name: "shop/web",
@@ -85,7 +85,7 @@ test.each<[string, ServiceSpec]>([
   });
 });
 
-test("a Service whose address was never allocated is unwanted, and told", () => {
+test("a Service whose address was never allocated is ignored, and reported", () => {
   const result = decodeService(serviceObject("shop/web", { ip: [] }));
   expect(result).toMatchObject({
     kind: "ignored",

@@ -6,7 +6,7 @@ import { bodyText } from "../../../../support/api/body-text.ts";
 import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
 import { ModelTransport } from "../../../../support/api/worlds/model-transport.ts";
 
-/** Whether the server of the tests lets in as the real one does: what rests on it is only as good as it is. */
+/** Checks that the server of the tests authenticates as the real one does, as other tests rely on it. */
 
 const never = new AbortController().signal;
 
@@ -36,7 +36,7 @@ test.each([
   ["11-401-watch-bad-token", "Bearer bad"],
   ["13-403-forbidden-watch", "Bearer good"],
   ["14-403-anonymous", ""],
-])("the recorded request %s is answered as it was", async (name, authorization) => {
+])("the recorded request %s gets the recorded answer", async (name, authorization) => {
   const { path, status, body } = recorded(name);
   expect(body).toContain('"kind":"Status"');
   expect(await answered(await server(authorization).transport.get(path, never))).toEqual({ status, body });
@@ -61,7 +61,7 @@ test.each([
   expect(model.events.writes).toBe(0);
 });
 
-test("a token that was taken back is refused", async () => {
+test("a revoked token is rejected", async () => {
   const { transport, model } = server("Bearer good");
   expect((await transport.get(SLICES, never)).status).toBe(200);
   model.behaviour.tokens = new Map([["better", "nobody"]]);

@@ -11,7 +11,7 @@ const V1BETA1 = "client.authentication.k8s.io/v1beta1";
 const A = testTls("a");
 const B = testTls("b");
 
-/** A plugin that notes each run, then does what the script says. */
+/** A plugin that records each run, then executes the script. */
 const script = (body: string) => `#!/bin/sh\ncd "$(dirname "$0")" && echo $$ >> runs\n${body}`;
 const credential = (status: unknown, rest: object = {}) =>
   JSON.stringify({ apiVersion: V1, kind: "ExecCredential", ...rest, status });
@@ -52,10 +52,10 @@ function isAlive(pid: string | undefined): boolean {
 
 const { HOME = "", PATH = "" } = process.env;
 
-describe("an exec plugin is given", () => {
+describe("an exec plugin receives", () => {
   const INFO = script('printf %s "$KUBERNETES_EXEC_INFO" > info\ncat answer');
 
-  test.each([V1, V1BETA1])("the version of its protocol and that nobody is there: %s", async (apiVersion) => {
+  test.each([V1, V1BETA1])("the version of its protocol, and that no user is present: %s", async (apiVersion) => {
     const one = await plugin(INFO, { apiVersion }, { answer: credential({ token: "t" }, { apiVersion }) });
     expect(await one.token()).toEqual(bearer("t"));
     expect(JSON.parse(await one.read("info"))).toEqual({
@@ -65,7 +65,7 @@ describe("an exec plugin is given", () => {
     });
   });
 
-  test("provideClusterInfo: true, the cluster, with the authority of a file and the settings made for it", async () => {
+  test("with provideClusterInfo: true the cluster, with the authority of a file and its extension settings", async () => {
     const cluster = {
       "certificate-authority": "ca.crt",
       "tls-server-name": "kubernetes",
@@ -88,7 +88,7 @@ describe("an exec plugin is given", () => {
     });
   });
 
-  test("provideClusterInfo: true, that the cluster is not verified", async () => {
+  test("with provideClusterInfo: true that the cluster is not verified", async () => {
     const cluster = { "insecure-skip-tls-verify": true };
     const one = await plugin(INFO, { provideClusterInfo: true }, { answer: credential({ token: "t" }) }, cluster);
     await one.token();
@@ -98,7 +98,7 @@ describe("an exec plugin is given", () => {
     });
   });
 
-  test("its arguments and variables, and ours", async () => {
+  test("its arguments and variables, and our environment", async () => {
     const body = script('printf "%s," "$@" "$MINE" "$HOME" > given\ncat answer');
     const exec = { args: ["a b", "", "$x"], env: [{ name: "MINE", value: "m" }] };
     const one = await plugin(body, exec, { answer: credential({ token: "t" }) });
@@ -126,7 +126,7 @@ describe("an exec plugin is found", () => {
 });
 
 describe("an exec plugin runs", () => {
-  test("once for all who wait, and not again as long as what it gave is good", async () => {
+  test("once for all waiting requests, and not again while its credentials are valid", async () => {
     const one = await plugin(prints(credential({ token: "t" })));
     expect(await Promise.all([one.token(), one.token(), one.token()])).toEqual(Array(3).fill(bearer("t")));
     await one.clock.advance(86_400_000);
@@ -134,7 +134,7 @@ describe("an exec plugin runs", () => {
     expect(await one.runs()).toHaveLength(1);
   });
 
-  test("again when what it gave has expired by the wall clock", async () => {
+  test("again when its credentials have expired by the wall clock", async () => {
     const one = await plugin(PRINTS_FILE);
     const expires = (ms: number) => new Date(one.clock.date().getTime() + ms).toISOString();
     await put(join(one.folder, "answer"), credential({ token: "one", expirationTimestamp: expires(60_000) }));
@@ -146,7 +146,7 @@ describe("an exec plugin runs", () => {
     expect(await one.token()).toEqual(bearer("two"));
   });
 
-  test("again at once when the server has refused what it gave, then with a wait that doubles", async () => {
+  test("again at once when the server rejected its credentials, then with a wait that doubles", async () => {
     const one = await plugin(
       script(
         `printf '{"apiVersion":"${V1}","kind":"ExecCredential","status":{"token":"%s"}}' "$(wc -l < runs | tr -d ' ')"`,
@@ -171,7 +171,7 @@ describe("an exec plugin runs", () => {
     expect(waits).toEqual([0, 800, 1600, 3200, 6400, 12_800, 25_600]);
   });
 
-  test("not again for one who was refused with what it gave before", async () => {
+  test("not again for a request that was rejected with former credentials", async () => {
     const one = await plugin(PRINTS_FILE, {}, { answer: credential({ token: "one" }) });
     const first = await one.config.credentials(never);
     await put(join(one.folder, "answer"), credential({ token: "two" }));
@@ -184,7 +184,7 @@ describe("an exec plugin runs", () => {
     expect(await one.runs()).toHaveLength(2);
   });
 
-  test("again after a failure, not before a wait that doubles; until then the failure is the answer", async () => {
+  test("again after a failure and a wait that doubles; until then the failure is returned", async () => {
     const one = await plugin(script("exit 3"));
     const message = `Cannot get credentials: ${PLUGIN} ended with exit code 3`;
     for (let round = 0; round < 100; round++) {
@@ -198,7 +198,7 @@ describe("an exec plugin runs", () => {
     expect(await one.token()).toEqual(bearer("t"));
   });
 
-  test("again after an answer without status, which is not kept", async () => {
+  test("again after an output without status, which is not kept", async () => {
     const one = await plugin(PRINTS_FILE, {}, { answer: credential(undefined) });
     expect(await one.failure()).toBe(`Cannot use the output of ${PLUGIN}: it has no status`);
     await put(join(one.folder, "answer"), credential({ token: "t" }));
@@ -207,14 +207,14 @@ describe("an exec plugin runs", () => {
   });
 });
 
-describe("an exec plugin gives", () => {
-  test("a client certificate, which goes before that of the kubeconfig", async () => {
+describe("an exec plugin returns", () => {
+  test("a client certificate, which takes precedence over that of the kubeconfig", async () => {
     const status = { clientCertificateData: B.cert, clientKeyData: B.key };
     const one = await plugin(PRINTS_FILE, {}, { answer: credential(status) });
     expect(await one.config.credentials(never)).toMatchObject({ headers: {}, tls: B });
   });
 
-  test("a token, which comes after that of the kubeconfig", async () => {
+  test("a token, which is used only without one in the kubeconfig", async () => {
     const exec = { apiVersion: V1, command: "./plugin" };
     const files = { plugin: prints(credential({ token: "t" })) };
     const { config } = await loaded({ user: { token: "given", exec } }, files);
@@ -279,7 +279,7 @@ describe("an exec plugin fails", () => {
     expect(message).toBe(`Cannot get credentials: ${PLUGIN} ${reason}`);
   });
 
-  test("because it is not there", async () => {
+  test("because it does not exist", async () => {
     const one = await plugin("", { command: "no-such-plugin" });
     expect(await one.failure()).toContain('exec plugin "no-such-plugin" of user "u"');
     expect(await one.failure()).toContain("spawn no-such-plugin ENOENT");
@@ -295,7 +295,7 @@ describe("an exec plugin fails", () => {
     );
   });
 
-  test("with no more than the begin of what it wrote to stderr", async () => {
+  test("with only the begin of its stderr in the error", async () => {
     const one = await plugin(script("yes 'all of it' | head -c 5000000 >&2; exit 1"));
     const message = await one.failure();
     expect(message).toContain("exit code 1: all of it all of it");
@@ -304,7 +304,7 @@ describe("an exec plugin fails", () => {
 });
 
 describe("an exec plugin that hangs", () => {
-  /** With a child of its own, in a pipe, as shell scripts are. */
+  /** With a child process in a pipe, as shell scripts have. */
   const HANGS = script("sleep 1000 & echo $! >> runs; echo SECRET >&2; wait");
   const started = async (one: Awaited<ReturnType<typeof plugin>>) =>
     await until("plugin and child run", async () => (await one.runs()).length === 2);
@@ -323,7 +323,7 @@ describe("an exec plugin that hangs", () => {
     await until("both are gone", () => !pids.some(isAlive));
   });
 
-  test("is waited for no longer than a request may last, and goes on for the next request", async () => {
+  test("is waited for no longer than the limit of a request, and continues for the next request", async () => {
     const one = await plugin(script("echo child >> runs; while [ ! -e go ]; do sleep 0.01; done; cat answer"));
     const over = new AbortController();
     const asked = one.config
@@ -349,7 +349,7 @@ describe("an exec plugin that hangs", () => {
     expect(one.clock.sleeping).toBe(0);
   });
 
-  test("is given up after 30 s also when what it left behind keeps its output open", async () => {
+  test("is given up after 30 s also if a process that it left keeps its output open", async () => {
     const one = await plugin(script("setsid sleep 1000 & echo $! >> runs"));
     const asked = one.failure();
     await started(one);
@@ -360,7 +360,7 @@ describe("an exec plugin that hangs", () => {
   });
 });
 
-test("the exec plugin is another after the kubeconfig has changed", async () => {
+test("the exec plugin is replaced after the kubeconfig has changed", async () => {
   const one = await plugin(prints(credential({ token: "one" })));
   expect(await one.token()).toEqual(bearer("one"));
   await put(join(one.folder, "other"), prints(credential({ token: "two" })));

@@ -37,14 +37,14 @@ describe("a kubeconfig gives, as client-go reads it,", () => {
       bearer("from file"),
       {},
     ],
-    ["the token, while its token file is not there", { user: { tokenFile: "gone", token: "t" } }, bearer("t"), {}],
+    ["the token, while its token file does not exist", { user: { tokenFile: "gone", token: "t" } }, bearer("t"), {}],
     ['a token: tokenFile "" is ignored', { user: { tokenFile: "", token: "t" } }, bearer("t"), {}],
     ['nothing: tokenFile "" is ignored', { user: { tokenFile: "" } }, {}, {}],
     ["a password", { user: { username: "u", password: "p:é" } }, basic("u:p:é"), {}],
     ["a user name without a password", { user: { username: "u" } }, basic("u:"), {}],
-    ["somebody to be", { user: { token: "t", as: "x" } }, { ...bearer("t"), "impersonate-user": "x" }, {}],
+    ["a user to impersonate", { user: { token: "t", as: "x" } }, { ...bearer("t"), "impersonate-user": "x" }, {}],
     [
-      "somebody to be with groups, uid and extra",
+      "a user to impersonate with groups, uid and extra",
       {
         user: {
           as: "x",
@@ -72,7 +72,7 @@ describe("a kubeconfig gives, as client-go reads it,", () => {
     ],
     ["the client's data, not its files, when both are given", { user: { ...GONE, ...PAIR_DATA } }, {}, PAIR],
     [
-      "several authorities, without what is none",
+      "several authorities, without other text",
       {
         cluster: {
           "certificate-authority-data": base64(
@@ -147,7 +147,7 @@ describe("a kubeconfig gives, as client-go reads it,", () => {
   });
 });
 
-describe("a kubeconfig that is refused says file, object, field and value, and no secret:", () => {
+describe("the error about an invalid kubeconfig has file, object, field and value, and no secret:", () => {
   const CLUSTER = 'cluster "c" of kubeconfig "FILE"';
   const USER = 'user "u" of kubeconfig "FILE"';
   const named = (rest: Readonly<Record<string, unknown>>) => kubeconfigText({ rest });
@@ -284,14 +284,14 @@ describe("a kubeconfig that is refused says file, object, field and value, and n
     expect(error).not.toContain("SECRET");
   });
 
-  test("a file that nests without end", async () => {
+  test("a file that is nested too deeply", async () => {
     await expect(loaded("[".repeat(2000))).rejects.toThrow(
       /^Cannot use kubeconfig ".*": it is not valid YAML: resource exhaustion/,
     );
   });
 
   test.each([
-    ["that is not there", async () => {}, "ENOENT: no such file or directory"],
+    ["that does not exist", async () => {}, "ENOENT: no such file or directory"],
     ["that is a folder", (path: string) => mkdir(path), "it is not a regular file"],
     ["that is a FIFO", async (path: string) => void execFileSync("mkfifo", [path]), "it is not a regular file"],
     ["that is huge", (path: string) => writeFile(path, " ".repeat(5_000_000)), "it has 5000000 bytes"],
@@ -323,7 +323,7 @@ describe("files that a kubeconfig names", () => {
       'Cannot use certificate-authority "DIR/pki/ca" of cluster "c" of kubeconfig "DIR/config": it contains no certificate in PEM format',
     ],
     [
-      "a certificate and a key of others",
+      "a certificate and a key that do not match",
       { user: PAIR_FILES },
       { "pki/cert": A.cert, "pki/key": B.key },
       'Cannot use client-certificate "DIR/pki/cert" of user "u" of kubeconfig "DIR/config": it does not belong to the key of client-key "DIR/pki/key" of user "u" of kubeconfig "DIR/config"',
@@ -348,7 +348,7 @@ describe("files that a kubeconfig names", () => {
       'Cannot use tokenFile "DIR/token" of user "u" of kubeconfig "DIR/config": it contains a line break',
     ],
   ])(
-    "and that cannot be used are an error with file and field, until they can: %s",
+    "and that cannot be used are an error with file and field until they can be used: %s",
     async (_, given, files, message) => {
       const { config, folder } = await loaded(given, files);
       expect((await failure(config)).replaceAll(folder, "DIR")).toContain(message);
@@ -357,7 +357,7 @@ describe("files that a kubeconfig names", () => {
     },
   );
 
-  test("a token file that rotates to nothing, or goes, leaves the last token in use, and is logged once", async () => {
+  test("a token file that becomes empty or is deleted leaves the last token in use, and is logged once", async () => {
     const { config, folder, clock, warnings } = await loaded(user, FILES);
     await config.credentials(never);
     for (const change of [() => put(join(folder, "token"), ""), () => rm(join(folder, "token"))]) {
@@ -376,7 +376,7 @@ describe("files that a kubeconfig names", () => {
     expect((await config.credentials(never)).headers).toEqual(bearer("new"));
   });
 
-  test("a certificate whose key is not there yet leaves the last pair in use", async () => {
+  test("a certificate without its key leaves the last pair in use", async () => {
     const { config, folder, warnings } = await loaded({ user: PAIR_FILES }, FILES);
     await config.credentials(never);
     await put(join(folder, "pki/cert"), B.cert);
@@ -388,7 +388,7 @@ describe("files that a kubeconfig names", () => {
     expect(warnings).toHaveLength(2);
   });
 
-  test("an authority that is cut off while it is written leaves the last in use", async () => {
+  test("an authority that is only partly written leaves the last one in use", async () => {
     const { config, folder } = await loaded({ cluster: CA_FILE }, FILES);
     await config.credentials(never);
     await put(join(folder, "pki/ca"), B.cert.slice(0, 100));
@@ -409,7 +409,7 @@ describe("a kubeconfig that changes", () => {
     expect(await token(config)).toEqual(bearer("two"));
   });
 
-  test("is read again when another file of the same age and length takes its place", async () => {
+  test("is read again when another file of the same age and length replaces it", async () => {
     const { config, path } = await loaded({ user: { token: "one" } });
     const old = new Date(1_000_000_000_000);
     await utimes(path, old, old);
@@ -420,7 +420,7 @@ describe("a kubeconfig that changes", () => {
     expect(await token(config)).toEqual(bearer("two"));
   });
 
-  test("and is broken then, or gone, leaves what it said before in use until it is right again", async () => {
+  test("and is then invalid or deleted leaves its former content in use until it is valid again", async () => {
     const { config, path, warnings } = await loaded({ user: { token: "one" } });
     await writeFile(path, "current-context: [");
     expect(await token(config)).toEqual(bearer("one"));
@@ -435,7 +435,7 @@ describe("a kubeconfig that changes", () => {
   });
 });
 
-test("the servers given take the place of that of a kubeconfig, and leave the credentials", async () => {
+test("given servers replace the server of a kubeconfig, and its credentials are kept", async () => {
   const servers = ["https://one:1", "https://[fd00::2]:2"];
   const { config } = await loaded({ user: { token: "t" } }, {}, { servers });
   expect(config.servers.map(String)).toEqual(["https://one:1/", "https://[fd00::2]:2/"]);
@@ -464,14 +464,14 @@ describe("in the cluster", () => {
     expect(await config.credentials(never)).toEqual({ headers: bearer("projected"), tls: { ...NOTHING, ca: A.cert } });
   });
 
-  test("servers given are asked instead, as the service account", async () => {
+  test("given servers are used instead, with the service account", async () => {
     const { access, load } = await pod();
     const config = await load({ ...access, env: {}, servers: ["https://one:1", "https://two:2"] });
     expect(config.servers.map(String)).toEqual(["https://one:1/", "https://two:2/"]);
     expect(await config.credentials(never)).toEqual({ headers: bearer("projected"), tls: { ...NOTHING, ca: A.cert } });
   });
 
-  test("a rotated token is used after a minute, or at once when the old one was refused; a new authority at once", async () => {
+  test("a rotated token is used after a minute, or at once when the old one was rejected; a new authority at once", async () => {
     const { access, root, load, clock } = await pod();
     const config = await load(access);
     const first = await config.credentials(never);
@@ -482,13 +482,13 @@ describe("in the cluster", () => {
     expect((await config.credentials(never)).headers).toEqual(bearer("rotated"));
     await put(`${root}/${ACCOUNT}/token`, "again");
     await config.renew(first);
-    // Somebody was refused with a token that is no longer in use.
+    // A request was rejected with a token that is no longer in use.
     expect((await config.credentials(never)).headers).toEqual(bearer("rotated"));
     await config.renew(await config.credentials(never));
     expect((await config.credentials(never)).headers).toEqual(bearer("again"));
   });
 
-  test("a missing token is an error that passes", async () => {
+  test("a missing token is a temporary error", async () => {
     const { access, root, load } = await pod();
     const config = await load(access);
     await rm(`${root}/${ACCOUNT}/token`);
@@ -500,7 +500,7 @@ describe("in the cluster", () => {
   });
 
   test.each([{}, { KUBERNETES_SERVICE_HOST: "10.96.0.1" }, { KUBERNETES_SERVICE_PORT: "443" }])(
-    "nothing can be found outside of one: %j",
+    "outside of a cluster no server is found: %j",
     async (env) => {
       await expect(configWorld().load({ root: await folderOf(), env })).rejects.toThrow(
         "KUBERNETES_SERVICE_PORT is not set",
@@ -509,7 +509,7 @@ describe("in the cluster", () => {
   );
 });
 
-test("a server alone needs nothing else", async () => {
+test("a given server needs nothing else", async () => {
   const config = await configWorld().load({ servers: ["https://api.test"] });
   expect(await config.credentials(never)).toEqual({ headers: {}, tls: NOTHING });
 });

@@ -22,7 +22,7 @@ test.each([
   ["ADDED", "upsert"],
   ["MODIFIED", "upsert"],
   ["DELETED", "delete"],
-])("%s is a %s of the object as it is", (type, kind) => {
+])("%s is a %s of the unchanged object", (type, kind) => {
   const object = { metadata: { namespace: "demo", name: "web", resourceVersion: "12" }, spec: 1 };
   expect(parseWatchEvent(JSON.stringify({ type, object }))).toEqual({
     kind,
@@ -52,7 +52,7 @@ test.each([
   expect(isOlderVersion(a, b)).toBe(older);
 });
 
-test("an ERROR event tells code, reason and when to come again", () => {
+test("an ERROR event has code, reason and the time of the next attempt", () => {
   expect(statusOf(expired("262", 274))).toMatchObject({ code: 410, reason: "Expired", tooNew: false, retryAfterMs: 0 });
   expect(statusOf(tooLargeVersion("9", 7))).toMatchObject({ code: 504, tooNew: true, retryAfterMs: 1000 });
 });

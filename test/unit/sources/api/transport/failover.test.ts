@@ -29,10 +29,10 @@ function transportTo(access: TestAccess, clock: HandClock) {
   return { transport: new ApiTransport(access, { clock, logger: SILENT_LOGGER, signal: stop.signal }), stop };
 }
 
-/** A server that cannot be used, and what lets a request to it fail where nothing else does: the patience of its owner. */
+/** A server that cannot be used, and the time limit after which a request to it fails. */
 interface BadServer {
   readonly url: string;
-  /** How many connections or requests wait for this server in vain, or have waited. */
+  /** How many connections or requests have waited for this server without an answer. */
   readonly waiting: () => number;
   readonly endWait: (request: AbortController, clock: HandClock) => unknown;
 }
@@ -96,7 +96,7 @@ const BAD_SERVERS: Readonly<Record<string, (protocol: Protocol) => Promise<BadSe
   },
 };
 
-/** What becomes of a request: its status, or "failed". Its owner loses patience when the bad server only lets it wait. */
+/** The result of a request: its status, or "failed", also after the time limit. */
 async function outcome(transport: ApiTransport, bad: BadServer, clock: HandClock): Promise<number | "failed"> {
   const request = new AbortController();
   const seen = { waiting: bad.waiting() };
@@ -119,7 +119,7 @@ const CASES = ALL.flatMap((protocol) =>
   Object.entries(BAD_SERVERS).map(([what, start]) => ({ protocol, what, start })),
 );
 
-test.each(CASES)("over $protocol a server that $what is left for the next after three requests", async (one) => {
+test.each(CASES)("over $protocol a server that $what is replaced by the next after three requests", async (one) => {
   const good = await serve({ protocol: one.protocol });
   const bad = await one.start(one.protocol);
   const { transport } = transportTo(new TestAccess(bad.url, good.server.url), good.clock);
@@ -131,7 +131,7 @@ test.each(CASES)("over $protocol a server that $what is left for the next after 
 });
 
 describe.each(ALL)("over %s", (protocol) => {
-  test("a server that dies is left for the next", async () => {
+  test("a server that dies is replaced by the next", async () => {
     const first = await serve({ protocol });
     const second = await serve({ protocol });
     const { transport } = transportTo(new TestAccess(first.server.url, second.server.url), first.clock);
@@ -145,7 +145,7 @@ describe.each(ALL)("over %s", (protocol) => {
     expect((await transport.get(SERVICES, never)).status).toBe(200);
   });
 
-  test("watches move along when a server is left, whether it is in trouble or its owner says so", async () => {
+  test("watches move to the next server when a server fails or its caller gives it up", async () => {
     const first = await serve({ protocol });
     const second = await serve({ protocol });
     const { transport } = transportTo(new TestAccess(first.server.url, second.server.url), first.clock);
@@ -170,7 +170,7 @@ describe.each(ALL)("over %s", (protocol) => {
     expect(first.model.requests.length).toBe(asked + 2);
   });
 
-  test("the only server, when it is left, is connected to anew: a load balancer may lead elsewhere", async () => {
+  test("the only server gets a new connection when it is given up, as a load balancer may select another one", async () => {
     const { server, clock } = await serve({ protocol });
     const { transport } = transportTo(new TestAccess(server.url), clock);
     (await transport.get(SERVICES, never)).leaveServer("it lags");
@@ -179,7 +179,7 @@ describe.each(ALL)("over %s", (protocol) => {
     expect(server.connections).toBeGreaterThan(before);
   });
 
-  test("a server is kept that has too much to do, gets over its trouble, or is the only one", async () => {
+  test("a server is kept if it answers 429, if it recovers, or if it is the only one", async () => {
     const first = await serve({ protocol });
     const second = await serve({ protocol });
     const { transport } = transportTo(new TestAccess(first.server.url, second.server.url), first.clock);
@@ -235,7 +235,7 @@ describe("REFUSED_STREAM without GOAWAY", () => {
   });
 });
 
-test("an idle socket of HTTP/1.1 that the server closes as it is used again costs no request", async () => {
+test("an idle HTTP/1.1 socket that the server closes during its reuse loses no request", async () => {
   let requests = 0;
   const url = await socketServer("plain", (socket) => {
     let answered = false;

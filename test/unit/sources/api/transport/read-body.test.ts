@@ -14,7 +14,7 @@ function chunks(count: number, isWhole = true): Body {
 
 const never = new AbortController().signal;
 
-test("nothing is handled after an abort, even of what has already come", async () => {
+test("nothing is handled after an abort, even if it has already arrived", async () => {
   const stop = new AbortController();
   let handled = 0;
   const bodyEnd = await readBody(chunks(10), stop.signal, () => {
@@ -37,14 +37,14 @@ test("nothing is handled after the result, which does not wait for the end of th
   expect([bodyEnd, handled]).toEqual([{ kind: "stopped", result: "enough" }, 3]);
 });
 
-test("a body that fails is an ending", async () => {
+test("a body that fails ends with the failure", async () => {
   expect(await readBody(chunks(1, false), never, () => undefined)).toMatchObject({
     kind: "failed",
     error: { message: "reset" },
   });
 });
 
-test("what the handler throws is not caught, and it is not called again", async () => {
+test("an exception of the handler is not caught, and the handler is not called again", async () => {
   let handled = 0;
   const bug = () => {
     handled++;

@@ -23,11 +23,11 @@ test.each([
   expect(retryAfterMs(header, NOON)).toBe(ms);
 });
 
-test("Retry-After as a date means nothing without the date of the answer", () => {
+test("Retry-After as a date is ignored without the date of the answer", () => {
   expect(retryAfterMs("Sun, 29 Nov 2026 12:00:20 GMT", "")).toBe(0);
 });
 
-test("whatever a server asks for, the wait is from 0 to a minute", () => {
+test("the wait is from 0 to a minute for any Retry-After", () => {
   const seconds = fc.oneof(fc.double(), fc.bigInt().map(Number), fc.constantFrom(1e9, 2_147_484, -1));
   fc.assert(
     fc.property(seconds, fc.oneof(fc.string(), seconds.map(String)), (retryAfterSeconds, header) => {

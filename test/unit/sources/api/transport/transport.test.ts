@@ -30,7 +30,7 @@ function transportTo(access: TestAccess, clock: HandClock) {
   return { transport, stop };
 }
 
-/** Reads an open body behind the test's back; what came, and how it ended. */
+/** Reads an open body in the background; its text, and how it ended. */
 function listen(response: ApiResponse) {
   const heard = { text: "", end: undefined as string | undefined };
   const read = async () => {
@@ -50,7 +50,7 @@ function listen(response: ApiResponse) {
 const never = new AbortController().signal;
 
 describe.each(ALL)("over %s", (protocol) => {
-  test("status, Retry-After and body come as they are", async () => {
+  test("status, Retry-After and body arrive unchanged", async () => {
     const { access, clock, model } = await serve({ protocol });
     model.store.put(SERVICES, apiService("é🦊", 1));
     const { transport } = transportTo(access, clock);
@@ -62,14 +62,14 @@ describe.each(ALL)("over %s", (protocol) => {
     expect((await transport.get("/nothing", never)).status).toBe(404);
   });
 
-  test("a server behind a path is asked below it", async () => {
+  test("requests to a server with a path are sent below this path", async () => {
     const { server, clock, model } = await serve({ protocol });
     const { transport } = transportTo(new TestAccess(`${server.url}/k8s/c-1/`), clock);
     await transport.get(`${SERVICES}?limit=1`, never);
     expect(model.requests.map(({ path }) => path)).toEqual([`/k8s/c-1${SERVICES}`]);
   });
 
-  test("what is written arrives with its method, its type and every byte", async () => {
+  test("a written object arrives with its method, its type and every byte", async () => {
     const { access, clock, model } = await serve({ protocol });
     const { transport } = transportTo(access, clock);
     const body = JSON.stringify({ text: "é🦊".repeat(20_000) });
@@ -80,7 +80,7 @@ describe.each(ALL)("over %s", (protocol) => {
     ]);
   });
 
-  test("the headers of a watch come before its first event, and an event when it happens", async () => {
+  test("the headers of a watch arrive before its first event, and each event at once", async () => {
     const { access, clock, model } = await serve({ protocol });
     const { transport } = transportTo(access, clock);
     const heard = listen(await transport.get(WATCH, never));
@@ -122,7 +122,7 @@ describe.each(ALL)("over %s", (protocol) => {
     expect(heard.end).not.toBe("complete");
   });
 
-  test("a stop ends what is open", async () => {
+  test("a stop ends open requests", async () => {
     const { access, clock, model, server } = await serve({ protocol });
     const { transport, stop } = transportTo(access, clock);
     const heard = listen(await transport.get(WATCH, never));
@@ -135,14 +135,14 @@ describe.each(ALL)("over %s", (protocol) => {
   });
 });
 
-test("all requests go over one connection of HTTP/2", async () => {
+test("all requests use one HTTP/2 connection", async () => {
   const { access, clock, server } = await serve();
   const { transport } = transportTo(access, clock);
   await Promise.all([1, 2, 3, 4].map(() => transport.get(WATCH, never)));
   expect(server.connections).toBe(1);
 });
 
-test("who we are, what we want and how we are let in is said", async () => {
+test("user agent, accepted types and credentials are sent", async () => {
   const { access, clock, model } = await serve();
   model.behaviour.tokens = new Map([["secret", "kube-ipvs"]]);
   access.token = "secret";
@@ -159,8 +159,8 @@ test("no credentials are sent in clear text", async () => {
   expect(model.requests[0]?.authorization).toBe("");
 });
 
-describe("a token that is refused", () => {
-  test("is read anew, and the request made again at once", async () => {
+describe("a token that is rejected", () => {
+  test("is read again, and the request is repeated at once", async () => {
     const { access, clock, model } = await serve();
     model.behaviour.tokens = new Map([["new", "kube-ipvs"]]);
     access.token = "old";
@@ -182,7 +182,7 @@ describe("a token that is refused", () => {
 });
 
 describe("a server that goes away", () => {
-  test("keeps its open watches after GOAWAY, and new requests go over a new connection", async () => {
+  test("keeps its open watches after GOAWAY, and new requests use a new connection", async () => {
     const { access, clock, model, server } = await serve();
     const { transport } = transportTo(access, clock);
     const heard = listen(await transport.get(WATCH, never));
@@ -196,7 +196,7 @@ describe("a server that goes away", () => {
     expect(heard.end).toBeUndefined();
   });
 
-  test("and refuses to look at a request is asked again over a new connection", async () => {
+  test("and rejects a stream unprocessed gets the request again over a new connection", async () => {
     const { access, clock, server } = await serve();
     const { transport } = transportTo(access, clock);
     await transport.get(SERVICES, never);
@@ -209,7 +209,7 @@ describe("a server that goes away", () => {
 });
 
 describe("a dead network path", () => {
-  test("is found by an unanswered PING within 45 s of silence, and the next request takes another", async () => {
+  test("is detected by an unanswered PING within 45 s of silence, and the next request uses another connection", async () => {
     const { clock, model, server } = await serve();
     const relay = await TcpRelay.start(server.port);
     onTestFinished(() => relay.close());
@@ -226,7 +226,7 @@ describe("a dead network path", () => {
     await until("the event", () => again.text.endsWith("}\n"));
   });
 
-  test("is not suspected while anything comes back", async () => {
+  test("is not suspected while data arrives", async () => {
     const { access, clock, model, server } = await serve();
     const { transport } = transportTo(access, clock);
     const heard = listen(await transport.get(WATCH, never));
@@ -253,7 +253,7 @@ describe("a dead network path", () => {
 });
 
 describe("certificates", () => {
-  test("of a server that nobody has signed are refused, unless nothing is to be verified", async () => {
+  test("of a server that no authority has signed are rejected, unless verification is off", async () => {
     const { access, clock } = await serve({ certificate: "b" });
     const { transport } = transportTo(access, clock);
     await expect(transport.get(SERVICES, never)).rejects.toMatchObject({ kind: "lost" });
@@ -261,7 +261,7 @@ describe("certificates", () => {
     expect((await transport.get(SERVICES, never)).status).toBe(200);
   });
 
-  test("of our own are shown", async () => {
+  test("of the client are sent", async () => {
     const { access, clock } = await serve({ clientCertificate: "b" });
     const { transport } = transportTo(access, clock);
     await expect(transport.get(SERVICES, never)).rejects.toMatchObject({ kind: "lost" });
@@ -292,7 +292,7 @@ describe("certificates", () => {
       const before = server.connections;
       access.tls = { ...access.tls, ...change };
       await clock.advance(29_000);
-      // Something has to come over the real socket, or the old connection would be suspected first.
+      // Some data has to arrive over the real socket, or the old connection would be suspected first.
       model.store.put(SERVICES, apiService("a", 1));
       await until("the event", () => heard.text.endsWith("}\n"));
       await clock.advance(31_000);

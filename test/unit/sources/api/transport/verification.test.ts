@@ -8,7 +8,7 @@ import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
 import { SILENT_LOGGER } from "../../../../support/api/worlds/silent-logger.ts";
 import { loaded } from "../../../../support/objects/kubeconfigs.ts";
 
-/** Which server gets a token: only one that is verified, unless the user says otherwise. Over TLS, with h2 and without. */
+/** Only a verified server gets a token, unless the user disables verification. Over TLS, with h2 and without. */
 
 const never = new AbortController().signal;
 const base64 = (text: string) => Buffer.from(text).toString("base64");
@@ -48,14 +48,14 @@ const SCHEMES = ["http", "https"] as const;
 const MASTERS = ["https", "http"] as const;
 
 describe.each(SCHEMES)("a kubeconfig of an %s server, without insecure-skip-tls-verify", (own) => {
-  test.each(MASTERS)("and --master %s:// that nobody vouches for: it gets no token", async (scheme) => {
+  test.each(MASTERS)("and --master %s:// without a valid certificate: the server gets no token", async (scheme) => {
     const { server, tokens, attempt } = await served(scheme === "http" ? { protocol: "plain" } : { certificate: "b" });
     const answer = await attempt({ server: URLS[own], ...CA }, [server.url]);
     if (scheme === "https") expect(answer).toMatch(/^Cannot connect to ".*": self-signed certificate/);
     expect(tokens).toEqual(scheme === "http" ? [""] : []);
   });
 
-  test("and --master https:// that its authority vouches for: it gets the token", async () => {
+  test("and --master https:// with a valid certificate: the server gets the token", async () => {
     const { server, tokens, attempt } = await served({ certificate: "a" });
     expect(await attempt({ server: URLS[own], ...CA }, [server.url])).toBe("200");
     expect(tokens).toEqual(["Bearer SECRET"]);
@@ -63,7 +63,7 @@ describe.each(SCHEMES)("a kubeconfig of an %s server, without insecure-skip-tls-
 });
 
 describe.each(SCHEMES)("a kubeconfig of an %s server, with insecure-skip-tls-verify", (own) => {
-  test.each(MASTERS)("and --master %s://: it gets the token when there is TLS", async (scheme) => {
+  test.each(MASTERS)("and --master %s://: the server gets the token only over TLS", async (scheme) => {
     const { server, tokens, attempt } = await served(scheme === "http" ? { protocol: "plain" } : { certificate: "b" });
     expect(await attempt({ server: URLS[own], ...INSECURE }, [server.url])).toBe("200");
     expect(tokens).toEqual([scheme === "http" ? "" : "Bearer SECRET"]);
@@ -86,7 +86,7 @@ describe.each(["h2", "http/1.1"] as const)("over %s, with tls-server-name", (pro
 });
 
 describe.each(["h2", "http/1.1"] as const)("over %s", (protocol) => {
-  test("every group and extra to impersonate arrives as a header of its own", async () => {
+  test("every group and extra to impersonate is sent as its own header", async () => {
     const received: string[][] = [];
     const server = createSecureServer(
       { ...testTls("a"), allowHTTP1: true, ALPNProtocols: [protocol] },
@@ -116,7 +116,7 @@ describe.each(["h2", "http/1.1"] as const)("over %s", (protocol) => {
   });
 });
 
-test("without a certificate authority the system's roots count, which do not include everybody", async () => {
+test("without a certificate authority the roots of the system are used, which do not include the test authority", async () => {
   const { server, tokens, attempt } = await served({ certificate: "a" });
   expect(await attempt({ server: server.url }, [])).toMatch(/: self-signed certificate$/);
   expect(tokens).toEqual([]);
