@@ -89,7 +89,7 @@ function targetOn(on: Kernel): Target {
   return { reconciler, loop };
 }
 
-/** Syncs until no work is left; returns the number of operations and of refusals. */
+/** Syncs until no work is left; returns the number of operations and of failed ones. */
 async function syncAll({ loop }: Target): Promise<{ operations: number; refused: number }> {
   let operations = 0;
   let refused = 0;

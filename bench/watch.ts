@@ -39,7 +39,7 @@ function sizeOf(text: string): ClusterSize {
 async function measure(subject: Subject, file: string, size: ClusterSize): Promise<Outcome> {
   await using server = await serveCluster(size);
   const outcome = await measureSubject(file, FLAGS, server.url);
-  const { services, endpoints } = outcome.held;
+  const { services, endpoints } = outcome.counts;
   if (services !== size.services || endpoints !== size.services * size.endpoints) {
     throw new Error(`${subject} has ${services} Services and ${endpoints} endpoints`);
   }

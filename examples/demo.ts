@@ -21,7 +21,7 @@ import {
   servicePortNames,
   table,
 } from "./report.ts";
-import { make, makeInVain, visits } from "./visits.ts";
+import { make, makeRejected, visits } from "./visits.ts";
 
 const SHOP = join(import.meta.dirname, "shop");
 const FOLLOW_WITHIN_MS = patient(30_000);
@@ -58,13 +58,13 @@ async function main(): Promise<void> {
 
   heading("Requests");
   for (const visit of visits(node)) await make(node, visit, expectations);
-  const inVain = [
-    { claim: "a Service without endpoints refuses at once", address: "10.96.0.90", port: 80 },
-    { claim: "a port that no Service has is refused", address: "10.96.0.20", port: 81 },
+  const rejected = [
+    { claim: "a Service without endpoints rejects at once", address: "10.96.0.90", port: 80 },
+    { claim: "a port that no Service has is rejected", address: "10.96.0.20", port: 81 },
   ];
-  for (const visit of inVain) await makeInVain(node, { from: shopper, ...visit }, expectations);
+  for (const visit of rejected) await makeRejected(node, { from: shopper, ...visit }, expectations);
 
-  heading("An endpoint changes: pod cart-2 goes, cart-3 comes");
+  heading("An endpoint changes: cart-3 replaces pod cart-2");
   await changeEndpoint(node, manifests);
   await showServers(node, manifests, "shop/cart");
 
@@ -76,14 +76,14 @@ async function main(): Promise<void> {
 
   await ended(agent);
   const survivors = (await node.prints("ipvsadm", "-Sn")).includes("10.96.0.20:80");
-  expectThat(expectations, "the agent ends, the kernel goes on serving", agent.exitCode === 0 && survivors, "");
+  expectThat(expectations, "the agent ends, the kernel still serves", agent.exitCode === 0 && survivors, "");
   await rm(manifests, { recursive: true });
 }
 
-/** Connections that stand must stand, requests under way must find an answer, new ones the new pod. */
+/** Open connections must stay open, running requests must be answered, and new connections must reach the new pod. */
 async function changeEndpoint(node: TestNode, manifests: string): Promise<void> {
   const shopper = node.pod("shopper");
-  const held = await Promise.all([1, 2].map(() => LongClient.hold(shopper.namespace, "10.96.0.20", 80)));
+  const open = await Promise.all([1, 2].map(() => LongClient.hold(shopper.namespace, "10.96.0.20", 80)));
   const loop = await LongClient.loop(shopper.namespace, "10.96.0.20", 80, { rate: 50 });
   const file = join(manifests, "cart.yaml");
   const text = (await readFile(file, "utf8")).replace(node.pod("cart-2").ip, node.pod("cart-3").ip);
@@ -100,12 +100,12 @@ async function changeEndpoint(node: TestNode, manifests: string): Promise<void> 
   const visit = { from: shopper, seenAs: shopper.ip, address: "10.96.0.20", port: 80 };
   const claim = "new connections reach the new pod";
   await make(node, { ...visit, claim, by: ["cart-1", "cart-3"] }, expectations);
-  const connections = await Promise.all(held.map((connection) => connection.stop()));
+  const connections = await Promise.all(open.map((connection) => connection.stop()));
   const kept = connections.every(({ errors }) => Object.keys(errors).length === 0);
   const pods = connections.flatMap(({ answers }) => Object.keys(answers)).toSorted();
   expectThat(
     expectations,
-    "held connections stand, to the old pod too",
+    "open connections stay open, to the old pod too",
     kept && pods.includes("cart-2"),
     pods.join(", "),
   );
@@ -121,16 +121,16 @@ async function showServers(node: TestNode, manifests: string, only = ""): Promis
 }
 
 async function showSyncs(node: TestNode): Promise<void> {
-  const found = await metrics(node);
-  const count = found.sum("kube_ipvs_sync_duration_seconds_count");
-  const total = found.sum("kube_ipvs_sync_duration_seconds_sum");
-  const [sends, messages] = ["sends", "messages"].map((what) => found.sum(`kube_ipvs_netlink_${what}_total`));
+  const counted = await metrics(node);
+  const count = counted.sum("kube_ipvs_sync_duration_seconds_count");
+  const total = counted.sum("kube_ipvs_sync_duration_seconds_sum");
+  const [sends, messages] = ["sends", "messages"].map((what) => counted.sum(`kube_ipvs_netlink_${what}_total`));
   console.log(`  ${count} syncs, ${milliseconds(total / count)} each on average`);
   console.log(
-    `  ${found.sum("kube_ipvs_operations_total")} kernel operations; ${messages} netlink messages in ${sends} sends`,
+    `  ${counted.sum("kube_ipvs_operations_total")} kernel operations; ${messages} netlink messages in ${sends} sends`,
   );
-  const refused = found.sum("kube_ipvs_failed_objects");
-  expectThat(expectations, "the kernel refused nothing", refused === 0, "");
+  const failed = counted.sum("kube_ipvs_failed_objects");
+  expectThat(expectations, "no operation failed", failed === 0, "");
 }
 
 const beganAtMs = performance.now();

@@ -2,7 +2,7 @@ import type { Host, TestNode } from "../test/support/node/netns.ts";
 import type { Answers } from "../test/support/traffic/client.ts";
 import { answersText, type Expectations, expectThat } from "./report.ts";
 
-/** One line of the demo: who asks what, who must answer (all of them, or always the same one), whom they must see. */
+/** One line of the demo: the client, the frontend, the pods that must answer (all of them, or always the same one), and the client address that they must see. */
 export interface Visit {
   readonly from: Host;
   readonly claim: string;
@@ -11,11 +11,11 @@ export interface Visit {
   readonly port: number;
   readonly by: readonly string[];
   readonly sticky?: true;
-  /** Not judged without. */
+  /** Undefined: the client address is not checked. */
   readonly seenAs?: string;
 }
 
-/** Every kind of frontend, from everywhere it is asked from. */
+/** Every kind of frontend, with each kind of client. */
 export function visits(node: TestNode): readonly Visit[] {
   const shopper = node.pod("shopper");
   const [fromPod, fromNode, fromOutside] = [
@@ -81,7 +81,7 @@ export function visits(node: TestNode): readonly Visit[] {
   ];
 }
 
-/** Sends 20 requests and says who answered, and whether that is right. */
+/** Sends 20 requests and reports which pods answered, and whether these are the expected ones. */
 export async function make(node: TestNode, visit: Visit, expectations: Expectations): Promise<void> {
   const { from, claim, protocol, address, port, by, sticky, seenAs } = visit;
   const seen = await node.client(from)[protocol ?? "tcp"](address, port, 20);
@@ -92,8 +92,8 @@ export async function make(node: TestNode, visit: Visit, expectations: Expectati
   expectThat(expectations, claim, holds, answersText(seen));
 }
 
-/** As `make`, where nobody is to answer and the client is to be told at once. */
-export async function makeInVain(
+/** Sends requests that must be rejected at once. */
+export async function makeRejected(
   node: TestNode,
   { from, claim, address, port }: Omit<Visit, "by">,
   expectations: Expectations,

@@ -41,15 +41,15 @@ export class ClusterModel {
   }
 
   handle({ path, query, acceptEncoding }: ApiRequest, reply: Reply): void {
-    const asked = this.#resources.get(path);
-    if (asked === undefined) {
+    const resource = this.#resources.get(path);
+    if (resource === undefined) {
       reply.head(NOT_FOUND.status, NOT_FOUND.headers);
       reply.write(Buffer.from(NOT_FOUND.body));
       reply.end();
       return;
     }
-    if (query.get("watch") === "true") void this.#watch(asked, query.get("sendInitialEvents") === "true", reply);
-    else void this.#list(asked, acceptEncoding.includes("gzip") ? compressed(reply) : reply);
+    if (query.get("watch") === "true") void this.#watch(resource, query.get("sendInitialEvents") === "true", reply);
+    else void this.#list(resource, acceptEncoding.includes("gzip") ? compressed(reply) : reply);
   }
 
   /** Replaces the first endpoint of a Service by another, and sends the change to all watches. */

@@ -14,7 +14,7 @@ export interface Outcome {
   readonly complete: Sample;
   /** Sample after ten seconds without work. */
   readonly settled: Sample;
-  readonly held: ObjectCounts;
+  readonly counts: ObjectCounts;
 }
 
 /** Runs a bundled subject with these flags of Node, with the API server at this URL. */
@@ -23,11 +23,11 @@ export async function measureSubject(file: string, flags: readonly string[], url
   writeFileSync(kubeconfig, testKubeconfig(url));
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [...flags, file, kubeconfig]);
-    const told: readonly Message[] = stdout
+    const messages: readonly Message[] = stdout
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line));
-    const [complete, settled] = told;
+    const [complete, settled] = messages;
     if (complete?.kind !== "complete" || settled?.kind !== "settled")
       throw new Error(`the subject printed only ${stdout}`);
     return {
@@ -35,7 +35,7 @@ export async function measureSubject(file: string, flags: readonly string[], url
       before: complete.before,
       complete: complete.sample,
       settled: settled.sample,
-      held: settled.held,
+      counts: settled.counts,
     };
   } finally {
     rmSync(kubeconfig);

@@ -52,28 +52,28 @@ export class MeasuredAgent implements AsyncDisposable {
   /** Resolves when the agent has logged this text; rejects with the log if the agent ends before. */
   logged(text: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      const look = () => {
+      const check = () => {
         if (this.#log.includes(text)) resolve();
       };
-      this.#child.stdout?.on("data", look);
+      this.#child.stdout?.on("data", check);
       this.#child.once("close", () => reject(new Error(`the agent ended without logging "${text}": ${this.#log}`)));
-      look();
+      check();
     });
   }
 
   /** Restarts the counts of CPU and blocks. */
   reset(): void {
-    this.#ask("reset");
+    this.#send("reset");
   }
 
   async sample(): Promise<Sample> {
     const answer = once(this.#child, "message");
-    this.#ask("sample");
+    this.#send("sample");
     const [sample] = await answer;
     return sample;
   }
 
-  #ask(question: Question): void {
+  #send(question: Question): void {
     this.#child.send(question);
   }
 

@@ -9,7 +9,7 @@ export interface ObjectCounts {
 /** The messages of a subject to its parent, in this order. */
 export type Message =
   | { readonly kind: "complete"; readonly ms: number; readonly before: Sample; readonly sample: Sample }
-  | { readonly kind: "settled"; readonly sample: Sample; readonly held: ObjectCounts };
+  | { readonly kind: "settled"; readonly sample: Sample; readonly counts: ObjectCounts };
 
 /** Pause before a sample counts as settled; V8 returns memory to the system after 8 s without work. */
 const SETTLE_MS = 10_000;
@@ -29,14 +29,14 @@ export async function runSubject(
   const startedAtMs = performance.now();
   const count = await start(process.argv[2] ?? "", resolve);
   await completed;
-  tell({ kind: "complete", ms: performance.now() - startedAtMs, before, sample: probe.sample() });
+  send({ kind: "complete", ms: performance.now() - startedAtMs, before, sample: probe.sample() });
   setTimeout(() => {
     const sample = probe.sample();
-    tell({ kind: "settled", sample, held: count() });
+    send({ kind: "settled", sample, counts: count() });
     process.exit();
   }, SETTLE_MS);
 }
 
-function tell(told: Message): void {
-  process.stdout.write(`${JSON.stringify(told)}\n`);
+function send(message: Message): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
 }
