@@ -22,8 +22,8 @@ const SLICES = "/apis/discovery.k8s.io/v1/endpointslices";
 const RESTARTS = 50;
 
 /**
- * The agent in this process, on the kernel of this namespace, before a server on a real socket. Its clock is moved by
- * hand: with the waits of a real one fifty restarts take half an hour.
+ * The agent in this process, on the kernel of this namespace, with a server on a real socket. Its clock is advanced by
+ * hand: with the waits of a real clock fifty restarts take half an hour.
  */
 async function agentBefore(world: SourceWorld) {
   const { config } = readConfig({ nodeName: { source: "test", text: "node-1" } });
@@ -57,12 +57,12 @@ async function agentBefore(world: SourceWorld) {
   });
 }
 
-/** Endpoints that are not on this node, where they would be in KUBE-LOOP-BACK. */
+/** Endpoints on other nodes; endpoints on this node would be in KUBE-LOOP-BACK. */
 function elsewhere(...ips: readonly string[]) {
   return ips.map((ip) => ({ ip, node: "node-2" }));
 }
 
-/** As JSON made by the builders says it. */
+/** The parts of the builders' JSON that this test reads. */
 interface Said {
   readonly spec: { readonly clusterIP: string };
 }
@@ -71,7 +71,7 @@ interface SaidSlice {
   readonly endpoints: readonly { readonly addresses: readonly string[] }[];
 }
 
-/** What the kernel is to hold for the objects of the server, in the words of the witnesses and by nothing of ours. */
+/** The expected kernel state for the objects of the server, as the witnesses print it, computed without our code. */
 function truth(world: SourceWorld): readonly string[] {
   const { collections } = world.model.store;
   const slices = [...collections[SLICES].objects.values()] as unknown as readonly SaidSlice[]; // put by this test
@@ -110,7 +110,7 @@ test("fifty kills of the server under churn end in the exact state, and cost at 
       SLICES,
       sliceObject("shop/steady-1", { endpoints: elsewhere(`10.244.${round}.${moment + 3}`, "10.244.200.1") }),
     );
-    // Each lives for some two rounds.
+    // Each server runs for about two rounds.
     store.delete(SERVICES, `shop/s${number - 9}`);
     store.delete(SLICES, `shop/s${number - 9}-1`);
   };
@@ -145,7 +145,7 @@ test("fifty kills of the server under churn end in the exact state, and cost at 
   expect(truth(world).length).toBeGreaterThan(40);
   for (const { resource, lists, endings } of world.source.stats()) {
     expect(lists, resource).toBeLessThanOrEqual(1 + forgotten);
-    // A request that a killed server had not begun with is sent again, and is not lost.
+    // A request that a killed server had not processed is sent again, and is not lost.
     expect(endings.get("lost"), resource).toBeGreaterThanOrEqual(0.8 * RESTARTS);
   }
   expect(world.told.faults).toEqual([]);

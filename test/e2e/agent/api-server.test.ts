@@ -8,7 +8,7 @@ import { eventually } from "../../support/time/eventually.ts";
 import { patient } from "../../support/time/patience.ts";
 import { LongClient } from "../../support/traffic/client.ts";
 
-/** The whole agent before an API server over TLS, which does all that a real one does to its clients. */
+/** The whole agent with an API server over TLS that has all faults of a real one. */
 let node: TestNode;
 
 beforeAll(async () => {
@@ -19,9 +19,9 @@ afterAll(async () => {
   await node?.[Symbol.asyncDispose]();
 });
 
-/** What is not wanted goes at once, so that what is held depends on the API alone. */
+/** Without draining, so that the kernel state depends on the API alone. */
 const AT_ONCE = ["--drain-timeout", "0s"];
-/** Without the cable and the ends of the pods' links, of which a plan does not know. */
+/** Without the cable and the ends of the pods' links, which a plan does not have. */
 const NODE_PORTS = ["--nodeport-addresses", "192.168.1.0/24,fd00:192:1::/64"];
 
 const IP = "10.96.3.1";
@@ -38,7 +38,7 @@ const other = () => [
   sliceObject("shop/other-1", { endpoints: [node.pod("c").ip] }),
 ];
 
-/** The lines of ipvsadm for that Service, as anybody can tell from the API's objects. */
+/** The lines of ipvsadm for that Service, from the API's objects. */
 function lines(ip: string, ...pods: readonly string[]): readonly string[] {
   const reals = pods.map((pod) => `-a -t ${ip}:80 -r ${node.pod(pod).ip}:8080 -m -w 1`);
   return [`-A -t ${ip}:80 -s rr`, ...reals].toSorted();
@@ -56,10 +56,10 @@ async function held(): Promise<readonly string[]> {
 const addresses = async () =>
   (await heldLines(node.shell)).filter((line) => line.startsWith("address ")).map((line) => line.slice(8));
 
-/** Waits between attempts double up to a minute: on a slow machine an agent may have come that far. */
+/** Waits between attempts double up to a minute, which an agent may reach on a slow host. */
 const LIMIT = { timeout: patient(120_000) };
 
-/** Tries again until it holds. */
+/** Retries until it holds. */
 const soon = (claim: () => Promise<void>) => eventually(claim, { withinMs: 90_000 });
 const eventuallyHeld = (expected: readonly string[]) =>
   soon(async () => expect(await held()).toEqual(expected.toSorted()));
@@ -73,7 +73,7 @@ async function plane(
   return made;
 }
 
-/** The agent as it ships. */
+/** The agent as it is shipped. */
 function agentOf(one: ControlPlane, ...more: readonly string[]): AgentProcess {
   const agent = AgentProcess.start(node, one, "-v", "4", ...AT_ONCE, ...more);
   onTestFinished(() => agent[Symbol.asyncDispose]());
@@ -106,7 +106,7 @@ test.each([
   one.put(...web("b"));
   await eventuallyHeld(lines(IP, "b"));
 
-  // All of it by watches: each list was read once, and the whole of the node is what the plan says.
+  // Everything came by watches: each list was read once, and the node has exactly the objects of the plan.
   for (const resource of ["services", "endpointslices", "nodes"]) expect(await lists(agent, resource)).toBe(1);
   const plan = await kubeIpvs(node, "plan", ...flagsFor(node, one), ...NODE_PORTS);
   expect(plan.err).toBe("");
@@ -114,7 +114,7 @@ test.each([
 });
 
 describe("a server that goes away", LIMIT, () => {
-  test("stops nothing; what happened meanwhile is caught up with, deletions too, and forgotten history costs one list", async () => {
+  test("interrupts nothing; changes and deletions meanwhile are applied, and lost history costs one list", async () => {
     const one = await plane();
     one.put(...web("a"), ...other());
     const agent = agentOf(one);
@@ -138,7 +138,7 @@ describe("a server that goes away", LIMIT, () => {
     expect(count).toBeGreaterThan(5);
   });
 
-  test("behind a cable that is pulled and plugged in again loses nothing", async () => {
+  test("behind an unplugged cable loses no change after it is plugged in again", async () => {
     const one = await plane();
     one.put(...web("a"), ...other());
     const agent = agentOf(one);
@@ -153,7 +153,7 @@ describe("a server that goes away", LIMIT, () => {
     expect(await lists(agent, "services")).toBe(1);
   });
 
-  test("is replaced by the next one given, without a list", async () => {
+  test("is replaced by the next configured server, without a list", async () => {
     const one = await plane();
     const first = one.server;
     const second = await one.serve();
@@ -171,7 +171,7 @@ describe("a server that goes away", LIMIT, () => {
 });
 
 describe("at its start the agent", LIMIT, () => {
-  test("deletes nothing while no server can be reached, and says so", async () => {
+  test("deletes nothing while no server can be reached, and reports it", async () => {
     const one = await plane();
     one.put(...web("a", "b"), ...other());
     const before = agentOf(one);
@@ -193,7 +193,7 @@ describe("at its start the agent", LIMIT, () => {
     await eventuallyHeld(lines(IP, "a", "b"));
   });
 
-  test("deletes nothing while it is not let in, and says so", async () => {
+  test("deletes nothing while its credentials are rejected, and reports it", async () => {
     const one = await plane();
     one.put(...web("a"));
     const before = agentOf(one);
@@ -220,7 +220,7 @@ test("tokens, client certificates and authorities that rotate interrupt nothing"
   const agent = agentOf(one);
   await agent.ready();
 
-  // The token: the old one is refused from now on.
+  // The token: the old one is rejected from now on.
   await one.credentials({ ca: "a", client: "a", token: "second" });
   one.model.behaviour.tokens = new Map([["second", "system:node-proxier"]]);
   one.model.endWatches("end");

@@ -6,7 +6,7 @@ import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { eventually } from "../../support/time/eventually.ts";
 import { LongClient } from "../../support/traffic/client.ts";
 
-/** Somebody sets the wall clock of a node that serves. Pods a, b and c serve; d only asks. */
+/** The wall clock of a serving node is set. Pods a, b and c serve; d is a client. */
 describe.skipIf(!mayClockBeSet)("the wall clock of a node is set (where it is a guest's own)", () => {
   let node: TestNode;
   let manifests: ManifestFolder;
@@ -42,7 +42,7 @@ describe.skipIf(!mayClockBeSet)("the wall clock of a node is set (where it is a 
     ["back by 2 hours", -7_200, "10.96.5.2"],
     ["forward by 2 hours", 7_200, "10.96.5.3"],
   ])(
-    "%s under load: changes are programmed, drift is mended, no draining connection is cut",
+    "%s under load: changes are programmed, drift is repaired, no draining connection is cut",
     async (_, seconds, ip) => {
       const drained = ip.replace("10.96.5.", "10.96.6.");
       await put(`web-${ip}`, ip, ["a"]);
@@ -71,7 +71,7 @@ describe.skipIf(!mayClockBeSet)("the wall clock of a node is set (where it is a 
     },
   );
 
-  test("the times that are shown follow it", async () => {
+  test("the shown times follow the wall clock", async () => {
     await clock.step(-86_400);
     const guestSeconds = async () => Number(await node.prints("date +%s"));
     const fromSeconds = await guestSeconds();

@@ -6,7 +6,7 @@ import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { patient } from "../../support/time/patience.ts";
 import { LongClient } from "../../support/traffic/client.ts";
 
-/** The agent is killed at any moment, with nothing but the kernel to remember where it was. */
+/** The agent is killed at any moment. Only the kernel keeps its progress. */
 let node: TestNode;
 let manifests: ManifestFolder;
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
   manifests = await ManifestFolder.create();
   node = await TestNode.create({ pods: ["a", "b", "c", "d", "e"] });
   await node.node.namespace.output(["ipvsadm", "-R"], theirs("192.0.2.1", NODE_PORTS));
-  // In another network namespace, at our very addresses and more than one page of them.
+  // In another network namespace, at our own addresses, and more than one page of them.
   await node.outside.namespace.output(["ipvsadm", "-R"], theirs("192.168.1.10", [...NODE_PORTS, ...MORE_PORTS]));
 });
 
@@ -25,16 +25,16 @@ afterAll(async () => {
 
 const STEADY = "10.96.0.1";
 const MOVING = "10.96.0.2";
-/** At least so many kills; more, until enough of them have caught the kernel between two states. */
+/** The minimum of kills; more follow until enough of them have hit the kernel between two states. */
 const KILLS = 12;
 const MOST_KILLS = 40;
 const CAUGHT = 4;
 
-/** NodePorts of Services here, and ports of virtual servers of others. */
+/** NodePorts of Services here, and ports of foreign virtual servers. */
 const NODE_PORTS = Array.from({ length: 40 }, (_, index) => 30_000 + 10 * index);
 const MORE_PORTS = Array.from({ length: 300 }, (_, index) => 20_000 + index);
 
-/** Virtual servers of somebody else at one address, as `ipvsadm -Sn` prints them. */
+/** Foreign virtual servers at one address, as `ipvsadm -Sn` prints them. */
 function theirs(address: string, ports: readonly number[]): string {
   const lines = ports.flatMap((port) => [
     `-A -u ${address}:${port} -s sh`,
@@ -74,7 +74,7 @@ function cluster(state: State): readonly object[] {
   ];
 }
 
-/** What the kernel holds; of the Service with TCP connections on the move, without what drains. */
+/** The state of the kernel; of the Service with moving TCP connections, without draining servers. */
 async function held(): Promise<readonly string[]> {
   const drains = (line: string) => line.startsWith(`-a -t ${MOVING}:80 `) && line.endsWith(" -w 0");
   return (await heldLines(node.shell)).filter((line) => !drains(line) && !isTheirs(line)).toSorted();
@@ -82,7 +82,7 @@ async function held(): Promise<readonly string[]> {
 
 const isTheirs = (line: string) => line.includes(" 192.0.2.1:");
 
-/** The virtual servers of others, here and in the other network namespace. */
+/** The foreign virtual servers, here and in the other network namespace. */
 async function others(): Promise<string> {
   const elsewhere = await node.outside.namespace.output(["ipvsadm", "-Sn"]);
   return [...(await heldLines(node.shell)).filter(isTheirs), ...elsewhere.split("\n")].toSorted().join("\n");
@@ -103,7 +103,7 @@ function startAgent(): AgentProcess {
   return AgentProcess.start(node, manifests, "-v", "4");
 }
 
-/** Where a kill found the sync: nothing written yet, under way, or all written. */
+/** The progress of the sync at a kill: nothing written yet, under way, or all written. */
 type Moment = "before" | "during" | "after";
 
 /**
@@ -158,7 +158,7 @@ async function killAtChange(state: State, delayMs: number): Promise<void> {
   await agent.kill();
 }
 
-test("a SIGKILL at any moment of a sync costs no connection, the next start ends in what is wanted, the one after writes nothing, and what others have stays", {
+test("a SIGKILL at any moment of a sync costs no connection, the next start reaches the desired state, the one after writes nothing, and foreign objects stay", {
   timeout: patient(480_000),
 }, async () => {
   const wanted = [await planned(1), await planned(0)].reverse();

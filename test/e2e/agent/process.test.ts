@@ -9,7 +9,7 @@ import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { BUNDLE } from "../../support/run/bundle.ts";
 import { eventually } from "../../support/time/eventually.ts";
 
-/** The agent as a process: signals, its child, and a log that nobody can write. */
+/** The agent as a process: signals, its child, and a log that cannot be written. */
 let node: TestNode;
 let manifests: ManifestFolder;
 
@@ -41,7 +41,7 @@ function start(command = 'exec "$@"'): Program {
   return node.node.namespace.start(["bash", "-c", command, "-", ...agent]);
 }
 
-/** Makes the Service exist and waits until it leads to the pod. */
+/** Creates the Service and waits until the pod answers. */
 async function serves(ip: string): Promise<void> {
   const name = `shop/s${ip.replaceAll(".", "-")}`;
   await manifests.put(`${ip}.json`, [
@@ -66,7 +66,7 @@ test.each(["SIGHUP", "SIGQUIT"] as const)(
   },
 );
 
-test("an agent that is ended just after a change of addresses opens no socket again, and ends", async () => {
+test("an agent that is stopped just after a change of addresses opens no new socket, and ends", async () => {
   const program = start();
   await AgentProcess.of(node, program).ready();
   const change = (verb: string) => ["ip", "address", verb, "192.168.1.77/32", "dev", "eth0"];
@@ -77,7 +77,7 @@ test("an agent that is ended just after a change of addresses opens no socket ag
   await node.node.namespace.output(change("del"));
 });
 
-test("SIGUSR1 opens no debugger, SIGUSR2 ends nothing, and the agent goes on programming", async () => {
+test("SIGUSR1 opens no debugger, SIGUSR2 is ignored, and the agent still programs", async () => {
   const program = start();
   let complaints = "";
   program.stderr.setEncoding("utf8").on("data", (chunk: string) => (complaints += chunk));
@@ -92,7 +92,7 @@ test("SIGUSR1 opens no debugger, SIGUSR2 ends nothing, and the agent goes on pro
   expect(complaints).toBe("");
 });
 
-test("a monitor of addresses ends when its agent is killed, without any change of an address", async () => {
+test("a monitor of addresses ends when its agent is killed, without a change of an address", async () => {
   const program = start();
   await AgentProcess.of(node, program).ready();
   await eventually(async () => expect(await monitors()).toHaveLength(1), SOON);
@@ -100,7 +100,7 @@ test("a monitor of addresses ends when its agent is killed, without any change o
   await eventually(async () => expect(await monitors()).toEqual([]), SOON);
 });
 
-test("a monitor that is left of an agent killed before is ended by the next, an operator's is not", async () => {
+test("the next agent ends the monitor of a killed agent, and not the monitor of an operator", async () => {
   const command = ["ip", "-o", "monitor", "address"];
   const operators = node.node.namespace.start(command);
   const left = node.node.namespace.start(["env", "KUBE_IPVS_MONITOR_OF=4194305", ...command]);
@@ -116,7 +116,7 @@ test("a monitor that is left of an agent killed before is ended by the next, an 
   await ended(operators);
 });
 
-/** Pipes by name, for the guest has no /dev/fd. The agent itself keeps the end of the first that nobody reads. */
+/** Named pipes, as the guest has no /dev/fd. The agent itself keeps the unread end of the first. */
 const UNREAD = 'mkfifo /run/unread; exec 3<>/run/unread; exec "$@" >/run/unread';
 const LEFT = 'mkfifo /run/left; exec 3<>/run/left; exec >/run/left; exec 3<&-; exec "$@"';
 
@@ -124,7 +124,7 @@ test.each([
   ["a full disk", 'exec "$@" > /dev/full'],
   ["a reader that has left", LEFT],
   ["a reader that does not read", UNREAD],
-])("an agent that logs more than a pipe holds to %s serves and ends as ever", async (_, command) => {
+])("an agent that logs more than a pipe holds to %s still serves and ends", async (_, command) => {
   const wrong = Array.from({ length: 1_000 }, (_, number) => serviceObject(`wrong/s${number}`, { ip: "10.96.300.1" }));
   await manifests.put("wrong.json", wrong);
   const program = start(command);

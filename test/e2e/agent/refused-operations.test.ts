@@ -8,7 +8,7 @@ import { nodeObject, serviceObject, sliceObject } from "../../support/objects/bu
 import { BUNDLE } from "../../support/run/bundle.ts";
 import { eventually } from "../../support/time/eventually.ts";
 
-/** What the kernel refuses is named, with its cause, in the log, in an Event of its Service and in /readyz, until it ends. */
+/** A failed operation is reported with its cause in the log, in an Event of its Service and in /readyz until it ends. */
 let node: TestNode;
 let plane: ControlPlane;
 
@@ -30,7 +30,7 @@ beforeEach(() => {
   plane.put(nodeObject(node.name, { ips: [node.node.ip] }));
 });
 
-/** Says that the sentence stands wherever somebody may look for it. */
+/** Checks that the text is in every place that an operator reads. */
 async function isNamed(agent: AgentProcess, service: string, sentence: string): Promise<void> {
   await soon(async () => {
     const { status, body } = await agent.readyz();
@@ -60,7 +60,7 @@ test("a real server at the broadcast address of a network of the node is reporte
 });
 
 test.skipIf(!mayClockBeSet)(
-  "a virtual server whose scheduler is not loaded is reported until the module is (where modules do not load by themselves)",
+  "a virtual server whose scheduler is not loaded is reported until its module is loaded (where modules do not load by themselves)",
   async () => {
     await using agent = AgentProcess.start(node, plane, ...OFTEN, "--ipvs-scheduler", "ovf");
     plane.put(serviceObject("shop/web", { ip: "10.96.0.1" }));
@@ -87,7 +87,7 @@ describe("an IPv6 address where net/ipv6/conf/default/disable_ipv6 is 1", () => 
     plane.put(serviceObject("shop/web", { ip: ["10.96.0.1", "fd00:96::1"] }));
   });
 
-  test("is bound by an agent that may write sysctls, also when somebody sets it at kube-ipvs0", async () => {
+  test("is bound by an agent that may write sysctls, also if another program sets the sysctl for kube-ipvs0", async () => {
     await using agent = AgentProcess.start(node, plane, ...OFTEN);
     await agent.ready();
     expect(await bound()).toContain("fd00:96::1/128");
@@ -98,7 +98,7 @@ describe("an IPv6 address where net/ipv6/conf/default/disable_ipv6 is 1", () => 
     expect(agent.log).not.toContain("operation failed");
   });
 
-  test("is named by an agent that may not, until init sets it", async () => {
+  test("is reported by an agent that may not write sysctls, until init sets it", async () => {
     await using agent = AgentProcess.of(node, node.node.namespace.start([...READ_ONLY_SYSCTLS, ...command()]));
     const cure =
       "net/ipv6/conf/kube-ipvs0/disable_ipv6 is 1: set it to 0, or delete the pod, its init container sets it";
@@ -110,7 +110,7 @@ describe("an IPv6 address where net/ipv6/conf/default/disable_ipv6 is 1", () => 
     expect(await bound()).toContain("fd00:96::1/128");
   });
 
-  test("is bound where init runs before the agent, which makes the interface", async () => {
+  test("is bound if init runs before the agent, as init creates the interface", async () => {
     expect((await kubeIpvs(node, "init", "--conntrack-max-per-core", "0")).out).toContain(
       'created interface "kube-ipvs0"',
     );
@@ -121,7 +121,7 @@ describe("an IPv6 address where net/ipv6/conf/default/disable_ipv6 is 1", () => 
   });
 });
 
-/** As a container runtime gives it to containers that are not privileged. */
+/** Like in containers that are not privileged. */
 const READ_ONLY_SYSCTLS = [
   ...["unshare", "--mount", "--propagation", "private", "sh", "-euc"],
   ...['mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; exec "$@"', "container"],

@@ -9,7 +9,7 @@ import { parseScenario } from "../../support/scenario/scenario.ts";
 import { runScenario } from "../../support/scenario/scenario-runner.ts";
 
 /**
- * The scenarios on the real kernel, with ipvsadm, ip and ipset to tell what it holds. Sockets belong to the namespace of
+ * The scenarios on the real kernel, with ipvsadm, ip and ipset as witnesses of its state. Sockets belong to the namespace of
  * the process, so all share one, which is cleaned between them.
  */
 const FOLDER = join(import.meta.dirname, "../../scenarios");

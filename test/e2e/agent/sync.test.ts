@@ -6,7 +6,7 @@ import { type PortSpec, serviceObject, sliceObject } from "../../support/objects
 import { eventually } from "../../support/time/eventually.ts";
 import { LongClient } from "../../support/traffic/client.ts";
 
-/** How the kernel follows what changes in the cluster, and what others do to it. Pods a, b and c serve; d only asks. */
+/** How the kernel follows changes of the cluster, and changes by other programs. Pods a, b and c serve; d is a client. */
 let node: TestNode;
 let manifests: ManifestFolder;
 
@@ -27,7 +27,7 @@ interface Said {
   readonly target?: PortSpec;
 }
 
-/** Writes a Service with these endpoints to a file of its own. */
+/** Writes a Service with these endpoints to its own file. */
 function put(name: string, { ip, pods, port = 80, target = 8080 }: Said): Promise<void> {
   return manifests.put(`${name}.json`, [
     serviceObject(`shop/${name}`, { ip, ports: [port] }),
@@ -39,15 +39,15 @@ const client = () => node.client(node.pod("d"));
 const hold = (ip: string) => LongClient.hold(node.pod("d").namespace, ip, 80);
 const servers = () => node.prints("ipvsadm -Sn");
 
-/** Tries again until it holds. */
+/** Retries until it holds. */
 const soon = (claim: () => Promise<void>) => eventually(claim, { withinMs: 40_000, everyMs: 100 });
 
-/** Who answers new connections. */
+/** The pods that answer new connections. */
 async function answering(ip: string): Promise<readonly string[]> {
   return Object.keys((await client().tcp(ip, 80, 6)).answers).sort();
 }
 
-/** Operations that were done, by kind; none that were refused. */
+/** Successful operations by kind; expects none that failed. */
 function operations(metrics: Metrics): Readonly<Record<string, number>> {
   const done = [...metrics].flatMap(([name, count]) => {
     const [, kind, result] = /^kube_ipvs_operations_total\{operation="([^"]+)",result="([^"]+)"\}$/.exec(name) ?? [];
@@ -62,7 +62,7 @@ function since(before: Readonly<Record<string, number>>, now: Readonly<Record<st
 }
 
 describe("an agent that is restarted", () => {
-  test("finds all as it should be and writes nothing, and its connections live on", async () => {
+  test("finds the desired state and writes nothing, and connections continue", async () => {
     await put("calm", { ip: "10.96.1.1", pods: ["a", "b"] });
     const before = AgentProcess.start(node, manifests);
     await before.ready();
@@ -75,7 +75,7 @@ describe("an agent that is restarted", () => {
     await after.ready();
     expect(operations(await after.metrics())).toEqual({});
     expect(await heldLines(node.shell)).toEqual(lines);
-    // SIGTERM ends it in order, and the kernel goes on.
+    // SIGTERM ends the agent in order, and the kernel still serves.
     await after[Symbol.asyncDispose]();
     expect(after.log).toContain("kube-ipvs stopped");
     expect(await heldLines(node.shell)).toEqual(lines);
@@ -95,7 +95,7 @@ describe("a change", () => {
     await agent?.[Symbol.asyncDispose]();
   });
 
-  test("of endpoints is followed by traffic and costs operations for that Service alone", async () => {
+  test("of endpoints is followed by traffic and causes operations for that Service alone", async () => {
     await put("web", { ip: "10.96.1.2", pods: ["a"] });
     await soon(async () => expect(await answering("10.96.1.2")).toEqual(["a"]));
     const before = operations(await agent.metrics());
@@ -107,7 +107,7 @@ describe("a change", () => {
     expect((await client().tcp("10.96.1.2", 80, 4)).errors).toEqual({});
   });
 
-  test("that takes an endpoint away lets its connection live, and its return gives it its weight back in place", async () => {
+  test("that removes an endpoint keeps its connection, and its return restores its weight in place", async () => {
     const [a, b] = [node.pod("a").ip, node.pod("b").ip];
     await put("cart", { ip: "10.96.1.3", pods: ["a"] });
     await soon(async () => expect(await answering("10.96.1.3")).toEqual(["a"]));
@@ -125,7 +125,7 @@ describe("a change", () => {
     expect((await held.stop()).errors).toEqual({});
   });
 
-  test("that takes a Service away refuses new connections and lets the old ones live", async () => {
+  test("that deletes a Service rejects new connections and keeps the old ones", async () => {
     await put("gone", { ip: "10.96.1.4", pods: ["a"] });
     await soon(async () => expect(await answering("10.96.1.4")).toEqual(["a"]));
     const held = await hold("10.96.1.4");
@@ -137,7 +137,7 @@ describe("a change", () => {
     expect(count).toBeGreaterThan(2);
   });
 
-  test("that takes the last UDP endpoint or the Service away is done at once", async () => {
+  test("that removes the last UDP endpoint or the Service is applied at once", async () => {
     const udp = {
       ip: "10.96.1.5",
       port: { port: 53, protocol: "UDP" },
@@ -155,7 +155,7 @@ describe("a change", () => {
   });
 });
 
-describe("what others do", () => {
+describe("a change by another program", () => {
   let agent: AgentProcess;
 
   beforeAll(async () => {
@@ -175,7 +175,7 @@ describe("what others do", () => {
 
   const looks = async () => (await agent.metrics()).get("kube_ipvs_resync_duration_seconds_count") ?? 0;
 
-  test("to virtual servers of their own and in excluded networks is left alone, and counted", async () => {
+  test("to foreign virtual servers and in excluded networks is left alone, and counted", async () => {
     await node.prints(
       [
         "ip address add 10.96.200.1/32 dev kube-ipvs0",
@@ -227,7 +227,7 @@ describe("what others do", () => {
     ["a set member is added", () => "ipset add KUBE-NODE-PORT-TCP 31000", /object="entry",kind="unwanted"/],
   ])("%s: the next look mends and counts it", async (_, meddling, drift) => {
     const ours = async () => (await heldLines(node.shell)).filter((line) => !line.includes("10.96.200.1")).toSorted();
-    // Nothing may drain, or time alone would change it: only this describe's virtual servers are compared.
+    // Draining servers change with time, so only the virtual servers of this describe are compared.
     const settled = (lines: readonly string[]) => lines.filter((line) => !/10\.96\.1\.[2-5]\b/.test(line));
     const before = settled(await ours());
     const counted = sumOf(await agent.metrics(), drift);
@@ -251,7 +251,7 @@ describe("what others do", () => {
     await soon(async () => expect(await ruleLines()).toEqual(before));
   });
 
-  test("all our chains are removed: the next look brings them back, and NodePorts are masqueraded again", async () => {
+  test("that removes all our chains is repaired by the next resync, and NodePorts are masqueraded again", async () => {
     await manifests.put("front.json", [
       serviceObject("shop/front", { ip: "10.96.1.9", ports: [{ port: 80, nodePort: 30_019 }] }),
       sliceObject("shop/front-1", { endpoints: [node.pod("a").ip] }),

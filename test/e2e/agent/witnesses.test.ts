@@ -7,7 +7,7 @@ import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { isMissing } from "../../support/run/missing.ts";
 import { patient } from "../../support/time/patience.ts";
 
-/** ipvsadm, ip, ipset, iptables-save and conntrack tell what is so; the commands of kube-ipvs must say the same. */
+/** ipvsadm, ip, ipset, iptables-save and conntrack are the witnesses; the commands of kube-ipvs must agree with them. */
 let node: TestNode;
 let manifests: ManifestFolder;
 let agent: AgentProcess;
@@ -54,7 +54,7 @@ const flags = () => [...flagsFor(node, manifests), ...NODE_PORTS];
 const plan = (...more: readonly string[]) =>
   kubeIpvs(node, "plan", ...flags(), "--node-ip", `${node.node.ip},${node.node.ip6}`, ...more);
 
-test("ipvsadm, ip and ipset print what the plan says", async () => {
+test("ipvsadm, ip and ipset print the objects of the plan", async () => {
   const { code, out } = await plan();
   expect(code).toBe(0);
   const held = (await heldLines(node.shell)).toSorted();
@@ -87,7 +87,7 @@ interface PlanDocument {
 
 const OPTIONS: Readonly<Record<string, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
 
-test("the plan as JSON says the same as the plan as text", async () => {
+test("the plan as JSON has the same content as the plan as text", async () => {
   const document = JSON.parse((await plan("-o", "json")).out) as PlanDocument; // its documented form
   const at = (address: string, port: number) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
   const lines = document.virtualServers.flatMap(
@@ -108,7 +108,7 @@ test("the plan as JSON says the same as the plan as text", async () => {
   expect(document.node).toBe(node.name);
 });
 
-test("conntrack knows the flows through a ClusterIP, masqueraded where they come from the node", async () => {
+test("conntrack has the flows through a ClusterIP, masqueraded if they come from the node", async () => {
   expect((await node.client(node.pod("b")).tcp("10.96.2.2", 80)).errors).toEqual({});
   expect((await node.client(node.node).tcp("10.96.2.2", 80)).errors).toEqual({});
   const flows = await node.prints("conntrack -L -p tcp --orig-dst 10.96.2.2 2>/dev/null");
@@ -118,7 +118,7 @@ test("conntrack knows the flows through a ClusterIP, masqueraded where they come
 });
 
 test.skipIf(isMissing("promtool"))(
-  "promtool finds a name of kube-proxy among the metrics, and nothing else",
+  "promtool reports one name of kube-proxy in the metrics, and nothing else",
   async () => {
     const { code, out, err } = await node.node.namespace.finished(
       ["promtool", "check", "metrics"],
@@ -128,14 +128,14 @@ test.skipIf(isMissing("promtool"))(
   },
 );
 
-test("an unknown flag ends with exit code 64 and is named", async () => {
+test("an unknown flag is reported and ends with exit code 64", async () => {
   const { code, out, err } = await kubeIpvs(node, "run", "--no-such-flag", "--ipvs-scheduler", "best");
   expect({ code, out }).toEqual({ code: 64, out: "" });
   expect(err).toContain("--no-such-flag");
   expect(err).toContain('"best"');
 });
 
-test("diff finds nothing, then what was meddled with; cleanup leaves nothing of ours and all of others", {
+test("diff prints nothing, then the changes by another program; cleanup removes all our objects and no foreign one", {
   timeout: patient(90_000),
 }, async () => {
   await agent[Symbol.asyncDispose]();

@@ -8,7 +8,7 @@ import { allAnswered } from "../../support/traffic/answers.ts";
 import { type Answers, type End, LongClient } from "../../support/traffic/client.ts";
 import { FAMILY_CASES, type FamilyCase, vips } from "../../support/traffic/families.ts";
 
-/** What conntrack and IPVS remember of connections and for how long, and what becomes of packets that fit none. */
+/** The connections that conntrack and IPVS keep and for how long, and the handling of packets that match none. */
 let node: TestNode;
 let manifests: ManifestFolder;
 
@@ -50,7 +50,7 @@ function agentWith(...flags: readonly string[]): () => AgentProcess {
   return () => agent;
 }
 
-/** Far beyond any window. */
+/** A sequence number far outside of any window. */
 const BEYOND = 2 ** 28;
 
 interface Outcome {
@@ -87,14 +87,14 @@ async function forgedByEndpoint(from: Host, to: End, { ip }: FamilyCase): Promis
   return { answers, errors };
 }
 
-describe("conntrack that is told how long to remember, and not to be liberal", () => {
+describe("conntrack with timeouts and without be_liberal", () => {
   const agent = agentWith(
     ...["--conntrack-tcp-timeout-established", "2h", "--conntrack-udp-timeout", "170s"],
     ...["--conntrack-udp-timeout-stream", "10m", "--ipvs-tcp-timeout", "11m40s", "--ipvs-udp-timeout", "50s"],
     ...["--ipvs-sync-period", "1s"],
   );
 
-  describe("timeouts that flags ask for", () => {
+  describe("timeouts set by flags", () => {
     beforeAll(async () => {
       // Linux may send a FIN again before the client acknowledges it (tail loss probe); conntrack would take it for the client's.
       await node.pod("a").namespace.output(["tee", "/proc/sys/net/ipv4/tcp_early_retrans"], "0");
@@ -113,7 +113,7 @@ describe("conntrack that is told how long to remember, and not to be liberal", (
       });
 
     test.each(FAMILY_CASES)(
-      "%s: conntrack remembers a leaked connection for an hour, an open one as told",
+      "%s: conntrack keeps a leaked connection for an hour, an open one for the configured time",
       async (family, { vip }) => {
         const client = node.client(node.pod("c"));
         const words = ["-f", family.toLowerCase(), "-p tcp --state"];
@@ -126,27 +126,27 @@ describe("conntrack that is told how long to remember, and not to be liberal", (
     );
 
     test.each(FAMILY_CASES)(
-      "%s: conntrack remembers UDP as told, for longer once it is a stream",
+      "%s: conntrack keeps UDP flows for the configured time, longer after they become a stream",
       async (family, { vip }) => {
         const ask = () => node.client(node.pod("c")).udp(vip(1), 53, 1, { fromPort: 4001 });
         const words = ["-f", family.toLowerCase(), "-p udp --sport 4001"];
         await ask();
         await remembered(170, ...words);
-        // A stream is what has gone on for two seconds.
+        // A flow is a stream after two seconds.
         await sleep(2_500);
         await ask();
         await remembered(600, ...words);
       },
     );
 
-    test("IPVS remembers as long as it is told, and what nobody asks for stays", async () => {
+    test("IPVS uses the configured timeouts, and others stay unchanged", async () => {
       expect(await node.prints("ipvsadm -L --timeout")).toContain("Timeout (tcp tcpfin udp): 700 120 50");
       await node.client(node.pod("c")).udp(vips(1)[0], 53);
       const connections = await node.prints("ipvsadm -Lnc");
       expect(connections).toMatch(/UDP +00:[0-4]\d/);
     });
 
-    test("what others set otherwise is set again", async () => {
+    test("timeouts that another program changes are set again", async () => {
       await node.prints("ipvsadm --set 900 60 300; sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_close_wait=60");
       await eventually(
         async () => {
@@ -158,9 +158,9 @@ describe("conntrack that is told how long to remember, and not to be liberal", (
     });
   });
 
-  describe("packets out of the window", () => {
+  describe("packets outside of the window", () => {
     test.each(FAMILY_CASES)(
-      "%s: end no connection that is masqueraded, at a NodePort or a ClusterIP (G-35)",
+      "%s: end no masqueraded connection, at a NodePort or a ClusterIP (G-35)",
       async (_, family) => {
         const nodePort: End = [family.ip(node.node), 30_080];
         expect(await forgedByClient(node.outside, nodePort, family)).toEqual(GOES_ON);
@@ -174,7 +174,7 @@ describe("conntrack that is told how long to remember, and not to be liberal", (
       expect(await forgedByEndpoint(node.pod("c"), [family.vip(1), 80], family)).toEqual(GOES_ON);
     });
 
-    test.each(FAMILY_CASES)("%s: of no Service are forwarded, as where routes are asymmetric", async (name, { ip }) => {
+    test.each(FAMILY_CASES)("%s: of no Service are forwarded, as with asymmetric routes", async (name, { ip }) => {
       const iptables = name === "IPv4" ? "iptables" : "ip6tables";
       const invalid = "POSTROUTING -m conntrack --ctstate INVALID -j RETURN";
       await node.prints(`${iptables} -t mangle -I ${invalid}`);
@@ -189,7 +189,7 @@ describe("conntrack that is told how long to remember, and not to be liberal", (
       await node.prints(`${iptables} -t mangle -D ${invalid}`);
     });
 
-    test.each(FAMILY_CASES)("%s: would end one without the rules", async (name, family) => {
+    test.each(FAMILY_CASES)("%s: end a connection without the rules", async (name, family) => {
       const nodePort: End = [family.ip(node.node), 30_080];
       await agent().whilePaused(async () => {
         await node.prints(name === "IPv4" ? "iptables" : "ip6tables", "-F KUBE-IPVS-INVALID");
@@ -200,7 +200,7 @@ describe("conntrack that is told how long to remember, and not to be liberal", (
   });
 });
 
-describe("packets out of the window that conntrack is told to take for valid", () => {
+describe("packets outside of the window that a liberal conntrack accepts", () => {
   agentWith("--conntrack-tcp-be-liberal");
 
   test.each(FAMILY_CASES)("%s: end no connection, and none is dropped", async (name, family) => {

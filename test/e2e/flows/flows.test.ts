@@ -11,18 +11,18 @@ import { seenFlows } from "../../support/traffic/conntrack.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
 /**
- * UDP clients that send from one port all the time, so that their flow never ends, and what changes meanwhile. Pods a and
- * c serve on the first node and b on the second; d, on the first, only asks.
+ * UDP clients that always send from one port, so that their flow never ends, while Services change. Pods a and
+ * c serve on the first node and b on the second; d, on the first, is a client.
  */
 let cluster: Cluster;
-/** Another one for each test. */
+/** Another port for each test. */
 let fromPort = 12_345;
 
 beforeAll(async () => {
   cluster = await Cluster.create({
     nodes: [{ pods: ["a", "c", "d"] }, { pods: ["b"] }],
     ports: ["udp:5353", "udp:5354", "udp:30999"],
-    // Half a minute by default, in which a slow machine does not finish every test.
+    // Half a minute by default, which is too short for some tests on a slow host.
     flags: ["--conntrack-udp-timeout", "10m"],
   });
   await cluster.start();
@@ -36,7 +36,7 @@ beforeEach(() => {
 
 const DNS = { name: "dns", port: 53, protocol: "UDP" };
 
-/** Makes Service number n have this port, on these pods. */
+/** Sets Service number n to this port on these pods. */
 function put(n: number, port: PortSpec, pods: readonly PodEndpoint[], target = 5353, said: ServiceSpec = {}) {
   return cluster.apply(`flows-${n}`, [
     serviceObject(`shop/f${n}`, { ip: vips(n), ports: [port], ...said }),
@@ -44,12 +44,12 @@ function put(n: number, port: PortSpec, pods: readonly PodEndpoint[], target = 5
   ]);
 }
 
-/** So many requests from the test's own source port. */
+/** Sends so many requests from the test's own source port. */
 function ask(from: string | Host, address: string, port: number, count = 2, how: AskOptions = {}) {
   return cluster.client(from).udp(address, port, count, { ...how, fromPort });
 }
 
-/** What conntrack on the first node knows of the test's own source port. */
+/** The conntrack entries on the first node with the test's own source port. */
 async function flows(): Promise<readonly string[]> {
   const seen = await seenFlows(cluster.node(1).shell);
   return seen.filter(({ clientPort }) => clientPort === fromPort).map(({ to, from }) => `${to} by ${from}`);
@@ -70,7 +70,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ a: 2 }, ip(cluster.pod("d"))));
   });
 
-  test("a client of a NodePort follows when its endpoint is replaced, and a process of the node that asks a ClusterIP", async () => {
+  test("a client of a NodePort, and a process of the node that uses a ClusterIP, follow when their endpoint is replaced", async () => {
     const n = base + 2;
     const nodePort = 30_000 + n;
     for (const pods of [["a"], ["b"], ["a"]]) {
@@ -102,7 +102,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     },
   );
 
-  test("without endpoints a client is refused, and answered as soon as there is one that is ready (G-72)", async () => {
+  test("a client is rejected without endpoints, and answered as soon as one is ready (G-72)", async () => {
     const n = base + 3;
     await put(n, DNS, [{ pod: "a", ready: false, serving: false }]);
     expect(await ask("d", vip(n), 53)).toEqual(refused(2));
@@ -115,7 +115,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }));
   });
 
-  test("under the internal policy Local a client follows among the pods of its node, and is dropped without", async () => {
+  test("under the internal policy Local a client follows among the pods of its node, and is dropped without any", async () => {
     const n = base + 11;
     const leaving = { pod: "a", ready: false, serving: true, terminating: true };
     const steps: readonly [readonly PodEndpoint[], string][] = [
@@ -129,13 +129,13 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
       await put(n, DNS, pods, 5353, { internal: "Local" });
       const how = expected === "" ? IN_VAIN : {};
       const answers = [await ask("d", vip(n), 53, 2, how), await ask(node(), vip(n), 53, 2, how)];
-      // Linux tells a process of the node itself that its datagram was dropped.
+      // Linux reports to a process of the node itself that its datagram was dropped.
       const none = [dropped(2), expect.objectContaining({ answers: {} })];
       expect(answers).toEqual(expected === "" ? none : answers.map(() => allAnswered({ [expected]: 2 })));
     }
   });
 
-  test("a client of a NodePort goes to another port of the same pod when the target port changes", async () => {
+  test("a client of a NodePort reaches another port of the same pod when the target port changes", async () => {
     const n = base + 4;
     const nodePort = 30_000 + n;
     for (const target of [5353, 5354]) {
@@ -145,7 +145,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     }
   });
 
-  test("a client that has begun before there was a NodePort is answered once there is one, and masqueraded (G-36)", async () => {
+  test("a client that began before the NodePort existed is answered and masqueraded after it is added (G-36)", async () => {
     const n = base + 5;
     const nodePort = 30_000 + n;
     await put(n, DNS, ["b"]);
@@ -155,15 +155,15 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask(outside(), ip(node()), nodePort)).toEqual(allAnswered({ b: 2 }, ip(node())));
   });
 
-  test("a client that has begun before there was a Service is answered once there is one (G-36)", async () => {
+  test("a client that began before the Service existed is answered after it is added (G-36)", async () => {
     const n = base + 6;
-    // The node sends what it does not know to the outside, where nobody answers.
+    // The node routes unknown addresses to the outside, where no host answers.
     expect(await ask("d", vip(n), 53, 2, IN_VAIN)).toMatchObject({ answers: {} });
     await put(n, DNS, ["b"]);
     expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }, ip(cluster.pod("d"))));
   });
 
-  test("flows to endpoints that stay keep their entries when another goes", async () => {
+  test("flows to endpoints that stay keep their entries when another endpoint is removed", async () => {
     const n = base + 12;
     const stays = realServerKey(address(ip(cluster.pod("a"))), 5353);
     await put(n, DNS, ["a", "c"]);
@@ -177,7 +177,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ a: 2 }));
   });
 
-  test("flows of others to the same port number and to other Services keep their entries (G-71)", async () => {
+  test("foreign flows to the same port number and flows to other Services keep their entries (G-71)", async () => {
     const [n, other] = [base + 7, base + 8];
     const nodePort = 30_999;
     await put(n, { ...DNS, nodePort }, ["a"]);

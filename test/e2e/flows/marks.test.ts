@@ -5,12 +5,12 @@ import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { allAnswered, IN_VAIN } from "../../support/traffic/answers.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
-/** Marks of packets are shared with everybody on the node: what is not ours stays, and what is ours goes with the packet's work. */
+/** Packet marks are shared with other programs on the node: foreign marks stay, and ours are cleared when they are not needed any more. */
 let node: TestNode;
 let manifests: ManifestFolder;
 let agent: AgentProcess;
 
-/** As Cilium marks what IPsec is to encrypt with key 1: it has the highest bit of our marks. */
+/** The mark of Cilium for encryption by IPsec with key 1: it has the highest bit of our marks. */
 const THEIRS = "0x1e00";
 const MASQUERADE = "0x4000/0x4000";
 const NODE_PORT = 30_053;
@@ -20,7 +20,7 @@ beforeAll(async () => {
   manifests = await ManifestFolder.create();
   node = await TestNode.create({ pods: ["a", "c"] });
   const { ip, ip6 } = node.pod("a");
-  // Nobody serves this port, so that no answer ends the time in which a flow is new.
+  // No program serves this port, so that no answer ends the time in which a flow is new.
   const slice = (name: string, ip: string) => sliceObject(name, { ports: [{ ...UDP, port: 9 }], endpoints: [ip] });
   await manifests.put("silent.json", [
     serviceObject("shop/silent", {
@@ -45,7 +45,7 @@ afterAll(async () => {
 describe.each(FAMILY_CASES)("over %s", (family, { ip }) => {
   const iptables = family === "IPv4" ? "iptables" : "ip6tables";
 
-  /** How many packets have come to a rule that matches so, at the end of mangle POSTROUTING, while `work` runs. */
+  /** How many packets match this rule at the end of mangle POSTROUTING while `work` runs. */
   async function counted(match: string, work: () => Promise<unknown>): Promise<number> {
     const rule = `POSTROUTING ${match} -m comment --comment counted`;
     await node.prints(`${iptables} -w -t mangle -A ${rule}`);
@@ -55,7 +55,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { ip }) => {
     return Number(/^\[(\d+):\d+\].* --comment counted/m.exec(rules)?.[1]);
   }
 
-  test("a packet that others marked keeps their mark, and its source", async () => {
+  test("a packet with a foreign mark keeps the mark and its source", async () => {
     const { gateway, outside } = node;
     const to = ip(node.pod("a"));
     const theirs = `-d ${to} -p tcp -m tcp --dport 8080`;
@@ -73,7 +73,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { ip }) => {
     await node.prints(`for c in PREROUTING OUTPUT; do ${iptables} -w -t mangle -D $c ${marking}; done`);
   });
 
-  test("of a flow without answers only the first packet asks to be masqueraded, and none keeps a mark", async () => {
+  test("of a flow without answers only the first packet gets the masquerade mark, and none keeps a mark", async () => {
     const to = `-d ${ip(node.pod("a"))} -p udp -m udp --dport 9`;
     const send = () => node.client(node.node).udp(ip(node.node), NODE_PORT, 3, { ...IN_VAIN, fromPort: 40_000 });
     expect(await counted(`${to} -m mark --mark ${MASQUERADE}`, send)).toBeLessThanOrEqual(1);

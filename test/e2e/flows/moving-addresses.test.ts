@@ -10,7 +10,7 @@ import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
 /**
  * Addresses from outside the cluster that change their owner while connections are open through them. The pod a serves; the
- * pod c, the node and the host outside are clients. The agent looks at the kernel once, so that all it follows it was told.
+ * pod c, the node and the host outside are clients. The agent resyncs only once, so that it follows events alone.
  */
 let node: TestNode;
 let manifests: ManifestFolder;
@@ -35,7 +35,7 @@ const external = (n: number): Addresses => ({ ip: `198.51.100.${n}`, ip6: `2001:
 const balanced = (n: number): Addresses => ({ ip: `203.0.113.${n}`, ip6: `2001:db8:2::${n}` });
 const both = ({ ip, ip6 }: Addresses) => [ip, ip6];
 
-/** Makes Service number n, with NodePort 30000 + n, and waits until it serves at all of its addresses. */
+/** Creates Service number n, with NodePort 30000 + n, and waits until it serves at all its addresses. */
 async function put(n: number): Promise<void> {
   await manifests.put(`s${n}.json`, [
     serviceObject(`shop/s${n}`, {
@@ -67,7 +67,7 @@ const hold = ({ namespace }: Host, address: string, port = 80) => LongClient.hol
 const LIVED = { answered: ["a"], errors: {} };
 const summary = ({ answers, errors }: Answers) => ({ answered: Object.keys(answers), errors });
 
-test("external addresses of a deleted Service leave kube-ipvs0 within 30 s though connections are open, which end, and its others wait for theirs", {
+test("external addresses of a deleted Service leave kube-ipvs0 within 30 s, which ends their open connections, and its other addresses wait for theirs", {
   timeout: patient(90_000),
 }, async () => {
   await put(1);
@@ -77,7 +77,7 @@ test("external addresses of a deleted Service leave kube-ipvs0 within 30 s thoug
     ...vips(1).map((vip) => hold(node.node, vip)),
     ...both(node.node).map((address) => hold(node.outside, address, 30_001)),
   ]);
-  // The host outside is the new owner of all.
+  // The host outside is the new owner of all addresses.
   const own = (dev: string) => addresses.map((address) => `address add ${address} dev ${dev}`).join("\n");
   await node.outside.namespace.output(["ip", "-batch", "-"], own("lo"));
   await Promise.all(
@@ -110,7 +110,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { ip }) => {
   const change = (verb: "add" | "del", { ip, ip6 }: Addresses, how = "") =>
     node.prints(`ip address ${verb} ${ip}/32 dev eth0; ip address ${verb} ${ip6}/128 dev eth0 ${how}`);
 
-  test("an external address of a deleted Service leaves kube-ipvs0 at once when the node gets it, and is the node's", async () => {
+  test("an external address of a deleted Service leaves kube-ipvs0 at once when the node gets it, and then belongs to the node", async () => {
     await put(n);
     const address = ip(external(n));
     const held = await hold(node.pod("c"), address);
@@ -120,14 +120,14 @@ describe.each(FAMILY_CASES)("over %s", (family, { ip }) => {
     expect(await bound()).toContain(address);
     await change("add", external(n), "nodad");
     await isBound(address, false);
-    // Had it left by its time limit, the connection would have ended.
+    // If it had left by its time limit, the connection would have ended.
     await node.serve({ ...external(n), namespace: node.node.namespace }, "node");
     expect(await node.client(node.pod("c")).tcp(address, 8080)).toEqual(allAnswered({ node: 1 }));
     expect(summary(await held.stop())).toEqual(LIVED);
     await change("del", external(n));
   });
 
-  test("a load balancer's address that the node gets and loses is served all the while, and cuts no connection", async () => {
+  test("a load balancer's address that the node gets and loses is always served, and no connection is cut", async () => {
     await put(n + 10);
     const address = ip(balanced(n + 10));
     const clients = [node.pod("c"), node.outside];

@@ -9,7 +9,7 @@ import { Balancer } from "../../support/traffic/balancer.ts";
 import { LongClient, type LoopAnswers } from "../../support/traffic/client.ts";
 import { vips } from "../../support/traffic/families.ts";
 
-/** Two nodes with two pods each, of which one is the old and one the new, in turns; pod x, on the first, only asks. */
+/** Two nodes with two pods each, alternately the old and the new one; pod x, on the first, is a client. */
 let cluster: Cluster;
 
 beforeAll(async () => {
@@ -20,16 +20,16 @@ beforeAll(async () => {
 afterAll(() => cluster?.[Symbol.asyncDispose]());
 
 const ROLLOUTS = 5;
-/** New connections a second of each client, on a quiet machine. */
+/** New connections a second of each client, on an idle host. */
 const RATE = 100;
-/** Fewer would show little. */
+/** Fewer connections would prove little. */
 const LEAST_COUNT = 200;
-/** A connection is idle for so long before it asks, so that some are always open when an endpoint goes. */
+/** A connection is idle for so long before its request, so that some are always open when an endpoint is removed. */
 const AGE_SECONDS = 0.1;
 const CLUSTER_VIP = "172.16.0.1";
 const LOCAL_VIP = "fd00:172::2";
 const CHECK_PORT = 32_002;
-/** As long as a load balancer may take to notice. */
+/** The time in which a load balancer detects a change. */
 const LAG_MS = 200;
 /** They take 20 s in an idle guest. */
 const TIMEOUT_MS = patient(180_000);
@@ -82,7 +82,7 @@ async function openConnections(pod: string): Promise<string> {
   return await namespace.output(["ss", "-Htn", "state", "connected", "exclude", "time-wait", "sport", "=", ":8080"]);
 }
 
-/** What clients see that ask all through the rolling updates. */
+/** The answers of clients that send requests during the rolling updates. */
 async function seenMeanwhile(ways: readonly (readonly [Host, string])[]): Promise<readonly LoopAnswers[]> {
   await put(OLD);
   await using _clusterBalancer = await Balancer.create(cluster, { vip: CLUSTER_VIP, port: 80 });
@@ -96,7 +96,7 @@ async function seenMeanwhile(ways: readonly (readonly [Host, string])[]): Promis
   return await Promise.all(loops.map((client) => client.stop()));
 }
 
-/** All were answered, by these pods, which saw the clients as these. */
+/** All requests were answered by these pods, which saw these client addresses. */
 function expectWhole(seen: LoopAnswers | undefined, pods: readonly string[], clients: readonly string[]): void {
   if (seen === undefined) throw new Error("There are two loops");
   const { errors, failures, resent, answers } = seen;

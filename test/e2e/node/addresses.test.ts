@@ -6,8 +6,8 @@ import { eventually } from "../../support/time/eventually.ts";
 import { patient } from "../../support/time/patience.ts";
 
 /**
- * What the agent makes of addresses that come and go under it. It looks at the kernel once at the start and then not for
- * ten minutes, so that all it follows it was told.
+ * How the agent handles addresses of the node that are added and removed. It resyncs once at the start and then not for
+ * ten minutes, so that it follows events alone.
  */
 let node: TestNode;
 let manifests: ManifestFolder;
@@ -42,13 +42,13 @@ afterAll(async () => {
   await manifests?.[Symbol.asyncDispose]();
 });
 
-/** Tries again until it holds. No look comes by itself meanwhile; one that is woken may take its time in a busy guest. */
+/** Retries until it holds. No periodic resync runs meanwhile; a requested one may be slow in a busy guest. */
 const soon = (claim: () => Promise<void>) => eventually(claim, { withinMs: 45_000, everyMs: 20 });
-/** Who answers one request from the host outside. */
+/** The pod that answers one request from the host outside. */
 const answers = async (ip: string, port = 30_080) => (await node.client(node.outside).tcp(ip, port)).answers;
-/** What the health check node port answers there; 0: nothing. */
+/** The answer of the health check node port there; 0: none. */
 const checked = async (ip: string) => (await node.client(node.outside).get(ip, CHECK_PORT, "/")).status;
-/** How many health check node ports are listened on: one on each of the node's own addresses. */
+/** The number of open health check node ports: one on each of the node's own addresses. */
 const listening = async () => (await agent.metrics()).get('kube_ipvs_health_check_ports{state="listening"}');
 const servers = () => node.prints("ipvsadm -Sn");
 /** Of the real servers of a virtual server; 0 while the last connections end. */
@@ -64,7 +64,7 @@ describe.each([
   const change = (verb: "add" | "del") =>
     node.prints(`ip addr ${verb} ${ip}/${prefix} dev eth0 ${verb === "add" && prefix === 64 ? "nodad" : ""}`);
 
-  test("that is new answers on NodePorts and health check node ports (G-38), and takes no new connections when it is gone", async () => {
+  test("that is new serves NodePorts and health check node ports (G-38), and accepts no new connections after it is removed", async () => {
     for (let round = 0; round < 2; round++) {
       await change("add");
       await soon(async () => expect(await weights(key)).toEqual(["1"]));
@@ -77,7 +77,7 @@ describe.each([
   });
 });
 
-test("virtual addresses have no NodePorts, though they lie in a network that is chosen for them (G-26)", async () => {
+test("VIPs serve no NodePorts, even if they are in a network of --nodeport-addresses (G-26)", async () => {
   for (const ip of ["10.96.0.1", "fd00:96::1"]) {
     const client = node.client(node.pod("a"));
     expect((await client.tcp(ip, 30_080)).errors).toEqual({ refused: 1 });
@@ -90,7 +90,7 @@ test("virtual addresses have no NodePorts, though they lie in a network that is 
 
 const listener = async () => (await node.prints("pgrep -x -f 'ip -o monitor address'")).trim();
 
-test("a listener that is killed comes back, and what changed meanwhile is not missed", async () => {
+test("a killed listener is restarted, and changes meanwhile are not missed", async () => {
   const before = await listener();
   await node.prints(`kill -9 ${before}; ip addr add 192.168.1.78/24 dev eth0`);
   await soon(async () => expect(await listener()).not.toBe(before));
@@ -98,7 +98,7 @@ test("a listener that is killed comes back, and what changed meanwhile is not mi
   expect(await answers("192.168.1.78")).toEqual({ a: 1 });
 });
 
-test("more changes than a listener can take in end nobody, and the last of them are followed", async () => {
+test("more changes than a listener can handle end no process, and the last of them are followed", async () => {
   const pid = await listener();
   const batch = ["add", "del"].flatMap((verb) =>
     Array.from({ length: 1_000 }, (_, index) => `addr ${verb} 10.20.${index >> 8}.${index & 255}/32 dev lo`),
@@ -111,7 +111,7 @@ test("more changes than a listener can take in end nobody, and the last of them 
   expect(await listener()).toBe(pid);
 });
 
-test("virtual addresses that somebody takes away, one or with their interface, are given back", {
+test("VIPs that another program removes, one or with their interface, are bound again", {
   timeout: patient(120_000),
 }, async () => {
   for (const harm of ["ip addr del 10.96.0.1/32 dev kube-ipvs0", "ip link del kube-ipvs0"]) {

@@ -18,7 +18,7 @@ import { patient } from "../../support/time/patience.ts";
 
 /**
  * The agent as its DaemonSet runs it: the bundle, the arguments and variables of the manifest, the files of a service account,
- * two capabilities, nothing to write to; before an API server that allows what the ClusterRole allows.
+ * two capabilities, no writable files; with an API server that allows what the ClusterRole allows.
  */
 let node: TestNode;
 let plane: ControlPlane;
@@ -26,7 +26,7 @@ let account: AccountFolder;
 let image: string;
 
 const NAMESPACE = "kube-system";
-/** A container starts with its code uncompiled, which takes a guest seconds. */
+/** A container starts with uncompiled code, which takes seconds in a guest. */
 vi.setConfig({ testTimeout: patient(120_000) });
 const REQUIRED = ["net/ipv4/vs/conntrack", "net/ipv4/ip_forward"];
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
   account = await AccountFolder.create({ token: "first", authority: testTls("a").cert, namespace: NAMESPACE });
   allow("first");
   await mkdir(ACCOUNT_PATH, { recursive: true });
-  // Of which every machine has one.
+  // Every host has one.
   await writeFile("/run/xtables.lock", "");
   await writeFile(lock(), "");
   plane.put(nodeObject(node.name, { ips: [node.node.ip] }));
@@ -55,12 +55,12 @@ afterAll(async () => {
 
 const lock = () => `/run/xtables-${node.name}.lock`;
 
-/** Tokens that the server knows from now on, all of the agent's user. */
+/** The tokens that the server accepts from now on, all of the agent's user. */
 function allow(...tokens: readonly string[]): void {
   plane.model.behaviour.tokens = new Map(tokens.map((token) => [token, deployedUser()]));
 }
 
-/** What the container is started with on this node; the kubelet's own variables name a Service that nobody serves yet. */
+/** The environment of the container on this node; the kubelet's own variables name a Service that is not served yet. */
 function command(which: "containers" | "initContainers"): readonly string[] {
   const container = deployedContainer(which);
   const { argv, env } = startedAs(container, node.name, {
@@ -96,7 +96,7 @@ async function sysctls(): Promise<readonly string[]> {
   return text.trim().split("\n");
 }
 
-/** The real servers of a virtual server that take new connections, as ipvsadm tells them. */
+/** The real servers of a virtual server that accept new connections, from ipvsadm. */
 async function backends(server: string): Promise<readonly string[]> {
   const text = await node.prints("ipvsadm -Sn");
   return [...text.matchAll(new RegExp(`-a -t ${server} -r (\\S+) -m -w [1-9]`, "g"))]
@@ -111,8 +111,8 @@ function putService(name: string, ip: string, ...pods: readonly string[]): void 
   );
 }
 
-describe("a node that nobody prepared", () => {
-  test("is programmed by the agent, which says what is wrong, and is ready when init has run", async () => {
+describe("a node without preparation", () => {
+  test("is programmed by the agent, which reports what is missing, and is ready after init has run", async () => {
     await node.prints(...REQUIRED.map((path) => `echo 0 >/proc/sys/${path};`));
     putService("web", "10.96.4.1", "a");
     await using agent = startAgent();
@@ -137,14 +137,14 @@ describe("a node that nobody prepared", () => {
     expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("a").ip}:8080`]);
   });
 
-  test("is changed by init once: a second time there is nothing to do", async () => {
+  test("is changed by the first init only", async () => {
     await init();
     expect(await init()).toMatchObject({ code: 0, out: "" });
   });
 });
 
-describe("sysctls that somebody changes", () => {
-  /** What a node of this cluster wants; the table of conntrack is the machine's. */
+describe("sysctls that another program changes", () => {
+  /** The desired sysctls of a node of this cluster; the size of the conntrack table belongs to the host. */
   const WANTED = [
     ...REQUIRED,
     "net/ipv6/conf/all/forwarding",
@@ -159,7 +159,7 @@ describe("sysctls that somebody changes", () => {
       .filter((name) => !/nf_conntrack_(max|buckets)/.test(name))
       .toSorted();
 
-  test("each is named with its cure and stops nothing, and neither does SIGKILL then", async () => {
+  test("are reported each with its remedy and interrupt nothing, also after a SIGKILL", async () => {
     await init();
     putService("web", "10.96.4.1", "a");
     const first = startAgent();
@@ -186,7 +186,7 @@ describe("sysctls that somebody changes", () => {
 });
 
 describe("the agent in its container", () => {
-  test("serves, asks for nothing that its role does not allow, and ends when it is told to", async () => {
+  test("serves, sends only requests that its role allows, and ends on SIGTERM", async () => {
     putService("web", "10.96.4.1", "a", "b");
     const before = new Set(events("NodePreparationFailed"));
     plane.model.requests.length = 0;
@@ -205,13 +205,13 @@ describe("the agent in its container", () => {
       reportingInstance: `kube-ipvs-${node.name}`,
       regarding: { kind: "Node", name: node.name },
     });
-    // The limit of conntrack is the machine's, and this is a namespace of it.
-    // On a slow machine the rules come after the first Services.
+    // The conntrack limit belongs to the host, and this is one of its namespaces.
+    // On a slow host the rules are written after the first Services.
     const fresh = events("NodePreparationFailed").filter((event) => !before.has(event));
     expect(fresh.filter(({ note }) => !/nf_conntrack|iptables rules .* in time/.test(note))).toEqual([]);
     expect(await node.prints("iptables-save -t nat")).toContain("-A PREROUTING -m comment");
     expect(sumOf(await agent.metrics(), /^kube_ipvs_watch_endings_total\{.*reason="40[13]"/)).toBe(0);
-    // All of it with the token, and nothing by any other way in.
+    // All requests use the token, and no other credentials.
     expect(new Set(plane.model.requests.map(({ authorization }) => authorization))).toEqual(new Set(["Bearer first"]));
     expect(plane.model.requests.map((request) => routeOf(request))).not.toContain(undefined);
 
@@ -222,7 +222,7 @@ describe("the agent in its container", () => {
     expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]);
   });
 
-  test("tells the owner of a Service what it does not get", async () => {
+  test("reports the problems of a Service to its owner", async () => {
     putService("first", "10.96.4.2", "a");
     plane.model.store.put("/api/v1/services", {
       ...serviceObject("shop/second", { ip: "10.96.4.2" }),
@@ -243,7 +243,7 @@ describe("the agent in its container", () => {
     expect(sumOf(await agent.metrics(), /^kube_ipvs_events_total\{result="failed"/)).toBe(0);
   });
 
-  test("goes on with the token that takes the place of its own", async () => {
+  test("continues with the token that replaces its own", async () => {
     putService("web", "10.96.4.1", "a");
     await using agent = startAgent();
     await agent.ready();
@@ -256,11 +256,11 @@ describe("the agent in its container", () => {
     await soon(async () => expect(await backends("10.96.4.1:80")).toEqual(reals));
     const tokens = plane.model.requests.map(({ authorization }) => authorization);
     expect(tokens).toContain("Bearer second");
-    // Once the new one is known the old one is not tried again.
+    // After the new token was read the old one is not used again.
     expect(tokens.lastIndexOf("Bearer first")).toBeLessThan(tokens.lastIndexOf("Bearer second"));
   });
 
-  test("waits for its role without touching anything, and then goes on by itself", async () => {
+  test("waits for its role without changing anything, and then continues", async () => {
     plane.model.behaviour.rules = [];
     const before = await node.prints("ipvsadm -Sn");
     await using agent = startAgent();

@@ -18,7 +18,7 @@ const NODE_PORTS = 20;
 let node: TestNode;
 let manifests: ManifestFolder;
 
-/** Services n to m, each of one endpoint. */
+/** Services n to m, each with one endpoint. */
 function services(from: number, to: number): readonly object[] {
   return Array.from({ length: to - from }, (_, index) => {
     const number = from + index;
@@ -55,7 +55,7 @@ afterAll(async () => {
   await manifests?.[Symbol.asyncDispose]();
 });
 
-test("beside another namespace's virtual servers diff finds nothing, a restart adds nothing, what was deleted meanwhile goes, and cleanup leaves nothing", {
+test("beside virtual servers of another namespace diff prints nothing, a restart adds nothing and deletes removed Services, and cleanup leaves nothing", {
   timeout: patient(120_000),
 }, async () => {
   const theirs = await othersHeld();

@@ -33,7 +33,7 @@ afterAll(async () => {
   await manifests?.[Symbol.asyncDispose]();
 });
 
-/** That the Service is programmed, no rule is written, and the probe of readiness gives this reason. */
+/** Checks that the Service is programmed, no rule is written, and the readiness probe has this reason. */
 async function servedWithoutRules(agent: AgentProcess, reason: string): Promise<void> {
   await eventually(async () => expect(await node.prints("ipvsadm -Sn")).toContain("-r "), { withinMs: 20_000 });
   await eventually(async () => expect((await agent.readyz()).body).toContain(reason), { withinMs: 20_000 });
@@ -48,7 +48,7 @@ async function readyWithRules(agent: AgentProcess): Promise<void> {
 }
 
 describe("Services are programmed and the agent is unready", () => {
-  test("while somebody holds the lock of iptables", async () => {
+  test("while another program has the lock of iptables", async () => {
     await writeFile(lock(), "");
     const holder = node.node.namespace.start(["flock", "--no-fork", lock(), "sleep", "infinity"]);
     await using agent = AgentProcess.start(node, manifests, "--ipvs-sync-period", "2s");
@@ -92,7 +92,7 @@ describe("Services are programmed and the agent is unready", () => {
   });
 });
 
-/** Makes programs of iptables that do nothing as long as there is a file "hang" beside them, and then what the true ones do. */
+/** Creates iptables programs that hang while there is a file "hang" beside them, and then run the real ones. */
 async function makeHanging(folder: string, suffixes: readonly string[]): Promise<void> {
   await writeFile(join(folder, "hang"), "");
   const names = ["iptables", "ip6tables"].flatMap((name) =>
@@ -106,7 +106,7 @@ async function makeHanging(folder: string, suffixes: readonly string[]): Promise
   }
 }
 
-/** Starts the agent with the programs of this folder before all others. */
+/** Starts the agent with this folder first in PATH. */
 function startWith(folder: string): AgentProcess {
   const argv = [process.execPath, ...NODE_FLAGS, BUNDLE, "run", ...flagsFor(node, manifests)];
   const environment = [`XTABLES_LOCKFILE=${lock()}`, `PATH=${folder}:${PATH}`];

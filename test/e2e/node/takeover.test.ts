@@ -5,7 +5,7 @@ import { type Host, TestNode } from "../../support/node/netns.ts";
 import { patient } from "../../support/time/patience.ts";
 import { LongClient, type LoopAnswers } from "../../support/traffic/client.ts";
 
-/** A node is taken over from a kube-proxy that was killed: nothing that works gets worse, before the first sync or with it. */
+/** A node is taken over from a killed kube-proxy: nothing that works breaks, before the first sync or during it. */
 const { clusterIPs, loadBalancerIPs, externalIP, port, nodePort } = RECORDED_FRONTENDS;
 const TIMEOUT_MS = patient(120_000);
 /** New connections a second of each client. */
@@ -15,7 +15,7 @@ interface Way {
   readonly from: Host;
   readonly to: string;
   readonly port: number;
-  /** As whom the pods see the client, when every one of its connections is masqueraded. */
+  /** The client address that the pods see if every connection is masqueraded. */
   readonly seenAs?: string;
 }
 
@@ -34,7 +34,7 @@ function waysOf({ node, gateway, outside }: TestNode, asking: Host): readonly Wa
   ];
 }
 
-/** What clients see that ask all the time while the agent starts, until `done`. */
+/** The answers of clients that send requests while the agent starts, until `done`. */
 async function seenWhile(node: TestNode, source: AgentSource, done: (agent: AgentProcess) => Promise<unknown>) {
   const ways = waysOf(node, node.pod("d"));
   const loops = await Promise.all(
@@ -46,7 +46,7 @@ async function seenWhile(node: TestNode, source: AgentSource, done: (agent: Agen
   return ways.map((way, index) => ({ way, seen: seen[index] }));
 }
 
-/** All were answered, and those whose answer must come by this node were masqueraded. */
+/** All requests were answered, and those whose answer must pass this node were masqueraded. */
 function expectUnharmed(all: readonly { readonly way: Way; readonly seen: LoopAnswers | undefined }[]): void {
   for (const { way, seen } of all) {
     const { errors, failures, resent, clients = {} } = seen ?? {};
@@ -63,20 +63,20 @@ async function takenOverNode(): Promise<TestNode> {
   return node;
 }
 
-test("while no API server can be reached, all that the kube-proxy left goes on as it was, NodePorts masqueraded", {
+test("while no API server can be reached, everything that kube-proxy left still works, with NodePorts masqueraded", {
   timeout: TIMEOUT_MS,
 }, async () => {
   await using node = await takenOverNode();
   const unreachable = { flags: ["--master", "http://127.0.0.1:1"] };
   const seen = await seenWhile(node, unreachable, async (agent) => {
     await agent.logged("node prepared");
-    // The rules are written: these requests, and some of every loop, meet them.
+    // The rules are written: these requests, and some of every loop, pass them.
     for (const to of [node.node.ip, node.node.ip6]) await node.client(node.outside).tcp(to, nodePort, 40);
   });
   expectUnharmed(seen);
 });
 
-test("no request is lost, and every one is masqueraded that was, between the kube-proxy's last moment and our first sync", {
+test("no request is lost, and masqueraded requests stay masqueraded, between the end of kube-proxy and our first sync", {
   timeout: TIMEOUT_MS,
 }, async () => {
   await using node = await takenOverNode();

@@ -6,11 +6,11 @@ import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { allAnswered, refused } from "../../support/traffic/answers.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
-/** What Services choose for themselves, and what a node refuses them. Pods a and b are on the first node, c and d on the second. */
+/** Overrides of Services, and what a node rejects. Pods a and b are on the first node, c and d on the second. */
 let cluster: Cluster;
 
 const PODS = ["a", "b", "c", "d"];
-/** Services on all pods, from which nobody but this test wants an answer. */
+/** Services on all pods that only this test uses. */
 const FIRST = Array.from({ length: 8 }, (_, index) => index + 1);
 
 beforeAll(async () => {
@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => cluster?.[Symbol.asyncDispose]());
 
-/** Sends `count` datagrams from one port and one socket; the pods that answered, whatever address the answers came from. */
+/** Sends `count` datagrams from one port and one socket; returns the pods that answered, from any address. */
 async function fromOnePort(namespace: Namespace, address: string, count: number): Promise<readonly string[]> {
   const script = `
     use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6);
@@ -52,7 +52,7 @@ async function fromOnePort(namespace: Namespace, address: string, count: number)
 describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   const node = (number: number) => cluster.node(number);
 
-  test("the nodes begin at different endpoints, and each goes round them all", async () => {
+  test("the nodes begin at different endpoints, and each uses all of them in turn", async () => {
     const first: string[][] = [];
     for (const { node: client } of cluster.nodes) {
       const answered: string[] = [];
@@ -67,7 +67,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(first[0]).not.toEqual(first[1]);
   });
 
-  test("a Service has the scheduler and the flags it asks for, and its neighbour those of the node", async () => {
+  test("a Service has the scheduler and flags of its annotations, and another Service those of the node", async () => {
     await cluster.apply("s21", [
       serviceObject("shop/s21", {
         ip: vips(21),
@@ -81,7 +81,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(listed).toContain(`-A -t ${at(21)}:80 -s mh\n`);
     expect(listed).toContain(`-A -t ${at(22)}:80 -s lc\n`);
     expect(listed).toContain(`-A -t ${at(1)}:80 -s rr\n`);
-    // Without the port in its hash, mh gives all connections of a client to one endpoint, on every node to the same one.
+    // Without the port in its hash, mh sends all connections of a client to one endpoint, the same on every node.
     const { answers } = await cluster.client("a").tcp(vip(21), 80, 6);
     expect(Object.values(answers)).toEqual([6]);
   });
@@ -97,7 +97,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect((await fromOnePort(client, vip(23), 3)).toSorted()).toEqual(["a", "c", "d"]);
   });
 
-  test("weights of the slice share connections out, and change in place", async () => {
+  test("weights of the slice distribute connections, and change in place", async () => {
     const pods = ["a", "c"].map((pod) => cluster.pod(pod));
     const weigh = (weights: readonly number[]) =>
       cluster.apply("s24", [
@@ -118,7 +118,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     expect(await ask(4)).toEqual(allAnswered({ a: 2, c: 2 }));
   });
 
-  test("a scheduler that the kernel lacks costs a Service nothing", async () => {
+  test("a Service with a scheduler that the kernel lacks is served", async () => {
     await cluster.apply("s25", [
       serviceObject("shop/s25", { ip: vips(25), annotations: { "kube-ipvs.io/scheduler": "lblc" } }),
       ...cluster.slices("shop/s25", ["a"]),
@@ -127,7 +127,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     await cluster.apply("s25", []);
   });
 
-  test("an external IP that is the node's own leaves the node its ports (G-46)", async () => {
+  test("an external IP that is an address of the node does not take the node's ports (G-46)", async () => {
     const own = [ip(node(1).node)];
     const ports = [{ name: "ssh", port: 8080 }];
     await cluster.apply("s26", [

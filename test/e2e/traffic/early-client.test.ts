@@ -9,7 +9,7 @@ import type { Answers } from "../../support/traffic/client.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
 /**
- * Clients that connect to a ClusterIP before the agent has programmed it: their first packets are dropped, and TCP tries again. The
+ * Clients that connect to a ClusterIP before the agent has programmed it: their first packets are dropped, and TCP retries. The
  * network of the node drops packets to ClusterIPs, too, as long as no agent does.
  */
 let node: TestNode;
@@ -28,7 +28,7 @@ beforeAll(async () => {
     nodeObject(node.name, { ips: [node.node.ip, node.node.ip6] }),
     serviceCIDRObject("kubernetes", ["10.96.0.0/16", "fd00:96::/112"]),
   ]);
-  // So that the processes of all clients run.
+  // This starts the processes of all clients.
   await Promise.all(clients().map(async ([host]) => node.client(host).tcp(node.pod("a").ip, 8080, 1)));
 });
 
@@ -49,7 +49,7 @@ const start = async () => {
   await agent.ready();
 };
 
-/** Makes Service number n. */
+/** Creates Service number n. */
 const put = (n: number) =>
   manifests.put(`s${n}.json`, [
     serviceObject(`shop/s${n}`, { ip: vips(n) }),
@@ -76,19 +76,21 @@ const allStopped = () =>
         expect(counted).toMatch(new RegExp(`^\\[[1-9]\\d*:\\d+\\] -A ${chain} .*--match-set ${set} `, "m"));
   });
 
-test("whoever connects before an agent was ever there is served once it is", { timeout: patient(90_000) }, async () => {
+test("a client that connects before the first agent runs is served after it starts", {
+  timeout: patient(90_000),
+}, async () => {
   await put(1);
   const connections = connect(1);
   await start();
   expect(await connections).toEqual(answered);
 });
 
-describe("when the agent has programmed the node before", () => {
+describe("after the agent has programmed the node", () => {
   beforeEach(async () => {
     await node.prints("iptables -Z; ip6tables -Z");
   });
 
-  test("whoever connects before his Service is known is served at the next attempt of TCP", async () => {
+  test("a client that connects before its Service is programmed is served at the next attempt of TCP", async () => {
     const connections = connect(2);
     await allStopped();
     await put(2);
@@ -98,7 +100,7 @@ describe("when the agent has programmed the node before", () => {
     for (const { slowest } of all) expect(slowest).toBeGreaterThan(0.5);
   });
 
-  test("whoever connects to a new Service while no agent runs is served once one does", async () => {
+  test("a client that connects to a new Service while no agent runs is served after one starts", async () => {
     await agent[Symbol.asyncDispose]();
     await put(3);
     const connections = connect(3);

@@ -5,7 +5,7 @@ import { allAnswered, refused } from "../../support/traffic/answers.ts";
 import { LongClient } from "../../support/traffic/client.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
-/** What EndpointSlices say, as traffic shows it: pods a and b on the first node, c and d on the second; d only asks. */
+/** The effect of EndpointSlices on traffic: pods a and b on the first node, c and d on the second; d is a client. */
 let cluster: Cluster;
 
 beforeAll(async () => {
@@ -28,13 +28,13 @@ const TWO = { name: "two", port: 8081 };
 describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const node = (number: number) => cluster.node(number).node;
 
-  /** Makes Service number n, with NodePort 30000 + n, be on these endpoints. */
+  /** Sets Service number n, with NodePort 30000 + n, to these endpoints. */
   const put = (n: number, endpoints: readonly PodEndpoint[]) =>
     cluster.apply(`s${n}`, [
       serviceObject(`shop/s${n}`, { ip: vips(n), ports: [{ port: 80, nodePort: 30_000 + n }] }),
       ...cluster.slices(`shop/s${n}`, endpoints),
     ]);
-  /** Asks at the ClusterIP and at the NodePorts of both nodes, from a pod of each. */
+  /** Sends requests to the ClusterIP and to the NodePorts of both nodes, from a pod of each. */
   const everywhere = async (n: number) => {
     const answers = [];
     for (const from of ["b", "d"])
@@ -44,7 +44,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   };
   const six = (one: unknown) => Array.from({ length: 6 }, () => one);
 
-  test("several slices make up one Service: addresses add up, and each port has those of its slices", async () => {
+  test("the slices of one Service are merged, and each port has the addresses of its slices", async () => {
     await cluster.apply("s1", [
       serviceObject("shop/s1", { ip: vips(1), ports: TWO_PORTS }),
       ...cluster.slices("shop/s1x", ["a", "b"], { service: "s1", ports: [ONE] }),
@@ -59,7 +59,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     expect(await cluster.client("d").tcp(vip(1), 80, 2)).toEqual(allAnswered({ c: 2 }));
   });
 
-  test("slices may share an address, each with a port of its own", async () => {
+  test("slices may share an address, each with its own port", async () => {
     await cluster.apply("s2", [
       serviceObject("shop/s2", { ip: vips(2), ports: TWO_PORTS }),
       ...cluster.slices("shop/s2x", ["a"], { service: "s2", ports: [ONE] }),
@@ -80,7 +80,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     expect([...seen].sort()).toEqual(["a:8080", "b:8081"]);
   });
 
-  test("a pod that is not ready answers only while its slices call it ready all the same", async () => {
+  test("a pod that is not ready answers only while its slices mark it as ready", async () => {
     const unready = { pod: "a", ready: false, serving: false };
     const published = { pod: "a", ready: true, serving: false };
     for (const [endpoint, expected] of [
@@ -95,7 +95,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     }
   });
 
-  test("a terminating pod that still serves answers while none is ready, and not any more when one is", async () => {
+  test("a terminating pod that still serves answers only while no pod is ready", async () => {
     const leaving = { pod: "a", ready: false, serving: true, terminating: true };
     await put(5, [leaving, { pod: "b", ready: false, serving: false }]);
     expect(await everywhere(5)).toEqual(six(allAnswered({ a: 2 })));
@@ -116,7 +116,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     ]);
     for (const isGreen of [true, false, true]) {
       await put(6, colours(isGreen));
-      // The clients above take their turns with this one: which of the pods answers it is open.
+      // The clients above share the rotation with this one, so any of the pods may answer it.
       const { answers, errors } = await cluster.client("d").tcp(vip(6), 80, 4);
       expect(errors).toEqual({});
       expect(isGreen ? ["c"] : ["a", "b"]).toEqual(expect.arrayContaining(Object.keys(answers)));

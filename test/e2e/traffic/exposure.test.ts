@@ -6,7 +6,7 @@ import { IN_VAIN } from "../../support/traffic/answers.ts";
 
 /**
  * Frontends for clients outside the cluster, by every kind of client: outside, a pod of this node (c, which serves
- * nothing), the node itself. The pods a and b run here; of b the slices say that it runs on another node.
+ * nothing), the node itself. The pods a and b run here; by its slices b runs on another node.
  */
 let node: TestNode;
 let manifests: ManifestFolder;
@@ -117,7 +117,7 @@ const FAMILIES: readonly Family[] = [
 
 type Kind = "external IP" | "load balancer" | "node port";
 
-/** Where a Service is asked for, over TCP and over UDP. */
+/** The addresses of a Service, over TCP and over UDP. */
 function frontend(kind: Kind, number: number, family: Family): { at: string; http: number; dns: number } {
   switch (kind) {
     case "external IP":
@@ -133,14 +133,14 @@ function tcpOf({ at, http }: { at: string; http: number }): [string, number] {
   return [at, http];
 }
 
-/** Pods that answer, and as whom they saw the client; or what went wrong. */
+/** The pods that answered and the client addresses that they saw; or the error. */
 interface Seen {
   readonly pods: readonly string[];
   readonly clients: readonly string[];
   readonly errors: readonly string[];
 }
 
-/** What a client sees that asks over TCP and over UDP; a drop is asked for once, as it takes its time. */
+/** The answers to a client over TCP and over UDP; a drop is tested by one request, as its timeout is long. */
 async function ask(host: Host, { at, http, dns }: { at: string; http: number; dns: number }, count = 4): Promise<Seen> {
   const client = node.client(host);
   const options = count === 1 ? IN_VAIN : {};
@@ -156,7 +156,7 @@ const REFUSED: Seen = { pods: [], clients: [], errors: ["refused"] };
 
 describe.each(FAMILIES)("over $name", (family) => {
   describe.each<Kind>(["external IP", "load balancer", "node port"])("at the %s", (kind) => {
-    test("policy Cluster: everybody reaches all endpoints, masqueraded", async () => {
+    test("policy Cluster: all clients reach all endpoints, masqueraded", async () => {
       const to = frontend(kind, 1, family);
       expect(await ask(node.outside, to)).toEqual(answered(["a", "b"], family.gateway));
       expect(await ask(node.pod("c"), to)).toEqual(answered(["a", "b"], family.gateway));
@@ -191,14 +191,14 @@ describe.each(FAMILIES)("over $name", (family) => {
       expect(await ask(node.node, to)).toEqual(answered(["b"], family.gateway));
     });
 
-    test("policy Local, no endpoint anywhere: everybody is refused (G-13)", async () => {
+    test("policy Local, no endpoint anywhere: all clients are rejected (G-13)", async () => {
       const to = frontend(kind, 4, family);
       for (const host of [node.outside, node.pod("c")]) expect(await ask(host, to, 2)).toEqual(REFUSED);
       expect((await node.client(node.node).tcp(to.at, to.http, 2)).errors).toEqual({ refused: 2 });
     });
   });
 
-  test("internal policy Local, none local: the cluster IP drops, the addresses for outside serve (G-10)", async () => {
+  test("internal policy Local, none local: the cluster IP drops, the external addresses serve (G-10)", async () => {
     const to = { at: family.clusterIP(5), http: 80, dns: 53 };
     expect(await ask(node.pod("c"), to, 1)).toEqual(DROPPED);
     const tcp = await node.client(node.node).tcp(to.at, to.http, 1, IN_VAIN);
@@ -206,11 +206,11 @@ describe.each(FAMILIES)("over $name", (family) => {
     expect(await ask(node.outside, frontend("load balancer", 5, family))).toEqual(answered(["b"], family.gateway));
   });
 
-  test("internal policy Local, no endpoint anywhere: the cluster IP refuses", async () => {
+  test("internal policy Local, no endpoint anywhere: the cluster IP rejects", async () => {
     expect(await ask(node.pod("c"), { at: family.clusterIP(4), http: 80, dns: 53 }, 2)).toEqual(REFUSED);
   });
 
-  test("source ranges let in whom they name, and him alone", async () => {
+  test("source ranges admit only the clients that they contain", async () => {
     const to = frontend("load balancer", 6, family);
     expect(await ask(node.pod("c"), to)).toEqual(answered(["a", "b"], family.gateway));
     expect(await ask(node.outside, to, 1)).toEqual(DROPPED);
@@ -219,13 +219,13 @@ describe.each(FAMILIES)("over $name", (family) => {
     expect(await ask(node.outside, frontend("node port", 6, family))).toEqual(answered(["a", "b"], family.gateway));
   });
 
-  test("a port that happens to be the number of a NodePort is none at another address (G-28)", async () => {
+  test("a port with the number of a NodePort is no NodePort at another address (G-28)", async () => {
     const at = family.loadBalancer(8);
     const { clients } = await node.client(node.outside).tcp(at, 30_180, 2);
     expect(Object.keys(clients)).toEqual([family.of(node.outside)]);
   });
 
-  test("with session affinity a client of this node keeps its endpoint, through whichever address it asks", async () => {
+  test("with session affinity a client of this node keeps its endpoint at every address", async () => {
     const asked = (kind: Kind) => {
       const { at, http } = frontend(kind, 9, family);
       return node.client(node.pod("c")).tcp(at, http, 6);
@@ -243,8 +243,8 @@ describe.each(FAMILIES)("over $name", (family) => {
     expect((await node.client(node.pod("c")).ping(family.clusterIP(1))).errors).toEqual({});
   });
 
-  test("a pod that is given port 80 of the node takes that of no Service", async () => {
-    // As the portmap plugin of CNI gives it.
+  test("a pod with host port 80 takes no traffic of a Service", async () => {
+    // As the portmap plugin of CNI sets it.
     const tool = family.name === "IPv4" ? "iptables" : "ip6tables";
     const pod = family.of(node.pod("c"));
     const to = family.name === "IPv4" ? `${pod}:8080` : `[${pod}]:8080`;
@@ -268,7 +268,7 @@ describe.each(FAMILIES)("over $name", (family) => {
   test("packets to a ClusterIP that no Service has are dropped, and do not leave by the default route (G-37)", async () => {
     const at = family.clusterIP(99);
     await node.prints(`ip route add default via ${family.of(node.outside)}`);
-    // The host outside would send them back, until somebody told the client that they have lived too long.
+    // The host outside would send them back until the client gets a time-exceeded error.
     for (const host of [node.pod("c"), node.node])
       expect((await node.client(host).tcp(at, 80, 1, IN_VAIN)).errors).toEqual({ timeout: 1 });
   });
@@ -279,12 +279,12 @@ test("a node in the source ranges by any of its addresses may use the load balan
   if (ipv4 === undefined || ipv6 === undefined) throw new Error("There are two families");
   expect(await ask(node.node, ipv4)).toEqual(answered(["a", "b"], "10.244.1.1"));
   expect(await ask(node.outside, ipv4, 1)).toEqual(DROPPED);
-  // Ranges of IPv4 alone let nobody in over IPv6.
+  // Ranges of IPv4 alone admit no client over IPv6.
   expect((await node.client(node.node).tcp(ipv6.at, 80, 1, IN_VAIN)).errors).toEqual({ timeout: 1 });
   expect(await ask(node.outside, ipv6, 1)).toEqual(DROPPED);
 });
 
-describe("pods known by the names of their interfaces, and NodePorts at the node's own IPs", () => {
+describe("with pods recognised by interface names, and NodePorts at the node's own IPs", () => {
   beforeAll(async () => {
     await agent[Symbol.asyncDispose]();
     await node.prints(`ip addr add ${SHARED[0]}/24 dev eth0; ip addr add ${SHARED[1]}/64 dev eth0 nodad`);
@@ -295,7 +295,7 @@ describe("pods known by the names of their interfaces, and NodePorts at the node
   });
 
   test.each(FAMILIES)(
-    "an address of the node that Services may share serves them in place, and the node its other ports, over $name",
+    "an address of the node that Services may share serves them in place, and its other ports belong to the node, over $name",
     async (family) => {
       const at = family.of({ ...node.node, ip: SHARED[0], ip6: SHARED[1] });
       expect(await ask(node.outside, { at, http: 80, dns: 53 })).toEqual(answered(["a", "b"], family.gateway));
@@ -304,13 +304,13 @@ describe("pods known by the names of their interfaces, and NodePorts at the node
     },
   );
 
-  test.each(FAMILIES)("NodePorts answer there and at no other address of the node, over $name", async (family) => {
+  test.each(FAMILIES)("NodePorts are served only at the node's own IPs, over $name", async (family) => {
     const { at, http, dns } = frontend("node port", 1, family);
     expect(await ask(node.pod("c"), { at, http, dns })).toEqual(answered(["a", "b"], family.gateway));
     expect(await ask(node.pod("c"), { at: family.gateway, http, dns }, 2)).toEqual(REFUSED);
   });
 
-  test.each(FAMILIES)("pods keep their address, and nobody else does, over $name", async (family) => {
+  test.each(FAMILIES)("only pods keep their address, over $name", async (family) => {
     const clusterIP = { at: family.clusterIP(1), http: 80, dns: 53 };
     expect(await ask(node.pod("c"), clusterIP)).toEqual(answered(["a", "b"], family.of(node.pod("c"))));
     expect(await ask(node.outside, clusterIP)).toEqual(answered(["a", "b"], family.gateway));
@@ -346,7 +346,7 @@ describe("a host whose chains INPUT and FORWARD drop by policy", () => {
     );
   });
 
-  test.each(FAMILIES)("serves whatever Services have, and nothing else, over $name (G-31)", async (family) => {
+  test.each(FAMILIES)("serves all frontends of Services, and nothing else, over $name (G-31)", async (family) => {
     expect(await ask(node.outside, frontend("node port", 1, family))).toEqual(answered(["a", "b"], family.gateway));
     expect(await ask(node.outside, frontend("load balancer", 2, family))).toEqual(
       answered(["a"], family.of(node.outside)),
@@ -363,7 +363,7 @@ describe("a host whose chains INPUT and FORWARD drop by policy", () => {
     expect((await outside.tcp(family.of(node.node), 10_256, 1, IN_VAIN)).errors).toEqual({ timeout: 1 });
   });
 
-  test("whom its own rules drop stays dropped", async () => {
+  test("still drops the clients that its own rules drop", async () => {
     const rule = `INPUT -s ${node.outside.ip} -j DROP`;
     await node.prints(`iptables -I ${rule}`);
     const { errors } = await node.client(node.outside).tcp(node.node.ip, 30_180, 1, IN_VAIN);

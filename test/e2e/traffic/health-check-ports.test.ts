@@ -4,7 +4,7 @@ import { serviceObject } from "../../support/objects/builders.ts";
 import { allAnswered } from "../../support/traffic/answers.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
-/** What a load balancer sees that asks which nodes have endpoints: pod a is on the first, c on the second. */
+/** The health checks of a load balancer: pod a is on the first node, c on the second. */
 let cluster: Cluster;
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ function put(external: "Local" | "Cluster", pods: readonly PodEndpoint[]): Promi
 }
 
 describe.each(FAMILY_CASES)("over %s", (_, { ip }) => {
-  /** What each node answers: [0, 0] when neither listens. */
+  /** The answer of each node: [0, 0] if neither listens. */
   function statuses(): Promise<readonly number[]> {
     return Promise.all(
       cluster.nodes.map(async ({ node, outside }) => {
@@ -42,7 +42,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { ip }) => {
     );
   }
 
-  test("the nodes with ready endpoints answer 200 as the pods move, the others 503", async () => {
+  test("the nodes with ready endpoints answer 200 while the pods move, the others 503", async () => {
     await put("Local", ["a"]);
     expect(await statuses()).toEqual([200, 503]);
     await put("Local", ["c"]);
@@ -53,14 +53,14 @@ describe.each(FAMILY_CASES)("over %s", (_, { ip }) => {
     expect(await statuses()).toEqual([503, 503]);
   });
 
-  test("with terminating endpoints alone a node answers 503, and goes on serving", async () => {
+  test("a node with terminating endpoints alone answers 503, and still serves", async () => {
     await put("Local", [{ pod: "a", ready: false, serving: true, terminating: true }]);
     expect(await statuses()).toEqual([503, 503]);
     const { node, outside } = cluster.node(1);
     expect(await cluster.client(outside).tcp(ip(node), NODE_PORT, 2)).toEqual(allAnswered({ a: 2 }));
   });
 
-  test("nobody listens while the external policy is Cluster", async () => {
+  test("no node listens while the external policy is Cluster", async () => {
     await put("Local", ["a"]);
     expect(await statuses()).toEqual([200, 503]);
     await put("Cluster", ["a"]);
@@ -69,7 +69,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { ip }) => {
     expect(await statuses()).toEqual([200, 503]);
   });
 
-  test("nobody listens once the Service is of another type", async () => {
+  test("no node listens after the Service changes to another type", async () => {
     await put("Local", ["a"]);
     expect(await statuses()).toEqual([200, 503]);
     await cluster.apply("checked", [

@@ -8,8 +8,8 @@ import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 import { spokenProtocols, unloadSCTP } from "../../support/traffic/sctp.ts";
 
 /**
- * Addresses that come from outside the cluster: those of load balancers, whose packets the host outside hands to a node
- * as they are, and externalIPs. Pods a and b are on the first node, c on the second, d on the third.
+ * Addresses from outside the cluster: those of load balancers, whose packets the host outside sends to a node
+ * unchanged, and externalIPs. Pods a and b are on the first node, c on the second, d on the third.
  */
 let cluster: Cluster;
 
@@ -45,7 +45,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   const outside = (number: number) => cluster.node(number).outside;
   const balanced = (n: number) => ingress(n)[family === "IPv4" ? 0 : 1] ?? "";
 
-  /** Makes Service number n, by default of type LoadBalancer with an address and without NodePorts. */
+  /** Creates Service number n, by default of type LoadBalancer with an address and without NodePorts. */
   const put = (n: number, said: ServiceSpec, endpoints: readonly PodEndpoint[]) =>
     cluster.apply(`s${n}`, [
       serviceObject(`shop/s${n}`, {
@@ -64,9 +64,9 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   const askInVain = (from: string | Host, to: string, port = 80) =>
     Promise.all(PROTOCOLS.map((protocol) => cluster.client(from).request(protocol, to, port, 1, IN_VAIN)));
   const all = (expected: unknown) => PROTOCOLS.map(() => expected);
-  /** The source ranges that hold one host. */
+  /** The source ranges that contain one host. */
   const own = (host: Addresses) => [`${host.ip}/32`, `${host.ip6}/128`];
-  // SCTP heeds no ICMP and waits; where nobody but the host's own SCTP is asked, that refuses.
+  // SCTP ignores ICMP and waits; only the SCTP of the host itself rejects.
   const none = PROTOCOLS.map((protocol) =>
     protocol === "sctp" ? expect.objectContaining({ answers: {}, count: 2 }) : refused(2),
   );
@@ -143,7 +143,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     }
   });
 
-  test("an address of the policy Cluster answers everybody at every node, and masquerades", async () => {
+  test("an address of the policy Cluster serves all clients at every node, and masquerades", async () => {
     await put(2, {}, ["a", "c"]);
     for (const from of ["b", "c", "d", node(1), node(3)])
       expect(await ask(from, balanced(2))).toEqual(all(allAnswered({ a: 1, c: 1 })));
@@ -157,7 +157,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     }
   });
 
-  test("an address of the policy Local keeps the client's address, and is served where endpoints are", async () => {
+  test("an address of the policy Local keeps the client's address, and is served on nodes with endpoints", async () => {
     await put(3, { external: "Local" }, ["a", "c"]);
     for (const [number, answers] of [
       [1, { a: 2 }],
@@ -205,7 +205,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     },
   );
 
-  test("source ranges let in whom they name, as they change (G-6, G-17)", async () => {
+  test("source ranges admit the clients that they contain, also after changes (G-6, G-17)", async () => {
     const halves = ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"];
     const nobody = ["192.0.2.1/32", "2001:db8::1/128"];
     await via(1, 7);
@@ -228,7 +228,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     }
   });
 
-  test("an address of a load balancer that is a proxy itself is not taken", async () => {
+  test("an address of a load balancer that is a proxy itself is not served", async () => {
     const status = (ipMode: string) => ({
       status: { loadBalancer: { ingress: ingress(12).map((address) => ({ ip: address, ipMode })) } },
     });
@@ -276,7 +276,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     }
   });
 
-  test("an externalIP that no node has answers pods, nodes and outside", async () => {
+  test("an externalIP that no node has serves pods, nodes and outside", async () => {
     const externalIPs = ["203.0.113.250", "2001:db8::cb00:71fa"];
     const address = externalIPs[family === "IPv4" ? 0 : 1] ?? "";
     await put(8, { type: "ClusterIP", loadBalancerIPs: [], externalIPs }, ["a", "c"]);

@@ -5,7 +5,7 @@ import { serviceObject } from "../../support/objects/builders.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
 /**
- * How pods are told from others, in a cluster of two nodes whose pods are on a bridge: a and b on the first, c and d on the
+ * How pods are recognised, in a cluster of two nodes whose pods are on a bridge: a and b on the first, c and d on the
  * second. Both Services have the endpoints a and c; the external policy of the second is Local.
  */
 let cluster: Cluster;
@@ -60,7 +60,7 @@ describe.each([
         errors: {},
       });
 
-      test("keep their address on the way to a ClusterIP, and all others are masqueraded", async () => {
+      test("keep their address to a ClusterIP, and all other clients are masqueraded", async () => {
         for (const name of ["b", "d"]) expect(await ask(name, vip(1), 80)).toEqual(seenAs(both, pod(name)));
         for (const number of [1, 2]) {
           const masked = [ip(node(number)), ip(cluster.node(number).gateway)];

@@ -66,12 +66,12 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   ] as const)("a Service of %s", (_kind, n, endpoints) => {
     const each = (count: number) => allAnswered(Object.fromEntries(endpoints.map((name) => [name, count])));
 
-    test.each(PROTOCOLS)("answers pods, endpoints and nodes at its ClusterIP by %s", async (protocol) => {
+    test.each(PROTOCOLS)("serves pods, endpoints and nodes at its ClusterIP by %s", async (protocol) => {
       for (const from of ["a", "b", "c", "d", node(1), node(2)])
         expect(await cluster.client(from).request(protocol, vip(n), 80, 4)).toEqual(each(2));
     });
 
-    test.each(PROTOCOLS)("answers pods, endpoints, nodes and outside at its NodePort by %s", async (protocol) => {
+    test.each(PROTOCOLS)("serves pods, endpoints, nodes and outside at its NodePort by %s", async (protocol) => {
       for (const from of ["a", "b", "c", "d", node(1), node(2), outside(1), outside(2)])
         for (const to of [node(1), node(2)])
           expect(await cluster.client(from).request(protocol, ip(to), 30_000 + n, 2)).toEqual(each(1));
@@ -86,7 +86,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   });
 
   // A limit of Linux that docs/limits.md describes; a kernel without it changes the document.
-  test("a process of a node that sends 2,000 bytes by UDP is told they are too long: once over IPv4, always over IPv6", async () => {
+  test("a process of a node that sends 2,000 bytes by UDP gets EMSGSIZE: once over IPv4, always over IPv6", async () => {
     const { answers, errors } = await cluster.client(node(1)).udp(vip(1), 80, 4, { bytes: 2_000 });
     const tooLong = family === "IPv4" ? 1 : 4;
     expect(errors).toEqual({ "Message too long": tooLong });
@@ -111,7 +111,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
       expect({ errors, counts: Object.values(answers) }).toEqual({ errors: {}, counts: [15] });
   });
 
-  test("session affinity lets go of an endpoint that leaves, though a connection is still there", async () => {
+  test("session affinity ends with a removed endpoint, even with an open connection", async () => {
     const ways = [
       ["d", vip(5), 80],
       [outside(1), ip(node(1)), 30_005],
@@ -134,7 +134,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
     for (const protocol of ["tcp", "udp"] as const) {
       for (const [index, pod] of (await answering(protocol)).entries()) {
         expect(left).toContain(pod);
-        // Who need not go stays.
+        // Clients of other endpoints stay.
         const before = first[protocol][index] ?? "";
         if (left.includes(before)) expect(pod).toBe(before);
       }
@@ -165,8 +165,8 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   });
 });
 
-test("session affinity ends when a client has been away for its timeout", async () => {
-  // What a datagram leaves behind holds on to its client's affinity: for five minutes unless IPVS is told less.
+test("session affinity ends when a client has been idle for its timeout", async () => {
+  // The IPVS entry of a datagram keeps the affinity of its client for five minutes, unless IPVS has a shorter timeout.
   await Promise.all(cluster.nodes.map((member) => member.prints("ipvsadm --set 0 0 1")));
   const { node, outside } = cluster.node(2);
   const ways = FAMILY_CASES.flatMap(([, { vip, ip }]) => [
@@ -174,7 +174,7 @@ test("session affinity ends when a client has been away for its timeout", async 
     () => cluster.client(outside).udp(ip(node), 30_003),
   ]);
   const ask = () => Promise.all(ways.map(async (way) => Object.keys((await way()).answers)[0]));
-  // In what IPVS remembers of a client for its affinity the client has port 0.
+  // In the IPVS entry for the affinity of a client the client has port 0.
   const clients = [cluster.pod("b"), outside].flatMap(({ ip: v4, ip6 }) => [` ${v4}:0 `, ` [${ip6}]:0 `]);
   const remembered = async () => {
     const texts = await Promise.all(cluster.nodes.map((member) => member.prints("ipvsadm -Lnc")));
@@ -188,7 +188,7 @@ test("session affinity ends when a client has been away for its timeout", async 
   for (const [index, pod] of (await ask()).entries()) expect(pod).not.toBe(first[index]);
 });
 
-test("the URLs of kube-proxy answer: /healthz with the time of its last update, /proxyMode with its mode", async () => {
+test("the URLs of kube-proxy are served: /healthz with the time of the last update, /proxyMode with the mode", async () => {
   const client = cluster.client(cluster.node(1).node);
   const { status, body } = await client.get("127.0.0.1", 10_256, "/healthz");
   expect({ status, body }).toEqual({ status: 200, body: expect.stringContaining("lastUpdated") });

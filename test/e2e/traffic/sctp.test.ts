@@ -6,8 +6,8 @@ import type { Answers } from "../../support/traffic/client.ts";
 import { canSpeakSCTP, unloadSCTP } from "../../support/traffic/sctp.ts";
 
 /**
- * Associations through Services, from outside, from a pod that serves nothing (c) and from the node. Of pod b the slices
- * say that it runs on another node. Who speaks SCTP needs its module; Services do without, so it goes when we are done.
+ * Associations through Services, from outside, from a pod that serves nothing (c) and from the node. By its slices pod b
+ * runs on another node. Clients of SCTP need its module; Services do not, so the module is unloaded at the end.
  */
 let node: TestNode;
 let manifests: ManifestFolder;

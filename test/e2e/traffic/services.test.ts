@@ -5,7 +5,7 @@ import { allAnswered, IN_VAIN, refused } from "../../support/traffic/answers.ts"
 import type { AskOptions } from "../../support/traffic/client.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
-/** The life of Services, seen from all places of a cluster of two nodes: pods a and b on the first, c and d on the second. */
+/** The life of Services for all clients of a cluster of two nodes: pods a and b on the first, c and d on the second. */
 let cluster: Cluster;
 
 beforeAll(async () => {
@@ -23,7 +23,7 @@ const UDP_TARGET = { name: "udp", port: 8080, protocol: "UDP" };
 const TCP = { name: "tcp", port: 80 };
 const TCP_TARGET = { name: "tcp", port: 8080 };
 
-/** Makes Service number n what is said, on these pods. */
+/** Creates Service number n with these fields, on these pods. */
 function put(n: number, said: ServiceSpec, pods: readonly PodEndpoint[], more?: SliceMore): Promise<void> {
   return cluster.apply(`s${n}`, [
     serviceObject(`shop/s${n}`, { ip: vips(n), ...said }),
@@ -34,7 +34,7 @@ function put(n: number, said: ServiceSpec, pods: readonly PodEndpoint[], more?: 
 describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const node = (number: number) => cluster.node(number).node;
 
-  test("endpoints come and go on either node, and both nodes follow", async () => {
+  test("endpoints are added and removed on either node, and both nodes follow", async () => {
     for (const pods of [["a"], ["a", "c"], ["c"], ["b", "c"]] as const) {
       await put(1, {}, pods);
       const all = allAnswered(Object.fromEntries(pods.map((pod) => [pod, 2])));
@@ -64,7 +64,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     }
   });
 
-  test("a port that is added answers, and one that is removed refuses", async () => {
+  test("an added port is served, and a removed one rejects", async () => {
     const more = { name: "more", port: 81 };
     const targets = [TCP_TARGET, { name: "more", port: 8081 }];
     const ask = (port: number) => cluster.client("d").tcp(vip(3), port, 2);
@@ -85,7 +85,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
         );
   });
 
-  test("a Service comes up and goes down while others stay up", async () => {
+  test("a Service is added and deleted while others are served", async () => {
     await put(5, {}, ["a", "c"]);
     await put(6, {}, ["b", "d"]);
     const ask = (n: number) => Promise.all(["a", node(2)].map((from) => cluster.client(from).tcp(vip(n), 80, 4)));
@@ -114,7 +114,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     }
   });
 
-  test("a NodePort answers on every address of both nodes, from pods, nodes and outside", async () => {
+  test("a NodePort is served on every address of both nodes, from pods, nodes and outside", async () => {
     await put(10, { ports: [{ ...TCP, nodePort: 30_010 }] }, ["a", "c"], { ports: [TCP_TARGET] });
     for (const { node: host, gateway, outside } of cluster.nodes) {
       for (const from of ["b", "d", node(1), node(2), outside])
@@ -123,7 +123,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     }
   });
 
-  test("what comes to a NodePort from outside is masqueraded to the node, wherever the endpoint is", async () => {
+  test("clients of a NodePort from outside are masqueraded to the node, for endpoints on any node", async () => {
     await put(11, { ports: [{ ...TCP, nodePort: 30_011 }] }, ["a", "c"], { ports: [TCP_TARGET] });
     for (const member of cluster.nodes) {
       const { clients } = await cluster.client(member.outside).tcp(ip(member.node), 30_011, 4);
@@ -132,7 +132,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     }
   });
 
-  test("one port number serves TCP and UDP on NodePorts, and each goes by itself", async () => {
+  test("one port number serves TCP and UDP on NodePorts, and each is removed separately", async () => {
     const [tcp, udp] = [
       { ...TCP, nodePort: 30_012 },
       { ...UDP, nodePort: 30_012 },
@@ -157,7 +157,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     }
   });
 
-  test("a ClusterIP whose port has two protocols loses the one that goes", async () => {
+  test("a ClusterIP port with two protocols loses only the removed one", async () => {
     const ask = async () => [
       await cluster.client("d").tcp(vip(13), 80, 2),
       await cluster.client("d").udp(vip(13), 80, 2),
@@ -195,7 +195,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     expect(await ask(IN_VAIN)).toEqual(gone);
   });
 
-  test("the label of another proxy takes a Service away and its removal brings it back", async () => {
+  test("the label of another proxy removes a Service, and removing the label restores it", async () => {
     const labels = { "service.kubernetes.io/service-proxy-name": "" };
     const ask = (how: AskOptions = {}) => cluster.client("d").tcp(vip(15), 80, 2, how);
     await put(15, { labels }, ["a"]);
@@ -206,7 +206,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     expect((await ask(IN_VAIN)).answers).toEqual({});
   });
 
-  test("the headless label on its slices makes a Service refuse", async () => {
+  test("a Service with the headless label on its slices rejects", async () => {
     await put(16, {}, ["a"]);
     expect(await cluster.client("d").tcp(vip(16), 80, 2)).toEqual(allAnswered({ a: 2 }));
     await put(16, {}, ["a"], { labels: { "service.kubernetes.io/headless": "" } });
@@ -231,7 +231,7 @@ test.each<[string, readonly string[], readonly string[]]>([
   ["IPv6 alone", ["fd00:96::1:2"], ["10.96.1.2"]],
   ["IPv4 and IPv6", ["10.96.1.3", "fd00:96::1:3"], []],
   ["IPv6 and IPv4", ["fd00:96::1:4", "10.96.1.4"], []],
-])("a Service of %s answers at its addresses and no others", async (name, addresses, others) => {
+])("a Service of %s is served at its addresses and no others", async (name, addresses, others) => {
   const service = `shop/${name.toLowerCase().replaceAll(" ", "-")}`;
   await cluster.apply("families", [
     serviceObject(service, { ip: addresses, ports: [{ ...TCP, nodePort: 30_020 }] }),
@@ -248,7 +248,7 @@ test.each<[string, readonly string[], readonly string[]]>([
   }
 });
 
-test("from pod to pod nothing is masqueraded, on one node or from one to another", async () => {
+test("connections from pod to pod are not masqueraded, on one node or between nodes", async () => {
   // From ports of its own: IPVS takes the answer for that of a connection to a Service, of which it remembers the pod and
   // both ports for two minutes after its end.
   let fromPort = 20_000;

@@ -5,7 +5,7 @@ import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
 
 /**
  * Hints of EndpointSlices in a cluster of three zones: west has the nodes 1 and 2, east 3 and 4, south the node 5. Each
- * has one pod, from a to e in their order, that asks and may serve.
+ * has one pod, from a to e in this order, which is a client and may serve.
  */
 let cluster: Cluster;
 
@@ -39,7 +39,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       ...cluster.slices(`shop/s${n}`, endpoints),
     ]);
 
-  /** Who answers the ten requests of each pod, in the order of pods. None may fail. */
+  /** The pods that answer ten requests of each pod, in the order of pods. None may fail. */
   const seenBy = async (n: number, pods: readonly PodName[] = PODS) => {
     const seen: Record<string, string> = {};
     for (const pod of pods) {
@@ -58,7 +58,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     expect(await seenBy(1)).toEqual(expected);
   });
 
-  test("hints may give the endpoint of one zone to the clients of another", async () => {
+  test("hints may assign the endpoint of one zone to the clients of another", async () => {
     await put(2, [
       { pod: "a", zones: ["west", "south"] },
       { pod: "c", zones: ["east"] },
@@ -66,7 +66,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     expect(await seenBy(2, ["a", "c", "e"])).toEqual({ a: "a", c: "c", e: "a" });
   });
 
-  test("an endpoint without hints switches off those of all", async () => {
+  test("an endpoint without hints disables the hints of all", async () => {
     await put(3, [sameZone("a"), "c", sameZone("e")]);
     expect(await seenBy(3, ["a", "c", "e"])).toEqual({ a: "a c e", c: "a c e", e: "a c e" });
   });
@@ -76,7 +76,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     expect(await seenBy(4)).toEqual({ a: "a", b: "a", c: "c", d: "d", e: "a c d" });
   });
 
-  test("a node without its endpoint falls back, and comes back to it when it is there again", async () => {
+  test("a node without its endpoint falls back to others, and uses it again when it returns", async () => {
     await put(5, (["a", "b", "c"] as const).map(sameNode));
     expect(await seenBy(5, ["a", "b"])).toEqual({ a: "a", b: "b" });
     await put(5, (["b", "c"] as const).map(sameNode));
@@ -87,7 +87,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
     expect(await seenBy(5, ["a", "b"])).toEqual({ a: "a", b: "b" });
   });
 
-  test("NodePorts follow the hints of the node that is asked", async () => {
+  test("NodePorts follow the hints of the receiving node", async () => {
     await put(6, (["a", "c"] as const).map(sameZone));
     for (const [number, expected] of [
       [2, ["a"]],

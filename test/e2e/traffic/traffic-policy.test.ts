@@ -35,7 +35,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const node = (number: number) => cluster.node(number).node;
   const outside = (number: number) => cluster.node(number).outside;
 
-  /** Makes Service number n, with NodePort 30000 + n, on TCP and UDP. */
+  /** Creates Service number n, with NodePort 30000 + n, on TCP and UDP. */
   const put = (n: number, said: ServiceSpec, endpoints: readonly PodEndpoint[]) =>
     cluster.apply(`s${n}`, [
       serviceObject(`shop/s${n}`, {
@@ -60,7 +60,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
   const clusterIP = (from: string | Host, n: number): Way => [from, vip(n), 80];
   const nodePort = (from: string | Host, to: number, n: number): Way => [from, ip(node(to)), 30_000 + n];
 
-  /** So many requests of each way by each protocol. */
+  /** Sends so many requests by each path and protocol. */
   const ask = (
     ways: readonly Way[],
     protocols: readonly SpokenProtocol[] = PROTOCOLS,
@@ -83,7 +83,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
         return LongClient.hold(namespace, to, port);
       }),
     );
-  /** Ends connections that have lived all the while, at this pod. */
+  /** Ends connections and checks that they stayed open at this pod. */
   const lived = async (clients: readonly LongClient[], pod: string) => {
     for (const client of clients) {
       const { answers, errors, count } = await client.stop();
@@ -100,20 +100,20 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       await silent([clusterIP(node(2), 1), clusterIP(node(3), 1)], ["tcp"]);
     });
 
-    test("holds for endpoints of the node's network", async () => {
+    test("applies to endpoints in the node's network", async () => {
       await put(2, { internal: "Local" }, ["node-1"]);
       all(allAnswered({ "node-1": 2 }), await ask([clusterIP("b", 2), clusterIP(node(1), 2)]));
       await silent([clusterIP("c", 2)]);
       await silent([clusterIP(node(2), 2)], ["tcp"]);
     });
 
-    test("holds for the ClusterIP alone of a Service that has NodePorts (G-10)", async () => {
+    test("applies only to the ClusterIP of a Service with NodePorts (G-10)", async () => {
       await put(3, { internal: "Local" }, ["a"]);
       await silent([clusterIP("c", 3)]);
       all(allAnswered({ a: 2 }), await ask([nodePort("c", 2, 3), nodePort(outside(3), 3, 3)]));
     });
 
-    test("refuses where there is no endpoint anywhere", async () => {
+    test("rejects if there is no endpoint anywhere", async () => {
       await put(4, { internal: "Local" }, []);
       all(refused(2), await ask([clusterIP("b", 4), clusterIP("c", 4), clusterIP(node(1), 4)], ["tcp"]));
     });
@@ -125,7 +125,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       await silent([clusterIP("d", 5)]);
     });
 
-    test("lets connections live whose endpoint was the last of the node, and drops new ones", async () => {
+    test("keeps connections to the last endpoint of the node, and drops new ones", async () => {
       await put(6, { internal: "Local" }, ["a"]);
       const held = await hold([clusterIP("b", 6), clusterIP(node(1), 6)]);
       await put(6, { internal: "Local" }, ["c"]);
@@ -145,7 +145,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       all(allAnswered({ a: 2 }, ip(node(3))), await ask([nodePort(node(3), 1, 11)]));
     });
 
-    test("gives the pods of a node all endpoints, with their addresses (G-12)", async () => {
+    test("lets the pods of a node reach all endpoints, with their addresses (G-12)", async () => {
       await put(12, { external: "Local" }, ["a", "c"]);
       for (const [pod, at] of [
         ["b", 1],
@@ -158,10 +158,10 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       expect(clients).toEqual({ [ip(cluster.pod("d"))]: 2 });
     });
 
-    // The network of all pods does not tell on which node one is; docs/traffic.md names the modes that do.
-    test("takes a pod of another node for its own, and the endpoints elsewhere answer it past the node it has asked", async () => {
+    // The network of all pods does not show the node of a pod; docs/traffic.md names the modes that do.
+    test("treats a pod of another node as its own, and endpoints on other nodes answer the pod directly", async () => {
       await put(18, { external: "Local" }, ["a", "c"]);
-      // Half of the requests are in vain; on a slow machine others may then be late.
+      // Half of the requests fail; on a slow host others may then be late.
       await eventually(async () => {
         for (const { answers, clients, errors } of await ask([nodePort("d", 1, 18)], ["tcp", "udp"], 6, IN_VAIN))
           expect([answers, clients, errors].map((counts) => Object.keys(counts))).toEqual([
@@ -172,7 +172,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       });
     });
 
-    test("gives a node itself all endpoints, masqueraded (G-57)", async () => {
+    test("lets a node itself reach all endpoints, masqueraded (G-57)", async () => {
       await put(13, { external: "Local" }, ["a", "c"]);
       for (const number of [1, 3]) {
         for (const answers of await ask([nodePort(node(number), number, 13)])) {
@@ -183,12 +183,12 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       }
     });
 
-    test("does not touch the ClusterIP", async () => {
+    test("does not affect the ClusterIP", async () => {
       await put(14, { external: "Local" }, ["a", "c"]);
       all(allAnswered({ a: 1, c: 1 }), await ask(["b", "d", node(2)].map((from) => clusterIP(from, 14))));
     });
 
-    test("refuses where there is no endpoint anywhere", async () => {
+    test("rejects if there is no endpoint anywhere", async () => {
       await put(15, { external: "Local" }, []);
       all(
         refused(2),
@@ -205,7 +205,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       await silent([nodePort(outside(2), 2, 16), nodePort(node(3), 2, 16)]);
     });
 
-    test("follows its switching to Cluster and back, on all nodes", async () => {
+    test("is followed on all nodes when it changes to Cluster and back", async () => {
       const checkPort = 32_017;
       const checks = () =>
         Promise.all(
@@ -225,7 +225,7 @@ describe.each(FAMILY_CASES)("over %s", (_, { vip, ip }) => {
       }
     });
 
-    test("lets connections live whose endpoint was the last of the node, from outside, a pod and the node", async () => {
+    test("keeps connections to the last endpoint of the node, from outside, a pod and the node", async () => {
       await put(18, { external: "Local" }, ["a"]);
       const froms = [outside(1), "b", node(1)];
       const held = await hold(froms.map((from) => nodePort(from, 1, 18)));

@@ -9,8 +9,8 @@ import { allAnswered, refused } from "../../support/traffic/answers.ts";
 import type { Answers } from "../../support/traffic/client.ts";
 
 /**
- * Requests through the whole agent and the real kernel. Pods a, b and c serve; d only asks. All Services are there from
- * the beginning but for those that a test changes, and each test has its own.
+ * Requests through the whole agent and the real kernel. Pods a, b and c serve; d is a client. All Services exist from
+ * the beginning except those that a test changes, and each test has its own.
  */
 let node: TestNode;
 let manifests: ManifestFolder;
@@ -112,27 +112,27 @@ describe.each([
   ["IPv4", "10.96.0.1", (host: Host) => host.ip],
   ["IPv6", "fd00:96::1", (host: Host) => host.ip6],
 ] as const)("a ClusterIP of %s", (_, vip, ipOf) => {
-  test("spreads the TCP connections of a pod, which keeps its address", async () => {
+  test("distributes the TCP connections of a pod, which keeps its address", async () => {
     expect(await from(pod()).tcp(vip, 80, 9)).toEqual(allAnswered({ a: 3, b: 3, c: 3 }, ipOf(pod())));
   });
 
-  test("spreads the UDP requests of a pod, which keeps its address", async () => {
+  test("distributes the UDP requests of a pod, which keeps its address", async () => {
     expect(await from(pod()).udp(vip, 53, 9)).toEqual(allAnswered({ a: 3, b: 3, c: 3 }, ipOf(pod())));
   });
 
-  test("answers on its other port with the endpoints' number for that port", async () => {
+  test("serves its other port at the endpoints' number for that port", async () => {
     const { status, body } = await from(pod()).get(vip, 81, "/");
     expect(status).toBe(200);
     expect(JSON.parse(body)).toMatchObject({ port: 8081, client: ipOf(pod()) });
   });
 
-  test("answers the node itself, over TCP and UDP, masqueraded to an address of the node", async () => {
+  test("serves the node itself, over TCP and UDP, masqueraded to an address of the node", async () => {
     const gateway = ipOf({ ...node.node, ip: "10.244.1.1", ip6: "fd00:244:1::1" });
     expect(await from(node.node).tcp(vip, 80, 6)).toEqual(allAnswered({ a: 2, b: 2, c: 2 }, gateway));
     expect(await from(node.node).udp(vip, 53, 6)).toEqual(allAnswered({ a: 2, b: 2, c: 2 }, gateway));
   });
 
-  test("answers a host that is no pod, masqueraded", async () => {
+  test("serves a host that is no pod, masqueraded", async () => {
     await node.outside.namespace.output([
       "ip",
       "route",
@@ -146,27 +146,27 @@ describe.each([
     expect(Object.keys(clients)).not.toContain(ipOf(node.outside));
   });
 
-  test("refuses a port that no Service has", async () => {
+  test("rejects a port that no Service has", async () => {
     expect(await from(pod()).tcp(vip, 82)).toEqual(refused(1));
     expect(await from(pod()).udp(vip, 82, 2)).toEqual(refused(2));
   });
 
-  test("does not lead to what the node itself listens on", async () => {
+  test("does not expose ports on which the node itself listens", async () => {
     expect(await from(pod()).tcp(vip, 10_256)).toEqual(refused(1));
   });
 });
 
-test("a Service of IPv6 alone answers", async () => {
+test("a Service with IPv6 alone is served", async () => {
   expect(await from(pod()).tcp("fd00:96::2", 80, 3)).toEqual(allAnswered({ b: 3 }, pod().ip6));
 });
 
-test("a named port leads to the number that each slice gives it", async () => {
+test("a named port has the number of each slice", async () => {
   const bodies = [1, 2].map(async () => JSON.parse((await from(pod()).get("10.96.0.3", 80, "/")).body));
   const seen = (await Promise.all(bodies)).map(({ pod: name, port }) => `${name}:${port}`);
   expect(seen.sort()).toEqual(["b:8080", "c:8081"]);
 });
 
-test("curl speaks to a Service over HTTP/1.1", async () => {
+test("curl gets an answer from a Service over HTTP/1.1", async () => {
   const body = await pod().namespace.output([
     "curl",
     "-sS",
@@ -183,7 +183,7 @@ test("curl speaks to a Service over HTTP/1.1", async () => {
   ).toEqual([8080, 8080]);
 });
 
-test("session affinity keeps a client at one endpoint until it is switched off in place", async () => {
+test("session affinity keeps a client at one endpoint until it is removed in place", async () => {
   const stuck = [await from(pod()).tcp("10.96.0.4", 80, 15), await from(pod()).udp("10.96.0.4", 53, 15)];
   for (const { answers, errors } of stuck) {
     expect(errors).toEqual({});
@@ -204,17 +204,17 @@ describe.each([
   ["IPv4", (host: Host) => host.ip, "10.244.1.1"],
   ["IPv6", (host: Host) => host.ip6, "fd00:244:1::1"],
 ] as const)("a NodePort of %s", (_, ipOf, gateway) => {
-  test("answers from outside, over TCP and UDP, masqueraded to an address of the node", async () => {
+  test("serves clients from outside, over TCP and UDP, masqueraded to an address of the node", async () => {
     expect(await from(node.outside).tcp(ipOf(node.node), 30_080, 4)).toEqual(allAnswered({ a: 2, b: 2 }, gateway));
     expect(await from(node.outside).udp(ipOf(node.node), 30_053, 4)).toEqual(allAnswered({ a: 2, b: 2 }, gateway));
   });
 
-  test("answers a pod at an address of the node", async () => {
+  test("serves a pod at an address of the node", async () => {
     expect(await from(pod()).tcp(ipOf(node.node), 30_080, 4)).toEqual(allAnswered({ a: 2, b: 2 }));
     expect(await from(pod()).tcp(gateway, 30_080, 4)).toEqual(allAnswered({ a: 2, b: 2 }));
   });
 
-  test("answers the node itself", async () => {
+  test("serves the node itself", async () => {
     expect(await from(node.node).tcp(ipOf(node.node), 30_080, 4)).toEqual(allAnswered({ a: 2, b: 2 }));
   });
 
@@ -224,13 +224,13 @@ describe.each([
     expect(await from(pod()).udp(vip, 53, 3)).toEqual(allAnswered({ d: 3 }, gateway));
   });
 
-  test("a pod reaches itself through a Service whose slices do not tell on which node it runs", async () => {
+  test("a pod reaches itself through a Service whose slices do not name its node", async () => {
     const vip = ipOf({ ...node.node, ip: "10.96.0.11", ip6: "fd00:96::11" });
     expect(await from(pod()).tcp(vip, 80, 3)).toEqual(allAnswered({ d: 3 }, gateway));
     expect(await from(pod()).udp(vip, 53, 3)).toEqual(allAnswered({ d: 3 }, gateway));
   });
 
-  test("a Service without endpoints refuses", async () => {
+  test("a Service without endpoints rejects", async () => {
     const vip = ipOf({ ...node.node, ip: "10.96.0.6", ip6: "fd00:96::6" });
     expect(await from(pod()).tcp(vip, 80)).toEqual(refused(1));
     expect(await from(pod()).udp(vip, 53, 2)).toEqual(refused(2));
@@ -238,12 +238,12 @@ describe.each([
   });
 });
 
-test("with the external policy Local only the endpoints of this node answer on the NodePort", async () => {
+test("with the external policy Local only the endpoints of this node answer at the NodePort", async () => {
   expect((await from(node.outside).tcp(node.node.ip, 30_099, 4)).answers).toEqual({ a: 4 });
   expect((await from(pod()).tcp("10.96.0.9", 80, 4)).answers).toEqual({ a: 2, b: 2 });
 });
 
-test("SCTP is programmed, and nothing of ours loads the module that could speak it", async () => {
+test("SCTP is programmed, and the agent does not load the SCTP module", async () => {
   const servers = await node.prints("ipvsadm -Sn");
   expect(servers).toContain("-A --sctp-service 10.96.0.8:3868 -s rr");
   expect(servers).toContain(`-A --sctp-service ${node.node.ip}:30132 -s rr`);
