@@ -1,5 +1,5 @@
 import { BlockList, isIP } from "node:net";
-import { problemObjectText, type Problem, problemFields } from "../../../src/model/cluster/problem.ts";
+import { type Problem, problemFields, problemObjectText } from "../../../src/model/cluster/problem.ts";
 import type { ClusterNode, EndpointSlice, Service, ServiceCIDR } from "../../../src/model/cluster/service.ts";
 
 /*
