@@ -22,32 +22,32 @@ export function pageOf(way: Way, purposeOf: (file: string) => string): string {
     const helpers = step.helpers.map((helper) => `${" ".repeat(number.length)}- ${line(helper)}`);
     return [`${number}${line(step.visit)}`, ...helpers].join("\n");
   });
-  return `# The way of one change
+  return `# Files that run for one change of an endpoint
 
 <!-- Written by npm run trace: do not edit. -->
 
 An EndpointSlice of a Service gets one more endpoint, which is ready and on another node. This page lists the files of \`src/\` that run, in the
-order in which control enters them first, and their functions in the same order. The agent is the \`run\` command with a watch over TLS. In place
+order in which they are first called, and their functions in the same order. The agent is the \`run\` command with a watch over TLS. In place
 of the kernel, a scripted netlink peer acknowledges each request (\`bench/trace/\`).
 
-A step is a file that calls functions of other files besides words; a helper returns values to a step and calls only words; a word is a file of
-\`model/\` or \`process/\`, which defines values or the time. The goal is at most ${MOST_STEPS} steps, because a reader must open each of them to follow the change.
+A value file is a file of \`model/\` or \`process/\`: it defines values, or the time. A step calls functions of files that are not value files. A
+helper returns values to a step and calls only value files. There should be at most ${MOST_STEPS} steps, because a reader who follows the change has to open each one.
 
 | files                                                        | number |
 | ------------------------------------------------------------ | -----: |
-| steps: files that call other files and so pass the change on | ${cell(steps.length)} |
+| steps: files that call the next file                         | ${cell(steps.length)} |
 | helpers: files that return values to a step                  | ${cell(helpers)} |
-| words: files of \`model/\` and \`process/\`                      | ${cell(words.length)} |
+| value files: files of \`model/\` and \`process/\`                | ${cell(words.length)} |
 | all files from the watch event to the acknowledgement        | ${cell(way.before.length)} |
-| more files after the acknowledgement                         | ${cell(lastly(way).length)} |
+| files that run only after the acknowledgement                | ${cell(lastly(way).length)} |
 
-Control enters \`agent.ts\` by these calls of other files: ${returnsOf(way)}.
+Other files call these functions of \`agent.ts\`: ${returnsOf(way)}.
 
 ## From the watch event to the acknowledgement
 
 ${numbered.join("\n")}
 
-## Words
+## Value files
 
 ${list(words)}
 
