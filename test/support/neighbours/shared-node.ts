@@ -17,6 +17,8 @@ export interface SharedNodeOptions {
   readonly service?: ServiceSpec;
   /** More objects of the cluster. */
   readonly objects?: (node: TestNode) => readonly object[];
+  /** Throws unless these objects are served. */
+  readonly expectServed?: (node: TestNode) => Promise<void>;
 }
 
 /**
@@ -26,14 +28,17 @@ export interface SharedNodeOptions {
 export class SharedNode implements AsyncDisposable {
   readonly node: TestNode;
   readonly #manifests: ManifestFolder;
+  readonly #expectServed: ((node: TestNode) => Promise<void>) | undefined;
 
-  private constructor(node: TestNode, manifests: ManifestFolder) {
+  private constructor(node: TestNode, manifests: ManifestFolder, { expectServed }: SharedNodeOptions) {
     this.node = node;
     this.#manifests = manifests;
+    this.#expectServed = expectServed;
   }
 
   /** Makes the node with its pods and the manifests; no agent and no neighbour runs. */
-  static async create({ service = {}, objects = () => [] }: SharedNodeOptions = {}): Promise<SharedNode> {
+  static async create(options: SharedNodeOptions = {}): Promise<SharedNode> {
+    const { service = {}, objects = () => [] } = options;
     const manifests = await ManifestFolder.create();
     const node = await TestNode.create({ pods: ["a", "b", "c"] });
     const { ip, ip6 } = node.pod("a");
@@ -49,7 +54,7 @@ export class SharedNode implements AsyncDisposable {
       sliceObject("shop/web-6", { endpoints: [{ ip: ip6, node: node.name, ready: true }] }),
       ...objects(node),
     ]);
-    return new SharedNode(node, manifests);
+    return new SharedNode(node, manifests, options);
   }
 
   /** Starts an agent that resyncs all the time; it has done its first sync when this resolves. */
@@ -103,6 +108,7 @@ export class SharedNode implements AsyncDisposable {
         expectAnswer(outside.tcp(ip(BALANCED), 80), "outside, load balancer"),
       ]),
     );
+    await this.#expectServed?.(node);
   }
 
   /** Returns the rules, sets, virtual servers and addresses of the node, sorted. */
