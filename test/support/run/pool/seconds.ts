@@ -11,6 +11,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "choices.test.ts": 18,
   "clock.test.ts": 14,
   "conntrack.test.ts": 24,
+  "container.test.ts": 20,
   "daemonset.test.ts": 26,
   "early-client.test.ts": 17,
   "endpoint-slices.test.ts": 21,
