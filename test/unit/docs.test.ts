@@ -40,7 +40,7 @@ test("the page on troubleshooting has the texts of readiness", () => {
 
 /** Flags of other programs that the pages name. */
 const FOREIGN_FLAGS = new Set(
-  "--add-port --add-rich-rule --add-source --all --cleanup --cluster-dns --disable-sigusr1 --dport --help --image --init-only --loadbalancer-ip-range --no-install-recommends --orig-dst --patch-file --pdeathsig --permanent --previous --profile --proxy-mode --reload --run-service-proxy --service-cluster-ip-range --service-external-ip-range --service-node-port-range --stats --timeout --version --zone".split(
+  "--all --cleanup --disable-sigusr1 --dport --help --image --init-only --no-install-recommends --orig-dst --patch-file --pdeathsig --previous --profile --proxy-mode --service-node-port-range --stats --timeout --version".split(
     " ",
   ),
 );
