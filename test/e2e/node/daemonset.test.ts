@@ -208,7 +208,7 @@ describe("the agent in its container", () => {
     // The conntrack limit belongs to the host, and this is one of its namespaces.
     // On a slow host the rules are written after the first Services.
     const fresh = events("NodePreparationFailed").filter((event) => !before.has(event));
-    expect(fresh.filter(({ note }) => !/nf_conntrack|iptables rules .* in time/.test(note))).toEqual([]);
+    expect(fresh.filter(({ note }) => !/nf_conntrack|iptables rules .* within/.test(note))).toEqual([]);
     expect(await node.prints("iptables-save -t nat")).toContain("-A PREROUTING -m comment");
     expect(sumOf(await agent.metrics(), /^kube_ipvs_watch_endings_total\{.*reason="40[13]"/)).toBe(0);
     // All requests use the token, and no other credentials.
