@@ -1,12 +1,12 @@
 import type { IPFamily } from "../model/address.ts";
 import { ipsets, type SetEntry } from "../model/kernel/ipset.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
-import type { RuleTable } from "../model/kernel/rules.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 import { parsePortRanges } from "../model/port-range.ts";
 import { readBridges } from "./bridges.ts";
 import type { IPSetClient } from "./ipset/client.ts";
 import type { IptablesClient } from "./iptables/client.ts";
+import type { OwnChains } from "./iptables/foreign-chains.ts";
 import type { IpvsClient } from "./ipvs/client.ts";
 import type { TimeoutClient } from "./ipvs/timeout-client.ts";
 import type { BackendReport, NodeSetup, RuleFailure, RulesReport, SetupReport, SourcePorts } from "./kernel.ts";
@@ -21,7 +21,7 @@ export interface SetupDependencies {
   readonly iptables: IptablesClient;
   readonly sysctls: Pick<SysctlClient, "apply" | "differences" | "value">;
   /** The chains that `remove` removes, with the jumps into them. */
-  readonly chains: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>;
+  readonly chains: OwnChains;
 }
 
 /**

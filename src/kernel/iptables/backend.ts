@@ -59,11 +59,6 @@ function ruleCount({ saved }: BackendState): number {
 }
 
 /** Returns the number of rules in the output of iptables-save. */
-export function countRules(text: string): number {
+function countRules(text: string): number {
   return text.match(/^(?:\[\d+:\d+\] )?-A /gm)?.length ?? 0;
-}
-
-/** Returns the backend that is not the given one. */
-export function otherBackend(backend: IptablesBackend): IptablesBackend {
-  return backend === "nft" ? "legacy" : "nft";
 }
