@@ -1,6 +1,7 @@
 import { chmod, copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
+import { billOfMaterials } from "./packaging/bill-of-materials.ts";
 
 /** The platforms whose native netlink binding ships beside the bundle. */
 const PLATFORMS = ["linux-x64", "linux-arm64"];
@@ -62,7 +63,7 @@ export function bundling(entry: string, outfile: string): BuildOptions {
     target: "node20",
     format: "esm",
     minifySyntax: true,
-    legalComments: "linked",
+    legalComments: "external",
     logLevel: "warning",
     define: { KUBE_IPVS_VERSION: JSON.stringify(version) },
     banner: {
@@ -81,9 +82,10 @@ export function bundling(entry: string, outfile: string): BuildOptions {
 }
 
 /** Makes the agent, the bundle and what must lie beside it, in a folder that is there. */
-export async function buildAgent(folder: string): Promise<void> {
+export async function buildAgent(folder: string, plugins: readonly Plugin[] = []): Promise<void> {
   const outfile = join(folder, "kube-ipvs.mjs");
-  await build(bundling("src/main.ts", outfile));
+  const options = bundling("src/main.ts", outfile);
+  await build({ ...options, plugins: [...(options.plugins ?? []), ...plugins] });
   await chmod(outfile, 0o755);
   for (const platform of PLATFORMS)
     await copyFile(
@@ -92,8 +94,10 @@ export async function buildAgent(folder: string): Promise<void> {
     );
 }
 
+/** `node build.ts [FOLDER]` */
 if (import.meta.main) {
-  await rm("dist", { recursive: true, force: true });
-  await mkdir("dist");
-  await buildAgent("dist");
+  const [, , folder = "dist"] = process.argv;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  await buildAgent(folder, billOfMaterials(folder));
 }

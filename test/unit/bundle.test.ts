@@ -29,9 +29,11 @@ function run(...args: readonly string[]) {
   return spawnSync(process.execPath, [bundle, ...args], { cwd: elsewhere, encoding: "utf8" });
 }
 
-test("the bundle is one program and the netlink bindings of both platforms", () => {
-  const files = readdirSync(join(root, "dist")).filter((name) => !name.endsWith(".txt"));
-  expect(files.sort()).toEqual(["kube-ipvs.mjs", "netlink.linux-arm64.node", "netlink.linux-x64.node"]);
+test("the bundle is one program, the netlink bindings of both platforms, the notices and the SBOM", () => {
+  expect(readdirSync(join(root, "dist")).toSorted()).toEqual([
+    ...["THIRD-PARTY-NOTICES.txt", "kube-ipvs.cdx.json"],
+    ...["kube-ipvs.mjs", "netlink.linux-arm64.node", "netlink.linux-x64.node"],
+  ]);
 });
 
 test("the bundle runs from a folder with nothing else in it", () => {

@@ -6,7 +6,7 @@ import { metricNames } from "../../docs/tables.ts";
 import { SETTINGS } from "../../src/config/settings.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const PAGES = ["README.md", ...globSync("docs/*.md", { cwd: ROOT }).sort()];
+const PAGES = ["README.md", "SECURITY.md", ...globSync("docs/*.md", { cwd: ROOT }).sort()];
 const textOf = (file: string) => readFileSync(join(ROOT, file), "utf8");
 
 test.each(Object.entries(TABLES))("the tables of docs/%s are those of the code: npm run docs", (name, tables) => {
