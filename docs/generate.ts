@@ -9,6 +9,7 @@ export const TABLES: Readonly<Record<string, Readonly<Record<string, () => strin
   "metrics-and-events.md": {
     "metrics of kube-ipvs": () => metricTable("kube_ipvs_"),
     "metrics of kube-proxy": () => metricTable("kubeproxy_"),
+    "metrics of Kubernetes programs": () => metricTable("rest_client_", "kubernetes_", "go_"),
   },
 };
 

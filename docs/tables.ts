@@ -1,9 +1,12 @@
 import { Registry } from "prom-client";
 import { SETTINGS } from "../src/config/settings.ts";
+import { registerBuildMetrics } from "../src/serve/metrics/build-metrics.ts";
 import { registerEventMetrics } from "../src/serve/metrics/event-metrics.ts";
 import { registerFlowMetrics } from "../src/serve/metrics/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "../src/serve/metrics/health-check-metrics.ts";
 import { Metrics } from "../src/serve/metrics/metrics.ts";
+import { registerGoroutines } from "../src/serve/metrics/process-metrics.ts";
+import { RestClientMetrics } from "../src/serve/metrics/rest-client-metrics.ts";
 import { registerWatchMetrics } from "../src/serve/metrics/watch-metrics.ts";
 import { SOURCE_RANGES_ANNOTATION } from "../src/sources/decode/decode-exposure.ts";
 import { OVERRIDE_ANNOTATIONS } from "../src/sources/decode/decode-overrides.ts";
@@ -31,15 +34,15 @@ export function annotationTable(): string {
   return markdownTable(["annotation", "on", "value", "effect"], rows);
 }
 
-/** Every metric whose name has the prefix, with its type, its labels and its help. */
-export function metricTable(prefix: string): string {
+/** Every metric whose name has one of the prefixes, with its type, its labels and its help. */
+export function metricTable(...prefixes: readonly string[]): string {
   const rows = metrics()
-    .filter(({ name }) => name.startsWith(prefix))
+    .filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix)))
     .map((metric) => [`\`${metric.name}\``, String(metric.type), labelsOf(metric).join(", "), metric.help]);
   return markdownTable(["metric", "type", "labels", "meaning"], rows.toSorted(byName));
 }
 
-/** The names of all metrics but those of the process and of Node. */
+/** The names of all metrics but those of prom-client. */
 export function metricNames(): readonly string[] {
   return metrics().map(({ name }) => name);
 }
@@ -52,7 +55,10 @@ function metrics() {
   new Metrics({ registry, families: [], clock, netlink });
   registerWatchMetrics(registry, clock, () => []);
   registerEventMetrics(registry, () => ({ sent: 0, known: 0, dropped: 0, failed: 0 }));
-  registerFlowMetrics(registry);
+  registerFlowMetrics(registry, []);
+  registerBuildMetrics(registry, { version: "", node: "", platform: "" });
+  registerGoroutines(registry);
+  new RestClientMetrics(registry, clock);
   registerHealthCheckMetrics(registry, () => ({ listening: 0, refused: 0 }));
   return registry.getMetricsAsArray();
 }

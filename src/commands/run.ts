@@ -14,12 +14,15 @@ import { nodeSetup } from "../node/node-setup.ts";
 import { createLogger, levelOf } from "../process/log.ts";
 import type { Output } from "../process/standard-output.ts";
 import { systemClock } from "../process/system-clock.ts";
+import { version } from "../process/version.ts";
 import { HealthCheckPorts } from "../serve/health-check-ports.ts";
+import { registerBuildMetrics } from "../serve/metrics/build-metrics.ts";
 import { registerEventMetrics } from "../serve/metrics/event-metrics.ts";
 import { registerFlowMetrics } from "../serve/metrics/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "../serve/metrics/health-check-metrics.ts";
 import { Metrics } from "../serve/metrics/metrics.ts";
 import { registerProcessMetrics } from "../serve/metrics/process-metrics.ts";
+import { RestClientMetrics } from "../serve/metrics/rest-client-metrics.ts";
 import { registerWatchMetrics } from "../serve/metrics/watch-metrics.ts";
 import { healthServer, listen, metricsServer } from "../serve/server.ts";
 import { serversByAddress, sourceOf } from "./cluster-source.ts";
@@ -35,10 +38,12 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   const families = await kernelFamilies();
   const registry = new Registry();
-  const kernel = thisKernel(config, { onForgotten: registerFlowMetrics(registry) });
+  const kernel = thisKernel(config, { onForgotten: registerFlowMetrics(registry, families) });
   const metrics = new Metrics({ registry, families, clock: systemClock, netlink: () => kernel.counters });
   registerProcessMetrics(registry);
-  const dependencies = { clock: systemClock, random: Math.random, logger };
+  registerBuildMetrics(registry, { version, node: process.version, platform: `linux/${goArchitecture()}` });
+  const requests = new RestClientMetrics(registry, systemClock);
+  const dependencies = { clock: systemClock, random: Math.random, logger, requests };
   const events = new EventRecorder(config.nodeName, dependencies);
   const source = sourceOf(config, dependencies, events);
   registerWatchMetrics(registry, systemClock, () => source.stats());
@@ -95,6 +100,11 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   }
   logger.info({ node: config.nodeName }, "kube-ipvs stopped; the kernel keeps serving Services");
   return EXIT_OK;
+}
+
+/** The name of the architecture in Go. */
+function goArchitecture(): string {
+  return process.arch === "x64" ? "amd64" : process.arch;
 }
 
 interface Served {

@@ -4,6 +4,7 @@ import type { Logger } from "../model/logger.ts";
 import type { Clock } from "../model/time/clock.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import type { ReflectorStats } from "./api/reflector-stats.ts";
+import type { RequestObserver } from "./api/transport/request-observer.ts";
 
 /** The dependencies of a source. */
 export interface SourceDependencies {
@@ -11,6 +12,8 @@ export interface SourceDependencies {
   /** Evenly distributed in [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
+  /** Observes the requests to API servers; by default nothing does. */
+  readonly requests?: RequestObserver;
 }
 
 /** Receives the events and problems of a source. */

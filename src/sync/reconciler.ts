@@ -111,6 +111,7 @@ export class Reconciler {
    */
   async sync({ startedAtMs, drift }: SyncStart): Promise<SyncReport> {
     const pass: SyncPass = { operations: new OperationCounts(), drift, failed: new KeySet(), cut: false };
+    const full = this.#pending.needsComparison || this.#pending.isComparing;
     if (this.#pending.needsComparison)
       this.#pending.beginComparison(this.#desired, this.#reader.actual, this.#clock.now());
     if (this.#reader.invalidated.size > 0) await this.#observeInvalidated(drift);
@@ -122,6 +123,7 @@ export class Reconciler {
     return {
       startedAtMs,
       durationMs: this.#clock.now() - startedAtMs,
+      full,
       ...pass.operations.counts(),
       failures: this.#failures.report(this.#desired, this.#clock.now()),
       pending: this.#pending.size,

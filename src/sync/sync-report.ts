@@ -17,6 +17,8 @@ export interface DriftCount {
 export interface SyncReport {
   readonly startedAtMs: number;
   readonly durationMs: number;
+  /** Whether all objects are compared, by this sync or by it and the next ones, as after a resync; otherwise only changed ones. */
+  readonly full: boolean;
   /** Whether no operation failed. */
   readonly clean: boolean;
   readonly operations: readonly { readonly kind: OperationKind; readonly errno: Errno | ""; readonly count: number }[];

@@ -21,6 +21,18 @@ export function kubeProxyMetrics(registers: Registry[]) {
       buckets: SYNC_BUCKETS,
       ...byFamily,
     }),
+    fullSyncDuration: new Histogram({
+      name: "kubeproxy_sync_full_proxy_rules_duration_seconds",
+      help: "Duration of a sync that compares all objects, as after each resync.",
+      buckets: SYNC_BUCKETS,
+      ...byFamily,
+    }),
+    partialSyncDuration: new Histogram({
+      name: "kubeproxy_sync_partial_proxy_rules_duration_seconds",
+      help: "Duration of a sync that programs only changed objects.",
+      buckets: SYNC_BUCKETS,
+      ...byFamily,
+    }),
     endpointChangesPending: new Gauge({
       name: "kubeproxy_sync_proxy_rules_endpoint_changes_pending",
       help: "EndpointSlice events since the last sync that left no pending work.",

@@ -64,6 +64,8 @@ export class Metrics {
     for (const ip_family of this.#families) {
       this.#kubeProxy.restoreFailures.inc({ ip_family }, 0);
       this.#kubeProxy.syncDuration.zero({ ip_family });
+      this.#kubeProxy.fullSyncDuration.zero({ ip_family });
+      this.#kubeProxy.partialSyncDuration.zero({ ip_family });
       this.#kubeProxy.programming.zero({ ip_family });
     }
     this.recordNoLocalEndpoints({ count: () => 0 });
@@ -83,7 +85,11 @@ export class Metrics {
     }
     this.#own.syncDuration.observe(seconds);
     this.#own.syncOperations.observe(operations);
-    for (const ip_family of this.#families) this.#kubeProxy.syncDuration.observe({ ip_family }, seconds);
+    const byExtent = report.full ? this.#kubeProxy.fullSyncDuration : this.#kubeProxy.partialSyncDuration;
+    for (const ip_family of this.#families) {
+      this.#kubeProxy.syncDuration.observe({ ip_family }, seconds);
+      byExtent.observe({ ip_family }, seconds);
+    }
     if (succeeded(report)) this.#times.lastSuccessMs = report.startedAtMs + report.durationMs;
     if (report.pending === 0) {
       this.#kubeProxy.endpointChangesPending.set(0);

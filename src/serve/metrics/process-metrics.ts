@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, type Registry } from "prom-client";
+import { getActiveResourcesInfo } from "node:process";
+import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
 
 /** Gauges of prom-client with the name of a counter, which promtool rejects. nodejs_active_* have the same by type. */
 const MISNAMED_GAUGES = [
@@ -14,4 +15,17 @@ const MISNAMED_GAUGES = [
 export function registerProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
+  registerGoroutines(registry);
+}
+
+/** Registers the stand-in for the number of goroutines. */
+export function registerGoroutines(registry: Registry): void {
+  new Gauge({
+    name: "go_goroutines",
+    help: "Not goroutines, because this program is not written in Go: the number of open sockets, timers, files and requests of Node.js. It takes their place in dashboards of kube-proxy, and grows like them when something leaks.",
+    registers: [registry],
+    collect() {
+      this.set(getActiveResourcesInfo().length);
+    },
+  });
 }

@@ -90,13 +90,13 @@ export interface ApiWatch {
  * from every failure of server and network. Rejects if the configuration is invalid.
  */
 export async function watchApiServer(options: ApiSourceOptions, listener: ApiListener): Promise<ApiWatch> {
-  const { clock, logger, random } = listener;
+  const { clock, logger, random, requests } = listener;
   const stop = new AbortController();
   listener.signal.addEventListener("abort", () => stop.abort(), { signal: stop.signal });
   if (listener.signal.aborted) stop.abort();
   const { signal } = stop;
-  const config = await ApiServerConfig.load(options, { clock, random, logger, signal });
-  const transport = new ApiTransport(config, { clock, logger, signal });
+  const config = await ApiServerConfig.load(options, { clock, random, logger, signal, requests });
+  const transport = new ApiTransport(config, { clock, logger, signal, requests });
   const log = new ProblemLog();
   const handler = {
     onEvent: listener.onEvent,

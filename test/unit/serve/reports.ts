@@ -10,6 +10,7 @@ export function syncReport(
   return {
     startedAtMs: 1_000_000,
     durationMs: 2,
+    full: false,
     clean: true,
     operations: [],
     failures: NO_FAILURES,

@@ -1,6 +1,7 @@
 import type { Logger } from "../../../model/logger.ts";
 import type { Clock } from "../../../model/time/clock.ts";
 import type { JsonObject } from "../../decode/object-reader.ts";
+import { NO_OBSERVER, type RequestObserver } from "../transport/request-observer.ts";
 import { type AccessConfig, bearer } from "./access-config.ts";
 import { ExecPlugin } from "./exec-plugin.ts";
 import type { Credentials } from "./kubeconfig.ts";
@@ -16,6 +17,8 @@ export interface CredentialDependencies {
   /** Kills a running plugin. */
   readonly signal: AbortSignal;
   readonly env: NodeJS.ProcessEnv;
+  /** By default none. */
+  readonly requests?: RequestObserver | undefined;
 }
 
 const NO_PAIR: KeyPair = { cert: "", key: "" };
@@ -39,7 +42,11 @@ export class CredentialSources {
     this.#plugin =
       exec === undefined
         ? undefined
-        : new ExecPlugin(exec, { ...dependencies, cluster: () => this.#clusterInfo(server) });
+        : new ExecPlugin(exec, {
+            ...dependencies,
+            observer: dependencies.requests ?? NO_OBSERVER,
+            cluster: () => this.#clusterInfo(server),
+          });
     if (authority?.path === "") authorities(authority.inline, authority.label);
     if (clientCert?.path === "" && clientKey?.path === "")
       keyPair({ cert: clientCert.inline, key: clientKey.inline }, clientCert.label, clientKey.label);

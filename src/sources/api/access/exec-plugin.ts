@@ -1,8 +1,10 @@
+import { X509Certificate } from "node:crypto";
 import { Backoff, type BackoffOptions } from "../../../model/time/backoff.ts";
 import type { Clock } from "../../../model/time/clock.ts";
 import type { JsonObject } from "../../decode/object-reader.ts";
+import type { RequestObserver } from "../transport/request-observer.ts";
 import { type ExecConfig, type ExecCredential, execInfo, readExecCredential } from "./exec-credential.ts";
-import { runProgram } from "./plugin-process.ts";
+import { PluginError, runProgram } from "./plugin-process.ts";
 
 /** The waits between two runs. A credential that is valid for 15 s or longer is renewed without a wait. */
 const RUNS: BackoffOptions = { initialMs: 800, maxMs: 30_000, resetAfterMs: 10_000 };
@@ -16,6 +18,7 @@ export interface ExecPluginDependencies {
   readonly env: NodeJS.ProcessEnv;
   /** The description of the cluster for the plugin. */
   readonly cluster: () => Promise<JsonObject>;
+  readonly observer: Pick<RequestObserver, "pluginEnded" | "pluginCertificateIs">;
 }
 
 /**
@@ -65,15 +68,21 @@ export class ExecPlugin {
   }
 
   async #run(): Promise<ExecCredential> {
-    const { clock, signal, env, cluster } = this.#dependencies;
+    const { clock, signal, env, cluster, observer } = this.#dependencies;
     const { label, command, args, provideClusterInfo } = this.#config;
     try {
       const info = execInfo(this.#config, provideClusterInfo ? await cluster() : undefined);
       const variables = { ...env, ...this.#config.env, KUBERNETES_EXEC_INFO: info };
       const stdout = await runProgram({ command, args, env: variables }, clock, signal).catch((cause: Error) => {
+        const { result, exitCode } =
+          cause instanceof PluginError ? cause : { result: "client_internal_error", exitCode: 1 };
+        observer.pluginEnded(result, exitCode);
         throw new Error(`Cannot get credentials: ${label} ${cause.message}`, { cause });
       });
+      observer.pluginEnded("no_error", 0);
+      const last = this.#kept?.pair.cert ?? "";
       this.#kept = readExecCredential(stdout, this.#config);
+      this.#observeCertificate(last, this.#kept.pair.cert);
       this.#isRefused = false;
       this.#failure = undefined;
       return this.#kept;
@@ -81,5 +90,11 @@ export class ExecPlugin {
       this.#failure = error instanceof Error ? error : new Error(String(error));
       throw this.#failure;
     }
+  }
+
+  #observeCertificate(last: string, cert: string): void {
+    if (cert === "" || cert === last) return;
+    const { validFromDate, validToDate } = new X509Certificate(cert);
+    this.#dependencies.observer.pluginCertificateIs(validFromDate.getTime(), validToDate.getTime());
   }
 }

@@ -30,20 +30,37 @@ export async function runProgram(program: Program, clock: Clock, signal: AbortSi
   const stderr = collected(child.stderr, MAX_OUTPUT_BYTES, () => undefined);
   let outcome: Outcome | undefined;
   child.on("error", (error) => {
-    outcome = { reason: `cannot be started: ${error.message}` };
+    outcome = { reason: `cannot be started: ${error.message}`, exitCode: 1, result: "plugin_not_found_error" };
     run.end();
   });
   child.once("close", (code, killedBy) => {
-    outcome ??= { reason: code === 0 ? "" : endingText(code, killedBy, stderr()) };
+    const reason = code === 0 ? "" : endingText(code, killedBy, stderr());
+    outcome ??= { reason, exitCode: code ?? 1, result: reason === "" ? "no_error" : "plugin_execution_error" };
     run.end();
   });
   await run.atMost(DEADLINE_MS, clock);
   release();
   if (outcome === undefined) abandon(child);
   signal.throwIfAborted();
-  const { reason } = outcome ?? { reason: why };
-  if (reason !== "") throw new Error(reason);
+  const { reason, exitCode, result } = outcome ?? { reason: why, exitCode: 1, result: "plugin_execution_error" };
+  if (reason !== "") throw new PluginError(reason, exitCode, result);
   return stdout();
+}
+
+/** The result of a run of a plugin in the words of client-go. */
+export type PluginResult = "no_error" | "plugin_execution_error" | "plugin_not_found_error" | "client_internal_error";
+
+/** A plugin that could not be started, or that failed. `exitCode` is 1 if it has none, as in client-go. */
+export class PluginError extends Error {
+  override readonly name = "PluginError";
+  readonly exitCode: number;
+  readonly result: PluginResult;
+
+  constructor(reason: string, exitCode: number, result: PluginResult) {
+    super(reason);
+    this.exitCode = exitCode;
+    this.result = result;
+  }
 }
 
 function start({ command, args, env }: Program) {
@@ -59,6 +76,8 @@ function start({ command, args, env }: Program) {
 interface Outcome {
   /** "" for success. */
   readonly reason: string;
+  readonly exitCode: number;
+  readonly result: PluginResult;
 }
 
 function endingText(code: number | null, killedBy: string | null, stderr: string): string {

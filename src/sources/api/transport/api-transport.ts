@@ -6,7 +6,8 @@ import type { HttpConnection } from "./connection.ts";
 import { dial } from "./dial.ts";
 import { readBody } from "./read-body.ts";
 import { reasonOf } from "./reason.ts";
-import { type ApiRequest, type ApiResponse, TransportError, type WritingTransport } from "./transport.ts";
+import { NO_OBSERVER, NO_RESPONSE, type ObservedRequest, type RequestObserver } from "./request-observer.ts";
+import { type ApiRequest, type ApiResponse, type Body, TransportError, type WritingTransport } from "./transport.ts";
 
 /** The time between two checks for changed certificates on disk. */
 const RECHECK_MS = 60_000;
@@ -31,6 +32,8 @@ export interface TransportDependencies {
   readonly logger: Logger;
   /** Closes all connections. */
   readonly signal: AbortSignal;
+  /** By default none. */
+  readonly requests?: RequestObserver | undefined;
 }
 
 /** A connection in use and its server. */
@@ -47,6 +50,7 @@ interface Link {
 export class ApiTransport implements WritingTransport {
   readonly #config: ServerAccess;
   readonly #dependencies: TransportDependencies;
+  readonly #observer: RequestObserver;
   /** The index of the server that is used, or that is tried next. */
   #server = 0;
   #failedRequests = 0;
@@ -61,6 +65,8 @@ export class ApiTransport implements WritingTransport {
   constructor(config: ServerAccess, dependencies: TransportDependencies) {
     this.#config = config;
     this.#dependencies = dependencies;
+    this.#observer = dependencies.requests ?? NO_OBSERVER;
+    this.#observer.serversAre(config.servers.map(({ host }) => host));
     dependencies.signal.addEventListener("abort", () => {
       this.#link = undefined;
       for (const connection of this.#connections) connection.close(new TransportError("lost", "stopped"));
@@ -94,19 +100,33 @@ export class ApiTransport implements WritingTransport {
     if (JSON.stringify(first) === JSON.stringify(second)) return response;
     // Reading the response to its end frees its stream or socket.
     await readBody(response.body, signal, () => undefined);
+    this.#observer.requestRepeated({ method: request.method, host: this.#host }, "401");
     return await this.#sendWith(second, request, signal);
   }
 
   async #sendWith(credentials: Credentials, request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     this.#dropOutdated(credentials);
     for (let attempt = 1; ; attempt++) {
-      const link = await abortable(this.#connect(credentials), signal);
+      const startedAtMs = this.#dependencies.clock.now();
+      const observed = { method: request.method, host: this.#host };
       try {
-        return await this.#sendOver(link, credentials, request, signal);
+        const link = await abortable(this.#connect(credentials), signal);
+        observed.host = link.server.host;
+        const response = await this.#sendOver(link, credentials, request, signal);
+        this.#observeEnd(observed, String(response.status), request, startedAtMs);
+        if (isWatch(request)) return response;
+        return { ...response, body: counted(response.body, (bytes) => this.#observer.bodyEnded(observed, bytes)) };
       } catch (error) {
+        this.#observeEnd(observed, NO_RESPONSE, request, startedAtMs);
         if (!isUnprocessed(error) || attempt === ATTEMPTS) throw error;
+        this.#observer.requestRepeated(observed, NO_RESPONSE);
       }
     }
+  }
+
+  #observeEnd(observed: ObservedRequest, code: string, { body }: ApiRequest, startedAtMs: number): void {
+    const durationMs = this.#dependencies.clock.now() - startedAtMs;
+    this.#observer.requestEnded(observed, code, durationMs, Buffer.byteLength(body));
   }
 
   async #sendOver(
@@ -148,7 +168,9 @@ export class ApiTransport implements WritingTransport {
   }
 
   #connect(credentials: Credentials): Promise<Link> {
-    if (this.#link?.connection.usable) return Promise.resolve(this.#link);
+    const isUsable = this.#link?.connection.usable === true;
+    this.#observer.connectionUsed(!isUsable);
+    if (this.#link !== undefined && isUsable) return Promise.resolve(this.#link);
     this.#opening ??= this.#open(credentials).finally(() => {
       this.#opening = undefined;
     });
@@ -162,9 +184,8 @@ export class ApiTransport implements WritingTransport {
     for (const _ of servers) {
       const server = servers[this.#server] ?? new URL("https://none.invalid");
       try {
-        const connection = await dial(server, credentials.tls, this.#dependencies.clock, this.#dependencies.signal);
-        this.#connections.add(connection);
-        void connection.closed.then(() => this.#connections.delete(connection));
+        const connection = await dial(server, credentials.tls, { ...this.#dependencies, observer: this.#observer });
+        this.#add(connection);
         this.#material = JSON.stringify(credentials.tls);
         this.#link = { connection, server };
         this.#logConnected(server);
@@ -175,6 +196,20 @@ export class ApiTransport implements WritingTransport {
       }
     }
     throw new TransportError("lost", failures.map(reasonOf).join("; "), { cause: failures[0] });
+  }
+
+  #add(connection: HttpConnection): void {
+    this.#connections.add(connection);
+    this.#observer.connectionsAre(this.#connections.size);
+    void connection.closed.then(() => {
+      this.#connections.delete(connection);
+      this.#observer.connectionsAre(this.#connections.size);
+    });
+  }
+
+  /** The host of the server that is used, or that is tried next. */
+  get #host(): string {
+    return this.#config.servers[this.#server]?.host ?? "";
   }
 
   /** Logs a new server at info, and a new connection to the same server at debug. */
@@ -200,4 +235,22 @@ export class ApiTransport implements WritingTransport {
 
 function isUnprocessed(error: unknown): boolean {
   return error instanceof TransportError && error.kind === "unprocessed";
+}
+
+function isWatch({ path }: ApiRequest): boolean {
+  return path.includes("watch=true");
+}
+
+/** The body, whose bytes are counted until its end. */
+function counted(body: Body, onEnd: (bytes: number) => void): Body {
+  return {
+    read(onChunk) {
+      let bytes = 0;
+      const read = body.read((chunk) => {
+        bytes += chunk.length;
+        onChunk(chunk);
+      });
+      return read.finally(() => onEnd(bytes));
+    },
+  };
 }

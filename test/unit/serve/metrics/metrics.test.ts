@@ -68,6 +68,8 @@ describe("names", () => {
       "kubeproxy_network_programming_duration_seconds histogram",
       "kubeproxy_proxy_healthz_total counter",
       "kubeproxy_proxy_livez_total counter",
+      "kubeproxy_sync_full_proxy_rules_duration_seconds histogram",
+      "kubeproxy_sync_partial_proxy_rules_duration_seconds histogram",
       "kubeproxy_sync_proxy_rules_duration_seconds histogram",
       "kubeproxy_sync_proxy_rules_endpoint_changes_pending gauge",
       "kubeproxy_sync_proxy_rules_endpoint_changes_total counter",
@@ -133,6 +135,21 @@ describe("a sync", () => {
     expect(await sample('kube_ipvs_sync_duration_seconds_bucket{le="0.0005"}')).toBe(1);
     for (const family of ["IPv4", "IPv6"])
       expect(await sample(`kubeproxy_sync_proxy_rules_duration_seconds_sum{ip_family="${family}"}`)).toBe(0.0004);
+  });
+
+  test("is timed as full if it compares all objects, otherwise as partial", async () => {
+    const { metrics, sample } = harness(["IPv6"]);
+    const counts = () =>
+      Promise.all(
+        ["full", "partial"].map((extent) =>
+          sample(`kubeproxy_sync_${extent}_proxy_rules_duration_seconds_count{ip_family="IPv6"}`),
+        ),
+      );
+    expect(await counts()).toEqual([0, 0]);
+    metrics.record(syncReport({ full: true }));
+    metrics.record(syncReport({ full: false }));
+    metrics.record(syncReport({ full: false }));
+    expect(await counts()).toEqual([1, 2]);
   });
 
   test("updates the time of the last success only if nothing is pending or failed", async () => {
