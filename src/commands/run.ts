@@ -16,15 +16,18 @@ import type { Output } from "../process/standard-output.ts";
 import { systemClock } from "../process/system-clock.ts";
 import { version } from "../process/version.ts";
 import { HealthCheckPorts } from "../serve/health-check-ports.ts";
-import { registerBuildMetrics } from "../serve/metrics/build-metrics.ts";
+import { KUBERNETES, registerBuildMetrics } from "../serve/metrics/build-metrics.ts";
 import { registerEventMetrics } from "../serve/metrics/event-metrics.ts";
 import { registerFlowMetrics } from "../serve/metrics/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "../serve/metrics/health-check-metrics.ts";
 import { Metrics } from "../serve/metrics/metrics.ts";
 import { registerProcessMetrics } from "../serve/metrics/process-metrics.ts";
 import { RestClientMetrics } from "../serve/metrics/rest-client-metrics.ts";
+import { SliMetrics } from "../serve/metrics/sli-metrics.ts";
 import { registerWatchMetrics } from "../serve/metrics/watch-metrics.ts";
-import { healthServer, listen, metricsServer } from "../serve/server.ts";
+import { metricsServer } from "../serve/metrics-server.ts";
+import { healthServer, listen } from "../serve/server.ts";
+import { statusPage } from "../serve/status-page.ts";
 import { serversByAddress, sourceOf } from "./cluster-source.ts";
 import { EXIT_OK } from "./exit-codes.ts";
 import { readHostInfo, thisKernel } from "./this-node.ts";
@@ -117,8 +120,19 @@ interface Served {
 
 /** Serves metrics and health probes until the signal aborts. */
 async function serve(config: Config, { registry, agent, recordEvent, logger, signal }: Served): Promise<void> {
+  const facts = {
+    version,
+    kubernetesVersion: KUBERNETES.release,
+    node: process.version,
+    startedAtMs: systemClock.now(),
+  };
+  const metrics = metricsServer({
+    registry,
+    slis: new SliMetrics(registry),
+    statusPage: (paths) => statusPage({ ...facts, paths }, systemClock),
+  });
   const servers = [
-    { name: "metrics" as const, bind: config.metricsBindAddress, server: metricsServer(registry) },
+    { name: "metrics" as const, bind: config.metricsBindAddress, server: metrics },
     { name: "healthz" as const, bind: config.healthzBindAddress, server: healthServer((probe) => agent.probe(probe)) },
   ];
   const listening = servers.map(({ name, bind, server }) => {

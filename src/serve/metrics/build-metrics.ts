@@ -11,7 +11,7 @@ export interface BuildFacts {
 }
 
 /** The release of Kubernetes whose kube-proxy has the same metrics, endpoints and configuration. */
-const KUBERNETES = { major: "1", minor: "36", release: "v1.36.2" };
+export const KUBERNETES = { major: "1", minor: "36", release: "v1.36.2" };
 
 /** Registers the metrics of the build, which are always 1. */
 export function registerBuildMetrics(registry: Registry, { version, node, platform }: BuildFacts): void {

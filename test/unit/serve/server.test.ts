@@ -1,13 +1,11 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { Gauge, Registry } from "prom-client";
 import { afterEach, describe, expect, test } from "vitest";
 import { parseAddress } from "../../../src/model/address.ts";
-import { healthServer, listen, metricsServer } from "../../../src/serve/server.ts";
+import { healthServer, listen } from "../../../src/serve/server.ts";
 
-type Server = ReturnType<typeof metricsServer>;
+type Server = ReturnType<typeof healthServer>;
 
 const opened: { close(): unknown }[] = [];
 afterEach(async () => {
@@ -28,12 +26,6 @@ function health(status: 200 | 503 = 200) {
     }),
   );
   return { server, asked };
-}
-
-function metrics(): Server {
-  const registry = new Registry();
-  new Gauge({ name: "answer", help: "The answer.", registers: [registry] }).set(42);
-  return opening(metricsServer(registry));
 }
 
 describe("health server", () => {
@@ -66,50 +58,6 @@ describe("health server", () => {
   test.each(["/", "/healthz/", "/Healthz", "/healthz/ping", "/metrics"])("%s is answered with 404", async (url) => {
     const response = await health().server.inject({ url });
     expect([response.statusCode, response.body]).toEqual([404, "404 page not found\n"]);
-  });
-});
-
-describe("metrics server", () => {
-  test.each([
-    ["/proxyMode", "ipvs"],
-    ["/healthz", "ok"],
-  ])("%s is exactly %s", async (url, body) => {
-    const response = await metrics().inject({ url });
-    expect(response.statusCode).toBe(200);
-    expect(response.headers["content-type"]).toBe("text/plain; charset=utf-8");
-    expect(response.headers["x-content-type-options"]).toBe("nosniff");
-    expect(response.body).toBe(body);
-  });
-
-  test("/metrics answers with the registry in Prometheus' text format", async () => {
-    const response = await metrics().inject({ url: "/metrics" });
-    expect(response.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
-    expect(response.body).toBe("# HELP answer The answer.\n# TYPE answer gauge\nanswer 42\n");
-  });
-
-  test("scrapes at one time share one rendering, and a later scrape has its own", async () => {
-    const registry = new Registry();
-    let renderings = 0;
-    new Gauge({
-      name: "renderings",
-      help: "So many.",
-      registers: [registry],
-      async collect() {
-        await nextTurn();
-        this.set(++renderings);
-      },
-    });
-    const server = opening(metricsServer(registry));
-    const bodies = async (count: number) => {
-      const scrapes = Array.from({ length: count }, () => server.inject({ url: "/metrics" }));
-      return (await Promise.all(scrapes)).map(({ body }) => body.split("\n")[2]);
-    };
-    expect(new Set(await bodies(50))).toEqual(new Set(["renderings 1"]));
-    expect(await bodies(1)).toEqual(["renderings 2"]);
-  });
-
-  test.each(["/livez", "/state", "/debug/pprof"])("%s is answered with 404", async (url) => {
-    expect((await metrics().inject({ url })).statusCode).toBe(404);
   });
 });
 

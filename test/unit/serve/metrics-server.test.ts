@@ -1,0 +1,125 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { gunzipSync } from "node:zlib";
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { afterEach, expect, test } from "vitest";
+import { SliMetrics } from "../../../src/serve/metrics/sli-metrics.ts";
+import { metricsServer } from "../../../src/serve/metrics-server.ts";
+
+const opened: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const server of opened.splice(0)) await server.close();
+});
+
+function serverOf(registry: Registry) {
+  const statusPage = (paths: readonly string[]) => `status of ${paths.join(" ")}\n`;
+  const server = metricsServer({ registry, slis: new SliMetrics(registry), statusPage });
+  opened.push(server);
+  return server;
+}
+
+function answering() {
+  const registry = new Registry();
+  new Gauge({ name: "answer", help: "The answer.", registers: [registry] }).set(42);
+  return serverOf(registry);
+}
+
+const VERBOSE = "[+]ping ok\nhealthz check passed\n";
+
+test.each([
+  ["/proxyMode", "ipvs"],
+  ["/healthz", "ok"],
+  ["/healthz?exclude=ping", "ok"],
+  ["/healthz?verbose", VERBOSE],
+  ["/healthz?verbose=0", VERBOSE],
+  ["/healthz?verbose&exclude=ping", "[+]ping excluded: ok\nhealthz check passed\n"],
+  [
+    "/healthz?verbose&exclude=a&exclude=b",
+    '[+]ping ok\nwarn: some health checks cannot be excluded: no matches for "a", "b"\nhealthz check passed\n',
+  ],
+  ["/healthz/ping", "ok"],
+  ["/statusz", "status of /healthz /healthz/ping /metrics /metrics/slis /proxyMode /statusz\n"],
+])("%s is answered with exactly %j", async (url, body) => {
+  const response = await answering().inject({ url });
+  expect(response.statusCode).toBe(200);
+  expect(response.headers["content-type"]).toBe("text/plain; charset=utf-8");
+  expect(response.headers["x-content-type-options"]).toBe("nosniff");
+  expect(response.body).toBe(body);
+});
+
+const ANSWER = "# HELP answer The answer.\n# TYPE answer gauge\nanswer 42\n";
+
+test("/metrics answers with the registry in Prometheus' text format", async () => {
+  const response = await answering().inject({ url: "/metrics" });
+  expect(response.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+  expect(response.body).toBe(ANSWER);
+});
+
+test.each([
+  ["gzip", true],
+  ["deflate, gzip;q=1.0, *;q=0.5", true],
+  ["*", true],
+  ["gzip;q=0", false],
+  ["gzip;q=0.0", false],
+  ["identity", false],
+  ["", false],
+])("Accept-Encoding %j: /metrics is compressed: %s", async (encoding, isCompressed) => {
+  const { headers, rawPayload } = await answering().inject({
+    url: "/metrics",
+    headers: { "accept-encoding": encoding },
+  });
+  expect(headers["content-encoding"]).toBe(isCompressed ? "gzip" : undefined);
+  expect(String(isCompressed ? gunzipSync(rawPayload) : rawPayload)).toBe(ANSWER);
+});
+
+test.each(["", "gzip"])(
+  "scrapes at one time share one rendering, and a later scrape has its own: %j",
+  async (encoding) => {
+    const registry = new Registry();
+    let renderings = 0;
+    new Gauge({
+      name: "renderings",
+      help: "So many.",
+      registers: [registry],
+      async collect() {
+        await nextTurn();
+        this.set(++renderings);
+      },
+    });
+    const server = serverOf(registry);
+    const bodies = async (count: number) => {
+      const request = { url: "/metrics", headers: { "accept-encoding": encoding } };
+      const scrapes = await Promise.all(Array.from({ length: count }, () => server.inject(request)));
+      return scrapes.map(
+        ({ rawPayload }) => String(encoding === "gzip" ? gunzipSync(rawPayload) : rawPayload).split("\n")[2],
+      );
+    };
+    expect(new Set(await bodies(50))).toEqual(new Set(["renderings 1"]));
+    expect(await bodies(1)).toEqual(["renderings 2"]);
+  },
+);
+
+test("/metrics/slis counts the runs of /healthz, and DELETE resets them", async () => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const server = serverOf(registry);
+  const lines = async () =>
+    (await server.inject({ url: "/metrics/slis" })).body.split("\n").filter((line) => /^[^#]/.test(line));
+  await server.inject({ url: "/healthz" });
+  await server.inject({ url: "/healthz" });
+  expect(await lines()).toEqual([
+    'kubernetes_healthcheck{name="ping",type="healthz"} 1',
+    'kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} 2',
+    expect.stringMatching(/^process_start_time_seconds \d+/),
+  ]);
+  const reset = await server.inject({ method: "DELETE", url: "/metrics/slis" });
+  expect([reset.statusCode, reset.body]).toEqual([200, "metrics reset\n"]);
+  expect(await lines()).toEqual([expect.stringMatching(/^process_start_time_seconds/)]);
+});
+
+test.each(["/livez", "/state", "/debug/pprof", "/debug/flags/v", "/metrics/", "/"])(
+  "%s is answered with 404",
+  async (url) => {
+    const response = await answering().inject({ url });
+    expect([response.statusCode, response.body]).toEqual([404, "404 page not found\n"]);
+  },
+);
