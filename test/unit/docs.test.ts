@@ -43,7 +43,7 @@ test("the page on troubleshooting has the texts of readiness", () => {
 
 /** Flags of other programs that the pages name. */
 const FOREIGN_FLAGS = new Set(
-  "--all --cleanup --disable-sigusr1 --dport --help --image --init-only --no-install-recommends --orig-dst --patch-file --pdeathsig --previous --profile --proxy-mode --service-node-port-range --stats --timeout --version".split(
+  "--all --cascade --cleanup --disable-sigusr1 --dport --help --image --init-only --no-install-recommends --orig-dst --patch-file --pdeathsig --previous --profile --proxy-mode --service-node-port-range --skip-phases --stats --timeout --version".split(
     " ",
   ),
 );

@@ -13,10 +13,9 @@ import type { Rule } from "../api/api-model.ts";
 
 const FOLDER = new URL("../../../manifests/", import.meta.url);
 
-/** All objects that `kubectl apply -k manifests` makes, as they are written. */
+/** All objects that `kubectl apply -k manifests/overlays/side-by-side` makes. */
 export function deployedObjects(): readonly KubernetesObject[] {
-  const { resources } = parse(read("kustomization.yaml"));
-  return resources.flatMap((file: string) => parseAllDocuments(read(file)).map((document) => document.toJS()));
+  return parseAllDocuments(read("rendered/side-by-side.yaml")).map((document) => document.toJS());
 }
 
 function read(file: string): string {
@@ -39,7 +38,7 @@ export const deployedBinding = () => deployed("ClusterRoleBinding") as V1Cluster
 export function kubeProxyPatch(): {
   readonly spec: { readonly template: { readonly spec: { readonly nodeSelector: Readonly<Record<string, string>> } } };
 } {
-  return parse(read("kube-proxy-patch.yaml"));
+  return parse(read("overlays/side-by-side/kube-proxy-patch.yaml"));
 }
 
 /** The pod that the DaemonSet makes. */

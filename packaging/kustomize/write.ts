@@ -1,0 +1,25 @@
+/** Writes the single files of manifests/rendered: `npm run manifests`. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { render } from "./render.ts";
+
+const FOLDER = join(import.meta.dirname, "../../manifests");
+
+/** The single files and the kustomizations from which they are rendered. */
+export const RENDERED: Readonly<Record<string, string>> = {
+  "kube-ipvs.yaml": "base",
+  "side-by-side.yaml": "overlays/side-by-side",
+  "replace-kubeadm.yaml": "overlays/replace-kubeadm",
+  "monitoring.yaml": "components/monitoring/objects",
+};
+
+/** The text of a single file. */
+export function renderedText(kustomization: string): string {
+  const documents = render(join(FOLDER, kustomization)).map((object) => stringify(object, { lineWidth: 0 }));
+  return `# Rendered from manifests/${kustomization} by npm run manifests.\n${documents.join("---\n")}`;
+}
+
+if (import.meta.main)
+  for (const [file, kustomization] of Object.entries(RENDERED))
+    writeFileSync(join(FOLDER, "rendered", file), renderedText(kustomization));
