@@ -3,33 +3,28 @@ import { Registry } from "prom-client";
 import { Agent } from "../agent.ts";
 import type { Config } from "../config/config.ts";
 import { EventRecorder } from "../events/event-recorder.ts";
-import { listenFailureEvent, refusedPortEvent } from "../events/event-records.ts";
+import { refusedPortEvent } from "../events/event-records.ts";
 import { kernelFamilies } from "../kernel/families.ts";
 import { monitorAddresses } from "../kernel/link/monitor.ts";
 import { monitorStarter } from "../kernel/link/monitor-process.ts";
 import { runProcess } from "../kernel/run-process.ts";
-import type { EventRecord } from "../model/cluster/event-record.ts";
-import type { Logger } from "../model/logger.ts";
 import { nodeSetup } from "../node/node-setup.ts";
 import { createLogger, levelOf } from "../process/log.ts";
 import type { Output } from "../process/standard-output.ts";
 import { systemClock } from "../process/system-clock.ts";
 import { version } from "../process/version.ts";
 import { HealthCheckPorts } from "../serve/health-check-ports.ts";
-import { KUBERNETES, registerBuildMetrics } from "../serve/metrics/build-metrics.ts";
+import { registerBuildMetrics } from "../serve/metrics/build-metrics.ts";
 import { registerEventMetrics } from "../serve/metrics/event-metrics.ts";
 import { registerFlowMetrics } from "../serve/metrics/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "../serve/metrics/health-check-metrics.ts";
 import { Metrics } from "../serve/metrics/metrics.ts";
 import { registerProcessMetrics } from "../serve/metrics/process-metrics.ts";
 import { RestClientMetrics } from "../serve/metrics/rest-client-metrics.ts";
-import { SliMetrics } from "../serve/metrics/sli-metrics.ts";
 import { registerWatchMetrics } from "../serve/metrics/watch-metrics.ts";
-import { metricsServer } from "../serve/metrics-server.ts";
-import { healthServer, listen } from "../serve/server.ts";
-import { statusPage } from "../serve/status-page.ts";
 import { serversByAddress, sourceOf } from "./cluster-source.ts";
 import { EXIT_OK } from "./exit-codes.ts";
+import { serve } from "./serve.ts";
 import { readHostInfo, thisKernel } from "./this-node.ts";
 
 /** Runs the agent until the signal aborts: it programs the kernel and repairs it. */
@@ -76,7 +71,14 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
   try {
     await Promise.all(
       [
-        serve(config, { registry, agent, recordEvent: (event) => source.record(event), logger, signal: either }),
+        serve(config, {
+          registry,
+          agent,
+          recordEvent: (event) => source.record(event),
+          create: (path, object) => source.create(path, object),
+          logger,
+          signal: either,
+        }),
         source.run({
           onEvent: (event) => agent.accept(event),
           onProblems: (count, fresh) => agent.reject(count, fresh),
@@ -108,46 +110,4 @@ export async function run(config: Config, output: Output, signal: AbortSignal): 
 /** The name of the architecture in Go. */
 function goArchitecture(): string {
   return process.arch === "x64" ? "amd64" : process.arch;
-}
-
-interface Served {
-  readonly registry: Registry;
-  readonly agent: Agent;
-  readonly recordEvent: (event: EventRecord) => void;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-}
-
-/** Serves metrics and health probes until the signal aborts. */
-async function serve(config: Config, { registry, agent, recordEvent, logger, signal }: Served): Promise<void> {
-  const facts = {
-    version,
-    kubernetesVersion: KUBERNETES.release,
-    node: process.version,
-    startedAtMs: systemClock.now(),
-  };
-  const metrics = metricsServer({
-    registry,
-    slis: new SliMetrics(registry),
-    statusPage: (paths) => statusPage({ ...facts, paths }, systemClock),
-  });
-  const servers = [
-    { name: "metrics" as const, bind: config.metricsBindAddress, server: metrics },
-    { name: "healthz" as const, bind: config.healthzBindAddress, server: healthServer((probe) => agent.probe(probe)) },
-  ];
-  const listening = servers.map(({ name, bind, server }) => {
-    const onFailure = (error: unknown) => recordEvent(listenFailureEvent(config.nodeName, name, error));
-    const options = { name, logger, onFailure, sleep: systemClock.sleep, signal };
-    return bind === undefined ? undefined : listen(server, bind, options);
-  });
-  await Promise.all(listening);
-  await aborted(signal);
-  await Promise.all(servers.map(({ server }) => server.close()));
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -55,6 +55,11 @@ export interface Config {
   readonly ipvsUdpSeconds: number;
   /** The address of the metrics server; undefined for no server. */
   readonly metricsBindAddress: BindAddress | undefined;
+  /** The paths of the certificate and the key of the metrics server; "" for a server without TLS. */
+  readonly metricsCertFile: string;
+  readonly metricsKeyFile: string;
+  /** Whether the API server decides who may read from the metrics server. */
+  readonly metricsAuthorization: boolean;
   /** The address of the health server; undefined for no server. */
   readonly healthzBindAddress: BindAddress | undefined;
   /** The log level in the numbers of klog. From 4 on, debug messages are logged. */
@@ -105,6 +110,15 @@ function contradictions(config: Config, given: GivenTexts): readonly string[] {
     problems.push(`${invalid("localMode", given)}: needs --${SETTINGS.podBridge.flag}`);
   if (config.localMode === "InterfaceNamePrefix" && config.podInterfacePrefix === "")
     problems.push(`${invalid("localMode", given)}: needs --${SETTINGS.podInterfacePrefix.flag}`);
+  if ((config.metricsCertFile === "") !== (config.metricsKeyFile === ""))
+    problems.push(`--${SETTINGS.metricsCertFile.flag} and --${SETTINGS.metricsKeyFile.flag} must be given together`);
+  // A token that is sent without TLS is known to everyone on the path.
+  if (config.metricsAuthorization && config.metricsCertFile === "")
+    problems.push(`${invalid("metricsAuthorization", given)}: needs --${SETTINGS.metricsCertFile.flag}`);
+  if (config.metricsAuthorization && config.manifests !== "")
+    problems.push(
+      `${invalid("metricsAuthorization", given)}: needs an API server, and ${flagAndText("manifests", given)} has none`,
+    );
   return problems;
 }
 

@@ -1,6 +1,7 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { Server as TlsServer } from "node:tls";
 import type { ConnectionLimit } from "./connection-limit.ts";
 
 /** The time after which a connection without traffic is closed. */
@@ -20,10 +21,14 @@ export const REQUEST_TIMES = { headersTimeout: 10_000, requestTimeout: 10_000, c
  * requests, and 6 MB of requests on 100 connections blocked the event loop for 9 s. Probes and scrapes need one request.
  */
 export function answerOnce(server: Server, limit: ConnectionLimit): void {
-  const serve = server.listeners("connection");
-  server.removeAllListeners("connection");
-  server.on("connection", (socket: Socket) => {
-    limit.admit(socket);
+  // A TLS server emits "connection" before the handshake.
+  const isSecure = server instanceof TlsServer;
+  const ready = isSecure ? "secureConnection" : "connection";
+  const serve = server.listeners(ready);
+  server.removeAllListeners(ready);
+  if (isSecure) server.prependListener("connection", (socket: Socket) => limit.admit(socket));
+  server.on(ready, (socket: Socket) => {
+    if (!isSecure) limit.admit(socket);
     // An HTTP server accepts any Duplex (node:http, event "connection"). The types only allow a Socket.
     const first = new FirstRequest(socket) as Duplex as Socket;
     for (const listener of serve) listener.call(server, first);

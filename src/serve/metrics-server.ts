@@ -2,7 +2,8 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Registry } from "prom-client";
-import { answerAnyMethod, type HttpResponse, httpServer, PLAIN } from "./http-server.ts";
+import type { AccessControl } from "./access/access-control.ts";
+import { answerAnyMethod, type HttpResponse, PLAIN } from "./http-server.ts";
 import type { SliMetrics } from "./metrics/sli-metrics.ts";
 
 const compressed = promisify(gzip);
@@ -12,14 +13,19 @@ export interface MetricsServerOptions {
   readonly slis: SliMetrics;
   /** Returns the text of /statusz. */
   readonly statusPage: (paths: readonly string[]) => string;
+  /** Decides who may read; by default everyone may. */
+  readonly access?: Pick<AccessControl, "refusal"> | undefined;
 }
 
 /** The paths of the server, as in kube-proxy. */
 const PATHS = ["/healthz", "/healthz/ping", "/metrics", "/metrics/slis", "/proxyMode", "/statusz"];
 
-/** Creates the server of metrics and of pages about the process, with the paths and responses of kube-proxy. */
-export function metricsServer({ registry, slis, statusPage }: MetricsServerOptions): FastifyInstance {
-  const server = httpServer();
+/** Makes the server answer with metrics and pages about the process, with the paths and responses of kube-proxy. */
+export function serveMetrics(
+  server: FastifyInstance,
+  { registry, slis, statusPage, access }: MetricsServerOptions,
+): void {
+  if (access !== undefined) protect(server, access);
   const text = (body: string) => ({ status: 200, headers: PLAIN, body });
   const metrics = exposition(registry);
   const indicators = exposition(slis.registry);
@@ -37,7 +43,15 @@ export function metricsServer({ registry, slis, statusPage }: MetricsServerOptio
   answerAnyMethod(server, "/healthz/ping", () => text("ok"));
   answerAnyMethod(server, "/proxyMode", () => text("ipvs"));
   answerAnyMethod(server, "/statusz", () => text(statusPage(PATHS)));
-  return server;
+}
+
+/** Refuses requests before anything is computed for them. */
+function protect(server: FastifyInstance, access: Pick<AccessControl, "refusal">): void {
+  server.addHook("onRequest", async ({ headers, method, url }, reply) => {
+    const { authorization = "" } = headers;
+    const refusal = await access.refusal({ authorization, method, path: url.replace(/\?.*$/s, "") });
+    if (refusal !== undefined) await reply.code(refusal.status).headers(refusal.headers).send(refusal.body);
+  });
 }
 
 /** Answers with the metrics of a registry, compressed if the client accepts gzip. */

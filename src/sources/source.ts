@@ -47,6 +47,11 @@ export interface Source {
   missing(): string;
   /** The statistics of each resource that is watched at an API server. */
   stats(): readonly ReflectorStats[];
+  /**
+   * Creates an object at the API server, and returns the object of the response. Rejects if the server refuses, if no response
+   * comes within 10 s, and if there is no API server.
+   */
+  create(path: string, object: object): Promise<unknown>;
   /** Records an Event in the cluster. Returns at once; the Event is written later, or lost. */
   record(event: EventRecord): void;
 }

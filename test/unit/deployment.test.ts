@@ -1,11 +1,14 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { V1ClusterRole, V1ClusterRoleBinding } from "@kubernetes/client-node";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { readCommandLine } from "../../src/config/cli.ts";
 import type { Config } from "../../src/config/config.ts";
 import { EventRecorder } from "../../src/events/event-recorder.ts";
-import { ApiModel, type ApiRequest } from "../support/api/api-model.ts";
+import { AccessControl } from "../../src/serve/access/access-control.ts";
+import { createObject } from "../../src/sources/api/create-object.ts";
+import { ApiModel, type ApiRequest, type Rule } from "../support/api/api-model.ts";
 import { routeOf } from "../support/api/routes.ts";
 import { unknownFields } from "../support/api/schema.ts";
 import { HandClock } from "../support/api/worlds/hand-clock.ts";
@@ -22,6 +25,7 @@ import {
   deployedRules,
   deployedUser,
   kubeProxyPatch,
+  metricsAccessObjects,
   startedAs,
 } from "../support/node/deployment.ts";
 import { aboutNode, aboutService } from "../support/objects/event-records.ts";
@@ -198,10 +202,42 @@ async function rightsOfEvents(): Promise<readonly string[]> {
   return rightsOf(model.requests);
 }
 
+/** What a role allows, as "list services". */
+function allowedBy(rules: readonly Rule[]): readonly string[] {
+  return rules
+    .flatMap(({ apiGroup, resource, verbs }) => verbs.map((verb) => [verb, resource, apiGroup].join(" ").trim()))
+    .toSorted();
+}
+
 test("the role allows exactly the requests of the agent", async () => {
   const asked = [...(await rightsOfWatches()), ...(await rightsOfEvents())];
-  const allowed = deployedRules().flatMap(({ apiGroup, resource, verbs }) =>
-    verbs.map((verb) => [verb, resource, apiGroup].join(" ").trim()),
+  expect(allowedBy(deployedRules())).toEqual([...new Set(asked)].toSorted());
+});
+
+describe("the optional access to metrics", () => {
+  const [role, binding, reader] = metricsAccessObjects() as [V1ClusterRole, V1ClusterRoleBinding, V1ClusterRole];
+
+  test.each(metricsAccessObjects().map((object) => [object.kind, object] as const))(
+    "%s has only fields of the API",
+    (kind, object) => expect(unknownFields(object, `V1${kind}`)).toEqual([]),
   );
-  expect(allowed.toSorted()).toEqual([...new Set(asked)].toSorted());
+
+  test("allows the user of the agent exactly the reviews that it requests", async () => {
+    const clock = new HandClock();
+    const model = new ApiModel(clock);
+    model.reviews.tokens.set("secret", { username: "prometheus", groups: [] });
+    const signal = new AbortController().signal;
+    const transport = new ModelTransport(model);
+    const create = (path: string, object: object) => createObject(transport, path, object, { clock, signal });
+    const control = new AccessControl({ clock, logger: SILENT_LOGGER, create });
+    await control.refusal({ authorization: "Bearer secret", method: "GET", path: "/metrics" });
+    expect(allowedBy(deployedRules(role))).toEqual(rightsOf(model.requests));
+    expect(model.requests).toHaveLength(2);
+    expect(binding.roleRef).toMatchObject({ kind: "ClusterRole", name: role.metadata?.name });
+    expect(binding.subjects).toEqual(deployedBinding().subjects);
+  });
+
+  test("has a role for Prometheus that allows to read metrics and nothing else", () => {
+    expect(reader.rules).toEqual([{ nonResourceURLs: ["/metrics", "/metrics/slis"], verbs: ["get"] }]);
+  });
 });

@@ -3,6 +3,7 @@ import type { Problem } from "../../model/cluster/problem.ts";
 import type { ClusterEvent } from "../../services/cluster-event.ts";
 import type { ClusterState, Source, SourceDependencies, SourceListener } from "../source.ts";
 import { ApiServerConfig, type ClusterAccess } from "./access/kubeconfig.ts";
+import { createObject } from "./create-object.ts";
 import { OutageLog } from "./outage-log.ts";
 import { ProblemLog } from "./problem-log.ts";
 import { Reflector, type ReflectorDependencies } from "./reflector.ts";
@@ -70,6 +71,11 @@ export class ApiSource implements Source {
     return this.#watch?.stats() ?? [];
   }
 
+  async create(path: string, object: object): Promise<unknown> {
+    if (this.#watch === undefined) throw new Error("the API server is not connected yet");
+    return await this.#watch.create(path, object);
+  }
+
   record(event: EventRecord): void {
     this.#events.record(event);
   }
@@ -83,6 +89,8 @@ export interface ApiWatch {
   readonly servers: readonly string[];
   /** The current statistics of each resource. */
   stats(): readonly ReflectorStats[];
+  /** Creates an object, and returns the object of the response. */
+  create(path: string, object: object): Promise<unknown>;
 }
 
 /**
@@ -118,7 +126,12 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
       throw error;
     },
   );
-  return { finished, servers: config.servers.map(String), stats: () => reflectors.map((reflector) => reflector.stats) };
+  return {
+    finished,
+    servers: config.servers.map(String),
+    stats: () => reflectors.map((reflector) => reflector.stats),
+    create: (path, object) => createObject(transport, path, object, { clock, signal }),
+  };
 }
 
 /**

@@ -48,6 +48,10 @@ export class ManifestSource implements Source {
     return [];
   }
 
+  async create(path: string): Promise<never> {
+    throw new Error(`Cannot create an object at "${path}": manifests have no API server`);
+  }
+
   record(): void {}
 }
 

@@ -13,7 +13,8 @@ import {
   WATCH_LIST_DISABLED,
 } from "./answers.ts";
 import { EventRegistry } from "./event-registry.ts";
-import { type Asked, collectionOf, isEvents, type Route, routeOf } from "./routes.ts";
+import { ReviewRegistry } from "./review-registry.ts";
+import { type Asked, collectionOf, isEvents, isReview, type Route, routeOf } from "./routes.ts";
 import { type Selector, selectorOf } from "./selectors.ts";
 import { type ApiPath, ApiStore, type Change, type Collection, type JsonObject } from "./store.ts";
 
@@ -75,6 +76,7 @@ interface Watcher {
 export class ApiModel {
   readonly store = new ApiStore();
   readonly events = new EventRegistry();
+  readonly reviews = new ReviewRegistry();
   readonly requests: ApiRequest[] = [];
   readonly behaviour: ApiBehaviour = {
     tokens: undefined,
@@ -114,6 +116,7 @@ export class ApiModel {
     const route = routeOf(request);
     if (route === undefined) return NOT_FOUND;
     if (isEvents(route)) return this.events.answer(route, request.contentType, request.body);
+    if (isReview(route)) return this.reviews.answer(route, request.body);
     const path = collectionOf(route);
     if (path === undefined || route.name !== "" || this.behaviour.unknownPaths.includes(path)) return NOT_FOUND;
     const selector = selectorOf(request.query);

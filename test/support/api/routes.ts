@@ -34,7 +34,7 @@ export function routeOf({ method, path, query }: Asked): Route | undefined {
   if (match === null) return undefined;
   const [, group = "", namespace = "", resource = "", name = ""] = match;
   const route = { group, resource, namespace, name, verb: verbOf(method, name, query) };
-  return collectionOf(route) === undefined && !isEvents(route) ? undefined : route;
+  return collectionOf(route) === undefined && !isEvents(route) && !isReview(route) ? undefined : route;
 }
 
 /** The collection of the store that holds the objects of this resource. */
@@ -44,6 +44,12 @@ export function collectionOf({ group, resource }: Pick<Route, "group" | "resourc
 
 export function isEvents({ group, resource }: Pick<Route, "group" | "resource">): boolean {
   return group === "events.k8s.io" && resource === "events";
+}
+
+export function isReview({ group, resource }: Pick<Route, "group" | "resource">): boolean {
+  return ["authentication.k8s.io/tokenreviews", "authorization.k8s.io/subjectaccessreviews"].includes(
+    `${group}/${resource}`,
+  );
 }
 
 function verbOf(method: string, name: string, query: URLSearchParams): string {

@@ -18,6 +18,11 @@ export function deployedObjects(): readonly KubernetesObject[] {
   return parseAllDocuments(read("rendered/side-by-side.yaml")).map((document) => document.toJS());
 }
 
+/** The objects that agents with --metrics-authorization need besides. */
+export function metricsAccessObjects(): readonly KubernetesObject[] {
+  return parseAllDocuments(read("metrics-access.yaml")).map((document) => document.toJS());
+}
+
 function read(file: string): string {
   return readFileSync(new URL(file, FOLDER), "utf8");
 }
@@ -56,8 +61,8 @@ export function deployedContainer(which: "containers" | "initContainers"): V1Con
 }
 
 /** What the ClusterRole allows, one rule for each group and resource. */
-export function deployedRules(): readonly Rule[] {
-  return (deployedClusterRole().rules ?? []).flatMap(({ apiGroups = [], resources = [], verbs }) =>
+export function deployedRules(role: V1ClusterRole = deployedClusterRole()): readonly Rule[] {
+  return (role.rules ?? []).flatMap(({ apiGroups = [], resources = [], verbs }) =>
     apiGroups.flatMap((apiGroup) => resources.map((resource) => ({ apiGroup, resource, verbs }))),
   );
 }

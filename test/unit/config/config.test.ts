@@ -58,6 +58,9 @@ test("without options the defaults are those of kube-proxy", () => {
       ipvsTcpFinSeconds: 0,
       ipvsUdpSeconds: 0,
       metricsBindAddress: { address: "127.0.0.1", port: 10_249 },
+      metricsCertFile: "",
+      metricsKeyFile: "",
+      metricsAuthorization: false,
       healthzBindAddress: { address: "0.0.0.0", port: 10_256 },
       verbosity: 0,
       loggingFormat: "text",
@@ -208,6 +211,14 @@ test.each<[Partial<Record<keyof Config, string>>, readonly string[]]>([
   [
     { localMode: "InterfaceNamePrefix", podBridge: "cni0" },
     ['Invalid --detect-local-mode "InterfaceNamePrefix": needs --pod-interface-name-prefix'],
+  ],
+  [{ metricsCertFile: "a" }, ["--metrics-tls-cert-file and --metrics-tls-private-key-file must be given together"]],
+  [{ metricsKeyFile: "a" }, ["--metrics-tls-cert-file and --metrics-tls-private-key-file must be given together"]],
+  [{ metricsCertFile: "a", metricsKeyFile: "b", metricsAuthorization: "true" }, []],
+  [{ metricsAuthorization: "true" }, ['Invalid --metrics-authorization "true": needs --metrics-tls-cert-file']],
+  [
+    { metricsCertFile: "a", metricsKeyFile: "b", metricsAuthorization: "true", manifests: "x" },
+    ['Invalid --metrics-authorization "true": needs an API server, and --manifests "x" has none'],
   ],
 ])("contradicting values are rejected: %j", (texts, expected) => {
   expect(read(texts).problems).toEqual(expected);

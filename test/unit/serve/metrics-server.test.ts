@@ -1,18 +1,21 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
+import type { AccessControl } from "../../../src/serve/access/access-control.ts";
+import { httpServer, PLAIN } from "../../../src/serve/http-server.ts";
 import { SliMetrics } from "../../../src/serve/metrics/sli-metrics.ts";
-import { metricsServer } from "../../../src/serve/metrics-server.ts";
+import { serveMetrics } from "../../../src/serve/metrics-server.ts";
 
 const opened: { close(): unknown }[] = [];
 afterEach(async () => {
   for (const server of opened.splice(0)) await server.close();
 });
 
-function serverOf(registry: Registry) {
+function serverOf(registry: Registry, access?: Pick<AccessControl, "refusal">) {
   const statusPage = (paths: readonly string[]) => `status of ${paths.join(" ")}\n`;
-  const server = metricsServer({ registry, slis: new SliMetrics(registry), statusPage });
+  const server = httpServer();
+  serveMetrics(server, { registry, slis: new SliMetrics(registry), statusPage, access });
   opened.push(server);
   return server;
 }
@@ -123,3 +126,39 @@ test.each(["/livez", "/state", "/debug/pprof", "/debug/flags/v", "/metrics/", "/
     expect([response.statusCode, response.body]).toEqual([404, "404 page not found\n"]);
   },
 );
+
+describe("with access control", () => {
+  const answerTo = async (request: { readonly url: string; readonly method?: "GET" | "POST" | "HEAD" }) => {
+    const asked: object[] = [];
+    const registry = new Registry();
+    const server = serverOf(registry, {
+      refusal: async (one) => {
+        asked.push(one);
+        return one.authorization === "Bearer good" ? undefined : { status: 403, headers: PLAIN, body: "no\n" };
+      },
+    });
+    const { statusCode, body } = await server.inject({ headers: { authorization: "Bearer bad" }, ...request });
+    const allowed = await server.inject({ headers: { authorization: "Bearer good" }, ...request });
+    return { refused: [statusCode, body], allowed: allowed.statusCode, asked };
+  };
+
+  test.each([
+    ["/metrics", 200],
+    ["/metrics/slis", 200],
+    ["/proxyMode", 200],
+    ["/healthz", 200],
+    ["/statusz", 200],
+    ["/nothing", 404],
+  ])("%s is refused with the given response, or answered with %d", async (url, status) => {
+    const { refused, allowed, asked } = await answerTo({ url: `${url}?a=b` });
+    expect([refused, allowed]).toEqual([[403, "no\n"], status]);
+    expect(asked).toEqual(
+      ["Bearer bad", "Bearer good"].map((authorization) => ({ authorization, method: "GET", path: url })),
+    );
+  });
+
+  test("a request without a token is refused too", async () => {
+    const server = serverOf(new Registry(), { refusal: async () => ({ status: 401, headers: PLAIN, body: "" }) });
+    expect((await server.inject({ method: "POST", url: "/metrics" })).statusCode).toBe(401);
+  });
+});

@@ -1,0 +1,107 @@
+import type { Registry } from "prom-client";
+import type { Agent } from "../agent.ts";
+import type { Config } from "../config/config.ts";
+import { listenFailureEvent } from "../events/event-records.ts";
+import type { BindAddress } from "../model/address.ts";
+import type { EventRecord } from "../model/cluster/event-record.ts";
+import type { Logger } from "../model/logger.ts";
+import { systemClock } from "../process/system-clock.ts";
+import { version } from "../process/version.ts";
+import { AccessControl } from "../serve/access/access-control.ts";
+import { httpServer, httpsServer } from "../serve/http-server.ts";
+import { KUBERNETES } from "../serve/metrics/build-metrics.ts";
+import { SliMetrics } from "../serve/metrics/sli-metrics.ts";
+import { serveMetrics } from "../serve/metrics-server.ts";
+import { healthServer, type Listener, listen } from "../serve/server.ts";
+import { ServingCertificate } from "../serve/serving-certificate.ts";
+import { statusPage } from "../serve/status-page.ts";
+
+export interface ServeDependencies {
+  readonly registry: Registry;
+  readonly agent: Agent;
+  readonly recordEvent: (event: EventRecord) => void;
+  /** Creates an object at the API server. */
+  readonly create: (path: string, object: object) => Promise<unknown>;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** A server, and what it does while it listens. */
+interface Served {
+  readonly name: "metrics" | "healthz";
+  readonly bind: BindAddress | undefined;
+  readonly listener: Listener;
+  readonly follow: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** Serves metrics and health probes until the signal aborts. */
+export async function serve(config: Config, dependencies: ServeDependencies): Promise<void> {
+  const { recordEvent, logger, signal } = dependencies;
+  const servers = [metricsServer(config, dependencies), probeServer(config, dependencies)];
+  await Promise.all(
+    servers.map(async ({ name, bind, listener, follow }) => {
+      const onFailure = (error: unknown) => recordEvent(listenFailureEvent(config.nodeName, name, error));
+      if (bind === undefined) return;
+      await listen(listener, bind, { name, logger, onFailure, sleep: systemClock.sleep, signal });
+      await follow();
+    }),
+  );
+  await aborted(signal);
+  await Promise.all(servers.map(({ close }) => close()));
+}
+
+function probeServer({ healthzBindAddress }: Config, { agent }: ServeDependencies): Served {
+  const server = healthServer((probe) => agent.probe(probe));
+  return {
+    name: "healthz",
+    bind: healthzBindAddress,
+    listener: server,
+    follow: async () => {},
+    close: () => server.close(),
+  };
+}
+
+function metricsServer(config: Config, { registry, create, logger, signal }: ServeDependencies): Served {
+  const start = {
+    version,
+    kubernetesVersion: KUBERNETES.release,
+    node: process.version,
+    startedAtMs: systemClock.now(),
+  };
+  const options = {
+    registry,
+    slis: new SliMetrics(registry),
+    statusPage: (paths: readonly string[]) => statusPage({ ...start, paths }, systemClock),
+    access: config.metricsAuthorization ? new AccessControl({ clock: systemClock, logger, create }) : undefined,
+  };
+  const bound = { name: "metrics" as const, bind: config.metricsBindAddress };
+  if (config.metricsCertFile === "") {
+    const server = httpServer();
+    serveMetrics(server, options);
+    return { ...bound, listener: server, follow: async () => {}, close: () => server.close() };
+  }
+  const { server, tls } = httpsServer();
+  serveMetrics(server, options);
+  const files = { cert: config.metricsCertFile, key: config.metricsKeyFile };
+  const certificate = new ServingCertificate(files, tls, { clock: systemClock, logger });
+  return {
+    ...bound,
+    // A missing certificate is retried and reported like a port in use. Nothing is served without TLS meanwhile.
+    listener: {
+      listen: async (address) => {
+        await certificate.load();
+        return await server.listen(address);
+      },
+    },
+    follow: () => certificate.follow(signal),
+    close: () => server.close(),
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
