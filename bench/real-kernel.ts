@@ -35,11 +35,11 @@ const SERVICES_PER_TURN = 50;
 const [services = 0, endpoints = 0] = process.argv.slice(2, 4).map(Number);
 const folder = process.argv[4];
 
-const invocation = readCommandLine(
-  ["--node-name=bench", "--manifests=none", "--conntrack-max-per-core=0"],
-  {},
-  "bench",
-);
+const invocation = readCommandLine(["--node-name=bench", "--manifests=none", "--conntrack-max-per-core=0"], {
+  env: {},
+  hostname: "bench",
+  readFile: () => "",
+});
 if (invocation.kind !== "command") throw new Error(JSON.stringify(invocation));
 const { config } = invocation;
 const setup = nodeSetup(

@@ -1,11 +1,16 @@
 /** Writes the tables of the documents that follow from the code: `npm run docs`. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { annotationTable, flagTable, metricTable } from "./tables.ts";
+import { annotationTable, commandLineTable, metricTable, settingTable, unusedTable } from "./tables.ts";
 
 /** Documents with tables between markers, by name: a table "flags" is between `<!-- flags -->` and `<!-- /flags -->`. */
 export const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
-  "configuration.md": { flags: flagTable, annotations: annotationTable },
+  "configuration.md": {
+    "command line": commandLineTable,
+    settings: settingTable,
+    "without effect": unusedTable,
+    annotations: annotationTable,
+  },
   "metrics-and-events.md": {
     "metrics of kube-ipvs": () => metricTable("kube_ipvs_"),
     "metrics of kube-proxy": () => metricTable("kubeproxy_"),

@@ -1,5 +1,7 @@
 import { Registry } from "prom-client";
+import { COMMAND_LINE_FLAGS, type CommandLineFlag } from "../src/config/command-line-flags.ts";
 import { SETTINGS } from "../src/config/settings.ts";
+import { UNUSED_REASONS, UNUSED_SETTINGS } from "../src/config/unused-settings.ts";
 import { registerBuildMetrics } from "../src/serve/metrics/build-metrics.ts";
 import { registerEventMetrics } from "../src/serve/metrics/event-metrics.ts";
 import { registerFlowMetrics } from "../src/serve/metrics/flow-metrics.ts";
@@ -14,15 +16,38 @@ import { WEIGHTS_ANNOTATION } from "../src/sources/decode/decode-slice.ts";
 
 type Row = readonly string[];
 
-/** Every flag with its default, the commands that use it, and its help. */
-export function flagTable(): string {
-  const rows = Object.values(SETTINGS).map(({ flag, aliases = [], short, placeholder, fallback, commands, help }) => {
+/** Every flag that is no setting. */
+export function commandLineTable(): string {
+  const rows = Object.entries<CommandLineFlag>(COMMAND_LINE_FLAGS).map(([flag, { placeholder, help }]) => {
+    const value = placeholder === undefined ? "" : ` ${placeholder}`;
+    return [`\`--${flag}${value}\``, help];
+  });
+  return markdownTable(["flag", "meaning"], rows);
+}
+
+/** Every setting of kube-proxy that is accepted and has no effect. */
+export function unusedTable(): string {
+  const code = (text: string) => (text === "" ? "" : `\`${text}\``);
+  const rows = UNUSED_SETTINGS.map(({ flag, path = "", reason }) => [
+    code(path),
+    code(flag === undefined ? "" : `--${flag}`),
+    UNUSED_REASONS[reason],
+  ]);
+  return markdownTable(["in the file", "flag", "reason"], rows);
+}
+
+/** Every setting with its flag, its path in the file, its default, the commands that use it, and its help. */
+export function settingTable(): string {
+  const rows = Object.values(SETTINGS).map((setting) => {
+    const { flag, aliases = [], short, placeholder, fallback, commands, help } = setting;
+    const path = setting.path === undefined ? "" : `\`${setting.path}\``;
+    const change = setting.path === undefined ? "" : setting.live === true ? "live" : "restart";
     const names = [flag, ...aliases].map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
     const all = short === undefined || short === flag ? names : [`-${short}`, ...names];
     const value = placeholder === undefined ? "" : ` ${placeholder}`;
-    return [all.map((name) => `\`${name}${value}\``).join(", "), fallback, commands.join(", "), help];
+    return [all.map((name) => `\`${name}${value}\``).join(", "), path, fallback, change, commands.join(", "), help];
   });
-  return markdownTable(["flag", "default", "used by", "meaning"], rows);
+  return markdownTable(["flag", "in the file", "default", "change", "used by", "meaning"], rows);
 }
 
 /** Every annotation that is read, with the kind of object that has it. */

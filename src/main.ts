@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { cleanup } from "./commands/cleanup.ts";
 import { diff } from "./commands/diff.ts";
@@ -5,9 +6,10 @@ import { EXIT_FAILURE, EXIT_OK } from "./commands/exit-codes.ts";
 import { init } from "./commands/init.ts";
 import { plan } from "./commands/plan.ts";
 import { run } from "./commands/run.ts";
-import { readCommandLine } from "./config/cli.ts";
+import { writeConfiguration } from "./commands/write-configuration.ts";
+import { type Configuration, readCommandLine } from "./config/cli.ts";
 import type { Config } from "./config/config.ts";
-import type { Command } from "./config/settings.ts";
+import type { Command } from "./config/settings/setting.ts";
 import { tuneHeap } from "./process/heap.ts";
 import { endSignal, ignoreUserSignals } from "./process/signals.ts";
 import { StandardOutput } from "./process/standard-output.ts";
@@ -28,7 +30,11 @@ async function main(): Promise<number> {
   // Before anything that an older Node.js lacks.
   const problem = nodeProblem(process.versions.node);
   if (problem !== undefined) throw new Error(problem);
-  const invocation = readCommandLine(process.argv.slice(2), process.env, hostname());
+  const invocation = readCommandLine(process.argv.slice(2), {
+    env: process.env,
+    hostname: hostname(),
+    readFile: (path) => readFileSync(path, "utf8"),
+  });
   switch (invocation.kind) {
     case "help":
       output.out(invocation.text);
@@ -40,22 +46,31 @@ async function main(): Promise<number> {
       for (const problem of invocation.problems) output.err(`${problem}\n`);
       return EXIT_USAGE;
     case "command":
-      return await carryOut(invocation.command, invocation.config);
+      return await carryOut(invocation.command, invocation);
+    case "write-config":
+      writeConfiguration(invocation.path, invocation.effective);
+      return EXIT_OK;
   }
 }
 
-async function carryOut(command: Command, config: Config): Promise<number> {
+async function carryOut(command: Command, configuration: Configuration): Promise<number> {
+  if (command === "run") return await runAgent(configuration);
+  const { config, notice } = configuration;
+  if (notice !== "") output.err(`${notice}\n`);
+  return await whenWritten(await finish(command, config));
+}
+
+/** Carries out a command that ends by itself. */
+async function finish(command: Exclude<Command, "run">, config: Config): Promise<number> {
   switch (command) {
-    case "run":
-      return await runAgent(config);
     case "init":
-      return await whenWritten(await init(config, output));
+      return await init(config, output);
     case "plan":
-      return await whenWritten(await plan(config, output));
+      return await plan(config, output);
     case "diff":
-      return await whenWritten(await diff(config, output));
+      return await diff(config, output);
     case "cleanup":
-      return await whenWritten(await cleanup(config, output));
+      return await cleanup(config, output);
   }
 }
 
@@ -68,8 +83,8 @@ async function whenWritten(code: number): Promise<number> {
 }
 
 /** To the agent its output is a log: a full disk or a reader that does not read changes nothing, nor does it hold up the end. */
-async function runAgent(config: Config): Promise<number> {
-  const code = await run(config, output, endSignal());
+async function runAgent(configuration: Configuration): Promise<number> {
+  const code = await run(configuration, output, endSignal());
   const written = new AbortController();
   void output.written().then(() => written.abort());
   await systemClock.sleep(LAST_LINES_MS, written.signal);

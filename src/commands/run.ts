@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../agent.ts";
-import type { Config } from "../config/config.ts";
+import type { Configuration } from "../config/cli.ts";
 import { EventRecorder } from "../events/event-recorder.ts";
 import { refusedPortEvent } from "../events/event-records.ts";
 import { kernelFamilies } from "../kernel/families.ts";
@@ -28,12 +28,14 @@ import { serve } from "./serve.ts";
 import { readHostInfo, thisKernel } from "./this-node.ts";
 
 /** Runs the agent until the signal aborts: it programs the kernel and repairs it. */
-export async function run(config: Config, output: Output, signal: AbortSignal): Promise<number> {
+export async function run(configuration: Configuration, output: Output, signal: AbortSignal): Promise<number> {
+  const { config, notice } = configuration;
   const logger = createLogger(
     { level: levelOf(config.verbosity), format: config.loggingFormat },
     { write: output.out, ...(output.isFull && { isFull: output.isFull }) },
   );
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
+  if (notice !== "") logger.warn({}, notice);
   const families = await kernelFamilies();
   const registry = new Registry();
   const kernel = thisKernel(config, { onForgotten: registerFlowMetrics(registry, families) });

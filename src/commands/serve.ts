@@ -43,7 +43,8 @@ export async function serve(config: Config, dependencies: ServeDependencies): Pr
     servers.map(async ({ name, bind, listener, follow }) => {
       const onFailure = (error: unknown) => recordEvent(listenFailureEvent(config.nodeName, name, error));
       if (bind === undefined) return;
-      await listen(listener, bind, { name, logger, onFailure, sleep: systemClock.sleep, signal });
+      const hardFail = config.bindAddressHardFail;
+      await listen(listener, bind, { name, logger, onFailure, hardFail, sleep: systemClock.sleep, signal });
       await follow();
     }),
   );

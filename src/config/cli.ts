@@ -1,157 +1,199 @@
-import { parseArgs } from "node:util";
-import { type Config, type Given, readConfig } from "./config.ts";
-import { type Command, SETTINGS } from "./settings.ts";
+import { addressPort, parseAddress } from "../model/address.ts";
+import { type Arguments, readArguments } from "./arguments.ts";
+import { COMMAND_LINE_FLAGS, type CommandLineFlag, isCommandLineFlag } from "./command-line-flags.ts";
+import { type Config, type Given, type GivenTexts, readConfig } from "./config.ts";
+import { type ConfigFile, readConfigFile } from "./config-file.ts";
+import { effectiveConfiguration } from "./effective-configuration.ts";
+import { helpText } from "./help.ts";
+import type { JsonObject } from "./json.ts";
+import { integerFrom, parseBoolean } from "./setting-values.ts";
+import type { Command } from "./settings/setting.ts";
+import { SETTING_KEYS, SETTINGS, type SettingKey } from "./settings.ts";
+
+/** A configuration and what is reported about it. */
+export interface Configuration {
+  readonly config: Config;
+  /** The effective configuration as a KubeProxyConfiguration. */
+  readonly effective: JsonObject;
+  /** The path of the configuration file; "" for none. */
+  readonly file: string;
+  /** One line that names the given flags and keys that have no effect; "" if there are none. */
+  readonly notice: string;
+}
 
 /** The result of reading the command line. */
 export type Invocation =
-  | { readonly kind: "command"; readonly command: Command; readonly config: Config }
+  | ({ readonly kind: "command"; readonly command: Command } & Configuration)
+  | ({ readonly kind: "write-config"; readonly path: string } & Configuration)
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
-  /** The arguments are invalid. The caller prints the problems to stderr and exits with 64 (EX_USAGE of sysexits.h). */
+  /** The arguments or the file are invalid. The caller prints the problems to stderr and exits with 64 (EX_USAGE of sysexits.h). */
   | { readonly kind: "refused"; readonly problems: readonly string[] };
 
-interface Environment {
-  readonly NODE_NAME?: string | undefined;
-  readonly KUBERNETES_SERVICE_HOST?: string | undefined;
+/** What the configuration depends on besides the arguments. */
+export interface Surroundings {
+  readonly env: {
+    /** The name of the node, from the downward API. */
+    readonly NODE_NAME?: string | undefined;
+    /** Set in a pod. */
+    readonly KUBERNETES_SERVICE_HOST?: string | undefined;
+  };
+  /** The node name if no flag, file or variable gives one. */
+  readonly hostname: string;
+  /** Returns the content of a text file. Throws if it cannot be read. */
+  readonly readFile: (path: string) => string;
 }
 
-type Key = keyof Config;
-
-const COMMANDS: Readonly<Record<Command, string>> = {
-  run: "Program the kernel until a signal stops the process (the default command)",
-  init: "Load kernel modules and set sysctls, then exit. An unprivileged agent cannot do this itself",
-  plan: "Print the kernel objects that this node should hold. Changes nothing and needs no privilege",
-  diff: "Compare the plan with the kernel of this node. Changes nothing. Exit code 0: equal, 2: different",
-  cleanup: "Remove the objects of kube-ipvs from the kernel of this node, and no others",
-};
-const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
-
-// The type of SETTINGS demands exactly the keys of Config.
-const KEYS = Object.keys(SETTINGS) as Key[];
-const KEY_OF_FLAG: ReadonlyMap<string, Key> = new Map(
-  KEYS.flatMap((key) => [SETTINGS[key].flag, ...(SETTINGS[key].aliases ?? [])].map((flag) => [flag, key])),
-);
-
 /**
- * Reads arguments as pflag does: `--flag value`, `--flag=value`, `--flag` for true, `-o value`, `-ovalue`, `_` for `-`.
- * The values of a list are separated by commas, and a list flag may be repeated. For other flags, the last value counts.
- * Every command accepts the flags of `run`, so that `diff` and `cleanup` can be run with the arguments of the DaemonSet.
+ * Reads the command line and the file of `--config`. Every command accepts the flags of `run`, so that `diff` and `cleanup` can
+ * be run with the arguments of the DaemonSet.
  *
- * `env` gives NODE_NAME (from the downward API) and KUBERNETES_SERVICE_HOST (set in a pod). `hostname` is the node name
- * if no flag and no variable gives one.
+ * With `--config` the flags of kube-proxy have no effect, as in kube-proxy, except those for the log, `--hostname-override`,
+ * `--master`, and those that are no settings. Flags that only kube-ipvs has take precedence over the file.
  */
-export function readCommandLine(argv: readonly string[], env: Environment, hostname: string): Invocation {
+export function readCommandLine(argv: readonly string[], surroundings: Surroundings): Invocation {
   const line = readArguments(argv);
-  if (line.requested.has("help")) return { kind: "help", text: helpText(line.command) };
-  if (line.requested.has("version")) return { kind: "version" };
+  if (line.flags.help !== undefined) return { kind: "help", text: helpText(line.command) };
+  if (line.flags.version !== undefined && line.flags.version.text !== "false") return { kind: "version" };
 
-  const command = line.command ?? "run";
-  const isNamed = line.given.nodeName !== undefined || SETTINGS.nodeName.commands.includes(command);
-  const nodeName = isNamed ? nodeNameSource(line.given.nodeName, env, hostname) : ANY_NODE;
-  const given = { ...line.given, nodeName };
-  const { config, problems } = readConfig(given);
-  const isPod = env.KUBERNETES_SERVICE_HOST !== undefined;
+  const { command, path, problems: actionProblems } = actionOf(line);
+  const file = fileOf(line, surroundings);
+  const merged = file.path === "" ? withPorts(line) : merge(line, file);
+  const given = named(merged.given, command, surroundings);
+  const { config, texts, problems } = readConfig(given);
+  const isPod = surroundings.env.KUBERNETES_SERVICE_HOST !== undefined;
   const all = [
     ...line.problems,
+    ...actionProblems,
+    ...file.problems,
+    ...merged.problems,
     ...commandProblems(command, line.given),
-    ...sourceProblems(command, config, isPod),
+    // A file with problems gives no settings: that there is no source of Services may follow from it.
+    ...(path === "" && file.problems.length === 0 ? sourceProblems(command, config, given, isPod) : []),
     ...problems,
   ];
   if (all.length > 0) return { kind: "refused", problems: all };
-  return { kind: "command", command, config };
+  const configuration: Configuration = {
+    config,
+    effective: effectiveConfiguration(texts, new Map([...line.unusedValues, ...file.unused])),
+    file: file.path,
+    notice: noticeOf([...line.unused, ...file.unused.keys()], merged.overruled),
+  };
+  return path === ""
+    ? { kind: "command", command, ...configuration }
+    : { kind: "write-config", path, ...configuration };
 }
 
-interface Line {
-  command: Command | undefined;
-  readonly given: Partial<Record<Key, Given>>;
-  readonly requested: Set<"help" | "version">;
-  readonly problems: string[];
+/** What to do. As in kube-proxy, `--write-config-to` comes before `--cleanup`, and `--cleanup` before `--init-only`. */
+function actionOf({ command, flags }: Arguments): { command: Command; path: string; problems: readonly string[] } {
+  const problems: string[] = [];
+  const isSet = (given: Given | undefined) =>
+    given !== undefined &&
+    parseBoolean(given.text, (problem) => problems.push(`Invalid ${given.source} "${given.text}": ${problem}`));
+  const [cleanup, init] = [isSet(flags.cleanup), isSet(flags["init-only"])];
+  const asked = cleanup ? "cleanup" : init ? "init" : undefined;
+  if (asked !== undefined && command !== undefined && command !== asked && command !== "run")
+    problems.push(`${asked === "init" ? "--init-only" : "--cleanup"} contradicts the command ${command}`);
+  return { command: asked ?? command ?? "run", path: flags["write-config-to"]?.text ?? "", problems };
 }
 
-function readArguments(argv: readonly string[]): Line {
-  const { tokens } = parseArgs({ args: argv.map(hyphenated), options: options(), strict: false, tokens: true });
-  const line: Line = { command: undefined, given: {}, requested: new Set(), problems: [] };
-  for (const token of tokens) {
-    if (token.kind === "positional") readPositional(line, token.value);
-    else if (token.kind === "option") readFlag(line, token);
+interface NamedFile extends ConfigFile {
+  /** "" for no file. */
+  readonly path: string;
+  readonly problems: readonly string[];
+}
+
+function fileOf({ flags }: Arguments, { readFile }: Surroundings): NamedFile {
+  const path = flags.config?.text ?? "";
+  const none = { given: {}, unused: new Map(), path };
+  if (path === "") return { ...none, problems: [] };
+  try {
+    const { file, problems } = readConfigFile(readFile(path));
+    return { ...file, path, problems };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ...none, problems: [`Cannot read --config "${path}": ${reason}`] };
   }
-  return line;
 }
 
-/** The argument with hyphens instead of underscores in the name of its flag. The value does not change. */
-function hyphenated(argument: string): string {
-  return argument.replace(/^--[^=]+/, (name) => name.replaceAll("_", "-"));
+interface Merged {
+  readonly given: GivenTexts;
+  /** The flags that have no effect because there is a file. */
+  readonly overruled: readonly string[];
+  readonly problems: readonly string[];
 }
 
-function options() {
-  const named = [...KEY_OF_FLAG].map(([flag, key]) => {
-    const { short, placeholder } = SETTINGS[key];
-    const type = placeholder === undefined ? ("boolean" as const) : ("string" as const);
-    return [flag, short === undefined ? { type } : { type, short }] as const;
+/** The settings of kube-proxy whose flags count besides a file. `--master` has no path in kube-proxy's file. */
+const OVER_FILE: ReadonlySet<SettingKey> = new Set(["nodeName", "verbosity", "loggingFormat"]);
+
+function merge(line: Arguments, file: ConfigFile): Merged {
+  const given: Partial<Record<SettingKey, Given>> = { ...file.given };
+  const overruled: string[] = [];
+  for (const key of SETTING_KEYS) {
+    const flag = line.given[key];
+    if (flag === undefined) continue;
+    const { path } = SETTINGS[key];
+    const isOwn = path === undefined || path.startsWith("kubeIpvs.");
+    if (isOwn || OVER_FILE.has(key)) given[key] = flag;
+    else overruled.push(flag.source);
+  }
+  const ports = Object.entries(line.flags).filter(([name]) => {
+    const flag: CommandLineFlag | undefined = isCommandLineFlag(name) ? COMMAND_LINE_FLAGS[name] : undefined;
+    return flag?.withoutFile === true;
   });
-  return { ...Object.fromEntries(named), help: { type: "boolean", short: "h" }, version: { type: "boolean" } } as const;
+  return { given, overruled: [...overruled, ...ports.map(([, { source }]) => source)], problems: [] };
 }
 
-function readPositional(line: Line, text: string): void {
-  if (line.command !== undefined) line.problems.push(`Unexpected argument "${text}"`);
-  else if (isCommand(text)) line.command = text;
-  else line.problems.push(`Unknown command "${text}": use ${COMMAND_NAMES.join(", ")}`);
+/** The settings of the command line alone, with the deprecated flags of ports. */
+function withPorts({ given, flags }: Arguments): Merged {
+  const problems: string[] = [];
+  const refuse = (problem: string) => problems.push(problem);
+  const healthz = withPort(given.healthzBindAddress, flags["healthz-port"], refuse);
+  const metrics = withPort(given.metricsBindAddress, flags["metrics-port"], refuse);
+  return {
+    given: {
+      ...given,
+      ...(healthz && { healthzBindAddress: healthz }),
+      ...(metrics && { metricsBindAddress: metrics }),
+    },
+    overruled: [],
+    problems,
+  };
 }
 
-function isCommand(text: string): text is Command {
-  return COMMAND_NAMES.includes(text);
-}
-
-interface FlagToken {
-  readonly name: string;
-  readonly rawName: string;
-  readonly value?: string | undefined;
-  readonly inlineValue?: boolean | undefined;
-}
-
-function readFlag(line: Line, token: FlagToken): void {
-  const { name, rawName } = token;
-  if (name === "help" || name === "version") {
-    line.requested.add(name);
-    return;
-  }
-  const key = KEY_OF_FLAG.get(name);
-  if (key === undefined) {
-    line.problems.push(`Unknown flag "${rawName}"`);
-    return;
-  }
-  const { placeholder, list } = SETTINGS[key];
-  const text = placeholder === undefined ? (token.value ?? "true") : flagValue(token);
-  if (text === undefined) {
-    line.problems.push(`Missing value: ${rawName} ${placeholder}`);
-    return;
-  }
-  const before = list === true ? line.given[key] : undefined;
-  line.given[key] = { source: rawName, text: before === undefined ? text : `${before.text},${text}` };
-}
-
-/**
- * The value of a flag; undefined if it is missing. No flag has a value that begins with a hyphen: a following argument
- * with a hyphen is the next flag.
- */
-function flagValue({ rawName, value, inlineValue }: FlagToken): string | undefined {
-  if (inlineValue !== true && value?.startsWith("-")) return undefined;
-  // The parser treats the "=" of "-o=json" as a part of the value.
-  return rawName.startsWith("--") ? value : value?.replace(/^=/, "");
+/** The address with the port of a deprecated flag, as in kube-proxy: 0 for no server, else the port of an address that has none. */
+function withPort(
+  address: Given | undefined,
+  port: Given | undefined,
+  refuse: (problem: string) => void,
+): Given | undefined {
+  if (port === undefined) return address;
+  const number = integerFrom(0, 65_535)(port.text, (problem) =>
+    refuse(`Invalid ${port.source} "${port.text}": ${problem}`),
+  );
+  if (number === 0) return { source: port.source, text: "" };
+  const bare = parseAddress(address?.text ?? "");
+  return address === undefined || bare === undefined ? address : { ...address, text: addressPort(bare, number) };
 }
 
 /** The node name for commands that do not use it. They work even if the host name is not a valid name of a Node. */
-const ANY_NODE: Given = { source: "this node", text: "this-node" };
+const ANY_NODE: Given = { source: "host name", text: "this-node" };
 
-/** The node name: from the flag, NODE_NAME or the host name. An empty name counts as absent, as in kube-proxy. */
-function nodeNameSource(given: Given | undefined, env: Environment, hostname: string): Given {
+function named(given: GivenTexts, command: Command, { env, hostname }: Surroundings): GivenTexts {
+  if (given.nodeName === undefined && !SETTINGS.nodeName.commands.includes(command))
+    return { ...given, nodeName: ANY_NODE };
+  return { ...given, nodeName: nodeNameSource(given.nodeName, env, hostname) };
+}
+
+/** The node name: as given, from NODE_NAME, or the host name. An empty name counts as absent, as in kube-proxy. */
+function nodeNameSource(given: Given | undefined, env: Surroundings["env"], hostname: string): Given {
   if (given !== undefined && given.text !== "") return given;
   const name = env.NODE_NAME ?? "";
   return name === "" ? { source: "host name", text: hostname } : { source: "NODE_NAME", text: name };
 }
 
-function commandProblems(command: Command, given: Line["given"]): readonly string[] {
-  return KEYS.flatMap((key) => {
+function commandProblems(command: Command, given: Arguments["given"]): readonly string[] {
+  return SETTING_KEYS.flatMap((key) => {
     const source = given[key]?.source;
     const { commands } = SETTINGS[key];
     if (source === undefined || commands.includes("run") || commands.includes(command)) return [];
@@ -159,38 +201,25 @@ function commandProblems(command: Command, given: Line["given"]): readonly strin
   });
 }
 
-/** The problems of the flags that select the source of Services. Exactly one source must be given. */
-function sourceProblems(command: Command, config: Config, isPod: boolean): readonly string[] {
+/** The problems of the source of Services. There must be exactly one; a flag takes precedence over the file. */
+function sourceProblems(command: Command, config: Config, given: GivenTexts, isPod: boolean): readonly string[] {
   if (!SETTINGS.manifests.commands.includes(command)) return [];
-  const api = config.kubeconfig !== "" ? "--kubeconfig" : config.servers.length > 0 ? "--master" : "";
-  if (config.manifests !== "")
-    return api === "" ? [] : [`--manifests and ${api} are both a source of Services: use only one of them`];
-  if (api !== "" || isPod) return [];
+  const api = config.kubeconfig !== "" ? given.kubeconfig : config.servers.length > 0 ? given.servers : undefined;
+  if (config.manifests !== "") {
+    const source = given.manifests?.source ?? "";
+    if (api === undefined || (source.startsWith("-") && !api.source.startsWith("-"))) return [];
+    return [`${source} and ${api.source} are both a source of Services: use only one of them`];
+  }
+  if (api !== undefined || isPod) return [];
   return [
     `${command} needs a source of Services: --kubeconfig PATH, --master URL or --manifests PATH (there is no service account of a pod: KUBERNETES_SERVICE_HOST is not set)`,
   ];
 }
 
-/** The help text of a command. Without a command, the list of commands and the flags of `run`. */
-function helpText(command: Command | undefined): string {
-  const about = command ?? "run";
-  const head =
-    command === undefined
-      ? ["Usage: kube-ipvs [command] [flags]", "", ...COMMAND_NAMES.map(commandLine)]
-      : [`Usage: kube-ipvs ${command} [flags]`, "", `${COMMANDS[command]}.`];
-  const flags = KEYS.filter((key) => SETTINGS[key].commands.includes(about)).map(flagHelp);
-  const title = command === undefined ? "Flags of run (flags of another command: kube-ipvs COMMAND --help):" : "Flags:";
-  return `${[...head, "", title, ...flags, "  -h, --help", "  --version"].join("\n")}\n`;
-}
-
-function commandLine(name: string): string {
-  return isCommand(name) ? `  ${name.padEnd(9)}${COMMANDS[name]}` : "";
-}
-
-function flagHelp(key: Key): string {
-  const { flag, aliases = [], short, placeholder, fallback, help } = SETTINGS[key];
-  const names = [...(short === undefined ? [] : [`-${short}`]), ...[flag, ...aliases].map((name) => `--${name}`)];
-  const value = placeholder === undefined ? "" : ` ${placeholder}`;
-  const byDefault = fallback === "" ? "" : ` (default ${fallback})`;
-  return `  ${names.join(", ")}${value}\n        ${help}${byDefault}`;
+function noticeOf(unused: readonly string[], overruled: readonly string[]): string {
+  const parts = [
+    ...(unused.length === 0 ? [] : [`kube-ipvs does not use ${unused.join(", ")}`]),
+    ...(overruled.length === 0 ? [] : [`with --config the file replaces ${overruled.join(", ")}`]),
+  ];
+  return parts.length === 0 ? "" : `settings without effect: ${parts.join("; ")}`;
 }

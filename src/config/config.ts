@@ -1,7 +1,8 @@
-import type { BindAddress, Cidr, IPAddress } from "../model/address.ts";
+import { type BindAddress, type Cidr, familyOf, type IPAddress, parseAddress } from "../model/address.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { IptablesBackend } from "../model/kernel/rules.ts";
-import { SETTINGS } from "./settings.ts";
+import type { ServerName } from "./setting-values.ts";
+import { SETTING_KEYS, SETTINGS } from "./settings.ts";
 
 /** The configuration of the process, parsed and checked. */
 export interface Config {
@@ -14,6 +15,9 @@ export interface Config {
   readonly nodeName: string;
   /** The addresses of this node. If empty, the Node object gives them. */
   readonly nodeIPs: readonly IPAddress[];
+  /** The address of this node in its family, instead of that of its Node object; an unspecified address for none. */
+  readonly bindAddress: IPAddress;
+  readonly mode: "ipvs";
   /** No network, one network, or one network of each family. */
   readonly clusterCidrs: readonly Cidr[];
   /** The property by which packets of pods are recognised. */
@@ -62,6 +66,10 @@ export interface Config {
   readonly metricsAuthorization: boolean;
   /** The address of the health server; undefined for no server. */
   readonly healthzBindAddress: BindAddress | undefined;
+  /** The servers that do not listen, whatever their addresses. */
+  readonly disabledServers: readonly ServerName[];
+  /** Whether the agent ends if a server cannot listen. */
+  readonly bindAddressHardFail: boolean;
   /** The log level in the numbers of klog. From 4 on, debug messages are logged. */
   readonly verbosity: number;
   readonly loggingFormat: "text" | "json";
@@ -76,56 +84,109 @@ export interface Given {
 
 export type GivenTexts = Readonly<Partial<Record<keyof Config, Given>>>;
 
+/** The texts of all settings. */
+export type Texts = Readonly<Record<keyof Config, Given>>;
+
 export interface ConfigReading {
   /** Valid only if there are no problems. */
   readonly config: Config;
-  /** All problems. Each names the flag and the value. */
+  /** The texts of which the configuration was made: the given ones and the defaults. */
+  readonly texts: Texts;
+  /** All problems. Each names the flag or the path in the file, and the value. */
   readonly problems: readonly string[];
 }
 
 /** Reads the configuration from the given texts. Fields without a text have their defaults. */
 export function readConfig(given: GivenTexts): ConfigReading {
   const problems: string[] = [];
-  const fields = Object.entries(SETTINGS).map(([key, setting]) => {
-    const { source, text } = given[key as keyof Config] ?? { source: `--${setting.flag}`, text: setting.fallback };
-    return [key, setting.parse(text, (problem) => problems.push(`Invalid ${source} "${text}": ${problem}`))];
+  const texts = withDefaults(given);
+  const fields = SETTING_KEYS.map((key) => {
+    const { source, text } = texts[key];
+    return [key, SETTINGS[key].parse(text, (problem) => problems.push(`Invalid ${source} "${text}": ${problem}`))];
   });
   // The type of SETTINGS requires an entry for each field, with a `parse` that returns the type of the field.
   const config = Object.fromEntries(fields) as Config;
-  return { config, problems: problems.length > 0 ? problems : contradictions(config, given) };
+  return {
+    config: withoutDisabled(config),
+    texts,
+    problems: [...problems, ...contradictions(config, texts, problems)],
+  };
 }
 
-/** The problems of valid values that contradict each other. */
-function contradictions(config: Config, given: GivenTexts): readonly string[] {
-  const problems: string[] = [];
-  if (config.minSyncPeriodMs > config.syncPeriodMs)
-    problems.push(
-      `${invalid("minSyncPeriodMs", given)}: must not be longer than ${flagAndText("syncPeriodMs", given)}`,
-    );
-  if (Math.floor(config.localMarkMask / 2 ** config.masqueradeBit) % 2 === 1)
-    problems.push(
-      `${invalid("localMarkMask", given)}: must not contain the bit of ${flagAndText("masqueradeBit", given)}`,
-    );
-  if (config.localMode === "BridgeInterface" && config.podBridge === "")
-    problems.push(`${invalid("localMode", given)}: needs --${SETTINGS.podBridge.flag}`);
-  if (config.localMode === "InterfaceNamePrefix" && config.podInterfacePrefix === "")
-    problems.push(`${invalid("localMode", given)}: needs --${SETTINGS.podInterfacePrefix.flag}`);
-  if ((config.metricsCertFile === "") !== (config.metricsKeyFile === ""))
-    problems.push(`--${SETTINGS.metricsCertFile.flag} and --${SETTINGS.metricsKeyFile.flag} must be given together`);
-  // A token that is sent without TLS is known to everyone on the path.
-  if (config.metricsAuthorization && config.metricsCertFile === "")
-    problems.push(`${invalid("metricsAuthorization", given)}: needs --${SETTINGS.metricsCertFile.flag}`);
-  if (config.metricsAuthorization && config.manifests !== "")
-    problems.push(
-      `${invalid("metricsAuthorization", given)}: needs an API server, and ${flagAndText("manifests", given)} has none`,
-    );
-  return problems;
+/** As kube-proxy, servers listen on IPv6 addresses by default if `bindAddress` is an IPv6 address. */
+const IPV6_DEFAULTS: Readonly<Partial<Record<keyof Config, string>>> = {
+  metricsBindAddress: "[::1]:10249",
+  healthzBindAddress: "[::]:10256",
+};
+
+function withDefaults(given: GivenTexts): Texts {
+  const bind = parseAddress(given.bindAddress?.text ?? "");
+  const ipv6 = bind !== undefined && familyOf(bind) === "IPv6" ? IPV6_DEFAULTS : {};
+  const texts = SETTING_KEYS.map((key): [keyof Config, Given] => {
+    const { flag, fallback } = SETTINGS[key];
+    return [key, given[key] ?? { source: `--${flag}`, text: ipv6[key] ?? fallback }];
+  });
+  // SETTING_KEYS are all keys of Config.
+  return Object.fromEntries(texts) as Texts;
 }
 
-function invalid(key: keyof Config, given: GivenTexts): string {
-  return `Invalid ${flagAndText(key, given)}`;
+function withoutDisabled(config: Config): Config {
+  const { disabledServers, metricsBindAddress, healthzBindAddress } = config;
+  return {
+    ...config,
+    metricsBindAddress: disabledServers.includes("metrics") ? undefined : metricsBindAddress,
+    healthzBindAddress: disabledServers.includes("healthz") ? undefined : healthzBindAddress,
+  };
 }
 
-function flagAndText(key: keyof Config, given: GivenTexts): string {
-  return `--${SETTINGS[key].flag} "${given[key]?.text ?? SETTINGS[key].fallback}"`;
+/** The problems of values that contradict each other. Values with a problem of their own are not compared. */
+function contradictions(config: Config, texts: Texts, problems: readonly string[]): readonly string[] {
+  const name = (key: keyof Config) => `${texts[key].source} "${texts[key].text}"`;
+  const rules: readonly (readonly [key: keyof Config, other: keyof Config, isWrong: boolean, reason: string])[] = [
+    [
+      "minSyncPeriodMs",
+      "syncPeriodMs",
+      config.minSyncPeriodMs > config.syncPeriodMs,
+      `must not be longer than ${name("syncPeriodMs")}`,
+    ],
+    [
+      "localMarkMask",
+      "masqueradeBit",
+      Math.floor(config.localMarkMask / 2 ** config.masqueradeBit) % 2 === 1,
+      `must not contain the bit of ${name("masqueradeBit")}`,
+    ],
+    [
+      "localMode",
+      "podBridge",
+      config.localMode === "BridgeInterface" && config.podBridge === "",
+      `needs ${texts.podBridge.source}`,
+    ],
+    [
+      "localMode",
+      "podInterfacePrefix",
+      config.localMode === "InterfaceNamePrefix" && config.podInterfacePrefix === "",
+      `needs ${texts.podInterfacePrefix.source}`,
+    ],
+    // A token that is sent without TLS is known to everyone on the path.
+    [
+      "metricsAuthorization",
+      "metricsCertFile",
+      config.metricsAuthorization && config.metricsCertFile === "",
+      `needs ${texts.metricsCertFile.source}`,
+    ],
+    [
+      "metricsAuthorization",
+      "manifests",
+      config.metricsAuthorization && config.manifests !== "",
+      `needs an API server, and ${name("manifests")} has none`,
+    ],
+  ];
+  const isInvalid = (key: keyof Config) => problems.some((problem) => problem.startsWith(`Invalid ${name(key)}:`));
+  const hasCertificate = config.metricsCertFile !== "";
+  const isHalf = hasCertificate !== (config.metricsKeyFile !== "");
+  const half = `${texts.metricsCertFile.source} and ${texts.metricsKeyFile.source} must be given together`;
+  const wrong = rules
+    .filter(([key, other, isWrong]) => isWrong && !isInvalid(key) && !isInvalid(other))
+    .map(([key, , , reason]) => `Invalid ${name(key)}: ${reason}`);
+  return isHalf ? [...wrong, half] : wrong;
 }

@@ -62,6 +62,8 @@ export interface NodeFactsOptions {
   readonly nodeName: string;
   /** The IPs of the node, instead of those in its Node object; empty: not configured. */
   readonly nodeIPs: readonly IPAddress[];
+  /** The IP of the node in its family, instead of that in its Node object; an unspecified address for none. */
+  readonly bindAddress: IPAddress;
   /** The selection of NodePort addresses; undefined: all addresses. */
   readonly nodePortAddresses: NodePortSelection;
   /** The networks of node addresses that Services may have. */
@@ -120,11 +122,19 @@ function textOf({ address, port }: ApiServer): string {
   return addressPort(address, port);
 }
 
-/** Returns the node's IPs: the configured ones, or else the first of each family in its Node object. */
+/**
+ * Returns the node's IPs, the primary one first: the configured ones, or else the first of each family in its Node object. The
+ * bind address, if it is specified, replaces that of its family and is the primary one, as in kube-proxy.
+ */
 export function nodeIPsOf(choices: NodeFactsOptions, node: ClusterNode | undefined): readonly IPAddress[] {
   if (choices.nodeIPs.length > 0) return choices.nodeIPs;
-  const addresses = node?.addresses ?? [];
+  const own = specified(choices.bindAddress);
+  const addresses = [...own, ...(node?.addresses ?? [])];
   return addresses.filter((address, index) => addresses.findIndex((a) => familyOf(a) === familyOf(address)) === index);
+}
+
+function specified(address: IPAddress): readonly IPAddress[] {
+  return address === UNSPECIFIED[familyOf(address)] ? [] : [address];
 }
 
 /** Whether two facts are equal, so that no Service depends on their difference. */
@@ -165,12 +175,13 @@ export function isAboutNode(event: ClusterEvent): boolean {
 /** The part of the configuration that determines the families of the cluster. */
 export interface FamilyOptions {
   readonly nodeIPs: readonly IPAddress[];
+  readonly bindAddress: IPAddress;
   readonly clusterCidrs: readonly Cidr[];
 }
 
 /** Returns the families in the configuration; IPv4 if it contains none. */
-export function configuredFamilies({ nodeIPs, clusterCidrs }: FamilyOptions): readonly IPFamily[] {
-  const named = [...nodeIPs.map(familyOf), ...clusterCidrs.map(({ family }) => family)];
+export function configuredFamilies({ nodeIPs, bindAddress, clusterCidrs }: FamilyOptions): readonly IPFamily[] {
+  const named = [...[...nodeIPs, ...specified(bindAddress)].map(familyOf), ...clusterCidrs.map(({ family }) => family)];
   return named.length === 0 ? ["IPv4"] : [...new Set(named)];
 }
 

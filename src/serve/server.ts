@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import type { BindAddress } from "../model/address.ts";
+import { addressPort, type BindAddress } from "../model/address.ts";
 import type { Logger } from "../model/logger.ts";
 import { ProblemTracker } from "../model/problem-tracker.ts";
 import type { HealthAnswer, Probe } from "./health.ts";
@@ -28,6 +28,8 @@ export interface ListenOptions {
   readonly logger: Logger;
   /** Called when attempts begin to fail, and when the reason changes. */
   readonly onFailure: (error: unknown) => void;
+  /** Whether the first failure is final: `listen` rejects. */
+  readonly hardFail?: boolean;
   /** Rejects when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
@@ -35,7 +37,7 @@ export interface ListenOptions {
 
 /**
  * Listens, with a retry every 5 s until it succeeds or the signal aborts: the address may appear later, and an earlier
- * process may still use the port. An unspecified address means both families. The caller closes the server.
+ * process may still use the port. With `hardFail` it rejects after the first failure. An unspecified address means both families. The caller closes the server.
  */
 export async function listen(server: Listener, bind: BindAddress, options: ListenOptions): Promise<void> {
   const { name, logger, onFailure, sleep, signal } = options;
@@ -50,6 +52,8 @@ export async function listen(server: Listener, bind: BindAddress, options: Liste
         logger.error({ server: name, ...bind, err: failure, retryMs: RETRY_MS }, "cannot listen");
         onFailure(failure);
       }
+      if (options.hardFail === true)
+        throw new Error(`Cannot listen on "${addressPort(bind.address, bind.port)}" for ${name}`, { cause: error });
     }
     await sleep(RETRY_MS, signal).catch(() => undefined);
   }

@@ -35,7 +35,7 @@ const LAYERS: readonly Layer[] = [
       "process",
       "model",
     ],
-    packages: ["prom-client", "node:"],
+    packages: ["prom-client", "yaml", "node:"],
   },
   {
     name: "agent",
@@ -61,7 +61,7 @@ const LAYERS: readonly Layer[] = [
     packages: [],
   },
   { name: "agent-dependencies", layers: ["serve", "node", "kernel", "model"], packages: [] },
-  { name: "config", layers: ["process", "model"], packages: ["node:util"] },
+  { name: "config", layers: ["process", "model"], packages: ["node:util", "yaml", "valibot", "leven"] },
   { name: "serve", layers: ["sync", "kernel", "model"], packages: ["prom-client", "fastify", "node:"] },
   { name: "events", layers: ["sync", "desired", "sources", "model"], packages: ["node:"] },
   { name: "sync", layers: ["desired", "kernel", "model"], packages: [] },

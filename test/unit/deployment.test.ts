@@ -95,7 +95,11 @@ describe("the pod", () => {
 function understood(which: "containers" | "initContainers", config: Readonly<Record<string, string>> = {}) {
   const { argv, env } = startedAs(deployedContainer(which), "node-1", config);
   expect(argv[0]).toBe("kube-ipvs");
-  return readCommandLine(argv.slice(1), { KUBERNETES_SERVICE_HOST: "10.96.0.1", ...env }, "(none)");
+  return readCommandLine(argv.slice(1), {
+    env: { KUBERNETES_SERVICE_HOST: "10.96.0.1", ...env },
+    hostname: "(none)",
+    readFile: () => "",
+  });
 }
 
 function understoodConfig(config: Readonly<Record<string, string>>): Config {

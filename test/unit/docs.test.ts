@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { TABLES, withTables } from "../../docs/generate.ts";
 import { metricNames } from "../../docs/tables.ts";
-import { SETTINGS } from "../../src/config/settings.ts";
+import { FLAG_NAMES } from "../../src/config/arguments.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const PAGES = ["README.md", "SECURITY.md", ...globSync("docs/*.md", { cwd: ROOT }).sort()];
@@ -43,7 +43,7 @@ test("the page on troubleshooting has the texts of readiness", () => {
 
 /** Flags of other programs that the pages name. */
 const FOREIGN_FLAGS = new Set(
-  "--all --cascade --cleanup --disable-sigusr1 --dport --help --image --init-only --no-install-recommends --orig-dst --patch-file --pdeathsig --previous --profile --proxy-mode --service-node-port-range --skip-phases --stats --timeout --version".split(
+  "--all --cascade --disable-sigusr1 --dport --image --no-install-recommends --orig-dst --patch-file --pdeathsig --previous --profile --service-node-port-range --skip-phases --stats --timeout".split(
     " ",
   ),
 );
@@ -59,12 +59,10 @@ describe.each(PAGES)("%s", (page) => {
   });
 
   test("names only existing flags", () => {
-    const known = Object.values(SETTINGS).flatMap(({ flag, aliases = [] }) =>
-      [flag, ...aliases].map((one) => `--${one}`),
-    );
     const named = [...text.matchAll(/(?<![\w-])--[a-z][a-z0-9-]*/g)].map(([name]) => name);
     const isKnown = (name: string) =>
-      FOREIGN_FLAGS.has(name) || known.some((flag) => flag === name || (name.endsWith("-") && flag.startsWith(name)));
+      FOREIGN_FLAGS.has(name) ||
+      FLAG_NAMES.some((flag) => flag === name || (name.endsWith("-") && flag.startsWith(name)));
     expect(named.filter((name) => !isKnown(name))).toEqual([]);
   });
 

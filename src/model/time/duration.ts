@@ -33,3 +33,14 @@ export function parseDurationMs(text: string, refuse: (problem: string) => void)
   if (ms > MAX_TIMER_MS) refuse("must be at most 596h");
   return ms;
 }
+
+/** Formats a duration in ms as Go does: "30s", "1h15m0s", "250ms", "0s". */
+export function formatDuration(ms: number): string {
+  if (ms === 0) return "0s";
+  if (ms < 1000) return ms >= 1 ? `${ms}ms` : `${Math.round(ms * 1e6)}ns`;
+  const hours = Math.floor(ms / 3_600_000);
+  const minutes = Math.floor(ms / 60_000) % 60;
+  const seconds = (ms % 60_000) / 1000;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}s`;
+  return minutes > 0 ? `${minutes}m${seconds}s` : `${seconds}s`;
+}

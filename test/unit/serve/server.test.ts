@@ -161,6 +161,17 @@ describe("listening", () => {
     expect(await status("127.0.0.1", port)).toBe(200);
   });
 
+  test("with hardFail the first failure is final, and reported", async () => {
+    const predecessor = opening(createServer()).listen(0, "127.0.0.1");
+    await once(predecessor, "listening");
+    const { port } = predecessor.address() as AddressInfo;
+    const { sleeps, failures, options } = surroundings();
+    const listening = listen(health().server, { address: address("127.0.0.1"), port }, { ...options, hardFail: true });
+    await expect(listening).rejects.toThrow(`Cannot listen on "127.0.0.1:${port}" for `);
+    expect(sleeps).toEqual([]);
+    expect(failures).toMatchObject([{ code: "EADDRINUSE" }]);
+  });
+
   test("an abort ends the attempts without an error", async () => {
     const predecessor = opening(createServer()).listen(0, "127.0.0.1");
     await once(predecessor, "listening");

@@ -82,6 +82,7 @@ test.each<[string, NodePortSelection, readonly string[]]>([
       nodeName: HERE,
       nodeIPs: [address("192.168.1.10")],
       nodePortAddresses,
+      bindAddress: address("0.0.0.0"),
       sharedVips: [],
       clusterCidrs: [],
       localMarkMask: 0,

@@ -1,4 +1,4 @@
-import { type BindAddress, type Cidr, type IPAddress, parseAddress, parseCidr } from "../model/address.ts";
+import { type BindAddress, type Cidr, type IPAddress, parseAddress, parseCidr, UNSPECIFIED } from "../model/address.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import { SCHEDULERS } from "../model/kernel/scheduler.ts";
 import { parseDurationMs } from "../model/time/duration.ts";
@@ -6,7 +6,7 @@ import { parseDurationMs } from "../model/time/duration.ts";
 /** Reports a problem of a text. The problem is a clause that follows the text in the message. */
 export type Refuse = (problem: string) => void;
 
-/** Parses the text of a flag. Each problem is passed to `refuse`; then the returned value is meaningless. */
+/** Parses the text of a setting. Each problem is passed to `refuse`; then the returned value is meaningless. */
 export type Parse<Value> = (text: string, refuse: Refuse) => Value;
 
 /** A duration above zero, in ms. */
@@ -140,6 +140,30 @@ export const parseAddresses: Parse<readonly IPAddress[]> = (text, refuse) =>
     if (address === undefined) refuse(`"${item}" is not an IP address`);
     return address ?? [];
   });
+
+/** An IP address. */
+export const parseIp: Parse<IPAddress> = (text, refuse) => {
+  const address = parseAddress(text);
+  if (address === undefined) refuse("must be an IP address");
+  return address ?? UNSPECIFIED.IPv4;
+};
+
+/** The servers that can be switched off. */
+export type ServerName = "metrics" | "healthz";
+
+export const parseServerNames: Parse<readonly ServerName[]> = (text, refuse) =>
+  items(text).map((item) => oneOf<ServerName>("metrics", "healthz")(item, (problem) => refuse(`"${item}" ${problem}`)));
+
+/** The proxy mode: ipvs or the empty text, which kube-ipvs takes as ipvs. */
+export const parseMode: Parse<"ipvs"> = (text, refuse) => {
+  if (text !== "ipvs" && text !== "")
+    refuse(
+      ["iptables", "nftables"].includes(text)
+        ? `kube-ipvs has only the mode ipvs: run kube-proxy --proxy-mode=${text} for this mode, or set the mode to ipvs`
+        : "kube-ipvs has only the mode ipvs: set the mode to ipvs, or run kube-proxy for another mode",
+    );
+  return "ipvs";
+};
 
 /** An IPVS scheduler. The empty text, which is the default of kube-proxy, means rr. */
 export const parseScheduler: Parse<Scheduler> = (text, refuse) =>
