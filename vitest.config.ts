@@ -27,6 +27,14 @@ export default defineConfig({
       },
       { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...LIMITS } },
       { test: { name: "contract", include: ["test/kernel/memory.test.ts"], ...LIMITS } },
+      {
+        test: {
+          name: "image",
+          include: ["test/image/*.test.ts"],
+          testTimeout: patient(300_000),
+          hookTimeout: patient(60_000),
+        },
+      },
       { test: { name: "run", include: ["test/run/*.test.ts"], testTimeout: patient(120_000) } },
       {
         test: {

@@ -50,7 +50,12 @@ for family in iptables ip6tables; do
   done
 done
 # All of them: iptables-save ends with an error at a rule of another program whose extension is missing.
-for extension in $(find / -xdev -path '*/xtables/lib*.so' -not -path "$root/*"); do copy "$extension"; copy_libraries "$extension"; done
+# Some have several names, by links.
+for extension in $(find / -xdev -path '*/xtables/lib*.so' -not -path "$root/*"); do
+  copy "$extension"
+  copy_libraries "$extension"
+  [ ! -L "$extension" ] || cp -P "$extension" "$root$extension"
+done
 
 # Node.js, without the symbols of its debugger.
 cp /build/node/node "$root/usr/bin/node"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The one entry of `npm run demo | test | test:kernels | test:stress | check | bench | trace`: sets up what is missing, then runs it.
+# The one entry of `npm run demo | test | test:kernels | test:stress | check | image | bench | trace`: sets up what is missing, then runs it.
 #   run.sh check          lint, types and the tests that need no privilege
 #   run.sh test           check, and the suites on a real IPVS kernel; the last line is "N passed, N failed, N skipped"
 #   run.sh kernels [--write] [--all] [--kernel NAME] [--suite SUITE]   the suites on real kernels alone, and their table;
 #                         --all also those that `npm test` leaves out; --write puts the table into test/README.md
 #   run.sh stress         the properties with all of their cases, in memory
 #   run.sh demo           the shop of examples/ on a real IPVS kernel
+#   run.sh image          builds the image without Docker, and looks into it
 #   run.sh bench [SIZES]  the benchmarks on a real IPVS kernel
 #   run.sh bench watch    those of the watch layer, which need none
 #   run.sh trace          the way of one change through the code, as a page
@@ -54,6 +55,13 @@ run_suite() {
   TEST_RECORD=$CACHE/results-run.jsonl tied vitest run --project run || failed=1
 }
 
+# The image: what is in it; the suites run the containers of the DaemonSet from it.
+image_suite() {
+  ensure_debian_packages buildah debootstrap || { failed=1; return; }
+  { tied node build.ts && tied bash packaging/image/build.sh "$CACHE/image"; } || failed=1
+  TEST_RECORD=$CACHE/results-image.jsonl tied vitest run --project image || failed=1
+}
+
 # Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace [GUESTS]],
 # where GUESTS is how many will share a CPU.
 set_patience() {
@@ -97,8 +105,9 @@ case "${1:-}" in
     ensure_npm_packages || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
     prepare_suites
     check
+    image_suite
     [ -z "$run_in_kernel" ] || { run_suite; run_jobs; }
-    sum_results "$CACHE"/results-check.jsonl "$CACHE"/results-run.jsonl
+    sum_results "$CACHE"/results-check.jsonl "$CACHE"/results-image.jsonl "$CACHE"/results-run.jsonl
     ;;
   kernels)
     shift
@@ -113,6 +122,12 @@ case "${1:-}" in
     ensure_npm_packages
     set_patience
     STRESS=20 tied vitest run --project properties
+    ;;
+  image)
+    ensure_npm_packages
+    set_patience
+    image_suite
+    exit "$failed"
     ;;
   demo)
     ensure_npm_packages
@@ -143,7 +158,7 @@ case "${1:-}" in
     "$run_in_kernel" "$@"
     ;;
   *)
-    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac
