@@ -1,7 +1,14 @@
 /** Writes the tables of the documents that follow from the code: `npm run docs`. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { annotationTable, commandLineTable, metricTable, settingTable, unusedTable } from "./tables.ts";
+import {
+  annotationTable,
+  commandLineTable,
+  kubeadmConfigMap,
+  metricTable,
+  settingTable,
+  unusedTable,
+} from "./tables.ts";
 
 /** Documents with tables between markers, by name: a table "flags" is between `<!-- flags -->` and `<!-- /flags -->`. */
 export const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
@@ -11,6 +18,7 @@ export const TABLES: Readonly<Record<string, Readonly<Record<string, () => strin
     "without effect": unusedTable,
     annotations: annotationTable,
   },
+  "migration.md": { kubeadm: kubeadmConfigMap },
   "metrics-and-events.md": {
     "metrics of kube-ipvs": () => metricTable("kube_ipvs_"),
     "metrics of kube-proxy": () => metricTable("kubeproxy_"),

@@ -1,8 +1,11 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Registry } from "prom-client";
 import { COMMAND_LINE_FLAGS, type CommandLineFlag } from "../src/config/command-line-flags.ts";
 import { SETTINGS } from "../src/config/settings.ts";
 import { UNUSED_REASONS, UNUSED_SETTINGS } from "../src/config/unused-settings.ts";
 import { registerBuildMetrics } from "../src/serve/metrics/build-metrics.ts";
+import { registerConfigMetrics } from "../src/serve/metrics/config-metrics.ts";
 import { registerEventMetrics } from "../src/serve/metrics/event-metrics.ts";
 import { registerFlowMetrics } from "../src/serve/metrics/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "../src/serve/metrics/health-check-metrics.ts";
@@ -50,6 +53,12 @@ export function settingTable(): string {
   return markdownTable(["flag", "in the file", "default", "change", "used by", "meaning"], rows);
 }
 
+/** The ConfigMap that kubeadm makes, as an indented block. */
+export function kubeadmConfigMap(): string {
+  const path = join(import.meta.dirname, "../test/fixtures/kubeadm/kube-proxy-configmap.yaml");
+  return readFileSync(path, "utf8").trimEnd().replaceAll(/^/gm, "    ");
+}
+
 /** Every annotation that is read, with the kind of object that has it. */
 export function annotationTable(): string {
   const rows = [
@@ -79,6 +88,7 @@ function metrics() {
   const netlink = () => ({ sends: 0, messages: 0, errors: new Map() });
   new Metrics({ registry, families: [], clock, netlink });
   registerWatchMetrics(registry, clock, () => []);
+  registerConfigMetrics(registry, clock, () => ({ valid: true, loadedAtMs: 0 }));
   registerEventMetrics(registry, () => ({ sent: 0, known: 0, dropped: 0, failed: 0 }));
   registerFlowMetrics(registry, []);
   registerBuildMetrics(registry, { version: "", node: "", platform: "" });

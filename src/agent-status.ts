@@ -45,6 +45,12 @@ export class AgentStatus {
     });
   }
 
+  /** Uses the sync period and the scheduler of another configuration. */
+  reconfigure({ syncPeriodMs, scheduler }: Config): void {
+    this.#health = { ...this.#health, syncPeriodMs };
+    this.#problems.setScheduler(scheduler);
+  }
+
   /** Whether the first sync is complete: everything is programmed except failed objects. */
   get isSynced(): boolean {
     return this.#health.synced;

@@ -48,6 +48,7 @@ export class Agent {
   readonly #node: NodeTracker;
   readonly #state: DesiredStateBuilder;
   readonly #status: AgentStatus;
+  readonly #reconciler: Reconciler;
   readonly #loop: SyncLoop;
   #mode: Mode = "preparing";
   /** When the first lists of Services and EndpointSlices were complete. */
@@ -59,7 +60,7 @@ export class Agent {
     this.#node = this.#track(setupFor);
     this.#state = new DesiredStateBuilder(this.#node.facts);
     this.#status = new AgentStatus(config, this.#node.families, dependencies);
-    const reconciler = new Reconciler(
+    this.#reconciler = new Reconciler(
       {
         nodeName: config.nodeName,
         excludeCIDRs: config.excludeCidrs,
@@ -77,11 +78,11 @@ export class Agent {
     this.#loop = new SyncLoop(
       { minSyncPeriodMs: config.minSyncPeriodMs, syncPeriodMs: config.syncPeriodMs },
       {
-        reconciler,
+        reconciler: this.#reconciler,
         clock: dependencies.clock,
         random: dependencies.random,
         onSync: (report) => this.#onSync(report),
-        onResync: (report) => this.#status.resynced(report, reconciler.state()),
+        onResync: (report) => this.#status.resynced(report, this.#reconciler.state()),
         onFailure: (error) => this.#status.kernelFailed(error),
       },
     );
@@ -101,6 +102,15 @@ export class Agent {
     } finally {
       this.#node.stop();
     }
+  }
+
+  /** Uses another configuration, whose changes are all of live settings. */
+  reconfigure(config: Config): void {
+    this.#reconciler.setDrainTimeout(config.drainTimeoutMs);
+    this.#loop.reconfigure(config);
+    this.#status.reconfigure(config);
+    this.#node.reconfigure(config);
+    this.#advance();
   }
 
   /** Processes an event of the source. */

@@ -7,7 +7,7 @@ import { init } from "./commands/init.ts";
 import { plan } from "./commands/plan.ts";
 import { run } from "./commands/run.ts";
 import { writeConfiguration } from "./commands/write-configuration.ts";
-import { type Configuration, readCommandLine } from "./config/cli.ts";
+import { type Configuration, type Invocation, readCommandLine } from "./config/cli.ts";
 import type { Config } from "./config/config.ts";
 import type { Command } from "./config/settings/setting.ts";
 import { tuneHeap } from "./process/heap.ts";
@@ -30,11 +30,7 @@ async function main(): Promise<number> {
   // Before anything that an older Node.js lacks.
   const problem = nodeProblem(process.versions.node);
   if (problem !== undefined) throw new Error(problem);
-  const invocation = readCommandLine(process.argv.slice(2), {
-    env: process.env,
-    hostname: hostname(),
-    readFile: (path) => readFileSync(path, "utf8"),
-  });
+  const invocation = readInvocation();
   switch (invocation.kind) {
     case "help":
       output.out(invocation.text);
@@ -58,6 +54,15 @@ async function carryOut(command: Command, configuration: Configuration): Promise
   const { config, notice } = configuration;
   if (notice !== "") output.err(`${notice}\n`);
   return await whenWritten(await finish(command, config));
+}
+
+/** The command line with the present content of the configuration file. */
+function readInvocation(): Invocation {
+  return readCommandLine(process.argv.slice(2), {
+    env: process.env,
+    hostname: hostname(),
+    readFile: (path) => readFileSync(path, "utf8"),
+  });
 }
 
 /** Carries out a command that ends by itself. */
@@ -84,7 +89,7 @@ async function whenWritten(code: number): Promise<number> {
 
 /** To the agent its output is a log: a full disk or a reader that does not read changes nothing, nor does it hold up the end. */
 async function runAgent(configuration: Configuration): Promise<number> {
-  const code = await run(configuration, output, endSignal());
+  const code = await run(configuration, readInvocation, output, endSignal());
   const written = new AbortController();
   void output.written().then(() => written.abort());
   await systemClock.sleep(LAST_LINES_MS, written.signal);

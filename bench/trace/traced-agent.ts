@@ -47,7 +47,12 @@ export class TracedAgent implements AsyncDisposable {
       const out = (text: string) => {
         if (text.includes("first lists complete")) resolve();
       };
-      this.#running = run({ config, effective: {}, file: "", notice: "" }, { out, err: out }, this.#stop.signal);
+      this.#running = run(
+        { config, effective: {}, file: "", notice: "" },
+        () => ({ kind: "version" }),
+        { out, err: out },
+        this.#stop.signal,
+      );
       this.#running.then(() => reject(new Error("The agent ended before its first lists were complete")), reject);
     });
   }

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../agent.ts";
-import type { Configuration } from "../config/cli.ts";
+import type { Configuration, Invocation } from "../config/cli.ts";
 import { EventRecorder } from "../events/event-recorder.ts";
 import { refusedPortEvent } from "../events/event-records.ts";
 import { kernelFamilies } from "../kernel/families.ts";
@@ -15,6 +15,7 @@ import { systemClock } from "../process/system-clock.ts";
 import { version } from "../process/version.ts";
 import { HealthCheckPorts } from "../serve/health-check-ports.ts";
 import { registerBuildMetrics } from "../serve/metrics/build-metrics.ts";
+import { registerConfigMetrics } from "../serve/metrics/config-metrics.ts";
 import { registerEventMetrics } from "../serve/metrics/event-metrics.ts";
 import { registerFlowMetrics } from "../serve/metrics/flow-metrics.ts";
 import { registerHealthCheckMetrics } from "../serve/metrics/health-check-metrics.ts";
@@ -23,13 +24,22 @@ import { registerProcessMetrics } from "../serve/metrics/process-metrics.ts";
 import { RestClientMetrics } from "../serve/metrics/rest-client-metrics.ts";
 import { registerWatchMetrics } from "../serve/metrics/watch-metrics.ts";
 import { serversByAddress, sourceOf } from "./cluster-source.ts";
-import { EXIT_OK } from "./exit-codes.ts";
+import { ConfigWatch } from "./config-watch.ts";
+import { EXIT_OK, EXIT_RESTART } from "./exit-codes.ts";
 import { serve } from "./serve.ts";
 import { readHostInfo, thisKernel } from "./this-node.ts";
 
-/** Runs the agent until the signal aborts: it programs the kernel and repairs it. */
-export async function run(configuration: Configuration, output: Output, signal: AbortSignal): Promise<number> {
-  const { config, notice } = configuration;
+/**
+ * Runs the agent until the signal aborts: it programs the kernel and repairs it. `reread` reads the command line and the
+ * configuration file again. A change of the file that needs a new start ends the agent with EXIT_RESTART.
+ */
+export async function run(
+  configuration: Configuration,
+  reread: () => Invocation,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const { config, notice, file } = configuration;
   const logger = createLogger(
     { level: levelOf(config.verbosity), format: config.loggingFormat },
     { write: output.out, ...(output.isFull && { isFull: output.isFull }) },
@@ -49,7 +59,8 @@ export async function run(configuration: Configuration, output: Output, signal: 
   registerWatchMetrics(registry, systemClock, () => source.stats());
   registerEventMetrics(registry, () => events.counts);
   const machine = await readHostInfo(families);
-  const agent = new Agent(config, (needs) => nodeSetup(config, machine, needs), {
+  let setupConfig = config;
+  const agent = new Agent(config, (needs) => nodeSetup(setupConfig, machine, needs), {
     kernel,
     clock: systemClock,
     logger,
@@ -68,6 +79,20 @@ export async function run(configuration: Configuration, output: Output, signal: 
     onRefused: (refused) => source.record(refusedPortEvent(refused)),
   });
   registerHealthCheckMetrics(registry, () => healthCheckPorts.counts());
+  const configWatch = new ConfigWatch(configuration, {
+    reread,
+    clock: systemClock,
+    logger,
+    recordEvent: (event) => source.record(event),
+    apply: (next) => {
+      setupConfig = next.config;
+      logger.level = levelOf(next.config.verbosity);
+      if (next.notice !== "") logger.warn({}, next.notice);
+      agent.reconfigure(next.config);
+    },
+  });
+  registerConfigMetrics(registry, systemClock, () => configWatch.state);
+  let needsRestart = false;
   const ended = new AbortController();
   const either = AbortSignal.any([signal, ended.signal]);
   try {
@@ -87,6 +112,13 @@ export async function run(configuration: Configuration, output: Output, signal: 
           signal: either,
         }),
         agent.run(either),
+        ...(file === ""
+          ? []
+          : [
+              configWatch.run(either).then((restart) => {
+                needsRestart = restart;
+              }),
+            ]),
         monitorStarter(runProcess).then((start) =>
           monitorAddresses(
             {
@@ -106,7 +138,7 @@ export async function run(configuration: Configuration, output: Output, signal: 
     await kernel.close();
   }
   logger.info({ node: config.nodeName }, "kube-ipvs stopped; the kernel keeps serving Services");
-  return EXIT_OK;
+  return needsRestart ? EXIT_RESTART : EXIT_OK;
 }
 
 /** The name of the architecture in Go. */

@@ -39,6 +39,17 @@ export function nodeWarningEvent(nodeName: string, warning: string): EventRecord
   };
 }
 
+/** The Event of a changed configuration file that is invalid. `problems` names each path, value and reason. */
+export function invalidConfigEvent(nodeName: string, file: string, problems: string): EventRecord {
+  return {
+    type: "Warning",
+    reason: "InvalidConfiguration",
+    action: "LoadConfiguration",
+    regarding: nodeReference(nodeName),
+    note: `configuration file "${file}": ${problems}; the earlier configuration stays in use`,
+  };
+}
+
 /** The Event of a server of metrics or health probes that cannot listen. Its reasons are the same as in kube-proxy. */
 export function listenFailureEvent(nodeName: string, server: "metrics" | "healthz", error: unknown): EventRecord {
   return {

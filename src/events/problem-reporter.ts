@@ -38,6 +38,7 @@ export interface ProblemReporterDependencies {
  */
 export class ProblemReporter {
   readonly #dependencies: ProblemReporterDependencies;
+  #scheduler: Scheduler;
   readonly #node = new ProblemTracker<string>(LIMITS);
   readonly #kernel = new ProblemTracker<unknown>(LIMITS);
   readonly #reports: ObjectReports;
@@ -46,7 +47,13 @@ export class ProblemReporter {
 
   constructor(dependencies: ProblemReporterDependencies) {
     this.#dependencies = dependencies;
+    this.#scheduler = dependencies.scheduler;
     this.#reports = new ObjectReports(dependencies.nodeName, dependencies);
+  }
+
+  /** Sets the scheduler of the node. */
+  setScheduler(scheduler: Scheduler): void {
+    this.#scheduler = scheduler;
   }
 
   /** Reports invalid objects and fields that the source found: their number, and the new ones. */
@@ -114,7 +121,7 @@ export class ProblemReporter {
   /** Whether the failure is reported as a problem: a Service's scheduler that this kernel lacks, which is replaced. */
   #isReplaced(failure: FailedOperation): boolean {
     const missing = missingScheduler(failure);
-    return missing !== undefined && missing !== this.#dependencies.scheduler;
+    return missing !== undefined && missing !== this.#scheduler;
   }
 
   #reportProblems(begun: readonly Problem[], ended: readonly Problem[]): void {

@@ -60,8 +60,7 @@ export interface NodePreparationCallbacks {
 export class NodePreparation {
   /** The address families that the node supports. */
   readonly families: readonly IPFamily[];
-  readonly #podBridge: string;
-  readonly #clusterCIDRs: readonly Cidr[];
+  #config: PreparationOptions;
   readonly #setupFor: SetupFor;
   readonly #dependencies: NodePreparationDependencies;
   readonly #callbacks: NodePreparationCallbacks;
@@ -77,8 +76,7 @@ export class NodePreparation {
     dependencies: NodePreparationDependencies,
     callbacks: NodePreparationCallbacks,
   ) {
-    this.#podBridge = config.podBridge;
-    this.#clusterCIDRs = config.clusterCidrs;
+    this.#config = config;
     this.#needs = { podCIDRs: [], families: configuredFamilies(config) };
     this.#setupFor = setupFor;
     this.families = setupFor(this.#needs).families;
@@ -89,6 +87,12 @@ export class NodePreparation {
       clock: dependencies.clock,
       onReport: (report) => this.#onRules(report),
     });
+  }
+
+  /** Uses another configuration, which `setupFor` uses too, in a new preparation. */
+  reconfigure(config: PreparationOptions): void {
+    this.#config = config;
+    this.#follow({ ...this.#needs, families: [...new Set([...this.#needs.families, ...configuredFamilies(config)])] });
   }
 
   /**
@@ -127,7 +131,10 @@ export class NodePreparation {
 
   /** Returns the failures, and the problems that only the operator can solve. */
   #warningsOf({ warnings, sourcePorts, bridges }: SetupReport): readonly string[] {
-    const places = { bridge: this.#podBridge, networks: [...this.#clusterCIDRs, ...this.#needs.podCIDRs] };
+    const places = {
+      bridge: this.#config.podBridge,
+      networks: [...this.#config.clusterCidrs, ...this.#needs.podCIDRs],
+    };
     return [
       ...warnings,
       ...(sourcePorts === undefined ? [] : describeSourcePorts(sourcePorts, this.#callbacks.nodePorts())),

@@ -67,7 +67,7 @@ export interface NodeTrackerCallbacks extends Pick<NodeAddressesCallbacks, "isWa
 export class NodeTracker {
   /** The address families that the node supports. */
   readonly families: readonly IPFamily[];
-  readonly #options: NodeOptions;
+  #options: NodeOptions;
   readonly #dependencies: NodeTrackerDependencies;
   readonly #callbacks: NodeTrackerCallbacks;
   readonly #preparation: NodePreparation;
@@ -116,6 +116,13 @@ export class NodeTracker {
     await this.#addresses.read();
     this.#refresh();
     await this.#preparation.prepare(this.#callbacks.firstMembers());
+  }
+
+  /** Uses another configuration of the same node: computes the facts again, and prepares the node again. */
+  reconfigure(options: NodeOptions): void {
+    this.#options = options;
+    this.#preparation.reconfigure(options);
+    this.#refresh();
   }
 
   /** Processes an event that the table already contains. */

@@ -10,6 +10,11 @@ export interface LogOptions {
   readonly format: "text" | "json";
 }
 
+/** A logger whose level can be changed. */
+export interface LeveledLogger extends Logger {
+  level: string;
+}
+
 /** Receives whole lines, as process.stdout does. */
 export interface LogOutput {
   write(line: string): unknown;
@@ -30,7 +35,7 @@ export function levelOf(verbosity: number): LogLevel {
  * character in a line moves the cursor of a terminal or changes the direction of text; JSON alone escapes neither DEL
  * nor U+202E.
  */
-export function createLogger(options: LogOptions, output: LogOutput): Logger {
+export function createLogger(options: LogOptions, output: LogOutput): LeveledLogger {
   const format = options.format === "json" ? (line: string) => line.trimEnd() : textLine;
   let lost = 0;
   const write = (line: string): void => {

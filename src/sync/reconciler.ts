@@ -66,6 +66,11 @@ export class Reconciler {
     else this.#pending.markUnqueued(keys, atMs);
   }
 
+  /** Sets the default time limit of draining, also for the real servers that drain already. */
+  setDrainTimeout(drainTimeoutMs: number): void {
+    this.#servers.setDrainTimeout(drainTimeoutMs);
+  }
+
   /** Whether the state of the kernel is known, so that a sync needs no resync first. */
   get isKnown(): boolean {
     return this.#reader.isKnown;

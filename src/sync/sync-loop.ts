@@ -50,7 +50,7 @@ export interface SyncLoopDependencies {
  * Between these the loop sleeps; `mark`, `open` and the two requests for a resync wake it.
  */
 export class SyncLoop {
-  readonly #options: SyncLoopOptions;
+  #options: SyncLoopOptions;
   readonly #dependencies: SyncLoopDependencies;
   #isOpen = false;
   /** The sync that is running. Never rejects. */
@@ -80,6 +80,14 @@ export class SyncLoop {
   /** From now on syncs may write: all that is desired is known. The first sync compares everything. */
   open(): void {
     this.#isOpen = true;
+    this.#wake();
+  }
+
+  /** Uses other periods. The next resync is due by the new one. */
+  reconfigure(options: SyncLoopOptions): void {
+    this.#options = options;
+    const nextMs = this.#dependencies.clock.now() + options.syncPeriodMs;
+    this.#resyncAtMs = Math.min(this.#resyncAtMs, nextMs);
     this.#wake();
   }
 

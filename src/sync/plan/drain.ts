@@ -23,7 +23,7 @@ export function quiescent(want: ServerState | undefined, have: ServerState): rea
  * the time begins again, with the limits of the Services that exist.
  */
 export class Draining {
-  readonly #timeoutMs: number;
+  #timeoutMs: number;
   /** The limits that differ from the default. */
   readonly #limits = new Map<VirtualServerKey, number>();
   readonly #since = new Map<VirtualServerKey, Map<RealServerKey, number>>();
@@ -33,6 +33,11 @@ export class Draining {
 
   /** `timeoutMs` is the default limit. */
   constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Sets the default limit, also for the real servers that wait. */
+  setLimit(timeoutMs: number): void {
     this.#timeoutMs = timeoutMs;
   }
 

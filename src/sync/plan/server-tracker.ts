@@ -27,7 +27,7 @@ export class ServerTracker {
   readonly draining: Draining;
   /** The input of plans in which no draining real server may be deleted. */
   readonly view: PlanView;
-  readonly #options: ServerTrackerOptions;
+  #options: ServerTrackerOptions;
   readonly #desired: Desired;
   readonly #actual: ActualState;
   readonly #clock: Pick<Clock, "now">;
@@ -41,6 +41,12 @@ export class ServerTracker {
     this.#ownership = new OwnershipTracker(options.excludeCIDRs);
     this.draining = new Draining(options.drainTimeoutMs);
     this.view = this.#viewWith((server) => !this.#drains(server));
+  }
+
+  /** Sets the default time limit of draining. */
+  setDrainTimeout(drainTimeoutMs: number): void {
+    this.#options = { ...this.#options, drainTimeoutMs };
+    this.draining.setLimit(drainTimeoutMs);
   }
 
   /** The actual virtual servers that are not ours. */

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../../../src/agent.ts";
-import { readConfig } from "../../../src/config/config.ts";
+import { type Config, type GivenTexts, readConfig } from "../../../src/config/config.ts";
 import type {
   BackendReport,
   NodeSetup,
@@ -105,6 +105,8 @@ export class RunningAgent implements AsyncDisposable {
   /** What it logged from the level info on: "warn node preparation failed" and then the fields as JSON. */
   readonly log: string[] = [];
   readonly #agent: Agent;
+  readonly #given: GivenTexts;
+  #config: Config;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
@@ -133,12 +135,14 @@ export class RunningAgent implements AsyncDisposable {
     this.kernel.setNodeAddresses(nodeAddresses.map(address));
     this.kernel.failReads(unreadable);
     const given = (flag: string, text: string) => ({ source: flag, text });
-    const { config } = readConfig({
+    this.#given = {
       nodeName: given("--node-name", "n1"),
       localMode: given("--detect-local-mode", localMode),
       manifests: given("--manifests", manifests),
       scheduler: given("--ipvs-scheduler", scheduler),
-    });
+    };
+    const { config } = readConfig(this.#given);
+    this.#config = config;
     const machine = { families: FAMILIES, cpus: 1, kernelRelease: "6.1.0", liberalConntrack: false };
     const metrics = new Metrics({
       registry: this.registry,
@@ -146,7 +150,7 @@ export class RunningAgent implements AsyncDisposable {
       clock: this.clock,
       netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
     });
-    this.#agent = new Agent(config, (needs) => nodeSetup(config, machine, needs), {
+    this.#agent = new Agent(config, (needs) => nodeSetup(this.#config, machine, needs), {
       kernel: this.kernel,
       clock: this.clock,
       logger: logLines(this.log),
@@ -162,6 +166,15 @@ export class RunningAgent implements AsyncDisposable {
       random: () => 0.5,
     });
     this.#running = this.#agent.run(this.#stop.signal);
+  }
+
+  /** As if these settings had changed in the configuration file. */
+  reconfigure(texts: Readonly<Partial<Record<keyof Config, string>>>): void {
+    const changed = Object.entries(texts).map(([key, text]) => [key, { source: key, text }]);
+    const { config, problems } = readConfig({ ...this.#given, ...Object.fromEntries(changed) });
+    if (problems.length > 0) throw new Error(problems.join("; "));
+    this.#config = config;
+    this.#agent.reconfigure(config);
   }
 
   accept(event: ClusterEvent): void {
