@@ -43,7 +43,7 @@ test("the page on troubleshooting has the texts of readiness", () => {
 
 /** Flags of other programs that the pages name. */
 const FOREIGN_FLAGS = new Set(
-  "--all --cascade --disable-sigusr1 --dport --image --no-install-recommends --orig-dst --patch-file --pdeathsig --previous --profile --service-node-port-range --skip-phases --stats --timeout".split(
+  "--all --cascade --disable-sigusr1 --dport --field-selector --image --no-install-recommends --orig-dst --patch-file --pdeathsig --previous --profile --service-node-port-range --skip-phases --stats --timeout".split(
     " ",
   ),
 );
