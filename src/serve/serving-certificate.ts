@@ -51,7 +51,7 @@ export class ServingCertificate {
       // Also checks that the two belong together.
       createSecureContext(pair);
     } catch (error) {
-      throw new Error(`Cannot use certificate "${cert}" with key "${key}": ${messageOf(error)}`, { cause: error });
+      throw new Error(`Cannot use certificate "${cert}" with key "${key}"`, { cause: error });
     }
     this.#server.setSecureContext(pair);
     if (this.#inUse !== "")
@@ -69,7 +69,7 @@ export class ServingCertificate {
         await this.load();
         this.#reported = "";
       } catch (error) {
-        const reason = messageOf(error);
+        const reason = reasonOf(error);
         if (reason !== this.#reported)
           logger.warn(
             { reason },
@@ -83,10 +83,12 @@ export class ServingCertificate {
 
 async function contentOf(file: string): Promise<string> {
   return await readFile(file, "utf8").catch((error: unknown) => {
-    throw new Error(`Cannot read "${file}": ${messageOf(error)}`, { cause: error });
+    throw new Error(`Cannot read "${file}"`, { cause: error });
   });
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** The message of an error and of its cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`;
 }
