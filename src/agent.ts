@@ -207,6 +207,7 @@ export class Agent {
       if (this.#mode === "opening") this.#open();
       this.#publishHealthChecks();
       metrics.recordNoLocalEndpoints(this.#state.noLocalEndpoints);
+      metrics.recordWithoutEndpoints(this.#state.withoutEndpoints.size);
       await this.#status.rejectedHere(this.#state.problems, () => this.#state.stale > 0);
     } while (this.#state.stale > 0);
     this.#mode = "current";

@@ -34,6 +34,8 @@ export class DesiredStateBuilder {
   readonly desired = new DesiredState();
   readonly healthChecks = new HealthChecks();
   readonly noLocalEndpoints = new NoLocalEndpoints();
+  /** The Services without any endpoint in the cluster. */
+  readonly withoutEndpoints = new Set<ServiceName>();
   readonly #stale = new ServiceQueue();
   /** The refused requests of all Services that `advance` has computed. */
   readonly problems = new ServiceProblems(this.desired);
@@ -151,6 +153,8 @@ export class DesiredStateBuilder {
   /** Stores the result of the computation. */
   #replace(name: ServiceName, { service, problems }: GuardedService, wanted: DesiredService | undefined): KeyLists {
     this.noLocalEndpoints.replace(name, wanted?.dropped);
+    if (wanted !== undefined && isWithoutEndpoints(wanted)) this.withoutEndpoints.add(name);
+    else this.withoutEndpoints.delete(name);
     const refused = service && wanted ? problemsOf(service, this.#facts, this.#marks, wanted.tooLarge) : [];
     this.problems.replace(name, problems.length === 0 ? refused : [...refused, ...problems]);
     return this.desired.replace(name, wanted);
@@ -164,6 +168,11 @@ export class DesiredStateBuilder {
       return index === undefined ? undefined : localMark(index, mask);
     };
   }
+}
+
+/** Whether a Service is served and has no endpoint. Traffic that is dropped has endpoints on other nodes. */
+function isWithoutEndpoints({ servers, dropped = [] }: DesiredService): boolean {
+  return servers.length > 0 && dropped.length === 0 && servers.every(({ reals }) => reals.size === 0);
 }
 
 /**

@@ -38,6 +38,7 @@ export class Reconciler {
   readonly #flows = new StaleFlows(this.#failures);
   readonly #source: BatchSource;
   #drainAtMs = 0;
+  #oldestDrainMs = 0;
 
   constructor(options: ReconcilerOptions, dependencies: ReconcilerDependencies) {
     const { kernel, desired, clock, nextTurn } = dependencies;
@@ -91,6 +92,8 @@ export class Reconciler {
       foreignServers: this.#servers.foreign.size + this.#reader.unnamedServers,
       failedObjects: this.#retries.size,
       drainingRealServers: this.#servers.draining.size,
+      oldestDrainMs: this.#servers.draining.size === 0 ? 0 : this.#oldestDrainMs,
+      drainEnds: this.#servers.draining.ends,
       oldestPendingMs: oldestMs.length === 0 ? 0 : Math.min(...oldestMs),
     };
   }
@@ -241,6 +244,7 @@ export class Reconciler {
       const view = this.#servers.viewOf(due);
       await this.#carryOut(this.#dueBatch(due, view, pass), view, pass);
     }
+    if (all || fresh.length > 0) this.#oldestDrainMs = draining.oldestMs();
   }
 
   #dueBatch(due: DrainedServers, view: PlanView, pass: SyncPass): Batch {

@@ -1,6 +1,7 @@
 import type { Errno } from "../model/kernel/errno.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { OperationKind } from "../model/kernel/operation.ts";
+import type { DrainEnd } from "./plan/drain.ts";
 import type { FailureReport } from "./retry/failure-log.ts";
 
 export type DriftKind = "missing" | "different" | "unwanted";
@@ -45,6 +46,10 @@ export interface ReconcileState {
   readonly failedObjects: number;
   /** The number of real servers at weight 0 that wait for their connections to end. */
   readonly drainingRealServers: number;
+  /** When the oldest drain began, as of the last count of connections; 0 if none waits. */
+  readonly oldestDrainMs: number;
+  /** The number of drains that have ended since the start, by reason. */
+  readonly drainEnds: Readonly<Record<DrainEnd, number>>;
   /** When the oldest work that is not done was marked; 0 if there is none. */
   readonly oldestPendingMs: number;
 }

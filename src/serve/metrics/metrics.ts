@@ -29,6 +29,7 @@ const OBJECTS: Readonly<Record<keyof ObjectCounts, DriftObject>> = {
   addresses: "address",
   entries: "entry",
 };
+const DRAIN_ENDS = ["idle", "timeout"] as const;
 const DRIFT_KINDS: readonly DriftKind[] = ["missing", "different", "unwanted"];
 
 /** The dependencies of Metrics. */
@@ -47,9 +48,13 @@ export class Metrics {
   readonly #own: ReturnType<typeof ownMetrics>;
   readonly #kubeProxy: ReturnType<typeof kubeProxyMetrics>;
   readonly #times: SyncTimes;
+  readonly #clock: Readings;
+  /** The drains that are counted. */
+  #drainEnds: ReconcileState["drainEnds"] = { idle: 0, timeout: 0 };
 
   constructor({ registry, families, clock, netlink }: MetricsOptions) {
     this.#families = families;
+    this.#clock = clock;
     this.#own = ownMetrics([registry], netlink);
     this.#kubeProxy = kubeProxyMetrics([registry]);
     this.#times = new SyncTimes(registry, families, new UnixTimes(clock));
@@ -60,6 +65,7 @@ export class Metrics {
   #showZeros(): void {
     for (const object of Object.values(OBJECTS))
       for (const kind of DRIFT_KINDS) this.#own.drift.inc({ object, kind }, 0);
+    for (const reason of DRAIN_ENDS) this.#own.drainEnds.inc({ reason }, 0);
     for (const operation of OPERATION_KINDS) this.#own.operations.inc({ operation, result: "ok" }, 0);
     for (const ip_family of this.#families) {
       this.#kubeProxy.restoreFailures.inc({ ip_family }, 0);
@@ -105,6 +111,11 @@ export class Metrics {
     this.#own.failedObjects.set(state.failedObjects);
     this.#times.oldestPendingMs = state.oldestPendingMs;
     this.#own.draining.set(state.drainingRealServers);
+    this.#times.oldestDrainMs = state.oldestDrainMs;
+    for (const reason of DRAIN_ENDS) {
+      this.#own.drainEnds.inc({ reason }, state.drainEnds[reason] - this.#drainEnds[reason]);
+    }
+    this.#drainEnds = state.drainEnds;
     this.#own.foreign.set(state.foreignServers);
     // OBJECTS is a Record of exactly these keys.
     for (const [key, object] of Object.entries(OBJECTS) as [keyof ObjectCounts, DriftObject][]) {
@@ -116,6 +127,7 @@ export class Metrics {
   /** Records a resync that ended. */
   recordResync(report: ResyncReport): void {
     this.#own.resyncDuration.observe(report.durationMs / 1000);
+    this.#times.lastResyncMs = this.#clock.now();
     this.#recordDrift(report.drift);
   }
 
@@ -144,6 +156,7 @@ export class Metrics {
   /** Records that the kernel is programmed for a change that was made `latencyMs` ago. */
   recordProgrammed(ip_family: IPFamily, latencyMs: number): void {
     this.#kubeProxy.programming.observe({ ip_family }, latencyMs / 1000);
+    this.#own.programming.observe(latencyMs / 1000);
   }
 
   /** Sets the numbers of Services whose traffic of a side is dropped because they have no endpoint on this node. */
@@ -151,6 +164,11 @@ export class Metrics {
     for (const ip_family of this.#families)
       for (const traffic_policy of TRAFFIC_SIDES)
         this.#kubeProxy.noLocalEndpoints.set({ ip_family, traffic_policy }, services.count(traffic_policy, ip_family));
+  }
+
+  /** Sets the number of Services without endpoints. */
+  recordWithoutEndpoints(count: number): void {
+    this.#own.withoutEndpoints.set(count);
   }
 
   /** Sets the number of problems. */

@@ -5,6 +5,8 @@ import { type NetlinkCounts, netlinkMetrics } from "./netlink-metrics.ts";
 const OWN_SYNC_BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
+/** From the change of an object until the kernel is programmed: milliseconds, of which the agent has a few. */
+const PROGRAMMING_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const OPERATION_BUCKETS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
 
 /** The metrics of kube-ipvs. The number of label values is bounded: words of this program, sysctl names and errnos. */
@@ -59,6 +61,23 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
     draining: new Gauge({
       name: "kube_ipvs_draining_real_servers",
       help: "Real servers of removed endpoints. They get no new connections and are deleted when their connections end or at the drain timeout.",
+      registers,
+    }),
+    drainEnds: new Counter({
+      name: "kube_ipvs_drains_total",
+      help: "Drains that have ended, by reason: idle (all connections have ended) or timeout (the drain timeout was over, and connections were cut).",
+      labelNames: ["reason"] as const,
+      registers,
+    }),
+    programming: new Histogram({
+      name: "kube_ipvs_programming_duration_seconds",
+      help: "The same time as kubeproxy_network_programming_duration_seconds, with buckets from 1 ms: from the change of a Service or pod until the kernel is programmed.",
+      buckets: PROGRAMMING_BUCKETS,
+      registers,
+    }),
+    withoutEndpoints: new Gauge({
+      name: "kube_ipvs_services_without_endpoints",
+      help: "Services without any endpoint in the cluster, whose clients are refused.",
       registers,
     }),
     foreign: new Gauge({

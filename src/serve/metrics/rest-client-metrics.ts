@@ -38,6 +38,7 @@ export class RestClientMetrics {
 
   /** Sets the samples of these hosts to 0. */
   serversAre(hosts: readonly string[]): void {
+    this.#metrics.reachable.set(0);
     for (const host of hosts)
       for (const verb of METHODS) {
         for (const code of FIRST_CODES) this.#metrics.requests.inc({ code, method: verb, host }, 0);
@@ -48,6 +49,7 @@ export class RestClientMetrics {
   /** Counts a request that was answered with this code, or has failed. */
   requestEnded({ method, host }: ObservedRequest, code: string, durationMs: number, sentBytes: number): void {
     this.#metrics.requests.inc({ code, method, host });
+    this.#metrics.reachable.set(code === "<error>" ? 0 : 1);
     this.#metrics.duration.observe({ verb: method, host }, durationMs / 1000);
     this.#metrics.requestSize.observe({ verb: method, host }, sentBytes);
   }
@@ -159,6 +161,11 @@ function restClientMetrics(registers: Registry[], pluginTtlSeconds: () => number
       name: "rest_client_transport_create_calls_total",
       help: "Requests by connection: hit uses the open connection, miss opens a connection.",
       labelNames: ["result"] as const,
+      registers,
+    }),
+    reachable: new Gauge({
+      name: "kube_ipvs_api_server_reachable",
+      help: "Is 1 if the last request to an API server got a response, whatever its status. 0 for minutes: the log has the cause, and the kernel serves the last state. Always 0 with manifests.",
       registers,
     }),
     pluginTtl: new Gauge({

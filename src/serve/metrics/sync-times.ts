@@ -11,6 +11,10 @@ export class SyncTimes {
   lastQueuedMs: number | undefined;
   /** 0 if nothing is pending. */
   oldestPendingMs = 0;
+  /** 0 if nothing drains. */
+  oldestDrainMs = 0;
+  /** 0 before the first resync has ended. */
+  lastResyncMs = 0;
 
   /** Registers the gauges. */
   constructor(registry: Registry, families: readonly IPFamily[], unixTimes: UnixTimes) {
@@ -37,14 +41,29 @@ export class SyncTimes {
       "Unix time of the last request for a sync. Later than the last success for minutes: syncs are failing.",
       () => this.lastQueuedMs,
     );
-    const oldestPending = () => unixTimes.seconds(this.oldestPendingMs);
-    new Gauge({
-      name: "kube_ipvs_oldest_pending_timestamp_seconds",
-      help: "Unix time at which the oldest pending work was requested, failed operations included. 0 if no work is pending.",
-      registers,
-      collect() {
-        this.set(oldestPending());
-      },
-    });
+    const own = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(unixTimes.seconds(read()));
+        },
+      });
+    own(
+      "kube_ipvs_oldest_pending_timestamp_seconds",
+      "Unix time at which the oldest pending work was requested, failed operations included. 0 if no work is pending.",
+      () => this.oldestPendingMs,
+    );
+    own(
+      "kube_ipvs_oldest_drain_timestamp_seconds",
+      "Unix time at which the oldest drain began. 0 if no real server drains.",
+      () => this.oldestDrainMs,
+    );
+    own(
+      "kube_ipvs_last_resync_timestamp_seconds",
+      "Unix time at which the last resync ended. 0 before the first. Older than some sync periods: the kernel cannot be read.",
+      () => this.lastResyncMs,
+    );
   }
 }

@@ -9,6 +9,9 @@ import { PART } from "./plan.ts";
 /** Draining real servers that may be deleted now. */
 export type DrainedServers = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServerKey>>;
 
+/** Why a drained real server was deleted: its connections have ended, or its time limit was over. */
+export type DrainEnd = "idle" | "timeout";
+
 /** Returns the real servers that have weight 0 and are not desired. */
 export function quiescent(want: ServerState | undefined, have: ServerState): readonly RealServerKey[] {
   const keys: RealServerKey[] = [];
@@ -29,6 +32,9 @@ export class Draining {
   readonly #since = new Map<VirtualServerKey, Map<RealServerKey, number>>();
   /** The virtual servers with a real server whose connections were never counted. */
   readonly #fresh = new Set<VirtualServerKey>();
+  /** The real servers that may be deleted, and why. */
+  readonly #due = new Map<VirtualServerKey, Map<RealServerKey, DrainEnd>>();
+  readonly #ends: Record<DrainEnd, number> = { idle: 0, timeout: 0 };
   #size = 0;
 
   /** `timeoutMs` is the default limit. */
@@ -44,6 +50,19 @@ export class Draining {
   /** The number of real servers that wait. */
   get size(): number {
     return this.#size;
+  }
+
+  /** The number of drains that have ended, since the start. */
+  get ends(): Readonly<Record<DrainEnd, number>> {
+    return { ...this.#ends };
+  }
+
+  /** When the oldest drain began; 0 if none waits. Reads all real servers that wait. */
+  oldestMs(): number {
+    let oldestMs = 0;
+    for (const waiting of this.#since.values())
+      for (const sinceMs of waiting.values()) if (oldestMs === 0 || sinceMs < oldestMs) oldestMs = sinceMs;
+    return oldestMs;
   }
 
   /** Whether real servers wait for their connections before they are deleted. UDP and SCTP have no connections that end. */
@@ -86,6 +105,7 @@ export class Draining {
   /** No real server of the virtual server waits. */
   forget(key: VirtualServerKey): void {
     this.#size -= this.#since.get(key)?.size ?? 0;
+    this.#countEnds(key, []);
     this.#since.delete(key);
     this.#limits.delete(key);
     this.#fresh.delete(key);
@@ -96,6 +116,7 @@ export class Draining {
     if (limitMs === undefined) this.#limits.delete(key);
     else this.#limits.set(key, limitMs);
     const before = this.#since.get(key);
+    this.#countEnds(key, waiting);
     this.#size += waiting.length - (before?.size ?? 0);
     if (waiting.some((real) => before?.has(real) !== true)) this.#fresh.add(key);
     this.#since.set(key, new Map(waiting.map((real) => [real, before?.get(real) ?? nowMs])));
@@ -109,9 +130,25 @@ export class Draining {
       const connections = counted.get(real);
       if (connections === undefined) continue;
       const idle = connections.active + connections.inactive === 0;
-      if (idle || nowMs - sinceMs >= timeoutMs) due.add(real);
+      if (!idle && nowMs - sinceMs < timeoutMs) continue;
+      due.add(real);
+      this.#markDue(key, real, idle ? "idle" : "timeout");
     }
     return due;
+  }
+
+  #markDue(key: VirtualServerKey, real: RealServerKey, end: DrainEnd): void {
+    const marked = this.#due.get(key) ?? new Map<RealServerKey, DrainEnd>();
+    this.#due.set(key, marked.set(real, end));
+  }
+
+  /** Counts the real servers that were due and wait no more. A deletion that failed is counted when it has succeeded. */
+  #countEnds(key: VirtualServerKey, waiting: readonly RealServerKey[]): void {
+    const due = this.#due.get(key);
+    if (due === undefined) return;
+    const still = new Set(waiting);
+    for (const [real, end] of due) if (!still.has(real)) this.#ends[end]++;
+    this.#due.delete(key);
   }
 
   /** Whether the connections of all waiting real servers were counted. A real server without a count was deleted by another process. */

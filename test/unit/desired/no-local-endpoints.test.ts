@@ -115,6 +115,24 @@ describe("a Service counts as without local endpoints", () => {
   });
 });
 
+test.each<[string, ServiceSpec, readonly EndpointSpec[], boolean]>([
+  ["no endpoint", {}, [], true],
+  ["an endpoint that is not ready", {}, DEAD, true],
+  ["an endpoint on another node", {}, THERE, false],
+  ["an endpoint of one family", {}, THERE.slice(0, 1), false],
+  ["endpoints on other nodes and the policy Local", { internal: "Local", external: "Local" }, THERE, false],
+  ["no endpoint and the policy Local", { internal: "Local", external: "Local" }, [], true],
+])("a Service with %s: whether it counts as one without endpoints", (_, said, endpoints, expected) => {
+  const state = new DesiredStateBuilder(facts());
+  put(state, "shop/web", 1, said);
+  putPods(state, "shop/web", endpoints);
+  state.advance(Number.POSITIVE_INFINITY);
+  expect(state.withoutEndpoints).toEqual(new Set(expected ? [serviceName("shop", "web")] : []));
+  state.apply({ kind: "service-deleted", name: serviceName("shop", "web") });
+  state.advance(Number.POSITIVE_INFINITY);
+  expect(state.withoutEndpoints.size).toBe(0);
+});
+
 test("the counts are those of the last update of each Service", () => {
   const change = fc.record({
     name: fc.constantFrom("a", "b", "c"),

@@ -25,6 +25,8 @@ export function syncReport(
       foreignServers: 0,
       failedObjects: 0,
       drainingRealServers: 0,
+      oldestDrainMs: 0,
+      drainEnds: { idle: 0, timeout: 0 },
       oldestPendingMs: 0,
       ...report.state,
     },

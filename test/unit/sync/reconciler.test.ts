@@ -157,13 +157,14 @@ describe("draining", () => {
     connect(1);
     world.change("a/web", web([1]));
     expect(await syncedTexts()).toEqual(['update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
-    expect(world.reconciler.state().drainingRealServers).toBe(1);
+    expect(world.reconciler.state()).toMatchObject({ drainingRealServers: 1, oldestDrainMs: world.nowMs });
     await world.resync();
     expect(await syncedTexts(), "it is not written to again").toEqual([]);
     connect(0);
     expect(world.loop.workAtMs()).toBe(world.nowMs + 5_000);
     world.nowMs += 5_000;
     expect(await syncedTexts()).toEqual(['delete-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
+    expect(world.reconciler.state()).toMatchObject({ oldestDrainMs: 0, drainEnds: { idle: 1, timeout: 0 } });
     world.expectRight();
   });
 
@@ -182,6 +183,7 @@ describe("draining", () => {
     world.nowMs += 5_000;
     await world.sync();
     expect(world.memory.servers().get(VIP)?.reals.has(POD1)).toBe(false);
+    expect(world.reconciler.state().drainEnds).toEqual({ idle: 0, timeout: 1 });
   });
 
   test("a returning endpoint gets its weight back without being deleted", async () => {
@@ -193,6 +195,7 @@ describe("draining", () => {
     world.change("a/web", web([0, 1]));
     expect(await syncedTexts()).toEqual(['update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
     expect(world.memory.connectionsOf(VIP, POD1).active).toBe(1);
+    expect(world.reconciler.state().drainEnds).toEqual({ idle: 0, timeout: 0 });
     world.expectRight();
   });
 

@@ -174,6 +174,8 @@ describe("a sync", () => {
           foreignServers: 9,
           failedObjects: 10,
           drainingRealServers: 11,
+          oldestDrainMs: 9500,
+          drainEnds: { idle: 3, timeout: 1 },
           oldestPendingMs: 12_500,
         },
       }),
@@ -187,6 +189,12 @@ describe("a sync", () => {
     expect(await sample("kube_ipvs_draining_real_servers")).toBe(11);
     expect(await sample("kube_ipvs_oldest_pending_timestamp_seconds")).toBe(ZERO_S + 12.5);
     expect(await sample("kube_ipvs_pending_objects")).toBe(7);
+    expect(await sample("kube_ipvs_oldest_drain_timestamp_seconds")).toBe(ZERO_S + 9.5);
+    expect(await sample('kube_ipvs_drains_total{reason="idle"}')).toBe(3);
+    metrics.record(syncReport({ state: { drainEnds: { idle: 5, timeout: 1 } } }));
+    expect(await sample('kube_ipvs_drains_total{reason="idle"}')).toBe(5);
+    expect(await sample('kube_ipvs_drains_total{reason="timeout"}')).toBe(1);
+    expect(await sample("kube_ipvs_oldest_drain_timestamp_seconds")).toBe(0);
   });
 });
 
@@ -220,6 +228,7 @@ test("drift of resyncs and syncs is counted by object and kind, and is zero befo
   expect(await sample('kube_ipvs_drift_total{object="real-server",kind="missing"}')).toBe(5);
   expect(await sample('kube_ipvs_drift_total{object="entry",kind="unwanted"}')).toBe(0);
   expect(await sample("kube_ipvs_resync_duration_seconds_sum")).toBe(0.03);
+  expect(await sample("kube_ipvs_last_resync_timestamp_seconds")).toBeGreaterThan(ZERO_S);
 });
 
 test("Services without a local endpoint are counted by policy and family, and are zero before", async () => {
@@ -293,6 +302,7 @@ test("the other metrics have the recorded values", async () => {
   const { metrics, sample } = harness();
   metrics.recordRequest(7500);
   metrics.recordProgrammed("IPv6", 700);
+  metrics.recordWithoutEndpoints(6);
   metrics.recordRejected(4);
   metrics.recordNodeProblems(2);
   metrics.recordKernelFailure();
@@ -303,6 +313,8 @@ test("the other metrics have the recorded values", async () => {
   expect(await sample('kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv6"}')).toBe(ZERO_S + 7.5);
   expect(await sample('kubeproxy_network_programming_duration_seconds_sum{ip_family="IPv6"}')).toBe(0.7);
   expect(await sample('kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}')).toBe(0);
+  expect(await sample("kube_ipvs_programming_duration_seconds_sum")).toBe(0.7);
+  expect(await sample("kube_ipvs_services_without_endpoints")).toBe(6);
   expect(await sample("kube_ipvs_problems")).toBe(4);
   expect(await sample("kube_ipvs_node_problems")).toBe(2);
   expect(await sample("kube_ipvs_kernel_failures_total")).toBe(1);

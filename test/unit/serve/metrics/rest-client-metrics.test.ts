@@ -58,6 +58,7 @@ test("a request is counted by code, method and host, with the sizes of its body 
   expect(await value(`rest_client_request_size_bytes_sum{verb="PATCH",host="${host}"}`)).toBe(Buffer.byteLength(body));
   expect(await value(`rest_client_response_size_bytes_sum{verb="GET",host="${host}"}`)).toBe(Buffer.byteLength(text));
   expect(await value(`rest_client_request_duration_seconds_count{verb="GET",host="${host}"}`)).toBe(1);
+  expect(await value("kube_ipvs_api_server_reachable")).toBe(1);
   expect(await value('rest_client_transport_create_calls_total{result="miss"}')).toBe(1);
   expect(await value('rest_client_transport_create_calls_total{result="hit"}')).toBe(1);
   expect(await value("rest_client_transport_cache_entries")).toBe(1);
@@ -76,6 +77,7 @@ test("a request to a server that cannot be reached has the code <error>", async 
   const { server, transport, host, value } = await measured();
   await server.close();
   await expect(transport.get(SERVICES, never)).rejects.toThrow();
+  expect(await value("kube_ipvs_api_server_reachable")).toBe(0);
   expect(await value(`rest_client_requests_total{code="<error>",method="GET",host="${host}"}`)).toBe(1);
 });
 
