@@ -65,7 +65,7 @@ describe.skipIf(!mayClockBeSet)("the wall clock of a node is set (where it is a 
       await eventually(async () => expect(await mended()).toBeGreaterThan(before));
       await eventually(async () => expect(await servers()).toContain(`${real(drained, "b")} -m -w 1`));
       expect(await servers()).toContain(`${real(drained, "a")} -m -w 0`);
-      expect((await agent.readyz()).status).toBe(200);
+      await agent.ready();
       expect((await held.stop()).errors).toEqual({});
       expect((await load.stop()).errors).toEqual({});
     },

@@ -26,6 +26,7 @@ afterAll(async () => {
 });
 
 beforeEach(() => {
+  plane.deleteAll();
   plane.model.events.events.clear();
   plane.put(nodeObject(node.name, { ips: [node.node.ip] }));
 });
@@ -40,7 +41,7 @@ async function isNamed(agent: AgentProcess, service: string, sentence: string): 
   });
   expect(agent.log.split("operation failed")).toHaveLength(2);
   expect(agent.log).toContain(JSON.stringify(sentence));
-  expect(agent.log).not.toContain("no longer fails");
+  expect(agent.log).not.toContain("operation no longer fails");
 }
 
 async function isOver(agent: AgentProcess): Promise<void> {

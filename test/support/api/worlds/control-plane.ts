@@ -101,6 +101,12 @@ export class ControlPlane implements AgentSource, AsyncDisposable {
     this.model.store.delete(pathOf(kind), name);
   }
 
+  /** Deletes every object, so that a test begins without those of the test before it, also if that one has failed. */
+  deleteAll(): void {
+    for (const path of Object.values(PATHS))
+      for (const key of [...this.model.store.collections[path].objects.keys()]) this.model.store.delete(path, key);
+  }
+
   /** Writes what agents are let in with, each file at once. */
   async credentials({ ca, client, token }: Credentials): Promise<void> {
     const user = {
