@@ -21,8 +21,9 @@ until [ -S /run/root ] && [ -S /run/shared ]; do
   sleep 0.05
 done
 
+# A device /dev/kvm without the instructions of the CPU is that of a nested machine: QEMU aborts there, or its guest hangs.
 accelerator=tcg
-[ ! -w /dev/kvm ] || accelerator=kvm
+if [ -w /dev/kvm ] && grep -qE '^flags.* (vmx|svm)( |$)' /proc/cpuinfo; then accelerator=kvm; fi
 files=()
 for tag in root shared; do
   files+=(-chardev "socket,id=$tag,path=/run/$tag" -device "vhost-user-fs-pci,chardev=$tag,tag=$tag,queue-size=1024")
