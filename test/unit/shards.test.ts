@@ -60,6 +60,14 @@ test("a suite runs on the kernels of npm test, unless all of them or one is name
   expect(kernels({ suite: "sctp", kernel: "qemu-6.12" })).toEqual(["qemu-6.12"]);
 });
 
+test("the jobs of the usual kernel begin first, and the longest of each part before the others", () => {
+  const jobs = jobsOf({ all: true }, FILES, false);
+  const usual = jobs.findLastIndex(({ kernel }) => kernel === "6.1") + 1;
+  for (const part of [jobs.slice(0, usual), jobs.slice(usual)])
+    expect(part.map(({ seconds }) => seconds)).toEqual(part.map(({ seconds }) => seconds).toSorted((a, b) => b - a));
+  expect(new Set(jobs.slice(0, usual).map(({ kernel }) => kernel))).toEqual(new Set(["6.1"]));
+});
+
 test("a job is read from its line as it was", () => {
   for (const job of jobsOf({ all: true }, FILES, false)) expect(jobOf(lineOf(job))).toEqual(job);
 });

@@ -7,6 +7,8 @@ import { evenShards } from "./shards.ts";
 /** Test files that one guest runs on one kernel. */
 export interface Job {
   readonly kernel: string;
+  /** What it takes on a quiet machine. */
+  readonly seconds: number;
   readonly files: readonly string[];
 }
 
@@ -51,28 +53,30 @@ function isSuite(file: string, suite: string): boolean {
 }
 
 /**
- * The jobs of a run, the longest first, so that the last ones to begin are short. The host's own kernel, in place of the first
- * one, gets a single job: suites load modules and see which are loaded.
+ * The jobs of a run: those of the first kernel before those of the others, as a run whose time is limited leaves out the last;
+ * of either the longest first, so that the last ones to begin are short. The host's own kernel, in place of the first one, gets
+ * a single job: suites load modules and see which are loaded.
  */
 export function jobsOf(selection: Selection, files: readonly string[], hostKernel: boolean): readonly Job[] {
-  const jobs = KERNELS.flatMap((kernel) => {
+  const [first, ...others] = KERNELS.map((kernel) => {
     const isHost = hostKernel && kernel === KERNELS[0];
     const own = filesOf(kernel, selection, files);
     const seconds = (file: string) => secondsOf(file) * (kernel.slowness ?? 1);
     const sum = (of: readonly string[]) => of.reduce((total, file) => total + seconds(file), 0);
     const count = isHost ? Math.min(1, own.length) : Math.ceil(sum(own) / JOB_SECONDS);
-    const shards = evenShards(own, count, seconds);
-    return shards.map((shard) => ({ kernel: isHost ? HOST : kernel.name, files: shard, seconds: sum(shard) }));
+    return evenShards(own, count, seconds).map(
+      (shard): Job => ({ kernel: isHost ? HOST : kernel.name, seconds: sum(shard), files: shard }),
+    );
   });
-  return jobs.toSorted((a, b) => b.seconds - a.seconds).map(({ kernel, files: own }) => ({ kernel, files: own }));
+  return [first ?? [], others.flat()].flatMap((jobs) => jobs.toSorted((a, b) => b.seconds - a.seconds));
 }
 
 /** A job on a line, as run.sh reads it. */
-export function lineOf({ kernel, files }: Job): string {
-  return [kernel, ...files].join(" ");
+export function lineOf({ kernel, seconds, files }: Job): string {
+  return [kernel, seconds, ...files].join(" ");
 }
 
 export function jobOf(line: string): Job {
-  const [kernel = "", ...files] = line.split(" ");
-  return { kernel, files };
+  const [kernel = "", seconds = "0", ...files] = line.split(" ");
+  return { kernel, seconds: Number(seconds), files };
 }

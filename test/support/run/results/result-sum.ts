@@ -12,6 +12,8 @@ export interface ResultSum {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** How many of `skipped` are files for which the run had no time. */
+  readonly leftOut?: number;
   /** What nobody has said in the output of a test, each a line. */
   readonly remarks: readonly string[];
 }
@@ -38,6 +40,12 @@ export function sumResults(lines: readonly RecordLine[], files: readonly string[
     skipped: count(states, "skipped"),
     remarks,
   };
+}
+
+/** The sum of a job for which the run had no time: each file counts as one skipped test. */
+export function leftOutSum(files: readonly string[]): ResultSum {
+  const remarks = files.map((file) => `${file} was left out: the run was not given the time`);
+  return { passed: 0, failed: 0, skipped: files.length, leftOut: files.length, remarks };
 }
 
 function remarksOn(file: string, found: readonly TestState[], end: FileResults["end"]): readonly string[] {
