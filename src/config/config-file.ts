@@ -1,6 +1,6 @@
 import { LineCounter, parseDocument, type YAMLError } from "yaml";
 import type { Given, GivenTexts } from "./config.ts";
-import { structureProblems } from "./file-schema.ts";
+import { structureFaults } from "./file-schema.ts";
 import type { JsonValue } from "./json.ts";
 import type { Setting } from "./settings/setting.ts";
 import { SETTING_KEYS, SETTINGS, type SettingKey } from "./settings.ts";
@@ -15,7 +15,7 @@ export interface ConfigFile {
 }
 
 export interface ConfigFileReading {
-  /** Valid only if there are no problems. */
+  /** What is valid of the file. */
   readonly file: ConfigFile;
   /** All problems of the text, the keys and the types of values. `readConfig` finds those of the values. */
   readonly problems: readonly string[];
@@ -36,8 +36,9 @@ export function readConfigFile(text: string): ConfigFileReading {
   // A repeated key is not a fault of the syntax: the other faults are reported with it.
   if (document.errors.some(({ code }) => code !== "DUPLICATE_KEY")) return { file: EMPTY, problems: faults };
   const value: unknown = document.toJS();
-  const problems = [...faults, ...structureProblems(value)];
-  return { file: problems.length > 0 ? EMPTY : contentOf(value), problems };
+  const wrong = structureFaults(value);
+  const wrongPaths = wrong.map(({ path }) => path);
+  return { file: contentOf(value, wrongPaths), problems: [...faults, ...wrong.map(({ problem }) => problem)] };
 }
 
 function yamlProblem({ code, message, pos }: YAMLError, text: string, lines: LineCounter): string {
@@ -47,14 +48,18 @@ function yamlProblem({ code, message, pos }: YAMLError, text: string, lines: Lin
   return `Repeated key "${key}", line ${line}`;
 }
 
-function contentOf(root: unknown): ConfigFile {
+/** The content without the values at or below the paths of faults, and without those above them. */
+function contentOf(root: unknown, faults: readonly string[]): ConfigFile {
+  const isWrong = (path: string) =>
+    faults.some((fault) => fault === "" || `${path}.`.startsWith(`${fault}.`) || fault.startsWith(`${path}.`));
   const given = SETTING_KEYS.flatMap((key): [SettingKey, Given][] => {
     const { path } = SETTINGS[key];
-    const text = path === undefined ? undefined : textOf(SETTINGS[key], valueAt(root, path));
-    return path === undefined || text === undefined ? [] : [[key, { source: path, text }]];
+    if (path === undefined || isWrong(path)) return [];
+    const text = textOf(SETTINGS[key], valueAt(root, path));
+    return text === undefined ? [] : [[key, { source: path, text }]];
   });
   const unused = UNUSED_SETTINGS.flatMap(({ path = "" }): [string, JsonValue][] => {
-    const value = path === "" ? null : valueAt(root, path);
+    const value = path === "" || isWrong(path) ? null : valueAt(root, path);
     return isZero(value) ? [] : [[path, value]];
   });
   return { given: Object.fromEntries(given), unused: new Map(unused) };

@@ -142,6 +142,11 @@ function withoutDisabled(config: Config): Config {
 /** The problems of values that contradict each other. Values with a problem of their own are not compared. */
 function contradictions(config: Config, texts: Texts, problems: readonly string[]): readonly string[] {
   const name = (key: keyof Config) => `${texts[key].source} "${texts[key].text}"`;
+  // Where the other setting belongs: in the file beside the first one, or as a flag.
+  const beside = (key: keyof Config, other: keyof Config) => {
+    const { flag, path } = SETTINGS[other];
+    return texts[key].source.startsWith("-") || path === undefined ? `--${flag}` : path;
+  };
   const rules: readonly (readonly [key: keyof Config, other: keyof Config, isWrong: boolean, reason: string])[] = [
     [
       "minSyncPeriodMs",
@@ -159,20 +164,20 @@ function contradictions(config: Config, texts: Texts, problems: readonly string[
       "localMode",
       "podBridge",
       config.localMode === "BridgeInterface" && config.podBridge === "",
-      `needs ${texts.podBridge.source}`,
+      `needs ${beside("localMode", "podBridge")}`,
     ],
     [
       "localMode",
       "podInterfacePrefix",
       config.localMode === "InterfaceNamePrefix" && config.podInterfacePrefix === "",
-      `needs ${texts.podInterfacePrefix.source}`,
+      `needs ${beside("localMode", "podInterfacePrefix")}`,
     ],
     // A token that is sent without TLS is known to everyone on the path.
     [
       "metricsAuthorization",
       "metricsCertFile",
       config.metricsAuthorization && config.metricsCertFile === "",
-      `needs ${texts.metricsCertFile.source}`,
+      `needs ${beside("metricsAuthorization", "metricsCertFile")}`,
     ],
     [
       "metricsAuthorization",

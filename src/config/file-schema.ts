@@ -35,18 +35,23 @@ const PATHS: readonly (readonly [path: string, type: ValueType | UnusedType])[] 
   ...UNUSED_SETTINGS,
 ].flatMap(({ path, type }) => (path === undefined ? [] : [[path, type] as const]));
 
-/**
- * The problems of the structure of a configuration file: keys that do not exist, and values of a wrong type. Each names path,
- * value and reason. As in kube-proxy, null means that a key is not given.
- */
-export function structureProblems(value: unknown): readonly string[] {
+/** A key that does not exist, or a value of a wrong type. */
+export interface StructureFault {
+  /** "" for the whole file. */
+  readonly path: string;
+  /** Names path, value and reason. */
+  readonly problem: string;
+}
+
+/** The faults in the structure of a configuration file. As in kube-proxy, null means that a key is not given. */
+export function structureFaults(value: unknown): readonly StructureFault[] {
   const tree = treeOf();
   const { issues = [] } = v.safeParse(rootSchema(tree), value);
   return issues.map((issue) => {
     const path = v.getDotPath(issue) ?? "";
-    if (issue.type === "never") return `Unknown key "${path}"${meant(tree, path)}`;
+    if (issue.type === "never") return { path, problem: `Unknown key "${path}"${meant(tree, path)}` };
     const subject = path === "" ? "configuration" : path;
-    return `Invalid ${subject} "${valueText(issue.input)}": ${issue.message}`;
+    return { path, problem: `Invalid ${subject} "${valueText(issue.input)}": ${issue.message}` };
   });
 }
 

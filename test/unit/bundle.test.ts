@@ -154,6 +154,45 @@ test("the bundle contains only the kubeconfig reader of client-node, not the gen
   expect(readFileSync(bundle, "utf8")).toContain("function newClusters(");
 });
 
+describe("a configuration file", () => {
+  const HEAD = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+
+  test("with faults ends the program with exit code 64 and a line for each", () => {
+    const file = join(elsewhere, "bad.conf");
+    writeFileSync(file, `${HEAD}mode: iptables\nipvs: { schedular: rr, syncPeriod: 1 }\nfoo: 1`);
+    const { status, stdout, stderr } = run("--config", file, "--proxy-mod=ipvs");
+    expect({ status, stdout }).toEqual({ status: 64, stdout: "" });
+    expect(stderr.split("\n")).toEqual([
+      'Unknown flag "--proxy-mod": did you mean --proxy-mode?',
+      'Invalid ipvs.syncPeriod "1": must be a duration in the form "30s", "1h15m" or "250ms"',
+      'Unknown key "ipvs.schedular": did you mean ipvs.scheduler?',
+      'Unknown key "foo"',
+      expect.stringMatching(/^Invalid mode "iptables": .* run kube-proxy --proxy-mode=iptables/),
+      "",
+    ]);
+  });
+
+  test("is written with all defaults, and read again", () => {
+    const written = join(elsewhere, "written.conf");
+    expect(run("--ipvs-scheduler=sh", "--write-config-to", written)).toMatchObject({
+      status: 0,
+      stdout: "",
+      stderr: "",
+    });
+    expect(readFileSync(written, "utf8")).toContain("  scheduler: sh\n");
+    const manifests = join(root, "examples/shop");
+    const { status, stdout } = run("plan", "--config", written, "--manifests", manifests, "--node-name", "node-1");
+    expect(status).toBe(0);
+    expect(stdout).toContain("-A -t 10.96.0.10:443 -s sh");
+  });
+
+  test("that cannot be written is a failure with its path", () => {
+    const { status, stderr } = run("--write-config-to", join(elsewhere, "no-folder/x"));
+    expect(status).toBe(1);
+    expect(stderr).toContain("no-folder/x");
+  });
+});
+
 test("wrong arguments end with exit code 64", () => {
   expect(run("--nope")).toMatchObject({ status: 64, stdout: "" });
 });

@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { VolumeFolder } from "./volume-folder.ts";
 
 /** Where every pod finds its service account. */
 export const ACCOUNT_PATH = "/run/secrets/kubernetes.io/serviceaccount";
@@ -12,40 +11,32 @@ export interface Account {
   readonly namespace: string;
 }
 
-/**
- * The files of a service account as the kubelet keeps them: each version in a folder of its own, and links through one
- * name that is replaced at once, so that a reader never sees half of a version.
- */
+/** The files of a service account, with a token that rotates. */
 export class AccountFolder implements AsyncDisposable {
-  readonly path: string;
-  #version = 0;
+  readonly #volume: VolumeFolder;
 
-  private constructor(path: string) {
-    this.path = path;
+  private constructor(volume: VolumeFolder) {
+    this.#volume = volume;
   }
 
   static async create(account: Account): Promise<AccountFolder> {
-    const made = new AccountFolder(await mkdtemp("/run/kube-ipvs-account-"));
-    await made.replace(account);
-    for (const file of ["token", "ca.crt", "namespace"]) await symlink(`..data/${file}`, join(made.path, file));
-    return made;
+    return new AccountFolder(await VolumeFolder.create("/run/kube-ipvs-account-", filesOf(account)));
+  }
+
+  get path(): string {
+    return this.#volume.path;
   }
 
   /** As when the token rotates. */
-  async replace({ token, authority, namespace }: Account): Promise<void> {
-    const before = `..version-${this.#version}`;
-    this.#version++;
-    const now = `..version-${this.#version}`;
-    await mkdir(join(this.path, now));
-    await writeFile(join(this.path, now, "token"), token);
-    await writeFile(join(this.path, now, "ca.crt"), authority);
-    await writeFile(join(this.path, now, "namespace"), namespace);
-    await symlink(now, join(this.path, "..data_tmp"));
-    await rename(join(this.path, "..data_tmp"), join(this.path, "..data"));
-    await rm(join(this.path, before), { recursive: true, force: true });
+  async replace(account: Account): Promise<void> {
+    await this.#volume.replace(filesOf(account));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.path, { recursive: true });
+    await this.#volume[Symbol.asyncDispose]();
   }
+}
+
+function filesOf({ token, authority, namespace }: Account): Readonly<Record<string, string>> {
+  return { token, "ca.crt": authority, namespace };
 }

@@ -1,44 +1,25 @@
 import { readFileSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { ConfigWatch } from "../../../src/commands/config-watch.ts";
 import { type Configuration, readCommandLine } from "../../../src/config/cli.ts";
+import { VolumeFolder } from "../../support/node/volume-folder.ts";
 import { logLines } from "../../support/objects/log-lines.ts";
 import { eventually } from "../../support/time/eventually.ts";
 
 const HEAD =
   "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclientConnection: { kubeconfig: /k }\n";
 
-/** A volume of a ConfigMap as the kubelet makes it: config.conf -> ..data/config.conf, ..data -> a folder that is replaced. */
-class ConfigMapVolume {
-  readonly folder: string;
-  #version = 0;
-
-  private constructor(folder: string) {
-    this.folder = folder;
-  }
-
-  static async create(text: string): Promise<ConfigMapVolume> {
-    const volume = new ConfigMapVolume(await mkdtemp(join(tmpdir(), "kube-ipvs-config-")));
-    onTestFinished(() => rm(volume.folder, { recursive: true }));
-    await volume.replace(text);
-    await symlink("..data/config.conf", volume.path);
-    return volume;
-  }
-
-  get path(): string {
-    return join(this.folder, "config.conf");
-  }
-
-  async replace(text: string): Promise<void> {
-    const version = `..version-${this.#version++}`;
-    await mkdir(join(this.folder, version));
-    await writeFile(join(this.folder, version, "config.conf"), HEAD + text);
-    await symlink(version, join(this.folder, "..data_tmp"));
-    await rename(join(this.folder, "..data_tmp"), join(this.folder, "..data"));
-  }
+/** A volume with this configuration file. */
+async function configMap(text: string) {
+  const volume = await VolumeFolder.create(join(tmpdir(), "kube-ipvs-config-"), { "config.conf": HEAD + text });
+  onTestFinished(() => volume[Symbol.asyncDispose]());
+  return {
+    path: join(volume.path, "config.conf"),
+    replace: (next: string) => volume.replace({ "config.conf": HEAD + next }),
+  };
 }
 
 /** A watch of this file that is running, and what it did. */
@@ -74,7 +55,7 @@ function watching(path: string) {
 }
 
 test("a ConfigMap that is replaced by its link is noticed, and live settings are applied", async () => {
-  const volume = await ConfigMapVolume.create("ipvs: { scheduler: rr }");
+  const volume = await configMap("ipvs: { scheduler: rr }");
   const { watch, log, applied, events } = watching(volume.path);
   await volume.replace("ipvs: { scheduler: sh }");
   await eventually(() => expect(applied).toHaveLength(1));
@@ -104,7 +85,7 @@ test("a file that is written in place or renamed is noticed", async () => {
 });
 
 test("an invalid file changes nothing, is reported once by log, Event and state, and a valid one ends that", async () => {
-  const volume = await ConfigMapVolume.create("");
+  const volume = await configMap("");
   const { watch, log, events, applied } = watching(volume.path);
   const { loadedAtMs } = watch.state;
   await volume.replace("ipvs: { schedular: sh, syncPeriod: 1 }");
@@ -127,7 +108,7 @@ test("an invalid file changes nothing, is reported once by log, Event and state,
 });
 
 test("a change that needs a new start ends the watch, with the settings in the log", async () => {
-  const volume = await ConfigMapVolume.create("");
+  const volume = await configMap("");
   const { log, applied, running } = watching(volume.path);
   await volume.replace("ipvs: { scheduler: sh, excludeCIDRs: [10.0.0.0/8] }");
   expect(await running).toBe(true);
@@ -140,7 +121,7 @@ test("a change that needs a new start ends the watch, with the settings in the l
 });
 
 test("the end of the agent ends the watch", async () => {
-  const volume = await ConfigMapVolume.create("");
+  const volume = await configMap("");
   const { running, stop } = watching(volume.path);
   stop.abort();
   expect(await running).toBe(false);

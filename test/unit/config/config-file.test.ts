@@ -26,7 +26,6 @@ test("the file of kubeadm gives what kubeadm sets, and zero values are defaults"
     "bindAddress: 0.0.0.0",
     "clientConnection.kubeconfig: /var/lib/kube-proxy/kubeconfig.conf",
     "clusterCIDR: 10.244.0.0/16",
-    "mode: ipvs",
   ]);
   expect(file.given.syncPeriodMs).toBeUndefined();
 });

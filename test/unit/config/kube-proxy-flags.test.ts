@@ -164,3 +164,37 @@ test.each([
 ])("%s with the file %j ends with what to run instead", (line, file, text) => {
   expect(read(line, file)).toEqual({ kind: "refused", problems: [expect.stringContaining(`Invalid ${text}`)] });
 });
+
+test("faults of flags, of keys and of values are reported together", () => {
+  const file =
+    "mode: iptables\nipvs: { scheduler: fastest, syncPeriod: 5, excludeCIDRs: [1.2.3.4] }\nfoo: 1\nbindAddress: node";
+  expect(read("--config=/f --bogus -v=x", file)).toEqual({
+    kind: "refused",
+    problems: [
+      'Unknown flag "--bogus"',
+      expect.stringContaining('Invalid ipvs.syncPeriod "5": must be a duration'),
+      'Unknown key "foo"',
+      'Invalid bindAddress "node": must be an IP address',
+      expect.stringContaining('Invalid mode "iptables"'),
+      expect.stringContaining('Invalid ipvs.scheduler "fastest": must be one of'),
+      'Invalid ipvs.excludeCIDRs "1.2.3.4": "1.2.3.4" is not a CIDR like 10.0.0.0/8',
+      'Invalid -v "x": must be an integer of at least 0',
+    ],
+  });
+});
+
+test.each([
+  ["--detect-local-mode=BridgeInterface", "", '--detect-local-mode "BridgeInterface": needs --pod-bridge-interface'],
+  [
+    "--config=/f",
+    "detectLocalMode: BridgeInterface",
+    'detectLocalMode "BridgeInterface": needs detectLocal.bridgeInterface',
+  ],
+  [
+    "--config=/f",
+    "ipvs: { minSyncPeriod: 1m }",
+    'ipvs.minSyncPeriod "1m": must not be longer than --ipvs-sync-period "30s"',
+  ],
+])("%s with the file %j names the setting that is missing or contradicts", (line, file, text) => {
+  expect(read(line, file)).toEqual({ kind: "refused", problems: [`Invalid ${text}`] });
+});
