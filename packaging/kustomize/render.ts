@@ -49,7 +49,8 @@ const isConfigMap = ({ kind }: JsonObject) => kind === "ConfigMap";
 /** The objects of the kustomization in a folder. Throws if it has a field or a resource that is not known here. */
 export function render(folder: string): readonly JsonObject[] {
   const { objects, hashed } = build(folder, { objects: [], hashed: new Set() });
-  const names = new Map([...hashed].map((name) => [name, suffixed(objects, name)]));
+  const there = [...hashed].filter((name) => objects.some((object) => isConfigMap(object) && nameOf(object) === name));
+  const names = new Map(there.map((name) => [name, suffixed(objects, name)]));
   return objects
     .map((object) => withNames(object, names) as JsonObject)
     .toSorted((a, b) => rank(a) - rank(b) || (kindOf(a) < kindOf(b) ? -1 : 1));
@@ -108,6 +109,7 @@ function patched(
   const patch: JsonObject = parse(readFileSync(join(folder, path), "utf8"));
   const isTarget = (object: JsonObject) => kindOf(object) === target.kind && nameOf(object) === target.name;
   if (!objects.some(isTarget)) throw new Error(`${folder}/${path}: there is no ${target.kind} "${target.name}"`);
+  if (patch["$patch"] === "delete") return objects.filter((object) => !isTarget(object));
   return objects.map((object) => {
     if (!isTarget(object)) return object;
     const name = options?.allowNameChange === true ? {} : { metadata: { name: nameOf(object) } };

@@ -8,20 +8,27 @@ import { SysctlClient } from "../kernel/sysctl.ts";
 import { configuredFamilies } from "../node/node-facts.ts";
 import { nodeSetup } from "../node/node-setup.ts";
 import type { Output } from "../process/standard-output.ts";
-import { EXIT_OK } from "./exit-codes.ts";
+import { EXIT_FAILURE, EXIT_OK } from "./exit-codes.ts";
+import { checkForgotten } from "./init-checks.ts";
 import { readHostInfo, thisKernel } from "./this-node.ts";
 
 /**
  * Does the steps that need privilege: loads modules, creates kube-ipvs0 and sets sysctls. Changes no object of a Service.
  * A step that fails is a warning and not a failure of the command, because a failure of the init container would keep the
- * agent from starting. The agent reports the problem again.
+ * agent from starting. The agent reports the problem again. Only a configuration with which no agent can work is a failure.
  */
 export async function init(config: Config, output: Output, kernel = thisKernel(config)): Promise<number> {
   const print = ({ changed, warnings }: SetupReport): void => {
     for (const line of changed) output.out(`${line}\n`);
     for (const warning of warnings) output.err(`${warning}\n`);
   };
+  const { errors, warnings: forgotten } = checkForgotten(config);
   try {
+    if (errors.length > 0) {
+      print({ changed: [], warnings: errors });
+      return EXIT_FAILURE;
+    }
+    print({ changed: [], warnings: forgotten });
     const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
     print({ changed: [], warnings });
     const needs = { podCIDRs: [], families: configuredFamilies(config) };

@@ -93,12 +93,20 @@ describe("in the place of kubeadm's kube-proxy", () => {
     expect(spec.template.metadata.labels).toMatchObject({ "k8s-app": "kube-proxy" });
   });
 
-  test("its ConfigMap gives the address of the API server, and is not changed", () => {
-    const { containers, volumes } = spec.template.spec;
+  test("its ConfigMap is the configuration of both containers, and is not changed", () => {
+    const { containers, initContainers, volumes } = spec.template.spec;
     expect(volumes).toContainEqual({ name: "kube-proxy", configMap: { name: "kube-proxy" } });
-    expect(containers[0].args).toContain("--kubeconfig=/var/lib/kube-proxy/kubeconfig.conf");
-    const maps = objectsOf("replace-kubeadm.yaml").filter(({ kind }) => kind === "ConfigMap");
-    expect(maps.map((map) => map.metadata.name)).toEqual([expect.stringMatching(/^kube-ipvs-/)]);
+    for (const [container] of [containers, initContainers]) {
+      expect(container.args).toContain("--config=/var/lib/kube-proxy/config.conf");
+      expect(container.volumeMounts).toContainEqual({
+        name: "kube-proxy",
+        mountPath: "/var/lib/kube-proxy",
+        readOnly: true,
+      });
+    }
+    expect(containers[0].args).toContain("--hostname-override=$(NODE_NAME)");
+    expect(objectOf("replace-kubeadm.yaml", "ConfigMap")).toBeUndefined();
+    expect(JSON.stringify(spec)).not.toContain("configMapKeyRef");
   });
 });
 

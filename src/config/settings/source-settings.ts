@@ -32,7 +32,7 @@ export const SOURCE_SETTINGS: Settings<Key> = {
     placeholder: "URL,...",
     fallback: "",
     help: "URLs of API servers instead of the one in the kubeconfig, the preferred one first. If a server cannot be reached, the next one is used",
-    commands: WANTING,
+    commands: [...WANTING, "init"],
     parse: parseServers,
   },
   nodeName: {

@@ -53,7 +53,7 @@ export const TRAFFIC_SETTINGS: Settings<Key> = {
     placeholder: "MODE",
     fallback: "ClusterCIDR",
     help: "Property that identifies traffic of pods: ClusterCIDR, NodeCIDR (podCIDRs of the Node), BridgeInterface or InterfaceNamePrefix",
-    commands: WANTING,
+    commands: [...WANTING, "init"],
     parse: oneOf("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
   },
   podBridge: {

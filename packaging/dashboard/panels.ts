@@ -1,0 +1,221 @@
+/** A graph or a number of the dashboard. */
+export interface PanelSpec {
+  readonly title: string;
+  /** What it shows and when to act; Grafana shows it beside the title. */
+  readonly description: string;
+  readonly kind: "stat" | "timeseries";
+  /** A unit of Grafana. */
+  readonly unit: "short" | "s" | "ops" | "bytes" | "percentunit" | "Bps";
+  /** Expressions by the legend of their lines. */
+  readonly queries: Readonly<Record<string, string>>;
+  /** From this value on the number is red. */
+  readonly redFrom?: number;
+}
+
+/** A row answers one question. */
+export interface RowSpec {
+  readonly question: string;
+  readonly panels: readonly PanelSpec[];
+}
+
+/** What the variables of the dashboard select; a Prometheus without the label cluster matches ".*". */
+const SELECTED = 'job="kube-proxy",cluster=~"$cluster",node=~"$node"';
+const of = (metric: string, more = "") => `${metric}{${SELECTED}${more && `,${more}`}}`;
+const rate = (metric: string, more = "") => `rate(${of(metric, more)}[$__rate_interval])`;
+const increase = (metric: string, more = "") => `increase(${of(metric, more)}[$__rate_interval])`;
+const quantile = (q: number, metric: string) => `histogram_quantile(${q}, sum by (le) (${rate(`${metric}_bucket`)}))`;
+/** Counters that begin with the first failure are 0 before. */
+const orZero = (expression: string) => `${expression} or vector(0)`;
+
+function stat(title: string, description: string, expression: string, more: Partial<PanelSpec> = {}): PanelSpec {
+  return { title, description, kind: "stat", unit: "short", queries: { "": expression }, ...more };
+}
+
+function lines(
+  title: string,
+  unit: PanelSpec["unit"],
+  description: string,
+  queries: Readonly<Record<string, string>>,
+): PanelSpec {
+  return { title, description, kind: "timeseries", unit, queries };
+}
+
+/** The rows of the dashboard, each with one question. */
+export const ROWS: readonly RowSpec[] = [
+  {
+    question: "Is it healthy?",
+    panels: [
+      stat("Agents up", "Agents that answer Prometheus.", `sum(${of("up")})`),
+      stat(
+        "Failed objects",
+        "Kernel objects that the kernel refuses. /readyz of the node names the first.",
+        `sum(${of("kube_ipvs_failed_objects")})`,
+        { redFrom: 1 },
+      ),
+      stat(
+        "Node problems",
+        "Failed steps of the node preparation: sysctls, sets, rules. Events of the Node name them.",
+        `sum(${of("kube_ipvs_node_problems")})`,
+        { redFrom: 1 },
+      ),
+      stat(
+        "Nodes not found",
+        "Agents whose name no Node has.",
+        `count(${of("kube_ipvs_node_found")} == 0) or vector(0)`,
+        { redFrom: 1 },
+      ),
+      stat(
+        "Invalid fields",
+        "Fields of Services and EndpointSlices that are not served. Their Events name them.",
+        `max(${of("kube_ipvs_problems")})`,
+        { redFrom: 1 },
+      ),
+      stat(
+        "API server silent for",
+        "The longest time since a byte from an API server.",
+        `max by () (time() - (${of("kube_ipvs_watch_last_contact_timestamp_seconds")} > 0))`,
+        { unit: "s", redFrom: 300 },
+      ),
+      stat(
+        "Versions",
+        "Versions of kube-ipvs that run: more than one during an update.",
+        `count by (version) (${of("kube_ipvs_build_info")})`,
+        { queries: { "{{version}}": `count by (version) (${of("kube_ipvs_build_info")})` } },
+      ),
+      stat(
+        "Oldest waiting work",
+        "How long a change waits on a node, failed objects included.",
+        `max(time() - (${of("kube_ipvs_oldest_pending_timestamp_seconds")} > 0)) or vector(0)`,
+        { unit: "s", redFrom: 120 },
+      ),
+    ],
+  },
+  {
+    question: "How fast do changes arrive?",
+    panels: [
+      lines(
+        "Control plane to kernel",
+        "s",
+        "From the change of an endpoint to the kernel, by the annotation of the EndpointSlice.",
+        {
+          p50: quantile(0.5, "kubeproxy_network_programming_duration_seconds"),
+          p99: quantile(0.99, "kubeproxy_network_programming_duration_seconds"),
+        },
+      ),
+      lines("Sync", "s", "From the plan to the last response of the kernel. It depends on the number of changes.", {
+        p50: quantile(0.5, "kube_ipvs_sync_duration_seconds"),
+        p99: quantile(0.99, "kube_ipvs_sync_duration_seconds"),
+      }),
+      lines("Resync", "s", "Reads the whole kernel. It delays no change.", {
+        p99: quantile(0.99, "kube_ipvs_resync_duration_seconds"),
+      }),
+      lines("Changes", "ops", "Changes of Services and endpoints that reach the agents.", {
+        Services: `sum(${rate("kubeproxy_sync_proxy_rules_service_changes_total")})`,
+        endpoints: `sum(${rate("kubeproxy_sync_proxy_rules_endpoint_changes_total")})`,
+      }),
+      lines(
+        "Objects that wait",
+        "short",
+        "Kernel objects that waited when a sync ended. Growing: the node has too little CPU.",
+        {
+          "{{node}}": `max by (node) (${of("kube_ipvs_pending_objects")})`,
+        },
+      ),
+    ],
+  },
+  {
+    question: "What does the node hold?",
+    panels: [
+      lines("Objects in the kernel", "short", "More than desired: some drain. Fewer: some fail or wait.", {
+        "{{object}}": `sum by (object) (${of("kube_ipvs_actual_objects")})`,
+        "{{object}} desired": `sum by (object) (${of("kube_ipvs_desired_objects")})`,
+      }),
+      lines("Objects of the API", "short", "In the caches of the watches.", {
+        "{{resource}}": `max by (resource) (${of("kube_ipvs_watch_objects")})`,
+      }),
+      lines("Services that drop clients", "short", "Services with a policy Local and no endpoint on the node.", {
+        "{{traffic_policy}}": `sum by (traffic_policy) (${of("kubeproxy_sync_proxy_rules_no_local_endpoints_total")})`,
+      }),
+      lines(
+        "Of other programs",
+        "short",
+        "IPVS virtual servers, and rules in the iptables backend that kube-ipvs does not use.",
+        {
+          "virtual servers": `sum(${of("kube_ipvs_foreign_virtual_servers")})`,
+          rules: `sum(${of("kube_ipvs_iptables_other_backend_rules")}) or vector(0)`,
+        },
+      ),
+    ],
+  },
+  {
+    question: "What failed?",
+    panels: [
+      lines("Failed operations", "short", "By operation and errno. They are tried again.", {
+        "{{operation}} {{result}}": orZero(
+          `sum by (operation, result) (${increase("kube_ipvs_operations_total", 'result!="ok"')})`,
+        ),
+      }),
+      lines(
+        "Drift",
+        "short",
+        "Objects that another program changed, and that were repaired. Steady: find that program.",
+        {
+          "{{object}} {{kind}}": orZero(`sum by (object, kind) (${increase("kube_ipvs_drift_total")})`),
+        },
+      ),
+      lines(
+        "Requests to the kernel, rules",
+        "short",
+        "Requests that failed as a whole, and failures of iptables-restore.",
+        {
+          requests: `sum(${increase("kube_ipvs_kernel_failures_total")})`,
+          "rules {{ip_family}}": `sum by (ip_family) (${increase("kubeproxy_sync_proxy_rules_iptables_restore_failures_total")})`,
+        },
+      ),
+      lines("Ended watches", "short", 'By reason. "ended" and "timeout" are normal.', {
+        "{{resource}} {{reason}}": orZero(`sum by (resource, reason) (${increase("kube_ipvs_watch_endings_total")})`),
+      }),
+      lines("Errors of netlink", "short", "By errno. EEXIST after a restart is normal.", {
+        "{{errno}}": orZero(`sum by (errno) (${increase("kube_ipvs_netlink_errors_total")})`),
+      }),
+      lines("Health check node ports", "short", "Sockets; refused: another process has the port.", {
+        "{{state}}": `sum by (state) (${of("kube_ipvs_health_check_ports")})`,
+      }),
+    ],
+  },
+  {
+    question: "What drains?",
+    panels: [
+      lines(
+        "Draining real servers",
+        "short",
+        "Removed endpoints that keep their connections, until these end or at the drain timeout.",
+        {
+          "{{node}}": `sum by (node) (${of("kube_ipvs_draining_real_servers")})`,
+        },
+      ),
+      lines("Stale flows deleted", "ops", "UDP and SCTP flows to removed endpoints.", {
+        "{{ip_family}}": `sum by (ip_family) (${rate("kubeproxy_conntrack_reconciler_deleted_entries_total")})`,
+      }),
+    ],
+  },
+  {
+    question: "How is the process?",
+    panels: [
+      lines("CPU", "percentunit", "Of one CPU.", { "{{node}}": rate("process_cpu_seconds_total") }),
+      lines("Memory", "bytes", "Resident, and of it the heap of JavaScript.", {
+        "{{node}}": of("process_resident_memory_bytes"),
+        "{{node}} heap": of("nodejs_heap_size_used_bytes"),
+      }),
+      lines("Delay of the event loop", "s", "The 99th percentile of its turns.", {
+        "{{node}}": of("nodejs_eventloop_lag_p99_seconds"),
+      }),
+      lines("Requests to API servers", "ops", "By status code.", {
+        "{{code}}": `sum by (code) (${rate("rest_client_requests_total")})`,
+      }),
+      lines("Watches", "Bps", "Bytes of lists and watches.", {
+        "{{resource}}": `sum by (resource) (${rate("kube_ipvs_watch_bytes_total")})`,
+      }),
+    ],
+  },
+];
