@@ -67,11 +67,12 @@ test("the notices have the full text of the license of each package in the bundl
 test("the SBOM is a valid CycloneDX document that lists the packages in the bundle with version, license and purl", async () => {
   expect(await new JsonStrictValidator(Version.v1dot6).validate(sbom)).toBe(null);
   const { components, metadata } = JSON.parse(sbom);
+  const { version } = JSON.parse(await readFile("package.json", "utf8"));
   const names = components.map(({ group, name }: { group?: string; name: string }) =>
     group === undefined ? name : `${group}/${name}`,
   );
   expect([...new Set(names)].toSorted()).toEqual(bundledPackages());
-  expect(metadata.component).toMatchObject({ name: "kube-ipvs", version: "0.1.0", type: "application" });
+  expect(metadata.component).toMatchObject({ name: "kube-ipvs", version, type: "application" });
   for (const component of components)
     expect(component).toMatchObject({
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),

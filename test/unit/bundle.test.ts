@@ -18,6 +18,7 @@ import { patient } from "../support/time/patience.ts";
 const root = join(import.meta.dirname, "../..");
 const elsewhere = mkdtempSync(join(tmpdir(), "kube-ipvs-bundle-"));
 const bundle = join(elsewhere, "kube-ipvs.mjs");
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 beforeAll(() => {
   execFileSync(process.execPath, ["build.ts"], { cwd: root });
@@ -37,7 +38,7 @@ test("the bundle is one program, the netlink bindings of both platforms, the not
 });
 
 test("the bundle runs from a folder with nothing else in it", () => {
-  expect(run("--version")).toMatchObject({ status: 0, stdout: "kube-ipvs 0.1.0\n", stderr: "" });
+  expect(run("--version")).toMatchObject({ status: 0, stdout: `kube-ipvs ${version}\n`, stderr: "" });
 });
 
 test("the bundle plans as the sources do", () => {
