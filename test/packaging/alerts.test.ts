@@ -165,6 +165,14 @@ const CASES: readonly AlertCase[] = [
     summary: "On node n1 1 health check node ports cannot be opened. Load balancers send no traffic there.",
   },
   {
+    alert: "KubeIpvsConfigInvalid",
+    ...metric("kube_ipvs_config_last_reload_successful", "0x60", "0x3 1x60"),
+    minutes: 6,
+    labels: { ...AT, severity: "warning" },
+    summary:
+      "On node n1 the configuration file has become invalid. The agent uses the earlier one and would not start again.",
+  },
+  {
     alert: "KubeIpvsServiceProblem",
     ...metric("kube_ipvs_problems", "4x60", "4x12 0x60"),
     minutes: 16,
