@@ -35,10 +35,16 @@ export function readConfigFile(text: string): ConfigFileReading {
   const faults = document.errors.map((error) => yamlProblem(error, text, lines));
   // A repeated key is not a fault of the syntax: the other faults are reported with it.
   if (document.errors.some(({ code }) => code !== "DUPLICATE_KEY")) return { file: EMPTY, problems: faults };
-  const value: unknown = document.toJS();
-  const wrong = structureFaults(value);
-  const wrongPaths = wrong.map(({ path }) => path);
-  return { file: contentOf(value, wrongPaths), problems: [...faults, ...wrong.map(({ problem }) => problem)] };
+  try {
+    const value: unknown = document.toJS();
+    const wrong = structureFaults(value);
+    const wrongPaths = wrong.map(({ path }) => path);
+    return { file: contentOf(value, wrongPaths), problems: [...faults, ...wrong.map(({ problem }) => problem)] };
+  } catch (error) {
+    // An alias without an anchor, and values that contain themselves or expand without end.
+    const reason = error instanceof Error ? error.message : String(error);
+    return { file: EMPTY, problems: [...faults, `Invalid configuration: ${reason}`] };
+  }
 }
 
 function yamlProblem({ code, message, pos }: YAMLError, text: string, lines: LineCounter): string {

@@ -48,6 +48,18 @@ const ROWS: Readonly<Record<keyof typeof UNUSED_REASONS, readonly Row[]>> = {
     ["logging.options.text.infoBufferSize", "log-text-info-buffer-size", "any", "0"],
     ["logging.options.json.splitStream", "log-json-split-stream", "boolean", false],
     ["logging.options.json.infoBufferSize", "log-json-info-buffer-size", "any", "0"],
+    // Flags of klog that kube-proxy had until Kubernetes 1.31, and that manifests still have.
+    ["", "add-dir-header", "boolean", false],
+    ["", "alsologtostderr", "boolean", false],
+    ["", "log-backtrace-at", "string", ""],
+    ["", "log-dir", "string", ""],
+    ["", "log-file", "string", ""],
+    ["", "log-file-max-size", "integer", 1800],
+    ["", "logtostderr", "boolean", true],
+    ["", "one-output", "boolean", false],
+    ["", "skip-headers", "boolean", false],
+    ["", "skip-log-headers", "boolean", false],
+    ["", "stderrthreshold", "any", 2],
   ],
   mode: [
     ["iptables.localhostNodePorts", "iptables-localhost-nodeports", "boolean", true],
@@ -73,7 +85,7 @@ const ROWS: Readonly<Record<keyof typeof UNUSED_REASONS, readonly Row[]>> = {
 /** The settings of kube-proxy that have no effect here. */
 export const UNUSED_SETTINGS: readonly UnusedSetting[] = Object.entries(ROWS).flatMap(([reason, rows]) =>
   rows.map(([path, flag, type, fallback]) => ({
-    path,
+    ...(path !== "" && { path }),
     ...(flag !== "" && { flag }),
     type,
     fallback,

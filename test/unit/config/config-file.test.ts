@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { readConfigFile } from "../../../src/config/config-file.ts";
 
 const HEAD = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
@@ -86,6 +87,9 @@ describe("faults", () => {
     ["featureGates: { A: 1 }", ['Invalid featureGates.A "1": must be true or false']],
     ["mode: ipvs\nmode: ipvs", ['Repeated key "mode", line 4']],
     ["a: [", [expect.stringMatching(/^Invalid configuration, line \d: /)]],
+    ["mode: *a", [expect.stringMatching(/^Invalid configuration.*a/)]],
+    ["featureGates: &a { A: *a }", [expect.stringMatching(/^Invalid /)]],
+    ["logging: { vmodule: &a [*a] }", [expect.stringMatching(/^Invalid configuration: /)]],
     ["--- {}", [expect.stringMatching(/^Invalid configuration, line \d: .*multiple documents/)]],
   ])("%s", (text, expected) => {
     expect(problems(text)).toEqual(expected);
@@ -123,4 +127,26 @@ describe("faults", () => {
       'Unknown key "ipvs.b"',
     ]);
   });
+});
+
+test("any text gives problems or a configuration, and never an exception", () => {
+  const value = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.string());
+  const keys = fc.constantFrom(
+    "mode",
+    "ipvs",
+    "iptables",
+    "conntrack",
+    "kubeIpvs",
+    "featureGates",
+    "logging",
+    "bindAddress",
+    "x",
+  );
+  fc.assert(
+    fc.property(fc.dictionary(keys, value), (content) => {
+      const { problems } = readConfigFile(HEAD + stringify(content));
+      if (Object.hasOwn(content, "x")) expect(problems).toContainEqual('Unknown key "x"');
+    }),
+  );
+  fc.assert(fc.property(fc.string({ maxLength: 200 }), (text) => void readConfigFile(text).problems.length));
 });

@@ -64,7 +64,22 @@ const UNUSED: readonly string[] = [
   "--profiling",
   "--show-hidden-metrics-for-version=1.35",
   "--vmodule=proxier=9",
+  // Until Kubernetes 1.31.
+  "--add_dir_header",
+  "--alsologtostderr",
+  "--log_backtrace_at=:0",
+  "--log_dir=/var/log",
+  "--log_file=/var/log/kube-proxy.log",
+  "--log_file_max_size=1800",
+  "--logtostderr=false",
+  "--one_output",
+  "--skip_headers",
+  "--skip_log_headers",
+  "--stderrthreshold=2",
 ];
+
+/** The number of flags that kube-proxy 1.36 has, with those for nftables that the file has and --help. */
+const COUNT = 61;
 
 /** The flags of kube-proxy that select what the program does, and its deprecated ones. */
 const OTHERS: readonly (readonly [line: string, expected: object])[] = [
@@ -103,7 +118,17 @@ function read(line: string, file = "") {
   });
 }
 
-const nameOf = (argument: string) => argument.replace(/=.*/, "");
+const nameOf = (argument: string) => argument.replace(/=.*/, "").replaceAll("_", "-");
+
+test("the tables have a row for every flag of kube-proxy", () => {
+  const lines = [
+    ...USED.map(([line]) => line),
+    ...UNUSED.filter((line) => !/_|alsolog|logtostderr|threshold/.test(line)),
+    ...OTHERS.map(([line]) => line),
+  ];
+  const flags = new Set(lines.flatMap((line) => line.split(" ")).map((word) => nameOf(word).replace(/^-h$/, "--help")));
+  expect(flags.size).toBe(COUNT);
+});
 
 test.each(USED)("%s gives its setting", (line, expected) => {
   expect(read(line)).toMatchObject({ kind: "command", command: "run", notice: "", config: expected });
