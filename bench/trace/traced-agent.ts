@@ -48,7 +48,7 @@ export class TracedAgent implements AsyncDisposable {
         if (text.includes("first lists complete")) resolve();
       };
       this.#running = run(
-        { config, effective: {}, file: "", notice: "" },
+        { config, effective: {}, flags: {}, file: "", notice: "" },
         () => ({ kind: "version" }),
         { out, err: out },
         this.#stop.signal,

@@ -38,6 +38,11 @@ export class ConfigWatch {
     this.#loadedAtMs = dependencies.clock.now();
   }
 
+  /** The configuration in use. */
+  get current(): Configuration {
+    return this.#current;
+  }
+
   get state(): ConfigFileState {
     return { valid: this.#reported === "", loadedAtMs: this.#loadedAtMs };
   }

@@ -99,6 +99,7 @@ export async function run(
     await Promise.all(
       [
         serve(config, {
+          configuration: () => configWatch.current,
           registry,
           agent,
           recordEvent: (event) => source.record(event),

@@ -1,5 +1,6 @@
 import type { Registry } from "prom-client";
 import type { Agent } from "../agent.ts";
+import type { Configuration } from "../config/cli.ts";
 import type { Config } from "../config/config.ts";
 import { listenFailureEvent } from "../events/event-records.ts";
 import type { BindAddress } from "../model/address.ts";
@@ -14,9 +15,11 @@ import { SliMetrics } from "../serve/metrics/sli-metrics.ts";
 import { serveMetrics } from "../serve/metrics-server.ts";
 import { healthServer, type Listener, listen } from "../serve/server.ts";
 import { ServingCertificate } from "../serve/serving-certificate.ts";
-import { statusPage } from "../serve/status-page.ts";
+import { flagsPage, statusPage } from "../serve/status-page.ts";
 
 export interface ServeDependencies {
+  /** Returns the configuration in use. */
+  readonly configuration: () => Pick<Configuration, "effective" | "flags">;
   readonly registry: Registry;
   readonly agent: Agent;
   readonly recordEvent: (event: EventRecord) => void;
@@ -63,7 +66,7 @@ function probeServer({ healthzBindAddress }: Config, { agent }: ServeDependencie
   };
 }
 
-function metricsServer(config: Config, { registry, create, logger, signal }: ServeDependencies): Served {
+function metricsServer(config: Config, { configuration, registry, create, logger, signal }: ServeDependencies): Served {
   const start = {
     version,
     kubernetesVersion: KUBERNETES.release,
@@ -74,6 +77,8 @@ function metricsServer(config: Config, { registry, create, logger, signal }: Ser
     registry,
     slis: new SliMetrics(registry),
     statusPage: (paths: readonly string[]) => statusPage({ ...start, paths }, systemClock),
+    flagsPage: () => flagsPage(configuration().flags),
+    configuration: () => configuration().effective,
     access: config.metricsAuthorization ? new AccessControl({ clock: systemClock, logger, create }) : undefined,
   };
   const bound = { name: "metrics" as const, bind: config.metricsBindAddress };

@@ -15,6 +15,8 @@ export interface Configuration {
   readonly config: Config;
   /** The effective configuration as a KubeProxyConfiguration. */
   readonly effective: JsonObject;
+  /** The value in use of every setting, as text, by its flag without hyphens. */
+  readonly flags: Readonly<Record<string, string>>;
   /** The path of the configuration file; "" for none. */
   readonly file: string;
   /** One line that names the given flags and keys that have no effect; "" if there are none. */
@@ -76,6 +78,7 @@ export function readCommandLine(argv: readonly string[], surroundings: Surroundi
   const configuration: Configuration = {
     config,
     effective: effectiveConfiguration(texts, new Map([...line.unusedValues, ...file.unused])),
+    flags: Object.fromEntries(SETTING_KEYS.map((key) => [SETTINGS[key].flag, texts[key].text])),
     file: file.path,
     notice: noticeOf([...line.unused, ...file.unused.keys()], merged.overruled),
   };

@@ -3,7 +3,7 @@ import { gzip } from "node:zlib";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Registry } from "prom-client";
 import type { AccessControl } from "./access/access-control.ts";
-import { answerAnyMethod, type HttpResponse, PLAIN } from "./http-server.ts";
+import { answerAnyMethod, type HttpResponse, JSON_TEXT, PLAIN } from "./http-server.ts";
 import type { SliMetrics } from "./metrics/sli-metrics.ts";
 
 const compressed = promisify(gzip);
@@ -13,17 +13,30 @@ export interface MetricsServerOptions {
   readonly slis: SliMetrics;
   /** Returns the text of /statusz. */
   readonly statusPage: (paths: readonly string[]) => string;
+  /** Returns the text of /flagz. */
+  readonly flagsPage: () => string;
+  /** Returns the effective KubeProxyConfiguration. */
+  readonly configuration: () => object;
   /** Decides who may read; by default everyone may. */
   readonly access?: Pick<AccessControl, "refusal"> | undefined;
 }
 
 /** The paths of the server, as in kube-proxy. */
-const PATHS = ["/healthz", "/healthz/ping", "/metrics", "/metrics/slis", "/proxyMode", "/statusz"];
+const PATHS = [
+  "/configz",
+  "/flagz",
+  "/healthz",
+  "/healthz/ping",
+  "/metrics",
+  "/metrics/slis",
+  "/proxyMode",
+  "/statusz",
+];
 
 /** Makes the server answer with metrics and pages about the process, with the paths and responses of kube-proxy. */
 export function serveMetrics(
   server: FastifyInstance,
-  { registry, slis, statusPage, access }: MetricsServerOptions,
+  { registry, slis, statusPage, flagsPage, configuration, access }: MetricsServerOptions,
 ): void {
   if (access !== undefined) protect(server, access);
   const text = (body: string) => ({ status: 200, headers: PLAIN, body });
@@ -43,6 +56,11 @@ export function serveMetrics(
   answerAnyMethod(server, "/healthz/ping", () => text("ok"));
   answerAnyMethod(server, "/proxyMode", () => text("ipvs"));
   answerAnyMethod(server, "/statusz", () => text(statusPage(PATHS)));
+  answerAnyMethod(server, "/flagz", () => text(flagsPage()));
+  answerAnyMethod(server, "/configz", () => {
+    const body = JSON.stringify({ "kubeproxy.config.k8s.io": configuration() });
+    return { status: 200, headers: JSON_TEXT, body };
+  });
 }
 
 /** Refuses requests before anything is computed for them. */

@@ -20,6 +20,12 @@ export function pageHead(page: string): string {
   return `\nkube-ipvs ${page}\n${WARNING}\n\n`;
 }
 
+/** The text of /flagz: every flag with its value, sorted by name. */
+export function flagsPage(flags: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(flags).map(([name, value]) => `${name}=${value}\n`);
+  return `${pageHead("flags")}${lines.toSorted().join("")}`;
+}
+
 /** The text of /statusz: the start, the age, the versions and the paths of the server. */
 export function statusPage(facts: StatusFacts, clock: Readings): string {
   const { version, kubernetesVersion, node, startedAtMs, paths } = facts;

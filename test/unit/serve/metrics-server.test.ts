@@ -13,9 +13,11 @@ afterEach(async () => {
 });
 
 function serverOf(registry: Registry, access?: Pick<AccessControl, "refusal">) {
-  const statusPage = (paths: readonly string[]) => `status of ${paths.join(" ")}\n`;
+  const statusPage = (paths: readonly string[]) => `status of ${paths.length} paths, with ${paths[0]}\n`;
+  const flagsPage = () => "v=0\n";
+  const configuration = () => ({ kind: "KubeProxyConfiguration" });
   const server = httpServer();
-  serveMetrics(server, { registry, slis: new SliMetrics(registry), statusPage, access });
+  serveMetrics(server, { registry, slis: new SliMetrics(registry), statusPage, flagsPage, configuration, access });
   opened.push(server);
   return server;
 }
@@ -40,13 +42,20 @@ test.each([
     '[+]ping ok\nwarn: some health checks cannot be excluded: no matches for "a", "b"\nhealthz check passed\n',
   ],
   ["/healthz/ping", "ok"],
-  ["/statusz", "status of /healthz /healthz/ping /metrics /metrics/slis /proxyMode /statusz\n"],
+  ["/statusz", "status of 8 paths, with /configz\n"],
+  ["/flagz", "v=0\n"],
 ])("%s is answered with exactly %j", async (url, body) => {
   const response = await answering().inject({ url });
   expect(response.statusCode).toBe(200);
   expect(response.headers["content-type"]).toBe("text/plain; charset=utf-8");
   expect(response.headers["x-content-type-options"]).toBe("nosniff");
   expect(response.body).toBe(body);
+});
+
+test("/configz is the configuration in JSON, below its API group", async () => {
+  const { statusCode, headers, body } = await answering().inject({ url: "/configz" });
+  expect([statusCode, body]).toEqual([200, '{"kubeproxy.config.k8s.io":{"kind":"KubeProxyConfiguration"}}']);
+  expect(headers).toMatchObject({ "content-type": "application/json", "x-content-type-options": "nosniff" });
 });
 
 const ANSWER = "# HELP answer The answer.\n# TYPE answer gauge\nanswer 42\n";
@@ -148,6 +157,8 @@ describe("with access control", () => {
     ["/proxyMode", 200],
     ["/healthz", 200],
     ["/statusz", 200],
+    ["/flagz", 200],
+    ["/configz", 200],
     ["/nothing", 404],
   ])("%s is refused with the given response, or answered with %d", async (url, status) => {
     const { refused, allowed, asked } = await answerTo({ url: `${url}?a=b` });

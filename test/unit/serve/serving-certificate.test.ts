@@ -33,8 +33,8 @@ async function served() {
   const clock = new HandClock();
   const { server, tls } = httpsServer();
   onTestFinished(() => server.close());
-  const statusPage = () => "";
-  serveMetrics(server, { registry: new Registry(), slis: new SliMetrics(new Registry()), statusPage });
+  const pages = { statusPage: () => "", flagsPage: () => "", configuration: () => ({}) };
+  serveMetrics(server, { registry: new Registry(), slis: new SliMetrics(new Registry()), ...pages });
   const certificate = new ServingCertificate(files, tls, { clock, logger });
   const listen = async () => {
     await certificate.load();

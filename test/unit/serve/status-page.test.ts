@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { statusPage } from "../../../src/serve/status-page.ts";
+import { flagsPage, statusPage } from "../../../src/serve/status-page.ts";
 
 const FACTS = {
   version: "0.1.0",
@@ -22,4 +22,10 @@ Binary version: 0.1.0
 Emulation version: v1.36.2
 Paths: /a /b
 `);
+});
+
+test("the flags have a line each, sorted by name, and an empty value stays empty", () => {
+  expect(flagsPage({ v: "0", "cluster-cidr": "10.0.0.0/8", master: "" })).toMatch(
+    /^\nkube-ipvs flags\nWarning: .*\n\ncluster-cidr=10\.0\.0\.0\/8\nmaster=\nv=0\n$/,
+  );
 });

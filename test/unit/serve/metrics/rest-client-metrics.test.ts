@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { Registry } from "prom-client";
 import { expect, onTestFinished, test } from "vitest";
 import { RestClientMetrics } from "../../../../src/serve/metrics/rest-client-metrics.ts";
+import { ApiServerConfig } from "../../../../src/sources/api/access/kubeconfig.ts";
 import { ApiTransport } from "../../../../src/sources/api/transport/api-transport.ts";
 import { ApiModel } from "../../../support/api/api-model.ts";
 import { ApiServer } from "../../../support/api/api-server.ts";
@@ -9,6 +11,7 @@ import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
 import { apiService } from "../../../support/api/worlds/reported-cluster.ts";
 import { SILENT_LOGGER } from "../../../support/api/worlds/silent-logger.ts";
 import { TestAccess } from "../../../support/api/worlds/test-access.ts";
+import { folderOf, kubeconfigText } from "../../../support/objects/kubeconfigs.ts";
 
 const SERVICES = "/api/v1/services";
 const EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events";
@@ -103,4 +106,28 @@ test("the certificate of the exec plugin has a time to live, and an age when it 
   expect(await value("rest_client_exec_plugin_certificate_rotation_age_sum")).toBe(100);
   const failed = 'rest_client_exec_plugin_call_total{code="3",call_status="plugin_execution_error"}';
   expect(await value(failed)).toBe(1);
+});
+
+test.each([
+  ["a plugin that fails", "#!/bin/sh\nexit 3\n", '{code="3",call_status="plugin_execution_error"}'],
+  ["a plugin that does not exist", "", '{code="1",call_status="plugin_not_found_error"}'],
+  [
+    "a plugin that returns a token",
+    '#!/bin/sh\necho \'{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t"}}\'\n',
+    '{code="0",call_status="no_error"}',
+  ],
+])("%s is counted with its exit code and result", async (_, script, labels) => {
+  const { clock, requests, value } = await measured();
+  const exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: "./plugin",
+    interactiveMode: "Never",
+  };
+  const text = kubeconfigText({ user: { exec } });
+  const folder = await folderOf({ config: text, ...(script === "" ? {} : { plugin: script }) });
+  const access = { kubeconfig: join(folder, "config"), servers: [], root: "", env: process.env };
+  const parts = { clock, random: () => 0, logger: SILENT_LOGGER, signal: never, requests };
+  const config = await ApiServerConfig.load(access, parts);
+  await config.credentials(never).catch(() => {});
+  expect(await value(`rest_client_exec_plugin_call_total${labels}`)).toBe(1);
 });
