@@ -33,7 +33,7 @@ ensure_debian_packages() {
   { apt-get update && "${install[@]}"; } >"$CACHE/apt.log" 2>&1 || { tail -20 "$CACHE/apt.log" >&2; return 1; }
 }
 
-# promtool judges the metrics. It is unpacked, not installed: the package would start a Prometheus on this machine.
+# promtool judges the metrics, and the Prometheus of the same package scrapes them. It is unpacked, not installed: the package would start a Prometheus on this machine.
 ensure_promtool() {
   export PATH=$PATH:$CACHE/prometheus/usr/bin
   command -v promtool >/dev/null && return
