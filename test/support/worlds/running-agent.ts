@@ -120,6 +120,8 @@ export class RunningAgent implements AsyncDisposable {
     localMode = "ClusterCIDR",
     /** With these Services come from manifests, which may do without Nodes; "" is an API server. */
     manifests = "/manifests",
+    /** Texts of other settings. */
+    settings = {} as Readonly<Partial<Record<keyof Config, string>>>,
     /** Those of an agent that ran here before. */
     kernel = new RememberingKernel(),
     clock = new HandClock(),
@@ -140,6 +142,7 @@ export class RunningAgent implements AsyncDisposable {
       localMode: given("--detect-local-mode", localMode),
       manifests: given("--manifests", manifests),
       scheduler: given("--ipvs-scheduler", scheduler),
+      ...givenTexts(settings),
     };
     const { config } = readConfig(this.#given);
     this.#config = config;
@@ -170,8 +173,7 @@ export class RunningAgent implements AsyncDisposable {
 
   /** As if these settings had changed in the configuration file. */
   reconfigure(texts: Readonly<Partial<Record<keyof Config, string>>>): void {
-    const changed = Object.entries(texts).map(([key, text]) => [key, { source: key, text }]);
-    const { config, problems } = readConfig({ ...this.#given, ...Object.fromEntries(changed) });
+    const { config, problems } = readConfig({ ...this.#given, ...givenTexts(texts) });
     if (problems.length > 0) throw new Error(problems.join("; "));
     this.#config = config;
     this.#agent.reconfigure(config);
@@ -252,4 +254,8 @@ export class RunningAgent implements AsyncDisposable {
     this.#stop.abort();
     await this.#running;
   }
+}
+
+function givenTexts(texts: Readonly<Partial<Record<keyof Config, string>>>): GivenTexts {
+  return Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, { source: key, text }]));
 }
