@@ -13,6 +13,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "conntrack.test.ts": 24,
   "contract.test.ts": 20,
   "daemonset.test.ts": 26,
+  "dashboard.test.ts": 60,
   "early-client.test.ts": 17,
   "endpoint-slices.test.ts": 21,
   "exposure.test.ts": 34,
