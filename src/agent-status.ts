@@ -1,11 +1,16 @@
 import type { AgentDependencies } from "./agent-dependencies.ts";
 import type { Config } from "./config/config.ts";
 import type { ServiceProblems } from "./desired/service-problems.ts";
+import { ExternalChanges } from "./events/external-changes.ts";
 import { ProblemReporter } from "./events/problem-reporter.ts";
+import type { AgentReport } from "./explain/agent-report.ts";
+import type { AgentTimes } from "./explain/service/service-view.ts";
 import type { IPFamily } from "./model/address.ts";
 import type { Problem } from "./model/cluster/problem.ts";
-import { timeOf } from "./model/time/clock.ts";
+import type { ServiceName } from "./model/cluster/service.ts";
+import { dateOf, timeOf } from "./model/time/clock.ts";
 import type { NodeDeficits } from "./node/node-preparation.ts";
+import { version } from "./process/version.ts";
 import {
   answerProbe,
   type HealthAnswer,
@@ -19,24 +24,37 @@ import {
   type Probe,
 } from "./serve/health.ts";
 import type { ClusterEvent } from "./services/cluster-event.ts";
+import { describeFailure, type FailedOperation } from "./sync/retry/failed-operation.ts";
 import type { ReconcileState, ResyncReport, SyncReport } from "./sync/sync-report.ts";
 
 /** Services whose problems are listed in one turn. */
 const REPORTS_PER_TURN = 16;
+/** The failures that a report names. */
+const LISTED = 10;
 
 /** Reports the state of the agent: health, metrics, and problems by log and Event. It makes no decisions. */
 export class AgentStatus {
   readonly #dependencies: AgentDependencies;
   readonly #problems: ProblemReporter;
+  readonly #externalChanges: ExternalChanges;
   readonly #startedAtMs: number;
+  readonly #nodeName: string;
   #health: HealthFacts;
+  #failures: readonly FailedOperation[] = [];
+  #lastResync: (ResyncReport & { readonly endedAtMs: number }) | undefined;
+  #state: ReconcileState | undefined;
+  #warnings: readonly string[] = [];
+  #sourceProblems: () => Iterable<Problem> = () => [];
+  #problemsHere = 0;
   /** The changes of endpoints that are not programmed yet, and when they were made. */
   #changes: { readonly family: IPFamily; readonly atMs: number }[] = [];
 
   constructor(config: Config, families: readonly IPFamily[], dependencies: AgentDependencies) {
     this.#dependencies = dependencies;
     this.#problems = new ProblemReporter({ ...dependencies, ...config });
+    this.#externalChanges = new ExternalChanges({ ...dependencies, ...config });
     this.#startedAtMs = dependencies.clock.now();
+    this.#nodeName = config.nodeName;
     this.#health = healthAtStart({
       families,
       syncPeriodMs: config.syncPeriodMs,
@@ -67,6 +85,53 @@ export class AgentStatus {
   answer(probe: Probe, missing: string): HealthAnswer {
     const { clock } = this.#dependencies;
     return answerProbe(probe, { ...this.#health, missing }, clock, -clock.date().getTimezoneOffset());
+  }
+
+  /** The operations for the Service that the kernel refuses, each with its cause. */
+  failuresOf(service: ServiceName): readonly string[] {
+    return this.#failures.filter(({ services }) => services.includes(service)).map(describeFailure);
+  }
+
+  /** The current problems of all objects that the source found. */
+  sourceProblems(): Iterable<Problem> {
+    return this.#sourceProblems();
+  }
+
+  /** When the agent worked last. */
+  times(): AgentTimes {
+    const { clock } = this.#dependencies;
+    const unixMs = (atMs: number) => (atMs === 0 ? 0 : dateOf(atMs, clock).getTime());
+    return {
+      lastSyncUnixMs: unixMs(this.#health.lastSyncMs),
+      lastResyncUnixMs: unixMs(this.#lastResync?.endedAtMs ?? 0),
+      isPending: this.#health.oldestPendingMs !== 0,
+    };
+  }
+
+  /** The state of the agent, for people and programs that ask. `missing` as for `probe`. */
+  report(missing: string): AgentReport {
+    const { clock } = this.#dependencies;
+    const { status, body } = this.answer("readyz", missing);
+    const { reason = "" }: { readonly reason?: string } = JSON.parse(body);
+    const { desired, actual, foreignServers, drainingRealServers } = this.#state ?? {};
+    return {
+      node: this.#nodeName,
+      version,
+      uptimeSeconds: Math.round((clock.now() - this.#startedAtMs) / 1000),
+      ready: status === 200,
+      reason,
+      ...this.times(),
+      resyncMs: Math.round(this.#lastResync?.durationMs ?? 0),
+      drift: this.#lastResync?.drift ?? [],
+      ...(desired && { desired }),
+      ...(actual && { actual }),
+      foreignServers: foreignServers ?? 0,
+      drainingRealServers: drainingRealServers ?? 0,
+      failures: this.#failures.slice(0, LISTED).map(describeFailure),
+      failedObjects: this.#state?.failedObjects ?? 0,
+      nodeProblems: this.#warnings,
+      objectProblems: [...this.#sourceProblems()].length + this.#problemsHere,
+    };
   }
 
   /** The source sent an event that affects this number of Services. */
@@ -110,12 +175,14 @@ export class AgentStatus {
 
   /** The preparation of the node has ended with these deficits. */
   nodeLacks({ warnings, ...deficits }: NodeDeficits): void {
+    this.#warnings = warnings;
     this.#problems.nodeWarnings(warnings);
     this.#health = healthAfterPrepare(this.#health, deficits);
   }
 
-  /** Reports objects or fields that the source rejects: their number, and the new ones. */
-  rejectedAtSource(count: number, fresh: readonly Problem[]): void {
+  /** Reports objects or fields that the source rejects: their number, the new ones, and how to get all. */
+  rejectedAtSource(count: number, fresh: readonly Problem[], all: () => Iterable<Problem>): void {
+    this.#sourceProblems = all;
     this.#problems.rejectedAtSource(count, fresh);
   }
 
@@ -123,6 +190,7 @@ export class AgentStatus {
   async rejectedHere(refused: ServiceProblems, isOutdated: () => boolean): Promise<void> {
     let reports = 0;
     for (const changes of refused.takeChanges()) {
+      this.#problemsHere = refused.size;
       this.#problems.rejectedHere(changes, refused.size);
       if (++reports % REPORTS_PER_TURN > 0) continue;
       await this.#dependencies.nextTurn();
@@ -136,6 +204,11 @@ export class AgentStatus {
     const wasSynced = this.#health.synced;
     this.#problems.kernelAnswered();
     this.#problems.operationsFailed(report.failures);
+    // A sync that meets an object of another program corrects it as part of its own work.
+    const lost = report.drift.filter(({ kind }) => kind === "missing");
+    this.#externalChanges.found(lost, report.state.desired.virtualServers);
+    this.#failures = report.failures.standing;
+    this.#state = report.state;
     this.#health = healthAfterSync(this.#health, report);
     metrics.record(report);
     const { durationMs, operations, pending, state } = report;
@@ -154,13 +227,14 @@ export class AgentStatus {
 
   /** A resync has ended. */
   resynced(report: ResyncReport, state: ReconcileState): void {
-    const { logger, metrics } = this.#dependencies;
+    const { metrics } = this.#dependencies;
     this.#problems.kernelAnswered();
+    this.#lastResync = { ...report, endedAtMs: this.#dependencies.clock.now() };
+    this.#state = state;
     this.#health = healthAfterResync(this.#health);
     metrics.recordResync(report);
     metrics.recordState(state);
-    if (report.drift.length > 0)
-      logger.warn({ drift: report.drift }, "the kernel state differs from the last sync: another process changed it");
+    this.#externalChanges.found(report.drift, state.desired.virtualServers);
   }
 
   /** A request to the kernel has failed. */

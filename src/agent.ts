@@ -4,9 +4,15 @@ import type { Config } from "./config/config.ts";
 import { buildDesiredNode } from "./desired/desired-node.ts";
 import { DesiredStateBuilder } from "./desired/desired-state-builder.ts";
 import { nodeWarningEvent, startEvent } from "./events/event-records.ts";
+import type { AgentReport } from "./explain/agent-report.ts";
+import type { KernelView, ServiceView } from "./explain/service/service-view.ts";
+import { viewOf } from "./explain/service/view-of.ts";
 import type { AddressChange } from "./kernel/link/monitor.ts";
 import type { Problem } from "./model/cluster/problem.ts";
-import type { SetupFor } from "./node/node-setup.ts";
+import type { ServiceName } from "./model/cluster/service.ts";
+import type { VirtualServerKey } from "./model/kernel/ipvs.ts";
+import { NO_KEYS } from "./model/kernel/keys.ts";
+import { podMatches, type SetupFor } from "./node/node-setup.ts";
 import { NodeTracker } from "./node/node-tracker.ts";
 import { version } from "./process/version.ts";
 import type { HealthAnswer, Probe } from "./serve/health.ts";
@@ -128,9 +134,52 @@ export class Agent {
     this.#node.onAddressChange(change);
   }
 
-  /** Processes the number of current problems at the source, and the new ones. */
-  reject(count: number, fresh: readonly Problem[]): void {
-    this.#status.rejectedAtSource(count, fresh);
+  /** Processes the number of current problems at the source, the new ones, and how to get all. */
+  reject(count: number, fresh: readonly Problem[], all: () => Iterable<Problem> = () => fresh): void {
+    this.#status.rejectedAtSource(count, fresh, all);
+  }
+
+  /** The state of the agent. */
+  report(): AgentReport {
+    return this.#status.report(this.#missingLists());
+  }
+
+  /** What the agent has about one Service, for an explanation. */
+  view(name: ServiceName): ServiceView {
+    const { masqueradeAll, nodeName } = this.#config;
+    const podCIDRs = this.#state.table.node(nodeName)?.podCIDRs ?? [];
+    return viewOf(this.#state, name, {
+      sourceProblems: this.#status.sourceProblems(),
+      failures: this.#status.failuresOf(name),
+      clients: { pods: podMatches(this.#config, podCIDRs), masqueradeAll },
+      agent: this.#status.times(),
+    });
+  }
+
+  /** The names of all Services that this node proxies. */
+  serviceNames(): Iterable<ServiceName> {
+    return this.#state.table.serviceNames();
+  }
+
+  /** The next virtual servers whose existence shows that nobody has flushed IPVS; see `watchSentinels`. */
+  takeSentinels(): ReadonlySet<VirtualServerKey> {
+    return this.#reconciler.sentinels.take();
+  }
+
+  /** Processes sentinels that do not exist, and whether these are all: what another program deleted is written again at once. */
+  onMissingServers(keys: readonly VirtualServerKey[], areAll: boolean): void {
+    this.#reconciler.sentinels.lose(keys, areAll);
+    this.#loop.mark(NO_KEYS);
+  }
+
+  /** What the kernel holds, as of the last resync and all later operations. */
+  holds(): Pick<KernelView, "hasAddress" | "hasEntry"> {
+    const { actual } = this.#reconciler;
+    const { desired } = this.#state;
+    return {
+      hasAddress: (address) => actual.hasAddress(address) || desired.isElsewhere(address),
+      hasEntry: (key) => actual.hasEntry(key),
+    };
   }
 
   /** Returns the answer of a health endpoint, and counts it. */

@@ -1,6 +1,10 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { cleanup } from "./commands/cleanup.ts";
+import { doctor } from "./commands/diagnosis/doctor.ts";
+import { explain } from "./commands/diagnosis/explain.ts";
+import { trace } from "./commands/diagnosis/packet-trace.ts";
+import { status } from "./commands/diagnosis/status.ts";
 import { diff } from "./commands/diff.ts";
 import { EXIT_FAILURE, EXIT_OK } from "./commands/exit-codes.ts";
 import { init } from "./commands/init.ts";
@@ -74,6 +78,14 @@ async function finish(command: Exclude<Command, "run">, config: Config): Promise
       return await plan(config, output);
     case "diff":
       return await diff(config, output);
+    case "explain":
+      return await explain(config, output);
+    case "trace":
+      return await trace(config, output);
+    case "doctor":
+      return await doctor(config, output);
+    case "status":
+      return await status(config, output);
     case "cleanup":
       return await cleanup(config, output);
   }

@@ -23,8 +23,10 @@ import { Metrics } from "../serve/metrics/metrics.ts";
 import { registerProcessMetrics } from "../serve/metrics/process-metrics.ts";
 import { RestClientMetrics } from "../serve/metrics/rest-client-metrics.ts";
 import { registerWatchMetrics } from "../serve/metrics/watch-metrics.ts";
+import { watchSentinels } from "../sync/sentinel-watch.ts";
 import { serversByAddress, sourceOf } from "./cluster-source.ts";
 import { ConfigWatch } from "./config-watch.ts";
+import { AgentState } from "./diagnosis/agent-state.ts";
 import { EXIT_OK, EXIT_RESTART } from "./exit-codes.ts";
 import { serve } from "./serve.ts";
 import { readHostInfo, thisKernel } from "./this-node.ts";
@@ -102,6 +104,7 @@ export async function run(
           configuration: () => configWatch.current,
           registry,
           agent,
+          state: new AgentState(agent, kernel),
           recordEvent: (event) => source.record(event),
           create: (path, object) => source.create(path, object),
           logger,
@@ -109,7 +112,7 @@ export async function run(
         }),
         source.run({
           onEvent: (event) => agent.accept(event),
-          onProblems: (count, fresh) => agent.reject(count, fresh),
+          onProblems: (count, fresh, all) => agent.reject(count, fresh, all),
           signal: either,
         }),
         agent.run(either),
@@ -120,6 +123,15 @@ export async function run(
                 needsRestart = restart;
               }),
             ]),
+        watchSentinels(
+          {
+            clock: systemClock,
+            sentinels: () => agent.takeSentinels(),
+            present: (keys) => kernel.present(keys),
+            onMissing: (keys, areAll) => agent.onMissingServers(keys, areAll),
+          },
+          either,
+        ),
         monitorStarter(runProcess).then((start) =>
           monitorAddresses(
             {

@@ -15,13 +15,15 @@ import { SliMetrics } from "../serve/metrics/sli-metrics.ts";
 import { serveMetrics } from "../serve/metrics-server.ts";
 import { healthServer, type Listener, listen } from "../serve/server.ts";
 import { ServingCertificate } from "../serve/serving-certificate.ts";
-import { flagsPage, statusPage } from "../serve/status-page.ts";
 
+import { addStateRoutes, type StateSource, serveStateSocket } from "../serve/state-server.ts";
+import { flagsPage, statusPage } from "../serve/status-page.ts";
 export interface ServeDependencies {
   /** Returns the configuration in use. */
   readonly configuration: () => Pick<Configuration, "effective" | "flags">;
   readonly registry: Registry;
   readonly agent: Agent;
+  readonly state: StateSource;
   readonly recordEvent: (event: EventRecord) => void;
   /** Creates an object at the API server. */
   readonly create: (path: string, object: object) => Promise<unknown>;
@@ -40,7 +42,7 @@ interface Served {
 
 /** Serves metrics and health probes until the signal aborts. */
 export async function serve(config: Config, dependencies: ServeDependencies): Promise<void> {
-  const { recordEvent, logger, signal } = dependencies;
+  const { recordEvent, state, logger, signal } = dependencies;
   const servers = [metricsServer(config, dependencies), probeServer(config, dependencies)];
   await Promise.all(
     servers.map(async ({ name, bind, listener, follow }) => {
@@ -51,8 +53,10 @@ export async function serve(config: Config, dependencies: ServeDependencies): Pr
       await follow();
     }),
   );
+  const { stateSocket } = config;
+  const socket = stateSocket === "" ? undefined : await serveStateSocket(stateSocket, state, { logger, signal });
   await aborted(signal);
-  await Promise.all(servers.map(({ close }) => close()));
+  await Promise.all([...servers.map(({ close }) => close()), socket?.close()]);
 }
 
 function probeServer({ healthzBindAddress }: Config, { agent }: ServeDependencies): Served {
@@ -66,7 +70,10 @@ function probeServer({ healthzBindAddress }: Config, { agent }: ServeDependencie
   };
 }
 
-function metricsServer(config: Config, { configuration, registry, create, logger, signal }: ServeDependencies): Served {
+function metricsServer(
+  config: Config,
+  { configuration, registry, state, create, logger, signal }: ServeDependencies,
+): Served {
   const start = {
     version,
     kubernetesVersion: KUBERNETES.release,
@@ -85,10 +92,12 @@ function metricsServer(config: Config, { configuration, registry, create, logger
   if (config.metricsCertFile === "") {
     const server = httpServer();
     serveMetrics(server, options);
+    addStateRoutes(server, state);
     return { ...bound, listener: server, follow: async () => {}, close: () => server.close() };
   }
   const { server, tls } = httpsServer();
   serveMetrics(server, options);
+  addStateRoutes(server, state);
   const files = { cert: config.metricsCertFile, key: config.metricsKeyFile };
   const certificate = new ServingCertificate(files, tls, { clock: systemClock, logger });
   return {

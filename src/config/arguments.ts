@@ -86,9 +86,16 @@ function option(flag: string, isBoolean: boolean, short?: string) {
 }
 
 function readPositional(line: Line, text: string): void {
-  if (line.command !== undefined) line.problems.push(`Unexpected argument "${text}"`);
+  const argument = argumentOf(line.command);
+  if (argument !== undefined && line.given[argument] === undefined) line.given[argument] = { source: "argument", text };
+  else if (line.command !== undefined) line.problems.push(`Unexpected argument "${text}"`);
   else if (isCommand(text)) line.command = text;
   else line.problems.push(`Unknown command "${text}": use ${COMMAND_NAMES.join(", ")}`);
+}
+
+/** The setting that is the argument of the command. */
+export function argumentOf(command: Command | undefined): SettingKey | undefined {
+  return command && SETTING_KEYS.find((key) => SETTINGS[key].argumentOf === command);
 }
 
 interface FlagToken {

@@ -1,5 +1,5 @@
 import { addressPort, parseAddress } from "../model/address.ts";
-import { type Arguments, readArguments } from "./arguments.ts";
+import { type Arguments, argumentOf, readArguments } from "./arguments.ts";
 import { COMMAND_LINE_FLAGS, type CommandLineFlag, isCommandLineFlag } from "./command-line-flags.ts";
 import { type Config, type Given, type GivenTexts, readConfig } from "./config.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
@@ -70,6 +70,7 @@ export function readCommandLine(argv: readonly string[], surroundings: Surroundi
     ...file.problems,
     ...merged.problems,
     ...commandProblems(command, line.given),
+    ...requiredProblems(command, line.given),
     // A file with problems gives no settings: that there is no source of Services may follow from it.
     ...(path === "" && file.problems.length === 0 ? sourceProblems(command, config, given, isPod) : []),
     ...problems,
@@ -200,13 +201,34 @@ function commandProblems(command: Command, given: Arguments["given"]): readonly 
     const source = given[key]?.source;
     const { commands } = SETTINGS[key];
     if (source === undefined || commands.includes("run") || commands.includes(command)) return [];
-    return [`${source} is not a flag of ${command}: use it with ${commands.join(" or ")}`];
+    return [`${source} is not a flag of ${command}: use it with ${orList(commands)}`];
   });
+}
+
+/** "plan", "plan or diff", "plan, diff or explain". */
+function orList(words: readonly string[]): string {
+  const last = words.at(-1) ?? "";
+  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} or ${last}`;
+}
+
+/** The problems of a missing argument and of missing flags that the command needs. */
+function requiredProblems(command: Command, given: Arguments["given"]): readonly string[] {
+  const argument = argumentOf(command);
+  const missing = SETTING_KEYS.filter(
+    (key) => SETTINGS[key].required === true && SETTINGS[key].commands.includes(command) && given[key] === undefined,
+  ).map((key) => `Missing flag: kube-ipvs ${command} --${SETTINGS[key].flag} ${SETTINGS[key].placeholder}`);
+  if (argument === undefined || given[argument] !== undefined) return missing;
+  return [`Missing argument: kube-ipvs ${command} ${SETTINGS[argument].placeholder}`, ...missing];
+}
+
+/** Whether the command works without a source of its own: the running agent can answer, or the source is only one of its checks. */
+function needsNoSource(command: Command): boolean {
+  return command === "doctor" || (command !== "run" && SETTINGS.stateSocket.commands.includes(command));
 }
 
 /** The problems of the source of Services. There must be exactly one; a flag takes precedence over the file. */
 function sourceProblems(command: Command, config: Config, given: GivenTexts, isPod: boolean): readonly string[] {
-  if (!SETTINGS.manifests.commands.includes(command)) return [];
+  if (!SETTINGS.manifests.commands.includes(command) || needsNoSource(command)) return [];
   const api = config.kubeconfig !== "" ? given.kubeconfig : config.servers.length > 0 ? given.servers : undefined;
   if (config.manifests !== "") {
     const source = given.manifests?.source ?? "";

@@ -2,6 +2,7 @@ import { type BindAddress, type Cidr, familyOf, type IPAddress, parseAddress } f
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { IptablesBackend } from "../model/kernel/rules.ts";
 import type { ServerName } from "./setting-values.ts";
+import type { ServiceTarget, TraceFrom, TraceTo } from "./settings/targets.ts";
 import { SETTING_KEYS, SETTINGS } from "./settings.ts";
 
 /** The configuration of the process, parsed and checked. */
@@ -74,6 +75,14 @@ export interface Config {
   readonly verbosity: number;
   readonly loggingFormat: "text" | "json";
   readonly output: "text" | "json";
+  /** The path of the unix socket at which the running agent answers; "" for none. */
+  readonly stateSocket: string;
+  /** The Service to explain; undefined if none is given. */
+  readonly service: ServiceTarget | undefined;
+  /** Where a traced packet comes from. */
+  readonly traceFrom: TraceFrom;
+  /** Where it goes to; undefined if nothing is given. */
+  readonly traceTo: TraceTo | undefined;
 }
 
 /** The text of a field and its source, for example "--node-name" or "NODE_NAME". */

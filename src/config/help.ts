@@ -1,3 +1,4 @@
+import { argumentOf } from "./arguments.ts";
 import { COMMAND_LINE_FLAGS, type CommandLineFlag } from "./command-line-flags.ts";
 import { COMMAND_NAMES, COMMANDS, isCommand } from "./command-names.ts";
 import type { Command } from "./settings/setting.ts";
@@ -10,7 +11,7 @@ export function helpText(command: Command | undefined): string {
   const head =
     command === undefined
       ? ["Usage: kube-ipvs [command] [flags]", "", ...COMMAND_NAMES.map(commandLine)]
-      : [`Usage: kube-ipvs ${command} [flags]`, "", `${COMMANDS[command]}.`];
+      : [`Usage: kube-ipvs ${[command, ...argumentNames(command), "[flags]"].join(" ")}`, "", `${COMMANDS[command]}.`];
   const settings = SETTING_KEYS.filter((key) => SETTINGS[key].commands.includes(about)).map(settingHelp);
   const title = command === undefined ? "Flags of run (flags of another command: kube-ipvs COMMAND --help):" : "Flags:";
   const others = Object.entries<CommandLineFlag>(COMMAND_LINE_FLAGS)
@@ -19,6 +20,11 @@ export function helpText(command: Command | undefined): string {
   const unused = UNUSED_SETTINGS.flatMap(({ flag }) => (flag === undefined ? [] : `--${flag}`));
   const end = `Flags of kube-proxy without effect here: ${unused.join(", ")}`;
   return `${[...head, "", title, ...others, ...settings, "", end].join("\n")}\n`;
+}
+
+function argumentNames(command: Command): readonly string[] {
+  const key = argumentOf(command);
+  return key === undefined ? [] : [SETTINGS[key].placeholder ?? ""];
 }
 
 function commandLine(name: string): string {

@@ -1,4 +1,5 @@
 import type { Config } from "./config.ts";
+import { DIAGNOSIS_SETTINGS } from "./settings/diagnosis-settings.ts";
 import { IPVS_SETTINGS } from "./settings/ipvs-settings.ts";
 import { KERNEL_SETTINGS } from "./settings/kernel-settings.ts";
 import { PROCESS_SETTINGS } from "./settings/process-settings.ts";
@@ -18,6 +19,7 @@ export const SETTINGS: Settings<keyof Config> = {
   ...IPVS_SETTINGS,
   ...KERNEL_SETTINGS,
   ...PROCESS_SETTINGS,
+  ...DIAGNOSIS_SETTINGS,
 };
 
 export type SettingKey = keyof Config;

@@ -75,6 +75,11 @@ export class DesiredStateBuilder {
     return touched.length + guarded.size;
   }
 
+  /** The Service as this node serves it: without external IPs that are addresses of endpoints. */
+  served(name: ServiceName): Service | undefined {
+    return this.#guard.guarded(this.table.service(name), this.#facts).service;
+  }
+
   /** The slice of the event as it is in the table, if external IPs depend on slices. */
   #watchedSlice(event: ClusterEvent): EndpointSlice | undefined {
     if (!this.#guard.isWatching) return undefined;

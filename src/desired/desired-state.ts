@@ -60,6 +60,12 @@ export class DesiredState {
     return this.#owners.get(key);
   }
 
+  /** The set members that the Service needs. */
+  entriesOf(name: ServiceName): readonly SetEntry[] {
+    const desired = this.#services.get(name);
+    return desired === undefined ? NO_MEMBERS : [...this.#usedMembersOf(desired)];
+  }
+
   /** The Service that owns the virtual server. */
   owner(key: VirtualServerKey): ServiceName | undefined {
     return this.#owners.get(key)?.service;

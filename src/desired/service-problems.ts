@@ -59,6 +59,11 @@ export class ServiceProblems {
     return [...names].flatMap((name) => [...this.#list(name).values()]);
   }
 
+  /** The problems of a Service. */
+  of(name: ServiceName): readonly Problem[] {
+    return [...this.#list(name).values()];
+  }
+
   #listAnew(name: ServiceName): ProblemChanges<Problem> {
     const before = this.#listed.get(name) ?? NOTHING;
     const now = this.#list(name);

@@ -97,6 +97,24 @@ export function refusedPortEvent({ service, port, reason }: RefusedPort): EventR
   };
 }
 
+/**
+ * The Event of changes that another program made to kernel objects of this agent. `repaired` has their numbers: it is sent
+ * rarely, so that repetitions need not be combined.
+ */
+export function externalChangeEvent(nodeName: string, kind: "flush" | "change", repaired: string): EventRecord {
+  const note =
+    kind === "flush"
+      ? `another program flushed IPVS: all virtual servers were deleted and are added again (${repaired}); stop that program, "kube-ipvs doctor" on the node looks for it`
+      : `another program changed kernel objects of kube-ipvs, they are repaired: ${repaired}`;
+  return {
+    type: "Warning",
+    reason: kind === "flush" ? "IPVSFlushed" : "KernelStateChanged",
+    action: "Repair",
+    regarding: nodeReference(nodeName),
+    note,
+  };
+}
+
 /** The message of an error, followed by the messages of its causes. */
 export function explanation(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -3,6 +3,7 @@ import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import { ipsets } from "../model/kernel/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import { type ForgetFlows, groupConsecutive, type Operation } from "../model/kernel/operation.ts";
+import type { ServerTraffic } from "../model/kernel/traffic.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
 import { IPSetClient } from "./ipset/client.ts";
@@ -172,6 +173,16 @@ export class NetlinkKernel implements Kernel {
     servers: ReadonlySet<VirtualServerKey>,
   ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>> {
     return this.#ipvs.connections(servers);
+  }
+
+  /** Returns those of the named virtual servers that exist: some microseconds each. */
+  present(servers: ReadonlySet<VirtualServerKey>): Promise<ReadonlySet<VirtualServerKey>> {
+    return this.#ipvs.present(servers);
+  }
+
+  /** Returns the named virtual servers that exist, with the connections and the traffic of their real servers. */
+  traffic(servers: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, ServerTraffic>> {
+    return this.#ipvs.traffic(servers);
   }
 
   nodeAddresses(): Promise<readonly IPAddress[]> {

@@ -4,8 +4,18 @@ import { type LocalMode, podMatch } from "./rules/pod-match.ts";
 import { proxyRules } from "./rules/proxy-rules.ts";
 import { wantedSysctls } from "./sysctls.ts";
 
+/** The part of the configuration by which packets of pods are recognised. */
+export interface PodRecognition {
+  readonly localMode: LocalMode;
+  readonly clusterCidrs: readonly Cidr[];
+  /** "" if no bridge is configured. */
+  readonly podBridge: string;
+  /** "" if no interface prefix is configured. */
+  readonly podInterfacePrefix: string;
+}
+
 /** The part of the configuration on which the setup of the node depends. */
-export interface NodeSetupOptions {
+export interface NodeSetupOptions extends PodRecognition {
   /** The networks of addresses on kube-ipvs0 that belong to other programs. */
   readonly excludeCidrs: readonly Cidr[];
   readonly strictArp: boolean;
@@ -22,13 +32,6 @@ export interface NodeSetupOptions {
   readonly ipvsTcpSeconds: number;
   readonly ipvsTcpFinSeconds: number;
   readonly ipvsUdpSeconds: number;
-  /** How packets of pods are recognised. */
-  readonly localMode: LocalMode;
-  readonly clusterCidrs: readonly Cidr[];
-  /** "" if no bridge is configured. */
-  readonly podBridge: string;
-  /** "" if no interface prefix is configured. */
-  readonly podInterfacePrefix: string;
   /** The bit of the packet mark, 0 to 31. */
   readonly masqueradeBit: number;
   readonly masqueradeAll: boolean;
@@ -98,13 +101,7 @@ export function staticRules(
   { families, liberalConntrack }: Pick<HostInfo, "families" | "liberalConntrack">,
   podCIDRs: readonly Cidr[],
 ): NodeSetup["rules"] {
-  const pods = {
-    mode: config.localMode,
-    clusterCIDRs: config.clusterCidrs,
-    podCIDRs,
-    bridge: config.podBridge,
-    interfacePrefix: config.podInterfacePrefix,
-  };
+  const pods = podMatches(config, podCIDRs);
   return Object.fromEntries(
     families.map((family) => [
       family,
@@ -112,7 +109,7 @@ export function staticRules(
         family,
         masqueradeBit: config.masqueradeBit,
         masqueradeAll: config.masqueradeAll,
-        pods: podMatch(pods, family),
+        pods: pods[family],
         localMarkMask: config.localMarkMask,
         // An operator who makes conntrack accept these packets wants them forwarded, even if the kernel refused the
         // sysctl.
@@ -121,6 +118,21 @@ export function staticRules(
       }),
     ]),
   );
+}
+
+/** The iptables matches for packets of pods; undefined for a family in which pods cannot be recognised. */
+export function podMatches(
+  config: PodRecognition,
+  podCIDRs: readonly Cidr[],
+): Readonly<Record<IPFamily, string | undefined>> {
+  const pods = {
+    mode: config.localMode,
+    clusterCIDRs: config.clusterCidrs,
+    podCIDRs,
+    bridge: config.podBridge,
+    interfacePrefix: config.podInterfacePrefix,
+  };
+  return { IPv4: podMatch(pods, "IPv4"), IPv6: podMatch(pods, "IPv6") };
 }
 
 /** Returns the setup for these needs of the cluster. */

@@ -97,6 +97,11 @@ export class ServiceTable {
     return mergeSlices(this.#slicesFor(name));
   }
 
+  /** When the slices of the Service changed last, as they say, in ms since the epoch; 0 if unknown. */
+  endpointsChangedAtUnixMs(name: ServiceName): number {
+    return Math.max(0, ...this.#slicesFor(name).map(({ changedAtUnixMs }) => changedAtUnixMs));
+  }
+
   /** Whether the Service has an endpoint on the node, ready or not. */
   hasEndpointOn(name: ServiceName, nodeName: string): boolean {
     return this.#slicesFor(name).some(({ endpoints }) => endpoints.isOn(nodeName));

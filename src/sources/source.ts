@@ -20,8 +20,8 @@ export interface SourceDependencies {
 export interface SourceListener {
   /** Called for each change, many times in one turn, and without the listener as `this`. */
   readonly onEvent: (event: ClusterEvent) => void;
-  /** Called when problems change, with the number of all problems and the ones that are new. */
-  onProblems(count: number, fresh: readonly Problem[]): void;
+  /** Called when problems change: with the number of all problems, the new ones, and a function that returns all of that time. */
+  onProblems(count: number, fresh: readonly Problem[], all: () => Iterable<Problem>): void;
   /** Stops the source. No callback is called after the abort. */
   readonly signal: AbortSignal;
 }

@@ -12,10 +12,12 @@ import { addWaiting, PART, type Planned, type PlanView, plan, unlockedBy } from 
 import { ServerTracker } from "./plan/server-tracker.ts";
 import { StaleFlows } from "./plan/stale-flows.ts";
 import type { ReconcilerDependencies, ReconcilerOptions, SyncStart } from "./reconciler-options.ts";
+import type { ActualState } from "./resync/actual-state.ts";
 import { ActualStateReader, type BetweenSyncs } from "./resync/actual-state-reader.ts";
 import { FailureLog } from "./retry/failure-log.ts";
 import { classifyOutcomes, type FailedObject } from "./retry/outcomes.ts";
 import { RetryQueue } from "./retry/retry-queue.ts";
+import { Sentinels } from "./sentinels.ts";
 import type { Batch, SyncPass } from "./sync-pass.ts";
 import type { ReconcileState, ResyncReport, SyncReport } from "./sync-report.ts";
 
@@ -37,6 +39,7 @@ export class Reconciler {
   readonly #servers: ServerTracker;
   readonly #flows = new StaleFlows(this.#failures);
   readonly #source: BatchSource;
+  readonly sentinels: Sentinels;
   #drainAtMs = 0;
   #oldestDrainMs = 0;
 
@@ -49,6 +52,7 @@ export class Reconciler {
     this.#drainCheckMs = options.drainCheckMs;
     this.#reader = new ActualStateReader(dependencies);
     this.#servers = new ServerTracker(options, { desired, actual: this.#reader.actual, clock });
+    this.sentinels = new Sentinels(this.#reader, desired);
     this.#source = {
       desired,
       pending: this.#pending,
@@ -82,6 +86,11 @@ export class Reconciler {
     if (!this.isKnown || this.#reader.invalidated.size > 0 || !this.#pending.isEmpty) return 0;
     const drainAtMs = this.#servers.draining.size > 0 ? this.#drainAtMs : Number.POSITIVE_INFINITY;
     return Math.min(drainAtMs, this.#flows.nextMs(), this.#retries.nextMs());
+  }
+
+  /** The actual state: the last resync, with the changes of all later operations. */
+  get actual(): ActualState {
+    return this.#reader.actual;
   }
 
   state(): ReconcileState {

@@ -86,7 +86,11 @@ describe("the pod", () => {
         mountPath,
         readOnly,
       ]);
-    expect(mounts("containers")).toEqual([["/run/xtables.lock", "/run/xtables.lock", false]]);
+    expect(mounts("containers")).toEqual([
+      ["/run/xtables.lock", "/run/xtables.lock", false],
+      // Not of the host.
+      [undefined, "/run/kube-ipvs", false],
+    ]);
     expect(mounts("initContainers")).toEqual([["/lib/modules", "/lib/modules", true]]);
   });
 });

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/config.ts";
 import { DesiredStateBuilder } from "../../desired/desired-state-builder.ts";
-import type { IPAddress } from "../../model/address.ts";
+import type { IPAddress, IPFamily } from "../../model/address.ts";
 import { NOTHING_DISCOVERED, nodeFacts, nodeIPsOf } from "../../node/node-facts.ts";
 import { type HostInfo, staticRules } from "../../node/node-setup.ts";
 import { apiServers } from "../../node/reserved-addresses.ts";
@@ -11,11 +11,28 @@ import type { NodePlan } from "./plan.ts";
 /** The plan of a node. Without `addresses`, the addresses are those of `--node-ip` or of the Node object. */
 export function planOf(
   config: Config,
-  { events, problems }: ClusterState,
+  cluster: ClusterState,
   machine: Pick<HostInfo, "families" | "liberalConntrack">,
   addresses?: readonly IPAddress[],
 ): NodePlan {
   const { families } = machine;
+  const state = stateOf(config, cluster, families, addresses);
+  return {
+    node: config.nodeName,
+    families,
+    desired: state.desired,
+    rules: staticRules(config, machine, state.table.node(config.nodeName)?.podCIDRs ?? []),
+    rejected: [...cluster.problems, ...state.problems.all()],
+  };
+}
+
+/** The desired state of a node; `addresses` as for `planOf`. */
+export function stateOf(
+  config: Config,
+  { events }: ClusterState,
+  families: readonly IPFamily[],
+  addresses?: readonly IPAddress[],
+): DesiredStateBuilder {
   const state = new DesiredStateBuilder(nodeFacts(config, families, NOTHING_DISCOVERED));
   for (const event of events) state.apply(event);
   const node = state.table.node(config.nodeName);
@@ -28,11 +45,5 @@ export function planOf(
     }),
   );
   state.advance(Number.POSITIVE_INFINITY);
-  return {
-    node: config.nodeName,
-    families,
-    desired: state.desired,
-    rules: staticRules(config, machine, node?.podCIDRs ?? []),
-    rejected: [...problems, ...state.problems.all()],
-  };
+  return state;
 }

@@ -113,7 +113,7 @@ export const PROCESS_SETTINGS: Settings<Key> = {
     type: "string",
     placeholder: "text|json",
     fallback: "text",
-    help: "Format of the output: commands for ipvsadm, ip, ipset and iptables-restore, or one JSON document",
+    help: "Format of the output: text (of plan, commands for ipvsadm, ip, ipset and iptables-restore) or one JSON document",
     commands: SHOWING,
     parse: oneOf("text", "json"),
   },

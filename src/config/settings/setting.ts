@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import type { Parse } from "../setting-values.ts";
 
-export type Command = "run" | "init" | "plan" | "diff" | "cleanup";
+export type Command = "run" | "init" | "plan" | "diff" | "explain" | "trace" | "doctor" | "status" | "cleanup";
 
 /**
  * The type of a value in the configuration file. "address" is text with an IP address and perhaps a port, "mask" text or a
@@ -23,6 +23,10 @@ export interface Setting<Value> {
   readonly zeroIsDefault?: true;
   /** The name of the value in the help text; absent for a boolean flag. */
   readonly placeholder?: string;
+  /** The command whose argument without a flag is this value. */
+  readonly argumentOf?: Command;
+  /** Whether its commands need a value. */
+  readonly required?: true;
   /** The text of the default value. */
   readonly fallback: string;
   readonly help: string;
@@ -35,11 +39,13 @@ export interface Setting<Value> {
 export type Settings<Key extends keyof Config> = { readonly [K in Key]: Setting<Config[K]> };
 
 /** Commands that use a setting. */
-export const ALL: readonly Command[] = ["run", "plan", "diff", "cleanup"];
-export const WANTING: readonly Command[] = ["run", "plan", "diff"];
+export const ALL: readonly Command[] = ["run", "plan", "diff", "explain", "doctor", "cleanup"];
+export const WANTING: readonly Command[] = ["run", "plan", "diff", "explain", "doctor"];
 export const WRITING: readonly Command[] = ["run", "cleanup"];
 export const AGENT: readonly Command[] = ["run"];
-export const PREPARING: readonly Command[] = ["run", "init", "diff"];
-export const COMPARING: readonly Command[] = ["run", "diff"];
-export const RULING: readonly Command[] = ["run", "diff", "cleanup"];
-export const SHOWING: readonly Command[] = ["plan", "diff"];
+export const PREPARING: readonly Command[] = ["run", "init", "diff", "doctor"];
+export const COMPARING: readonly Command[] = ["run", "diff", "doctor"];
+export const RULING: readonly Command[] = ["run", "diff", "doctor", "cleanup"];
+export const SHOWING: readonly Command[] = ["plan", "diff", "explain", "trace", "doctor", "status"];
+/** Commands that ask the running agent, and the agent itself. */
+export const ASKING: readonly Command[] = ["run", "explain", "status"];

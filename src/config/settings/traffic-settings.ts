@@ -42,7 +42,7 @@ export const TRAFFIC_SETTINGS: Settings<Key> = {
     placeholder: "CIDR,...",
     fallback: "",
     help: "Network of the pods, at most one for each IP family. Traffic to ClusterIPs from other addresses is masqueraded",
-    commands: WANTING,
+    commands: [...WANTING, "trace"],
     parse: parseClusterCidrs,
   },
   localMode: {

@@ -2,6 +2,7 @@ import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
+import type { ServerTraffic } from "../../model/kernel/traffic.ts";
 import type { ConnectionCounts, Observed } from "../kernel.ts";
 import type { NetlinkAnswer } from "../netlink/socket.ts";
 import type { DecodedReal, ServerOperation } from "./codec.ts";
@@ -107,6 +108,22 @@ export class IpvsClient {
       result.set(key, new Map(reals.map(({ real, active, inactive }) => [real.key, { active, inactive }])));
       if (result.size % SLICE === 0) await yieldToEventLoop();
     }
+    return result;
+  }
+
+  /** Returns those of the named virtual servers that exist: one short request each. */
+  async present(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlySet<VirtualServerKey>> {
+    return new Set((await this.#requests.find(keys)).keys());
+  }
+
+  /**
+   * Returns the named virtual servers that exist, with the traffic of their real servers: one dump for each, so it is
+   * for the virtual servers of one Service.
+   */
+  async traffic(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, ServerTraffic>> {
+    const result = new Map<VirtualServerKey, ServerTraffic>();
+    for (const [key, server] of await this.#requests.find(keys))
+      result.set(key, { server, reals: await this.#requests.traffic(server) });
     return result;
   }
 

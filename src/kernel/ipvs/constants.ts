@@ -48,11 +48,20 @@ export const IPVS_DEST_ATTR_U_THRESH = 5;
 export const IPVS_DEST_ATTR_L_THRESH = 6;
 export const IPVS_DEST_ATTR_ACTIVE_CONNS = 7;
 export const IPVS_DEST_ATTR_INACT_CONNS = 8;
+export const IPVS_DEST_ATTR_STATS = 10;
 /**
- * Linux 3.18; older kernels do not send it. From 12 on there are statistics of 64 bits (4.1) and the type, port and flags
- * of tunnels (5.3), which the agent ignores.
+ * Linux 3.18; older kernels do not send it. From 13 on there are the type, port and flags of tunnels (5.3), which the
+ * agent ignores.
  */
 export const IPVS_DEST_ATTR_ADDR_FAMILY = 11;
+/** Linux 4.1: as IPVS_DEST_ATTR_STATS, with 64 bits for each number. */
+export const IPVS_DEST_ATTR_STATS64 = 12;
+
+export const IPVS_STATS_ATTR_CONNS = 1;
+export const IPVS_STATS_ATTR_INPKTS = 2;
+export const IPVS_STATS_ATTR_OUTPKTS = 3;
+export const IPVS_STATS_ATTR_INBYTES = 4;
+export const IPVS_STATS_ATTR_OUTBYTES = 5;
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;

@@ -1,5 +1,6 @@
 import { familyOf } from "../../model/address.ts";
 import { parseVirtualServerKey, type VirtualServer, type VirtualServerKey } from "../../model/kernel/ipvs.ts";
+import type { RealTraffic } from "../../model/kernel/traffic.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Message } from "../netlink/message.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
@@ -17,6 +18,7 @@ import {
   encodeServerOperation,
   type ServerOperation,
 } from "./codec.ts";
+import { decodeTraffic } from "./traffic-codec.ts";
 
 export interface IpvsSockets {
   /** Generic netlink, for requests. */
@@ -110,6 +112,17 @@ export class IpvsRequests {
       operation,
       (writer) => encodeGetReals(writer, family, server),
       (message) => decodeReal(message, addressFamily),
+    );
+  }
+
+  /** Returns the real servers of a virtual server with their traffic; none if it does not exist. */
+  async traffic(server: VirtualServer): Promise<readonly RealTraffic[]> {
+    const family = await this.#familyNumber();
+    const addressFamily = familyOf(server.address);
+    return this.#sockets.dumps.dumpAs(
+      "read the traffic of real servers",
+      (writer) => encodeGetReals(writer, family, server),
+      (message) => decodeTraffic(message, addressFamily),
     );
   }
 

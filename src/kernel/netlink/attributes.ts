@@ -249,6 +249,13 @@ export class AttributeReader {
     return this.#holds(4) ? (this.#u16At(this.#at) | (this.#u16At(this.#at + 2) << 16)) >>> 0 : 0;
   }
 
+  /** A number of 4 or 8 bytes; exact up to 2^53. */
+  count(): number {
+    if (this.#end - this.#at < 8) return this.u32();
+    const high = this.#u16At(this.#at + 4) | (this.#u16At(this.#at + 6) << 16);
+    return this.u32() + (high >>> 0) * 2 ** 32;
+  }
+
   be16(): number {
     return this.#holds(2) ? (this.#byte(this.#at) << 8) | this.#byte(this.#at + 1) : 0;
   }

@@ -32,3 +32,8 @@ export function dateOf(atMs: number, clock: Readings): Date {
 export function timeOf(unixMs: number, clock: Readings): number {
   return clock.now() - Math.max(0, clock.date().getTime() - unixMs);
 }
+
+/** Returns a time in ms since the epoch as text of RFC 3339 in UTC. */
+export function isoTime(unixMs: number): string {
+  return new Date(unixMs).toISOString();
+}

@@ -66,6 +66,7 @@ export class Metrics {
     for (const object of Object.values(OBJECTS))
       for (const kind of DRIFT_KINDS) this.#own.drift.inc({ object, kind }, 0);
     for (const reason of DRAIN_ENDS) this.#own.drainEnds.inc({ reason }, 0);
+    for (const kind of ["flush", "change"] as const) this.#own.externalChanges.inc({ kind }, 0);
     for (const operation of OPERATION_KINDS) this.#own.operations.inc({ operation, result: "ok" }, 0);
     for (const ip_family of this.#families) {
       this.#kubeProxy.restoreFailures.inc({ ip_family }, 0);
@@ -133,6 +134,11 @@ export class Metrics {
 
   #recordDrift(drift: readonly DriftCount[]): void {
     for (const { object, kind, count } of drift) this.#own.drift.inc({ object, kind }, count);
+  }
+
+  /** Counts a resync that found changes by other programs. */
+  recordExternalChange(kind: "flush" | "change"): void {
+    this.#own.externalChanges.inc({ kind });
   }
 
   /** Records that a sync was requested at this time of `Clock.now`. */

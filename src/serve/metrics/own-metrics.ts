@@ -129,6 +129,12 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
       labelNames: ["object", "kind"] as const,
       registers,
     }),
+    externalChanges: new Counter({
+      name: "kube_ipvs_external_changes_total",
+      help: "Resyncs that found changes by other programs, by kind: flush (all virtual servers were deleted) or change (anything else). The log has what was repaired. Above 0: find that program, kube-ipvs doctor looks for it.",
+      labelNames: ["kind"] as const,
+      registers,
+    }),
     ...netlinkMetrics(registers, netlink),
   };
 }

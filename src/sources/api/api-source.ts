@@ -114,7 +114,7 @@ export async function watchApiServer(options: ApiSourceOptions, listener: ApiLis
   const reflectors = reflectorsOf(options.nodeName, { transport, handler, clock, random, logger, outages });
   const running = [
     ...reflectors.map((reflector) => reflector.run(signal)),
-    log.run(clock, signal, (count, fresh) => listener.onProblems(count, fresh)),
+    log.run(clock, signal, (count, fresh, all) => listener.onProblems(count, fresh, all)),
     listener.events.run(transport, signal),
     transport.run(),
   ];

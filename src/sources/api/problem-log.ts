@@ -29,13 +29,14 @@ export class ProblemLog {
   }
 
   /**
-   * Calls `report` with the number of all problems and the new ones after each change, until the signal is aborted.
+   * Calls `report` with the number of all problems, the new ones, and a function that returns the current ones, after each
+   * change, until the signal is aborted.
    * Rejects if `report` throws.
    */
   async run(
     clock: Clock,
     signal: AbortSignal,
-    report: (count: number, fresh: readonly Problem[]) => void,
+    report: (count: number, fresh: readonly Problem[], all: () => Iterable<Problem>) => void,
   ): Promise<void> {
     signal.addEventListener("abort", () => this.#changed.resolve());
     while (!signal.aborted) {
@@ -43,7 +44,7 @@ export class ProblemLog {
       await clock.sleep(COLLECT_MS, signal);
       if (signal.aborted) return;
       this.#changed = Promise.withResolvers<void>();
-      report(this.#count, this.#takeFresh());
+      report(this.#count, this.#takeFresh(), () => [...this.#byObject.values()].flat());
       if (this.#reportedBefore.size > 0) this.#changed.resolve();
     }
   }

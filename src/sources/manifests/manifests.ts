@@ -119,7 +119,7 @@ export class ManifestReader {
     const now = byText(all);
     const { begun, ended } = changesBetween(this.#reported, now);
     this.#reported = now;
-    if (begun.length + ended.length > 0) this.#listener.onProblems(all.length, begun);
+    if (begun.length + ended.length > 0) this.#listener.onProblems(all.length, begun, () => all);
   }
 }
 

@@ -75,7 +75,19 @@ export function flagsFor(node: TestNode, source: AgentSource): readonly string[]
     ...["--hostname-override", node.name, "--cluster-cidr", CLUSTER_CIDR],
     // The conntrack limit is the machine's, not a namespace's.
     ...["--conntrack-max-per-core", "0"],
+    // Nodes share the file system of this machine.
+    ...["--state-socket", stateSocket(node)],
   ];
+}
+
+/** The unix socket of the agent of the node. */
+export function stateSocket({ name }: TestNode): string {
+  return `/run/kube-ipvs-${name}/state.sock`;
+}
+
+/** What the agent of the node answers to curl at its unix socket. */
+export function askAgent(node: TestNode, path: string): Promise<string> {
+  return node.prints(`curl -sS --unix-socket ${stateSocket(node)} 'http://agent${path}'`);
 }
 
 /** The whole agent, as a process on the node. */

@@ -131,11 +131,14 @@ describe("mistakes", () => {
     ["cleanup --o text", ['Unknown flag "--o"', 'Unexpected argument "text"']],
     ["cleanup --constructor", ['Unknown flag "--constructor"']],
     ["cleanup now -- then", ['Unexpected argument "now"', 'Unexpected argument "then"']],
-    ["clean --manifests m", ['Unknown command "clean": use run, init, plan, diff, cleanup']],
+    [
+      "clean --manifests m",
+      ['Unknown command "clean": use run, init, plan, diff, explain, trace, doctor, status, cleanup'],
+    ],
     ["cleanup --drain-timeout", ["Missing value: --drain-timeout DURATION"]],
     ["cleanup --drain-timeout --masquerade-all", ["Missing value: --drain-timeout DURATION"]],
-    ["cleanup -o json", ["-o is not a flag of cleanup: use it with plan or diff"]],
-    ["--manifests m -o json", ["-o is not a flag of run: use it with plan or diff"]],
+    ["cleanup -o json", ["-o is not a flag of cleanup: use it with plan, diff, explain, trace, doctor or status"]],
+    ["--manifests m -o json", ["-o is not a flag of run: use it with plan, diff, explain, trace, doctor or status"]],
     ["cleanup --masquerade-all=maybe", ['Invalid --masquerade-all "maybe": must be true or false']],
     [
       "cleanup --node_name=a_b",

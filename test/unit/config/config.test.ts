@@ -69,6 +69,10 @@ test("without options the defaults are those of kube-proxy", () => {
       verbosity: 0,
       loggingFormat: "text",
       output: "text",
+      stateSocket: "/run/kube-ipvs/state.sock",
+      service: undefined,
+      traceFrom: "pod",
+      traceTo: undefined,
     },
   });
 });

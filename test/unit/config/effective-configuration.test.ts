@@ -73,6 +73,7 @@ test("the effective configuration has the defaults of kube-proxy in Go's notatio
       metricsTLSPrivateKeyFile: "",
       nodeIPs: null,
       sharedVIPCIDRs: null,
+      stateSocket: "/run/kube-ipvs/state.sock",
     },
     logging: {
       flushFrequency: "5s",

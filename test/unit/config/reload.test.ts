@@ -17,6 +17,7 @@ const before = read("clientConnection: { kubeconfig: /k }") as Configuration & {
 
 /** A value for each path of the file that is not its default. */
 const CHANGED: Readonly<Record<string, string>> = {
+  "kubeIpvs.stateSocket": "/run/other.sock",
   "kubeIpvs.manifests": "/m",
   "clientConnection.kubeconfig": "/other",
   "kubeIpvs.apiServers": "[https://10.0.0.1]",
@@ -77,6 +78,9 @@ test("the table has a value for every setting but those that need another one, a
     "metrics-tls-private-key-file",
     "disable-servers",
     "output",
+    "service",
+    "from",
+    "to",
   ]);
 });
 

@@ -1,0 +1,57 @@
+import type { Agent } from "../../agent.ts";
+import { parseServiceTarget } from "../../config/settings/targets.ts";
+import { reportText } from "../../explain/agent-report.ts";
+import { findingLine } from "../../explain/finding.ts";
+import { explainService } from "../../explain/service/explain-service.ts";
+import { servedFrontends } from "../../explain/service/explained-frontends.ts";
+import { explanationText } from "../../explain/service/explanation-text.ts";
+import type { KernelView, ServiceView } from "../../explain/service/service-view.ts";
+import type { NetlinkKernel } from "../../kernel/netlink-kernel.ts";
+import type { StateAnswer, StateSource } from "../../serve/state-server.ts";
+
+/** Answers questions about the running agent: from its own state, and of one Service also from the kernel. */
+export class AgentState implements StateSource {
+  readonly #agent: Agent;
+  readonly #kernel: Pick<NetlinkKernel, "traffic">;
+
+  constructor(agent: Agent, kernel: Pick<NetlinkKernel, "traffic">) {
+    this.#agent = agent;
+    this.#kernel = kernel;
+  }
+
+  status(): StateAnswer {
+    const report = this.#agent.report();
+    return { json: report, text: reportText(report) };
+  }
+
+  *services(): Generator<StateAnswer> {
+    for (const name of this.#agent.serviceNames()) yield this.#summary(this.#agent.view(name));
+  }
+
+  async service(namespace: string, name: string, port: string | undefined): Promise<StateAnswer | undefined> {
+    const target = parseServiceTarget(`${namespace}/${name}`, () => undefined);
+    if (target === undefined) return undefined;
+    const view = this.#agent.view(target.name);
+    const explanation = explainService(view, await this.#kernelView(view), port);
+    return { json: explanation, text: explanationText(explanation) };
+  }
+
+  async #kernelView(view: ServiceView): Promise<KernelView> {
+    const keys = new Set(servedFrontends(view, undefined).map(({ key }) => key));
+    return { ...this.#agent.holds(), servers: await this.#kernel.traffic(keys) };
+  }
+
+  /** Without the kernel: what it holds is read for one Service alone. */
+  #summary(view: ServiceView): StateAnswer {
+    const { service, findings, ports, frontends } = explainService(view, undefined, undefined);
+    const used = ports.flatMap(({ endpoints }) => endpoints.filter((endpoint) => endpoint.used !== "none"));
+    const json = {
+      service,
+      frontends: frontends.map(({ kind, frontend }) => `${kind} ${frontend}`),
+      usedEndpoints: used.length,
+      findings,
+    };
+    const worst = findings[0] === undefined ? "ok" : findingLine(findings[0]);
+    return { json, text: `${service}: ${frontends.length} frontends, ${used.length} endpoints used: ${worst}\n` };
+  }
+}

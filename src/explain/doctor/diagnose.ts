@@ -1,0 +1,41 @@
+import { bySeverity, type Finding, type Severity } from "../finding.ts";
+import type { NodeEvidence } from "./evidence.ts";
+import { neighbourFindings, sourceFindings } from "./neighbour-findings.ts";
+import { ruleFindings } from "./rule-findings.ts";
+import { limitFindings, preparationFindings } from "./system-findings.ts";
+
+/** The checks, by the subject that a finding names. */
+const CHECKS: Readonly<Record<string, (evidence: NodeEvidence) => readonly Finding[]>> = {
+  kernel: preparationFindings,
+  limits: limitFindings,
+  rules: ruleFindings,
+  neighbours: neighbourFindings,
+  source: sourceFindings,
+};
+
+/** A finding with the check that made it. */
+export interface DoctorFinding extends Finding {
+  readonly check: string;
+}
+
+/** What is wrong with a node, the most severe first; empty: nothing. */
+export function diagnose(evidence: NodeEvidence): readonly DoctorFinding[] {
+  return bySeverity(
+    Object.entries(CHECKS).flatMap(([check, find]) => find(evidence).map((finding) => ({ check, ...finding }))),
+  );
+}
+
+/** The findings as text: what, why it matters and what to do. */
+export function diagnosisText(node: string, findings: readonly DoctorFinding[]): string {
+  const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
+  const lines = findings.flatMap(({ severity, check, what, effect, cure }) => [
+    `${severity}: ${check}: ${what}`,
+    ...(effect === "" ? [] : [`    why: ${effect}`]),
+    ...(cure === "" ? [] : [`    do:  ${cure}`]),
+  ]);
+  const summary =
+    findings.length === 0
+      ? `node ${node}: nothing is wrong`
+      : `node ${node}: ${count("error")} errors, ${count("warning")} warnings, ${count("info")} notes`;
+  return `${[...lines, summary].join("\n")}\n`;
+}

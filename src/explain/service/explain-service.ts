@@ -1,0 +1,111 @@
+import { problemObjectText } from "../../model/cluster/problem.ts";
+import type { Service, ServicePort } from "../../model/cluster/service.ts";
+import { bySeverity, type Finding } from "../finding.ts";
+import { type ExplainedEndpoint, explainEndpoints } from "./explained-endpoints.ts";
+import { type ExplainedFrontend, explainFrontend, servedFrontends } from "./explained-frontends.ts";
+import { kernelFindings } from "./kernel-findings.ts";
+import { portFindings } from "./port-findings.ts";
+import type { AgentTimes, KernelView, ServiceView } from "./service-view.ts";
+
+/** The endpoints of a port that an explanation lists at most. */
+const LISTED_ENDPOINTS = 200;
+
+/** Why a Service answers or not, on one node. */
+export interface Explanation {
+  readonly service: string;
+  readonly node: string;
+  /** The most severe first; empty: nothing is wrong. */
+  readonly findings: readonly Finding[];
+  readonly ports: readonly ExplainedPort[];
+  readonly frontends: readonly ExplainedFrontend[];
+  /** When endpoints changed last, in ms since the epoch; 0 if unknown. */
+  readonly endpointsChangedAtUnixMs: number;
+  readonly agent?: AgentTimes;
+}
+
+export interface ExplainedPort {
+  /** As "80/TCP". */
+  readonly port: string;
+  /** The name of the port in the Service, with its protocol. */
+  readonly name: string;
+  readonly endpoints: readonly ExplainedEndpoint[];
+  /** The number of endpoints that are not listed. */
+  readonly unlisted: number;
+}
+
+/** Restricts an explanation to one port of the Service: its number or its name; undefined: all ports. */
+export type PortChoice = string | undefined;
+
+/** Explains a Service. Without `kernel`, the explanation is of the desired state alone. */
+export function explainService(view: ServiceView, kernel: KernelView | undefined, choice: PortChoice): Explanation {
+  const { name, service, facts, endpointsChangedAtUnixMs, agent } = view;
+  const head = { service: name, node: facts.nodeName };
+  const times = { endpointsChangedAtUnixMs, ...(agent !== undefined && { agent }) };
+  const problems = view.problems.map(problemFinding).concat(view.failures.map(failureFinding));
+  if (service === undefined)
+    return {
+      ...head,
+      findings: problems.length === 0 ? [unknownService(view)] : problems,
+      ports: [],
+      frontends: [],
+      ...times,
+    };
+  const ports = service.ports.filter((port) => isChosen(port, choice));
+  const keys = new Set(ports.map(({ key }) => key));
+  const served = servedFrontends(view, kernel).filter(({ frontend }) => keys.has(frontend.portKey));
+  const findings = [
+    ...problems,
+    ...(ports.length === 0 ? [unknownPort(service, choice)] : []),
+    ...ports.flatMap((port) => portFindings(view, service, port, served)),
+    ...(kernel === undefined ? [] : kernelFindings(view, served, kernel)),
+  ];
+  return {
+    ...head,
+    findings: bySeverity(findings),
+    ports: ports.map((port) => explainedPort(view, port)),
+    frontends: served.map((one) => explainFrontend(one, service, view, kernel)),
+    ...times,
+  };
+}
+
+function isChosen({ key, port }: ServicePort, choice: PortChoice): boolean {
+  return choice === undefined || choice === String(port) || key.startsWith(`${choice}/`);
+}
+
+function explainedPort(view: ServiceView, port: ServicePort): ExplainedPort {
+  const all = explainEndpoints(view, port);
+  const endpoints = all.slice(0, LISTED_ENDPOINTS);
+  const unlisted = all.length - endpoints.length;
+  return { port: `${port.port}/${port.protocol}`, name: port.key, endpoints, unlisted };
+}
+
+function problemFinding({ object, field, value, reason }: ServiceView["problems"][number]): Finding {
+  const what = `${problemObjectText(object)}: ${field === "" ? "" : `${field} `}"${value}" ${reason}`;
+  return { severity: "error", what, effect: "", cure: "Correct the object: the rest of it is served" };
+}
+
+function failureFinding(what: string): Finding {
+  return { severity: "error", what, effect: "", cure: "" };
+}
+
+function unknownService({ name, endpoints }: ServiceView): Finding {
+  const hasSlices = [...endpoints].length > 0;
+  return {
+    severity: "error",
+    what: `this node does not proxy a Service "${name}"`,
+    effect: hasSlices
+      ? "there are EndpointSlices of it, so it is headless, of type ExternalName, or has the label service.kubernetes.io/service-proxy-name"
+      : "it does not exist, is headless, of type ExternalName, or has the label service.kubernetes.io/service-proxy-name",
+    cure: "Check the namespace and the name",
+  };
+}
+
+function unknownPort({ name, ports }: Service, choice: PortChoice): Finding {
+  const known = ports.map(({ port, key }) => `${port} ("${key}")`).join(", ");
+  return {
+    severity: "error",
+    what: `Service "${name}" has no port "${choice}"`,
+    effect: "",
+    cure: `Its ports are ${known}`,
+  };
+}

@@ -1,0 +1,87 @@
+import type { Service, ServicePort } from "../../model/cluster/service.ts";
+import type { Finding } from "../finding.ts";
+import { type ExplainedEndpoint, explainEndpoints } from "./explained-endpoints.ts";
+import type { ServedFrontend } from "./explained-frontends.ts";
+import type { ServiceView } from "./service-view.ts";
+
+export function portText({ port, protocol }: ServicePort): string {
+  return `port ${port}/${protocol}`;
+}
+
+/** What is wrong with the endpoints of a port. */
+export function portFindings(
+  view: ServiceView,
+  service: Service,
+  port: ServicePort,
+  served: readonly ServedFrontend[],
+): readonly Finding[] {
+  const endpoints = explainEndpoints(view, port);
+  if (endpoints.length === 0) return [noEndpoints(view, port)];
+  if (endpoints.every(({ state }) => state === "not ready")) return [noneReady(port, endpoints)];
+  const serves = endpoints.some(({ used, reason }) => used !== "none" || reason.includes("Local"));
+  if (!serves) return [noneUsable(port, endpoints)];
+  return policyFindings(
+    service,
+    port,
+    served.filter(({ frontend }) => frontend.portKey === port.key),
+  );
+}
+
+function noEndpoints({ endpoints }: ServiceView, port: ServicePort): Finding {
+  const others = [...endpoints].map(([key]) => `"${key}"`);
+  const isMisnamed = others.length > 0;
+  const why = isMisnamed
+    ? `no EndpointSlice has the port "${port.key}", they have ${others.slice(0, 5).join(", ")}`
+    : "no EndpointSlice of the Service lists an endpoint";
+  return {
+    severity: "error",
+    what: `${portText(port)} has no endpoints, because ${why}`,
+    effect: "connections are refused",
+    cure: isMisnamed
+      ? "Check the name and the targetPort of the port"
+      : "Check that the selector of the Service matches the labels of running pods",
+  };
+}
+
+function noneReady(port: ServicePort, endpoints: readonly ExplainedEndpoint[]): Finding {
+  return {
+    severity: "error",
+    what: `${portText(port)} has ${counted(endpoints.length, "endpoint")} and none is ready`,
+    effect: "connections are refused",
+    cure: "Check the readiness probes of the pods",
+  };
+}
+
+function noneUsable(port: ServicePort, endpoints: readonly ExplainedEndpoint[]): Finding {
+  const reasons = [...new Set(endpoints.map(({ reason }) => reason))].slice(0, 3).join("; ");
+  return {
+    severity: "error",
+    what: `${portText(port)} has ${counted(endpoints.length, "endpoint")} and none can be used here (${reasons})`,
+    effect: "connections are refused",
+    cure: "Check the pods of the Service",
+  };
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** The traffic policies that leave clients without an endpoint. */
+function policyFindings(service: Service, port: ServicePort, served: readonly ServedFrontend[]): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (served.some(({ drops }) => drops === "KUBE-DROP"))
+    findings.push({
+      severity: "error",
+      what: `internalTrafficPolicy is Local and no endpoint of ${portText(port)} is on this node`,
+      effect: "all connections from this node to the ClusterIP are dropped",
+      cure: "Run a pod of the Service on this node, or set internalTrafficPolicy to Cluster",
+    });
+  if (served.some(({ drops }) => drops === "KUBE-DROP-EXTERNAL"))
+    findings.push({
+      severity: service.healthCheckNodePort === 0 ? "error" : "warning",
+      what: `externalTrafficPolicy is Local and no endpoint of ${portText(port)} is on this node`,
+      effect: "connections from outside that arrive at this node are dropped",
+      cure: "Send clients to nodes with endpoints (load balancers find them by the health check node port), or set externalTrafficPolicy to Cluster",
+    });
+  return findings;
+}
