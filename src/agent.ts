@@ -103,7 +103,8 @@ export class Agent {
     try {
       await this.#loop.run(signal);
     } catch (bug) {
-      this.#dependencies.logger.error({ err: bug }, "kube-ipvs ends because of a bug");
+      const stack = bug instanceof Error ? bug.stack : undefined;
+      this.#dependencies.logger.error({ err: bug, stack }, "kube-ipvs ends because of a bug");
       throw bug;
     } finally {
       this.#node.stop();

@@ -75,6 +75,8 @@ export interface Config {
   readonly verbosity: number;
   readonly loggingFormat: "text" | "json";
   readonly output: "text" | "json";
+  /** Whether problems of objects are a failure of the command. */
+  readonly strict: boolean;
   /** The path of the unix socket at which the running agent answers; "" for none. */
   readonly stateSocket: string;
   /** The Service to explain; undefined if none is given. */

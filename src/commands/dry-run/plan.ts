@@ -168,6 +168,11 @@ function sortedProblems({ rejected }: NodePlan): readonly Problem[] {
 }
 
 /** A problem as a comment, so that tools ignore the line. */
-function problemLine({ object, field, value, reason }: Problem): string {
-  return `# ${problemObjectText(object)}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
+function problemLine(problem: Problem): string {
+  return `# ${problemText(problem)}`;
+}
+
+/** A problem on one line: its object, field, value and reason. */
+export function problemText({ object, field, value, reason }: Problem): string {
+  return `${problemObjectText(object)}${field === "" ? "" : ` ${field}`}: ${JSON.stringify(value)} ${reason}`;
 }

@@ -1,11 +1,19 @@
-import { parseText } from "../setting-values.ts";
+import { parseBoolean, parseText } from "../setting-values.ts";
 import { ASKING, type Settings } from "./setting.ts";
 import { parseServiceTarget, parseTraceFrom, parseTraceTo } from "./targets.ts";
 
-type Key = "stateSocket" | "service" | "traceFrom" | "traceTo";
+type Key = "strict" | "stateSocket" | "service" | "traceFrom" | "traceTo";
 
 /** What the running agent can be asked, and what the commands of diagnosis look at. */
 export const DIAGNOSIS_SETTINGS: Settings<Key> = {
+  strict: {
+    flag: "strict",
+    type: "boolean",
+    fallback: "false",
+    help: "Exit code 2 if objects have problems, for checks of manifests before they are applied",
+    commands: ["plan"],
+    parse: parseBoolean,
+  },
   stateSocket: {
     flag: "state-socket",
     path: "kubeIpvs.stateSocket",

@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { cleanup } from "../../../src/commands/cleanup.ts";
 import { diff } from "../../../src/commands/diff.ts";
 import { EXIT_DIFFERENT, EXIT_FAILURE, EXIT_OK } from "../../../src/commands/exit-codes.ts";
+import { plan } from "../../../src/commands/plan.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import { PROXY_CHAINS } from "../../../src/node/rules/proxy-rules.ts";
 import { FakeNode } from "../kernel/fake-node.ts";
@@ -61,4 +62,27 @@ test("cleanup of a node without our objects succeeds", async () => {
   const node = new FakeNode();
   node.link = undefined;
   expect(await carryOut(cleanup, node)).toEqual({ status: EXIT_OK, out: "0 virtual servers\n", err: "" });
+});
+
+test("plan prints the problems of objects on standard error, too, and with --strict fails because of them", async () => {
+  const wrong = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "web", namespace: "shop" },
+    spec: { clusterIP: "10.96.0.300" },
+  };
+  await writeFile(join(manifests, "shop.json"), JSON.stringify(wrong));
+  const planned = async (strict: string) => {
+    const { config } = readConfig({
+      nodeName: { source: "--node-name", text: "n1" },
+      manifests: { source: "--manifests", text: manifests },
+      strict: { source: "--strict", text: strict },
+    });
+    const err: string[] = [];
+    const code = await plan(config, { out: () => undefined, err: (text) => void err.push(text) });
+    return { code, err: err.join("") };
+  };
+  const [lenient, strict] = [await planned("false"), await planned("true")];
+  expect([lenient.code, strict.code]).toEqual([EXIT_OK, EXIT_DIFFERENT]);
+  expect(strict.err).toMatch(/^Service shop\/web in file shop.json.*10\.96\.0\.300/m);
 });

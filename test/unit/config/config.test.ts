@@ -69,6 +69,7 @@ test("without options the defaults are those of kube-proxy", () => {
       verbosity: 0,
       loggingFormat: "text",
       output: "text",
+      strict: false,
       stateSocket: "/run/kube-ipvs/state.sock",
       service: undefined,
       traceFrom: "pod",

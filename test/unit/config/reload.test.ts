@@ -78,6 +78,7 @@ test("the table has a value for every setting but those that need another one, a
     "metrics-tls-private-key-file",
     "disable-servers",
     "output",
+    "strict",
     "service",
     "from",
     "to",

@@ -13,7 +13,7 @@ function logged(options: LogOptions): readonly string[] {
 
 test("a json log has one object a line with ISO time, level as a word, fields and message", () => {
   const [error, warn, ...rest] = logged({ level: "info", format: "json" }).map((line) => JSON.parse(line));
-  expect(error).toMatchObject({ level: "error", msg: "cannot sync", err: { type: "Error", message: "no kernel" } });
+  expect(error).toMatchObject({ level: "error", msg: "cannot sync", err: "no kernel" });
   expect(warn).toEqual({
     level: "warn",
     time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
@@ -66,3 +66,15 @@ test.each(["json", "text"] as const)(
     expect(lines.join("")).toMatch(/^[\x20-\x7e]+\n$/);
   },
 );
+
+test("an error is its message with those of its causes, and its stack is logged from the level debug on", () => {
+  const lines: string[] = [];
+  const failure = new Error("cannot listen", { cause: new Error("EADDRINUSE") });
+  const logger = createLogger({ level: "info", format: "json" }, { write: (line) => lines.push(line) });
+  logger.error({ err: failure }, "failed");
+  logger.level = "debug";
+  logger.error({ err: failure }, "failed");
+  const [short, long] = lines.map((line) => JSON.parse(line).err);
+  expect(short).toBe("cannot listen: EADDRINUSE");
+  expect(long.stack).toContain("log.test.ts");
+});
