@@ -88,6 +88,23 @@ export const ROWS: readonly RowSpec[] = [
         `max(time() - (${of("kube_ipvs_oldest_pending_timestamp_seconds")} > 0)) or vector(0)`,
         { unit: "s", redFrom: 120 },
       ),
+      stat(
+        "API servers unreachable",
+        "Agents whose last request to an API server got no response.",
+        `count(${of("kube_ipvs_api_server_reachable")} == 0) or vector(0)`,
+        { redFrom: 1 },
+      ),
+      stat(
+        "Services without endpoints",
+        "Services whose clients are refused, since no endpoint is ready in the cluster.",
+        `max(${of("kube_ipvs_services_without_endpoints")})`,
+      ),
+      stat(
+        "Last resync",
+        "The longest time since an agent has read its whole kernel.",
+        `max(time() - (${of("kube_ipvs_last_resync_timestamp_seconds")} > 0))`,
+        { unit: "s", redFrom: 300 },
+      ),
     ],
   },
   {
@@ -194,6 +211,12 @@ export const ROWS: readonly RowSpec[] = [
           "{{node}}": `sum by (node) (${of("kube_ipvs_draining_real_servers")})`,
         },
       ),
+      lines("Age of the oldest drain", "s", "A drain ends with its connections or at the drain timeout.", {
+        "{{node}}": `time() - (${of("kube_ipvs_oldest_drain_timestamp_seconds")} > 0) or 0 * ${of("kube_ipvs_oldest_drain_timestamp_seconds")}`,
+      }),
+      lines("Ended drains", "short", "By reason. Idle: the connections had ended. Timeout: they were cut.", {
+        "{{reason}}": orZero(`sum by (reason) (${increase("kube_ipvs_drains_total")})`),
+      }),
       lines("Stale flows deleted", "ops", "UDP and SCTP flows to removed endpoints.", {
         "{{ip_family}}": `sum by (ip_family) (${rate("kubeproxy_conntrack_reconciler_deleted_entries_total")})`,
       }),
