@@ -109,7 +109,8 @@ function patched(
   const patch: JsonObject = parse(readFileSync(join(folder, path), "utf8"));
   const isTarget = (object: JsonObject) => kindOf(object) === target.kind && nameOf(object) === target.name;
   if (!objects.some(isTarget)) throw new Error(`${folder}/${path}: there is no ${target.kind} "${target.name}"`);
-  if (patch["$patch"] === "delete") return objects.filter((object) => !isTarget(object));
+  const { $patch } = patch;
+  if ($patch === "delete") return objects.filter((object) => !isTarget(object));
   return objects.map((object) => {
     if (!isTarget(object)) return object;
     const name = options?.allowNameChange === true ? {} : { metadata: { name: nameOf(object) } };

@@ -65,6 +65,14 @@ describe("the image", () => {
     expect([code, out]).toEqual([0, expect.stringContaining("-A -t 10.96.0.10:443 -s rr")]);
   });
 
+  test("runs the documented command with the variables of the container, without a shell", async () => {
+    const readme = await readFile(join(ROOT, "README.md"), "utf8");
+    const [, command = ""] = /exec POD -- env -S '(.+)'/.exec(readme) ?? [];
+    const variables = ["API_SERVERS=https://a.invalid:1,https://b.invalid", "CLUSTER_CIDR="];
+    const argv = ["env", ...variables, "env", "-S", `${command.replace("kube-ipvs diff", "kube-ipvs diff --help")}`];
+    expect(await inImage(...argv)).toMatchObject({ code: 0, out: expect.stringContaining("Usage: kube-ipvs diff") });
+  });
+
   test("has the extensions of iptables that the rules use", () => {
     const fixtures = join(ROOT, "test/unit/kernel/iptables/fixtures");
     const rules = globSync("*-save.txt", { cwd: fixtures }).map((name) => readFileSync(join(fixtures, name), "utf8"));
