@@ -18,8 +18,8 @@ export interface PreparationOptions extends FamilyOptions {
 
 /** Records failures of the preparation. */
 export interface PreparationMetrics {
-  /** Records the names of the sysctls that have a wrong value now. */
-  recordWrongSysctls(names: readonly string[]): void;
+  /** Records the paths of the desired sysctls, and of those that have a wrong value now. */
+  recordSysctls(desired: readonly string[], wrong: readonly string[]): void;
   /** Records that the rules of a family could not be written. */
   recordRestoreFailure(family: IPFamily): void;
   /** Records the iptables backend in use, and the rules in the other one. */
@@ -105,7 +105,10 @@ export class NodePreparation {
     const report = await kernel.prepare(setup);
     const { changed, wrongSysctls = [] } = report;
     this.#logChanges(changed);
-    metrics.recordWrongSysctls(wrongSysctls.map(({ path }) => path));
+    metrics.recordSysctls(
+      setup.sysctls.map(({ path }) => path),
+      wrongSysctls.map(({ path }) => path),
+    );
     this.#deficits = { ...this.#deficits, warnings: this.#warningsOf(report), wrongSysctls };
     await this.#rules.write(setup);
     this.#report();

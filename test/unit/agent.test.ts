@@ -101,7 +101,9 @@ describe("a sysctl that is wrong and cannot be set", () => {
   const path = "net/ipv6/conf/all/forwarding";
   const wrong = (required: boolean) => ({ path, required, text: `${path} is 0` });
   const names = async (agent: RunningAgent) =>
-    (await agent.registry.getSingleMetric("kube_ipvs_sysctl_wrong")?.get())?.values.map(({ labels: { name } }) => name);
+    (await agent.registry.getSingleMetric("kube_ipvs_sysctl_wrong")?.get())?.values.flatMap(
+      ({ labels: { name }, value }) => (value === 1 ? [name] : []),
+    );
 
   test.each([
     ["that Services need, keeps the agent unready", true, `${path} is 0`],

@@ -187,10 +187,11 @@ export class Metrics {
     this.#own.nodeProblems.set(count);
   }
 
-  /** Sets the sysctls with a wrong value, by path. Replaces the earlier ones. */
-  recordWrongSysctls(names: readonly string[]): void {
+  /** Sets the desired sysctls, and those of them with a wrong value, by path. Replaces the earlier ones. */
+  recordSysctls(desired: readonly string[], wrong: readonly string[]): void {
     this.#own.wrongSysctls.reset();
-    for (const name of names) this.#own.wrongSysctls.set({ name }, 1);
+    for (const name of desired) this.#own.wrongSysctls.set({ name }, 0);
+    for (const name of wrong) this.#own.wrongSysctls.set({ name }, 1);
   }
 
   /** Sets the iptables backend in use, and the rules in the other one for each family that could be read. */

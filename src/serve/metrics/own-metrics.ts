@@ -97,7 +97,7 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
     }),
     wrongSysctls: new Gauge({
       name: "kube_ipvs_sysctl_wrong",
-      help: "Is 1 for each sysctl that has a wrong value and could not be set. The log has the cure, and also /readyz if Services need the sysctl.",
+      help: "Each sysctl that kube-ipvs sets: 0 if its value is right, 1 if it is wrong and could not be set. The log has the cure, and also /readyz if Services need the sysctl.",
       labelNames: ["name"],
       registers,
     }),

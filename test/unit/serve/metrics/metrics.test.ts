@@ -298,6 +298,15 @@ test("the iptables backend in use and the rules in the other one replace the ear
   expect(await sample('kube_ipvs_iptables_other_backend_rules{ip_family="IPv4"}')).toBeUndefined();
 });
 
+test("each desired sysctl is 1 if its value is wrong and 0 otherwise, and those of earlier preparations go", async () => {
+  const { metrics, sample } = harness();
+  const value = (name: string) => sample(`kube_ipvs_sysctl_wrong{name="${name}"}`);
+  metrics.recordSysctls(["a", "b"], ["b"]);
+  expect([await value("a"), await value("b")]).toEqual([0, 1]);
+  metrics.recordSysctls(["b"], []);
+  expect([await value("a"), await value("b")]).toEqual([undefined, 0]);
+});
+
 test("the other metrics have the recorded values", async () => {
   const { metrics, sample } = harness();
   metrics.recordRequest(7500);
