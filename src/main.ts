@@ -5,6 +5,7 @@ import { doctor } from "./commands/diagnosis/doctor.ts";
 import { explain } from "./commands/diagnosis/explain.ts";
 import { trace } from "./commands/diagnosis/packet-trace.ts";
 import { status } from "./commands/diagnosis/status.ts";
+import { supportBundle } from "./commands/diagnosis/support-bundle.ts";
 import { diff } from "./commands/diff.ts";
 import { EXIT_FAILURE, EXIT_OK } from "./commands/exit-codes.ts";
 import { init } from "./commands/init.ts";
@@ -86,6 +87,8 @@ async function finish(command: Exclude<Command, "run">, config: Config): Promise
       return await doctor(config, output);
     case "status":
       return await status(config, output);
+    case "support-bundle":
+      return await supportBundle(config, output);
     case "cleanup":
       return await cleanup(config, output);
   }

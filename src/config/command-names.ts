@@ -13,6 +13,8 @@ export const COMMANDS: Readonly<Record<Command, string>> = {
   doctor:
     "Print what is wrong with this node: kernel, rules, neighbours, source of Services. Exit code 0: nothing, 2: errors or warnings",
   status: "Print the state of the running agent of this node. Exit code 0: ready, 2: not ready",
+  "support-bundle":
+    "Print a tar archive for a report of a problem: state of the agent, plan, diff, doctor, metrics and the kernel. It has no secrets",
   cleanup: "Remove the objects of kube-ipvs from the kernel of this node, and no others",
 };
 

@@ -28,7 +28,7 @@ function argumentNames(command: Command): readonly string[] {
 }
 
 function commandLine(name: string): string {
-  return isCommand(name) ? `  ${name.padEnd(9)}${COMMANDS[name]}` : "";
+  return isCommand(name) ? `  ${name.padEnd(15)}${COMMANDS[name]}` : "";
 }
 
 function flagHelp(flag: string, { placeholder, help }: CommandLineFlag): string {

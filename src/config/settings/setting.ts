@@ -1,7 +1,17 @@
 import type { Config } from "../config.ts";
 import type { Parse } from "../setting-values.ts";
 
-export type Command = "run" | "init" | "plan" | "diff" | "explain" | "trace" | "doctor" | "status" | "cleanup";
+export type Command =
+  | "run"
+  | "init"
+  | "plan"
+  | "diff"
+  | "explain"
+  | "trace"
+  | "doctor"
+  | "status"
+  | "support-bundle"
+  | "cleanup";
 
 /**
  * The type of a value in the configuration file. "address" is text with an IP address and perhaps a port, "mask" text or a
@@ -39,13 +49,13 @@ export interface Setting<Value> {
 export type Settings<Key extends keyof Config> = { readonly [K in Key]: Setting<Config[K]> };
 
 /** Commands that use a setting. */
-export const ALL: readonly Command[] = ["run", "plan", "diff", "explain", "doctor", "cleanup"];
-export const WANTING: readonly Command[] = ["run", "plan", "diff", "explain", "doctor"];
+export const ALL: readonly Command[] = ["run", "plan", "diff", "explain", "doctor", "support-bundle", "cleanup"];
+export const WANTING: readonly Command[] = ["run", "plan", "diff", "explain", "doctor", "support-bundle"];
 export const WRITING: readonly Command[] = ["run", "cleanup"];
 export const AGENT: readonly Command[] = ["run"];
-export const PREPARING: readonly Command[] = ["run", "init", "diff", "doctor"];
-export const COMPARING: readonly Command[] = ["run", "diff", "doctor"];
-export const RULING: readonly Command[] = ["run", "diff", "doctor", "cleanup"];
+export const PREPARING: readonly Command[] = ["run", "init", "diff", "doctor", "support-bundle"];
+export const COMPARING: readonly Command[] = ["run", "diff", "doctor", "support-bundle"];
+export const RULING: readonly Command[] = ["run", "diff", "doctor", "support-bundle", "cleanup"];
 export const SHOWING: readonly Command[] = ["plan", "diff", "explain", "trace", "doctor", "status"];
 /** Commands that ask the running agent, and the agent itself. */
-export const ASKING: readonly Command[] = ["run", "explain", "status"];
+export const ASKING: readonly Command[] = ["run", "explain", "status", "support-bundle"];

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { NODE_FLAGS } from "../../../build.ts";
 import { AgentProcess, askAgent, flagsFor, kubeIpvs, ManifestFolder } from "../../support/node/agent-process.ts";
 import { TestNode } from "../../support/node/netns.ts";
 import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
+import { BUNDLE } from "../../support/run/bundle.ts";
 import { eventually } from "../../support/time/eventually.ts";
 
 /**
@@ -119,6 +121,22 @@ describe("a running agent", () => {
     const status = await kubeIpvs(node, "status", ...argv);
     expect(status).toMatchObject({ code: 0, err: "" });
     expect(status.out).toContain(`node ${node.name}: ready\n`);
+  });
+
+  test("is packed with the kernel and without secrets into a support bundle that tar reads", async () => {
+    const argv = [...flagsFor(node, manifests), "--ipvs-sync-period", "30s"].map((word) => `'${word}'`).join(" ");
+    const bundle = `/run/kube-ipvs-${node.name}.tar`;
+    const program = [process.execPath, ...NODE_FLAGS, BUNDLE].join(" ");
+    await node.prints(`XTABLES_LOCKFILE=/run/xtables-${node.name}.lock ${program} support-bundle ${argv} >${bundle}`);
+    const files = (await node.prints(`tar -tf ${bundle}`)).trim().split("\n");
+    expect(files).toContain("kube-ipvs/kernel/ip_vs.txt");
+    const text = (name: string) => node.prints(`tar -xOf ${bundle} kube-ipvs/${name}`);
+    // Where the kernel lacks a scheduler, diff may name its replacement.
+    expect(await text("diff.txt")).toMatch(/exit code [02]\n$/);
+    expect(JSON.parse(await text("status.json"))).toMatchObject({ node: node.name, ready: true });
+    expect(await text("metrics.txt")).toContain("kube_ipvs_build_info");
+    expect(await text("kernel/iptables-IPv4.txt")).toContain(":KUBE-IPVS-FILTER");
+    await node.prints(`rm ${bundle}`);
   });
 
   test("lists all Services at /state of the metrics server, and lets only its user connect to its socket", async () => {

@@ -133,7 +133,7 @@ describe("mistakes", () => {
     ["cleanup now -- then", ['Unexpected argument "now"', 'Unexpected argument "then"']],
     [
       "clean --manifests m",
-      ['Unknown command "clean": use run, init, plan, diff, explain, trace, doctor, status, cleanup'],
+      ['Unknown command "clean": use run, init, plan, diff, explain, trace, doctor, status, support-bundle, cleanup'],
     ],
     ["cleanup --drain-timeout", ["Missing value: --drain-timeout DURATION"]],
     ["cleanup --drain-timeout --masquerade-all", ["Missing value: --drain-timeout DURATION"]],

@@ -1,0 +1,111 @@
+import { readFile } from "node:fs/promises";
+import { get } from "node:http";
+import { release } from "node:os";
+import type { Config } from "../../config/config.ts";
+import { saveCounted } from "../../kernel/iptables/counted-rules.ts";
+import { runProcess } from "../../kernel/run-process.ts";
+import { addressPort, FAMILIES } from "../../model/address.ts";
+import type { Output } from "../../process/standard-output.ts";
+import { systemClock } from "../../process/system-clock.ts";
+import { version } from "../../process/version.ts";
+import { diff } from "../diff.ts";
+import { EXIT_OK } from "../exit-codes.ts";
+import { plan } from "../plan.ts";
+import { askAgent } from "./ask-agent.ts";
+import { doctor } from "./doctor.ts";
+import { tarText } from "./tar.ts";
+
+const METRICS_MS = 10_000;
+
+/**
+ * Prints a tar archive with everything that a report of a problem needs: versions, the state of the running agent, plan, diff,
+ * doctor, metrics, and what the kernel holds. It contains names and addresses of Services and nodes, and no secrets: nothing
+ * of the kubeconfig, of tokens or of environment variables. A part that cannot be had is a file with the reason.
+ */
+export async function supportBundle(config: Config, output: Output): Promise<number> {
+  const texts = { ...config, output: "text" as const };
+  const parts: Readonly<Record<string, () => Promise<string>>> = {
+    "versions.txt": async () => versions(config),
+    "status.json": () => asked(config, "/status"),
+    "state.json": () => asked(config, "/state?output=json"),
+    "doctor.txt": () => printed((to) => doctor(texts, to)),
+    "plan.txt": () => printed((to) => plan(texts, to)),
+    "diff.txt": () => printed((to) => diff(texts, to)),
+    "metrics.txt": () => metrics(config),
+    "kernel/ip_vs.txt": () => readFile("/proc/net/ip_vs", "utf8"),
+    "kernel/ip_vs_stats.txt": () => readFile("/proc/net/ip_vs_stats", "utf8"),
+    "kernel/conntrack.txt": () => readFile("/proc/net/stat/nf_conntrack", "utf8"),
+    "kernel/modules.txt": () => readFile("/proc/modules", "utf8"),
+    "kernel/addresses.txt": () => ran("ip", "address"),
+    "kernel/routes.txt": () => ran("ip", "route", "show", "table", "all"),
+    ...Object.fromEntries(
+      FAMILIES.map((family) => [
+        `kernel/iptables-${family}.txt`,
+        async () => (await saveCounted(runProcess, family)).join("\n"),
+      ]),
+    ),
+  };
+  const files: { name: string; text: string }[] = [];
+  for (const [name, make] of Object.entries(parts))
+    files.push({ name: `kube-ipvs/${name}`, text: await orReason(make) });
+  output.out(tarText(files, systemClock.date().getTime() / 1000));
+  return EXIT_OK;
+}
+
+async function orReason(make: () => Promise<string>): Promise<string> {
+  try {
+    return await make();
+  } catch (error) {
+    return `not available: ${error instanceof Error ? error.message : String(error)}\n`;
+  }
+}
+
+function versions({ nodeName }: Config): string {
+  const lines = [
+    ["kube-ipvs", version],
+    ["node", nodeName],
+    ["kernel", release()],
+    ["Node.js", process.version],
+    ["architecture", process.arch],
+    ["time", systemClock.date().toISOString()],
+  ];
+  return lines.map((line) => `${line.join(" ")}\n`).join("");
+}
+
+async function asked({ stateSocket }: Config, path: string): Promise<string> {
+  const answer = await askAgent(stateSocket, path);
+  if (answer.kind === "no agent") throw new Error(answer.reason);
+  return `${JSON.stringify(answer.json, null, 2)}\n`;
+}
+
+/** What a command prints on both outputs, and its exit code. */
+async function printed(command: (to: Output) => Promise<number>): Promise<string> {
+  const pieces: string[] = [];
+  const add = (text: string): void => void pieces.push(text);
+  const code = await command({ out: add, err: add });
+  return `${pieces.join("")}exit code ${code}\n`;
+}
+
+async function ran(file: string, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runProcess(file, args);
+  if (code !== 0) throw new Error(stderr);
+  return stdout;
+}
+
+function metrics({ metricsBindAddress: bind, metricsCertFile }: Config): Promise<string> {
+  if (bind === undefined) throw new Error("there is no metrics server");
+  if (metricsCertFile !== "") throw new Error("the metrics server uses TLS");
+  const isUnspecified = bind.address === "0.0.0.0" || bind.address === "::";
+  const server = isUnspecified ? `127.0.0.1:${bind.port}` : addressPort(bind.address, bind.port);
+  return new Promise((resolve, reject) => {
+    const asking = get(`http://${server}/metrics`, { timeout: METRICS_MS }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text: string) => {
+        body += text;
+      });
+      response.on("end", () => resolve(body)).on("error", reject);
+    });
+    asking.on("timeout", () => asking.destroy(new Error("no answer")));
+    asking.on("error", reject);
+  });
+}
