@@ -55,10 +55,15 @@ run_suite() {
   TEST_RECORD=$CACHE/results-run.jsonl tied vitest run --project run || failed=1
 }
 
-# The image: what is in it; the suites run the containers of the DaemonSet from it.
-image_suite() {
-  ensure_debian_packages buildah debootstrap || { failed=1; return; }
+# The image, from which a suite on a real kernel runs the containers of the DaemonSet.
+build_image() {
+  ensure_debian_packages buildah crun debootstrap || { failed=1; return; }
   { tied node build.ts && tied bash packaging/image/build.sh "$CACHE/image"; } || failed=1
+}
+
+# What is in the image.
+image_suite() {
+  build_image
   TEST_RECORD=$CACHE/results-image.jsonl tied vitest run --project image || failed=1
 }
 
@@ -115,7 +120,7 @@ case "${1:-}" in
     if [ "${1:-}" = --write ]; then write=(--write); shift; fi
     ensure_npm_packages || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
     prepare_suites "$@"
-    [ -z "$run_in_kernel" ] || run_jobs
+    [ -z "$run_in_kernel" ] || { build_image; run_jobs; }
     sum_results "${write[@]}"
     ;;
   stress)

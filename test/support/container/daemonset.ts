@@ -10,7 +10,7 @@ import type { Finished } from "../node/namespace.ts";
 import { TestNode } from "../node/netns.ts";
 import { AccountFolder } from "../node/service-account.ts";
 import { nodeObject } from "../objects/builders.ts";
-import { Image } from "./image.ts";
+import { type ContainerImage, Image } from "./image.ts";
 import { type AgentContainer, type ContainerOfPod, PodRuntime } from "./pod-runtime.ts";
 import { kernelHasSeccompFilters } from "./seccomp.ts";
 
@@ -30,11 +30,11 @@ export class DaemonSetNode implements AsyncDisposable {
   readonly #plane: ControlPlane;
   readonly #stack: AsyncDisposableStack;
   readonly #runtime: PodRuntime;
-  readonly #image: Image;
+  readonly #image: ContainerImage;
 
   private constructor(
     stack: AsyncDisposableStack,
-    parts: { node: TestNode; plane: ControlPlane; runtime: PodRuntime; image: Image },
+    parts: { node: TestNode; plane: ControlPlane; runtime: PodRuntime; image: ContainerImage },
   ) {
     this.#stack = stack;
     this.node = parts.node;
@@ -43,15 +43,22 @@ export class DaemonSetNode implements AsyncDisposable {
     this.#image = parts.image;
   }
 
-  static async create(): Promise<DaemonSetNode> {
+  /** With an image of the programs of this machine, unless another one is given, and with pods that serve their names. */
+  static async create({
+    image: given,
+    pods = [],
+  }: {
+    readonly image?: ContainerImage;
+    readonly pods?: readonly string[];
+  } = {}): Promise<DaemonSetNode> {
     const filtersCalls = kernelHasSeccompFilters();
     if (!filtersCalls) console.log(`Linux ${release()} has no seccomp filters: containers run without their profile`);
     await using stack = new AsyncDisposableStack();
-    const image = stack.use(await Image.create());
+    const image = given ?? stack.use(await Image.create());
     const account = stack.use(
       await AccountFolder.create({ token: "first", authority: testTls("a").cert, namespace: NAMESPACE }),
     );
-    const node = stack.use(await TestNode.create({ pods: [] }));
+    const node = stack.use(await TestNode.create({ pods }));
     const plane = stack.use(await ControlPlane.create(node));
     const modules = await modulesFolder();
     const paths = new Map([
@@ -72,6 +79,11 @@ export class DaemonSetNode implements AsyncDisposable {
     plane.model.behaviour.tokens = new Map([["first", deployedUser()]]);
     plane.put(nodeObject(node.name, { ips: [node.node.ip] }));
     return made;
+  }
+
+  /** Creates or replaces objects of the API. */
+  put(...objects: readonly object[]): void {
+    this.#plane.put(...objects);
   }
 
   /** Runs the init container to its end. */

@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { output } from "../node/namespace.ts";
+import { IMAGE_ROOT } from "../packaging/image-folder.ts";
 import { BUNDLE } from "../run/bundle.ts";
 import { bindMount, type OciMount } from "./oci-config.ts";
 
@@ -9,11 +11,26 @@ const PROGRAMS = ["env", "ip", "kmod", "setpriv", "xtables-legacy-multi", "xtabl
 const IPTABLES = ["iptables", "ip6tables"].flatMap((name) => ["", "-save", "-restore"].map((suffix) => [name, suffix]));
 const NODE_IN_IMAGE = "/usr/local/bin/node";
 
+/** What containers are made of. */
+export interface ContainerImage {
+  /** The folder of its files. */
+  readonly path: string;
+  readonly mounts: readonly OciMount[];
+  /** The variables of every container of the image. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The image that `npm run image` has built from packaging/image/Dockerfile. */
+export function builtImage(): ContainerImage {
+  if (!existsSync(IMAGE_ROOT)) throw new Error("There is no image: npm run image builds it");
+  return { path: IMAGE_ROOT, mounts: [], env: { PATH: "/usr/sbin:/usr/bin" } };
+}
+
 /**
  * The root file system of a container: the bundle, Node and the required programs of this machine with their libraries, and
  * nothing else. As in Debian, the plain names of iptables are the nft variant.
  */
-export class Image implements AsyncDisposable {
+export class Image implements ContainerImage, AsyncDisposable {
   readonly path: string;
   /** Node is mounted and not copied: it has 150 MB. */
   readonly mounts: readonly OciMount[] = [bindMount(process.execPath, NODE_IN_IMAGE, "ro")];

@@ -118,15 +118,21 @@ function systemMounts(isPrivileged: boolean): readonly OciMount[] {
 
 function volumeMounts(pod: V1PodSpec, { volumeMounts = [] }: V1Container, node: NodeOfPod): readonly OciMount[] {
   const volumes = new Map((pod.volumes ?? []).map(({ name, hostPath }) => [name, hostPath?.path]));
+  const inMemory = new Set((pod.volumes ?? []).filter(({ emptyDir }) => emptyDir).map(({ name }) => name));
   const account = { source: node.account, destination: ACCOUNT_MOUNT, readOnly: true };
-  const declared = volumeMounts.map(({ name, mountPath, readOnly }) => {
+  const empty = volumeMounts
+    .filter(({ name }) => inMemory.has(name))
+    .map(({ mountPath }) => ({ type: "tmpfs", source: "tmpfs", destination: mountPath, options: ["nosuid", "nodev"] }));
+  const ofHost = volumeMounts.filter(({ name }) => !inMemory.has(name));
+  const declared = ofHost.map(({ name, mountPath, readOnly }) => {
     const path = volumes.get(name);
     if (path === undefined) throw new Error(`The volume "${name}" is no path of the host`);
     return { source: node.hostPath(path), destination: mountPath, readOnly: readOnly === true };
   });
-  return [...declared, account].map(({ source, destination, readOnly }) =>
+  const bound = [...declared, account].map(({ source, destination, readOnly }) =>
     bindMount(source, destination, readOnly ? "ro" : "rw"),
   );
+  return [...empty, ...bound];
 }
 
 /** Returns the mount of a file or folder of the host. */
