@@ -30,6 +30,9 @@ make_base() {
   mv "$folder/base.tar.new" "$folder/base.tar"
 }
 
+# npm install of another package removes the package in which it is.
+ls node_modules/node/node_modules/*/LICENSE >/dev/null 2>&1 ||
+  { echo "node_modules has no license of Node.js: run npm ci" >&2; exit 1; }
 rm -rf "$folder/storage" "$folder/run" "$folder/layout" "$folder/rootfs" "$folder/kube-ipvs.tar"
 [ -e "$folder/base.tar" ] || make_base
 container=$(buildah from scratch)
