@@ -10,6 +10,7 @@ import { diff } from "./commands/diff.ts";
 import { EXIT_FAILURE, EXIT_OK } from "./commands/exit-codes.ts";
 import { init } from "./commands/init.ts";
 import { plan } from "./commands/plan.ts";
+import { rollback } from "./commands/rollback.ts";
 import { run } from "./commands/run.ts";
 import { writeConfiguration } from "./commands/write-configuration.ts";
 import { type Configuration, type Invocation, readCommandLine } from "./config/cli.ts";
@@ -89,6 +90,8 @@ async function finish(command: Exclude<Command, "run">, config: Config): Promise
       return await status(config, output);
     case "support-bundle":
       return await supportBundle(config, output);
+    case "rollback":
+      return await rollback(config, output);
     case "cleanup":
       return await cleanup(config, output);
   }

@@ -47,7 +47,7 @@ export interface Surroundings {
 }
 
 /**
- * Reads the command line and the file of `--config`. Every command accepts the flags of `run`, so that `diff` and `cleanup` can
+ * Reads the command line and the file of `--config`. Every command accepts the flags of `run`, so that `diff`, `rollback` and `cleanup` can
  * be run with the arguments of the DaemonSet.
  *
  * With `--config` the flags of kube-proxy have no effect, as in kube-proxy, except those for the log, `--hostname-override`,

@@ -15,6 +15,8 @@ export const COMMANDS: Readonly<Record<Command, string>> = {
   status: "Print the state of the running agent of this node. Exit code 0: ready, 2: not ready",
   "support-bundle":
     "Print a tar archive for a report of a problem: state of the agent, plan, diff, doctor, metrics and the kernel. It has no secrets",
+  rollback:
+    "Remove what kube-proxy cannot use from the kernel of this node, and keep all connections. Then kube-proxy can start",
   cleanup: "Remove the objects of kube-ipvs from the kernel of this node, and no others",
 };
 

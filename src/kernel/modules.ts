@@ -1,3 +1,6 @@
+import { readFile } from "node:fs/promises";
+import { release } from "node:os";
+import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { SetupReport } from "./kernel.ts";
 import type { RunProcess } from "./run-process.ts";
 
@@ -41,4 +44,17 @@ export async function loadModules(names: readonly string[], run: RunProcess): Pr
   const warnings = stderr.split("\n").filter((line) => line.trim() !== "");
   if (code !== 0 && warnings.length === 0) warnings.push(`modprobe ended with exit code ${code}`);
   return { changed: [], warnings };
+}
+
+/**
+ * Returns the schedulers of which this kernel has no module: it is neither loaded, nor built in, nor among those that can
+ * be loaded. Without /lib/modules a module that is not loaded counts as missing. `root` is the root of the file system.
+ */
+export async function missingSchedulers(schedulers: readonly Scheduler[], root = ""): Promise<readonly Scheduler[]> {
+  if (schedulers.length === 0) return [];
+  const modules = `${root}/lib/modules/${release()}`;
+  const files = [`${root}/proc/modules`, `${modules}/modules.builtin`, `${modules}/modules.dep`];
+  const texts = await Promise.all(files.map((file) => readFile(file, "utf8").catch(() => "")));
+  const present = new Set(texts.join("\n").match(/\bip_vs_[a-z]+/g));
+  return schedulers.filter((scheduler) => !present.has(`ip_vs_${scheduler}`));
 }

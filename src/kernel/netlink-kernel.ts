@@ -143,6 +143,11 @@ export class NetlinkKernel implements Kernel {
     return this.#setup.inspect(setup);
   }
 
+  /** Gives the node back to kube-proxy; see `SetupClient`. */
+  handBack(...handed: Parameters<SetupClient["handBack"]>): Promise<SetupReport> {
+    return this.#setup.handBack(...handed);
+  }
+
   remove(families: readonly IPFamily[]): Promise<SetupReport> {
     return this.#setup.remove(families);
   }

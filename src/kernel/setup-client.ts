@@ -1,5 +1,5 @@
 import type { IPFamily } from "../model/address.ts";
-import { ipsets, type SetEntry } from "../model/kernel/ipset.ts";
+import { type IPSet, ipsets, isKnownToKubeProxy, type SetEntry } from "../model/kernel/ipset.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 import { parsePortRanges } from "../model/port-range.ts";
@@ -150,6 +150,26 @@ export class SetupClient {
   }
 
   /**
+   * Gives the node back to kube-proxy: writes these rules, removes the agent's own `chains`, gives the sets of kube-proxy
+   * its size, and destroys all other sets of the agent but `kept`. A part that fails is a warning.
+   */
+  async handBack(
+    { families, rules }: Pick<NodeSetup, "families" | "rules">,
+    chains: OwnChains,
+    kept: ReadonlySet<string>,
+  ): Promise<SetupReport> {
+    const unusable = await this.#findIptables(ruledFamilies({ families, rules }));
+    const written = await this.#iptables.apply(rules);
+    const removed = await this.#iptables.remove(families, chains);
+    const [known, own] = partition(families.flatMap(ipsets), isKnownToKubeProxy);
+    const sizes = await this.#sets.resetSizes(known);
+    const sets = await this.#sets.destroy(own.filter(({ name }) => !kept.has(name)));
+    const failures = [...unusable, ...written.failures, ...removed.failures].map(({ message }) => message);
+    const ofRules = { changed: [...written.changed, ...removed.changed], warnings: failures };
+    return merge([ofRules, sizes, sets]);
+  }
+
+  /**
    * Creates the sets. A set of another type stays while rules refer to it. These may be rules that an older agent
    * wrote, so they are removed, but only once: rules of other programs would block the set each time, and the agent's
    * rules would be missing each time.
@@ -210,7 +230,11 @@ function withWarnings(
   return { backends: { ...backends, warnings: [...backends.warnings, ...failures.map(({ message }) => message)] } };
 }
 
-function ruledFamilies({ families, rules }: NodeSetup): readonly IPFamily[] {
+function partition(sets: readonly IPSet[], isIn: (set: IPSet) => boolean): readonly [IPSet[], IPSet[]] {
+  return [sets.filter(isIn), sets.filter((set) => !isIn(set))];
+}
+
+function ruledFamilies({ families, rules }: Pick<NodeSetup, "families" | "rules">): readonly IPFamily[] {
   return families.filter((family) => rules[family] !== undefined);
 }
 

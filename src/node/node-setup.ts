@@ -1,5 +1,7 @@
 import type { IpvsTimeout, NodeSetup } from "../kernel/kernel.ts";
 import type { Cidr, IPFamily } from "../model/address.ts";
+import type { Rules } from "../model/kernel/rules.ts";
+import type { RuleOptions } from "./rules/match.ts";
 import { type LocalMode, podMatch } from "./rules/pod-match.ts";
 import { proxyRules } from "./rules/proxy-rules.ts";
 import { wantedSysctls } from "./sysctls.ts";
@@ -95,17 +97,18 @@ function ipvsTimeouts(config: NodeSetupOptions): readonly IpvsTimeout[] {
   return timeouts.filter(({ seconds }) => seconds > 0);
 }
 
-/** The static iptables chains of each family. */
+/** The static iptables chains of each family: those of kube-ipvs, or those that `build` returns. */
 export function staticRules(
   config: NodeSetupOptions,
   { families, liberalConntrack }: Pick<HostInfo, "families" | "liberalConntrack">,
   podCIDRs: readonly Cidr[],
+  build: (options: RuleOptions) => Rules = proxyRules,
 ): NodeSetup["rules"] {
   const pods = podMatches(config, podCIDRs);
   return Object.fromEntries(
     families.map((family) => [
       family,
-      proxyRules({
+      build({
         family,
         masqueradeBit: config.masqueradeBit,
         masqueradeAll: config.masqueradeAll,

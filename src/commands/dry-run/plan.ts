@@ -1,12 +1,11 @@
 import type { DesiredState } from "../../desired/desired-state.ts";
-import type { NodeSetup, Observed } from "../../kernel/kernel.ts";
-import type { IPAddress, IPFamily } from "../../model/address.ts";
+import type { NodeSetup } from "../../kernel/kernel.ts";
+import type { IPFamily } from "../../model/address.ts";
 import { type Problem, problemFields, problemObjectText } from "../../model/cluster/problem.ts";
 import { ipsets, type SetEntry } from "../../model/kernel/ipset.ts";
-import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { Rules, RuleTable } from "../../model/kernel/rules.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import { addressLine, createLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
+import { addressLine, createLine, entryLine, stateLines } from "./plan-lines.ts";
 
 /** All objects that a node should hold, and the problems. */
 export interface NodePlan {
@@ -77,67 +76,6 @@ function renderTable({ name, chains, jumps }: RuleTable): string {
     ...jumps.map(({ from, rule, place }) => (place === "last" ? `-A ${from} ${rule}` : `-I ${from} ${rule}`)),
     "COMMIT\n",
   ].join("\n");
-}
-
-/** Decides which kernel objects are ours. Objects that are neither ours nor desired are not a difference. */
-export interface Ours {
-  readonly server: (server: VirtualServer) => boolean;
-  readonly address: (address: IPAddress) => boolean;
-  readonly entry: (entry: SetEntry) => boolean;
-}
-
-/**
- * The differences between the kernel and the desired state as sorted lines, empty if there are none: `+` is missing, `-`
- * is ours and not desired (draining real servers included), `~` has different values.
- */
-export function diffPlan(desired: DesiredState, observed: Observed, ours: Ours): readonly string[] {
-  const unwanted = [...observed.servers.values()].filter(
-    ({ server }) => desired.server(server.key) === undefined && ours.server(server),
-  );
-  return [
-    ...[...desired.servers()].flatMap((state) => diffServer(state, observed.servers.get(state.server.key))),
-    ...unwanted.flatMap(stateLines).map((line) => `- ${line}`),
-    ...diffAddresses(desired, observed, ours),
-    ...diffEntries(desired, observed, ours),
-  ].sort();
-}
-
-function diffAddresses(desired: DesiredState, observed: Observed, ours: Ours): readonly string[] {
-  const missing = [...desired.addresses()].filter((address) => !observed.addresses.has(address));
-  const unwanted = [...observed.addresses].filter((address) => !desired.hasAddress(address) && ours.address(address));
-  return [
-    ...missing.map((address) => `+ ${addressLine(address)}`),
-    ...unwanted.map((address) => `- ${addressLine(address)}`),
-  ];
-}
-
-function diffEntries(desired: DesiredState, observed: Observed, ours: Ours): readonly string[] {
-  const missing = [...desired.entries()].filter(({ key }) => !observed.entries.has(key));
-  const unwanted = [...observed.entries.values()].filter(
-    (entry) => desired.entry(entry.key) === undefined && ours.entry(entry),
-  );
-  return [...missing.map((entry) => `+ ${entryLine(entry)}`), ...unwanted.map((entry) => `- ${entryLine(entry)}`)];
-}
-
-function diffServer(desired: ServerState, actual: ServerState | undefined): readonly string[] {
-  if (actual === undefined) return stateLines(desired).map((line) => `+ ${line}`);
-  const { server } = desired;
-  const lines: string[] = [];
-  if (!sameVirtualServer(server, actual.server))
-    lines.push(`~ ${serverLine(server)} # is ${serverLine(actual.server)}`);
-  const unwanted = actual.reals.toMap();
-  for (const real of desired.reals) {
-    lines.push(...diffReal(server, real, unwanted.get(real.key)));
-    unwanted.delete(real.key);
-  }
-  for (const real of unwanted.values()) lines.push(`- ${realLine(server, real)}`);
-  return lines;
-}
-
-function diffReal(server: VirtualServer, desired: RealServer, actual: RealServer | undefined): readonly string[] {
-  if (actual === undefined) return [`+ ${realLine(server, desired)}`];
-  if (sameRealServer(desired, actual)) return [];
-  return [`~ ${realLine(server, desired)} # is ${realLine(server, actual)}`];
 }
 
 function sortedServers(desired: DesiredState): readonly ServerState[] {

@@ -11,6 +11,7 @@ export type Command =
   | "doctor"
   | "status"
   | "support-bundle"
+  | "rollback"
   | "cleanup";
 
 /**
@@ -49,13 +50,23 @@ export interface Setting<Value> {
 export type Settings<Key extends keyof Config> = { readonly [K in Key]: Setting<Config[K]> };
 
 /** Commands that use a setting. */
-export const ALL: readonly Command[] = ["run", "plan", "diff", "explain", "doctor", "support-bundle", "cleanup"];
+export const ALL: readonly Command[] = [
+  "run",
+  "plan",
+  "diff",
+  "explain",
+  "doctor",
+  "support-bundle",
+  "rollback",
+  "cleanup",
+];
 export const WANTING: readonly Command[] = ["run", "plan", "diff", "explain", "doctor", "support-bundle"];
-export const WRITING: readonly Command[] = ["run", "cleanup"];
+export const RULED: readonly Command[] = [...WANTING, "rollback"];
+export const WRITING: readonly Command[] = ["run", "rollback", "cleanup"];
 export const AGENT: readonly Command[] = ["run"];
 export const PREPARING: readonly Command[] = ["run", "init", "diff", "doctor", "support-bundle"];
 export const COMPARING: readonly Command[] = ["run", "diff", "doctor", "support-bundle"];
-export const RULING: readonly Command[] = ["run", "diff", "doctor", "support-bundle", "cleanup"];
+export const RULING: readonly Command[] = ["run", "diff", "doctor", "support-bundle", "rollback", "cleanup"];
 export const SHOWING: readonly Command[] = ["plan", "diff", "explain", "trace", "doctor", "status"];
 /** Commands that ask the running agent, and the agent itself. */
 export const ASKING: readonly Command[] = ["run", "explain", "status", "support-bundle"];

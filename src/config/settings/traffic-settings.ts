@@ -8,7 +8,7 @@ import {
   parseMode,
   parseNodePortAddresses,
 } from "../setting-values.ts";
-import { ALL, RULING, type Settings, WANTING } from "./setting.ts";
+import { ALL, RULED, RULING, type Settings, WANTING } from "./setting.ts";
 
 type Key =
   | "mode"
@@ -42,7 +42,7 @@ export const TRAFFIC_SETTINGS: Settings<Key> = {
     placeholder: "CIDR,...",
     fallback: "",
     help: "Network of the pods, at most one for each IP family. Traffic to ClusterIPs from other addresses is masqueraded",
-    commands: [...WANTING, "trace"],
+    commands: [...RULED, "trace"],
     parse: parseClusterCidrs,
   },
   localMode: {
@@ -53,7 +53,7 @@ export const TRAFFIC_SETTINGS: Settings<Key> = {
     placeholder: "MODE",
     fallback: "ClusterCIDR",
     help: "Property that identifies traffic of pods: ClusterCIDR, NodeCIDR (podCIDRs of the Node), BridgeInterface or InterfaceNamePrefix",
-    commands: [...WANTING, "init"],
+    commands: [...RULED, "init"],
     parse: oneOf("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
   },
   podBridge: {
@@ -64,7 +64,7 @@ export const TRAFFIC_SETTINGS: Settings<Key> = {
     placeholder: "NAME",
     fallback: "",
     help: "Name of the bridge on which packets of pods arrive, for BridgeInterface",
-    commands: WANTING,
+    commands: RULED,
     parse: parseInterface,
   },
   podInterfacePrefix: {
@@ -75,7 +75,7 @@ export const TRAFFIC_SETTINGS: Settings<Key> = {
     placeholder: "PREFIX",
     fallback: "",
     help: "Prefix of the names of the interfaces on which packets of pods arrive, for InterfaceNamePrefix",
-    commands: WANTING,
+    commands: RULED,
     parse: parseInterface,
   },
   localMarkMask: {
@@ -106,7 +106,7 @@ export const TRAFFIC_SETTINGS: Settings<Key> = {
     live: true,
     fallback: "false",
     help: "Masquerade all traffic to ClusterIPs",
-    commands: WANTING,
+    commands: RULED,
     parse: parseBoolean,
   },
   masqueradeBit: {
@@ -116,7 +116,7 @@ export const TRAFFIC_SETTINGS: Settings<Key> = {
     placeholder: "BIT",
     fallback: "14",
     help: "Bit of the packet mark (0 to 31) for packets to masquerade",
-    commands: WANTING,
+    commands: RULED,
     parse: integerFrom(0, 31),
   },
   iptablesBackend: {

@@ -157,6 +157,32 @@ export class IPSetClient {
     };
   }
 
+  /**
+   * Replaces each of the sets whose maximum number of members is not that of kube-proxy, whose `ipset create -exist` fails
+   * otherwise. Members beyond that number are left out, with a warning. Absent sets stay absent.
+   */
+  resetSizes(sets: readonly IPSet[]): Promise<SetupReport> {
+    return this.#withSpare(async () => {
+      const found = await this.#requests.headers();
+      const changed: string[] = [];
+      const warnings: string[] = [];
+      for (const set of sets.filter((candidate) => hasOtherSize(found.get(candidate.name), candidate))) {
+        const { isDone, lost } = await this.#resetSize(set);
+        if (isDone) changed.push(`replaced set "${set.name}" by one for ${FIRST_SIZE.maxElements} members`);
+        else warnings.push(`Cannot replace set "${set.name}" by one for ${FIRST_SIZE.maxElements} members`);
+        if (isDone && lost > 0)
+          warnings.push(`Set "${set.name}" lost ${lost} members: kube-proxy has no room for them`);
+      }
+      return { changed, warnings };
+    });
+  }
+
+  async #resetSize(set: IPSet): Promise<{ readonly isDone: boolean; readonly lost: number }> {
+    const entries = (await this.#requests.read(set))?.entries ?? [];
+    const kept = entries.slice(0, FIRST_SIZE.maxElements);
+    return { isDone: await this.#swapIn(set, FIRST_SIZE, kept), lost: entries.length - kept.length };
+  }
+
   /** Sends the batches and writes the refusals into `outcomes`; returns the batches that must be sent again. */
   async #send(batches: readonly EntryBatch[], outcomes: Outcome[]): Promise<EntryBatch[]> {
     const answers = await this.#requests.changeMembers(batches);
@@ -219,6 +245,11 @@ export class IPSetClient {
     this.#spareTail = result.catch(() => undefined);
     return result;
   }
+}
+
+function hasOtherSize(header: SetHeader | undefined, set: IPSet): boolean {
+  if (set.type === "bitmap:port" || !matches(header, set)) return false;
+  return header.maxElements !== FIRST_SIZE.maxElements;
 }
 
 function describeMismatch(set: IPSet, found: SetHeader | undefined, errno: Errno | undefined): string {

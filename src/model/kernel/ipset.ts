@@ -135,6 +135,21 @@ export function ipsets(family: IPFamily): readonly IPSet[] {
   return SET_BASES.map((base) => ipset(base, family));
 }
 
+/** The sets that kube-proxy does not have. */
+const OWN_BASES: ReadonlySet<SetBase> = new Set([
+  "KUBE-NODE-PORT-IPS",
+  "KUBE-SERVICE-CIDR",
+  "KUBE-DROP",
+  "KUBE-DROP-EXTERNAL",
+  "KUBE-LOCAL-MARK",
+  "KUBE-LOCAL-MARK-SERVERS",
+]);
+
+/** Whether kube-proxy in IPVS mode has a set of this name. */
+export function isKnownToKubeProxy({ base }: IPSet): boolean {
+  return !OWN_BASES.has(base);
+}
+
 /** Set name and member text as `ipset` prints it: "KUBE-CLUSTER-IP 10.96.0.1,tcp:443". */
 export type SetEntryKey = Brand<string, "SetEntryKey">;
 

@@ -14,9 +14,16 @@ export function proxyRules(options: RuleOptions): Rules {
   return { tables: [mangleTable(options), natTable(options), filterTable(options)] };
 }
 
+/** The chains that kube-proxy does not have. */
+export const OWN_CHAINS: Readonly<Record<"mangle" | "nat" | "filter", readonly string[]>> = {
+  mangle: ["KUBE-LOCAL-PODS", "KUBE-LOCAL-NODE", "KUBE-LOCAL-UNMARK"],
+  nat: ["KUBE-LOCAL-POLICY"],
+  filter: ["KUBE-IPVS-INVALID", "KUBE-IPVS-ACCEPT"],
+};
+
 /** The chains of kube-proxy in IPVS mode and of kube-ipvs, which `cleanup` removes with the jumps to them. */
 export const PROXY_CHAINS: Readonly<Record<"mangle" | "nat" | "filter", readonly string[]>> = {
-  mangle: ["KUBE-LOCAL-PODS", "KUBE-LOCAL-NODE", "KUBE-LOCAL-UNMARK"],
+  mangle: OWN_CHAINS.mangle,
   nat: [
     "KUBE-SERVICES",
     "KUBE-POSTROUTING",

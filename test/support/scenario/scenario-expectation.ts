@@ -1,5 +1,6 @@
 import { expect } from "vitest";
-import { diffPlan, renderPlanText } from "../../../src/commands/dry-run/plan.ts";
+import { differences } from "../../../src/commands/dry-run/differences.ts";
+import { renderPlanText } from "../../../src/commands/dry-run/plan.ts";
 import type { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import type { Observed } from "../../../src/kernel/kernel.ts";
 import { type Problem, problemFields } from "../../../src/model/cluster/problem.ts";
@@ -26,8 +27,8 @@ export function expectOutcome(text: string, outcome: Outcome, line: number): voi
   const plan = planLines(outcome.plan);
   const kernel = outcome.witnessed.toSorted();
   for (const kind of KINDS) expectKind(kind, said, { plan, kernel }, line);
-  const all = { server: () => true, address: () => true, entry: () => true };
-  const diff = diffPlan(outcome.plan.desired, outcome.observed, all);
+  const all = { server: () => true, address: () => true, entry: () => true, drains: () => false };
+  const diff = differences(outcome.plan.desired, outcome.observed, all).map(({ line: text }) => text);
   expect(diff.length === 0, `diff, line ${line}: ${diff.join("; ")}`).toBe(plan.join("\n") === kernel.join("\n"));
   const saidOf = (word: string) => said.filter((other) => other.startsWith(`${word} `)).sort();
   expect(conflictLines(outcome.plan), `conflicts, line ${line}`).toEqual(saidOf("conflict"));

@@ -6,8 +6,9 @@ import { cleanup } from "../../../src/commands/cleanup.ts";
 import { diff } from "../../../src/commands/diff.ts";
 import { EXIT_DIFFERENT, EXIT_FAILURE, EXIT_OK } from "../../../src/commands/exit-codes.ts";
 import { plan } from "../../../src/commands/plan.ts";
+import { rollback } from "../../../src/commands/rollback.ts";
 import { readConfig } from "../../../src/config/config.ts";
-import { PROXY_CHAINS } from "../../../src/node/rules/proxy-rules.ts";
+import { OWN_CHAINS, PROXY_CHAINS } from "../../../src/node/rules/proxy-rules.ts";
 import { FakeNode } from "../kernel/fake-node.ts";
 
 let manifests: string;
@@ -85,4 +86,25 @@ test("plan prints the problems of objects on standard error, too, and with --str
   const [lenient, strict] = [await planned("false"), await planned("true")];
   expect([lenient.code, strict.code]).toEqual([EXIT_OK, EXIT_DIFFERENT]);
   expect(strict.err).toMatch(/^Service shop\/web in file shop.json.*10\.96\.0\.300/m);
+});
+
+test("rollback destroys the sets that kube-proxy does not have, and keeps the others with the interface", async () => {
+  const node = new FakeNode();
+  for (const name of ["KUBE-CLUSTER-IP", "KUBE-6-CLUSTER-IP"]) node.sets.set(name, { type: "hash:ip,port" });
+  node.sets.set("KUBE-DROP", { type: "hash:ip,port" });
+  const { status, out, err } = await carryOut(rollback, node);
+  expect([status, err]).toEqual([EXIT_OK, ""]);
+  expect(out).toContain('destroyed set "KUBE-DROP"\n');
+  expect([...node.sets.sets.keys()].sort()).toEqual(["KUBE-6-CLUSTER-IP", "KUBE-CLUSTER-IP"]);
+  expect(node.link).toBe("dummy");
+});
+
+test("after rollback no rule refers to a chain or a set that kube-proxy does not have, and a second call changes nothing", async () => {
+  const node = new FakeNode();
+  await carryOut(rollback, node);
+  const saved = (await node.iptables.run("iptables-save", [])).stdout;
+  expect(saved).toContain("-j KUBE-SERVICES");
+  for (const chain of Object.values(OWN_CHAINS).flat()) expect(saved).not.toContain(chain);
+  for (const set of ["KUBE-NODE-PORT-IPS", "KUBE-DROP", "KUBE-SERVICE-CIDR"]) expect(saved).not.toContain(set);
+  expect(await carryOut(rollback, node)).toEqual({ status: EXIT_OK, out: "nothing to remove\n", err: "" });
 });

@@ -133,7 +133,9 @@ describe("mistakes", () => {
     ["cleanup now -- then", ['Unexpected argument "now"', 'Unexpected argument "then"']],
     [
       "clean --manifests m",
-      ['Unknown command "clean": use run, init, plan, diff, explain, trace, doctor, status, support-bundle, cleanup'],
+      [
+        'Unknown command "clean": use run, init, plan, diff, explain, trace, doctor, status, support-bundle, rollback, cleanup',
+      ],
     ],
     ["cleanup --drain-timeout", ["Missing value: --drain-timeout DURATION"]],
     ["cleanup --drain-timeout --masquerade-all", ["Missing value: --drain-timeout DURATION"]],

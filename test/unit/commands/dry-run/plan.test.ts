@@ -1,11 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  diffPlan,
-  type NodePlan,
-  renderPlanJson,
-  renderPlanText,
-  renderRules,
-} from "../../../../src/commands/dry-run/plan.ts";
+import { differences, type Ours, renderDifferences } from "../../../../src/commands/dry-run/differences.ts";
+import { type NodePlan, renderPlanJson, renderPlanText, renderRules } from "../../../../src/commands/dry-run/plan.ts";
 import { createLine, realLine, serverLine, stateLines } from "../../../../src/commands/dry-run/plan-lines.ts";
 import { DesiredState } from "../../../../src/desired/desired-state.ts";
 import type { Observed } from "../../../../src/kernel/kernel.ts";
@@ -261,8 +256,8 @@ describe("diff", () => {
   const OTHER: Given = {
     other: [{ ip: "10.96.0.99" }, { "shop/other-1": { endpoints: [{ ip: "10.244.9.9", node: "n2" }] } }],
   };
-  const everything = { server: () => true, address: () => true, entry: () => true };
-  const nothing = { server: () => false, address: () => false, entry: () => false };
+  const everything: Ours = { server: () => true, address: () => true, entry: () => true, drains: () => false };
+  const nothing: Ours = { server: () => false, address: () => false, entry: () => false, drains: () => false };
 
   function seen(given: Given, change: (state: ServerState) => ServerState = (state) => state): Observed {
     const desired = desiredOf(given);
@@ -286,7 +281,7 @@ describe("diff", () => {
     "address add 10.96.0.99/32 dev kube-ipvs0",
   ];
 
-  const rows: readonly (readonly [string, Given, Observed, typeof everything, readonly string[]])[] = [
+  const rows: readonly (readonly [string, Given, Observed, Ours, readonly string[]])[] = [
     ["equal", WEB, seen(WEB), everything, []],
     ["missing", { ...WEB, ...OTHER }, seen(WEB), everything, OTHER_LINES.map((line) => `+ ${line}`)],
     ["unwanted", WEB, seen({ ...WEB, ...OTHER }), everything, OTHER_LINES.map((line) => `- ${line}`)],
@@ -324,6 +319,32 @@ describe("diff", () => {
     ],
   ];
   test.each(rows)("%s", (_, desired, observed, ours, expected) => {
-    expect(diffPlan(desiredOf(desired), observed, ours)).toEqual(expected);
+    expect(differences(desiredOf(desired), observed, ours).map(({ line }) => line)).toEqual(expected);
+  });
+
+  const draining: Ours = { ...everything, drains: (_, { weight }) => weight === 0 };
+
+  test("a real server that drains is no difference, and one that only should drain is", () => {
+    const one = {
+      web: [{ affinity: 600 }, { "shop/web-1": { endpoints: [{ ip: "10.244.1.5", node: "n1" }] } }],
+    } as Given;
+    const drained = reals((real) => (real.address === "10.244.2.5" ? { ...real, weight: 0 } : real));
+    expect(differences(desiredOf(one), seen(WEB, drained), draining)).toEqual([]);
+    expect(differences(desiredOf(one), seen(WEB), draining)).toHaveLength(1);
+  });
+
+  test("a removed Service that drains is no difference, with its address and its members", () => {
+    const drained = (state: ServerState) =>
+      state.server.address === "10.96.0.99" ? reals((real) => ({ ...real, weight: 0 }))(state) : state;
+    expect(differences(desiredOf(WEB), seen({ ...WEB, ...OTHER }, drained), draining)).toEqual([]);
+  });
+
+  test("differences are printed below the name of their Service, and those of no Service below the node", () => {
+    const found = differences(desiredOf({ ...WEB, ...OTHER }), seen(WEB), everything);
+    const text = renderDifferences([...found, { line: "~ the rules differ", service: undefined }]);
+    expect(text).toBe(
+      ["# shop/other", ...OTHER_LINES.map((line) => `+ ${line}`), "", "# node", "~ the rules differ", ""].join("\n"),
+    );
+    expect(renderDifferences([])).toBe("");
   });
 });

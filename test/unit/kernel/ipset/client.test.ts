@@ -341,3 +341,14 @@ describe("list and destroy", () => {
     expect(sleeps).toEqual([50, 50, 50]);
   });
 });
+
+test("resetSizes gives the sets of kube-proxy its size, keeps the members, and reports those without room", async () => {
+  const { kernel, client } = setup();
+  const set = ipset("KUBE-CLUSTER-IP", "IPv4");
+  kernel.set(set.name, { type: "hash:ip,port", maxElements: 131_072, references: 1 });
+  kernel.set(ipset("KUBE-EXTERNAL-IP", "IPv4").name, { type: "hash:ip,port" });
+  const report = await client.resetSizes([set, ipset("KUBE-EXTERNAL-IP", "IPv4"), ipset("KUBE-DROP", "IPv4")]);
+  expect(report).toEqual({ changed: [`replaced set "${set.name}" by one for 65536 members`], warnings: [] });
+  expect(kernel.sets.get(set.name)?.maxElements).toBe(65_536);
+  expect([...kernel.sets.keys()]).toEqual([set.name, "KUBE-EXTERNAL-IP"]);
+});

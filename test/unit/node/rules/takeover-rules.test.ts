@@ -6,7 +6,7 @@ import { ipset, ipsets, type SetBase } from "../../../../src/model/kernel/ipset.
 import { proxyRules } from "../../../../src/node/rules/proxy-rules.ts";
 
 /** The rules match sets that the replaced kube-proxy does not have. These sets are empty until the first sync. */
-const LEFT = readFileSync(join(import.meta.dirname, "../../../fixtures/kube-proxy/ipset-save.txt"), "utf8");
+const LEFT = readFileSync(join(import.meta.dirname, "../../../fixtures/kube-proxy/ipvs/ipset-save.txt"), "utf8");
 
 /** How packets are handled while the set is empty, compared with the rules of kube-proxy. */
 const WHILE_EMPTY: Readonly<Partial<Record<SetBase, "nothing" | "the node fills it first">>> = {
