@@ -174,9 +174,10 @@ export class AgentStatus {
   }
 
   /** The preparation of the node has ended with these deficits. */
-  nodeLacks({ warnings, ...deficits }: NodeDeficits): void {
+  nodeLacks({ warnings, otherProxies, ...deficits }: NodeDeficits): void {
     this.#warnings = warnings;
     this.#problems.nodeWarnings(warnings);
+    this.#problems.otherProxies(otherProxies);
     this.#health = healthAfterPrepare(this.#health, deficits);
   }
 

@@ -203,6 +203,7 @@ export class Agent {
       // kube-proxy's virtual servers until the first sync, which may be late if no API server can be reached. Later the sync
       // adds the members, because they would otherwise count as drift.
       firstMembers: () => (this.#mode === "preparing" ? buildDesiredNode(this.#node.facts, []).entries : []),
+      isServing: () => this.#status.isSynced,
       onNode: (node) => this.#status.nodeIs(node),
       onFacts: (facts) => this.#state.setFacts(facts),
       onAddresses: () => this.#advance(),

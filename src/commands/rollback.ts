@@ -43,7 +43,7 @@ export async function rollback(config: Config, output: Output, kernel = thisKern
       ...changed,
       ...[...busy].map(
         ([{ key }, connections]) =>
-          `kept virtual server "${key}": it has ${connections} connections. Run rollback again when they have ended`,
+          `kept virtual server "${key}": it has ${connections === 1 ? "1 connection" : `${connections} connections`}. Run rollback again when they have ended`,
       ),
     ];
     output.out(lines.length === 0 ? "nothing to remove\n" : lines.map((line) => `${line}\n`).join(""));

@@ -50,6 +50,17 @@ export function invalidConfigEvent(nodeName: string, file: string, problems: str
   };
 }
 
+/** The Event of another service proxy that works on this node. */
+export function otherProxyEvent(nodeName: string, warning: string): EventRecord {
+  return {
+    type: "Warning",
+    reason: "OtherProxyFound",
+    action: "PrepareNode",
+    regarding: nodeReference(nodeName),
+    note: warning,
+  };
+}
+
 /** The Event of a server of metrics or health probes that cannot listen. Its reasons are the same as in kube-proxy. */
 export function listenFailureEvent(nodeName: string, server: "metrics" | "healthz", error: unknown): EventRecord {
   return {

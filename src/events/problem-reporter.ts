@@ -6,7 +6,13 @@ import { type ProblemChanges, ProblemTracker } from "../model/problem-tracker.ts
 import type { Clock } from "../model/time/clock.ts";
 import { describeFailure, type FailedOperation, missingScheduler } from "../sync/retry/failed-operation.ts";
 import type { FailureReport } from "../sync/retry/failure-log.ts";
-import { explanation, failedOperationEvent, kernelFailureEvent, nodeWarningEvent } from "./event-records.ts";
+import {
+  explanation,
+  failedOperationEvent,
+  kernelFailureEvent,
+  nodeWarningEvent,
+  otherProxyEvent,
+} from "./event-records.ts";
 import { ObjectReports } from "./object-reports.ts";
 
 /** If its problems change all the time, a node reports two per minute. */
@@ -18,6 +24,8 @@ export interface ProblemMetrics {
   recordRejected(count: number): void;
   /** Sets the number of problems that the node has now. */
   recordNodeProblems(count: number): void;
+  /** Sets the number of other service proxies that work on the node now. */
+  recordOtherProxies(count: number): void;
   /** Counts a failed request to the kernel. */
   recordKernelFailure(): void;
 }
@@ -40,6 +48,7 @@ export class ProblemReporter {
   readonly #dependencies: ProblemReporterDependencies;
   #scheduler: Scheduler;
   readonly #node = new ProblemTracker<string>(LIMITS);
+  readonly #proxies = new ProblemTracker<string>(LIMITS);
   readonly #kernel = new ProblemTracker<unknown>(LIMITS);
   readonly #reports: ObjectReports;
   #rejectedAtSource = 0;
@@ -79,6 +88,19 @@ export class ProblemReporter {
       recordEvent(nodeWarningEvent(nodeName, warning));
     }
     for (const warning of ended) logger.info({ warning }, "node preparation no longer fails");
+  }
+
+  /** Reports the other service proxies that work on this node. `found` replaces all earlier ones. */
+  otherProxies(found: readonly string[]): void {
+    const { nodeName, clock, logger, metrics, recordEvent } = this.#dependencies;
+    this.#proxies.replace(found.map((text) => [text, text]));
+    metrics.recordOtherProxies(this.#proxies.size);
+    const { begun, ended } = this.#proxies.takeChanges(clock.now());
+    for (const warning of begun) {
+      logger.warn({ warning }, "another service proxy works on this node");
+      recordEvent(otherProxyEvent(nodeName, warning));
+    }
+    for (const warning of ended) logger.info({ warning }, "another service proxy has left no traces for a while");
   }
 
   /** Reports a request to the kernel that failed or got no answer. */

@@ -25,6 +25,11 @@ export interface NodeSetup {
   readonly sysctls: readonly Sysctl[];
   /** Addresses of these networks on kube-ipvs0 belong to other programs and stay as they are. */
   readonly excludedCIDRs?: readonly Cidr[];
+  /**
+   * Whether what kube-proxy has left of its iptables and nftables modes is removed: only when the Services are programmed,
+   * because until then it serves them. Absent: it stays.
+   */
+  readonly removesLeftovers?: boolean;
   /** Timeouts that are not in this list stay as they are. */
   readonly ipvsTimeouts?: readonly IpvsTimeout[];
 }
@@ -82,6 +87,8 @@ export interface RulesReport {
   readonly failures: readonly RuleFailure[];
   /** Absent if it is not known. */
   readonly backends?: BackendReport;
+  /** Other service proxies that have changed the rules since the agent wrote them, or run here; absent if none. */
+  readonly otherProxies?: readonly string[];
 }
 
 /** The iptables backend in use, and what was read last of the other one. */

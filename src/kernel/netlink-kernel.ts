@@ -28,6 +28,7 @@ import { NetlinkCounters } from "./netlink/counters.ts";
 import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/message.ts";
 import { type OpenRawSocket, openRawSocket } from "./netlink/raw-socket.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "./netlink/socket.ts";
+import { NftablesClient } from "./nftables/client.ts";
 import { SetupClient, type SetupDependencies } from "./setup-client.ts";
 import { SysctlClient } from "./sysctl.ts";
 
@@ -90,6 +91,7 @@ export class NetlinkKernel implements Kernel {
   readonly #link: LinkClient;
   readonly #sets: IPSetClient;
   readonly #conntrack: ConntrackClient;
+  readonly #nftables: NftablesClient;
   readonly #setup: SetupClient;
 
   constructor(options: NetlinkKernelOptions) {
@@ -114,12 +116,19 @@ export class NetlinkKernel implements Kernel {
       dumps: this.#socket(NETLINK_NETFILTER, DUMP_BYTES),
       ...(options.onForgotten !== undefined && { onForgotten: options.onForgotten }),
     });
+    this.#nftables = new NftablesClient({
+      protocol: NETLINK_NETFILTER,
+      messageBytes: COMMAND_BYTES,
+      open: options.open ?? openRawSocket,
+      counters: this.counters,
+    });
     this.#setup = new SetupClient({
       ipvs: this.#ipvs,
       timeouts: new TimeoutClient(generic),
       link: this.#link,
       sets: this.#sets,
       iptables: options.iptables ?? new IptablesClient(),
+      nftables: this.#nftables,
       sysctls: options.sysctls ?? new SysctlClient(),
       chains: options.chains,
     });
@@ -196,6 +205,7 @@ export class NetlinkKernel implements Kernel {
 
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.close();
+    this.#nftables.close();
   }
 
   async #applyGroup(client: Client, operations: readonly Operation[]): Promise<readonly Outcome[]> {

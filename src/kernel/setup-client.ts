@@ -11,6 +11,8 @@ import type { IpvsClient } from "./ipvs/client.ts";
 import type { TimeoutClient } from "./ipvs/timeout-client.ts";
 import type { BackendReport, NodeSetup, RuleFailure, RulesReport, SetupReport, SourcePorts } from "./kernel.ts";
 import { DUMMY_NAME, type LinkClient } from "./link/client.ts";
+import type { NftablesClient } from "./nftables/client.ts";
+import { proxyProcesses } from "./proxy-processes.ts";
 import type { SysctlClient } from "./sysctl.ts";
 
 export interface SetupDependencies {
@@ -19,10 +21,20 @@ export interface SetupDependencies {
   readonly link: LinkClient;
   readonly sets: IPSetClient;
   readonly iptables: IptablesClient;
+  readonly nftables: NftablesClient;
   readonly sysctls: Pick<SysctlClient, "apply" | "differences" | "value">;
   /** The chains that `remove` removes, with the jumps into them. */
   readonly chains: OwnChains;
 }
+
+/** The table of kube-proxy's nftables mode, in each family. */
+const KUBE_PROXY_TABLE = "kube-proxy";
+
+/** What the removal of tables of nftables has found. */
+const NO_TABLES: { readonly changed: readonly string[]; readonly otherProxies: readonly string[] } = {
+  changed: [],
+  otherProxies: [],
+};
 
 /**
  * A look at both backends starts up to four programs, 0.5 s each on a node. In 20 resyncs, ten minutes by default, only
@@ -40,6 +52,7 @@ export class SetupClient {
   readonly #link: LinkClient;
   readonly #sets: IPSetClient;
   readonly #iptables: IptablesClient;
+  readonly #nftables: NftablesClient;
   readonly #sysctls: SetupDependencies["sysctls"];
   readonly #chains: SetupDependencies["chains"];
   /** Whether the last call wrote all rules; then the programs found are the correct ones. */
@@ -48,6 +61,8 @@ export class SetupClient {
   #callsSinceLook = 0;
   #backends: BackendReport | undefined;
   #isWritingRules = false;
+  /** Whether the tables of kube-proxy's nftables mode were removed. */
+  #tablesRemoved = false;
   /** Whether the agent's rules were removed once because they referred to sets of another type. */
   #rulesRemovedForSets = false;
 
@@ -57,6 +72,7 @@ export class SetupClient {
     this.#link = dependencies.link;
     this.#sets = dependencies.sets;
     this.#iptables = dependencies.iptables;
+    this.#nftables = dependencies.nftables;
     this.#sysctls = dependencies.sysctls;
     this.#chains = dependencies.chains;
   }
@@ -100,18 +116,33 @@ export class SetupClient {
     this.#isWritingRules = true;
     try {
       const unusable = await this.#findForWrite(ruled);
-      const { changed, failures } = await this.#iptables.apply(setup.rules);
+      const { changed, failures, otherProxies = [] } = await this.#iptables.apply(setup.rules, setup.removesLeftovers);
       const isWritten = unusable.length + failures.length === 0;
       const old = isWritten ? await this.#iptables.removeOld(this.#chains) : { changed: [], failures: [] };
       this.#iptablesFound = isWritten && old.failures.length === 0;
+      const tables = setup.removesLeftovers === true ? await this.#removeTables(setup.families) : NO_TABLES;
+      const others = [...otherProxies, ...tables.otherProxies, ...(await proxyProcesses())];
       return {
-        changed: [...changed, ...old.changed],
+        changed: [...changed, ...old.changed, ...tables.changed],
+        ...(others.length > 0 && { otherProxies: others }),
         failures: [...unusable, ...failures],
         ...withWarnings(this.#backends, old.failures),
       };
     } finally {
       this.#isWritingRules = false;
     }
+  }
+
+  /** Removes the tables of kube-proxy's nftables mode. A failure is not reported: these tables may stay, as in kube-proxy. */
+  async #removeTables(families: readonly IPFamily[]): Promise<typeof NO_TABLES> {
+    const changed: string[] = [];
+    for (const family of families) {
+      const result = await this.#nftables.deleteTable(family, KUBE_PROXY_TABLE).catch(unreachable);
+      if (result === "deleted") changed.push(`removed nftables table "${KUBE_PROXY_TABLE}" of ${family}`);
+    }
+    const otherProxies = changed.length > 0 && this.#tablesRemoved ? ["kube-proxy in nftables mode"] : [];
+    this.#tablesRemoved = true;
+    return { changed, otherProxies };
   }
 
   async #findForWrite(families: readonly IPFamily[]): Promise<readonly RuleFailure[]> {
@@ -228,6 +259,11 @@ function withWarnings(
 ): Pick<RulesReport, "backends"> {
   if (backends === undefined) return {};
   return { backends: { ...backends, warnings: [...backends.warnings, ...failures.map(({ message }) => message)] } };
+}
+
+/** A kernel that cannot be reached, as at the end of the agent, is not the failure of a step that may be left out. */
+function unreachable(error: unknown): undefined {
+  if (!(error instanceof KernelError)) throw error;
 }
 
 function partition(sets: readonly IPSet[], isIn: (set: IPSet) => boolean): readonly [IPSet[], IPSet[]] {

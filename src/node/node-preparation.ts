@@ -7,6 +7,7 @@ import type { Clock } from "../model/time/clock.ts";
 import { configuredFamilies, type FamilyOptions } from "./node-facts.ts";
 import { NodeRules } from "./node-rules.ts";
 import type { ClusterNeeds, SetupFor } from "./node-setup.ts";
+import { OtherProxies } from "./other-proxies.ts";
 import { describePodBridges } from "./pod-bridges.ts";
 import { describeSourcePorts } from "./source-ports.ts";
 
@@ -38,6 +39,8 @@ export interface NodeDeficits {
   /** All failures as text. */
   readonly warnings: readonly string[];
   readonly wrongSysctls: readonly WrongSysctl[];
+  /** Other service proxies that work on this node, as text. */
+  readonly otherProxies: readonly string[];
   /** The failures of rules, for the families in use. */
   readonly ruleFailures: readonly RuleFailure[];
 }
@@ -52,6 +55,8 @@ export interface NodePreparationCallbacks {
   readonly onNeeds: () => void;
   /** Returns the NodePorts of all Services. */
   readonly nodePorts: () => Iterable<number>;
+  /** Whether the Services are programmed. */
+  readonly isServing: () => boolean;
   /** Called after each preparation, and again when the rules are finished later. */
   readonly onDeficits: (deficits: NodeDeficits) => void;
 }
@@ -67,8 +72,9 @@ export class NodePreparation {
   readonly #rules: NodeRules;
   /** The current needs of the cluster. Families are only added. */
   #needs: ClusterNeeds;
+  readonly #otherProxies = new OtherProxies();
   #backend: IptablesBackend | undefined;
-  #deficits: Deficits = { warnings: [], wrongSysctls: [], ruleFailures: [], backendWarnings: [] };
+  #deficits: Deficits = { warnings: [], wrongSysctls: [], ruleFailures: [], backendWarnings: [], otherProxies: [] };
 
   constructor(
     config: PreparationOptions,
@@ -101,7 +107,7 @@ export class NodePreparation {
    */
   async prepare(members: readonly SetEntry[]): Promise<void> {
     const { kernel, metrics } = this.#dependencies;
-    const setup = { ...this.#setupFor(this.#needs), members };
+    const setup = { ...this.#setupFor(this.#needs), members, removesLeftovers: this.#callbacks.isServing() };
     const report = await kernel.prepare(setup);
     const { changed, wrongSysctls = [] } = report;
     this.#logChanges(changed);
@@ -150,10 +156,11 @@ export class NodePreparation {
     this.#callbacks.onNeeds();
   }
 
-  #onRules({ changed, failures, backends }: RulesReport): void {
+  #onRules({ changed, failures, backends, otherProxies = [] }: RulesReport): void {
     this.#logChanges(changed);
     for (const { family } of failures) this.#dependencies.metrics.recordRestoreFailure(family);
-    this.#deficits = { ...this.#deficits, ruleFailures: failures };
+    this.#otherProxies.observe(otherProxies);
+    this.#deficits = { ...this.#deficits, ruleFailures: failures, otherProxies: this.#otherProxies.describe() };
     if (backends !== undefined) this.#onBackends(backends);
     this.#report();
   }
@@ -166,10 +173,11 @@ export class NodePreparation {
   }
 
   #report(): void {
-    const { warnings, wrongSysctls, ruleFailures, backendWarnings } = this.#deficits;
+    const { warnings, wrongSysctls, ruleFailures, backendWarnings, otherProxies } = this.#deficits;
     this.#callbacks.onDeficits({
       warnings: [...warnings, ...ruleFailures.map(({ message }) => message), ...backendWarnings],
       wrongSysctls,
+      otherProxies,
       // A family that is not in use may have no iptables.
       ruleFailures: ruleFailures.filter(({ family }) => this.#needs.families.includes(family)),
     });

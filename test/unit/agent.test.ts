@@ -222,6 +222,26 @@ describe("a repeated failure is reported when it begins and when it ends:", () =
     expect(agent.log.at(-1)).toContain("node preparation no longer fails");
   });
 
+  test("another service proxy, once by log and Event and by metric, until it has left no traces for twenty resyncs", async () => {
+    await using agent = new RunningAgent();
+    const reports = () => agent.log.filter((line) => line.includes("another service proxy"));
+    agent.kernel.otherProxies = ["kube-proxy in ipvs mode"];
+    for (let looks = 0; looks < 3; looks++) await agent.rest(LOOK_MS);
+    expect(reports()).toEqual([
+      expect.stringMatching(
+        /^warn another service proxy works on this node .*kube-proxy in ipvs mode works on this node/,
+      ),
+    ]);
+    expect(agent.notices).toEqual([expect.stringContaining("Node /n1: kube-proxy in ipvs mode works on this node")]);
+    expect(await agent.metric("kube_ipvs_other_proxies")).toBe(1);
+    agent.kernel.otherProxies = [];
+    for (let looks = 0; looks < 10; looks++) await agent.rest(LOOK_MS);
+    expect(await agent.metric("kube_ipvs_other_proxies")).toBe(1);
+    for (let looks = 0; looks < 20; looks++) await agent.rest(LOOK_MS);
+    expect(await agent.metric("kube_ipvs_other_proxies")).toBe(0);
+    expect(reports().at(-1)).toMatch(/^info another service proxy has left no traces/);
+  });
+
   test("a kernel that does not answer, by log, Event and a counter of the attempts", async () => {
     await using agent = new RunningAgent({ unreadable: 5 });
     await agent.rest(600_000);

@@ -6,9 +6,12 @@ import type { BackendState } from "./backend.ts";
 import { backendReport } from "./backend-report.ts";
 import { type FindOptions, findIptables, type IptablesTools } from "./find.ts";
 import type { OwnChains } from "./foreign-chains.ts";
-import { hasLegacyTables, IptablesError, restoreRules, saveRules } from "./programs.ts";
+import { leftTables } from "./leftovers.ts";
+import { hasLegacyTables, restoreRules, saveRules } from "./programs.ts";
 import { removals } from "./removal.ts";
+import { failureOf, merge, reportOf } from "./rules-report.ts";
 import { ownPart, parseSave, restoreText, rulesAheadOfJumps, type Tolerates } from "./save-format.ts";
+import { otherWriter, TableContests } from "./table-contest.ts";
 
 export interface IptablesOptions {
   /** The backend to use; undefined: `find` detects it. */
@@ -30,6 +33,13 @@ export class IptablesClient {
   #other: BackendState | undefined;
   /** For each family and table: the rules that were written, and how the program printed them if its text differs. */
   readonly #printed = new Map<string, { readonly wanted: string; readonly printed: string }>();
+  readonly #contests = new TableContests();
+  /** The tables of families that were written, or were right. */
+  readonly #known = new Set<string>();
+  /** Other service proxies whose rules the running `apply` has found. */
+  #otherProxies = new Set<string>();
+  /** Whether what kube-proxy's iptables mode has left was removed. */
+  #isCleared = false;
   /**
    * For each family and table: rules of other programs that the agent moved its jumps ahead of (or behind, at the end
    * of a chain) once.
@@ -73,10 +83,12 @@ export class IptablesClient {
   /**
    * Writes each table that differs, with one restore for each. If a rule of another program stands where a jump of the
    * agent belongs, the jump is moved once. If that rule returns to its place, another program maintains it there, and
-   * it may stay. Families without a working program are skipped: `find` has returned them as unusable.
+   * it may stay. Families without a working program are skipped: `find` has returned them as unusable. If
+   * `removesLeftovers`, rules that kube-proxy's iptables mode has left are removed.
    */
-  apply(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachFamily(Object.keys(rules).filter(isFamily), async (seen) => {
+  async apply(rules: NodeSetup["rules"], removesLeftovers = false): Promise<RulesReport> {
+    this.#otherProxies = new Set();
+    const report = await this.#eachFamily(Object.keys(rules).filter(isFamily), async (seen) => {
       const written: RuleTable[] = [];
       const reports: RulesReport[] = [];
       for (const table of rules[seen.family]?.tables ?? [])
@@ -88,8 +100,25 @@ export class IptablesClient {
           }),
         );
       if (written.length > 0) reports.push(await reportOf(() => this.#readBack(seen, written)));
+      if (removesLeftovers) reports.push(await this.#removeLeft(seen, rules[seen.family]?.tables ?? []));
       return merge(reports);
     });
+    this.#isCleared ||= removesLeftovers;
+    return { ...report, ...(this.#otherProxies.size > 0 && { otherProxies: [...this.#otherProxies] }) };
+  }
+
+  async #removeLeft({ tools, family, saved }: SavedFamily, tables: readonly RuleTable[]): Promise<RulesReport> {
+    const left = leftTables(saved, chainNames(tables));
+    if (left.length > 0 && this.#isCleared) this.#otherProxies.add("kube-proxy in iptables mode");
+    const reports: RulesReport[] = [];
+    for (const { table, text } of left)
+      reports.push(
+        await reportOf(async () => {
+          await this.#restore(tools, family, table, text);
+          return `removed rules of kube-proxy's iptables mode from table "${table}" of ${family}`;
+        }),
+      );
+    return merge(reports);
   }
 
   /**
@@ -97,9 +126,20 @@ export class IptablesClient {
    * only.
    */
   differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachTable(rules, async ({ family, saved }, table) => {
-      const isRight = restoreText(parseSave(saved, table.name), table, () => true) === undefined;
-      return isRight ? undefined : `the rules of kube-ipvs in table "${table.name}" of ${family} differ`;
+    return this.#eachFamily(Object.keys(rules).filter(isFamily), async ({ family, saved }) => {
+      const tables = rules[family]?.tables ?? [];
+      const wrong = tables.filter(
+        (table) => restoreText(parseSave(saved, table.name), table, () => true) !== undefined,
+      );
+      return {
+        changed: [
+          ...wrong.map(({ name }) => `the rules of kube-ipvs in table "${name}" of ${family} differ`),
+          ...leftTables(saved, chainNames(tables)).map(
+            ({ table }) => `kube-proxy's iptables mode has left rules in table "${table}" of ${family}`,
+          ),
+        ],
+        failures: [],
+      };
     });
   }
 
@@ -140,17 +180,6 @@ export class IptablesClient {
     return merge(reports);
   }
 
-  #eachTable(
-    rules: NodeSetup["rules"],
-    work: (seen: SavedFamily, table: RuleTable) => Promise<string | undefined>,
-  ): Promise<RulesReport> {
-    return this.#eachFamily(Object.keys(rules).filter(isFamily), async (seen) => {
-      const reports: RulesReport[] = [];
-      for (const table of rules[seen.family]?.tables ?? []) reports.push(await reportOf(() => work(seen, table)));
-      return merge(reports);
-    });
-  }
-
   /**
    * Reads all tables of a family at once, because the start of a program takes longer than its output. Families are
    * processed one after the other: each start blocks the event loop, and the program then uses the CPU.
@@ -176,11 +205,21 @@ export class IptablesClient {
   async #write({ tools, family, saved }: SavedFamily, table: RuleTable): Promise<string | undefined> {
     const present = parseSave(saved, table.name);
     const text = restoreText(present, table, this.#tolerates(family, table));
-    if (text === undefined) return undefined;
-    const before = this.#printed.get(keyOf(family, table));
+    if (text === undefined) return this.#recordRight(keyOf(family, table));
+    const key = keyOf(family, table);
+    const before = this.#printed.get(key);
     if (before?.wanted === JSON.stringify(table) && before.printed === ownPart(present, table)) return undefined;
+    const writer = this.#known.has(key) ? otherWriter(present, table) : undefined;
+    if (writer !== undefined) this.#otherProxies.add(writer);
+    if (writer !== undefined && !this.#contests.mayWrite(key)) return undefined;
     await this.#restore(tools, family, table.name, text);
+    this.#known.add(key);
     return `wrote table "${table.name}" of ${family}`;
+  }
+
+  #recordRight(key: string): undefined {
+    this.#known.add(key);
+    this.#contests.recordRight(key);
   }
 
   /**
@@ -233,6 +272,10 @@ export class IptablesClient {
   }
 }
 
+function chainNames(tables: readonly RuleTable[]): OwnChains {
+  return Object.fromEntries(tables.map(({ name, chains }) => [name, chains.map((chain) => chain.name)]));
+}
+
 type RestoreTools = Pick<IptablesTools, "infix" | "modern">;
 
 function keyOf(family: IPFamily, { name }: RuleTable): string {
@@ -244,28 +287,6 @@ interface SavedFamily {
   readonly tools: IptablesTools;
   readonly family: IPFamily;
   readonly saved: string;
-}
-
-async function reportOf(work: () => Promise<string | undefined>): Promise<RulesReport> {
-  try {
-    const changed = await work();
-    return { changed: changed === undefined ? [] : [changed], failures: [] };
-  } catch (error) {
-    return { changed: [], failures: [failureOf(error)] };
-  }
-}
-
-/** Returns an IptablesError; throws any other error. */
-function failureOf(error: unknown): IptablesError {
-  if (error instanceof IptablesError) return error;
-  throw error;
-}
-
-function merge(reports: readonly RulesReport[]): RulesReport {
-  return {
-    changed: reports.flatMap(({ changed }) => changed),
-    failures: reports.flatMap(({ failures }) => failures),
-  };
 }
 
 function isFamily(text: string): text is IPFamily {

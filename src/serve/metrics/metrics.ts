@@ -182,6 +182,11 @@ export class Metrics {
     this.#own.problems.set(count);
   }
 
+  /** Sets the number of other service proxies that work on this node. */
+  recordOtherProxies(count: number): void {
+    this.#own.otherProxies.set(count);
+  }
+
   /** Sets the number of failed steps of the node preparation. */
   recordNodeProblems(count: number): void {
     this.#own.nodeProblems.set(count);

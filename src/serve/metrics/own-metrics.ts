@@ -95,6 +95,11 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
       help: "Failed steps of the node preparation: sysctls, sets, iptables rules. The log names each problem once, when it begins.",
       registers,
     }),
+    otherProxies: new Gauge({
+      name: "kube_ipvs_other_proxies",
+      help: "Other service proxies that have left traces on this node in the last 20 resyncs, such as a kube-proxy. Above 0: both write the same objects; the log names the other one.",
+      registers,
+    }),
     wrongSysctls: new Gauge({
       name: "kube_ipvs_sysctl_wrong",
       help: "Each sysctl that kube-ipvs sets: 0 if its value is right, 1 if it is wrong and could not be set. The log has the cure, and also /readyz if Services need the sysctl.",

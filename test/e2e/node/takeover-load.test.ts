@@ -2,12 +2,10 @@ import { expect, test } from "vitest";
 import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder } from "../../support/node/agent-process.ts";
 import { KubeProxyNode } from "../../support/node/kube-proxy-node.ts";
 import { TestNode } from "../../support/node/netns.ts";
-import { NodeLoad, TAKEN_OVER_PODS } from "../../support/node/node-load.ts";
+import { NODE_PORTS_AT, NodeLoad, TAKEN_OVER_PODS } from "../../support/node/node-load.ts";
 import { patient } from "../../support/time/patience.ts";
 
 /** A node is taken over from a kube-proxy, and given back, while its Services are in use. */
-const NODE_PORTS_AT = ["--nodeport-addresses", "192.168.1.0/24,fd00:192:1::/64"];
-
 test("a takeover and a rollback under load lose no request and no connection, and kube-proxy finds its own state", {
   timeout: patient(150_000),
 }, async () => {

@@ -4,6 +4,9 @@ import type { Host, TestNode } from "./netns.ts";
 /** The pods that the recorded frontends have, and a client. */
 export const TAKEN_OVER_PODS: readonly string[] = ["a", "b", "c", "agent-local", "games-local", "games-far", "client"];
 
+/** The flag of an agent whose NodePorts are at the addresses at which the recorded kube-proxy has them. */
+export const NODE_PORTS_AT: readonly string[] = ["--nodeport-addresses", "192.168.1.0/24,fd00:192:1::/64"];
+
 const VIPS = {
   front: ["10.100.7.1", "fd00:100::7:1"],
   edge: ["10.100.7.3", "fd00:100::7:3"],

@@ -39,6 +39,8 @@ export class RememberingKernel extends MemoryKernel {
   warnings: readonly string[] = [];
   /** What is found of the iptables backends each time; undefined: it is not known. */
   backends: BackendReport | undefined;
+  /** The other service proxies of which traces are found each time. */
+  otherProxies: readonly string[] = [];
   wrongSysctls: readonly WrongSysctl[] = [];
   sourcePorts: SourcePorts | undefined;
   /** What is asked to be set in /proc/sys, each time. */
@@ -65,7 +67,8 @@ export class RememberingKernel extends MemoryKernel {
     this.rulesWanted.push(JSON.stringify(setup.rules));
     await this.rulesHeldUp;
     const failures = this.failedRules.map((family) => ({ family, message: `no rules of ${family}` }));
-    return { changed: [], failures, ...(this.backends !== undefined && { backends: this.backends }) };
+    const { backends, otherProxies } = this;
+    return { changed: [], failures, otherProxies, ...(backends !== undefined && { backends }) };
   }
 
   override async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {

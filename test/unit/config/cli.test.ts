@@ -26,6 +26,7 @@ describe("commands", () => {
     ["--manifests m diff -o json", "diff"],
     ["init --conntrack-min 0 --manifests m", "init"],
     ["cleanup", "cleanup"],
+    ["rollback --cluster-cidr 10.244.0.0/16", "rollback"],
     ["cleanup --manifests m --drain-timeout 1m --ipvs-exclude-cidrs 10.0.0.0/8", "cleanup"],
   ])("%s is %s", (line, command) => {
     expect(read(line)).toMatchObject({ kind: "command", command });

@@ -28,7 +28,10 @@ test("a node loads the modules that a test guest loads, except legacy iptables t
   const text = readFileSync(new URL("../../support/run/modules.txt", import.meta.url), "utf8");
   const needed = text.replace(/^#.*$/gm, "").split(/\s+/).filter(Boolean);
   const others = needed.filter(
-    (name) => !/^(veth|bridge|ip6?table_\w+|xt_nat|xt_tcpudp|xt_CT|xt_multiport|xt_limit|xt_NFLOG)$/.test(name),
+    (name) =>
+      !/^(veth|bridge|ip6?table_\w+|xt_nat|xt_tcpudp|xt_CT|xt_multiport|xt_limit|xt_NFLOG|xt_ipvs|xt_recent|xt_statistic)$/.test(
+        name,
+      ),
   );
   expect(others.length).toBeGreaterThan(20);
   expect(others.filter((name) => !KERNEL_MODULES.includes(name))).toEqual([]);
