@@ -3,6 +3,7 @@ import type { RefusedPort } from "../model/cluster/health-check.ts";
 import { objectReference } from "../model/cluster/object-reference.ts";
 import { type Problem, type ProblemObject, problemObjectText } from "../model/cluster/problem.ts";
 import type { ServiceName } from "../model/cluster/service.ts";
+import { explanation } from "../model/explanation.ts";
 
 /** The Event of an agent that has started. */
 export function startEvent(nodeName: string, version: string): EventRecord {
@@ -124,12 +125,6 @@ export function externalChangeEvent(nodeName: string, kind: "flush" | "change", 
     regarding: nodeReference(nodeName),
     note,
   };
-}
-
-/** The message of an error, followed by the messages of its causes. */
-export function explanation(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${explanation(error.cause)}`;
 }
 
 function serviceReference(service: ServiceName): RegardingObject {

@@ -1,18 +1,13 @@
 import type { EventRecord } from "../model/cluster/event-record.ts";
 import type { Problem } from "../model/cluster/problem.ts";
+import { explanation } from "../model/explanation.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { Logger } from "../model/logger.ts";
 import { type ProblemChanges, ProblemTracker } from "../model/problem-tracker.ts";
 import type { Clock } from "../model/time/clock.ts";
 import { describeFailure, type FailedOperation, missingScheduler } from "../sync/retry/failed-operation.ts";
 import type { FailureReport } from "../sync/retry/failure-log.ts";
-import {
-  explanation,
-  failedOperationEvent,
-  kernelFailureEvent,
-  nodeWarningEvent,
-  otherProxyEvent,
-} from "./event-records.ts";
+import { failedOperationEvent, kernelFailureEvent, nodeWarningEvent, otherProxyEvent } from "./event-records.ts";
 import { ObjectReports } from "./object-reports.ts";
 
 /** If its problems change all the time, a node reports two per minute. */

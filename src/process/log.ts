@@ -1,4 +1,5 @@
 import pino from "pino";
+import { explanation } from "../model/explanation.ts";
 import type { Logger } from "../model/logger.ts";
 import { printable } from "../model/value-text.ts";
 import type { Output } from "./standard-output.ts";
@@ -32,7 +33,7 @@ export function levelOf(verbosity: number): LogLevel {
 
 /**
  * Returns a logger that writes JSON lines (`time` in ISO 8601, `level` as a word, `msg`) or the same as plain text. The field
- * `err` is the message of an error with those of its causes, and its stack trace only at the level debug. No
+ * `err` is the message of an error with those of its causes, and its stack trace only at the level debug (-v 4), because it is for developers. No
  * character in a line moves the cursor of a terminal or changes the direction of text; JSON alone escapes neither DEL
  * nor U+202E.
  */
@@ -56,7 +57,8 @@ export function createLogger(options: LogOptions, output: LogOutput): LeveledLog
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
       serializers: {
-        err: (error: unknown) => (logger.level === "debug" ? pino.stdSerializers.err(asError(error)) : reasonOf(error)),
+        err: (error: unknown) =>
+          logger.level === "debug" ? pino.stdSerializers.err(asError(error)) : explanation(error),
       },
     },
     { write },
@@ -66,12 +68,6 @@ export function createLogger(options: LogOptions, output: LogOutput): LeveledLog
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-/** The message of an error, followed by the messages of its causes: a stack trace is for developers, from -v 4 on. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`;
 }
 
 /** Formats a line: `2026-11-21T04:15:43.123Z WARN real server refused key="TCP/10.96.0.1:80" errno="EEXIST"` */

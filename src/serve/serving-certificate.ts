@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Server } from "node:tls";
 import { createSecureContext } from "node:tls";
+import { explanation } from "../model/explanation.ts";
 import type { Logger } from "../model/logger.ts";
 import type { Clock } from "../model/time/clock.ts";
 
@@ -69,7 +70,7 @@ export class ServingCertificate {
         await this.load();
         this.#reported = "";
       } catch (error) {
-        const reason = reasonOf(error);
+        const reason = explanation(error);
         if (reason !== this.#reported)
           logger.warn(
             { reason },
@@ -85,10 +86,4 @@ async function contentOf(file: string): Promise<string> {
   return await readFile(file, "utf8").catch((error: unknown) => {
     throw new Error(`Cannot read "${file}"`, { cause: error });
   });
-}
-
-/** The message of an error and of its cause. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`;
 }
