@@ -4,7 +4,7 @@ import { bySeverity, type Finding } from "../finding.ts";
 import { type ExplainedEndpoint, explainEndpoints } from "./explained-endpoints.ts";
 import { type ExplainedFrontend, explainFrontend, servedFrontends } from "./explained-frontends.ts";
 import { kernelFindings } from "./kernel-findings.ts";
-import { portFindings } from "./port-findings.ts";
+import { type EndpointsOfPort, portFindings } from "./port-findings.ts";
 import type { AgentTimes, KernelView, ServiceView } from "./service-view.ts";
 
 /** The endpoints of a port that an explanation lists at most. */
@@ -50,8 +50,10 @@ export function explainService(view: ServiceView, kernel: KernelView | undefined
       frontends: [],
       ...times,
     };
-  const ports = service.ports.filter((port) => isChosen(port, choice));
-  const keys = new Set(ports.map(({ key }) => key));
+  const ports = service.ports
+    .filter((port) => isChosen(port, choice))
+    .map((port): EndpointsOfPort => ({ port, endpoints: explainEndpoints(view, port) }));
+  const keys = new Set(ports.map(({ port }) => port.key));
   const served = servedFrontends(view, kernel).filter(({ frontend }) => keys.has(frontend.portKey));
   const findings = [
     ...problems,
@@ -62,7 +64,7 @@ export function explainService(view: ServiceView, kernel: KernelView | undefined
   return {
     ...head,
     findings: bySeverity(findings),
-    ports: ports.map((port) => explainedPort(view, port)),
+    ports: ports.map(explainedPort),
     frontends: served.map((one) => explainFrontend(one, service, view, kernel)),
     ...times,
   };
@@ -72,8 +74,7 @@ function isChosen({ key, port }: ServicePort, choice: PortChoice): boolean {
   return choice === undefined || choice === String(port) || key.startsWith(`${choice}/`);
 }
 
-function explainedPort(view: ServiceView, port: ServicePort): ExplainedPort {
-  const all = explainEndpoints(view, port);
+function explainedPort({ port, endpoints: all }: EndpointsOfPort): ExplainedPort {
   const endpoints = all.slice(0, LISTED_ENDPOINTS);
   const unlisted = all.length - endpoints.length;
   return { port: `${port.port}/${port.protocol}`, name: port.key, endpoints, unlisted };

@@ -1,5 +1,5 @@
 import { exposedPorts } from "../../desired/service/frontends.ts";
-import { addressPort, familyOf } from "../../model/address.ts";
+import { addressPort, familyOf, type IPFamily } from "../../model/address.ts";
 import type { Endpoint, Service, ServicePort, TrafficPolicy, TrafficSide } from "../../model/cluster/service.ts";
 import { isLocal, selectEndpoints } from "../../services/topology.ts";
 import type { ServiceView } from "./service-view.ts";
@@ -27,40 +27,45 @@ export interface ExplainedEndpoint {
 export function explainEndpoints({ service, endpoints, facts }: ServiceView, port: ServicePort): ExplainedEndpoint[] {
   if (service === undefined) return [];
   const all = endpoints.get(port.key);
-  return all.map((endpoint) => explain(endpoint, all, { service, facts }));
+  const selections = {
+    IPv4: selectionOf("IPv4", all, { service, facts }),
+    IPv6: selectionOf("IPv6", all, { service, facts }),
+  };
+  return all.map((endpoint) => ({
+    endpoint: addressPort(endpoint.address, endpoint.port),
+    node: endpoint.nodeName,
+    state: endpoint.terminating ? "terminating" : endpoint.ready ? "ready" : "not ready",
+    ...verdict(endpoint, selections[familyOf(endpoint.address)]),
+  }));
 }
 
 type Surroundings = Required<Pick<ServiceView, "facts">> & { readonly service: Service };
 
-function explain(endpoint: Endpoint, all: readonly Endpoint[], around: Surroundings): ExplainedEndpoint {
-  const family = familyOf(endpoint.address);
-  const ofFamily = all.filter(({ address }) => familyOf(address) === family);
-  const { cluster = [], local = [] } = selectEndpoints(ofFamily, { cluster: true, local: true }, around.facts);
-  const [inCluster, inLocal] = [cluster.includes(endpoint), local.includes(endpoint)];
-  return {
-    endpoint: addressPort(endpoint.address, endpoint.port),
-    node: endpoint.nodeName,
-    state: endpoint.terminating ? "terminating" : endpoint.ready ? "ready" : "not ready",
-    ...verdict(endpoint, { ofFamily, inCluster, inLocal, ...around }),
-  };
+/** What this node selects of the endpoints of one family. */
+interface Selection extends Surroundings {
+  readonly family: IPFamily;
+  readonly cluster: ReadonlySet<Endpoint>;
+  readonly local: ReadonlySet<Endpoint>;
+  /** Whether an endpoint has a hint for this node. */
+  readonly isHinted: boolean;
 }
 
-interface Selection extends Surroundings {
-  readonly ofFamily: readonly Endpoint[];
-  readonly inCluster: boolean;
-  readonly inLocal: boolean;
+function selectionOf(family: IPFamily, all: readonly Endpoint[], around: Surroundings): Selection {
+  const endpoints = all.filter(({ address }) => familyOf(address) === family);
+  const { cluster, local } = selectEndpoints(endpoints, { cluster: true, local: true }, around.facts);
+  const isHinted = endpoints.some(({ nodeHints }) => nodeHints.includes(around.facts.nodeName));
+  return { ...around, family, cluster: new Set(cluster), local: new Set(local), isHinted };
 }
 
 function verdict(endpoint: Endpoint, selection: Selection): Pick<ExplainedEndpoint, "used" | "reason"> {
-  const { service, facts, inCluster, inLocal } = selection;
-  const family = familyOf(endpoint.address);
+  const { service, facts, family, cluster, local } = selection;
   const unserved = !facts.families.includes(family)
     ? `this node does not serve ${family}`
     : !service.clusterIPs.some((address) => familyOf(address) === family)
       ? `the Service has no ClusterIP of ${family}`
       : undefined;
   if (unserved !== undefined) return { used: "none", reason: unserved };
-  if (!inCluster && !inLocal) return { used: "none", reason: unusable(endpoint, selection) };
+  if (!cluster.has(endpoint) && !local.has(endpoint)) return { used: "none", reason: unusable(endpoint, selection) };
   const { used, reason } = byPolicy(endpoint, selection);
   if (used !== "none" && endpoint.weight === 0)
     return { used: "none", reason: "its weight is 0: it keeps connections and gets no new ones" };
@@ -68,11 +73,11 @@ function verdict(endpoint: Endpoint, selection: Selection): Pick<ExplainedEndpoi
 }
 
 function unusable({ ready, serving, terminating, zoneHints, nodeHints }: Endpoint, selection: Selection): string {
-  const { facts, ofFamily } = selection;
+  const { facts, isHinted } = selection;
   if (terminating && serving) return "it is terminating, and other endpoints are ready";
   if (terminating) return "it is terminating and does not serve any more";
   if (!ready) return "it is not ready";
-  if (nodeHints.length > 0 && ofFamily.some((other) => other.nodeHints.includes(facts.nodeName)))
+  if (nodeHints.length > 0 && isHinted)
     return `its hints are for ${named("node", nodeHints)}, and this node is "${facts.nodeName}"`;
   return `its hints are for ${named("zone", zoneHints)}, and this node is in zone "${facts.zone}"`;
 }
@@ -83,9 +88,9 @@ function named(what: string, names: readonly string[]): string {
 
 /** The part of the traffic policies for an endpoint that one of the selections has. */
 function byPolicy(endpoint: Endpoint, selection: Selection): Pick<ExplainedEndpoint, "used" | "reason"> {
-  const { service, inCluster, inLocal } = selection;
+  const { service, cluster, local } = selection;
   const { internalTrafficPolicy: internal, externalTrafficPolicy: external } = service;
-  const serves = (policy: TrafficPolicy) => (policy === "Local" ? inLocal : inCluster);
+  const serves = (policy: TrafficPolicy) => (policy === "Local" ? local : cluster).has(endpoint);
   const isExposed = exposedPorts(service).length > 0;
   const reasons = [
     ...(serves(internal) ? [] : [`${whyNot(endpoint, "internal", selection)}: the ClusterIP does not use it`]),
@@ -94,7 +99,7 @@ function byPolicy(endpoint: Endpoint, selection: Selection): Pick<ExplainedEndpo
       : [`${whyNot(endpoint, "external", selection)}: clients outside do not reach it`]),
   ];
   if (reasons.length === 0) return { used: "all", reason: lastResort(endpoint) };
-  const isUsed = serves(internal) || (isExposed && (serves(external) || inCluster));
+  const isUsed = serves(internal) || (isExposed && (serves(external) || cluster.has(endpoint)));
   return { used: isUsed ? "some" : "none", reason: reasons.join("; ") };
 }
 

@@ -1,8 +1,14 @@
 import type { Service, ServicePort } from "../../model/cluster/service.ts";
 import type { Finding } from "../finding.ts";
-import { type ExplainedEndpoint, explainEndpoints } from "./explained-endpoints.ts";
+import type { ExplainedEndpoint } from "./explained-endpoints.ts";
 import type { ServedFrontend } from "./explained-frontends.ts";
 import type { ServiceView } from "./service-view.ts";
+
+/** A port of a Service with its explained endpoints. */
+export interface EndpointsOfPort {
+  readonly port: ServicePort;
+  readonly endpoints: readonly ExplainedEndpoint[];
+}
 
 export function portText({ port, protocol }: ServicePort): string {
   return `port ${port}/${protocol}`;
@@ -12,10 +18,9 @@ export function portText({ port, protocol }: ServicePort): string {
 export function portFindings(
   view: ServiceView,
   service: Service,
-  port: ServicePort,
+  { port, endpoints }: EndpointsOfPort,
   served: readonly ServedFrontend[],
 ): readonly Finding[] {
-  const endpoints = explainEndpoints(view, port);
   if (endpoints.length === 0) return [noEndpoints(view, port)];
   if (endpoints.every(({ state }) => state === "not ready")) return [noneReady(port, endpoints)];
   const serves = endpoints.some(({ used, reason }) => used !== "none" || reason.includes("Local"));

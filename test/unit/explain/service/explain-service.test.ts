@@ -5,7 +5,7 @@ import { explainService } from "../../../../src/explain/service/explain-service.
 import { explanationText } from "../../../../src/explain/service/explanation-text.ts";
 import type { KernelView } from "../../../../src/explain/service/service-view.ts";
 import { viewOf } from "../../../../src/explain/service/view-of.ts";
-import { serviceName } from "../../../../src/model/cluster/service.ts";
+import { type Endpoint, type PortKey, serviceName } from "../../../../src/model/cluster/service.ts";
 import type { VirtualServerKey } from "../../../../src/model/kernel/ipvs.ts";
 import type { RealTraffic, ServerTraffic } from "../../../../src/model/kernel/traffic.ts";
 import { type ServiceSpec, type SliceSpec, service, slice } from "../../../support/objects/builders.ts";
@@ -105,6 +105,30 @@ describe("the cause", () => {
       'error: Service "shop/web" has no port "443". Its ports are 80 ("http/TCP")',
     ]);
   });
+});
+
+test("the work for an explanation grows with the number of endpoints, not with its square", () => {
+  const readsWith = (count: number): number => {
+    const endpoints = Array.from({ length: count }, (_, index) => ({ ip: `10.244.${index >> 8}.${index & 255}` }));
+    const known = view(stateOf({ "shop/web": { service: {}, slices: [{ endpoints }] } }));
+    let reads = 0;
+    const read = (endpoint: Endpoint, key: PropertyKey) => {
+      reads += 1;
+      return Reflect.get(endpoint, key);
+    };
+    const kept = new Map<PortKey, readonly Endpoint[]>();
+    const get = (port: PortKey): readonly Endpoint[] => {
+      const found = kept.get(port) ?? known.endpoints.get(port).map((endpoint) => new Proxy(endpoint, { get: read }));
+      kept.set(port, found);
+      return found;
+    };
+    const listed = (port: PortKey) => known.endpoints.listed(port);
+    const pods = () => known.endpoints.pods();
+    const all = () => known.endpoints[Symbol.iterator]();
+    explainService({ ...known, endpoints: { get, listed, pods, [Symbol.iterator]: all } }, undefined, undefined);
+    return reads;
+  };
+  expect(readsWith(400)).toBeLessThan(2.2 * readsWith(200));
 });
 
 describe("the kernel", () => {
