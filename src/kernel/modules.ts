@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { release } from "node:os";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { SetupReport } from "./kernel.ts";
@@ -55,6 +55,8 @@ export async function missingSchedulers(schedulers: readonly Scheduler[], root =
   const modules = `${root}/lib/modules/${release()}`;
   const files = [`${root}/proc/modules`, `${modules}/modules.builtin`, `${modules}/modules.dep`];
   const texts = await Promise.all(files.map((file) => readFile(file, "utf8").catch(() => "")));
-  const present = new Set(texts.join("\n").match(/\bip_vs_[a-z]+/g));
+  // A module that is built in may be here alone: a container may not mount the files of the modules.
+  const running = await readdir(`${root}/sys/module`).catch(() => []);
+  const present = new Set([...texts, ...running].join("\n").match(/\bip_vs_[a-z]+/g));
   return schedulers.filter((scheduler) => !present.has(`ip_vs_${scheduler}`));
 }

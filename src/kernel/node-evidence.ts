@@ -32,18 +32,6 @@ export class NodeEvidenceReader {
     };
   }
 
-  /** Whether the kernel has the module loaded or built in, or has it as a file. */
-  async hasModule(name: string, release: string): Promise<boolean> {
-    if ((await this.#list(`sys/module/${name}`)).length > 0) return true;
-    const lists = await Promise.all(
-      ["modules.builtin", "modules.dep"].map((file) => this.#read(`lib/modules/${release}/${file}`)),
-    );
-    // Without the lists of this kernel it is not known: a container may not mount them.
-    if (lists.every((text) => text === undefined))
-      return (await this.#read("proc/modules"))?.includes(`${name} `) ?? true;
-    return lists.some((text) => text?.includes(`/${name}.ko`));
-  }
-
   async #read(path: string): Promise<string | undefined> {
     return await readFile(join(this.#root, path), "utf8").then(
       (text) => text.trim(),

@@ -1,10 +1,10 @@
-import { release } from "node:os";
 import type { Config } from "../../config/config.ts";
 import { diagnose, diagnosisText } from "../../explain/doctor/diagnose.ts";
 import type { NodeEvidence } from "../../explain/doctor/evidence.ts";
 import { kernelFamilies } from "../../kernel/families.ts";
 import { saveCounted } from "../../kernel/iptables/counted-rules.ts";
 import { IptablesError } from "../../kernel/iptables/programs.ts";
+import { missingSchedulers } from "../../kernel/modules.ts";
 import { NodeEvidenceReader } from "../../kernel/node-evidence.ts";
 import { runProcess } from "../../kernel/run-process.ts";
 import { SysctlClient } from "../../kernel/sysctl.ts";
@@ -62,16 +62,13 @@ async function evidenceOf(config: Config, output: Output, kernel: ReadKernel): P
       overrides.scheduling === undefined ? [] : [overrides.scheduling.scheduler],
     ),
   ]);
-  const isMissing = await Promise.all(
-    [...schedulers].map(async (name) => !(await reader.hasModule(`ip_vs_${name}`, release()))),
-  );
   return {
     ...inspected,
     sysctls: await Promise.all(setup.sysctls.map(async (one) => ({ ...one, found: await sysctls.value(one.path) }))),
     saved,
     rules: setup.rules,
     scheduler: config.scheduler,
-    missingSchedulers: [...schedulers].filter((_, index) => isMissing[index]),
+    missingSchedulers: await missingSchedulers([...schedulers]),
     ...(conntrack && { conntrack }),
     ...(chosen !== undefined && {
       sourcePorts: { chosen: parsePortRanges(chosen), reserved: parsePortRanges(reserved) },

@@ -29,3 +29,8 @@ test("without the files of the modules, a scheduler that is not loaded is missin
   await put("proc/modules", "ip_vs_sh 16384 2 - Live 0x0\n");
   expect(await missingSchedulers([MH, SH], root)).toEqual([MH]);
 });
+
+test("a scheduler that is built in is not missing, also without the files of the modules", async () => {
+  await put("sys/module/ip_vs_mh/uevent", "");
+  expect(await missingSchedulers([MH, SH], root)).toEqual([SH]);
+});
