@@ -54,9 +54,9 @@ export interface NodeTrackerCallbacks extends Pick<NodeAddressesCallbacks, "isWa
   readonly onExternalChange: () => void;
   /** Called when the node must be prepared again before anything else is programmed. */
   readonly onNeeds: () => void;
-  /** Called after each preparation of the node, and again when its rules are finished later. */
   /** Whether the Services are programmed. */
   readonly isServing: () => boolean;
+  /** Called after each preparation of the node, and again when its rules are finished later. */
   readonly onDeficits: (deficits: NodeDeficits) => void;
   /** Called with a warning when no Node has the name of this node. */
   readonly onAbsent: (warning: string) => void;

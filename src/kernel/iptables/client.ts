@@ -205,8 +205,12 @@ export class IptablesClient {
   async #write({ tools, family, saved }: SavedFamily, table: RuleTable): Promise<string | undefined> {
     const present = parseSave(saved, table.name);
     const text = restoreText(present, table, this.#tolerates(family, table));
-    if (text === undefined) return this.#recordRight(keyOf(family, table));
     const key = keyOf(family, table);
+    if (text === undefined) {
+      this.#known.add(key);
+      this.#contests.recordRight(key);
+      return undefined;
+    }
     const before = this.#printed.get(key);
     if (before?.wanted === JSON.stringify(table) && before.printed === ownPart(present, table)) return undefined;
     const writer = this.#known.has(key) ? otherWriter(present, table) : undefined;
@@ -215,11 +219,6 @@ export class IptablesClient {
     await this.#restore(tools, family, table.name, text);
     this.#known.add(key);
     return `wrote table "${table.name}" of ${family}`;
-  }
-
-  #recordRight(key: string): undefined {
-    this.#known.add(key);
-    this.#contests.recordRight(key);
   }
 
   /**
