@@ -22,6 +22,7 @@ import {
   healthAfterSync,
   healthAtStart,
   type Probe,
+  unreadyReason,
 } from "./serve/health.ts";
 import type { ClusterEvent } from "./services/cluster-event.ts";
 import { describeFailure, type FailedOperation } from "./sync/retry/failed-operation.ts";
@@ -111,14 +112,13 @@ export class AgentStatus {
   /** The state of the agent, for people and programs that ask. `missing` as for `probe`. */
   report(missing: string): AgentReport {
     const { clock } = this.#dependencies;
-    const { status, body } = this.answer("readyz", missing);
-    const { reason = "" }: { readonly reason?: string } = JSON.parse(body);
+    const reason = unreadyReason({ ...this.#health, missing }, clock.now());
     const { desired, actual, foreignServers, drainingRealServers } = this.#state ?? {};
     return {
       node: this.#nodeName,
       version,
       uptimeSeconds: Math.round((clock.now() - this.#startedAtMs) / 1000),
-      ready: status === 200,
+      ready: reason === "",
       reason,
       ...this.times(),
       resyncMs: Math.round(this.#lastResync?.durationMs ?? 0),

@@ -127,10 +127,7 @@ export type Probe = "healthz" | "livez" | "readyz";
  */
 export function answerProbe(probe: Probe, facts: HealthFacts, clock: Readings, utcOffsetMinutes: number): HealthAnswer {
   const nowMs = clock.now();
-  const limitMs = 2 * facts.syncPeriodMs;
-  const isOld = (sinceMs: number) => sinceMs !== 0 && nowMs - sinceMs >= limitMs;
-  const unattemptedMs = facts.oldestPendingMs === 0 ? 0 : Math.max(facts.oldestPendingMs, facts.lastSyncMs);
-  const isAlive = !isOld(facts.failingSinceMs) && !isOld(unattemptedMs);
+  const isAlive = isLive(facts, nowMs);
   switch (probe) {
     case "livez":
       return answer(isAlive, { healthy: isAlive });
@@ -139,9 +136,7 @@ export function answerProbe(probe: Probe, facts: HealthFacts, clock: Readings, u
       return answer(isAlive && nodeEligible, { nodeEligible, healthy: isAlive });
     }
     case "readyz": {
-      const reason = isAlive
-        ? unreadiness(facts, isOld(facts.oldestPendingMs))
-        : "kernel requests fail or no sync runs";
+      const reason = unreadyReason(facts, nowMs);
       return answer(reason === "", { healthy: reason === "", ...(reason !== "" && { reason }) });
     }
   }
@@ -167,6 +162,23 @@ interface ProbeState {
   readonly healthy: boolean;
   /** The reason for which the agent is not ready. */
   readonly reason?: string;
+}
+
+/** Whether this time is two sync periods ago; 0 means never. */
+function isOld(sinceMs: number, { syncPeriodMs }: HealthFacts, nowMs: number): boolean {
+  return sinceMs !== 0 && nowMs - sinceMs >= 2 * syncPeriodMs;
+}
+
+function isLive(facts: HealthFacts, nowMs: number): boolean {
+  const { oldestPendingMs, lastSyncMs, failingSinceMs } = facts;
+  const unattemptedMs = oldestPendingMs === 0 ? 0 : Math.max(oldestPendingMs, lastSyncMs);
+  return !isOld(failingSinceMs, facts, nowMs) && !isOld(unattemptedMs, facts, nowMs);
+}
+
+/** The reason for which the agent is not ready at this time of `Clock.now`; "" if it is ready. */
+export function unreadyReason(facts: HealthFacts, nowMs: number): string {
+  if (!isLive(facts, nowMs)) return "kernel requests fail or no sync runs";
+  return unreadiness(facts, isOld(facts.oldestPendingMs, facts, nowMs));
 }
 
 /** The reason for which a live agent is not ready; "" if it is ready. */
