@@ -1,10 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { get } from "node:http";
 import { release } from "node:os";
 import type { Config } from "../../config/config.ts";
 import { saveCounted } from "../../kernel/iptables/counted-rules.ts";
 import { runProcess } from "../../kernel/run-process.ts";
-import { addressPort, FAMILIES } from "../../model/address.ts";
+import { FAMILIES } from "../../model/address.ts";
 import type { Output } from "../../process/standard-output.ts";
 import { systemClock } from "../../process/system-clock.ts";
 import { version } from "../../process/version.ts";
@@ -13,9 +12,8 @@ import { EXIT_OK } from "../exit-codes.ts";
 import { plan } from "../plan.ts";
 import { askAgent } from "./ask-agent.ts";
 import { doctor } from "./doctor.ts";
+import { httpGet } from "./http-get.ts";
 import { tarText } from "./tar.ts";
-
-const METRICS_MS = 10_000;
 
 /**
  * Prints a tar archive with everything that a report of a problem needs: versions, the state of the running agent, plan, diff,
@@ -92,20 +90,10 @@ async function ran(file: string, ...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-function metrics({ metricsBindAddress: bind, metricsCertFile }: Config): Promise<string> {
+async function metrics({ metricsBindAddress: bind, metricsCertFile }: Config): Promise<string> {
   if (bind === undefined) throw new Error("there is no metrics server");
   if (metricsCertFile !== "") throw new Error("the metrics server uses TLS");
-  const isUnspecified = bind.address === "0.0.0.0" || bind.address === "::";
-  const server = isUnspecified ? `127.0.0.1:${bind.port}` : addressPort(bind.address, bind.port);
-  return new Promise((resolve, reject) => {
-    const asking = get(`http://${server}/metrics`, { timeout: METRICS_MS }, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (text: string) => {
-        body += text;
-      });
-      response.on("end", () => resolve(body)).on("error", reject);
-    });
-    asking.on("timeout", () => asking.destroy(new Error("no answer")));
-    asking.on("error", reject);
-  });
+  const { address, port } = bind;
+  const host = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
+  return (await httpGet({ host, port, path: "/metrics" })).body;
 }
