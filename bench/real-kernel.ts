@@ -89,13 +89,14 @@ function targetOn(on: Kernel): Target {
   return { reconciler, loop };
 }
 
-/** Syncs until no work is left; returns the number of operations and of failed ones. */
+/** Syncs until no work is left; returns the number of operations, without searches for stale flows, and of failed ones. */
 async function syncAll({ loop }: Target): Promise<{ operations: number; refused: number }> {
   let operations = 0;
   let refused = 0;
   while (loop.workAtMs() <= systemClock.now()) {
     const report = await loop.sync();
-    for (const { count, errno } of report.operations) {
+    for (const { kind, count, errno } of report.operations) {
+      if (kind === "forget-flows") continue;
       operations += count;
       if (errno !== "") refused += count;
     }

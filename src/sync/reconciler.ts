@@ -269,10 +269,10 @@ export class Reconciler {
 
   /**
    * Deletes stale flows. It is the last step, because a stale flow can begin until everything else is done. During a comparison
-   * it waits, so that one list of flows serves all virtual servers.
+   * and while other work is left it waits, so that one list of flows serves all virtual servers.
    */
   async #forgetFlows(pass: SyncPass): Promise<void> {
-    if (this.#pending.isComparing) return;
+    if (pass.cut || this.#pending.isComparing) return;
     const operations: ForgetFlows[] = [];
     for (const operation of this.#flows.plan(this.#desired, this.#reader.actual, this.#clock.now())) {
       operations.push(operation);

@@ -16,6 +16,8 @@ import { address } from "../support/objects/desired.ts";
 export interface ToldFlow {
   readonly to: VirtualServerKey;
   readonly from: RealServerKey;
+  /** Whether a reply was seen; false if absent. */
+  readonly isReplied?: boolean;
 }
 
 /** Conntrack beside the tested kernel. */
@@ -81,6 +83,14 @@ export function flowContract(open: () => Promise<{ readonly kernel: Kernel; read
         expect(texts(await flows.list())).toEqual(texts(staying));
       },
     );
+
+    test("a TCP connection with a reply stays, whoever sent it, and a UDP flow with a reply does not", async () => {
+      const [web, dns] = [to(vip, "TCP"), to(vip, "UDP")];
+      const connection = { to: web, from: from(second), isReplied: true };
+      await flows.add([connection, { to: dns, from: from(second), isReplied: true }, { to: web, from: from(vip, 53) }]);
+      expect(await kernel.apply([forget(web, first), forget(dns, first)])).toEqual([OK, OK]);
+      expect(texts(await flows.list())).toEqual(texts([connection]));
+    });
 
     test("deleting flows that do not exist, or twice, is no failure", async () => {
       const server = to(vip, "UDP");

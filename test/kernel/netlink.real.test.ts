@@ -47,6 +47,7 @@ describe("NetlinkKernel", () => {
   flowContract(async () => {
     shell ??= new Shell();
     const within = shell;
+    await within.run("conntrack -F 2>&1");
     const flows = {
       add: async (added: readonly ToldFlow[]) => {
         await within.run(added.map(insertion).join("\n"));
@@ -138,16 +139,16 @@ describe("IPv6 addresses on kube-ipvs0", () => {
 });
 
 /** The command of conntrack that makes the flow, from a client port of its own. */
-function insertion({ to, from }: ToldFlow, index: number): string {
+function insertion({ to, from, isReplied = false }: ToldFlow, index: number): string {
   const { protocol, address, port } = parseVirtualServerKey(to);
   const answered = parseVirtualServerKey(`${protocol}/${from}` as typeof to); // the same spelling
   const client = address.includes(":") ? "fd00:9::9" : "10.9.9.9";
   const words = {
-    TCP: "-p tcp --state ESTABLISHED",
+    TCP: `-p tcp --state ${isReplied ? "ESTABLISHED" : "SYN_SENT"}`,
     UDP: "-p udp",
     SCTP: "-p sctp --state ESTABLISHED --orig-vtag 1 --reply-vtag 2",
   };
   const ends = `-s ${client} -d ${address} --sport ${4000 + index} --dport ${port}`;
   const reply = `-r ${answered.address} -q ${client} --reply-port-src ${answered.port} --reply-port-dst ${4000 + index}`;
-  return `conntrack -I ${words[protocol]} -t 300 ${ends} ${reply} 2>&1`;
+  return `conntrack -I ${words[protocol]} -t 300 ${ends} ${reply}${isReplied ? " -u SEEN_REPLY" : ""} 2>&1`;
 }

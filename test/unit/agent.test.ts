@@ -123,7 +123,10 @@ describe("a sysctl that is wrong and cannot be set", () => {
     expect(agent.notices).toEqual([`Node /n1: ${path} is 0`]);
     agent.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.10") });
     await agent.rest(60_000);
-    expect(agent.kernel.asked.at(-1)).toMatchObject({ kind: "bind-address", address: "10.96.0.10" });
+    expect(agent.kernel.asked.findLast(({ kind }) => kind !== "forget-flows")).toMatchObject({
+      kind: "bind-address",
+      address: "10.96.0.10",
+    });
     agent.kernel.wrongSysctls = [];
     await agent.rest(60_000);
     expect(agent.isReady()).toBe(true);
@@ -177,7 +180,7 @@ describe("packets of IPv6 are forwarded", () => {
     await agent.rest(5_000);
     expect(forwards(agent)).toEqual([0, 1]);
     const steps = agent.kernel.steps.slice(agent.kernel.steps.findLastIndex((step) => step !== "Services"));
-    expect(steps.filter((step) => step === "Services").length).toBe(agent.kernel.asked.length > asked ? 1 : 0);
+    expect(steps.includes("Services")).toBe(agent.kernel.asked.length > asked);
   });
 });
 

@@ -1,6 +1,6 @@
 import { familyOf } from "../../model/address.ts";
 import type { Errno } from "../../model/kernel/errno.ts";
-import { parseVirtualServerKey, type VirtualServerKey } from "../../model/kernel/ipvs.ts";
+import { groupOfServerKey, parseVirtualServerKey, type VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { ForgetFlows } from "../../model/kernel/operation.ts";
 import type { ForgottenFlows, Outcome } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -90,6 +90,7 @@ export class ConntrackClient {
         const flow = decodeFlow(message);
         if (flow === undefined || flow === "other") return flow;
         // Copies, because they are views of the datagram.
+        if (filter.isUnreplied === true && flow.isReplied) return "other";
         const own = () => ({ ...flow, original: flow.original.slice(), id: flow.id.slice() });
         return keep.get(flow.to)?.has(flow.from) === false ? own() : "other";
       },
@@ -112,16 +113,22 @@ export class ConntrackClient {
 }
 
 function listsFor(operations: readonly ForgetFlows[]): readonly List[] {
-  const lists = operations.map((operation): List => {
-    const { protocol, address, port } = parseVirtualServerKey(operation.to);
-    return { filter: { family: familyOf(address), protocol, to: { address, port } }, operations: [operation] };
-  });
-  const groups = Map.groupBy(lists, ({ filter: { family, protocol } }) => `${family} ${protocol}`);
-  return [...groups.values()].flatMap((group) => (group.length <= LISTS_OF_ONE ? group : together(group)));
+  const groups = Map.groupBy(operations, ({ to }) => groupOfServerKey(to));
+  return [...groups.values()].flatMap((group) =>
+    group.length <= LISTS_OF_ONE ? group.map(listForOne) : group.slice(0, 1).map((one) => listForAll(one, group)),
+  );
 }
 
-/** Combines lists into one: the first filter without its address and port. */
-function together(lists: readonly List[]): readonly List[] {
-  const operations = lists.flatMap((list) => list.operations);
-  return lists.slice(0, 1).map(({ filter: { family, protocol } }) => ({ filter: { family, protocol }, operations }));
+function listForOne(operation: ForgetFlows): List {
+  const { protocol, address, port } = parseVirtualServerKey(operation.to);
+  return {
+    filter: { family: familyOf(address), protocol, to: { address, port }, isUnreplied: protocol === "TCP" },
+    operations: [operation],
+  };
+}
+
+/** Returns one list for operations of the same protocol and family, of which one is given. */
+function listForAll(one: ForgetFlows, operations: readonly ForgetFlows[]): List {
+  const { to: _, ...filter } = listForOne(one).filter;
+  return { filter, operations };
 }

@@ -27,6 +27,8 @@ import {
   CTA_PROTO_DST_PORT,
   CTA_PROTO_NUM,
   CTA_PROTO_SRC_PORT,
+  CTA_STATUS,
+  CTA_STATUS_MASK,
   CTA_TUPLE_IP,
   CTA_TUPLE_ORIG,
   CTA_TUPLE_PROTO,
@@ -35,6 +37,7 @@ import {
   IPCTNL_MSG_CT_DELETE,
   IPCTNL_MSG_CT_GET,
   IPCTNL_MSG_CT_NEW,
+  IPS_SEEN_REPLY,
   NFNL_SUBSYS_CTNETLINK,
 } from "./constants.ts";
 
@@ -43,6 +46,8 @@ export interface FlowFilter {
   readonly family: IPFamily;
   readonly protocol: Protocol;
   readonly to?: { readonly address: IPAddress; readonly port: number };
+  /** Lists only flows without a reply. */
+  readonly isUnreplied?: boolean;
 }
 
 const NUMBERS: Readonly<Record<IPFamily, number>> = { IPv4: AF_INET, IPv6: AF_INET6 };
@@ -54,6 +59,8 @@ export interface Flow {
   readonly to: VirtualServerKey;
   /** Address and port that answer: they differ from `to` if the destination was rewritten. */
   readonly from: RealServerKey;
+  /** Whether a reply was seen. */
+  readonly isReplied: boolean;
   /** The attributes of the original tuple, by which the kernel finds the flow. A view. */
   readonly original: Uint8Array;
   /** The id that distinguishes the flow from a later flow with the same tuple. A view. */
@@ -62,12 +69,15 @@ export interface Flow {
 
 /**
  * Encodes a dump of flows. The filter only reduces the work, and every answer must be checked: kernels before 5.8
- * ignore it and answer with the whole family. IPv6 addresses are not part of the filter, because Linux (6.1 and others)
+ * ignore it and answer with the whole family, kernels before 5.15 ignore the status. IPv6 addresses are not part of the filter, because Linux (6.1 and others)
  * then returns the flows of all addresses except the requested one (`ctnetlink_filter_match_tuple`).
  *
- *     nlmsghdr | nfgenmsg | TUPLE_ORIG { IP { DST }, PROTO { NUM, DST_PORT } } | FILTER { ORIG_FLAGS, REPLY_FLAGS }
+ *     nlmsghdr | nfgenmsg | TUPLE_ORIG { IP { DST }, PROTO { NUM, DST_PORT } } | FILTER { ORIG_FLAGS, REPLY_FLAGS } | STATUS, STATUS_MASK
  */
-export function encodeListFlows(writer: AttributeWriter, { family, protocol, to }: FlowFilter): void {
+export function encodeListFlows(
+  writer: AttributeWriter,
+  { family, protocol, to, isUnreplied = false }: FlowFilter,
+): void {
   const message = beginNetfilterMessage(writer, NFNL_SUBSYS_CTNETLINK, NLM_F_DUMP, IPCTNL_MSG_CT_GET, NUMBERS[family]);
   let flags = CTA_FILTER_F_CTA_PROTO_NUM;
   const tuple = writer.begin(CTA_TUPLE_ORIG);
@@ -89,6 +99,10 @@ export function encodeListFlows(writer: AttributeWriter, { family, protocol, to 
   writer.u32(CTA_FILTER_ORIG_FLAGS, flags);
   writer.u32(CTA_FILTER_REPLY_FLAGS, 0);
   writer.end(filter);
+  if (isUnreplied) {
+    writer.be32(CTA_STATUS, 0);
+    writer.be32(CTA_STATUS_MASK, IPS_SEEN_REPLY);
+  }
   endMessage(writer, message);
 }
 
@@ -114,7 +128,7 @@ export function decodeFlow({ type, payload }: Message): Flow | "other" | undefin
   if (type !== FLOW_MESSAGE || payload.length < NETFILTER_HEADER_BYTES) return undefined;
   const parts = readParts(new AttributeReader(payload.subarray(NETFILTER_HEADER_BYTES)));
   if (parts === undefined) return undefined;
-  const { sent, answered, original, id } = parts;
+  const { sent, answered, isReplied, original, id } = parts;
   const protocol = protocolOf(sent.protocol);
   if (protocol === undefined || parts.zone !== 0) return "other";
   const [to, from] = [sent.destination, answered.source];
@@ -123,6 +137,7 @@ export function decodeFlow({ type, payload }: Message): Flow | "other" | undefin
     family: familyOf(to),
     to: virtualServerKey(protocol, to, sent.destinationPort),
     from: realServerKey(from, answered.sourcePort),
+    isReplied,
     original,
     id,
   };
@@ -131,18 +146,27 @@ export function decodeFlow({ type, payload }: Message): Flow | "other" | undefin
 interface FlowFields {
   sent: Tuple;
   answered: Tuple;
+  isReplied: boolean;
   original: Uint8Array;
   id: Uint8Array;
   zone: number;
 }
 
 function readParts(reader: AttributeReader): FlowFields | undefined {
-  const parts: FlowFields = { sent: NO_TUPLE, answered: NO_TUPLE, original: NO_BYTES, id: NO_BYTES, zone: 0 };
+  const parts: FlowFields = {
+    sent: NO_TUPLE,
+    answered: NO_TUPLE,
+    isReplied: false,
+    original: NO_BYTES,
+    id: NO_BYTES,
+    zone: 0,
+  };
   while (reader.next()) {
     if (reader.type === CTA_TUPLE_ORIG) {
       parts.original = reader.bytes();
       parts.sent = readTuple(reader.nested());
     } else if (reader.type === CTA_TUPLE_REPLY) parts.answered = readTuple(reader.nested());
+    else if (reader.type === CTA_STATUS) parts.isReplied = (reader.be32() & IPS_SEEN_REPLY) !== 0;
     else if (reader.type === CTA_ID) parts.id = reader.bytes();
     else if (reader.type === CTA_ZONE) parts.zone = reader.be16();
   }

@@ -8,10 +8,16 @@ export const IPCTNL_MSG_CT_DELETE = 2;
 
 export const CTA_TUPLE_ORIG = 1;
 export const CTA_TUPLE_REPLY = 2;
+export const CTA_STATUS = 3;
 export const CTA_ID = 12;
 export const CTA_ZONE = 18;
 /** Linux 5.8; older kernels ignore it and answer with the whole family. */
 export const CTA_FILTER = 25;
+/** The bits of CTA_STATUS that a list compares. Linux 5.15; older kernels ignore it. */
+export const CTA_STATUS_MASK = 26;
+
+/** The bit of CTA_STATUS of a flow with packets in both directions (`linux/netfilter/nf_conntrack_common.h`). */
+export const IPS_SEEN_REPLY = 1 << 1;
 
 /** Attributes within a tuple. */
 export const CTA_TUPLE_IP = 1;

@@ -97,6 +97,12 @@ export function parseVirtualServerKey(key: VirtualServerKey): VirtualServerName 
   };
 }
 
+/** Returns the protocol and family of a key without a mark, for less than `parseVirtualServerKey` takes. */
+export function groupOfServerKey(key: VirtualServerKey): `${Protocol} ${IPFamily}` {
+  const slash = key.indexOf("/");
+  return `${key.slice(0, slash) as Protocol} ${key[slash + 1] === "[" ? "IPv6" : "IPv4"}`;
+}
+
 function parseMarkedServerKey(key: VirtualServerKey): VirtualServerName {
   const slash = key.lastIndexOf("/");
   const family = key.slice(BY_MARK.length, slash) as IPFamily;

@@ -21,7 +21,7 @@ export type Operation =
 /**
  * Deletes from conntrack the flows that are sent to the address and port of a virtual server and answered from
  * elsewhere than these real servers. These are flows to a removed endpoint, and flows that began when no virtual server
- * had the address.
+ * had the address. Of TCP, only flows without a reply are deleted, never an established connection.
  */
 export interface ForgetFlows {
   readonly kind: "forget-flows";

@@ -17,11 +17,14 @@ const RETRY_MS = 5_000;
  * - after a virtual server or its address was added: earlier packets did not go through IPVS, and their flow is not
  *   masqueraded.
  *
- * TCP does not need this: a connection to a deleted real server has ended, and a refused one leaves no flow.
+ * Of TCP, only attempts to connect without a reply are concerned, and only after an addition: they passed while the address was
+ * not bound, followed a route out of the node, and the client repeats the same packet for two minutes. A connection to a
+ * deleted real server has ended.
  */
 export class StaleFlows {
   readonly #servers = new Set<VirtualServerKey>();
   readonly #failures: Pick<FailureLog, "failed" | "ended">;
+  readonly #failed = new Set<VirtualServerKey>();
   #isUnknown = true;
   #fromMs = 0;
 
@@ -44,7 +47,7 @@ export class StaleFlows {
     if (!this.#isUnknown) return;
     for (const key of keys) {
       const want = desired.server(key);
-      if (want !== undefined) this.#suspect(want.server, desired);
+      if (want !== undefined) this.#suspectAnyProtocol(want.server, desired);
     }
   }
 
@@ -58,12 +61,15 @@ export class StaleFlows {
   #recordOne(operation: Operation, actual: ActualState, desired: Desired): void {
     switch (operation.kind) {
       case "add-virtual-server":
+        this.#suspectAnyProtocol(operation.server, desired);
+        return;
       case "delete-virtual-server":
       case "delete-real-server":
         this.#suspect(operation.server, desired);
         return;
       case "bind-address":
-        for (const key of actual.serversAt(operation.address)) this.#suspectActual(key, actual, desired);
+        for (const key of actual.serversAt(operation.address))
+          this.#suspectAnyProtocol(actual.server(key)?.server, desired);
         return;
       case "update-virtual-server":
       case "add-real-server":
@@ -107,6 +113,7 @@ export class StaleFlows {
         continue;
       }
       this.#fromMs = nowMs + RETRY_MS;
+      this.#failed.add(operation.to);
       const { errno, text = "" } = outcome;
       this.#failures.failed(failureKey(operation.to), { operation, errno, text }, nowMs);
     }
@@ -114,23 +121,22 @@ export class StaleFlows {
 
   #done(to: VirtualServerKey): void {
     this.#servers.delete(to);
-    this.#failures.ended(failureKey(to));
+    if (this.#failed.delete(to)) this.#failures.ended(failureKey(to));
   }
 
-  /** A flow has no mark: for a virtual server by mark, the frontends with this mark are suspected. */
-  #suspect({ key, protocol, mark }: VirtualServer, desired: Desired): void {
-    if (mark !== 0) for (const counterpart of desired.counterparts(key)) this.#add(counterpart);
-    else if (protocol !== "TCP") this.#servers.add(key);
+  #suspect(server: VirtualServer, desired: Desired): void {
+    for (const key of frontends(server, desired))
+      if (parseVirtualServerKey(key).protocol !== "TCP") this.#servers.add(key);
   }
 
-  #add(key: VirtualServerKey): void {
-    if (parseVirtualServerKey(key).protocol !== "TCP") this.#servers.add(key);
+  #suspectAnyProtocol(server: VirtualServer | undefined, desired: Desired): void {
+    if (server !== undefined) for (const key of frontends(server, desired)) this.#servers.add(key);
   }
+}
 
-  #suspectActual(key: VirtualServerKey, actual: ActualState, desired: Desired): void {
-    const have = actual.server(key);
-    if (have !== undefined) this.#suspect(have.server, desired);
-  }
+/** A flow has no mark: for a virtual server by mark, these are the frontends with this mark. */
+function frontends({ key, mark }: VirtualServer, desired: Desired): Iterable<VirtualServerKey> {
+  return mark === 0 ? [key] : desired.counterparts(key);
 }
 
 /** Differs from the key of the virtual server itself, which may fail for other reasons. */

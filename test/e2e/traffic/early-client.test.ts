@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { FAMILIES } from "../../../src/model/address.ts";
 import { AgentProcess, ManifestFolder } from "../../support/node/agent-process.ts";
 import { type Host, TestNode } from "../../support/node/netns.ts";
 import { nodeObject, serviceCIDRObject, serviceObject, sliceObject } from "../../support/objects/builders.ts";
@@ -6,11 +7,11 @@ import { eventually } from "../../support/time/eventually.ts";
 import { patient } from "../../support/time/patience.ts";
 import { allAnswered } from "../../support/traffic/answers.ts";
 import type { Answers } from "../../support/traffic/client.ts";
-import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
+import { vips } from "../../support/traffic/families.ts";
 
 /**
- * Clients that connect to a ClusterIP before the agent has programmed it: their first packets are dropped, and TCP retries. The
- * network of the node drops packets to ClusterIPs, too, as long as no agent does.
+ * Clients that connect to an address of a Service before the agent has programmed it: their first packets get no reply, and
+ * TCP retries. The network of the node drops packets to these addresses, too, as long as no agent does.
  */
 let node: TestNode;
 let manifests: ManifestFolder;
@@ -21,7 +22,9 @@ beforeAll(async () => {
   node = await TestNode.create({ pods: ["a", "c"] });
   await node.outside.namespace.output(
     ["ip", "-batch", "-"],
-    "route add blackhole 10.96.0.0/16\nroute add blackhole fd00:96::/112\n",
+    ["10.96.0.0/16", "fd00:96::/112", "198.51.100.0/24", "fd00:198::/112"]
+      .map((cidr) => `route add blackhole ${cidr}\n`)
+      .join(""),
   );
   await node.prints(`ip route add default via ${node.outside.ip}; ip route add default via ${node.outside.ip6}`);
   await manifests.put("node.json", [
@@ -38,6 +41,9 @@ afterAll(async () => {
   await manifests?.[Symbol.asyncDispose]();
 });
 
+/** The rule of another program, as any CNI has one: conntrack tracks what passes before an agent runs. */
+const TRACKED = "-m conntrack --ctstate NEW -m comment --comment tracked";
+
 /** A pod and a process of the node, and the chain that their packets to unknown ClusterIPs meet. */
 const clients = (): readonly (readonly [Host, string])[] => [
   [node.pod("c"), "KUBE-FORWARD"],
@@ -52,20 +58,30 @@ const start = async () => {
 /** Creates Service number n. */
 const put = (n: number) =>
   manifests.put(`s${n}.json`, [
-    serviceObject(`shop/s${n}`, { ip: vips(n) }),
+    serviceObject(`shop/s${n}`, { ip: vips(n), loadBalancerIPs: balanced(n) }),
     sliceObject(`shop/s${n}-4`, { endpoints: [node.pod("a").ip] }),
     sliceObject(`shop/s${n}-6`, { endpoints: [node.pod("a").ip6] }),
   ]);
 
-/** One connection of each client to Service number n over each family; they have time for several attempts of TCP. */
-const connect = (n: number): Promise<readonly Answers[]> =>
+/** The balancer addresses of Service number n. */
+const balanced = (n: number) => [`198.51.100.${n}`, `fd00:198::${n}`];
+
+/** One connection of each client to each of these addresses; they have time for several attempts of TCP. */
+const connect = (ips: readonly string[]): Promise<readonly Answers[]> =>
   Promise.all(
-    FAMILY_CASES.flatMap(([, { vip }]) =>
-      clients().map(([host]) => node.client(host).tcp(vip(n), 80, 1, { timeoutSeconds: patient(30_000) / 1_000 })),
+    ips.flatMap((ip) =>
+      clients().map(([host]) => node.client(host).tcp(ip, 80, 1, { timeoutSeconds: patient(30_000) / 1_000 })),
     ),
   );
 
-const answered = FAMILY_CASES.flatMap(() => [allAnswered({ a: 1 }), allAnswered({ a: 1 })]);
+const answered = FAMILIES.flatMap(() => [allAnswered({ a: 1 }), allAnswered({ a: 1 })]);
+
+/** Resolves when conntrack has a packet without a reply of all clients, to port 80. */
+const allUnreplied = () =>
+  eventually(async () => {
+    const flows = await node.prints("conntrack -L -f ipv4 2>/dev/null; conntrack -L -f ipv6 2>/dev/null");
+    expect(flows.match(/dport=80 \[UNREPLIED\]/g)).toHaveLength(4);
+  });
 
 /** Resolves when packets of all clients to ClusterIPs that no Service has met the rule for them. */
 const allStopped = () =>
@@ -80,7 +96,14 @@ test("a client that connects before the first agent runs is served after it star
   timeout: patient(90_000),
 }, async () => {
   await put(1);
-  const connections = connect(1);
+  await node.prints(
+    "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+    ...["iptables", "ip6tables"].map(
+      (program) => `; ${program} -A FORWARD ${TRACKED}; ${program} -A OUTPUT ${TRACKED}`,
+    ),
+  );
+  const connections = connect(vips(1));
+  await allUnreplied();
   await start();
   expect(await connections).toEqual(answered);
 });
@@ -91,7 +114,7 @@ describe("after the agent has programmed the node", () => {
   });
 
   test("a client that connects before its Service is programmed is served at the next attempt of TCP", async () => {
-    const connections = connect(2);
+    const connections = connect(vips(2));
     await allStopped();
     await put(2);
     const all = await connections;
@@ -100,10 +123,17 @@ describe("after the agent has programmed the node", () => {
     for (const { slowest } of all) expect(slowest).toBeGreaterThan(0.5);
   });
 
+  test("a client that connects to a balancer address before its Service is programmed is served at a next attempt of TCP", async () => {
+    const connections = connect(balanced(4));
+    await allUnreplied();
+    await put(4);
+    expect(await connections).toEqual(answered);
+  });
+
   test("a client that connects to a new Service while no agent runs is served after one starts", async () => {
     await agent[Symbol.asyncDispose]();
     await put(3);
-    const connections = connect(3);
+    const connections = connect(vips(3));
     await allStopped();
     await start();
     expect(await connections).toEqual(answered);

@@ -63,7 +63,7 @@ const beginResyncDuring = fc.record({
 });
 const endResync = fc.record({ kind: fc.constant("endResync") });
 const endResyncDuring = fc.record({ kind: fc.constant("endResyncDuring"), after: fc.nat(8) });
-const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(20) });
+const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(40) });
 const restart = fc.record({ kind: fc.constant("restart") });
 
 /** Only the process that added a virtual server whose member failed recognises it as ours. */
@@ -151,27 +151,29 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
       world.restart();
       return;
     case "send":
-      sendUdp(world, command.pick);
+      sendPacket(world, command.pick);
       return;
   }
 }
 
 const NODE_IP = "192.168.1.10";
-/** Addresses to which a UDP client may send, served or not. */
-const UDP_FRONTENDS = [
+/** Addresses to which a client may send, served or not. */
+const FRONTENDS = [
   ...ADDRESSES.flatMap((ip) => [53, 80].map((port) => [ip, port] as const)),
   [NODE_IP, 30_001] as const,
-].map(([ip, port]) => virtualServerKey("UDP", address(ip), port));
+].flatMap(([ip, port]) => (["UDP", "TCP"] as const).map((protocol) => virtualServerKey(protocol, address(ip), port)));
 
 /**
- * A UDP client of each frontend, which sends from one port: conntrack keeps the flow as it began, to a real server or, if
+ * A client of each frontend, which sends from one port: conntrack keeps the flow as it began, to a real server or, if
  * no virtual server takes it, to the address itself. A virtual server without real servers rejects, and there is no flow.
+ * Of TCP only packets to an address that is not bound stay unreplied: the node refuses the others, or an endpoint replies.
  */
-function sendUdp(world: SyncWorld, pick: number): void {
-  const to = nth(UDP_FRONTENDS, pick);
+function sendPacket(world: SyncWorld, pick: number): void {
+  const to = nth(FRONTENDS, pick);
   if (to === undefined || world.memory.flows().some((flow) => flow.to === to)) return;
-  const { address: ip, port } = parseVirtualServerKey(to);
+  const { protocol, address: ip, port } = parseVirtualServerKey(to);
   const isLocal = ip === NODE_IP || world.memory.addresses().includes(ip);
+  if (isLocal && protocol === "TCP") return;
   const state = isLocal ? world.memory.servers().get(to) : undefined;
   const from = state === undefined ? realServerKey(ip, port) : nth([...state.reals.keys()], pick);
   if (from !== undefined) world.memory.addFlow({ to, from });
@@ -232,7 +234,11 @@ test("after a kill at any operation, beside foreign servers on our ports, the ne
 test("in the end every flow goes to a real server that its virtual server has now, without a resync and after any lost transport", async () => {
   const dns: fc.Arbitrary<SmallService> = fc.record({
     ip: fc.constant(0),
-    ports: fc.constantFrom(0, 30_001).map((nodePort) => [{ protocol: "UDP", port: 53, nodePort }]),
+    ports: fc
+      .subarray<SmallPort["protocol"]>(["UDP", "TCP"], { minLength: 1 })
+      .chain((protocols) =>
+        fc.constantFrom(0, 30_001).map((nodePort) => protocols.map((protocol) => ({ protocol, port: 53, nodePort }))),
+      ),
     pods: fc.uniqueArray(fc.nat(2), { maxLength: 2 }),
     affinity: fc.constant(false),
   });

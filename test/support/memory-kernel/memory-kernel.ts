@@ -12,12 +12,13 @@ import { mergeObserved, NOTHING } from "../../../src/kernel/merge-observed.ts";
 import { familyOf, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../../../src/model/address.ts";
 import type { Errno } from "../../../src/model/kernel/errno.ts";
 import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../../../src/model/kernel/ipset.ts";
-import type {
-  IpvsTimeoutName,
-  RealServer,
-  RealServerKey,
-  VirtualServer,
-  VirtualServerKey,
+import {
+  type IpvsTimeoutName,
+  parseVirtualServerKey,
+  type RealServer,
+  type RealServerKey,
+  type VirtualServer,
+  type VirtualServerKey,
 } from "../../../src/model/kernel/ipvs.ts";
 import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
 import { describeOperation, type ForgetFlows, type Operation } from "../../../src/model/kernel/operation.ts";
@@ -52,6 +53,8 @@ interface Fault {
 export interface MemoryFlow {
   readonly to: VirtualServerKey;
   readonly from: RealServerKey;
+  /** Whether a reply was seen; false if absent. */
+  readonly isReplied?: boolean;
 }
 
 /** The error of a call whose netlink socket failed. */
@@ -349,7 +352,10 @@ export class MemoryKernel implements Kernel {
 
   #forgetFlows({ to, keep }: ForgetFlows): undefined {
     const kept = keep.toMap();
-    const left = this.#flows.filter((flow) => flow.to !== to || kept.has(flow.from));
+    const isTCP = parseVirtualServerKey(to).protocol === "TCP";
+    const left = this.#flows.filter(
+      (flow) => flow.to !== to || kept.has(flow.from) || (isTCP && flow.isReplied === true),
+    );
     this.#flows.splice(0, this.#flows.length, ...left);
   }
 

@@ -14,7 +14,7 @@ import type { OperationKind } from "../../../src/model/kernel/operation.ts";
  *   expect event failed.txt                        which Events were written since the last step of this kind; `nothing` is no Warning
  *   expect ready                                   the agent is ready, as the kubelet sees it
  *   expect unready cannot program 1 kernel object  it is not, and the reason begins so
- *   wrote 2                                        so many operations were sent to the kernel since the last step of this kind
+ *   wrote 2                                        so many operations were sent to the kernel since the last step of this kind; a search for stale flows is none
  *   connect TCP/10.96.0.1:80 10.244.1.5:80 3       so many connections the real server has from now on
  *   fail ENOMEM add-real-server 10.244.1.5:80      operations of this kind fail on objects that have this text in their name
  *   allow                                          all operations succeed again

@@ -62,7 +62,7 @@ export class ScriptedKernel implements Kernel {
   }
 
   async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
-    this.asked += operations.length;
+    this.asked += operations.filter(({ kind }) => kind !== "forget-flows").length;
     const outcomes = await this.#activity.of(this.#apply(operations));
     operations.forEach((operation, index) => {
       const outcome = outcomes[index];

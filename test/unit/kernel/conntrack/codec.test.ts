@@ -46,6 +46,20 @@ test.each<[string, naive.Bytes, naive.Bytes]>([
     ),
   ],
   [
+    "the TCP flows of IPv4 without a reply",
+    encoded((w) => encodeListFlows(w, { family: "IPv4", protocol: "TCP", isUnreplied: true })),
+    message(
+      0x101,
+      0x301,
+      0,
+      [2, 0, 0, 0],
+      nested(1, nested(2, attribute(1, [6]))),
+      nested(25, attribute(1, u32(8)), attribute(2, u32(0))),
+      attribute(3, naive.be32(0)),
+      attribute(26, naive.be32(2)),
+    ),
+  ],
+  [
     "the SCTP flows to one port of IPv6, by whose addresses Linux filters the wrong way round",
     encoded((w) =>
       encodeListFlows(w, { family: "IPv6", protocol: "SCTP", to: { address: address("fd00::1"), port: 300 } }),
@@ -75,7 +89,8 @@ test.each([
 ])("a flow of %s is read, and can be deleted by its tuple and id", (family, flow, to, from) => {
   const decoded = decodeFlow(flowMessage({ ...flow, id: 7 }));
   if (decoded === undefined || decoded === "other") throw new Error("not read");
-  expect(decoded).toMatchObject({ family, to, from });
+  expect(decoded).toMatchObject({ family, to, from, isReplied: false });
+  expect(decodeFlow(flowMessage({ ...flow, id: 7, status: 10 }))).toMatchObject({ isReplied: true });
   expect(encoded((w) => encodeDeleteFlow(w, decoded))).toEqual(
     message(0x102, 1, 0, [family === "IPv4" ? 2 : 10, 0, 0, 0], nested(1, flow.to), attribute(12, naive.be32(7))),
   );

@@ -7,6 +7,8 @@ export interface NaiveFlow {
   readonly to: naive.Bytes;
   readonly back: naive.Bytes;
   readonly id: number;
+  /** The bits of the status; 8, confirmed, if absent. */
+  readonly status?: number;
 }
 
 /** The attributes of a tuple, ends as "10.0.0.1:53". */
@@ -31,8 +33,8 @@ function ports(protocol: number, source: number, destination: number): naive.Byt
 }
 
 /** The attributes of a flow in the kernel's order. */
-export function flowAttributes({ to, back, id }: NaiveFlow): naive.Bytes {
-  return [...nested(1, to), ...nested(2, back), ...attribute(3, be32(8)), ...attribute(12, be32(id))];
+export function flowAttributes({ to, back, id, status = 8 }: NaiveFlow): naive.Bytes {
+  return [...nested(1, to), ...nested(2, back), ...attribute(3, be32(status)), ...attribute(12, be32(id))];
 }
 
 /** A part of a list, as the socket passes it on. */
