@@ -197,7 +197,7 @@ export class Agent {
     const { excludeCidrs, nodeName } = this.#config;
     return new NodeTracker(this.#config, setupFor, this.#dependencies, {
       table: () => this.#state.table,
-      isWanted: (address) => this.#state.desired.hasAddress(address),
+      isDesired: (address) => this.#state.desired.hasAddress(address),
       isOthers: (address) => isExcluded(address, excludeCidrs),
       // kube-proxy leaves no set of NodePort addresses. Without its members the rules would not masquerade the traffic of
       // kube-proxy's virtual servers until the first sync, which may be late if no API server can be reached. Later the sync

@@ -8,7 +8,7 @@ export interface ExpectedAddresses {
   /** The addresses of all other interfaces at the last read. */
   readonly ofNode: readonly IPAddress[];
   /** Whether the address should be on the dummy interface. */
-  readonly isWanted: (address: IPAddress) => boolean;
+  readonly isDesired: (address: IPAddress) => boolean;
   /** Whether an address that no Service needs may stay on the dummy interface, because it is not ours. */
   readonly isOthers: (address: IPAddress) => boolean;
 }
@@ -40,7 +40,7 @@ export class AddressChangeBuffer {
   }
 
   /** Returns the actions for the collected changes, and clears them. */
-  take({ dummy, ofNode, isWanted, isOthers }: ExpectedAddresses): ChangeActions {
+  take({ dummy, ofNode, isDesired, isOthers }: ExpectedAddresses): ChangeActions {
     const changes = [...this.#changes.values()];
     const isUnsure = this.#isIncomplete;
     this.#changes.clear();
@@ -53,7 +53,7 @@ export class AddressChangeBuffer {
         changes.some(({ kind, link, address }) => link !== dummy && known.has(address) === (kind === "vanished")),
       resync: changes.some(({ kind, link, address }) => {
         if (link !== dummy) return false;
-        return kind === "vanished" ? isWanted(address) : !isWanted(address) && !isOthers(address);
+        return kind === "vanished" ? isDesired(address) : !isDesired(address) && !isOthers(address);
       }),
     };
   }

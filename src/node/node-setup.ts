@@ -4,7 +4,7 @@ import type { Rules } from "../model/kernel/rules.ts";
 import type { RuleOptions } from "./rules/match.ts";
 import { type LocalMode, podMatch } from "./rules/pod-match.ts";
 import { proxyRules } from "./rules/proxy-rules.ts";
-import { wantedSysctls } from "./sysctls.ts";
+import { requiredSysctls } from "./sysctls.ts";
 
 /** The part of the configuration by which packets of pods are recognised. */
 export interface PodRecognition {
@@ -68,7 +68,7 @@ export function nodeSetup(config: NodeSetupOptions, machine: HostInfo, needs: Cl
     families: machine.families,
     rules: staticRules(config, machine, needs.podCIDRs),
     excludedCIDRs: config.excludeCidrs,
-    sysctls: wantedSysctls({
+    sysctls: requiredSysctls({
       families: machine.families.filter((family) => needs.families.includes(family)),
       strictARP: config.strictArp,
       conntrackMaxPerCore: config.conntrackMaxPerCore,

@@ -40,7 +40,7 @@ export interface NodeTrackerDependencies extends NodeAddressesDependencies, Node
 }
 
 /** What the tracker reads of the desired state, and what it calls. */
-export interface NodeTrackerCallbacks extends Pick<NodeAddressesCallbacks, "isWanted" | "isOthers"> {
+export interface NodeTrackerCallbacks extends Pick<NodeAddressesCallbacks, "isDesired" | "isOthers"> {
   readonly table: () => ServiceTable;
   /** The set members that must exist before the rules; read in each `prepare`. */
   readonly firstMembers: () => readonly SetEntry[];

@@ -39,7 +39,7 @@ export interface SysctlOptions {
 const SCALED_CONNTRACK_CAP = 1_048_576;
 
 /** Returns the sysctls that this configuration needs on this kernel. */
-export function wantedSysctls(options: SysctlOptions): readonly Sysctl[] {
+export function requiredSysctls(options: SysctlOptions): readonly Sysctl[] {
   return [
     ...ipvsSysctls(options.kernelRelease),
     ...forwarding(options.families),

@@ -8,10 +8,10 @@ import type { SyncReport } from "../sync/sync-report.ts";
  * The facts from which the probes are answered. Times are of `Clock.now`; 0 means never.
  *
  * - `failingSinceMs`: the time of the first request to the kernel that failed; 0 while requests succeed.
- * - `synced`: whether a sync has programmed all pending work except operations that the kernel refused.
+ * - `synced`: whether a sync has programmed all pending work except failed operations.
  * - `node`: the Node object of this node; undefined while it is unknown.
  * - `rulesFailed`: the reasons for which iptables rules are not written; empty if all rules are written.
- * - `refused`: the number of kernel objects whose operation fails, and texts of the first failures.
+ * - `failed`: the number of kernel objects whose operation fails, and texts of the first failures.
  * - `wrongSysctls`: texts of the sysctls that Services need and that are wrong, with the cure.
  * - `missing`: text of the first lists that have not arrived; "" if all have arrived.
  */
@@ -22,7 +22,7 @@ export interface HealthFacts {
   readonly node: Pick<ClusterNode, "leaving"> | undefined;
   readonly missing: string;
   readonly rulesFailed: readonly string[];
-  readonly refused: { readonly count: number; readonly first: readonly string[] };
+  readonly failed: { readonly count: number; readonly first: readonly string[] };
   readonly wrongSysctls: readonly string[];
   readonly synced: boolean;
   readonly lastSyncMs: number;
@@ -42,7 +42,7 @@ export function healthAtStart(
     ...start,
     missing: "",
     rulesFailed: [],
-    refused: { count: 0, first: [] },
+    failed: { count: 0, first: [] },
     wrongSysctls: [],
     synced: false,
     lastSyncMs: 0,
@@ -57,7 +57,7 @@ export function succeeded({ clean, pending, state }: SyncReport): boolean {
   return clean && pending === 0 && state.failedObjects === 0;
 }
 
-/** The facts after a sync to which the kernel responded, with or without refused operations. */
+/** The facts after a sync to which the kernel responded, with or without failed operations. */
 export function healthAfterSync(facts: HealthFacts, report: SyncReport): HealthFacts {
   const endedAtMs = report.startedAtMs + report.durationMs;
   return {
@@ -66,7 +66,7 @@ export function healthAfterSync(facts: HealthFacts, report: SyncReport): HealthF
     lastSyncMs: endedAtMs,
     lastSuccessMs: succeeded(report) ? endedAtMs : facts.lastSuccessMs,
     oldestPendingMs: report.state.oldestPendingMs,
-    refused: {
+    failed: {
       count: report.state.failedObjects,
       first: report.failures.standing.slice(0, SHOWN_FAILURES).map(describeFailure),
     },
@@ -182,17 +182,17 @@ export function unreadyReason(facts: HealthFacts, nowMs: number): string {
 }
 
 /** The reason for which a live agent is not ready; "" if it is ready. */
-function unreadiness({ missing, synced, rulesFailed, wrongSysctls, refused }: HealthFacts, isLate: boolean): string {
+function unreadiness({ missing, synced, rulesFailed, wrongSysctls, failed }: HealthFacts, isLate: boolean): string {
   if (missing !== "") return `waiting for the first lists: ${missing}`;
   if (!synced) return "the first sync is not complete";
   if (wrongSysctls.length > 0) return wrongSysctls.join("; ");
   if (rulesFailed.length > 0) return rulesFailed.join("; ");
   if (!isLate) return "";
-  return refused.count === 0 ? "syncs do not keep up with changes" : failuresText(refused);
+  return failed.count === 0 ? "syncs do not keep up with changes" : failuresText(failed);
 }
 
 /** Returns, for example, "cannot program 5 kernel objects: Cannot bind …; Cannot add …; Cannot add …; and 2 more". */
-function failuresText({ count, first }: HealthFacts["refused"]): string {
+function failuresText({ count, first }: HealthFacts["failed"]): string {
   const rest = first.length === 0 ? "see the metric kube_ipvs_operations_total" : `and ${count - first.length} more`;
   const shown = count > first.length ? [...first, rest] : first;
   return `cannot program ${count} kernel ${count === 1 ? "object" : "objects"}: ${shown.join("; ")}`;

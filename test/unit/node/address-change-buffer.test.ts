@@ -17,7 +17,7 @@ function actionsFor(buffer: AddressChangeBuffer) {
   return buffer.take({
     dummy: "kube-ipvs0",
     ofNode: [address(NODE)],
-    isWanted: (ip) => ip === VIP,
+    isDesired: (ip) => ip === VIP,
     isOthers: (ip) => ip === OTHERS,
   });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type SysctlOptions, wantedSysctls } from "../../../src/node/sysctls.ts";
+import { requiredSysctls, type SysctlOptions } from "../../../src/node/sysctls.ts";
 
 const OPTIONS: SysctlOptions = {
   families: ["IPv4"],
@@ -12,7 +12,7 @@ const OPTIONS: SysctlOptions = {
   kernelRelease: "6.1.0-30-amd64",
 };
 const wanted = (options: Partial<SysctlOptions>) =>
-  wantedSysctls({ ...OPTIONS, ...options }).map(
+  requiredSysctls({ ...OPTIONS, ...options }).map(
     ({ path, value, compare, required }) => `${path}${compare === "equal" ? "=" : ">="}${value}${required ? "!" : ""}`,
   );
 
@@ -85,7 +85,7 @@ test.each<[Partial<SysctlOptions>, readonly string[]]>([
     ],
   ],
 ])("only the given conntrack options are set: %j", (options, lines) => {
-  const told = wantedSysctls({ ...OPTIONS, ...options }).filter(({ path }) => path.startsWith("net/netfilter/"));
+  const told = requiredSysctls({ ...OPTIONS, ...options }).filter(({ path }) => path.startsWith("net/netfilter/"));
   expect(told.map(({ path, value, flag }) => `${path.slice(14)}=${value} for --${flag}`)).toEqual(lines);
   expect(told.filter(({ required }) => required)).toEqual([]);
 });
@@ -94,6 +94,6 @@ test.each([
   ["by the limit per core", 32_768, 8, "conntrack-max-per-core"],
   ["by the minimum", 32_768, 2, "conntrack-min"],
 ])("the failure to set a conntrack limit names the flag that decided it: %s", (_, conntrackMaxPerCore, cpus, flag) => {
-  const sysctls = wantedSysctls({ ...OPTIONS, conntrackMaxPerCore, conntrackMin: 131_072, cpus });
+  const sysctls = requiredSysctls({ ...OPTIONS, conntrackMaxPerCore, conntrackMin: 131_072, cpus });
   expect(sysctls.filter((sysctl) => sysctl.flag !== undefined).map((sysctl) => sysctl.flag)).toEqual([flag, flag]);
 });

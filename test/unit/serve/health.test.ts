@@ -65,7 +65,7 @@ function refusedWith(failedObjects: number, errnos: readonly string[]): HealthFa
     services: [],
   }));
   const report = syncReport({ failures: { begun: [], ended: [], standing }, state: { failedObjects } });
-  return { ...again(failing, 119_000), refused: healthAfterSync(good, report).refused };
+  return { ...again(failing, 119_000), failed: healthAfterSync(good, report).failed };
 }
 
 test.each<[string, HealthFacts, number, object]>([
