@@ -19,7 +19,7 @@ export async function cleanup(config: Config, output: Output, kernel = thisKerne
     const outcomes = await kernel.apply(servers.map(({ server }) => ({ kind: "delete-virtual-server", server })));
     const { changed, warnings } = await kernel.remove(FAMILIES);
     const deleted = outcomes.filter((outcome) => outcome.ok).length;
-    output.out(`${[`${deleted} virtual servers`, ...changed].join("\n")}\n`);
+    output.out(`${[`${deleted} virtual servers`, ...changed.map(({ text }) => text)].join("\n")}\n`);
     const left = observed.servers.size - servers.length + observed.unnamedServers;
     if (left > 0) output.out(`not changed: ${left} virtual servers of other programs\n`);
     for (const warning of warnings) output.err(`${warning}\n`);

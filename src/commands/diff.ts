@@ -37,7 +37,7 @@ export async function diff(config: Config, output: Output, kernel = thisKernel(c
         entry: () => true,
         drains: ({ protocol }, { weight }) => protocol === "TCP" && weight === 0,
       }),
-      ...changed.map((text) => ({ line: `~ ${text}`, service: undefined })),
+      ...changed.map(({ text }) => ({ line: `~ ${text}`, service: undefined })),
     ];
     output.out(
       config.output === "json"

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { kernelFamilies } from "../kernel/families.ts";
-import type { NodeSetup, SetupReport } from "../kernel/kernel.ts";
+import type { NodeSetup, StepReport } from "../kernel/kernel.ts";
 import { KERNEL_MODULES, loadModules } from "../kernel/modules.ts";
 import type { NetlinkKernel } from "../kernel/netlink-kernel.ts";
 import { runProcess } from "../kernel/run-process.ts";
@@ -18,7 +18,7 @@ import { readHostInfo, thisKernel } from "./this-node.ts";
  * agent from starting. The agent reports the problem again. Only a configuration with which no agent can work is a failure.
  */
 export async function init(config: Config, output: Output, kernel = thisKernel(config)): Promise<number> {
-  const print = ({ changed, warnings }: SetupReport): void => {
+  const print = ({ changed, warnings }: StepReport): void => {
     for (const line of changed) output.out(`${line}\n`);
     for (const warning of warnings) output.err(`${warning}\n`);
   };
@@ -42,9 +42,10 @@ export async function init(config: Config, output: Output, kernel = thisKernel(c
 }
 
 /** Creates the interface, which has sysctls of its own. A failure becomes a warning. */
-async function interfaceReport(kernel: NetlinkKernel, { families }: NodeSetup): Promise<SetupReport> {
+async function interfaceReport(kernel: NetlinkKernel, { families }: NodeSetup): Promise<StepReport> {
   try {
-    return await kernel.ensureInterface(families);
+    const { changed, ...rest } = await kernel.ensureInterface(families);
+    return { ...rest, changed: changed.map(({ text }) => text) };
   } catch (error) {
     return { changed: [], warnings: [error instanceof Error ? error.message : String(error)] };
   }

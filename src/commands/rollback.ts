@@ -40,7 +40,7 @@ export async function rollback(config: Config, output: Output, kernel = thisKern
     const { changed, warnings } = await kernel.handBack(setup, OWN_CHAINS, kept);
     const lines = [
       ...idle.map(({ key }) => `deleted virtual server "${key}"`),
-      ...changed,
+      ...changed.map(({ text }) => text),
       ...[...busy].map(
         ([{ key }, connections]) =>
           `kept virtual server "${key}": it has ${connections === 1 ? "1 connection" : `${connections} connections`}. Run rollback again when they have ended`,

@@ -3,7 +3,7 @@ import type { Errno } from "../model/kernel/errno.ts";
 import type { SetEntry, SetEntryKey } from "../model/kernel/ipset.ts";
 import type { IpvsTimeoutName, RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import type { Operation } from "../model/kernel/operation.ts";
-import type { IptablesBackend, Rules } from "../model/kernel/rules.ts";
+import type { IptablesBackend, Rules, RuleTable } from "../model/kernel/rules.ts";
 import type { ServerState } from "../model/kernel/server-state.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 import type { PortRange } from "../model/port-range.ts";
@@ -50,13 +50,28 @@ export interface WrongSysctl extends Pick<Sysctl, "path" | "required"> {
   readonly text: string;
 }
 
-/** What `prepare` changed, and what it could not change: for the log and the metrics. */
-export interface SetupReport {
+/** The kinds of objects that the setup of a node has. */
+export const SETUP_OBJECTS = ["link", "sysctl", "ipvs-timeout", "set", "rules"] as const;
+export type SetupObject = (typeof SETUP_OBJECTS)[number];
+
+/** One change of the setup, with its text for an operator. */
+export interface SetupChange {
+  readonly object: SetupObject;
+  readonly text: string;
+}
+
+/** What one step of a setup changed, and what it could not change: texts for an operator. */
+export interface StepReport {
   readonly changed: readonly string[];
-  /** Everything that differs from the setup: text for an operator. */
+  /** Everything that differs from the setup. */
   readonly warnings: readonly string[];
   /** The warnings about sysctls; absent if there are none. */
   readonly wrongSysctls?: readonly WrongSysctl[];
+}
+
+/** What `prepare` changed, and what it could not change: for the log and the metrics. */
+export interface SetupReport extends Omit<StepReport, "changed"> {
+  readonly changed: readonly SetupChange[];
   /** Absent if the kernel does not show them. */
   readonly sourcePorts?: SourcePorts;
   readonly bridges?: BridgeFacts;
@@ -81,10 +96,19 @@ export interface SourcePorts {
   readonly reserved: readonly PortRange[];
 }
 
+/** Whether the agent's part of a table of iptables is as the setup has it. */
+export interface TableState {
+  readonly family: IPFamily;
+  readonly table: RuleTable["name"];
+  readonly isDesired: boolean;
+}
+
 /** The result of writing the static rules: each change (`wrote table "nat" of IPv4`) and each failure. */
 export interface RulesReport {
   readonly changed: readonly string[];
   readonly failures: readonly RuleFailure[];
+  /** Each table of the setup; absent if it is not known. */
+  readonly tables?: readonly TableState[];
   /** Absent if it is not known. */
   readonly backends?: BackendReport;
   /** Other service proxies that have changed the rules since the agent wrote them, or run here; absent if none. */

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { release } from "node:os";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
-import type { SetupReport } from "./kernel.ts";
+import type { StepReport } from "./kernel.ts";
 import type { RunProcess } from "./run-process.ts";
 
 /**
@@ -39,7 +39,7 @@ export const KERNEL_MODULES: readonly string[] = [
  * Loads the modules with one modprobe; loaded and built-in modules stay as they are. A module that cannot be loaded is
  * a warning: a later step reports the missing feature, and other kernels may have the feature in another module.
  */
-export async function loadModules(names: readonly string[], run: RunProcess): Promise<SetupReport> {
+export async function loadModules(names: readonly string[], run: RunProcess): Promise<StepReport> {
   const { code, stderr } = await run("modprobe", ["--all", ...names]);
   const warnings = stderr.split("\n").filter((line) => line.trim() !== "");
   if (code !== 0 && warnings.length === 0) warnings.push(`modprobe ended with exit code ${code}`);

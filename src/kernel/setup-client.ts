@@ -9,10 +9,19 @@ import type { IptablesClient } from "./iptables/client.ts";
 import type { OwnChains } from "./iptables/foreign-chains.ts";
 import type { IpvsClient } from "./ipvs/client.ts";
 import type { TimeoutClient } from "./ipvs/timeout-client.ts";
-import type { BackendReport, NodeSetup, RuleFailure, RulesReport, SetupReport, SourcePorts } from "./kernel.ts";
+import type {
+  BackendReport,
+  NodeSetup,
+  RuleFailure,
+  RulesReport,
+  SetupObject,
+  SetupReport,
+  SourcePorts,
+} from "./kernel.ts";
 import { DUMMY_NAME, type LinkClient } from "./link/client.ts";
 import type { NftablesClient } from "./nftables/client.ts";
 import { proxyProcesses } from "./proxy-processes.ts";
+import { changesOf, merge, rulesStep, withoutKernelError } from "./setup-report.ts";
 import type { SysctlClient } from "./sysctl.ts";
 
 export interface SetupDependencies {
@@ -82,9 +91,9 @@ export class SetupClient {
     const family = await this.#ipvs.probe();
     const parts: readonly (() => Promise<SetupReport>)[] = [
       () => this.ensureInterface(setup.families),
-      () => this.#link.deprecate(setup.excludedCIDRs ?? []),
-      () => this.#sysctls.apply(setup.sysctls),
-      () => this.#timeouts.apply(family, setup.ipvsTimeouts ?? []),
+      async () => changesOf("link", await this.#link.deprecate(setup.excludedCIDRs ?? [])),
+      async () => changesOf("sysctl", await this.#sysctls.apply(setup.sysctls)),
+      async () => changesOf("ipvs-timeout", await this.#timeouts.apply(family, setup.ipvsTimeouts ?? [])),
       () => this.#ensureSets(setup.families),
       () => this.#addMembers(setup.members ?? []),
     ];
@@ -101,8 +110,8 @@ export class SetupClient {
    */
   async ensureInterface(families: readonly IPFamily[]): Promise<SetupReport> {
     const made = await this.#link.ensure();
-    const created = { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] };
-    return merge([created, await this.#sysctls.apply(interfaceSysctls(families))]);
+    const created = changesOf("link", { changed: made ? [`created interface "${DUMMY_NAME}"`] : [], warnings: [] });
+    return merge([created, changesOf("sysctl", await this.#sysctls.apply(interfaceSysctls(families)))]);
   }
 
   /**
@@ -116,7 +125,8 @@ export class SetupClient {
     this.#isWritingRules = true;
     try {
       const unusable = await this.#findForWrite(ruled);
-      const { changed, failures, otherProxies = [] } = await this.#iptables.apply(setup.rules, setup.removesLeftovers);
+      const written = await this.#iptables.apply(setup.rules, setup.removesLeftovers);
+      const { changed, failures, tables: states = [], otherProxies = [] } = written;
       const isWritten = unusable.length + failures.length === 0;
       const old = isWritten ? await this.#iptables.removeOld(this.#chains) : { changed: [], failures: [] };
       this.#iptablesFound = isWritten && old.failures.length === 0;
@@ -126,6 +136,7 @@ export class SetupClient {
         changed: [...changed, ...old.changed, ...tables.changed],
         ...(others.length > 0 && { otherProxies: others }),
         failures: [...unusable, ...failures],
+        tables: states,
         ...withWarnings(this.#backends, old.failures),
       };
     } finally {
@@ -167,17 +178,21 @@ export class SetupClient {
     const unusable = await this.#findIptables(ruledFamilies(setup));
     const rules = await this.#iptables.differences(setup.rules);
     const old = this.#iptables.oldRules(this.#chains);
-    return {
-      changed: [...link, ...sysctls, ...timeouts, ...sets, ...rules.changed, ...old],
-      warnings: [...unusable, ...rules.failures].map(({ message }) => message),
-    };
+    const found = (object: SetupObject, changed: readonly string[]) => changesOf(object, { changed, warnings: [] });
+    return merge([
+      found("link", link),
+      found("sysctl", sysctls),
+      found("ipvs-timeout", timeouts),
+      found("set", sets),
+      rulesStep({ changed: [...rules.changed, ...old], failures: [...unusable, ...rules.failures] }),
+    ]);
   }
 
   async remove(families: readonly IPFamily[]): Promise<SetupReport> {
     // Rules come first: a set that a rule names cannot be destroyed.
     const rules = await this.#removeRules(families);
     const sets = await this.#sets.destroy(families.flatMap(ipsets));
-    return merge([rules, sets, await this.#link.remove()]);
+    return merge([rules, changesOf("set", sets), changesOf("link", await this.#link.remove())]);
   }
 
   /**
@@ -195,9 +210,9 @@ export class SetupClient {
     const [known, own] = partition(families.flatMap(ipsets), isKnownToKubeProxy);
     const sizes = await this.#sets.resetSizes(known);
     const sets = await this.#sets.destroy(own.filter(({ name }) => !kept.has(name)));
-    const failures = [...unusable, ...written.failures, ...removed.failures].map(({ message }) => message);
-    const ofRules = { changed: [...written.changed, ...removed.changed], warnings: failures };
-    return merge([ofRules, sizes, sets]);
+    const failures = [...unusable, ...written.failures, ...removed.failures];
+    const ofRules = rulesStep({ changed: [...written.changed, ...removed.changed], failures });
+    return merge([ofRules, changesOf("set", sizes), changesOf("set", sets)]);
   }
 
   /**
@@ -208,10 +223,11 @@ export class SetupClient {
   async #ensureSets(families: readonly IPFamily[]): Promise<SetupReport> {
     const sets = families.flatMap(ipsets);
     const first = await this.#sets.ensure(sets);
-    if (!first.blocked || this.#rulesRemovedForSets || this.#isWritingRules) return first;
+    if (!first.blocked || this.#rulesRemovedForSets || this.#isWritingRules) return changesOf("set", first);
     this.#rulesRemovedForSets = true;
     const rules = await this.#removeRules(families);
-    return merge([{ ...first, warnings: [] }, rules, await this.#sets.ensure(sets)]);
+    const second = await this.#sets.ensure(sets);
+    return merge([changesOf("set", { ...first, warnings: [] }), rules, changesOf("set", second)]);
   }
 
   async #addMembers(members: readonly SetEntry[]): Promise<SetupReport> {
@@ -231,8 +247,7 @@ export class SetupClient {
     if (Object.keys(this.#chains).length === 0) return { changed: [], warnings: [] };
     // A family without a program has no rules, because the agent could not write any.
     await this.#iptables.find(families);
-    const { changed, failures } = await this.#iptables.remove(families, this.#chains);
-    return { changed, warnings: failures.map(({ message }) => message) };
+    return rulesStep(await this.#iptables.remove(families, this.#chains));
   }
 
   /** Detects the programs; returns the families without a working program. */
@@ -272,23 +287,4 @@ function partition(sets: readonly IPSet[], isIn: (set: IPSet) => boolean): reado
 
 function ruledFamilies({ families, rules }: Pick<NodeSetup, "families" | "rules">): readonly IPFamily[] {
   return families.filter((family) => rules[family] !== undefined);
-}
-
-/** Turns a KernelError into a warning: the rest is still read and programmed, and that read rejects if the kernel fails. */
-async function withoutKernelError(part: () => Promise<SetupReport>): Promise<SetupReport> {
-  try {
-    return await part();
-  } catch (error) {
-    if (!(error instanceof KernelError)) throw error;
-    return { changed: [], warnings: [error.message] };
-  }
-}
-
-function merge(reports: readonly SetupReport[]): SetupReport {
-  const wrongSysctls = reports.flatMap((report) => report.wrongSysctls ?? []);
-  return {
-    changed: reports.flatMap(({ changed }) => changed),
-    warnings: reports.flatMap(({ warnings }) => warnings),
-    ...(wrongSysctls.length > 0 && { wrongSysctls }),
-  };
 }

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
-import type { SetupReport, WrongSysctl } from "./kernel.ts";
+import type { StepReport, WrongSysctl } from "./kernel.ts";
 
 /** Reads and writes kernel settings below a folder, by default /proc/sys. */
 export class SysctlClient {
@@ -17,7 +17,7 @@ export class SysctlClient {
    * Writes the settings that differ, reads them back and reports the changes. A setting that cannot be written is a
    * warning, and the others are still written.
    */
-  async apply(wanted: readonly Sysctl[]): Promise<SetupReport> {
+  async apply(wanted: readonly Sysctl[]): Promise<StepReport> {
     const changed: string[] = [];
     const wrongSysctls: WrongSysctl[] = [];
     for (const sysctl of wanted) {

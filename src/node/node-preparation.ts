@@ -1,4 +1,14 @@
-import type { BackendReport, Kernel, RuleFailure, RulesReport, SetupReport, WrongSysctl } from "../kernel/kernel.ts";
+import type {
+  BackendReport,
+  Kernel,
+  NodeSetup,
+  RuleFailure,
+  RulesReport,
+  SetupObject,
+  SetupReport,
+  TableState,
+  WrongSysctl,
+} from "../kernel/kernel.ts";
 import type { Cidr, IPFamily } from "../model/address.ts";
 import type { SetEntry } from "../model/kernel/ipset.ts";
 import type { IptablesBackend } from "../model/kernel/rules.ts";
@@ -9,6 +19,7 @@ import { NodeRules } from "./node-rules.ts";
 import type { ClusterNeeds, SetupFor } from "./node-setup.ts";
 import { OtherProxies } from "./other-proxies.ts";
 import { describePodBridges } from "./pod-bridges.ts";
+import { Repairs } from "./repairs.ts";
 import { describeSourcePorts } from "./source-ports.ts";
 
 /** The part of the configuration on which the preparation depends. */
@@ -23,6 +34,10 @@ export interface PreparationMetrics {
   recordSysctls(desired: readonly string[], wrong: readonly string[]): void;
   /** Records that the rules of a family could not be written. */
   recordRestoreFailure(family: IPFamily): void;
+  /** Counts objects of the setup that were not as they had been written, and were repaired. */
+  recordRepairs(object: SetupObject, count: number): void;
+  /** Records which tables of rules are as desired. */
+  recordTables(tables: readonly TableState[]): void;
   /** Records the iptables backend in use, and the rules in the other one. */
   recordBackends(used: IptablesBackend, otherRules: ReadonlyMap<IPFamily, number>): void;
 }
@@ -73,6 +88,8 @@ export class NodePreparation {
   /** The current needs of the cluster. Families are only added. */
   #needs: ClusterNeeds;
   readonly #otherProxies = new OtherProxies();
+  readonly #repairs = new Repairs();
+  readonly #ruleRepairs = new Repairs();
   #backend: IptablesBackend | undefined;
   #deficits: Deficits = { warnings: [], wrongSysctls: [], ruleFailures: [], backendWarnings: [], otherProxies: [] };
 
@@ -91,7 +108,7 @@ export class NodePreparation {
     this.#rules = new NodeRules({
       writeRules: (setup) => dependencies.kernel.writeRules(setup),
       clock: dependencies.clock,
-      onReport: (report) => this.#onRules(report),
+      onReport: (report, ended) => this.#onRules(report, ended),
     });
   }
 
@@ -110,7 +127,8 @@ export class NodePreparation {
     const setup = { ...this.#setupFor(this.#needs), members, removesLeftovers: this.#callbacks.isServing() };
     const report = await kernel.prepare(setup);
     const { changed, wrongSysctls = [] } = report;
-    this.#logChanges(changed);
+    this.#logChanges(changed.map(({ text }) => text));
+    if (this.#repairs.written(setup)) for (const { object } of changed) metrics.recordRepairs(object, 1);
     metrics.recordSysctls(
       setup.sysctls.map(({ path }) => path),
       wrongSysctls.map(({ path }) => path),
@@ -156,9 +174,13 @@ export class NodePreparation {
     this.#callbacks.onNeeds();
   }
 
-  #onRules({ changed, failures, backends, otherProxies = [] }: RulesReport): void {
+  #onRules({ changed, failures, tables, backends, otherProxies = [] }: RulesReport, ended?: NodeSetup): void {
+    const { metrics } = this.#dependencies;
     this.#logChanges(changed);
-    for (const { family } of failures) this.#dependencies.metrics.recordRestoreFailure(family);
+    for (const { family } of failures) metrics.recordRestoreFailure(family);
+    if (ended !== undefined && this.#ruleRepairs.written(ended)) metrics.recordRepairs("rules", changed.length);
+    // A family that is not in use may have no iptables.
+    if (tables !== undefined) metrics.recordTables(tables.filter(({ family }) => this.#isUsed(family)));
     this.#otherProxies.observe(otherProxies);
     this.#deficits = { ...this.#deficits, ruleFailures: failures, otherProxies: this.#otherProxies.describe() };
     if (backends !== undefined) this.#onBackends(backends);
@@ -178,9 +200,12 @@ export class NodePreparation {
       warnings: [...warnings, ...ruleFailures.map(({ message }) => message), ...backendWarnings],
       wrongSysctls,
       otherProxies,
-      // A family that is not in use may have no iptables.
-      ruleFailures: ruleFailures.filter(({ family }) => this.#needs.families.includes(family)),
+      ruleFailures: ruleFailures.filter(({ family }) => this.#isUsed(family)),
     });
+  }
+
+  #isUsed(family: IPFamily): boolean {
+    return this.#needs.families.includes(family);
   }
 
   #logChanges(changed: readonly string[]): void {

@@ -8,8 +8,8 @@ const PATIENCE_MS = 3_000;
 export interface NodeRulesDependencies {
   readonly writeRules: (setup: NodeSetup) => Promise<RulesReport>;
   readonly clock: Pick<Clock, "sleep">;
-  /** Called when the state of the rules has changed. */
-  readonly onReport: (report: RulesReport) => void;
+  /** Called when the state of the rules has changed: with the setup whose attempt has ended, if one has. */
+  readonly onReport: (report: RulesReport, ended?: NodeSetup) => void;
 }
 
 /**
@@ -57,7 +57,7 @@ export class NodeRules {
       // The report is obsolete if another setup was requested meanwhile.
       if (setup !== this.#wanted) continue;
       this.#wanted = undefined;
-      this.#dependencies.onReport(report);
+      this.#dependencies.onReport(report, setup);
     }
   }
 }
@@ -72,5 +72,8 @@ function unfinished({ rules }: NodeSetup): RulesReport {
   const families = Object.keys(rules) as readonly IPFamily[];
   const message = (family: IPFamily) =>
     `Cannot write the iptables rules of ${family} within ${PATIENCE_MS / 1000} s: an iptables program is still running or waits for the xtables lock`;
-  return { changed: [], failures: families.map((family) => ({ family, message: message(family) })) };
+  const tables = families.flatMap((family) =>
+    (rules[family]?.tables ?? []).map(({ name }) => ({ family, table: name, isDesired: false })),
+  );
+  return { changed: [], failures: families.map((family) => ({ family, message: message(family) })), tables };
 }

@@ -98,6 +98,7 @@ export class Reconciler {
     return {
       desired: this.#desired.counts(),
       actual: this.#reader.actual.countsWithout(this.#servers.foreign),
+      setMembers: this.#reader.actual.setMembers,
       foreignServers: this.#servers.foreign.size + this.#reader.unnamedServers,
       failedObjects: this.#retries.size,
       drainingRealServers: this.#servers.draining.size,

@@ -1,4 +1,5 @@
 import type { Errno } from "../model/kernel/errno.ts";
+import type { IPSet } from "../model/kernel/ipset.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { OperationKind } from "../model/kernel/operation.ts";
 import type { DrainEnd } from "./plan/drain.ts";
@@ -40,6 +41,8 @@ export interface SyncReport {
 export interface ReconcileState {
   readonly desired: ObjectCounts;
   readonly actual: ObjectCounts;
+  /** The number of members of each set that has had members. It follows all later changes. */
+  readonly setMembers: ReadonlyMap<IPSet, number>;
   /** The number of virtual servers that are not ours. */
   readonly foreignServers: number;
   /** The number of objects whose last operation failed and that wait for a retry. */

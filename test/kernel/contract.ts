@@ -161,7 +161,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     await kernel.prepare({ ...SETUP, ipvsTimeouts: begun });
     const mixed = [timeout("tcpfin", 2 ** 31), timeout("udp", 60)];
     expect(await kernel.prepare({ ...SETUP, ipvsTimeouts: mixed })).toMatchObject({
-      changed: ["set IPVS timeout udp from 300 s to 60 s"],
+      changed: [{ object: "ipvs-timeout", text: "set IPVS timeout udp from 300 s to 60 s" }],
       warnings: ["Cannot set IPVS timeout tcpfin to 2147483648 s for --flag-of-tcpfin: EINVAL"],
     });
     const now = [timeout("tcp", 900), timeout("tcpfin", 120), timeout("udp", 60)];

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { NodeSetup, Outcome, SetupReport } from "../../src/kernel/kernel.ts";
+import type { NodeSetup, Outcome, StepReport } from "../../src/kernel/kernel.ts";
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
 import { type IPFamily, parseAddress } from "../../src/model/address.ts";
 import { addressEntry, ipset, markEntry, type SetEntry } from "../../src/model/kernel/ipset.ts";
@@ -54,11 +54,11 @@ afterEach(async () => {
 });
 
 /** Prepares the node with its rules, as the agent does; returns the changes and the failures. */
-async function made(on: NetlinkKernel): Promise<SetupReport> {
+async function made(on: NetlinkKernel): Promise<StepReport> {
   const node = await on.prepare(SETUP);
   const rules = await on.writeRules(SETUP);
   return {
-    changed: [...node.changed, ...rules.changed],
+    changed: [...node.changed.map(({ text }) => text), ...rules.changed],
     warnings: [...node.warnings, ...rules.failures.map(({ message }) => message)],
   };
 }

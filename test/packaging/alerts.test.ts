@@ -27,6 +27,7 @@ const HERE = `instance="10.0.0.1:10249",job="kube-proxy",node="n1"`;
 const AT = { instance: "10.0.0.1:10249", job: "kube-proxy", node: "n1" };
 const NODE = { instance: "10.0.0.1:10249", node: "n1" };
 const series = (name: string, labels = "") => `${name}{${HERE}${labels && `,${labels}`}}`;
+const MARKS = 'ip_family="IPv4",set="KUBE-LOCAL-MARK-SERVERS"';
 const minutes = (count: number, each: number, first = 0) => `${first}+${each}x${count}`;
 
 /** A counter or gauge alone. */
@@ -152,7 +153,7 @@ const CASES: readonly AlertCase[] = [
   },
   {
     alert: "KubeIpvsDrift",
-    ...metric("kube_ipvs_drift_total", minutes(60, 2), "0x5 20x60", 'kind="missing",object="virtual-server"'),
+    ...metric("kube_ipvs_repairs_total", minutes(60, 2), "0x5 20x60", 'object="virtual-server"'),
     minutes: 30,
     labels: { ...NODE, object: "virtual-server", severity: "warning" },
     summary: "On node n1 another program changes the objects of Services (virtual-server).",
@@ -171,6 +172,20 @@ const CASES: readonly AlertCase[] = [
     labels: { ...AT, severity: "warning" },
     summary:
       "On node n1 the configuration file has become invalid. The agent uses the earlier one and would not start again.",
+  },
+  {
+    alert: "KubeIpvsSetNearlyFull",
+    firing: {
+      [series("kube_ipvs_set_members", MARKS)]: "62259x60",
+      [series("kube_ipvs_set_member_limit", MARKS)]: "65536x60",
+    },
+    quiet: {
+      [series("kube_ipvs_set_members", MARKS)]: "65000x10 58000x60",
+      [series("kube_ipvs_set_member_limit", MARKS)]: "65536x60",
+    },
+    minutes: 16,
+    labels: { ...AT, ip_family: "IPv4", set: "KUBE-LOCAL-MARK-SERVERS", severity: "warning" },
+    summary: "On node n1 the IP set KUBE-LOCAL-MARK-SERVERS is 95% full. A full set refuses further Services.",
   },
   {
     alert: "KubeIpvsServiceProblem",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ipset, portEntry } from "../../src/model/kernel/ipset.ts";
+import { ipset, ipsets, portEntry } from "../../src/model/kernel/ipset.ts";
 import { type Scheduler, virtualServer } from "../../src/model/kernel/ipvs.ts";
 import type { SliceSpec } from "../support/objects/builders.ts";
 import { address } from "../support/objects/desired.ts";
@@ -132,6 +132,20 @@ describe("a sysctl that is wrong and cannot be set", () => {
     expect(agent.isReady()).toBe(true);
     expect(await names(agent)).toEqual([]);
   });
+});
+
+test("sets that another program destroys are counted as repairs, and those of the first preparation are not", async () => {
+  await using agent = new RunningAgent();
+  told(agent);
+  agent.node("a");
+  agent.listed("nodes");
+  await agent.rest(60_000);
+  const repairs = async () => (await agent.registry.getSingleMetric("kube_ipvs_repairs_total")?.get())?.values;
+  expect((await repairs())?.filter(({ value }) => value > 0)).toEqual([]);
+  await agent.kernel.remove(["IPv4"]);
+  await agent.rest(60_000);
+  expect(await repairs()).toContainEqual({ labels: { object: "set" }, value: ipsets("IPv4").length });
+  expect(await repairs()).toContainEqual({ labels: { object: "link" }, value: 1 });
 });
 
 test("a NodePort that may be a source port of the node is reported once, with its remedy", async () => {

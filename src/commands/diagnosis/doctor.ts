@@ -100,7 +100,7 @@ async function inspect(
 ): Promise<Pick<NodeEvidence, "unavailable" | "differences" | "unreadable">> {
   try {
     const { changed, warnings } = await kernel.inspect(setup);
-    return { unavailable: "", differences: changed, unreadable: warnings };
+    return { unavailable: "", differences: changed.map(({ text }) => text), unreadable: warnings };
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     return { unavailable: error.message, differences: [], unreadable: [] };

@@ -1,7 +1,7 @@
 import { setTimeout as sleep, setImmediate as yieldToEventLoop } from "node:timers/promises";
 import type { Errno } from "../../model/kernel/errno.ts";
-import type { IPSet, SetEntry, SetEntryKey, SetName } from "../../model/kernel/ipset.ts";
-import type { Outcome, SetupReport } from "../kernel.ts";
+import { type IPSet, MOST_MEMBERS, type SetEntry, type SetEntryKey, type SetName } from "../../model/kernel/ipset.ts";
+import type { Outcome, StepReport } from "../kernel.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { batchRest, type EntryBatch, type EntryOperation, entryBatches } from "./batches.ts";
 import { decodeRefusedLine, type SetHeader, type SetSize } from "./codec.ts";
@@ -12,8 +12,6 @@ import { IPSetRequests, matches } from "./requests.ts";
  * The size that kube-proxy uses: with another maxelem its own `ipset create -exist` fails after a return to kube-proxy.
  */
 const FIRST_SIZE: SetSize = { maxElements: 65_536, hashSize: 1024 };
-/** Upper limit for maxelem: a member takes about 60 bytes of unswappable memory. */
-const MOST_ELEMENTS = 2 ** 24;
 
 /**
  * Temporary name of a set that will replace another. If the agent is killed meanwhile, the set is left over, and the
@@ -39,7 +37,7 @@ export interface IPSetClientOptions {
 }
 
 /** `blocked`: a set of another type remains because a rule or another set refers to it. */
-export type EnsureReport = SetupReport & { readonly blocked: boolean };
+export type EnsureReport = StepReport & { readonly blocked: boolean };
 
 /** Creates, changes, reads and destroys the ipsets of this network namespace. */
 export class IPSetClient {
@@ -139,11 +137,11 @@ export class IPSetClient {
    * Removes the sets, and the temporary set that remains if an agent was killed while it replaced a set; an absent set
    * is not an error. A set that a rule refers to stays, with a warning.
    */
-  destroy(sets: readonly IPSet[]): Promise<SetupReport> {
+  destroy(sets: readonly IPSet[]): Promise<StepReport> {
     return this.#withSpare(() => this.#destroyAll([...sets.map(({ name }) => name), SPARE]));
   }
 
-  async #destroyAll(names: readonly string[]): Promise<SetupReport> {
+  async #destroyAll(names: readonly string[]): Promise<StepReport> {
     const found = await this.#requests.headers();
     const present = names.filter((name) => found.has(name));
     let refusals = await this.#requests.destroy(present);
@@ -161,7 +159,7 @@ export class IPSetClient {
    * Replaces each of the sets whose maximum number of members is not that of kube-proxy, whose `ipset create -exist` fails
    * otherwise. Members beyond that number are left out, with a warning. Absent sets stay absent.
    */
-  resetSizes(sets: readonly IPSet[]): Promise<SetupReport> {
+  resetSizes(sets: readonly IPSet[]): Promise<StepReport> {
     return this.#withSpare(async () => {
       const found = await this.#requests.headers();
       const changed: string[] = [];
@@ -222,7 +220,7 @@ export class IPSetClient {
    */
   async #grow(set: IPSet): Promise<boolean> {
     const listed = await this.#requests.read(set);
-    if (listed === undefined || listed.header.maxElements >= MOST_ELEMENTS) return false;
+    if (listed === undefined || listed.header.maxElements >= MOST_MEMBERS) return false;
     const size = { maxElements: listed.header.maxElements * 2, hashSize: listed.header.hashSize };
     return this.#swapIn(set, size, listed.entries);
   }

@@ -9,7 +9,7 @@ import type { OwnChains } from "./foreign-chains.ts";
 import { leftTables } from "./leftovers.ts";
 import { hasLegacyTables, restoreRules, saveRules } from "./programs.ts";
 import { removals } from "./removal.ts";
-import { failureOf, merge, reportOf } from "./rules-report.ts";
+import { failureOf, keyOf, merge, reportOf, ruledFamilies, tableStates } from "./rules-report.ts";
 import { ownPart, parseSave, restoreText, rulesAheadOfJumps, type Tolerates } from "./save-format.ts";
 import { otherWriter, TableContests } from "./table-contest.ts";
 
@@ -36,6 +36,8 @@ export class IptablesClient {
   readonly #contests = new TableContests();
   /** The tables of families that were written, or were right. */
   readonly #known = new Set<string>();
+  /** The tables of families that the running `apply` has found right or has written. */
+  #right = new Set<string>();
   /** Other service proxies whose rules the running `apply` has found. */
   #otherProxies = new Set<string>();
   /** Whether what kube-proxy's iptables mode has left was removed. */
@@ -88,7 +90,8 @@ export class IptablesClient {
    */
   async apply(rules: NodeSetup["rules"], removesLeftovers = false): Promise<RulesReport> {
     this.#otherProxies = new Set();
-    const report = await this.#eachFamily(Object.keys(rules).filter(isFamily), async (seen) => {
+    this.#right = new Set();
+    const report = await this.#eachFamily(ruledFamilies(rules), async (seen) => {
       const written: RuleTable[] = [];
       const reports: RulesReport[] = [];
       for (const table of rules[seen.family]?.tables ?? [])
@@ -104,7 +107,8 @@ export class IptablesClient {
       return merge(reports);
     });
     this.#isCleared ||= removesLeftovers;
-    return { ...report, ...(this.#otherProxies.size > 0 && { otherProxies: [...this.#otherProxies] }) };
+    const tables = tableStates(rules, this.#right);
+    return { ...report, tables, ...(this.#otherProxies.size > 0 && { otherProxies: [...this.#otherProxies] }) };
   }
 
   async #removeLeft({ tools, family, saved }: SavedFamily, tables: readonly RuleTable[]): Promise<RulesReport> {
@@ -126,7 +130,7 @@ export class IptablesClient {
    * only.
    */
   differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachFamily(Object.keys(rules).filter(isFamily), async ({ family, saved }) => {
+    return this.#eachFamily(ruledFamilies(rules), async ({ family, saved }) => {
       const tables = rules[family]?.tables ?? [];
       const wrong = tables.filter(
         (table) => restoreText(parseSave(saved, table.name), table, () => true) !== undefined,
@@ -208,16 +212,21 @@ export class IptablesClient {
     const key = keyOf(family, table);
     if (text === undefined) {
       this.#known.add(key);
+      this.#right.add(key);
       this.#contests.recordRight(key);
       return undefined;
     }
     const before = this.#printed.get(key);
-    if (before?.wanted === JSON.stringify(table) && before.printed === ownPart(present, table)) return undefined;
+    if (before?.wanted === JSON.stringify(table) && before.printed === ownPart(present, table)) {
+      this.#right.add(key);
+      return undefined;
+    }
     const writer = this.#known.has(key) ? otherWriter(present, table) : undefined;
     if (writer !== undefined) this.#otherProxies.add(writer);
     if (writer !== undefined && !this.#contests.mayWrite(key)) return undefined;
     await this.#restore(tools, family, table.name, text);
     this.#known.add(key);
+    this.#right.add(key);
     return `wrote table "${table.name}" of ${family}`;
   }
 
@@ -277,17 +286,9 @@ function chainNames(tables: readonly RuleTable[]): OwnChains {
 
 type RestoreTools = Pick<IptablesTools, "infix" | "modern">;
 
-function keyOf(family: IPFamily, { name }: RuleTable): string {
-  return `${family} ${name}`;
-}
-
 /** A family, with the output of its program for all tables. */
 interface SavedFamily {
   readonly tools: IptablesTools;
   readonly family: IPFamily;
   readonly saved: string;
-}
-
-function isFamily(text: string): text is IPFamily {
-  return text === "IPv4" || text === "IPv6";
 }

@@ -1,4 +1,6 @@
-import type { RulesReport } from "../kernel.ts";
+import { FAMILIES, type IPFamily } from "../../model/address.ts";
+import type { RuleTable } from "../../model/kernel/rules.ts";
+import type { NodeSetup, RulesReport, TableState } from "../kernel.ts";
 import { IptablesError } from "./programs.ts";
 
 /** Returns the report of one step: what it has changed, or the IptablesError with which it failed. */
@@ -23,4 +25,25 @@ export function merge(reports: readonly RulesReport[]): RulesReport {
     changed: reports.flatMap(({ changed }) => changed),
     failures: reports.flatMap(({ failures }) => failures),
   };
+}
+
+/** The families of which there are rules. */
+export function ruledFamilies(rules: NodeSetup["rules"]): readonly IPFamily[] {
+  return FAMILIES.filter((family) => rules[family] !== undefined);
+}
+
+/** The name of a table of a family. */
+export function keyOf(family: IPFamily, { name }: Pick<RuleTable, "name">): string {
+  return `${family} ${name}`;
+}
+
+/** Returns the state of each table of these rules; `right` are the names of those that are as desired. */
+export function tableStates(rules: NodeSetup["rules"], right: ReadonlySet<string>): readonly TableState[] {
+  return ruledFamilies(rules).flatMap((family) =>
+    (rules[family]?.tables ?? []).map((table) => ({
+      family,
+      table: table.name,
+      isDesired: right.has(keyOf(family, table)),
+    })),
+  );
 }

@@ -1,4 +1,4 @@
-import type { IpvsTimeout, SetupReport } from "../kernel.ts";
+import type { IpvsTimeout, StepReport } from "../kernel.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
@@ -20,7 +20,7 @@ export class TimeoutClient {
   }
 
   /** Sets the timeouts that differ, reads them back and reports the changes; a refusal is a warning. */
-  async apply(family: number, wanted: readonly IpvsTimeout[]): Promise<SetupReport> {
+  async apply(family: number, wanted: readonly IpvsTimeout[]): Promise<StepReport> {
     const before = await this.#differences(family, wanted);
     if (before.length === 0) return { changed: [], warnings: [] };
     const answers = await this.#commands.request(

@@ -7,7 +7,7 @@ import {
   isIPv6LinkLocal,
 } from "../../model/address.ts";
 import { groupConsecutive } from "../../model/kernel/operation.ts";
-import type { SetupReport } from "../kernel.ts";
+import type { StepReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { NO_REPLY, replyOf } from "../netlink/receive-buffer.ts";
@@ -87,7 +87,7 @@ export class LinkClient {
    * Marks the IPv6 addresses of the dummy interface as deprecated, in place, except those in `kept`. Linux may use a
    * preferred address as source of the node's own connections, and the answers are then lost.
    */
-  async deprecate(kept: readonly Cidr[]): Promise<SetupReport> {
+  async deprecate(kept: readonly Cidr[]): Promise<StepReport> {
     const { index, addresses } = await this.#preferred(kept);
     if (addresses.length === 0) return NOTHING_DONE;
     const encode = (writer: AttributeWriter, address: IPAddress) => encodeDeprecateAddress(writer, index, address);
@@ -118,7 +118,7 @@ export class LinkClient {
   }
 
   /** Removes the dummy interface with all its addresses. An interface of another kind stays, with a warning. */
-  async remove(): Promise<SetupReport> {
+  async remove(): Promise<StepReport> {
     const link = await this.#find();
     if (link === undefined) return NOTHING_DONE;
     if (!isDummy(link)) {
@@ -253,7 +253,7 @@ function describeKind({ kind }: Link): string {
   return kind === "" ? "not a dummy" : `of kind "${kind}", not "dummy"`;
 }
 
-const NOTHING_DONE: SetupReport = { changed: [], warnings: [] };
+const NOTHING_DONE: StepReport = { changed: [], warnings: [] };
 
 const NO_DEVICE = { errno: "ENODEV", number: 19 } as const;
 const NOT_SUPPORTED = { errno: "EOPNOTSUPP", number: 95 } as const;

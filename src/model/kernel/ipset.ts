@@ -130,6 +130,16 @@ export function givesMarks({ role }: IPSet): boolean {
   return role === "marked-frontend";
 }
 
+/** The largest size to which a set grows: a member takes about 60 bytes of memory that cannot be swapped. */
+export const MOST_MEMBERS = 2 ** 24;
+/** The ports, or marks, of a bitmap. */
+const BITMAP_MEMBERS = 2 ** 16;
+
+/** The number of members that the set can have. */
+export function memberLimit({ type }: IPSet): number {
+  return type === "bitmap:port" ? BITMAP_MEMBERS : MOST_MEMBERS;
+}
+
 /** Returns all sets of a family, in the order of DEFINITIONS. */
 export function ipsets(family: IPFamily): readonly IPSet[] {
   return SET_BASES.map((base) => ipset(base, family));

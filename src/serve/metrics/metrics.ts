@@ -1,6 +1,8 @@
 import type { Registry } from "prom-client";
+import { SETUP_OBJECTS, type SetupObject, type TableState } from "../../kernel/kernel.ts";
 import type { IPFamily } from "../../model/address.ts";
 import { TRAFFIC_SIDES, type TrafficSide } from "../../model/cluster/service.ts";
+import { ipsets } from "../../model/kernel/ipset.ts";
 import { OPERATION_KINDS } from "../../model/kernel/operation.ts";
 import type { IptablesBackend } from "../../model/kernel/rules.ts";
 import type { Readings } from "../../model/time/clock.ts";
@@ -49,13 +51,14 @@ export class Metrics {
   readonly #kubeProxy: ReturnType<typeof kubeProxyMetrics>;
   readonly #times: SyncTimes;
   readonly #clock: Readings;
+  #setMembers: ReconcileState["setMembers"] = new Map();
   /** The drains that are counted. */
   #drainEnds: ReconcileState["drainEnds"] = { idle: 0, timeout: 0 };
 
   constructor({ registry, families, clock, netlink }: MetricsOptions) {
     this.#families = families;
     this.#clock = clock;
-    this.#own = ownMetrics([registry], netlink);
+    this.#own = ownMetrics([registry], { netlink, sets: families.flatMap(ipsets), members: () => this.#setMembers });
     this.#kubeProxy = kubeProxyMetrics([registry]);
     this.#times = new SyncTimes(registry, families, new UnixTimes(clock));
     this.#showZeros();
@@ -65,6 +68,7 @@ export class Metrics {
   #showZeros(): void {
     for (const object of Object.values(OBJECTS))
       for (const kind of DRIFT_KINDS) this.#own.drift.inc({ object, kind }, 0);
+    for (const object of [...Object.values(OBJECTS), ...SETUP_OBJECTS]) this.#own.repairs.inc({ object }, 0);
     for (const reason of DRAIN_ENDS) this.#own.drainEnds.inc({ reason }, 0);
     for (const kind of ["flush", "change"] as const) this.#own.externalChanges.inc({ kind }, 0);
     for (const operation of OPERATION_KINDS) this.#own.operations.inc({ operation, result: "ok" }, 0);
@@ -118,6 +122,7 @@ export class Metrics {
     }
     this.#drainEnds = state.drainEnds;
     this.#own.foreign.set(state.foreignServers);
+    this.#setMembers = state.setMembers;
     // OBJECTS is a Record of exactly these keys.
     for (const [key, object] of Object.entries(OBJECTS) as [keyof ObjectCounts, DriftObject][]) {
       this.#own.desired.set({ object }, state.desired[key]);
@@ -133,7 +138,10 @@ export class Metrics {
   }
 
   #recordDrift(drift: readonly DriftCount[]): void {
-    for (const { object, kind, count } of drift) this.#own.drift.inc({ object, kind }, count);
+    for (const { object, kind, count } of drift) {
+      this.#own.drift.inc({ object, kind }, count);
+      this.#own.repairs.inc({ object }, count);
+    }
   }
 
   /** Counts a resync that found changes by other programs. */
@@ -197,6 +205,18 @@ export class Metrics {
     this.#own.wrongSysctls.reset();
     for (const name of desired) this.#own.wrongSysctls.set({ name }, 0);
     for (const name of wrong) this.#own.wrongSysctls.set({ name }, 1);
+  }
+
+  /** Counts repaired objects of the node's setup. */
+  recordRepairs(object: SetupObject, count: number): void {
+    this.#own.repairs.inc({ object }, count);
+  }
+
+  /** Sets which tables of rules are as desired. Replaces the earlier ones. */
+  recordTables(tables: readonly TableState[]): void {
+    this.#own.wrongTables.reset();
+    for (const { family, table, isDesired } of tables)
+      this.#own.wrongTables.set({ ip_family: family, table }, isDesired ? 0 : 1);
   }
 
   /** Sets the iptables backend in use, and the rules in the other one for each family that could be read. */

@@ -1,4 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { IPFamily } from "../../model/address.ts";
+import { type IPSet, memberLimit } from "../../model/kernel/ipset.ts";
 import { type NetlinkCounts, netlinkMetrics } from "./netlink-metrics.ts";
 
 /** The sync of one change takes tens of microseconds. The first sync of 100,000 endpoints takes seconds. */
@@ -9,9 +11,48 @@ const OWN_SYNC_BUCKETS = [
 const PROGRAMMING_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const OPERATION_BUCKETS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
 
+/** The sets that may have members, and the number of members of each that has had some. `members` is called at each scrape. */
+export interface SetReadings {
+  readonly sets: readonly IPSet[];
+  readonly members: () => ReadonlyMap<IPSet, number>;
+}
+
 /** The metrics of kube-ipvs. The number of label values is bounded: words of this program, sysctl names and errnos. */
-export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) {
+export function ownMetrics(
+  registers: Registry[],
+  { netlink, sets, members }: { readonly netlink: () => NetlinkCounts } & SetReadings,
+) {
   return {
+    setMembers: new Gauge({
+      name: "kube_ipvs_set_members",
+      help: "Members of each IP set of kube-ipvs in the kernel.",
+      labelNames: ["set", "ip_family"] as const,
+      registers,
+      collect() {
+        for (const set of sets) this.set(labelsOf(set), members().get(set) ?? 0);
+      },
+    }),
+    setLimit: new Gauge({
+      name: "kube_ipvs_set_member_limit",
+      help: "Members that the IP set can have: a set grows by itself up to this size, and then refuses members.",
+      labelNames: ["set", "ip_family"] as const,
+      registers,
+      collect() {
+        for (const set of sets) this.set(labelsOf(set), memberLimit(set));
+      },
+    }),
+    wrongTables: new Gauge({
+      name: "kube_ipvs_rules_wrong",
+      help: "Each table of iptables with rules of kube-ipvs: 0 if they are as desired, 1 if they are wrong and could not be written. The log has the message of iptables-restore, or the other proxy that writes them.",
+      labelNames: ["ip_family", "table"] as const,
+      registers,
+    }),
+    repairs: new Counter({
+      name: "kube_ipvs_repairs_total",
+      help: "Objects that were right, differed later, and were repaired, by kind: those of kube_ipvs_drift_total, and link (kube-ipvs0), sysctl, ipvs-timeout, set and rules (a table of iptables). A steady rate: another program changes them.",
+      labelNames: ["object"] as const,
+      registers,
+    }),
     syncDuration: new Histogram({
       name: "kube_ipvs_sync_duration_seconds",
       help: "Duration of a sync, from the plan to the last response of the kernel. It depends on the number of changes.",
@@ -142,4 +183,8 @@ export function ownMetrics(registers: Registry[], netlink: () => NetlinkCounts) 
     }),
     ...netlinkMetrics(registers, netlink),
   };
+}
+
+function labelsOf({ name, family }: IPSet): { readonly set: string; readonly ip_family: IPFamily } {
+  return { set: name, ip_family: family };
 }

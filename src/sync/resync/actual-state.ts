@@ -1,5 +1,5 @@
 import type { IPAddress } from "../../model/address.ts";
-import type { SetEntry, SetEntryKey } from "../../model/kernel/ipset.ts";
+import type { IPSet, SetEntry, SetEntryKey } from "../../model/kernel/ipset.ts";
 import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
@@ -12,6 +12,7 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
   readonly #servers = new Map<VirtualServerKey, ServerState>();
   readonly #addresses = new Set<IPAddress>();
   readonly #entries = new Map<SetEntryKey, SetEntry>();
+  readonly #members = new Map<IPSet, number>();
   readonly #byAddress = new Index<IPAddress, VirtualServerKey>();
   readonly #byPort = new Index<number, VirtualServerKey>();
   readonly #byFrontend = new Index<VirtualServerKey, SetEntryKey>();
@@ -60,6 +61,11 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
     return this.#entries.values();
   }
 
+  /** The number of members of each set that has had members. It follows all later changes. */
+  get setMembers(): ReadonlyMap<IPSet, number> {
+    return this.#members;
+  }
+
   counts(): ObjectCounts {
     return {
       virtualServers: this.#servers.size,
@@ -100,6 +106,8 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
 
   /** Sets whether the member is in its set. */
   setEntry(entry: SetEntry, isThere: boolean): void {
+    if (this.#entries.has(entry.key) !== isThere)
+      this.#members.set(entry.set, (this.#members.get(entry.set) ?? 0) + (isThere ? 1 : -1));
     if (isThere) this.#entries.set(entry.key, entry);
     else this.#entries.delete(entry.key);
     const frontend = admittedTo(entry);

@@ -6,6 +6,7 @@ import type {
   Observed,
   Outcome,
   RulesReport,
+  SetupChange,
   SetupReport,
 } from "../../../src/kernel/kernel.ts";
 import { mergeObserved, NOTHING } from "../../../src/kernel/merge-observed.ts";
@@ -36,6 +37,7 @@ const LONGEST_TIMEOUT = 21_474_836;
 const PART = 1;
 const NO_CONNECTIONS: ConnectionCounts = { active: 0, inactive: 0 };
 const OK: Outcome = { ok: true };
+const LINK: SetupChange = { object: "link", text: "link kube-ipvs0" };
 
 interface KernelServer {
   server: VirtualServer;
@@ -81,17 +83,17 @@ export class MemoryKernel implements Kernel {
   #readsToFail = 0;
 
   async prepare({ families, members = [], ipvsTimeouts = [] }: NodeSetup): Promise<SetupReport> {
-    const changed: string[] = [];
+    const changed: SetupChange[] = [];
     const warnings: string[] = [];
     for (const timeout of ipvsTimeouts) this.#setTimeout(timeout, { changed, warnings });
     if (this.#device === undefined) {
       this.#device = new Set();
-      changed.push("link kube-ipvs0");
+      changed.push(LINK);
     }
     for (const { name } of families.flatMap(ipsets)) {
       if (this.#sets.has(name)) continue;
       this.#sets.set(name, { members: new Map(), max: Number.POSITIVE_INFINITY });
-      changed.push(`set ${name}`);
+      changed.push({ object: "set", text: `set ${name}` });
     }
     for (const entry of members) {
       const operation: Operation = { kind: "add-entry", entry };
@@ -158,10 +160,11 @@ export class MemoryKernel implements Kernel {
   }
 
   async remove(families: readonly IPFamily[]): Promise<SetupReport> {
-    const changed: string[] = [];
-    if (this.#device !== undefined) changed.push("link kube-ipvs0");
+    const changed: SetupChange[] = [];
+    if (this.#device !== undefined) changed.push(LINK);
     this.#device = undefined;
-    for (const { name } of families.flatMap(ipsets)) if (this.#sets.delete(name)) changed.push(`set ${name}`);
+    for (const { name } of families.flatMap(ipsets))
+      if (this.#sets.delete(name)) changed.push({ object: "set", text: `set ${name}` });
     return { changed, warnings: [] };
   }
 
@@ -282,13 +285,13 @@ export class MemoryKernel implements Kernel {
     throw new TransportLost("Transport lost in a read");
   }
 
-  #setTimeout({ name, seconds, flag }: IpvsTimeout, report: { changed: string[]; warnings: string[] }): void {
+  #setTimeout({ name, seconds, flag }: IpvsTimeout, report: { changed: SetupChange[]; warnings: string[] }): void {
     const before = this.#timeouts[name];
     const text = `IPVS timeout ${name}`;
     if (seconds > LONGEST_TIMEOUT) report.warnings.push(`Cannot set ${text} to ${seconds} s for --${flag}: EINVAL`);
     else if (before !== seconds) {
       this.#timeouts[name] = seconds;
-      report.changed.push(`set ${text} from ${before} s to ${seconds} s`);
+      report.changed.push({ object: "ipvs-timeout", text: `set ${text} from ${before} s to ${seconds} s` });
     }
   }
 

@@ -1,5 +1,5 @@
 import { IptablesClient } from "../../../src/kernel/iptables/client.ts";
-import type { SetupReport } from "../../../src/kernel/kernel.ts";
+import type { StepReport } from "../../../src/kernel/kernel.ts";
 import { NetlinkKernel, type NetlinkKernelOptions } from "../../../src/kernel/netlink-kernel.ts";
 import type { RuleTable } from "../../../src/model/kernel/rules.ts";
 import type { Sysctl } from "../../../src/model/kernel/sysctl.ts";
@@ -70,7 +70,7 @@ class FakeSysctls {
     return this.wrong.get(path);
   }
 
-  async apply(wanted: readonly Sysctl[]): Promise<SetupReport> {
+  async apply(wanted: readonly Sysctl[]): Promise<StepReport> {
     const wrong = wanted.filter(({ path }) => this.wrong.has(path));
     if (!this.isWritable) return { changed: [], warnings: wrong.map(({ path }) => `Cannot set ${path}: EROFS`) };
     for (const { path } of wrong) this.wrong.delete(path);

@@ -108,8 +108,9 @@ describe("an interface kube-ipvs0 with IPv6 switched off, as net/ipv6/conf/defau
   });
 
   test("gets IPv6 enabled if IPv6 is served", async () => {
-    expect((await kernel.prepare({ ...bare, families: ["IPv4"] })).changed).not.toContain(`set ${SYSCTL} to 0`);
-    expect((await kernel.prepare(bare)).changed).toContain(`set ${SYSCTL} to 0`);
+    const change = { object: "sysctl", text: `set ${SYSCTL} to 0` };
+    expect((await kernel.prepare({ ...bare, families: ["IPv4"] })).changed).not.toContainEqual(change);
+    expect((await kernel.prepare(bare)).changed).toContainEqual(change);
     expect((await kernel.prepare(bare)).changed).toEqual([]);
   });
 
@@ -119,10 +120,10 @@ describe("an interface kube-ipvs0 with IPv6 switched off, as net/ipv6/conf/defau
   });
 
   test("is a difference, unless the interface does not exist", async () => {
-    expect((await kernel.inspect(bare)).changed).toContain(`${SYSCTL} is 1, not 0`);
+    expect((await kernel.inspect(bare)).changed).toContainEqual({ object: "sysctl", text: `${SYSCTL} is 1, not 0` });
     node.link = undefined;
-    expect((await kernel.inspect(bare)).changed.filter((line) => line.includes("kube-ipvs0"))).toEqual([
-      'interface "kube-ipvs0" is missing',
+    expect((await kernel.inspect(bare)).changed.filter(({ text }) => text.includes("kube-ipvs0"))).toEqual([
+      { object: "link", text: 'interface "kube-ipvs0" is missing' },
     ]);
   });
 });
@@ -132,7 +133,7 @@ const made = async (kernel: NetlinkKernel, wanted: NodeSetup) => {
   const node = await kernel.prepare(wanted);
   const { changed, failures } = await kernel.writeRules(wanted);
   const warnings = [...node.warnings, ...failures.map(({ message }) => message)];
-  return { changed: [...node.changed, ...changed], warnings, failures };
+  return { changed: [...node.changed.map(({ text }) => text), ...changed], warnings, failures };
 };
 
 describe("rules", () => {
@@ -262,7 +263,7 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
     expect((await kernel.observe("all")).addresses.size).toBe(0);
     expect(await kernel.nodeAddresses()).toEqual(["192.168.1.10", "10.96.0.1"]);
     expect((await kernel.inspect({ families: [], rules: {}, sysctls: [] })).changed).toEqual([
-      'interface "kube-ipvs0" is of kind "bridge", not "dummy"',
+      { object: "link", text: 'interface "kube-ipvs0" is of kind "bridge", not "dummy"' },
     ]);
     expect(await kernel.remove([])).toMatchObject({
       changed: [],
@@ -277,7 +278,10 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
     const kernel = node.kernel();
     expect([...(await kernel.observe("all")).addresses]).toEqual(["10.96.0.1"]);
     expect(await kernel.nodeAddresses()).toEqual(["192.168.1.10"]);
-    expect(await kernel.remove([])).toMatchObject({ changed: ['deleted interface "kube-ipvs0"'], warnings: [] });
+    expect(await kernel.remove([])).toMatchObject({
+      changed: [{ text: 'deleted interface "kube-ipvs0"' }],
+      warnings: [],
+    });
     expect(node.link).toBeUndefined();
     await kernel.close();
   });

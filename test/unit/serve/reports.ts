@@ -22,6 +22,7 @@ export function syncReport(
     state: {
       desired: NOTHING,
       actual: NOTHING,
+      setMembers: new Map(),
       foreignServers: 0,
       failedObjects: 0,
       drainingRealServers: 0,

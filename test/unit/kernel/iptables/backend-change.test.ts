@@ -210,7 +210,7 @@ test("cleanup removes the chains of kube-ipvs from both iptables backends", asyn
   await kernel.writeRules(SETUP);
   hint("nft");
   const { changed } = await node.kernel(CHAINS).remove(["IPv4"]);
-  expect(changed).toContain('removed the chains of kube-ipvs from legacy table "nat" of IPv4');
+  expect(changed.map(({ text }) => text)).toContain('removed the chains of kube-ipvs from legacy table "nat" of IPv4');
   expect(ours("legacy")).toEqual([]);
   await kernel.close();
 });
@@ -220,6 +220,9 @@ test("diff shows rules of kube-ipvs in the other iptables backend", async () => 
   const kernel = node.kernel(CHAINS);
   await kernel.writeRules(SETUP);
   hint("nft");
-  expect((await kernel.inspect(SETUP)).changed).toContain('rules of kube-ipvs are also in legacy table "nat" of IPv4');
+  expect((await kernel.inspect(SETUP)).changed).toContainEqual({
+    object: "rules",
+    text: 'rules of kube-ipvs are also in legacy table "nat" of IPv4',
+  });
   await kernel.close();
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { IptablesClient } from "../../../../src/kernel/iptables/client.ts";
+import type { TableState } from "../../../../src/kernel/kernel.ts";
 import type { RuleTable } from "../../../../src/model/kernel/rules.ts";
 import { FakeIptables } from "./fake-iptables.ts";
 
@@ -12,6 +13,7 @@ const NAT: RuleTable = {
 const FILTER: RuleTable = { name: "filter", chains: [{ name: "KUBE-FORWARD", rules: ["-j ACCEPT"] }], jumps: [] };
 const RULES = { IPv4: { tables: [NAT, FILTER] }, IPv6: { tables: [NAT] } };
 const NOTHING = { changed: [], failures: [] };
+const isNatOfIPv4 = ({ family, table }: TableState) => family === "IPv4" && table === "nat";
 
 async function setup(fake = new FakeIptables()) {
   const client = new IptablesClient(fake);
@@ -35,7 +37,7 @@ test("tables of rules are written once by one restore each, and a warm restart s
   ]);
   expect(fake.table("iptables", "nat").get("KUBE-SERVICES")).toEqual(NAT.chains[0]?.rules);
   const restarted = await setup(fake);
-  expect(await restarted.client.apply(RULES)).toEqual(NOTHING);
+  expect(await restarted.client.apply(RULES)).toMatchObject(NOTHING);
   expect(restarted.restores()).toEqual([]);
 });
 
@@ -70,6 +72,16 @@ test("a family that cannot be read is reported, and nothing of it is written", a
   expect(restores()).toEqual(["ip6tables-restore --noflush -w 5"]);
 });
 
+test("each table is as desired, or not if its family cannot be read", async () => {
+  const { fake, client } = await setup();
+  const states = async () =>
+    (await client.apply(RULES)).tables?.map(({ family, table, isDesired }) => `${family} ${table} ${isDesired}`);
+  expect(await states()).toEqual(["IPv4 nat true", "IPv4 filter true", "IPv6 nat true"]);
+  expect(await states()).toEqual(["IPv4 nat true", "IPv4 filter true", "IPv6 nat true"]);
+  fake.working.delete("iptables");
+  expect(await states()).toEqual(["IPv4 nat false", "IPv4 filter false", "IPv6 nat true"]);
+});
+
 test("our rules that another program changed are written again, and foreign rules stay", async () => {
   const { fake, client } = await setup();
   await client.apply(RULES);
@@ -91,13 +103,13 @@ test("our jump moves above a foreign rule once, and stays below when that return
   expect((await client.apply(RULES)).changed).toEqual(['wrote table "nat" of IPv4']);
   expect(output()).toEqual([JUMP, "-j STRONG"]);
   output().reverse();
-  expect(await client.apply(RULES)).toEqual(NOTHING);
+  expect(await client.apply(RULES)).toMatchObject(NOTHING);
   output().unshift("-j NEW");
   expect((await client.apply(RULES)).changed).toHaveLength(1);
   expect(output()).toEqual([JUMP, "-j NEW", "-j STRONG"]);
   output().reverse();
   expect(output()).toEqual(["-j STRONG", "-j NEW", JUMP]);
-  expect(await client.apply(RULES)).toEqual(NOTHING);
+  expect(await client.apply(RULES)).toMatchObject(NOTHING);
 });
 
 test("a jump below a foreign rule is no difference in diff", async () => {
@@ -114,7 +126,7 @@ test("rules that a program prints in another form are not rewritten forever", as
   const { fake, client } = await setup();
   fake.print = (rule) => rule.replace("-j ACCEPT", "-j accept");
   expect((await client.apply(RULES)).changed).toHaveLength(3);
-  expect(await client.apply(RULES)).toEqual(NOTHING);
+  expect(await client.apply(RULES)).toMatchObject(NOTHING);
   fake.table("iptables", "nat").get("KUBE-SERVICES")?.pop();
   expect((await client.apply(RULES)).changed).toEqual(['wrote table "nat" of IPv4']);
   const other = {
@@ -142,7 +154,7 @@ test("a family whose program does not work is skipped", async () => {
   const fake = new FakeIptables();
   for (const program of fake.working) if (program.startsWith("ip6")) fake.working.delete(program);
   const { client, ran } = await setup(fake);
-  expect(await client.apply({ IPv6: RULES.IPv6 })).toEqual(NOTHING);
+  expect(await client.apply({ IPv6: RULES.IPv6 })).toMatchObject(NOTHING);
   expect(ran()).toEqual([]);
 });
 
@@ -199,17 +211,23 @@ describe("another service proxy", () => {
     expect(await client.apply(RULES)).not.toHaveProperty("otherProxies");
     rewrite();
     expect(await client.apply(RULES)).toMatchObject({ otherProxies: ["kube-proxy in ipvs mode"] });
-    expect(await client.apply(RULES)).toEqual(NOTHING);
+    expect(await client.apply(RULES)).toMatchObject(NOTHING);
   });
 
   test("a table that a kube-proxy rewrites all the time is left to it in between", async () => {
     const { fake, client } = await setup();
     const writes: number[] = [];
+    const right: number[] = [];
     for (let round = 0; round < 12; round++) {
       fake.table("iptables", "nat").set("KUBE-SERVICES", [OF_KUBE_PROXY]);
-      if ((await client.apply(RULES)).changed.includes('wrote table "nat" of IPv4')) writes.push(round);
+      const { changed, tables } = await client.apply(RULES);
+      if (changed.includes('wrote table "nat" of IPv4')) writes.push(round);
+      if (tables?.find(isNatOfIPv4)?.isDesired) right.push(round);
     }
-    expect(writes).toEqual([0, 1, 2, 3, 4, 7]);
+    expect([writes, right]).toEqual([
+      [0, 1, 2, 3, 4, 7],
+      [0, 1, 2, 3, 4, 7],
+    ]);
   });
 
   test("leftovers of the iptables mode are removed when asked, and are a sign of another proxy when they come back", async () => {
@@ -222,7 +240,7 @@ describe("another service proxy", () => {
     await client.apply(RULES);
     expect(fake.table("iptables", "filter").has("KUBE-EXTERNAL-SERVICES")).toBe(true);
     const removed = `removed rules of kube-proxy's iptables mode from table "filter" of IPv4`;
-    expect(await client.apply(RULES, true)).toEqual({ changed: [removed], failures: [] });
+    expect(await client.apply(RULES, true)).toMatchObject({ changed: [removed], failures: [] });
     expect(fake.table("iptables", "filter").has("KUBE-EXTERNAL-SERVICES")).toBe(false);
     expect(fake.table("iptables", "filter").get("INPUT")).toEqual([]);
     leave();

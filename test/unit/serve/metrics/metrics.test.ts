@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { type Errno, errnoNamed } from "../../../../src/model/kernel/errno.ts";
+import { ipset } from "../../../../src/model/kernel/ipset.ts";
 import { dateOf } from "../../../../src/model/time/clock.ts";
 import { registerEventMetrics } from "../../../../src/serve/metrics/event-metrics.ts";
 import { Metrics } from "../../../../src/serve/metrics/metrics.ts";
@@ -305,6 +306,41 @@ test("each desired sysctl is 1 if its value is wrong and 0 otherwise, and those 
   expect([await value("a"), await value("b")]).toEqual([0, 1]);
   metrics.recordSysctls(["b"], []);
   expect([await value("a"), await value("b")]).toEqual([undefined, 0]);
+});
+
+test("each table of rules is 1 if it is wrong and 0 otherwise, and those of earlier preparations go", async () => {
+  const { metrics, sample } = harness();
+  const value = (table: string) => sample(`kube_ipvs_rules_wrong{ip_family="IPv4",table="${table}"}`);
+  metrics.recordTables([
+    { family: "IPv4", table: "nat", isDesired: true },
+    { family: "IPv4", table: "filter", isDesired: false },
+  ]);
+  expect([await value("nat"), await value("filter")]).toEqual([0, 1]);
+  metrics.recordTables([{ family: "IPv4", table: "filter", isDesired: true }]);
+  expect([await value("nat"), await value("filter")]).toEqual([undefined, 0]);
+});
+
+test("repairs are counted for objects of Services and of the node's setup, from 0", async () => {
+  const { metrics, sample } = harness();
+  const value = (object: string) => sample(`kube_ipvs_repairs_total{object="${object}"}`);
+  expect([await value("sysctl"), await value("entry")]).toEqual([0, 0]);
+  metrics.recordRepairs("sysctl", 2);
+  const drift = [{ object: "entry", kind: "missing", count: 3 } as const];
+  metrics.recordResync({ durationMs: 1, first: false, drift });
+  metrics.record(syncReport({ drift }));
+  expect([await value("sysctl"), await value("entry"), await value("rules")]).toEqual([2, 6, 0]);
+});
+
+test("the sets of the families that are served have their members and their limit", async () => {
+  const { metrics, sample } = harness(["IPv6"]);
+  const drop = 'set="KUBE-6-DROP",ip_family="IPv6"';
+  expect(await sample(`kube_ipvs_set_members{${drop}}`)).toBe(0);
+  metrics.record(syncReport({ state: { setMembers: new Map([[ipset("KUBE-DROP", "IPv6"), 7]]) } }));
+  expect(await sample(`kube_ipvs_set_members{${drop}}`)).toBe(7);
+  expect(await sample(`kube_ipvs_set_member_limit{${drop}}`)).toBe(2 ** 24);
+  const marks = 'set="KUBE-6-LOCAL-MARK-SERVERS",ip_family="IPv6"';
+  expect(await sample(`kube_ipvs_set_member_limit{${marks}}`)).toBe(65_536);
+  expect(await sample('kube_ipvs_set_members{set="KUBE-DROP",ip_family="IPv4"}')).toBeUndefined();
 });
 
 test("the other metrics have the recorded values", async () => {

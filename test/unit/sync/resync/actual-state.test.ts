@@ -13,6 +13,7 @@ const entry = portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_001);
 test("successful operations change the actual state and its counts, and opposite operations undo them", () => {
   const actual = new ActualState();
   actual.apply([{ kind: "add-entry", entry }]);
+  expect([...actual.setMembers]).toEqual([[entry.set, 1]]);
   actual.apply([{ kind: "add-virtual-server", server }]);
   actual.apply([{ kind: "add-real-server", server, real }]);
   actual.apply([{ kind: "update-real-server", server, real: { ...real, weight: 0 } }]);
@@ -24,6 +25,8 @@ test("successful operations change the actual state and its counts, and opposite
   actual.apply([{ kind: "delete-real-server", server, real }]);
   actual.apply([{ kind: "delete-virtual-server", server }]);
   actual.apply([{ kind: "delete-entry", entry }]);
+  actual.apply([{ kind: "delete-entry", entry }]);
+  expect([...actual.setMembers]).toEqual([[entry.set, 0]]);
   expect(actual.counts()).toEqual({ virtualServers: 0, realServers: 0, addresses: 0, entries: 0 });
   expect([...actual.serversAt(vip), ...actual.serversOnPort(80)]).toEqual([]);
 });
