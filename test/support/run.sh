@@ -18,6 +18,8 @@ cd "$(dirname "$0")/../.."
 readonly ROOT=$PWD
 readonly CACHE=$ROOT/.cache
 readonly DEBIAN_PACKAGES=(iproute2 ipset iptables ipvsadm conntrack kmod curl procps perl-base util-linux)
+# Neighbours of the agent in test/e2e/neighbours. Without a configuration in /etc none of them starts on this machine.
+readonly NEIGHBOUR_PACKAGES=(keepalived)
 # What a guest may grow to, in MB: benchmarks fill it.
 export GUEST_MEMORY=${GUEST_MEMORY:-$([[ ${1:-} = test || ${1:-} = kernels ]] && echo 1536 || echo 3072)}
 # Set here, since a guest cannot see where its output goes.
@@ -88,6 +90,7 @@ prepare_suites() {
   rm -f "$CACHE"/results-*.jsonl
   run_in_kernel=
   ensure_kernel || failed=1
+  ensure_debian_packages "${NEIGHBOUR_PACKAGES[@]}" || failed=1
   plan_jobs "$@" || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
   set_patience "$run_in_kernel" "$(guests_per_cpu)"
 }
@@ -159,6 +162,7 @@ case "${1:-}" in
     ensure_npm_packages
     shift
     ensure_kernel
+    ensure_debian_packages "${NEIGHBOUR_PACKAGES[@]}"
     [ -n "${PATIENCE:-}" ] || set_patience "$run_in_kernel"
     "$run_in_kernel" "$@"
     ;;

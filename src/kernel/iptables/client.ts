@@ -10,7 +10,7 @@ import { leftTables } from "./leftovers.ts";
 import { hasLegacyTables, restoreRules, saveRules } from "./programs.ts";
 import { removals } from "./removal.ts";
 import { failureOf, keyOf, merge, reportOf, ruledFamilies, tableStates } from "./rules-report.ts";
-import { ownPart, parseSave, restoreText, rulesAheadOfJumps, type Tolerates } from "./save-format.ts";
+import { hasAllRules, ownPart, parseSave, restoreText, rulesAheadOfJumps, type Tolerates } from "./save-format.ts";
 import { otherWriter, TableContests } from "./table-contest.ts";
 
 export interface IptablesOptions {
@@ -43,8 +43,7 @@ export class IptablesClient {
   /** Whether what kube-proxy's iptables mode has left was removed. */
   #isCleared = false;
   /**
-   * For each family and table: rules of other programs that the agent moved its jumps ahead of (or behind, at the end
-   * of a chain) once.
+   * For each family and table: rules of other programs that the agent moved its jumps ahead of once.
    */
   readonly #rulesAhead = new Map<string, ReadonlySet<string>>();
 
@@ -85,8 +84,9 @@ export class IptablesClient {
   /**
    * Writes each table that differs, with one restore for each. If a rule of another program stands where a jump of the
    * agent belongs, the jump is moved once. If that rule returns to its place, another program maintains it there, and
-   * it may stay. Families without a working program are skipped: `find` has returned them as unusable. If
-   * `removesLeftovers`, rules that kube-proxy's iptables mode has left are removed.
+   * it may stay. At the end of a chain it may not: the agent accepts traffic there that rules behind could deny, and
+   * programs that append a rule do not maintain its place. Families without a working program are skipped: `find` has
+   * returned them as unusable. If `removesLeftovers`, rules that kube-proxy's iptables mode has left are removed.
    */
   async apply(rules: NodeSetup["rules"], removesLeftovers = false): Promise<RulesReport> {
     this.#otherProxies = new Set();
@@ -241,8 +241,10 @@ export class IptablesClient {
       const written = parseSave(now, table.name);
       const rulesAhead = rulesAheadOfJumps(parseSave(saved, table.name), table.jumps);
       this.#rulesAhead.set(key, new Set(rulesAhead.map(({ from, rule }) => `${from} ${rule}`)));
-      if (restoreText(written, table, this.#tolerates(family, table)) === undefined) this.#printed.delete(key);
-      else this.#printed.set(key, { wanted: JSON.stringify(table), printed: ownPart(written, table) });
+      // Another program may have changed the rules since the write.
+      const isOtherForm = restoreText(written, table, () => true) !== undefined && hasAllRules(written, table);
+      if (isOtherForm) this.#printed.set(key, { wanted: JSON.stringify(table), printed: ownPart(written, table) });
+      else this.#printed.delete(key);
     }
   }
 

@@ -91,6 +91,18 @@ export function ownPart(saved: SavedTable, wanted: RuleTable): string {
   return JSON.stringify([wanted.chains.map(({ name }) => saved.get(name) ?? null), [...jumps]]);
 }
 
+/**
+ * Whether the table has as many rules of the agent as it should. If not, another program has removed some of them: a tool
+ * prints a rule in another form, but prints each.
+ */
+export function hasAllRules(saved: SavedTable, wanted: RuleTable): boolean {
+  const jumps = Map.groupBy(wanted.jumps, ({ from }) => from);
+  return (
+    wanted.chains.every(({ name, rules }) => saved.get(name)?.length === rules.length) &&
+    [...jumps].every(([from, { length }]) => saved.get(from)?.filter((rule) => leadsTo(rule, wanted)).length === length)
+  );
+}
+
 function leadsTo(rule: string, { chains }: RuleTable): boolean {
   const to = target(rule);
   return chains.some(({ name }) => name === to);
@@ -116,12 +128,13 @@ export function jumpLines(saved: SavedTable, jumps: readonly Jump[], tolerates: 
   });
 }
 
-/** Returns the rules of other programs that stand where jumps of the agent belong, for each chain. */
+/** Returns the rules of other programs that stand where jumps of the agent belong at the start of a chain, for each chain. */
 export function rulesAheadOfJumps(
   saved: SavedTable,
   jumps: readonly Jump[],
 ): readonly { readonly from: string; readonly rule: string }[] {
-  return ends(saved, jumps).flatMap(({ from, rules, wanted }) => {
+  const starts = ends(saved, jumps).filter(({ place }) => place !== "last");
+  return starts.flatMap(({ from, rules, wanted }) => {
     const lastOfOurs = rules.findLastIndex((rule) => includes(wanted, rule));
     const others = rules.slice(0, lastOfOurs + 1).filter((rule) => !includes(wanted, rule));
     return others.map((rule) => ({ from, rule }));

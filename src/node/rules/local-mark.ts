@@ -21,14 +21,22 @@ export function localMarkCount(mask: number): number {
   return 2 ** (bitsOf(mask).length - 1);
 }
 
+/** The bits that Cilium sets in packets of the node in filter OUTPUT, after IPVS: 0x0c00 (MARK_MAGIC_HOST) in 0x0f00. */
+const CILIUM_HOST_BITS: readonly number[] = [0x0400, 0x0800];
+
 /**
  * Returns mark and mask that match a packet with a mark of local traffic: the highest bit of the mask is set, and all
  * bits between its lowest and highest bit that are not in the mask are 0. Those bits belong to other programs: Cilium's
- * IPsec keys are in 0xf000, and such packets always have bits in 0x0f00 too.
+ * IPsec keys are in 0xf000, and such packets always have bits in 0x0300 too. Only the bits by which Cilium marks packets
+ * of the node may be set besides ours.
  */
 export function markedLocal({ localMarkMask }: Pick<RuleOptions, "localMarkMask">): string {
   const bit = highestBit(localMarkMask);
-  return masked(bit, bit + spanOf(localMarkMask) - localMarkMask);
+  const foreign = bitsOf(spanOf(localMarkMask) - localMarkMask).filter((one) => !CILIUM_HOST_BITS.includes(one));
+  return masked(
+    bit,
+    foreign.reduce((sum, one) => sum + one, bit),
+  );
 }
 
 /**

@@ -296,6 +296,7 @@ sub call {
     # second later, unless the socket asks for errors (25 is IPV6_RECVERR).
     setsockopt($socket, IPPROTO_IPV6, 25, 1) if $is6;
     my $own = $is6 ? pack_sockaddr_in6($from // 0, IN6ADDR_ANY) : pack_sockaddr_in($from // 0, INADDR_ANY);
+    setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1) if $from && $protocol eq 'tcp';
     bind($socket, $own) or return (undef, word($!)) if $from;
     return $socket if connect($socket, $to) || $! == EINPROGRESS;
     return (undef, word($!));

@@ -135,6 +135,42 @@ test("rules that a program prints in another form are not rewritten forever", as
   expect((await client.apply(other)).changed).toEqual(['wrote table "filter" of IPv4']);
 });
 
+test("rules that another program removes between the write and the next reading are written again", async () => {
+  const fake = new FakeIptables();
+  let isFlushed = false;
+  const client = new IptablesClient({
+    hasLegacyTables: fake.hasLegacyTables,
+    run: async (file, args, options) => {
+      const result = await fake.run(file, args, options);
+      if (file.includes("iptables-restore") && !isFlushed) {
+        isFlushed = true;
+        fake.table("iptables", "nat").delete("KUBE-SERVICES");
+        fake.table("iptables", "nat").set("OUTPUT", []);
+      }
+      return result;
+    },
+  });
+  await client.find(["IPv4", "IPv6"]);
+  await client.apply(RULES);
+  expect(fake.table("iptables", "nat").get("OUTPUT")).toEqual([]);
+  expect((await client.apply(RULES)).changed).toEqual(['wrote table "nat" of IPv4']);
+  expect(fake.table("iptables", "nat").get("KUBE-SERVICES")).toEqual(NAT.chains[0]?.rules);
+});
+
+test("our jump at the end of a chain moves behind a foreign rule each time", async () => {
+  const { fake, client } = await setup();
+  const last = { from: "INPUT", rule: "-j KUBE-FORWARD", place: "last" } as const;
+  const rules = { IPv4: { tables: [{ ...FILTER, jumps: [last] }] } };
+  await client.apply(rules);
+  const input = () => fake.table("iptables", "filter").get("INPUT") ?? [];
+  for (let times = 0; times < 3; times++) {
+    input().push("-j DENY");
+    expect((await client.apply(rules)).changed).toEqual(['wrote table "filter" of IPv4']);
+    expect(input().at(-1)).toBe("-j KUBE-FORWARD");
+    input().splice(input().indexOf("-j DENY"), 1);
+  }
+});
+
 test("a table that fails is reported with its line, and the others are written", async () => {
   const { client } = await setup();
   const bad: RuleTable = { ...NAT, chains: [{ name: "KUBE-SERVICES", rules: ["-j ACCEPT", "-m nosuch -j DROP"] }] };

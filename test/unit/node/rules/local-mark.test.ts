@@ -38,5 +38,7 @@ test("a packet with any of our marks is recognised, and one with a foreign mark 
   expect(ours.every(isKnown)).toBe(true);
   // Calico sets bits above 16 between our rules; Cilium's IPsec marks are a key in 0xf000 and 0x0e00 or 0x0d00.
   expect(ours.map((one) => one + 0x10000).every(isKnown)).toBe(true);
+  // Cilium marks packets of the node by 0x0c00 in 0x0f00.
+  expect(ours.map((one) => one + 0xc00).every(isKnown)).toBe(true);
   expect([0x1e00, 0x1d00, 0x3e00, 0xfe00, 0xabcd1e00, 0x4000, 0].some(isKnown)).toBe(false);
 });

@@ -85,11 +85,11 @@ test("masqueraded ports are random if iptables supports it, but never for a pod 
 });
 
 test.each([
-  // The default: the gap is 0x0f80.
-  [0x107f, "0x1000/0x1f80", "0x0/0x1fff"],
+  // The default: the gap is 0x0f80, of which Cilium sets 0x0c00.
+  [0x107f, "0x1000/0x1380", "0x0/0x1fff"],
   [0x30f, "0x200/0x2f0", "0x0/0x3ff"],
   [0xff0, "0x800/0x800", "0x0/0xff0"],
-  [0x80000001, "0x80000000/0xfffffffe", "0x0"],
+  [0x80000001, "0x80000000/0xfffff3fe", "0x0"],
 ])(
   "a local mark within %x is recognised by %s, set on %s, and cleared in all its bits",
   (localMarkMask, known, free) => {
