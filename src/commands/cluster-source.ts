@@ -4,6 +4,7 @@ import { parseAddress } from "../model/address.ts";
 import type { Logger } from "../model/logger.ts";
 import type { ApiServer } from "../node/reserved-addresses.ts";
 import { systemClock } from "../process/system-clock.ts";
+import { ApiServerConfig } from "../sources/api/access/kubeconfig.ts";
 import { ApiSource, type EventQueue } from "../sources/api/api-source.ts";
 import { ManifestSource } from "../sources/manifests/manifests.ts";
 import type { ClusterState, Source, SourceDependencies } from "../sources/source.ts";
@@ -19,6 +20,39 @@ export function sourceOf(config: Config, dependencies: SourceDependencies, event
 export async function readCluster(config: Config, logger: Logger): Promise<ClusterState> {
   const dependencies = { clock: systemClock, random: Math.random, logger };
   return await sourceOf(config, dependencies, new EventRecorder(config.nodeName, dependencies)).read();
+}
+
+/** The API servers of the configured source, and the certificate that this node presents to them, in PEM; "" for none. */
+export interface ApiAccess {
+  readonly servers: readonly string[];
+  readonly clientCertificate: string;
+}
+
+/** Whether there is a source of Services: a configured one, or the service account of a pod. */
+export function hasSource({ kubeconfig, manifests, servers }: Config): boolean {
+  const { KUBERNETES_SERVICE_HOST: ofPod = "" } = process.env;
+  return manifests !== "" || kubeconfig !== "" || servers.length > 0 || ofPod !== "";
+}
+
+/** How long the credentials may take: a plugin may have to fetch them. */
+const CREDENTIALS_MS = 10_000;
+
+/** Reads how the API servers are reached; no servers for manifests. Rejects if the configuration or a file is invalid. */
+export async function apiAccess({ kubeconfig, manifests, servers }: Config, logger: Logger): Promise<ApiAccess> {
+  if (manifests !== "") return { servers: [], clientCertificate: "" };
+  const stop = new AbortController();
+  const { signal } = stop;
+  void systemClock.sleep(CREDENTIALS_MS, signal).then(() => stop.abort());
+  try {
+    const config = await ApiServerConfig.load(
+      { kubeconfig, servers, root: "", env: process.env },
+      { clock: systemClock, random: Math.random, logger, signal },
+    );
+    const { tls } = await config.credentials(signal);
+    return { servers: config.servers.map(String), clientCertificate: tls.cert };
+  } finally {
+    stop.abort();
+  }
 }
 
 /** Those of the URLs whose host is an address. Names are not resolved: what they stand for may change at any time. */

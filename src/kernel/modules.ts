@@ -52,11 +52,28 @@ export async function loadModules(names: readonly string[], run: RunProcess): Pr
  */
 export async function missingSchedulers(schedulers: readonly Scheduler[], root = ""): Promise<readonly Scheduler[]> {
   if (schedulers.length === 0) return [];
+  const { names } = await presentModules(root);
+  return schedulers.filter((scheduler) => !names.has(`ip_vs_${scheduler}`));
+}
+
+/**
+ * Returns the modules that this kernel has in no form, without the schedulers; none if the files of the modules cannot be
+ * read, as in a container that does not mount them. `root` as above.
+ */
+export async function missingModules(root = ""): Promise<readonly string[]> {
+  const { names, hasFiles } = await presentModules(root);
+  return hasFiles ? KERNEL_MODULES.filter((name) => !name.startsWith("ip_vs_") && !names.has(name)) : [];
+}
+
+/** The modules that are loaded, built in or installed. */
+async function presentModules(
+  root: string,
+): Promise<{ readonly names: ReadonlySet<string>; readonly hasFiles: boolean }> {
   const modules = `${root}/lib/modules/${release()}`;
-  const files = [`${root}/proc/modules`, `${modules}/modules.builtin`, `${modules}/modules.dep`];
+  const files = [`${modules}/modules.dep`, `${modules}/modules.builtin`, `${root}/proc/modules`];
   const texts = await Promise.all(files.map((file) => readFile(file, "utf8").catch(() => "")));
   // A module that is built in may be here alone: a container may not mount the files of the modules.
   const running = await readdir(`${root}/sys/module`).catch(() => []);
-  const present = new Set([...texts, ...running].join("\n").match(/\bip_vs_[a-z]+/g));
-  return schedulers.filter((scheduler) => !present.has(`ip_vs_${scheduler}`));
+  const found = [...texts, ...running].join("\n").matchAll(/^(?:\S*\/)?([\w-]+)(?=[\s.]|$)/gm);
+  return { names: new Set([...found].map(([, name = ""]) => name.replaceAll("-", "_"))), hasFiles: texts[0] !== "" };
 }

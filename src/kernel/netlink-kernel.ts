@@ -6,7 +6,7 @@ import { type ForgetFlows, groupConsecutive, type Operation } from "../model/ker
 import type { ServerTraffic } from "../model/kernel/traffic.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
-import { IPSetClient } from "./ipset/client.ts";
+import { IPSetClient, type SetFill } from "./ipset/client.ts";
 import { ipsetErrno } from "./ipset/constants.ts";
 import { IptablesClient } from "./iptables/client.ts";
 import { IpvsClient } from "./ipvs/client.ts";
@@ -29,6 +29,7 @@ import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/mes
 import { type OpenRawSocket, openRawSocket } from "./netlink/raw-socket.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "./netlink/socket.ts";
 import { NftablesClient } from "./nftables/client.ts";
+import { baseChains, type ForeignTable, foreignTables } from "./nftables/foreign-tables.ts";
 import { SetupClient, type SetupDependencies } from "./setup-client.ts";
 import { SysctlClient } from "./sysctl.ts";
 
@@ -92,6 +93,8 @@ export class NetlinkKernel implements Kernel {
   readonly #sets: IPSetClient;
   readonly #conntrack: ConntrackClient;
   readonly #nftables: NftablesClient;
+  /** For dumps of netfilter. */
+  readonly #netfilter: NetlinkSocket;
   readonly #setup: SetupClient;
 
   constructor(options: NetlinkKernelOptions) {
@@ -107,9 +110,10 @@ export class NetlinkKernel implements Kernel {
       links: this.#socket(NETLINK_ROUTE, LINK_BYTES),
       addresses: this.#socket(NETLINK_ROUTE, LONG_DUMP_BYTES),
     });
+    this.#netfilter = this.#socket(NETLINK_NETFILTER, DUMP_BYTES);
     this.#sets = new IPSetClient({
       commands: this.#socket(NETLINK_NETFILTER, COMMAND_BYTES),
-      dumps: this.#socket(NETLINK_NETFILTER, DUMP_BYTES),
+      dumps: this.#netfilter,
     });
     this.#conntrack = new ConntrackClient({
       commands: this.#socket(NETLINK_NETFILTER, COMMAND_BYTES),
@@ -148,7 +152,7 @@ export class NetlinkKernel implements Kernel {
   }
 
   /** Describes the changes that `prepare` and `writeRules` would make; see `SetupClient`. */
-  inspect(setup: NodeSetup): Promise<SetupReport> {
+  inspect(setup: NodeSetup): ReturnType<SetupClient["inspect"]> {
     return this.#setup.inspect(setup);
   }
 
@@ -197,6 +201,16 @@ export class NetlinkKernel implements Kernel {
   /** Returns the named virtual servers that exist, with the connections and the traffic of their real servers. */
   traffic(servers: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, ServerTraffic>> {
     return this.#ipvs.traffic(servers);
+  }
+
+  /** Returns how full the sets of the agent are. */
+  setFills(): Promise<readonly SetFill[]> {
+    return this.#sets.fills(FAMILIES.flatMap(ipsets));
+  }
+
+  /** Returns the tables of nftables whose rules iptables does not show. */
+  async foreignTables(): Promise<readonly ForeignTable[]> {
+    return foreignTables(await baseChains(this.#netfilter));
   }
 
   nodeAddresses(): Promise<readonly IPAddress[]> {

@@ -165,9 +165,9 @@ export class SetupClient {
 
   /**
    * Describes the changes that `prepare` and `writeRules` would make. Reads only; a part that cannot be read is a
-   * warning.
+   * warning. Also describes both backends of iptables, if it is known which one is in use.
    */
-  async inspect(setup: NodeSetup): Promise<SetupReport> {
+  async inspect(setup: NodeSetup): Promise<SetupReport & Pick<RulesReport, "backends">> {
     const family = await this.#ipvs.probe();
     const link = await this.#link.differences(setup.excludedCIDRs ?? []);
     // An interface that has IPv6 addresses has IPv6 enabled.
@@ -179,13 +179,14 @@ export class SetupClient {
     const rules = await this.#iptables.differences(setup.rules);
     const old = this.#iptables.oldRules(this.#chains);
     const found = (object: SetupObject, changed: readonly string[]) => changesOf(object, { changed, warnings: [] });
-    return merge([
+    const report = merge([
       found("link", link),
       found("sysctl", sysctls),
       found("ipvs-timeout", timeouts),
       found("set", sets),
       rulesStep({ changed: [...rules.changed, ...old], failures: [...unusable, ...rules.failures] }),
     ]);
+    return { ...report, ...withWarnings(this.#backends, []) };
   }
 
   async remove(families: readonly IPFamily[]): Promise<SetupReport> {

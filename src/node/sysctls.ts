@@ -1,4 +1,5 @@
 import type { IPFamily } from "../model/address.ts";
+import { isOlderKernel } from "../model/kernel/kernel-release.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 
 /** The conntrack timeouts: the sysctl and the flag of each. */
@@ -67,10 +68,7 @@ function ipvsSysctls(kernelRelease: string): readonly Sysctl[] {
  * sends it again after a second (fixed in 5.9 by "ipvs: allow connection reuse for unconfirmed conntrack").
  */
 function delaysReusedPorts(kernelRelease: string): boolean {
-  const match = /^(\d+)\.(\d+)/.exec(kernelRelease);
-  if (match === null) return false;
-  const version = Number(match[1]) * 1000 + Number(match[2]);
-  return version >= 4001 && version < 5009;
+  return !isOlderKernel(kernelRelease, 4, 1) && isOlderKernel(kernelRelease, 5, 9);
 }
 
 /**

@@ -13,6 +13,7 @@ import { plan } from "../plan.ts";
 import { askAgent } from "./ask-agent.ts";
 import { doctor } from "./doctor.ts";
 import { httpGet } from "./http-get.ts";
+import { reachable } from "./metrics-port.ts";
 import { tarText } from "./tar.ts";
 
 /**
@@ -93,7 +94,5 @@ async function ran(file: string, ...args: readonly string[]): Promise<string> {
 async function metrics({ metricsBindAddress: bind, metricsCertFile }: Config): Promise<string> {
   if (bind === undefined) throw new Error("there is no metrics server");
   if (metricsCertFile !== "") throw new Error("the metrics server uses TLS");
-  const { address, port } = bind;
-  const host = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
-  return (await httpGet({ host, port, path: "/metrics" })).body;
+  return (await httpGet({ ...reachable(bind), path: "/metrics" })).body;
 }

@@ -1,14 +1,18 @@
 import { bySeverity, type Finding, type Severity } from "../finding.ts";
 import type { NodeEvidence } from "./evidence.ts";
-import { neighbourFindings, sourceFindings } from "./neighbour-findings.ts";
+import { limitFindings } from "./limit-findings.ts";
+import { neighbourFindings } from "./neighbour-findings.ts";
+import { networkFindings } from "./network-findings.ts";
 import { ruleFindings } from "./rule-findings.ts";
-import { limitFindings, preparationFindings } from "./system-findings.ts";
+import { sourceFindings } from "./source-findings.ts";
+import { preparationFindings } from "./system-findings.ts";
 
 /** The checks, by the subject that a finding names. */
 const CHECKS: Readonly<Record<string, (evidence: NodeEvidence) => readonly Finding[]>> = {
   kernel: preparationFindings,
   limits: limitFindings,
   rules: ruleFindings,
+  network: networkFindings,
   neighbours: neighbourFindings,
   source: sourceFindings,
 };
@@ -25,8 +29,15 @@ export function diagnose(evidence: NodeEvidence): readonly DoctorFinding[] {
   );
 }
 
-/** The findings as text: what, why it matters and what to do. */
-export function diagnosisText(node: string, findings: readonly DoctorFinding[]): string {
+/** What was found right and is worth to be seen: which address of which API server answers. */
+export function factsOf({ servers }: NodeEvidence): readonly string[] {
+  return servers
+    .filter(({ failure }) => failure === "")
+    .map(({ url, address }) => `API server ${url} answers at ${address}`);
+}
+
+/** The findings as text: what, why it matters and what to do; then the facts. */
+export function diagnosisText(node: string, findings: readonly DoctorFinding[], facts: readonly string[] = []): string {
   const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
   const lines = findings.flatMap(({ severity, check, what, effect, cure }) => [
     `${severity}: ${check}: ${what}`,
@@ -37,5 +48,5 @@ export function diagnosisText(node: string, findings: readonly DoctorFinding[]):
     findings.length === 0
       ? `node ${node}: nothing is wrong`
       : `node ${node}: ${count("error")} errors, ${count("warning")} warnings, ${count("info")} notes`;
-  return `${[...lines, summary].join("\n")}\n`;
+  return `${[...lines, ...facts.map((fact) => `ok: ${fact}`), summary].join("\n")}\n`;
 }

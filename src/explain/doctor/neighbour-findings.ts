@@ -1,31 +1,17 @@
 import type { Finding } from "../finding.ts";
-import type { NodeEvidence, ServerEvidence } from "./evidence.ts";
+import type { NodeEvidence } from "./evidence.ts";
 
 /** Programs that announce addresses by ARP. */
 const ANNOUNCERS: ReadonlySet<string> = new Set(["speaker", "kube-vip", "keepalived"]);
 const MANAGERS = {
-  NetworkManager: "unmanaged-devices=interface-name:kube-ipvs0",
-  "systemd-network": "Unmanaged=yes",
+  NetworkManager: "in /etc/NetworkManager/conf.d: [keyfile] unmanaged-devices=interface-name:kube-ipvs0",
+  "systemd-network": "in /etc/systemd/network: [Match] Name=kube-ipvs0 [Link] Unmanaged=yes",
 } as const;
 
 /** Other programs on the node that work on the same objects. */
 export function neighbourFindings(evidence: NodeEvidence): readonly Finding[] {
-  const { processes, proxyLeftovers, strictArp, interfaces } = evidence;
-  const findings: Finding[] = [];
-  if (processes.includes("kube-proxy"))
-    findings.push({
-      severity: "error",
-      what: "kube-proxy runs on this node",
-      effect: "two proxies delete and rewrite each other's virtual servers and rules",
-      cure: "Remove the DaemonSet kube-proxy from this node, or this agent (docs/migration.md)",
-    });
-  else if (proxyLeftovers.length > 0)
-    findings.push({
-      severity: "warning",
-      what: `kube-proxy has left ${proxyLeftovers.join(", ")}`,
-      effect: "its rules may send packets of Services to endpoints that are gone",
-      cure: "Run kube-proxy --cleanup with its image on this node",
-    });
+  const { processes, strictArp, interfaces } = evidence;
+  const findings: Finding[] = [...proxyFindings(evidence), ...managerFindings(evidence)];
   const announcer = processes.find((name) => ANNOUNCERS.has(name));
   if (announcer !== undefined && !strictArp)
     findings.push({
@@ -34,66 +20,64 @@ export function neighbourFindings(evidence: NodeEvidence): readonly Finding[] {
       effect: "every node answers ARP for load balancer IPs, so that packets arrive at the wrong node",
       cure: "Set --ipvs-strict-arp for the agent and for init",
     });
-  for (const [name, setting] of Object.entries(MANAGERS))
-    if (processes.some((process) => process.startsWith(name)))
-      findings.push({
-        severity: "info",
-        what: `${name} runs on this node`,
-        effect: "it may remove addresses of kube-ipvs0 if it manages the interface",
-        cure: `Exclude the interface: ${setting}`,
-      });
   if (interfaces.includes("nodelocaldns"))
     findings.push({
       severity: "info",
       what: "NodeLocal DNSCache serves an address on the interface nodelocaldns",
-      effect: "pods that ask this address do not use IPVS",
-      cure: "",
+      effect: "pods that ask this address do not use IPVS: if DNS fails, look at the pods of node-local-dns first",
+      cure: "Nothing, if this is intended",
     });
   return findings;
 }
 
-const MAY_DIFFER_MS = 30_000;
-const DAY_MS = 86_400_000;
-const SOON_DAYS = 7;
+const TWO_PROXIES = "two proxies delete and rewrite each other's virtual servers and rules";
 
-/** Whether the source of Services can be read, and the clock and certificates agree with it. */
-export function sourceFindings({ sourceFailure, servers }: NodeEvidence): readonly Finding[] {
-  const failed: readonly Finding[] =
-    sourceFailure === ""
+function proxyFindings({ otherProxies, foreignTables, occupiedPort }: NodeEvidence): readonly Finding[] {
+  const table = foreignTables.find(({ name }) => /^ip6? kube-proxy$/.test(name));
+  return [
+    ...otherProxies.map((name) => ({
+      severity: "error" as const,
+      what: `another service proxy runs on this node: ${name}`,
+      effect: TWO_PROXIES,
+      cure: "Remove its DaemonSet from this node, or this agent (docs/migration.md)",
+    })),
+    ...(table === undefined
       ? []
       : [
           {
-            severity: "error",
-            what: `the source of Services cannot be read: ${sourceFailure}`,
-            effect: "the node keeps serving its last state, and changes do not arrive",
-            cure: "Check the address, the network and the credentials",
+            severity: "warning" as const,
+            what: `nftables table "${table.name}" of kube-proxy's nftables mode exists`,
+            effect: "its rules send packets of Services to endpoints that may be gone, before IPVS sees them",
+            cure: "The agent removes the table after its first sync. If the table comes back, a kube-proxy in nftables mode runs: stop it",
           },
-        ];
-  return [...failed, ...servers.flatMap(serverFindings)];
+        ]),
+    ...(occupiedPort === undefined
+      ? []
+      : [
+          {
+            severity: "warning" as const,
+            what: `${occupiedPort.owner === "" ? "another program" : occupiedPort.owner} listens at ${occupiedPort.address}, the address of the metrics server`,
+            effect:
+              "metrics of kube-ipvs are missing, and the listener may be another proxy: kube-proxy uses the same port",
+            cure: `Find it: ss -ltnp sport = :${occupiedPort.address.replace(/.*:/, "")}. Stop it, or set --metrics-bind-address`,
+          },
+        ]),
+  ];
 }
 
-function serverFindings({ url, failure, clockAheadMs, certificateLeftMs }: ServerEvidence): readonly Finding[] {
-  const findings: Finding[] = [];
-  if (failure !== "")
-    findings.push({
-      severity: "error",
-      what: `API server ${url} does not answer: ${failure}`,
-      effect: "",
-      cure: "Check the address and the firewall",
-    });
-  if (clockAheadMs !== undefined && Math.abs(clockAheadMs) > MAY_DIFFER_MS)
-    findings.push({
-      severity: "warning",
-      what: `the clock of this node is ${Math.round(Math.abs(clockAheadMs) / 1000)} s ${clockAheadMs > 0 ? "ahead of" : "behind"} that of ${url}`,
-      effect: "certificates and tokens may be refused",
-      cure: "Synchronise the clock (NTP)",
-    });
-  if (certificateLeftMs !== undefined && certificateLeftMs < SOON_DAYS * DAY_MS)
-    findings.push({
-      severity: certificateLeftMs < 0 ? "error" : "warning",
-      what: `the certificate of ${url} ${certificateLeftMs < 0 ? "has expired" : `expires in ${Math.floor(certificateLeftMs / DAY_MS)} days`}`,
-      effect: "the agent refuses a server whose certificate has expired",
-      cure: "Renew it",
-    });
-  return findings;
+function managerFindings({ processes, managers }: NodeEvidence): readonly Finding[] {
+  return Object.entries(MANAGERS).flatMap(([name, setting]) => {
+    if (!processes.some((process) => process.startsWith(name)) && !managers.includes(name)) return [];
+    const manages = managers.includes(name);
+    return [
+      {
+        severity: manages ? ("warning" as const) : ("info" as const),
+        what: manages ? `${name} manages the interface kube-ipvs0` : `${name} runs on this node`,
+        effect: manages
+          ? "it may remove addresses of Services from the interface, and set it up"
+          : "it may remove addresses of kube-ipvs0 if it manages the interface",
+        cure: `Exclude the interface ${setting}`,
+      },
+    ];
+  });
 }

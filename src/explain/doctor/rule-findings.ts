@@ -10,11 +10,25 @@ const HOOKS = ["INPUT", "FORWARD", "OUTPUT"];
 
 /** Rules of other programs that drop or reject packets, and rules ahead of the jumps of the agent. */
 export function ruleFindings(evidence: NodeEvidence): readonly Finding[] {
-  return FAMILIES.flatMap((family) => {
-    const texts = evidence.saved[family] ?? [];
-    const own = new Set(evidence.rules[family]?.tables.flatMap(({ chains }) => chains.map(({ name }) => name)));
-    return [...texts.flatMap((text) => drops(parseRuleset(text), own, family)), ...ahead(texts, evidence, family)];
-  });
+  return [...tableFindings(evidence), ...FAMILIES.flatMap((family) => iptablesFindings(evidence, family))];
+}
+
+/** Tables of nftables see the same packets, and a drop in one of them is final. */
+function tableFindings({ foreignTables }: NodeEvidence): readonly Finding[] {
+  return foreignTables
+    .filter(({ name }) => !/ kube-proxy$/.test(name))
+    .map(({ name, hooks }) => ({
+      severity: hooks.some((hook) => hook.endsWith("(policy drop)")) ? ("warning" as const) : ("info" as const),
+      what: `nftables table "${name}" of another program has rules at ${hooks.join(", ")}`,
+      effect: "they see packets of Services too, and what they drop no rule of iptables brings back",
+      cure: `If a Service does not answer and trace ends in "delivered", look for drop and reject: nft list table ${name}`,
+    }));
+}
+
+function iptablesFindings(evidence: NodeEvidence, family: IPFamily): readonly Finding[] {
+  const texts = evidence.saved[family] ?? [];
+  const own = new Set(evidence.rules[family]?.tables.flatMap(({ chains }) => chains.map(({ name }) => name)));
+  return [...texts.flatMap((text) => drops(parseRuleset(text), own, family)), ...ahead(texts, evidence, family)];
 }
 
 function drops(rules: Ruleset, own: ReadonlySet<string>, family: IPFamily): readonly Finding[] {

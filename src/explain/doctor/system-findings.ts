@@ -1,4 +1,3 @@
-import { describeSourcePorts } from "../../node/source-ports.ts";
 import type { Finding } from "../finding.ts";
 import type { NodeEvidence } from "./evidence.ts";
 
@@ -6,7 +5,7 @@ const SETTLE = "The agent or its init container sets it: kube-ipvs init, or dele
 
 /** What is wrong with IPVS, its schedulers, the sysctls and the prepared objects of the node. */
 export function preparationFindings(evidence: NodeEvidence): readonly Finding[] {
-  const { unavailable, differences, unreadable, sysctls } = evidence;
+  const { unavailable, differences, unreadable, backendWarnings, missingModules, sysctls } = evidence;
   return [
     ...(unavailable === ""
       ? []
@@ -19,14 +18,36 @@ export function preparationFindings(evidence: NodeEvidence): readonly Finding[] 
           },
         ]),
     ...schedulerFindings(evidence),
+    ...(missingModules.length === 0
+      ? []
+      : [
+          {
+            severity: "warning" as const,
+            what: `this kernel has no module ${missingModules.join(", ")}`,
+            effect:
+              "sets or rules that need it cannot be made, so that some Services are not masqueraded or not filtered",
+            cure: "Install the modules of this kernel (Debian, Ubuntu: linux-modules-extra or the full kernel image), then run kube-ipvs init",
+          },
+        ]),
     ...sysctls.flatMap(sysctlFindings),
     ...differences.map((what) => ({
       severity: "warning" as const,
       what,
-      effect: "",
+      effect: "until it is repaired, Services may not be reached, not be masqueraded or not be filtered",
       cure: "The agent repairs it at its next resync; if the agent runs and it stays, see its log",
     })),
-    ...unreadable.map((what) => ({ severity: "warning" as const, what, effect: "", cure: "" })),
+    ...unreadable.map((what) => ({
+      severity: "warning" as const,
+      what,
+      effect: "the agent can neither see nor repair its rules there",
+      cure: "Run doctor as root in the network of the node, and install iptables of the host's backend",
+    })),
+    ...backendWarnings.map((what) => ({
+      severity: "warning" as const,
+      what,
+      effect: "rules of one backend may drop what the other accepts, and each program shows only its own",
+      cure: "Move the rules into one backend: iptables-save of the one, iptables-restore of the other, or set --iptables-backend",
+    })),
   ];
 }
 
@@ -48,39 +69,10 @@ function sysctlFindings(sysctl: NodeEvidence["sysctls"][number]): readonly Findi
     {
       severity: required ? "error" : "warning",
       what: `${path} is ${found ?? "missing"} and should be ${value}${compare === "equal" ? "" : " or more"}`,
-      effect: required ? "packets of Services are not forwarded or masqueraded" : "",
+      effect: required
+        ? "packets of Services are not forwarded or masqueraded"
+        : "Services work, some connections less well (docs/configuration.md)",
       cure: `Run on the host: sysctl -w ${path.replaceAll("/", ".")}=${value}. ${SETTLE}`,
     },
   ];
-}
-
-/** What is wrong with the sizes of tables and ranges of this kernel. */
-export function limitFindings({ conntrack, sourcePorts, nodePorts }: NodeEvidence): readonly Finding[] {
-  const ports = sourcePorts === undefined ? [] : describeSourcePorts(sourcePorts, nodePorts);
-  return [
-    ...conntrackFindings(conntrack),
-    ...ports.map((what) => ({ severity: "warning" as const, what, effect: "", cure: "" })),
-  ];
-}
-
-/** The share of the conntrack table from which on it is called nearly full. */
-const NEARLY_FULL = 0.9;
-
-function conntrackFindings(conntrack: NodeEvidence["conntrack"]): readonly Finding[] {
-  if (conntrack === undefined || conntrack.max === 0) return [];
-  const { count, max, dropped } = conntrack;
-  const cure =
-    "Raise --conntrack-max-per-core and --conntrack-min, or find who opens so many connections: conntrack -S, conntrack -L";
-  if (count >= max * NEARLY_FULL)
-    return [
-      {
-        severity: count >= max ? "error" : "warning",
-        what: `conntrack has ${count} of ${max} connections`,
-        effect: "when it is full, packets of new connections are dropped",
-        cure,
-      },
-    ];
-  if (dropped === 0) return [];
-  const what = `conntrack has dropped ${dropped} packets since the node started, because its table was full or an entry could not be inserted`;
-  return [{ severity: "info", what, effect: "new connections failed then", cure }];
 }

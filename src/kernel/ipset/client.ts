@@ -36,6 +36,14 @@ export interface IPSetClientOptions {
   readonly sleep?: (ms: number) => Promise<unknown>;
 }
 
+/** The members of a set. A set at its limit grows, up to the hard limit. */
+export interface SetFill {
+  readonly name: string;
+  readonly members: number;
+  readonly limit: number;
+  readonly hardLimit: number;
+}
+
 /** `blocked`: a set of another type remains because a rule or another set refers to it. */
 export type EnsureReport = StepReport & { readonly blocked: boolean };
 
@@ -94,6 +102,16 @@ export class IPSetClient {
     }
     this.#unusable = unusable;
     return { changed, warnings, blocked };
+  }
+
+  /** Returns how full those of the sets are that exist and have a limit. */
+  async fills(sets: readonly IPSet[]): Promise<readonly SetFill[]> {
+    const found = await this.#requests.headers();
+    return sets.flatMap((set) => {
+      const header = found.get(set.name);
+      if (!matches(header, set) || header.maxElements === 0) return [];
+      return [{ name: set.name, members: header.members, limit: header.maxElements, hardLimit: MOST_MEMBERS }];
+    });
   }
 
   /** Describes the sets that `ensure` would create or replace. Reads only. */

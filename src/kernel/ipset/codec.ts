@@ -40,6 +40,8 @@ export interface SetHeader extends SetSize {
   readonly family: number;
   /** Whether its members may have a mark. */
   readonly marks: boolean;
+  /** The number of its members; 0 from a kernel that does not send it. */
+  readonly members: number;
 }
 
 /** One part of the answer to LIST: the first part of a set has the header, any part may have members. */
@@ -189,7 +191,7 @@ function encodeAddress(writer: AttributeWriter, type: number, address: IPAddress
  */
 export function decodePart(payload: Uint8Array, sets: ReadonlyMap<SetName, IPSet>): SetPart | undefined {
   const reader = attributes(payload);
-  let header: SetHeader = { name: "", type: "", family: 0, marks: false, maxElements: 0, hashSize: 0 };
+  let header: SetHeader = { name: "", type: "", family: 0, marks: false, members: 0, maxElements: 0, hashSize: 0 };
   const entries: SetEntry[] = [];
   while (reader.next()) {
     switch (reader.type) {
@@ -219,11 +221,12 @@ function find(sets: ReadonlyMap<SetName, IPSet>, name: string): IPSet | undefine
   return sets.get(name as SetName);
 }
 
-function decodeParameters(reader: AttributeReader): SetSize & Pick<SetHeader, "marks"> {
-  const parameters = { maxElements: 0, hashSize: 0, marks: false };
+function decodeParameters(reader: AttributeReader): SetSize & Pick<SetHeader, "marks" | "members"> {
+  const parameters = { maxElements: 0, hashSize: 0, marks: false, members: 0 };
   while (reader.next()) {
     if (reader.type === k.IPSET_ATTR_MAXELEM) parameters.maxElements = reader.be32();
     if (reader.type === k.IPSET_ATTR_HASHSIZE) parameters.hashSize = reader.be32();
+    if (reader.type === k.IPSET_ATTR_ELEMENTS) parameters.members = reader.be32();
     if (reader.type === k.IPSET_ATTR_CADT_FLAGS) {
       parameters.marks = (reader.be32() & k.IPSET_FLAG_WITH_SKBINFO) !== 0;
     }

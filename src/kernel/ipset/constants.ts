@@ -48,6 +48,8 @@ export const IPSET_ATTR_SKBMARK = 27;
 export const IPSET_ATTR_CADT_FLAGS = 8;
 export const IPSET_ATTR_HASHSIZE = 18;
 export const IPSET_ATTR_MAXELEM = 19;
+/** Only the kernel sends it. */
+export const IPSET_ATTR_ELEMENTS = 24;
 
 export const IPSET_ATTR_IPADDR_IPV4 = 1;
 export const IPSET_ATTR_IPADDR_IPV6 = 2;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { missingSchedulers } from "../../../src/kernel/modules.ts";
+import { KERNEL_MODULES, missingModules, missingSchedulers } from "../../../src/kernel/modules.ts";
 import type { Scheduler } from "../../../src/model/kernel/ipvs.ts";
 
 const [MH, SH, LC, WLC] = ["mh", "sh", "lc", "wlc"] as Scheduler[] as [Scheduler, Scheduler, Scheduler, Scheduler];
@@ -33,4 +33,20 @@ test("without the files of the modules, a scheduler that is not loaded is missin
 test("a scheduler that is built in is not missing, also without the files of the modules", async () => {
   await put("sys/module/ip_vs_mh/uevent", "");
   expect(await missingSchedulers([MH, SH], root)).toEqual([SH]);
+});
+
+test("a module that is in no form here is missing, whether its file has dashes, lies elsewhere or is compressed", async () => {
+  const [first = "", second = "", ...others] = KERNEL_MODULES.filter((name) => !name.startsWith("ip_vs_"));
+  const files = others
+    .filter((name) => name !== "xt_set")
+    .map((name) => `kernel/net/${name.replaceAll("_", "-")}.ko.xz:\n`);
+  await put(`lib/modules/${release()}/modules.dep`, files.join(""));
+  await put(`lib/modules/${release()}/modules.builtin`, `kernel/net/${first}.ko\n`);
+  await put("proc/modules", `${second} 16384 2 - Live 0x0\n`);
+  expect(await missingModules(root)).toEqual(["xt_set"]);
+});
+
+test("without the files of the modules, no module counts as missing", async () => {
+  await put("proc/modules", "ip_vs 16384 2 - Live 0x0\n");
+  expect(await missingModules(root)).toEqual([]);
 });

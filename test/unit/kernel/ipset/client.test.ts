@@ -352,3 +352,17 @@ test("resetSizes gives the sets of kube-proxy its size, keeps the members, and r
   expect(kernel.sets.get(set.name)?.maxElements).toBe(65_536);
   expect([...kernel.sets.keys()]).toEqual([set.name, "KUBE-EXTERNAL-IP"]);
 });
+
+test("the fill of a set is its members, its limit and how far it can grow; a set of ports and a foreign set have none", async () => {
+  const { kernel, client } = setup();
+  await client.ensure([IPS, CLUSTER]);
+  kernel.set("KUBE-NODE-PORT-TCP", { type: "bitmap:port", family: 0, maxElements: 0 });
+  kernel.set("OTHER", {});
+  await client.apply([add(vip(1)), add(vip(2))]);
+  expect(await client.fills(ipsets("IPv4"))).toEqual(
+    [
+      { name: CLUSTER.name, members: 0, limit: 65_536, hardLimit: 2 ** 24 },
+      { name: IPS.name, members: 2, limit: 65_536, hardLimit: 2 ** 24 },
+    ].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+  );
+});

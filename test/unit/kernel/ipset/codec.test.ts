@@ -263,7 +263,15 @@ describe("answers", () => {
       hashData,
     );
     expect(decodePart(part, new Map())).toEqual({
-      header: { name: "any", type: "hash:ip", family: 10, marks: false, maxElements: 65_536, hashSize: 1024 },
+      header: {
+        name: "any",
+        type: "hash:ip",
+        family: 10,
+        marks: false,
+        members: 0,
+        maxElements: 65_536,
+        hashSize: 1024,
+      },
       entries: [],
     });
   });

@@ -155,6 +155,7 @@ export class FakeIPSetKernel {
       const size = [
         naive.attribute(18 + 0x4000, naive.be32(set.hashSize)),
         naive.attribute(19 + 0x4000, naive.be32(set.maxElements)),
+        naive.attribute(24 + 0x4000, naive.be32(set.members.size)),
         ...(set.extensions === 0 ? [] : [naive.attribute(8 + 0x4000, naive.be32(set.extensions))]),
       ];
       const header = [
