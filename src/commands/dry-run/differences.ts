@@ -6,6 +6,7 @@ import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer 
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import { entryOfAddress, mustOutlive } from "../../sync/plan/ownership.ts";
 import { addressLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
+import { ServiceIndex } from "./service-index.ts";
 
 /** Decides which kernel objects are ours. Objects that are neither ours nor desired are not a difference. */
 export interface Ours {
@@ -42,35 +43,6 @@ export function differences(desired: DesiredState, observed: Observed, ours: Our
     ...diffEntries(desired, observed, ours, draining, services),
   ];
   return lines.sort((a, b) => (a.line < b.line ? -1 : Number(a.line > b.line)));
-}
-
-/** The Services of addresses and ports. */
-class ServiceIndex {
-  readonly #byAddress = new Map<IPAddress, string | undefined>();
-  readonly #byPort = new Map<number, string | undefined>();
-
-  constructor(desired: DesiredState) {
-    for (const { server } of desired.servers()) {
-      const service = desired.owner(server.key);
-      add(this.#byAddress, server.address, service);
-      add(this.#byPort, server.port, service);
-    }
-  }
-
-  ofAddress(address: IPAddress): string | undefined {
-    return this.#byAddress.get(address);
-  }
-
-  /** A member without an address has the number of a NodePort, which belongs to one Service. */
-  ofEntry({ address, port }: SetEntry): string | undefined {
-    if (address !== undefined) return this.#byAddress.get(address);
-    return port === undefined ? undefined : this.#byPort.get(port);
-  }
-}
-
-/** What several Services have belongs to none of them. */
-function add<Key>(index: Map<Key, string | undefined>, key: Key, service: string | undefined): void {
-  index.set(key, index.has(key) && index.get(key) !== service ? undefined : service);
 }
 
 function named(lines: readonly string[], service: string | undefined): readonly Difference[] {

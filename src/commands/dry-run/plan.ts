@@ -6,6 +6,7 @@ import { ipsets, type SetEntry } from "../../model/kernel/ipset.ts";
 import type { Rules, RuleTable } from "../../model/kernel/rules.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import { addressLine, createLine, entryLine, stateLines } from "./plan-lines.ts";
+import { ServiceIndex } from "./service-index.ts";
 
 /** All objects that a node should hold, and the problems. */
 export interface NodePlan {
@@ -17,14 +18,21 @@ export interface NodePlan {
 }
 
 /**
- * The plan as text. Each section is input for the tool that its heading names. Equal plans give equal texts. The sorted
- * section of virtual servers equals the sorted output of `ipvsadm -Sn`.
+ * The plan as text. Each section is input for the tool that its heading names, without the lines that begin with #: they
+ * name the Service of the lines below. Equal plans give equal texts. The other lines of the section of virtual servers,
+ * sorted, equal the sorted output of `ipvsadm -Sn`.
  */
 export function renderPlanText(plan: NodePlan): string {
+  const { desired } = plan;
+  const services = new ServiceIndex(desired);
+  const servers = sortedServers(desired).map((state) => [desired.owner(state.server.key), stateLines(state)] as const);
+  const addresses = [...desired.addresses()]
+    .sort()
+    .map((address) => [services.ofAddress(address), [addressLine(address)]] as const);
   const sections: readonly (readonly [string, readonly string[]])[] = [
-    ["virtual servers (ipvsadm -R)", sortedServers(plan.desired).flatMap(stateLines)],
-    ["addresses (ip -batch)", [...plan.desired.addresses()].sort().map(addressLine)],
-    ["sets (ipset restore)", setLines(plan)],
+    ["virtual servers (ipvsadm -R)", belowServices(servers)],
+    ["addresses (ip -batch)", belowServices(addresses)],
+    ["sets (ipset restore)", setLines(plan, services)],
     ["rules of IPv4 (iptables-restore --noflush)", ruleText(plan, "IPv4").split("\n")],
     ["rules of IPv6 (ip6tables-restore --noflush)", ruleText(plan, "IPv6").split("\n")],
     ["rejected", sortedProblems(plan).map(problemLine)],
@@ -92,8 +100,21 @@ function members(plan: NodePlan): ReadonlyMap<ReturnType<typeof ipsets>[number],
   return new Map(plan.families.flatMap((family) => ipsets(family)).map((set) => [set, bySet.get(set.name) ?? []]));
 }
 
-function setLines(plan: NodePlan): readonly string[] {
-  return [...members(plan)].flatMap(([set, entries]) => [createLine(set, entries.length), ...entries.map(entryLine)]);
+function setLines(plan: NodePlan, services: ServiceIndex): readonly string[] {
+  return [...members(plan)].flatMap(([set, entries]) => [
+    createLine(set, entries.length),
+    ...belowServices(entries.map((entry) => [services.ofEntry(entry), [entryLine(entry)]] as const)),
+  ]);
+}
+
+/** The lines in their order, each group of one Service below its name; "node" if they belong to none, or to several. */
+function belowServices(lines: readonly (readonly [string | undefined, readonly string[]])[]): readonly string[] {
+  let last: string | undefined;
+  return lines.flatMap(([service = "node", group]) => {
+    const heading = service === last ? [] : [`# ${service}`];
+    last = service;
+    return [...heading, ...group];
+  });
 }
 
 function ruleText(plan: NodePlan, family: IPFamily): string {

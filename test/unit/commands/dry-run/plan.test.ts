@@ -100,20 +100,26 @@ describe("plan", () => {
     expect(renderPlanText(plan(SHOP))).toBe(`# node n1
 
 # virtual servers (ipvsadm -R)
+# shop/web
 -A -t 10.96.0.10:80 -s rr -p 600
 -a -t 10.96.0.10:80 -r 10.244.1.5:8080 -m -w 1
 -a -t 10.96.0.10:80 -r 10.244.2.5:8080 -m -w 1
+# shop/dns
 -A -u [fd00::a]:53 -s rr
 -a -u [fd00::a]:53 -r [fd01::5]:5353 -m -w 1
 
 # addresses (ip -batch)
+# shop/web
 address add 10.96.0.10/32 dev kube-ipvs0
+# shop/dns
 address add fd00::a/128 dev kube-ipvs0
 
 # sets (ipset restore)
 create KUBE-LOOP-BACK hash:ip,port,ip family inet hashsize 1024 maxelem 65536
+# shop/web
 add KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5
 create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536
+# shop/web
 add KUBE-CLUSTER-IP 10.96.0.10,tcp:80
 create KUBE-EXTERNAL-IP hash:ip,port family inet hashsize 1024 maxelem 65536
 create KUBE-EXTERNAL-IP-LOCAL hash:ip,port family inet hashsize 1024 maxelem 65536
@@ -130,6 +136,7 @@ create KUBE-NODE-PORT-SCTP-HASH hash:ip,port family inet hashsize 1024 maxelem 6
 create KUBE-NODE-PORT-LOCAL-SCTP-HASH hash:ip,port family inet hashsize 1024 maxelem 65536
 create KUBE-HEALTH-CHECK-NODE-PORT bitmap:port range 0-65535
 create KUBE-IPVS-IPS hash:ip family inet hashsize 1024 maxelem 65536
+# shop/web
 add KUBE-IPVS-IPS 10.96.0.10
 create KUBE-NODE-PORT-IPS hash:ip family inet hashsize 1024 maxelem 65536
 create KUBE-SERVICE-CIDR hash:net family inet hashsize 1024 maxelem 65536
@@ -146,6 +153,30 @@ ${RULES_TEXT}
 # Service shop/b spec.ports[1].port: "99999" must be a port
 # file a.yaml: "x: [" is not YAML
 `);
+  });
+
+  test("a Service is named once for lines in a row, and what several Services have is the node's", () => {
+    const slice = (name: string) => ({ [`shop/${name}-1`]: { endpoints: [{ ip: "10.244.1.5", node: "n1" }] } });
+    const text = renderPlanText(
+      plan({
+        a: [
+          {
+            ip: "10.96.0.1",
+            ports: [
+              { port: 80, nodePort: 30_080 },
+              { name: "two", port: 81 },
+            ],
+          },
+          slice("a"),
+        ],
+        b: [{ ip: "10.96.0.2" }, slice("b")],
+      }),
+    );
+    expect(text).toContain(
+      "# shop/a\nadd KUBE-CLUSTER-IP 10.96.0.1,tcp:80\nadd KUBE-CLUSTER-IP 10.96.0.1,tcp:81\n# shop/b\n",
+    );
+    expect(text).toContain("# node\nadd KUBE-LOOP-BACK 10.244.1.5,tcp:8080,10.244.1.5\n");
+    expect(text).toContain("# shop/a\nadd KUBE-NODE-PORT-TCP 30080\n");
   });
 
   test("json has the same content", () => {
