@@ -69,7 +69,7 @@ describe("rules that cannot be written for a long time, as while another program
     await agent.rest(2_000);
     expect(agent.kernel.ipvsadm().trim()).toBe(NEAR);
     expect(agent.unreadiness()).toContain("Cannot write the iptables rules of IPv4 within 3 s");
-    for (let looks = 0; looks < 5; looks++) await agent.rest(40_000);
+    for (let resyncs = 0; resyncs < 5; resyncs++) await agent.rest(40_000);
     expect(agent.kernel.rulesAsked).toBe(1);
     expect([agent.isAlive(), agent.isReady()]).toEqual([true, false]);
     expect(agent.notices).toHaveLength(2);
@@ -155,7 +155,7 @@ test("a NodePort that may be a source port of the node is reported once, with it
   agent.service("shop/web", { ip: "10.96.0.10", ports: [{ name: "http", port: 80, nodePort: 30_080 }] });
   agent.node("a");
   agent.listed("nodes", "services", "endpointslices");
-  for (let looks = 0; looks < 5; looks++) await agent.rest(40_000);
+  for (let resyncs = 0; resyncs < 5; resyncs++) await agent.rest(40_000);
   expect(agent.notices).toEqual([expect.stringContaining("sysctl -w net.ipv4.ip_local_reserved_ports=30080")]);
   expect([agent.isReady(), await agent.metric("kube_ipvs_node_problems")]).toEqual([true, 1]);
   agent.kernel.sourcePorts = { chosen, reserved: [{ first: 30_000, last: 32_767 }] };
@@ -199,21 +199,21 @@ describe("packets of IPv6 are forwarded", () => {
 });
 
 describe("a repeated failure is reported when it begins and when it ends:", () => {
-  const LOOK_MS = 40_000;
+  const RESYNC_MS = 40_000;
 
   test("a warning of the node, by log and Event; a warning that changes is reported again", async () => {
     await using agent = new RunningAgent();
     const reports = () => agent.log.filter((line) => line.includes("node preparation"));
     agent.kernel.warnings = ["Cannot set a"];
-    for (let looks = 0; looks < 5; looks++) await agent.rest(LOOK_MS);
+    for (let resyncs = 0; resyncs < 5; resyncs++) await agent.rest(RESYNC_MS);
     expect(reports()).toEqual(['warn node preparation failed {"warning":"Cannot set a"}']);
     expect(agent.notices).toEqual(["Node /n1: Cannot set a"]);
     expect(await agent.metric("kube_ipvs_node_problems")).toBe(1);
     agent.kernel.warnings = ["Cannot set a", "Cannot set b"];
-    for (let looks = 0; looks < 2; looks++) await agent.rest(LOOK_MS);
+    for (let resyncs = 0; resyncs < 2; resyncs++) await agent.rest(RESYNC_MS);
     expect(reports().slice(1)).toEqual(['warn node preparation failed {"warning":"Cannot set b"}']);
     agent.kernel.warnings = [];
-    for (let looks = 0; looks < 2; looks++) await agent.rest(LOOK_MS);
+    for (let resyncs = 0; resyncs < 2; resyncs++) await agent.rest(RESYNC_MS);
     expect(reports().slice(2)).toEqual([
       'info node preparation no longer fails {"warning":"Cannot set a"}',
       'info node preparation no longer fails {"warning":"Cannot set b"}',
@@ -227,7 +227,7 @@ describe("a repeated failure is reported when it begins and when it ends:", () =
     const warning = 'iptables-legacy has rules of other programs: chains "DOCKER"';
     const found = { used: "nft", reason: "the kubelet has its chain there" } as const;
     agent.kernel.backends = { ...found, otherRules: new Map([["IPv4", 2]]), warnings: [warning] };
-    for (let looks = 0; looks < 3; looks++) await agent.rest(LOOK_MS);
+    for (let resyncs = 0; resyncs < 3; resyncs++) await agent.rest(RESYNC_MS);
     expect(agent.log.filter((line) => line.includes("iptables"))).toEqual([
       'info iptables backend found {"backend":"nft","reason":"the kubelet has its chain there"}',
       `warn node preparation failed {"warning":${JSON.stringify(warning)}}`,
@@ -235,7 +235,7 @@ describe("a repeated failure is reported when it begins and when it ends:", () =
     expect(agent.notices).toEqual([`Node /n1: ${warning}`]);
     expect(agent.unreadiness()).not.toContain("iptables");
     agent.kernel.backends = { ...found, otherRules: new Map([["IPv4", 0]]), warnings: [] };
-    await agent.rest(LOOK_MS);
+    await agent.rest(RESYNC_MS);
     expect(agent.log.at(-1)).toContain("node preparation no longer fails");
   });
 
@@ -243,7 +243,7 @@ describe("a repeated failure is reported when it begins and when it ends:", () =
     await using agent = new RunningAgent();
     const reports = () => agent.log.filter((line) => line.includes("another service proxy"));
     agent.kernel.otherProxies = ["kube-proxy in ipvs mode"];
-    for (let looks = 0; looks < 3; looks++) await agent.rest(LOOK_MS);
+    for (let resyncs = 0; resyncs < 3; resyncs++) await agent.rest(RESYNC_MS);
     expect(reports()).toEqual([
       expect.stringMatching(
         /^warn another service proxy works on this node .*kube-proxy in ipvs mode works on this node/,
@@ -252,9 +252,9 @@ describe("a repeated failure is reported when it begins and when it ends:", () =
     expect(agent.notices).toEqual([expect.stringContaining("Node /n1: kube-proxy in ipvs mode works on this node")]);
     expect(await agent.metric("kube_ipvs_other_proxies")).toBe(1);
     agent.kernel.otherProxies = [];
-    for (let looks = 0; looks < 10; looks++) await agent.rest(LOOK_MS);
+    for (let resyncs = 0; resyncs < 10; resyncs++) await agent.rest(RESYNC_MS);
     expect(await agent.metric("kube_ipvs_other_proxies")).toBe(1);
-    for (let looks = 0; looks < 20; looks++) await agent.rest(LOOK_MS);
+    for (let resyncs = 0; resyncs < 20; resyncs++) await agent.rest(RESYNC_MS);
     expect(await agent.metric("kube_ipvs_other_proxies")).toBe(0);
     expect(reports().at(-1)).toMatch(/^info another service proxy has left no traces/);
   });

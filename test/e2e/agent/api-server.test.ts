@@ -182,8 +182,8 @@ describe("at its start the agent", LIMIT, () => {
     await one.kill();
     one.delete("Service", "shop/other");
     const agent = agentOf(one, "--ipvs-sync-period", "1s");
-    const looks = async () => (await agent.metrics()).get("kube_ipvs_resync_duration_seconds_count") ?? 0;
-    await soon(async () => expect(await looks()).toBeGreaterThanOrEqual(2));
+    const resyncs = async () => (await agent.metrics()).get("kube_ipvs_resync_duration_seconds_count") ?? 0;
+    await soon(async () => expect(await resyncs()).toBeGreaterThanOrEqual(2));
     expect(await held()).toEqual(whole);
     const { status, body } = await agent.readyz();
     expect(status).toBe(503);

@@ -54,7 +54,7 @@ const changeDuring = fc.record({
 const lose = fc.record({ kind: fc.constant("lose"), after: fc.nat(8), restart: fc.boolean() });
 const failReads = fc.record({ kind: fc.constant("failReads") });
 const meddle = fc.record({ kind: fc.constant("meddle"), how: fc.nat(7), pick });
-const look = fc.record({ kind: fc.constant("look") });
+const resync = fc.record({ kind: fc.constant("resync") });
 const beginResync = fc.record({ kind: fc.constant("beginResync"), arrived: fc.nat(8) });
 const beginResyncDuring = fc.record({
   kind: fc.constant("beginResyncDuring"),
@@ -78,7 +78,7 @@ const anything = fc.oneof(
   lose,
   failReads,
   { arbitrary: meddle, weight: 2 },
-  look,
+  resync,
   { arbitrary: beginResync, weight: 2 },
   beginResyncDuring,
   endResync,
@@ -128,7 +128,7 @@ async function play(world: SyncWorld, command: Command): Promise<void> {
     case "meddle":
       for (const operation of meddling(world.memory, { ...command, foreign: FOREIGN })) world.kernel.meddle(operation);
       return;
-    case "look":
+    case "resync":
       await world.resync();
       return;
     case "beginResync":
@@ -347,7 +347,7 @@ test("a change causes operations for its own Service alone, and none when it cha
       const world = await worldAfter(script);
       await world.settle();
       const before = naiveNode(world.services, {});
-      const looks = world.kernel.wholeReads;
+      const resyncs = world.kernel.wholeReads;
       await play(world, last);
       const after = naiveNode(world.services, {});
       const done = await world.sync();
@@ -355,7 +355,7 @@ test("a change causes operations for its own Service alone, and none when it cha
       for (const operation of done) expect(changed.has(wordOf(operation)), JSON.stringify(operation)).toBe(true);
       world.change(last.name, last.to);
       expect(await world.sync()).toEqual([]);
-      expect(world.kernel.wholeReads).toBe(looks);
+      expect(world.kernel.wholeReads).toBe(resyncs);
     }),
     { numRuns: RUNS },
   );

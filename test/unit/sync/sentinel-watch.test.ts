@@ -53,13 +53,13 @@ test("each second the sentinels are looked for, what is missing is reported, and
   const stop = new AbortController();
   const missing: [keys: string[], areAll: boolean][] = [];
   let answer: () => Promise<ReadonlySet<VirtualServerKey>> = async () => new Set([key("a"), key("b")]);
-  let looks = 0;
+  let probes = 0;
   const running = watchSentinels(
     {
       clock,
       sentinels: () => new Set([key("a"), key("b")]),
       present: () => {
-        looks++;
+        probes++;
         return answer();
       },
       onMissing: (keys, areAll) => missing.push([[...keys], areAll]),
@@ -67,14 +67,14 @@ test("each second the sentinels are looked for, what is missing is reported, and
     stop.signal,
   );
   await clock.advance(3_000);
-  expect([looks, missing]).toEqual([3, []]);
+  expect([probes, missing]).toEqual([3, []]);
   answer = async () => {
     throw new KernelError("lost");
   };
   await clock.advance(1_000);
   answer = async () => new Set([key("b")]);
   await clock.advance(1_000);
-  expect([looks, missing]).toEqual([5, [[["a"], false]]]);
+  expect([probes, missing]).toEqual([5, [[["a"], false]]]);
   stop.abort();
   await running;
 });

@@ -236,12 +236,12 @@ describe("a full set", () => {
     kernel.set("KUBE-IPVS-IPS", { maxElements: 2 });
     await client.ensure([IPS]);
     let isApplied = false;
-    const looks = (async () => {
+    const resyncs = (async () => {
       while (!isApplied) await list([IPS]);
     })();
     const outcomes = await client.apply(vips(9).map(add));
     isApplied = true;
-    await looks;
+    await resyncs;
     expect(errnos(outcomes)).toEqual(vips(9).map(() => ""));
     expect(await texts()).toHaveLength(9);
   });

@@ -28,7 +28,7 @@ function nodeWithHint(backend: "legacy" | "nft") {
 }
 
 /** Calls until both backends were read again; returns the last report. */
-async function look(kernel: NetlinkKernel): Promise<RulesReport> {
+async function resync(kernel: NetlinkKernel): Promise<RulesReport> {
   let report = await kernel.writeRules(SETUP);
   for (let call = 1; call < CALLS; call++) report = await kernel.writeRules(SETUP);
   return report;
@@ -40,7 +40,7 @@ test("rules follow the kubelet to another iptables backend: they are written the
   expect((await kernel.writeRules(SETUP)).backends).toMatchObject({ used: "legacy", warnings: [] });
   hint("nft");
   iptables.ran.length = 0;
-  const { changed, failures, backends } = await look(kernel);
+  const { changed, failures, backends } = await resync(kernel);
   expect(changed).toEqual([
     'wrote table "nat" of IPv4',
     'removed the chains of kube-ipvs from legacy table "nat" of IPv4',
@@ -72,7 +72,7 @@ test("old rules that cannot be removed are a warning, and the next resync remove
   await kernel.writeRules(SETUP);
   hint("nft");
   iptables.failing.set("iptables-legacy-restore", "the lock is taken");
-  const refused = await look(kernel);
+  const refused = await resync(kernel);
   expect(refused).toMatchObject({ failures: [], backends: { used: "nft" } });
   expect(refused.backends?.warnings).toEqual([expect.stringContaining("the lock is taken")]);
   iptables.failing.clear();
@@ -88,7 +88,7 @@ test("old rules stay as long as the new iptables backend refuses them", async ()
   hint("nft");
   iptables.failing.set("iptables-nft-restore", "TABLE_ADD failed (Operation not supported): table nat");
   for (let attempt = 0; attempt < 2; attempt++) {
-    const { failures } = await look(kernel);
+    const { failures } = await resync(kernel);
     expect(failures.map(({ message }) => message)).toEqual([expect.stringContaining("Operation not supported")]);
     expect(ours("legacy")).toEqual(OURS);
   }
@@ -104,7 +104,7 @@ test("the iptables backend is kept if no program works for the one of the kubele
   await kernel.writeRules(SETUP);
   hint("nft");
   for (const program of ["iptables", "iptables-nft"]) iptables.failing.set(program, "unknown option");
-  const { failures, backends } = await look(kernel);
+  const { failures, backends } = await resync(kernel);
   expect([failures, backends?.used]).toEqual([[], "legacy"]);
   expect(backends?.warnings).toEqual([
     "iptables: this node uses nft, kube-ipvs stays with legacy: iptables-nft: unknown option",
@@ -119,7 +119,7 @@ test("a chain of the old iptables backend that another program uses stays as it 
   await kernel.writeRules(SETUP);
   const nat = iptables.table("iptables-legacy", "nat").set("CNI-HOSTPORT-SETMARK", ["-j KUBE-MARK-MASQ"]);
   hint("nft");
-  await look(kernel);
+  await resync(kernel);
   expect(ours("legacy")).toEqual(["KUBE-MARK-MASQ"]);
   expect(nat.get("KUBE-MARK-MASQ")).toEqual(["-j MARK --set-xmark 0x4000/0x4000"]);
   await kernel.close();
@@ -130,13 +130,13 @@ test("rules of other programs in the other iptables backend are a warning with t
   const kernel = node.kernel(CHAINS);
   expect((await kernel.writeRules(SETUP)).backends?.warnings).toEqual([]);
   const nat = iptables.table("iptables-legacy", "nat").set("DOCKER", ["-j RETURN"]);
-  const { failures, backends } = await look(kernel);
+  const { failures, backends } = await resync(kernel);
   expect([failures, backends?.otherRules]).toEqual([[], new Map([["IPv4", 1]])]);
   expect(backends?.warnings).toEqual([
     'iptables-legacy has rules of other programs besides those in nft, which kube-ipvs uses: chains "DOCKER". The kernel applies both: let all programs of this node use one backend',
   ]);
   nat.delete("DOCKER");
-  expect((await look(kernel)).backends?.warnings).toEqual([]);
+  expect((await resync(kernel)).backends?.warnings).toEqual([]);
   await kernel.close();
 });
 
@@ -174,7 +174,7 @@ test("a resync that reads both iptables backends starts no more programs than an
   const kernel = node.kernel(CHAINS);
   await kernel.writeRules(SETUP);
   iptables.ran.length = 0;
-  await look(kernel);
+  await resync(kernel);
   expect(iptables.ran).toEqual(Array(CALLS).fill("iptables-nft-save"));
   await kernel.close();
 });
@@ -187,7 +187,7 @@ test("iptables 1.6.2, which has one backend and no other programs, is used as it
   const kernel = node.kernel(CHAINS);
   const first = await kernel.writeRules(SETUP);
   expect(first).toMatchObject({ changed: ['wrote table "nat" of IPv4'], failures: [], backends: { used: "legacy" } });
-  expect(await look(kernel)).toMatchObject({ changed: [], failures: [], backends: { used: "legacy" } });
+  expect(await resync(kernel)).toMatchObject({ changed: [], failures: [], backends: { used: "legacy" } });
   expect(iptables.ran.filter((line) => line.includes("restore"))).toEqual(["iptables-restore --noflush -w 5"]);
   await kernel.close();
 });
@@ -198,7 +198,7 @@ test("without the name of the backend of the default programs no rules are remov
   iptables.namesBackend = false;
   const kernel = node.kernel(CHAINS);
   await kernel.writeRules(SETUP);
-  const report = await look(kernel);
+  const report = await resync(kernel);
   expect([report.changed, report.failures, report.backends]).toEqual([[], [], undefined]);
   expect(iptables.table("iptables", "nat").has("KUBE-SERVICES")).toBe(true);
   await kernel.close();
