@@ -1,87 +1,40 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { testTls } from "../../support/api/api-server.ts";
 import type { ApiEvent } from "../../support/api/event-registry.ts";
 import { routeOf } from "../../support/api/routes.ts";
-import { ControlPlane } from "../../support/api/worlds/control-plane.ts";
-import { AgentProcess, sumOf } from "../../support/node/agent-process.ts";
-import { containerCommand } from "../../support/node/container.ts";
-import { deployedContainer, deployedRules, deployedUser, startedAs } from "../../support/node/deployment.ts";
-import type { Finished } from "../../support/node/namespace.ts";
-import { TestNode } from "../../support/node/netns.ts";
-import { ACCOUNT_PATH, AccountFolder } from "../../support/node/service-account.ts";
-import { nodeObject, serviceObject, sliceObject } from "../../support/objects/builders.ts";
-import { BUNDLE } from "../../support/run/bundle.ts";
+import type { ControlPlane } from "../../support/api/worlds/control-plane.ts";
+import { DaemonSetNode, NAMESPACE } from "../../support/container/daemonset.ts";
+import { type AgentProcess, sumOf } from "../../support/node/agent-process.ts";
+import { deployedRules, deployedUser } from "../../support/node/deployment.ts";
+import type { TestNode } from "../../support/node/netns.ts";
+import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { eventually } from "../../support/time/eventually.ts";
 import { patient } from "../../support/time/patience.ts";
 
 /**
- * The agent as its DaemonSet runs it: the bundle, the arguments and variables of the manifest, the files of a service account,
- * two capabilities, no writable files; with an API server that allows what the ClusterRole allows.
+ * The agent as its DaemonSet runs it: containers with the arguments, variables and security context of the manifest, started by
+ * crun; with an API server that allows what the ClusterRole allows.
  */
+let daemonSet: DaemonSetNode;
 let node: TestNode;
 let plane: ControlPlane;
-let account: AccountFolder;
-let image: string;
 
-const NAMESPACE = "kube-system";
 /** A container starts with uncompiled code, which takes seconds in a guest. */
 vi.setConfig({ testTimeout: patient(120_000) });
 const REQUIRED = ["net/ipv4/vs/conntrack", "net/ipv4/ip_forward"];
 
 beforeAll(async () => {
-  image = await mkdtemp("/run/kube-ipvs-image-");
-  await symlink(BUNDLE, join(image, "kube-ipvs"));
-  node = await TestNode.create({ pods: ["a", "b", "c"] });
-  plane = await ControlPlane.create(node);
-  plane.model.behaviour.rules = deployedRules();
-  account = await AccountFolder.create({ token: "first", authority: testTls("a").cert, namespace: NAMESPACE });
-  allow("first");
-  await mkdir(ACCOUNT_PATH, { recursive: true });
-  // Every host has one.
-  await writeFile("/run/xtables.lock", "");
-  await writeFile(lock(), "");
-  plane.put(nodeObject(node.name, { ips: [node.node.ip] }));
+  daemonSet = await DaemonSetNode.create({ pods: ["a", "b", "c"] });
+  ({ node, plane } = daemonSet);
 });
 
-afterAll(async () => {
-  await plane?.[Symbol.asyncDispose]();
-  await node?.[Symbol.asyncDispose]();
-  await account?.[Symbol.asyncDispose]();
-  await rm(image, { recursive: true });
-  await rm(ACCOUNT_PATH, { recursive: true });
-});
+afterAll(() => daemonSet?.[Symbol.asyncDispose]());
 
-const lock = () => `/run/xtables-${node.name}.lock`;
-
-/** The tokens that the server accepts from now on, all of the agent's user. */
-function allow(...tokens: readonly string[]): void {
-  plane.model.behaviour.tokens = new Map(tokens.map((token) => [token, deployedUser()]));
-}
-
-/** The environment of the container on this node; the kubelet's own variables name a Service that is not served yet. */
-function command(which: "containers" | "initContainers"): readonly string[] {
-  const container = deployedContainer(which);
-  const { argv, env } = startedAs(container, node.name, {
-    apiServers: plane.server.url,
-    clusterCIDR: "10.244.0.0/16,fd00:244::/32",
-  });
-  const kubelet = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
-  const { PATH: path = "" } = process.env;
-  const PATH = `${image}:${path}`;
-  return containerCommand(container, { argv, env: { PATH, ...kubelet, ...env } }, [
-    { source: account.path, target: ACCOUNT_PATH },
-    { source: lock(), target: "/run/xtables.lock" },
-  ]);
-}
-
-function init(): Promise<Finished> {
-  return node.node.namespace.finished(command("initContainers"));
-}
-
-function startAgent(): AgentProcess {
-  return AgentProcess.of(node, node.node.namespace.start(command("containers")));
+/** The agent in its container; it ends with the test. */
+async function startAgent(): Promise<AgentProcess> {
+  const { agent } = await daemonSet.start();
+  onTestFinished(() => agent[Symbol.asyncDispose]());
+  return agent;
 }
 
 /** The Events that the server keeps with this reason. */
@@ -115,7 +68,7 @@ describe("a node without preparation", () => {
   test("is programmed by the agent, which reports what is missing, and is ready after init has run", async () => {
     await node.prints(...REQUIRED.map((path) => `echo 0 >/proc/sys/${path};`));
     putService("web", "10.96.4.1", "a");
-    await using agent = startAgent();
+    const agent = await startAgent();
     await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("a").ip}:8080`]));
     await soon(() => {
       for (const path of REQUIRED)
@@ -129,7 +82,7 @@ describe("a node without preparation", () => {
     expect(events("KernelUnavailable")).toEqual([]);
     expect(await sysctls()).toEqual(["0", "0"]);
 
-    const { code, out, err } = await init();
+    const { code, out, err } = await daemonSet.init();
     expect([code, err]).toEqual([0, expect.not.stringContaining("net/ipv4/ip_forward")]);
     expect(out).toContain("set net/ipv4/vs/conntrack from 0 to 1");
     expect(await sysctls()).toEqual(["1", "1"]);
@@ -138,8 +91,8 @@ describe("a node without preparation", () => {
   });
 
   test("is changed by the first init only", async () => {
-    await init();
-    expect(await init()).toMatchObject({ code: 0, out: "" });
+    await daemonSet.init();
+    expect(await daemonSet.init()).toMatchObject({ code: 0, out: "" });
   });
 });
 
@@ -160,9 +113,9 @@ describe("sysctls that another program changes", () => {
       .toSorted();
 
   test("are reported each with its remedy and interrupt nothing, also after a SIGKILL", async () => {
-    await init();
+    await daemonSet.init();
     putService("web", "10.96.4.1", "a");
-    const first = startAgent();
+    const { agent: first, kill } = await daemonSet.start();
     onTestFinished(() => first[Symbol.asyncDispose]());
     await first.ready();
     expect(await wrong(first)).toEqual([]);
@@ -170,16 +123,16 @@ describe("sysctls that another program changes", () => {
     await soon(async () => expect(await wrong(first)).toEqual(WANTED.toSorted()));
     putService("web", "10.96.4.1", "b");
     await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]));
-    await first.kill();
+    await kill();
 
-    await using second = startAgent();
+    const second = await startAgent();
     putService("web", "10.96.4.1", "c");
     await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("c").ip}:8080`]));
     await soon(async () => expect((await second.readyz()).body).toContain("net/ipv6/conf/all/forwarding is 0"));
     expect((await second.readyz()).body).toContain("sysctl -w net.ipv4.ip_forward=1");
     const { status } = await node.client(node.node).get("127.0.0.1", 10_256, "/livez");
     expect(status).toBe(200);
-    await init();
+    await daemonSet.init();
     await second.ready();
     expect(await wrong(second)).toEqual([]);
   });
@@ -190,8 +143,7 @@ describe("the agent in its container", () => {
     putService("web", "10.96.4.1", "a", "b");
     const before = new Set(events("NodePreparationFailed"));
     plane.model.requests.length = 0;
-    const agent = startAgent();
-    onTestFinished(() => agent[Symbol.asyncDispose]());
+    const agent = await startAgent();
     await agent.ready();
     const { answers, errors } = await node.client(node.pod("c")).tcp("10.96.4.1", 80, 6);
     expect([answers, errors]).toEqual([{ a: 3, b: 3 }, {}]);
@@ -228,7 +180,7 @@ describe("the agent in its container", () => {
       ...serviceObject("shop/second", { ip: "10.96.4.2" }),
       metadata: { namespace: "shop", name: "second", uid: "uid-of-second" },
     });
-    await using agent = startAgent();
+    const agent = await startAgent();
     await agent.ready();
     await soon(() => {
       expect(events("NotProxied")).toMatchObject([
@@ -245,10 +197,10 @@ describe("the agent in its container", () => {
 
   test("continues with the token that replaces its own", async () => {
     putService("web", "10.96.4.1", "a");
-    await using agent = startAgent();
+    const agent = await startAgent();
     await agent.ready();
-    await account.replace({ token: "second", authority: testTls("a").cert, namespace: NAMESPACE });
-    allow("second");
+    await daemonSet.account.replace({ token: "second", authority: testTls("a").cert, namespace: NAMESPACE });
+    plane.model.behaviour.tokens = new Map([["second", deployedUser()]]);
     plane.model.requests.length = 0;
     plane.server.resetConnections();
     putService("web", "10.96.4.1", "b", "c");
@@ -263,7 +215,7 @@ describe("the agent in its container", () => {
   test("waits for its role without changing anything, and then continues", async () => {
     plane.model.behaviour.rules = [];
     const before = await node.prints("ipvsadm -Sn");
-    await using agent = startAgent();
+    const agent = await startAgent();
     await agent.logged("cannot watch");
     expect(await node.prints("ipvsadm -Sn")).toBe(before);
     plane.model.behaviour.rules = deployedRules();

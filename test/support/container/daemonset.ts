@@ -17,7 +17,8 @@ import { kernelHasSeccompFilters } from "./seccomp.ts";
 /** Changes the manifest of a pod, or one of its containers, before it is run. */
 export type Change = (pod: V1PodSpec, container: V1Container) => void;
 
-const NAMESPACE = "kube-system";
+/** Where the DaemonSet is. */
+export const NAMESPACE = "kube-system";
 /** The variables that the kubelet adds to each container: the API server as a Service, which no proxy serves yet. */
 const KUBELET_ENV = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
 
@@ -27,18 +28,21 @@ const KUBELET_ENV = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_P
  */
 export class DaemonSetNode implements AsyncDisposable {
   readonly node: TestNode;
-  readonly #plane: ControlPlane;
+  readonly plane: ControlPlane;
+  /** The files of the service account; its token is "first". */
+  readonly account: AccountFolder;
   readonly #stack: AsyncDisposableStack;
   readonly #runtime: PodRuntime;
   readonly #image: ContainerImage;
 
   private constructor(
     stack: AsyncDisposableStack,
-    parts: { node: TestNode; plane: ControlPlane; runtime: PodRuntime; image: ContainerImage },
+    parts: Pick<DaemonSetNode, "node" | "plane" | "account"> & { runtime: PodRuntime; image: ContainerImage },
   ) {
     this.#stack = stack;
     this.node = parts.node;
-    this.#plane = parts.plane;
+    this.plane = parts.plane;
+    this.account = parts.account;
     this.#runtime = parts.runtime;
     this.#image = parts.image;
   }
@@ -74,7 +78,7 @@ export class DaemonSetNode implements AsyncDisposable {
         filtersCalls,
       }),
     );
-    const made = new DaemonSetNode(stack.move(), { node, plane, runtime, image });
+    const made = new DaemonSetNode(stack.move(), { node, plane, account, runtime, image });
     plane.model.behaviour.rules = deployedRules();
     plane.model.behaviour.tokens = new Map([["first", deployedUser()]]);
     plane.put(nodeObject(node.name, { ips: [node.node.ip] }));
@@ -83,7 +87,7 @@ export class DaemonSetNode implements AsyncDisposable {
 
   /** Creates or replaces objects of the API. */
   put(...objects: readonly object[]): void {
-    this.#plane.put(...objects);
+    this.plane.put(...objects);
   }
 
   /** Runs the init container to its end. */
@@ -105,7 +109,7 @@ export class DaemonSetNode implements AsyncDisposable {
     const container = deployedContainer(which);
     change(pod, container);
     const { argv, env } = startedAs(container, this.node.name, {
-      apiServers: this.#plane.server.url,
+      apiServers: this.plane.server.url,
       clusterCIDR: "10.244.0.0/16,fd00:244::/32",
     });
     return { pod, container, started: { argv, env: { ...this.#image.env, ...KUBELET_ENV, ...env } } };
