@@ -12,6 +12,8 @@ import { registerHealthCheckMetrics } from "../src/serve/metrics/health-check-me
 import { Metrics } from "../src/serve/metrics/metrics.ts";
 import { registerGoroutines } from "../src/serve/metrics/process-metrics.ts";
 import { RestClientMetrics } from "../src/serve/metrics/rest-client-metrics.ts";
+import { registerTrafficMetrics } from "../src/serve/metrics/traffic/traffic-metrics.ts";
+import { SERVER_METRIC, TRAFFIC_METRICS } from "../src/serve/metrics/traffic/traffic-text.ts";
 import { registerWatchMetrics } from "../src/serve/metrics/watch-metrics.ts";
 import { SOURCE_RANGES_ANNOTATION } from "../src/sources/decode/decode-exposure.ts";
 import { OVERRIDE_ANNOTATIONS } from "../src/sources/decode/decode-overrides.ts";
@@ -86,7 +88,7 @@ function metrics() {
   const registry = new Registry();
   const clock = { now: () => 0, date: () => new Date(0) };
   const netlink = () => ({ sends: 0, messages: 0, errors: new Map() });
-  new Metrics({ registry, families: [], clock, netlink });
+  new Metrics({ registry, families: [], marks: 0, clock, netlink });
   registerWatchMetrics(registry, clock, () => []);
   registerConfigMetrics(registry, clock, () => ({ valid: true, loadedAtMs: 0 }));
   registerEventMetrics(registry, () => ({ sent: 0, known: 0, dropped: 0, failed: 0 }));
@@ -95,7 +97,8 @@ function metrics() {
   registerGoroutines(registry);
   new RestClientMetrics(registry, clock);
   registerHealthCheckMetrics(registry, () => ({ listening: 0, refused: 0 }));
-  return registry.getMetricsAsArray();
+  registerTrafficMetrics(registry);
+  return [...registry.getMetricsAsArray(), ...Object.values(TRAFFIC_METRICS), SERVER_METRIC];
 }
 
 /** prom-client keeps them in a field that its types do not have. */

@@ -12,6 +12,7 @@ import type { Problem } from "./model/cluster/problem.ts";
 import type { ServiceName } from "./model/cluster/service.ts";
 import type { VirtualServerKey } from "./model/kernel/ipvs.ts";
 import { NO_KEYS } from "./model/kernel/keys.ts";
+import type { OwnedServer } from "./model/kernel/traffic.ts";
 import { podMatches, type SetupFor } from "./node/node-setup.ts";
 import { NodeTracker } from "./node/node-tracker.ts";
 import { version } from "./process/version.ts";
@@ -160,6 +161,11 @@ export class Agent {
   /** The names of all Services that this node proxies. */
   serviceNames(): Iterable<ServiceName> {
     return this.#state.table.serviceNames();
+  }
+
+  /** The desired virtual servers, with the ports that own them. Both may change while they are read. */
+  ownedServers(): Iterable<OwnedServer> {
+    return this.#state.ownedServers();
   }
 
   /** The next virtual servers whose existence shows that nobody has flushed IPVS; see `watchSentinels`. */

@@ -9,6 +9,7 @@ import { monitorAddresses } from "../kernel/link/monitor.ts";
 import { monitorStarter } from "../kernel/link/monitor-process.ts";
 import { runProcess } from "../kernel/run-process.ts";
 import { nodeSetup } from "../node/node-setup.ts";
+import { localMarkCount } from "../node/rules/local-mark.ts";
 import { createLogger, levelOf } from "../process/log.ts";
 import type { Output } from "../process/standard-output.ts";
 import { systemClock } from "../process/system-clock.ts";
@@ -22,6 +23,8 @@ import { registerHealthCheckMetrics } from "../serve/metrics/health-check-metric
 import { Metrics } from "../serve/metrics/metrics.ts";
 import { registerProcessMetrics } from "../serve/metrics/process-metrics.ts";
 import { RestClientMetrics } from "../serve/metrics/rest-client-metrics.ts";
+import { ServiceTraffic } from "../serve/metrics/traffic/service-traffic.ts";
+import { registerTrafficMetrics } from "../serve/metrics/traffic/traffic-metrics.ts";
 import { registerWatchMetrics } from "../serve/metrics/watch-metrics.ts";
 import { watchSentinels } from "../sync/sentinel-watch.ts";
 import { serversByAddress, sourceOf } from "./cluster-source.ts";
@@ -51,7 +54,13 @@ export async function run(
   const families = await kernelFamilies();
   const registry = new Registry();
   const kernel = thisKernel(config, { onForgotten: registerFlowMetrics(registry, families) });
-  const metrics = new Metrics({ registry, families, clock: systemClock, netlink: () => kernel.counters });
+  const metrics = new Metrics({
+    registry,
+    families,
+    marks: localMarkCount(config.localMarkMask),
+    clock: systemClock,
+    netlink: () => kernel.counters,
+  });
   registerProcessMetrics(registry);
   registerBuildMetrics(registry, { version, node: process.version, platform: `linux/${goArchitecture()}` });
   const requests = new RestClientMetrics(registry, systemClock);
@@ -80,6 +89,20 @@ export async function run(
     isHealthy: () => agent.isAlive(),
     onRefused: (refused) => source.record(refusedPortEvent(refused)),
   });
+  const traffic =
+    config.serviceTraffic === 0
+      ? undefined
+      : new ServiceTraffic(
+          { limit: config.serviceTraffic, showsServers: config.virtualServerInfo },
+          {
+            servers: () => agent.ownedServers(),
+            read: (keys) => kernel.statistics(keys),
+            clock: systemClock,
+            logger,
+            nextTurn,
+            onRead: registerTrafficMetrics(registry),
+          },
+        );
   registerHealthCheckMetrics(registry, () => healthCheckPorts.counts());
   const configWatch = new ConfigWatch(configuration, {
     reread,
@@ -103,6 +126,7 @@ export async function run(
         serve(config, {
           configuration: () => configWatch.current,
           registry,
+          traffic,
           agent,
           state: new AgentState(agent, kernel),
           recordEvent: (event) => source.record(event),

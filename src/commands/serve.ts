@@ -12,6 +12,7 @@ import { AccessControl } from "../serve/access/access-control.ts";
 import { httpServer, httpsServer } from "../serve/http-server.ts";
 import { KUBERNETES } from "../serve/metrics/build-metrics.ts";
 import { SliMetrics } from "../serve/metrics/sli-metrics.ts";
+import type { ServiceTraffic } from "../serve/metrics/traffic/service-traffic.ts";
 import { serveMetrics } from "../serve/metrics-server.ts";
 import { healthServer, type Listener, listen } from "../serve/server.ts";
 import { ServingCertificate } from "../serve/serving-certificate.ts";
@@ -22,6 +23,8 @@ export interface ServeDependencies {
   /** Returns the configuration in use. */
   readonly configuration: () => Pick<Configuration, "effective" | "flags">;
   readonly registry: Registry;
+  /** The traffic of Services; undefined if it has no metrics. */
+  readonly traffic: Pick<ServiceTraffic, "text"> | undefined;
   readonly agent: Agent;
   readonly state: StateSource;
   readonly recordEvent: (event: EventRecord) => void;
@@ -72,7 +75,7 @@ function probeServer({ healthzBindAddress }: Config, { agent }: ServeDependencie
 
 function metricsServer(
   config: Config,
-  { configuration, registry, state, create, logger, signal }: ServeDependencies,
+  { configuration, registry, traffic, state, create, logger, signal }: ServeDependencies,
 ): Served {
   const start = {
     version,
@@ -82,6 +85,7 @@ function metricsServer(
   };
   const options = {
     registry,
+    traffic,
     slis: new SliMetrics(registry),
     statusPage: (paths: readonly string[]) => statusPage({ ...start, paths }, systemClock),
     flagsPage: () => flagsPage(configuration().flags),

@@ -65,6 +65,10 @@ export interface Config {
   readonly metricsKeyFile: string;
   /** Whether the API server decides who may read from the metrics server. */
   readonly metricsAuthorization: boolean;
+  /** The number of ports of Services whose traffic has metrics of its own, the busiest first: 0 for none, infinite for all. */
+  readonly serviceTraffic: number;
+  /** Whether the virtual servers of these ports are a metric too. */
+  readonly virtualServerInfo: boolean;
   /** The address of the health server; undefined for no server. */
   readonly healthzBindAddress: BindAddress | undefined;
   /** The servers that do not listen, whatever their addresses. */
@@ -195,6 +199,12 @@ function contradictions(config: Config, texts: Texts, problems: readonly string[
       "manifests",
       config.metricsAuthorization && config.manifests !== "",
       `needs an API server, and ${name("manifests")} has none`,
+    ],
+    [
+      "virtualServerInfo",
+      "serviceTraffic",
+      config.virtualServerInfo && config.serviceTraffic === 0,
+      `needs ${beside("virtualServerInfo", "serviceTraffic")} other than none`,
     ],
   ];
   const isInvalid = (key: keyof Config) => problems.some((problem) => problem.startsWith(`Invalid ${name(key)}:`));

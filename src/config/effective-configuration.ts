@@ -77,6 +77,7 @@ function jsonOf(type: ValueType, text: string): JsonValue {
     case "address":
     case "string":
     case "mask":
+    case "amount":
       return text;
   }
 }

@@ -22,6 +22,7 @@ const TYPES: Readonly<Record<ValueType | UnusedType, v.GenericSchema>> = {
   strings: v.array(TEXT, "must be a list of texts"),
   address: TEXT,
   mask: v.union([TEXT, INTEGER], "must be a number such as 0x107f"),
+  amount: v.union([TEXT, INTEGER], "must be a number or a word"),
   gates: v.record(TEXT, BOOLEAN, "must be a mapping of names to true or false"),
   any: v.unknown(),
 };

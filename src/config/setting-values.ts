@@ -40,6 +40,16 @@ export function integerFrom(min: number, max: number): Parse<number> {
   };
 }
 
+/** The most that can be given as a number: more are as good as all. */
+const MOST_AMOUNT = 100_000;
+
+/** `none`, `all` or a number above zero: 0, infinite, or the number. YAML 1.1 reads `off` as a boolean. */
+export const parseAmount: Parse<number> = (text, refuse) => {
+  if (text === "none") return 0;
+  if (text === "all") return Number.POSITIVE_INFINITY;
+  return integerFrom(1, MOST_AMOUNT)(text, (problem) => refuse(`must be none, all, or a number: ${problem}`));
+};
+
 const TRUE = new Set(["1", "t", "T", "true", "TRUE", "True"]);
 const FALSE = new Set(["0", "f", "F", "false", "FALSE", "False"]);
 

@@ -1,6 +1,8 @@
 import { type Problem, problemObject } from "../model/cluster/problem.ts";
-import type { EndpointSlice, PortKey, Service, ServiceName } from "../model/cluster/service.ts";
+import type { EndpointSlice, PortKey, Service, ServiceName, ServicePortName } from "../model/cluster/service.ts";
+import { parseVirtualServerKey, type VirtualServer } from "../model/kernel/ipvs.ts";
 import { countOf, type KeyLists, type Keys, NO_KEYS } from "../model/kernel/keys.ts";
+import type { OwnedServer } from "../model/kernel/traffic.ts";
 import type { Steps } from "../model/steps.ts";
 import type { NodeFacts } from "../node/node-facts.ts";
 import { localMark, localMarkCount } from "../node/rules/local-mark.ts";
@@ -20,6 +22,7 @@ import {
 import { exposedPorts, frontendProblems } from "./service/frontends.ts";
 import { HealthChecks, healthCheck } from "./service/health-checks.ts";
 import { schedulerProblems } from "./service/scheduling.ts";
+import { portName, servedPort } from "./service/served-port.ts";
 import { vipProblems } from "./service/vip-guard.ts";
 import { ServiceProblems } from "./service-problems.ts";
 import { ServiceQueue } from "./service-queue.ts";
@@ -78,6 +81,24 @@ export class DesiredStateBuilder {
   /** The Service as this node serves it: without external IPs that are addresses of endpoints. */
   served(name: ServiceName): Service | undefined {
     return this.#guard.guarded(this.table.service(name), this.#facts).service;
+  }
+
+  /** The desired virtual servers, with the ports that own them. Both may change while they are read. */
+  *ownedServers(): Generator<OwnedServer> {
+    for (const { server } of this.desired.servers()) {
+      const port = this.#portOf(server);
+      if (port !== undefined) yield { key: server.key, port };
+    }
+  }
+
+  #portOf(server: VirtualServer): ServicePortName | undefined {
+    const owner = this.desired.owner(server.key);
+    const service = owner && this.table.service(owner);
+    if (service === undefined) return undefined;
+    // A virtual server by mark has no port, but it serves the frontends of its counterparts.
+    const [counterpart] = server.mark === 0 ? [] : this.desired.counterparts(server.key);
+    const port = servedPort(service, counterpart === undefined ? server : parseVirtualServerKey(counterpart));
+    return port && portName(service, port);
   }
 
   /** The slice of the event as it is in the table, if external IPs depend on slices. */

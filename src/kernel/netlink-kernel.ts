@@ -3,7 +3,7 @@ import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import { ipsets } from "../model/kernel/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import { type ForgetFlows, groupConsecutive, type Operation } from "../model/kernel/operation.ts";
-import type { ServerTraffic } from "../model/kernel/traffic.ts";
+import type { ServerTraffic, TrafficCounts } from "../model/kernel/traffic.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
 import { IPSetClient, type SetFill } from "./ipset/client.ts";
@@ -105,6 +105,7 @@ export class NetlinkKernel implements Kernel {
       dumps: this.#socket(NETLINK_GENERIC, DUMP_BYTES),
       lists: this.#socket(NETLINK_GENERIC, DUMP_BYTES),
       longLists: this.#socket(NETLINK_GENERIC, LONG_DUMP_BYTES),
+      statistics: this.#socket(NETLINK_GENERIC, COMMAND_BYTES),
     });
     this.#link = new LinkClient({
       links: this.#socket(NETLINK_ROUTE, LINK_BYTES),
@@ -211,6 +212,11 @@ export class NetlinkKernel implements Kernel {
   /** Returns the tables of nftables whose rules iptables does not show. */
   async foreignTables(): Promise<readonly ForeignTable[]> {
     return foreignTables(await baseChains(this.#netfilter));
+  }
+
+  /** Returns the counters of the named virtual servers that exist. */
+  statistics(servers: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, TrafficCounts>> {
+    return this.#ipvs.statistics(servers);
   }
 
   nodeAddresses(): Promise<readonly IPAddress[]> {

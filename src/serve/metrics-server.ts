@@ -10,6 +10,8 @@ const compressed = promisify(gzip);
 
 export interface MetricsServerOptions {
   readonly registry: Registry;
+  /** More metrics as text, for so many samples that they are rendered in slices. */
+  readonly traffic?: { readonly text: () => Promise<string> } | undefined;
   readonly slis: SliMetrics;
   /** Returns the text of /statusz. */
   readonly statusPage: (paths: readonly string[]) => string;
@@ -36,11 +38,11 @@ const PATHS = [
 /** Makes the server answer with metrics and pages about the process, with the paths and responses of kube-proxy. */
 export function serveMetrics(
   server: FastifyInstance,
-  { registry, slis, statusPage, flagsPage, configuration, access }: MetricsServerOptions,
+  { registry, traffic, slis, statusPage, flagsPage, configuration, access }: MetricsServerOptions,
 ): void {
   if (access !== undefined) protect(server, access);
   const text = (body: string) => ({ status: 200, headers: PLAIN, body });
-  const metrics = exposition(registry);
+  const metrics = exposition(registry, async () => (await traffic?.text()) ?? "");
   const indicators = exposition(slis.registry);
   answerAnyMethod(server, "/metrics", metrics);
   answerAnyMethod(server, "/metrics/slis", (request) => {
@@ -73,9 +75,12 @@ function protect(server: FastifyInstance, access: Pick<AccessControl, "refusal">
 }
 
 /** Answers with the metrics of a registry, compressed if the client accepts gzip. */
-function exposition(registry: Registry): (request: FastifyRequest) => Promise<HttpResponse> {
+function exposition(
+  registry: Registry,
+  more: () => Promise<string> = async () => "",
+): (request: FastifyRequest) => Promise<HttpResponse> {
   // Requests that arrive during a rendering share its result, because rendering is by far the most expensive response.
-  const render = shared(() => registry.metrics());
+  const render = shared(async () => (await registry.metrics()) + (await more()));
   const renderCompressed = shared(async () => await compressed(await render()));
   return async ({ headers }) => {
     const plain = { "content-type": registry.contentType };

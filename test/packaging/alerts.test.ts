@@ -176,12 +176,12 @@ const CASES: readonly AlertCase[] = [
   {
     alert: "KubeIpvsSetNearlyFull",
     firing: {
-      [series("kube_ipvs_set_members", MARKS)]: "62259x60",
-      [series("kube_ipvs_set_member_limit", MARKS)]: "65536x60",
+      [series("kube_ipvs_set_members", MARKS)]: "243x60",
+      [series("kube_ipvs_set_member_limit", MARKS)]: "256x60",
     },
     quiet: {
-      [series("kube_ipvs_set_members", MARKS)]: "65000x10 58000x60",
-      [series("kube_ipvs_set_member_limit", MARKS)]: "65536x60",
+      [series("kube_ipvs_set_members", MARKS)]: "250x10 200x60",
+      [series("kube_ipvs_set_member_limit", MARKS)]: "256x60",
     },
     minutes: 16,
     labels: { ...AT, ip_family: "IPv4", set: "KUBE-LOCAL-MARK-SERVERS", severity: "warning" },

@@ -1,4 +1,12 @@
-import { bindAddress, integerFrom, oneOf, parseBoolean, parseServerNames, parseText } from "../setting-values.ts";
+import {
+  bindAddress,
+  integerFrom,
+  oneOf,
+  parseAmount,
+  parseBoolean,
+  parseServerNames,
+  parseText,
+} from "../setting-values.ts";
 import { AGENT, type Settings, SHOWING, WRITING } from "./setting.ts";
 
 const COUNT = integerFrom(0, Number.MAX_SAFE_INTEGER);
@@ -8,6 +16,8 @@ type Key =
   | "metricsCertFile"
   | "metricsKeyFile"
   | "metricsAuthorization"
+  | "serviceTraffic"
+  | "virtualServerInfo"
   | "healthzBindAddress"
   | "disabledServers"
   | "bindAddressHardFail"
@@ -53,6 +63,25 @@ export const PROCESS_SETTINGS: Settings<Key> = {
     type: "boolean",
     fallback: "false",
     help: "Answer requests to the metrics server only if the API server accepts their bearer token (TokenReview) and allows its user this path (SubjectAccessReview)",
+    commands: AGENT,
+    parse: parseBoolean,
+  },
+  serviceTraffic: {
+    flag: "service-traffic-metrics",
+    path: "kubeIpvs.serviceTrafficMetrics",
+    type: "amount",
+    placeholder: "none|all|N",
+    fallback: "none",
+    help: "Metrics of the traffic of each port of a Service, kube_ipvs_service_*_total: none, all, or the N busiest ports with the rest as one. A port has five samples",
+    commands: AGENT,
+    parse: parseAmount,
+  },
+  virtualServerInfo: {
+    flag: "virtual-server-info",
+    path: "kubeIpvs.virtualServerInfo",
+    type: "boolean",
+    fallback: "false",
+    help: "Metric kube_ipvs_virtual_server_info with the virtual servers of the ports that --service-traffic-metrics names, to join node_ipvs_* of node_exporter",
     commands: AGENT,
     parse: parseBoolean,
   },

@@ -15,10 +15,10 @@ export type Command =
   | "cleanup";
 
 /**
- * The type of a value in the configuration file. "address" is text with an IP address and perhaps a port, "mask" text or a
- * number. A flag of the type "strings" may be repeated, and a flag of the type "boolean" needs no value.
+ * The type of a value in the configuration file. "address" is text with an IP address and perhaps a port, "mask" and "amount" are
+ * text or a number. A flag of the type "strings" may be repeated, and a flag of the type "boolean" needs no value.
  */
-export type ValueType = "boolean" | "integer" | "duration" | "string" | "strings" | "address" | "mask";
+export type ValueType = "boolean" | "integer" | "duration" | "string" | "strings" | "address" | "mask" | "amount";
 
 /** A setting: a field of Config with its flag and its path in the configuration file. */
 export interface Setting<Value> {

@@ -2,7 +2,7 @@ import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import type { ServerTraffic } from "../../model/kernel/traffic.ts";
+import type { ServerTraffic, TrafficCounts } from "../../model/kernel/traffic.ts";
 import type { ConnectionCounts, Observed } from "../kernel.ts";
 import type { NetlinkAnswer } from "../netlink/socket.ts";
 import type { DecodedReal, ServerOperation } from "./codec.ts";
@@ -125,6 +125,11 @@ export class IpvsClient {
     for (const [key, server] of await this.#requests.find(keys))
       result.set(key, { server, reals: await this.#requests.traffic(server) });
     return result;
+  }
+
+  /** Returns the counters of the named virtual servers that exist. */
+  statistics(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, TrafficCounts>> {
+    return this.#requests.statistics(keys);
   }
 
   /**

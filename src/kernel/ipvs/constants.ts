@@ -39,6 +39,9 @@ export const IPVS_SVC_ATTR_SCHED_NAME = 6;
 export const IPVS_SVC_ATTR_FLAGS = 7;
 export const IPVS_SVC_ATTR_TIMEOUT = 8;
 export const IPVS_SVC_ATTR_NETMASK = 9;
+export const IPVS_SVC_ATTR_STATS = 10;
+/** Linux 4.1: as IPVS_SVC_ATTR_STATS, with 64 bits for each number. */
+export const IPVS_SVC_ATTR_STATS64 = 12;
 
 export const IPVS_DEST_ATTR_ADDR = 1;
 export const IPVS_DEST_ATTR_PORT = 2;

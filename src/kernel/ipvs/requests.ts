@@ -1,6 +1,6 @@
 import { familyOf } from "../../model/address.ts";
 import { parseVirtualServerKey, type VirtualServer, type VirtualServerKey } from "../../model/kernel/ipvs.ts";
-import type { RealTraffic } from "../../model/kernel/traffic.ts";
+import type { RealTraffic, TrafficCounts } from "../../model/kernel/traffic.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Message } from "../netlink/message.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
@@ -18,7 +18,7 @@ import {
   encodeServerOperation,
   type ServerOperation,
 } from "./codec.ts";
-import { decodeTraffic } from "./traffic-codec.ts";
+import { decodeServerTraffic, decodeTraffic } from "./traffic-codec.ts";
 
 export interface IpvsSockets {
   /** Generic netlink, for requests. */
@@ -29,6 +29,8 @@ export interface IpvsSockets {
   readonly lists: NetlinkSocket;
   /** Generic netlink with longer datagrams, for the first dump of all virtual servers and for very many of them. */
   readonly longLists: NetlinkSocket;
+  /** Generic netlink, for the counters of many virtual servers: no sync may wait for them. */
+  readonly statistics: NetlinkSocket;
 }
 
 /**
@@ -86,6 +88,25 @@ export class IpvsRequests {
     return socket.dumpAs("list virtual servers", (writer) => encodeGetServers(writer, family), decodeServer);
   }
 
+  /** Returns the counters of the named virtual servers that exist: one request each, which does not depend on their number. */
+  async statistics(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, TrafficCounts>> {
+    const operation = "read the traffic of virtual servers";
+    const family = await this.#familyNumber();
+    const answers = await this.#sockets.statistics.request(
+      operation,
+      [...keys],
+      (writer, key) => encodeGetServer(writer, family, parseVirtualServerKey(key)),
+      DEFAULT_REPLY,
+    );
+    const found = new Map<VirtualServerKey, TrafficCounts>();
+    for (const message of answers.filter(isFound).flatMap((answer) => repliesTo(operation, answer))) {
+      const traffic = decodeServerTraffic(message);
+      if (traffic === undefined) throw new NetlinkError(operation, "EBADMSG", "a virtual server cannot be read");
+      found.set(traffic.key, traffic.counts);
+    }
+    return found;
+  }
+
   /** Returns the named virtual servers that exist. */
   async find(keys: ReadonlySet<VirtualServerKey>): Promise<ReadonlyMap<VirtualServerKey, VirtualServer>> {
     const operation = "look up virtual servers";
@@ -96,9 +117,10 @@ export class IpvsRequests {
       (writer, key) => encodeGetServer(writer, family, parseVirtualServerKey(key)),
       DEFAULT_REPLY,
     );
-    // ESRCH: this virtual server does not exist.
-    const found = answers.filter((answer) => answer.ok || answer.errno !== "ESRCH");
-    const decoded = found.flatMap((answer) => repliesTo(operation, answer)).map(decodeServer);
+    const decoded = answers
+      .filter(isFound)
+      .flatMap((answer) => repliesTo(operation, answer))
+      .map(decodeServer);
     if (decoded.includes(undefined)) throw new NetlinkError(operation, "EBADMSG", "a virtual server cannot be read");
     return named(decoded);
   }
@@ -138,6 +160,11 @@ export class IpvsRequests {
   async #familyNumber(): Promise<number> {
     return this.#family ?? this.probe();
   }
+}
+
+/** ESRCH: this virtual server does not exist. */
+function isFound(answer: NetlinkAnswer): boolean {
+  return answer.ok || answer.errno !== "ESRCH";
 }
 
 function repliesTo(operation: string, answer: NetlinkAnswer | undefined): readonly Message[] {

@@ -1,10 +1,16 @@
 import type { IPFamily } from "../../model/address.ts";
-import type { RealTraffic, TrafficCounts } from "../../model/kernel/traffic.ts";
+import {
+  NO_TRAFFIC,
+  type RealTraffic,
+  type TrafficCounts,
+  type VirtualServerTraffic,
+} from "../../model/kernel/traffic.ts";
 import { AttributeReader } from "../netlink/attributes.ts";
 import { GENERIC_HEADER_BYTES, type Message } from "../netlink/message.ts";
-import { decodeReal } from "./codec.ts";
+import { decodeReal, decodeServer } from "./codec.ts";
 import {
   IPVS_CMD_ATTR_DEST,
+  IPVS_CMD_ATTR_SERVICE,
   IPVS_DEST_ATTR_STATS,
   IPVS_DEST_ATTR_STATS64,
   IPVS_STATS_ATTR_CONNS,
@@ -12,6 +18,8 @@ import {
   IPVS_STATS_ATTR_INPKTS,
   IPVS_STATS_ATTR_OUTBYTES,
   IPVS_STATS_ATTR_OUTPKTS,
+  IPVS_SVC_ATTR_STATS,
+  IPVS_SVC_ATTR_STATS64,
 } from "./constants.ts";
 
 const FIELDS: ReadonlyMap<number, keyof TrafficCounts> = new Map([
@@ -29,20 +37,39 @@ const FIELDS: ReadonlyMap<number, keyof TrafficCounts> = new Map([
 export function decodeTraffic(message: Message, family: IPFamily): RealTraffic | undefined {
   const decoded = decodeReal(message, family);
   if (decoded === undefined) return undefined;
-  const counts = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0 };
-  const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
-  while (reader.next()) if (reader.type === IPVS_CMD_ATTR_DEST) readDest(reader.nested(), counts);
-  return reader.failed ? undefined : { ...decoded, ...counts };
+  const counts = readCounts(message, IPVS_CMD_ATTR_DEST, DEST_STATS);
+  return counts && { ...decoded, ...counts };
 }
 
-/** The counters of 64 bits come after those of 32 bits, and replace them. */
-function readDest(reader: AttributeReader, counts: Record<keyof TrafficCounts, number>): void {
+/** Reads an answer to GET_SERVICE with the traffic of the virtual server; undefined if it is malformed or has no key. */
+export function decodeServerTraffic(message: Message): VirtualServerTraffic | undefined {
+  const decoded = decodeServer(message);
+  if (decoded?.kind !== "server") return undefined;
+  const counts = readCounts(message, IPVS_CMD_ATTR_SERVICE, SERVICE_STATS);
+  return counts && { key: decoded.server.key, counts };
+}
+
+const DEST_STATS: ReadonlySet<number> = new Set([IPVS_DEST_ATTR_STATS, IPVS_DEST_ATTR_STATS64]);
+const SERVICE_STATS: ReadonlySet<number> = new Set([IPVS_SVC_ATTR_STATS, IPVS_SVC_ATTR_STATS64]);
+
+/**
+ * Reads the counters of the object that is in this attribute of the message. The counters of 64 bits come after those of 32 bits,
+ * and replace them.
+ */
+function readCounts(message: Message, attribute: number, statistics: ReadonlySet<number>): TrafficCounts | undefined {
+  const counts = { ...NO_TRAFFIC };
+  const reader = new AttributeReader(message.payload.subarray(GENERIC_HEADER_BYTES));
   while (reader.next()) {
-    if (reader.type !== IPVS_DEST_ATTR_STATS && reader.type !== IPVS_DEST_ATTR_STATS64) continue;
-    const stats = reader.nested();
-    while (stats.next()) {
-      const field = FIELDS.get(stats.type);
-      if (field !== undefined) counts[field] = stats.count();
-    }
+    if (reader.type !== attribute) continue;
+    const object = reader.nested();
+    while (object.next()) if (statistics.has(object.type)) readStatistics(object.nested(), counts);
+  }
+  return reader.failed ? undefined : counts;
+}
+
+function readStatistics(reader: AttributeReader, counts: Record<keyof TrafficCounts, number>): void {
+  while (reader.next()) {
+    const field = FIELDS.get(reader.type);
+    if (field !== undefined) counts[field] = reader.count();
   }
 }

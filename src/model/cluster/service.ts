@@ -92,6 +92,14 @@ export interface ServicePort {
   readonly nodePort: number;
 }
 
+/** A port of a Service, as operators name it. */
+export interface ServicePortName {
+  readonly namespace: string;
+  readonly service: string;
+  /** The name of the port; its number if it has no name. */
+  readonly port: string;
+}
+
 /** One backend of one port of a Service. `port` is the port on which the pod listens. */
 export interface Endpoint {
   readonly address: IPAddress;

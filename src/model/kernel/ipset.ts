@@ -132,11 +132,12 @@ export function givesMarks({ role }: IPSet): boolean {
 
 /** The largest size to which a set grows: a member takes about 60 bytes of memory that cannot be swapped. */
 export const MOST_MEMBERS = 2 ** 24;
-/** The ports, or marks, of a bitmap. */
+/** The numbers of a bitmap. */
 const BITMAP_MEMBERS = 2 ** 16;
 
-/** The number of members that the set can have. */
-export function memberLimit({ type }: IPSet): number {
+/** The number of members that the set can have. `marks` is the number of marks for virtual servers. */
+export function memberLimit({ type, role }: IPSet, marks: number): number {
+  if (role === "marked-server") return marks;
   return type === "bitmap:port" ? BITMAP_MEMBERS : MOST_MEMBERS;
 }
 

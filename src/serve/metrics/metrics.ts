@@ -39,6 +39,8 @@ export interface MetricsOptions {
   readonly registry: Registry;
   /** The IP families that are served. Metrics that kube-proxy has by family get the same value for each of them. */
   readonly families: readonly IPFamily[];
+  /** The number of packet marks for virtual servers. */
+  readonly marks: number;
   readonly clock: Readings;
   /** Called at each scrape. Its counts never decrease. */
   readonly netlink: () => NetlinkCounts;
@@ -55,10 +57,11 @@ export class Metrics {
   /** The drains that are counted. */
   #drainEnds: ReconcileState["drainEnds"] = { idle: 0, timeout: 0 };
 
-  constructor({ registry, families, clock, netlink }: MetricsOptions) {
+  constructor({ registry, families, marks, clock, netlink }: MetricsOptions) {
     this.#families = families;
     this.#clock = clock;
-    this.#own = ownMetrics([registry], { netlink, sets: families.flatMap(ipsets), members: () => this.#setMembers });
+    const sets = { sets: families.flatMap(ipsets), members: () => this.#setMembers, marks };
+    this.#own = ownMetrics([registry], { netlink, ...sets });
     this.#kubeProxy = kubeProxyMetrics([registry]);
     this.#times = new SyncTimes(registry, families, new UnixTimes(clock));
     this.#showZeros();

@@ -15,12 +15,14 @@ const OPERATION_BUCKETS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
 export interface SetReadings {
   readonly sets: readonly IPSet[];
   readonly members: () => ReadonlyMap<IPSet, number>;
+  /** The number of marks for virtual servers of a family. */
+  readonly marks: number;
 }
 
 /** The metrics of kube-ipvs. The number of label values is bounded: words of this program, sysctl names and errnos. */
 export function ownMetrics(
   registers: Registry[],
-  { netlink, sets, members }: { readonly netlink: () => NetlinkCounts } & SetReadings,
+  { netlink, sets, members, marks }: { readonly netlink: () => NetlinkCounts } & SetReadings,
 ) {
   return {
     setMembers: new Gauge({
@@ -38,7 +40,7 @@ export function ownMetrics(
       labelNames: ["set", "ip_family"] as const,
       registers,
       collect() {
-        for (const set of sets) this.set(labelsOf(set), memberLimit(set));
+        for (const set of sets) this.set(labelsOf(set), memberLimit(set, marks));
       },
     }),
     wrongTables: new Gauge({

@@ -31,6 +31,7 @@ async function agentBefore(world: SourceWorld) {
   const metrics = new Metrics({
     registry: new Registry(),
     families: ["IPv4"],
+    marks: 255,
     clock: world.clock,
     netlink: () => kernel.counters,
   });

@@ -51,7 +51,7 @@ export class ScenarioAgent implements AsyncDisposable {
       kernel,
       clock,
       logger: reports.loggerOfNext(),
-      metrics: new Metrics({ registry: new Registry(), families, clock, netlink }),
+      metrics: new Metrics({ registry: new Registry(), families, marks: 255, clock, netlink }),
       nextTurn: () => activity.of(setImmediate()),
       missing: () => "",
       apiServers: () => [],

@@ -153,6 +153,7 @@ export class RunningAgent implements AsyncDisposable {
     const metrics = new Metrics({
       registry: this.registry,
       families: FAMILIES,
+      marks: 255,
       clock: this.clock,
       netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
     });

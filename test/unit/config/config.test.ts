@@ -63,6 +63,8 @@ test("without options the defaults are those of kube-proxy", () => {
       metricsCertFile: "",
       metricsKeyFile: "",
       metricsAuthorization: false,
+      serviceTraffic: 0,
+      virtualServerInfo: false,
       healthzBindAddress: { address: "0.0.0.0", port: 10_256 },
       disabledServers: [],
       bindAddressHardFail: false,
@@ -224,6 +226,11 @@ test.each<[Partial<Record<keyof Config, string>>, readonly string[]]>([
   [{ metricsCertFile: "a" }, ["--metrics-tls-cert-file and --metrics-tls-private-key-file must be given together"]],
   [{ metricsKeyFile: "a" }, ["--metrics-tls-cert-file and --metrics-tls-private-key-file must be given together"]],
   [{ metricsCertFile: "a", metricsKeyFile: "b", metricsAuthorization: "true" }, []],
+  [{ virtualServerInfo: "true", serviceTraffic: "all" }, []],
+  [
+    { virtualServerInfo: "true" },
+    ['Invalid --virtual-server-info "true": needs --service-traffic-metrics other than none'],
+  ],
   [{ metricsAuthorization: "true" }, ['Invalid --metrics-authorization "true": needs --metrics-tls-cert-file']],
   [
     { metricsCertFile: "a", metricsKeyFile: "b", metricsAuthorization: "true", manifests: "x" },

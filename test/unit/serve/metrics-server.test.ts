@@ -12,15 +12,24 @@ afterEach(async () => {
   for (const server of opened.splice(0)) await server.close();
 });
 
-function serverOf(registry: Registry, access?: Pick<AccessControl, "refusal">) {
+function serverOf(registry: Registry, access?: Pick<AccessControl, "refusal">, more = "") {
   const statusPage = (paths: readonly string[]) => `status of ${paths.length} paths, with ${paths[0]}\n`;
   const flagsPage = () => "v=0\n";
   const configuration = () => ({ kind: "KubeProxyConfiguration" });
   const server = httpServer();
-  serveMetrics(server, { registry, slis: new SliMetrics(registry), statusPage, flagsPage, configuration, access });
+  const traffic = { text: async () => more };
+  const slis = new SliMetrics(registry);
+  serveMetrics(server, { registry, traffic, slis, statusPage, flagsPage, configuration, access });
   opened.push(server);
   return server;
 }
+
+test("the traffic of Services follows the other metrics", async () => {
+  const registry = new Registry();
+  new Gauge({ name: "answer", help: "The answer.", registers: [registry] }).set(42);
+  const { body } = await serverOf(registry, undefined, "\nmore 7\n").inject({ url: "/metrics" });
+  expect(body).toMatch(/^answer 42\n\nmore 7\n$/m);
+});
 
 function answering() {
   const registry = new Registry();

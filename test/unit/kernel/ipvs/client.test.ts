@@ -88,7 +88,7 @@ const setUp = async (table?: string) => {
   const socket = () => new NetlinkSocket({ protocol: 16, messageBytes: 4096, open: peer.open, counters });
   const tablePath = join(folder, "ip_vs");
   if (table !== undefined) await writeFile(tablePath, `IP\nProt\n  ->\n${table}`);
-  const sockets = { commands: socket(), dumps: socket(), lists: socket(), longLists: socket() };
+  const sockets = { commands: socket(), dumps: socket(), lists: socket(), longLists: socket(), statistics: socket() };
   const client = new IpvsClient({ ...sockets, tablePath });
   return { client, peer };
 };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeTraffic } from "../../../../src/kernel/ipvs/traffic-codec.ts";
+import { decodeServerTraffic, decodeTraffic } from "../../../../src/kernel/ipvs/traffic-codec.ts";
 import * as naive from "../../../support/netlink/naive-netlink.ts";
 
 const { attribute, nested, u32, be16 } = naive;
@@ -48,4 +48,36 @@ test("counters of 64 bits replace those of 32 bits, and are exact above 2^32", (
 
 test("a real server without counters has none", () => {
   expect(decoded()).toMatchObject({ active: 3, packetsIn: 0 });
+});
+
+const virtual = (protocol: number, ...more: naive.Bytes[]) =>
+  decodeServerTraffic({
+    type: 31,
+    flags: 0,
+    sequence: 1,
+    payload: Uint8Array.from([
+      ...[1, 1, 0, 0],
+      ...nested(
+        1,
+        attribute(1, naive.u16(2)),
+        attribute(2, naive.u16(protocol)),
+        attribute(3, naive.ipv4("10.96.0.1")),
+        attribute(4, be16(80)),
+        attribute(6, naive.text("rr")),
+        attribute(7, u32(2), u32(0xffffffff)),
+        attribute(8, u32(0)),
+        attribute(9, u32(0xffffffff)),
+        ...more,
+      ),
+    ]),
+  });
+
+test("the counters of a virtual server are read, those of 64 bits before those of 32 bits", () => {
+  const counts = { connections: 5, packetsIn: 6, packetsOut: 7, bytesIn: 8, bytesOut: 9 };
+  expect(virtual(6, old)).toEqual({ key: "TCP/10.96.0.1:80", counts });
+  expect(virtual(6, old, long)).toEqual({ key: "TCP/10.96.0.1:80", counts: { ...counts, packetsIn: 2 ** 40 + 6 } });
+});
+
+test("a virtual server of a protocol that Kubernetes does not have has no key", () => {
+  expect(virtual(50, long)).toBeUndefined();
 });

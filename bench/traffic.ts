@@ -1,0 +1,131 @@
+/**
+ * Measures the metrics of the traffic of Services on the real kernel, in a network namespace of its own:
+ *
+ *   unshare -n sh -c 'ip link set lo up && exec node bench/traffic.ts SERVICES'
+ *
+ * Prints one line for each choice of --service-traffic-metrics: the time of a scrape, which reads all counters and writes the
+ * text, the longest time for which it blocks the event loop, and how long one change of the kernel takes meanwhile.
+ */
+import { setImmediate as nextTurn, setTimeout } from "node:timers/promises";
+import { NetlinkKernel } from "../src/kernel/netlink-kernel.ts";
+import { type IPAddress, parseAddress } from "../src/model/address.ts";
+import type { ServicePortName } from "../src/model/cluster/service.ts";
+import { realServerKey, type Scheduler, type VirtualServerKey, virtualServer } from "../src/model/kernel/ipvs.ts";
+import type { Operation } from "../src/model/kernel/operation.ts";
+
+import { tuneHeap } from "../src/process/heap.ts";
+import { ServiceTraffic } from "../src/serve/metrics/traffic/service-traffic.ts";
+import { SILENT_LOGGER } from "../test/support/api/worlds/silent-logger.ts";
+import { distribution, short } from "./statistics.ts";
+
+tuneHeap();
+
+const SCRAPES = 20;
+/** About the time of a scrape in User Mode Linux. */
+const IDLE_MS = 600;
+const CHANGE_EVERY_MS = 10;
+/** Longer than the pause between two readings. */
+const STEP_MS = 10_000;
+const services = Number(process.argv[2] ?? 10_000);
+
+const address = (text: string): IPAddress => {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(`"${text}" is no address`);
+  return parsed;
+};
+const serverOf = (index: number) =>
+  virtualServer("TCP", address(`10.${96 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`), 80, {
+    scheduler: "rr" as Scheduler,
+  });
+const pod = address("10.244.0.1");
+const real = { key: realServerKey(pod, 8080), address: pod, port: 8080, weight: 1, forwarding: "masquerade" } as const;
+
+const kernel = new NetlinkKernel({ chains: {} });
+const owners = new Map<VirtualServerKey, ServicePortName>();
+const operations: Operation[] = [];
+for (let index = 1; index <= services; index++) {
+  const server = serverOf(index);
+  operations.push({ kind: "add-virtual-server", server }, { kind: "add-real-server", server, real });
+  owners.set(server.key, { namespace: `team-${index % 50}`, service: `service-${index}`, port: "http" });
+}
+const refused = (await kernel.apply(operations)).filter(({ ok }) => !ok).length;
+if (refused > 0) throw new Error(`${refused} operations were refused`);
+
+/** The longest turns of the event loop, and the changes, at the median and at p99. */
+function timesOf(runs: readonly { readonly longest: number; readonly changes: readonly number[] }[]) {
+  const turns = distribution(runs.map(({ longest }) => longest));
+  const changes = distribution(runs.flatMap((run) => run.changes));
+  return [turns.p50, turns.p99, changes.p50, changes.p99].map(short);
+}
+
+/** One change of the kernel, such as a sync of one endpoint makes. */
+async function changeMs(turn: number): Promise<number> {
+  const start = performance.now();
+  await kernel.apply([{ kind: "update-real-server", server: serverOf(1), real: { ...real, weight: 1 + (turn % 9) } }]);
+  return performance.now() - start;
+}
+
+/** Runs the work, and returns its time, the longest turn of the event loop, and the times of changes during the work. */
+async function during(work: () => Promise<unknown>) {
+  let isDone = false;
+  let longest = 0;
+  const changes: number[] = [];
+  const watch = async () => {
+    for (let before = performance.now(); !isDone; ) {
+      await nextTurn();
+      const now = performance.now();
+      longest = Math.max(longest, now - before);
+      before = now;
+    }
+  };
+  const change = async () => {
+    for (; !isDone; await setTimeout(CHANGE_EVERY_MS)) changes.push(await changeMs(changes.length));
+  };
+  const start = performance.now();
+  const others = [watch(), change()];
+  await work();
+  const ms = performance.now() - start;
+  isDone = true;
+  await Promise.all(others);
+  return { ms, longest, changes };
+}
+
+const idle = [];
+for (let turn = 0; turn < SCRAPES; turn++) idle.push(await during(() => setTimeout(IDLE_MS)));
+const line = (...cells: readonly (string | number)[]) => process.stdout.write(`| ${cells.join(" | ")} |\n`);
+line(`${services} Services`, "scrape p50", "p99", "longest turn p50", "p99", "change p50", "p99", "text");
+line(..."-".repeat(8));
+line("no scrape", "", "", ...timesOf(idle), "");
+for (const [name, limit] of [
+  ["50", 50],
+  ["1000", 1_000],
+  ["all", Number.POSITIVE_INFINITY],
+] as const) {
+  let now = 0;
+  let bytes = 0;
+  const traffic = new ServiceTraffic(
+    { limit, showsServers: true },
+    {
+      *servers() {
+        for (const [key, port] of owners) yield { key, port };
+      },
+      read: (keys) => kernel.statistics(keys),
+      clock: { now: () => now },
+      logger: SILENT_LOGGER,
+      nextTurn: () => nextTurn(),
+      onRead: () => {},
+    },
+  );
+  const runs = [];
+  for (let scrape = 0; scrape < SCRAPES; scrape++) {
+    now += STEP_MS;
+    runs.push(
+      await during(async () => {
+        bytes = (await traffic.text()).length;
+      }),
+    );
+  }
+  const scrapes = distribution(runs.map(({ ms }) => ms));
+  line(name, short(scrapes.p50), short(scrapes.p99), ...timesOf(runs), `${Math.round(bytes / 1024)} KiB`);
+}
+await kernel.close();
