@@ -11,6 +11,7 @@ import { runProcess } from "../kernel/run-process.ts";
 import { nodeSetup } from "../node/node-setup.ts";
 import { localMarkCount } from "../node/rules/local-mark.ts";
 import { createLogger, levelOf } from "../process/log.ts";
+import { LogTail } from "../process/log-tail.ts";
 import type { Output } from "../process/standard-output.ts";
 import { systemClock } from "../process/system-clock.ts";
 import { version } from "../process/version.ts";
@@ -45,10 +46,8 @@ export async function run(
   signal: AbortSignal,
 ): Promise<number> {
   const { config, notice, file } = configuration;
-  const logger = createLogger(
-    { level: levelOf(config.verbosity), format: config.loggingFormat },
-    { write: output.out, ...(output.isFull && { isFull: output.isFull }) },
-  );
+  const log = new LogTail({ write: output.out, ...(output.isFull && { isFull: output.isFull }) });
+  const logger = createLogger({ level: levelOf(config.verbosity), format: config.loggingFormat }, log);
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   if (notice !== "") logger.warn({}, notice);
   const families = await kernelFamilies();
@@ -129,6 +128,7 @@ export async function run(
           traffic,
           agent,
           state: new AgentState(agent, kernel),
+          logTail: () => log.lines(),
           recordEvent: (event) => source.record(event),
           create: (path, object) => source.create(path, object),
           logger,

@@ -27,6 +27,7 @@ export interface ServeDependencies {
   readonly traffic: Pick<ServiceTraffic, "text"> | undefined;
   readonly agent: Agent;
   readonly state: StateSource;
+  readonly logTail: () => readonly string[];
   readonly recordEvent: (event: EventRecord) => void;
   /** Creates an object at the API server. */
   readonly create: (path: string, object: object) => Promise<unknown>;
@@ -45,7 +46,7 @@ interface Served {
 
 /** Serves metrics and health probes until the signal aborts. */
 export async function serve(config: Config, dependencies: ServeDependencies): Promise<void> {
-  const { recordEvent, state, logger, signal } = dependencies;
+  const { recordEvent, state, logTail, logger, signal } = dependencies;
   const servers = [metricsServer(config, dependencies), probeServer(config, dependencies)];
   await Promise.all(
     servers.map(async ({ name, bind, listener, follow }) => {
@@ -57,7 +58,8 @@ export async function serve(config: Config, dependencies: ServeDependencies): Pr
     }),
   );
   const { stateSocket } = config;
-  const socket = stateSocket === "" ? undefined : await serveStateSocket(stateSocket, state, { logger, signal });
+  const socket =
+    stateSocket === "" ? undefined : await serveStateSocket(stateSocket, state, { logTail, logger, signal });
   await aborted(signal);
   await Promise.all([...servers.map(({ close }) => close()), socket?.close()]);
 }

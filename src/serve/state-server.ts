@@ -93,18 +93,34 @@ async function* inTurns(answers: Iterable<StateAnswer>): AsyncGenerator<readonly
   if (part.length > 0) yield part;
 }
 
+/** What the socket has that the metrics server has not. */
+export interface SocketOptions {
+  /** The last lines of the log, the oldest first. */
+  readonly logTail: () => readonly string[];
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Serves the state at a unix socket until the signal aborts. Only the user of this process may connect: the socket has the
+ * Serves the state, and the end of the log at /log, at a unix socket until the signal aborts. Only the user of this process may connect: the socket has the
  * mode 0600. A socket that another process left behind is replaced; one at which a process answers is not. A socket that
  * cannot be made is logged, and the agent works without it.
  */
 export async function serveStateSocket(
   path: string,
   source: StateSource,
-  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+  { logTail, logger, signal }: SocketOptions,
 ): Promise<FastifyInstance | undefined> {
   const server = fastify({ logger: false, forceCloseConnections: true });
   addStateRoutes(server, source);
+  server.get<{ Querystring: Query }>("/log", async ({ query, headers }, reply) => {
+    const lines = logTail();
+    return send(
+      reply,
+      { json: { lines }, text: lines.map((line) => `${line}\n`).join("") },
+      isForPeople(query, headers),
+    );
+  });
   try {
     if (await isAnswered(path)) throw new Error("another process answers there");
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });

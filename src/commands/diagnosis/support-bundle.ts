@@ -18,15 +18,16 @@ import { tarText } from "./tar.ts";
 
 /**
  * Prints a tar archive with everything that a report of a problem needs: versions, the state of the running agent, plan, diff,
- * doctor, metrics, and what the kernel holds. It contains names and addresses of Services and nodes, and no secrets: nothing
+ * doctor, metrics, the end of the log, and what the kernel holds. It contains names and addresses of Services and nodes, and no secrets: nothing
  * of the kubeconfig, of tokens or of environment variables. A part that cannot be had is a file with the reason.
  */
 export async function supportBundle(config: Config, output: Output): Promise<number> {
   const texts = { ...config, output: "text" as const };
   const parts: Readonly<Record<string, () => Promise<string>>> = {
-    "versions.txt": async () => versions(config),
+    "versions.txt": () => versions(config),
     "status.json": () => asked(config, "/status"),
     "state.json": () => asked(config, "/state?output=json"),
+    "log.txt": () => logTail(config),
     "doctor.txt": () => printed((to) => doctor(texts, to)),
     "plan.txt": () => printed((to) => plan(texts, to)),
     "diff.txt": () => printed((to) => diff(texts, to)),
@@ -59,7 +60,17 @@ async function orReason(make: () => Promise<string>): Promise<string> {
   }
 }
 
-function versions({ nodeName }: Config): string {
+/** The programs whose versions matter, with the argument that prints it. Those that are missing are named, too. */
+const PROGRAMS: readonly (readonly [string, string])[] = [
+  ["iptables", "--version"],
+  ["iptables-legacy", "--version"],
+  ["iptables-nft", "--version"],
+  ["ip6tables", "--version"],
+  ["ip", "-V"],
+  ["modprobe", "--version"],
+];
+
+async function versions({ nodeName }: Config): Promise<string> {
   const lines = [
     ["kube-ipvs", version],
     ["node", nodeName],
@@ -67,6 +78,7 @@ function versions({ nodeName }: Config): string {
     ["Node.js", process.version],
     ["architecture", process.arch],
     ["time", systemClock.date().toISOString()],
+    ...(await Promise.all(PROGRAMS.map(async ([file, argument]) => [`${file}:`, await firstLine(file, argument)]))),
   ];
   return lines.map((line) => `${line.join(" ")}\n`).join("");
 }
@@ -75,6 +87,19 @@ async function asked({ stateSocket }: Config, path: string): Promise<string> {
   const answer = await askAgent(stateSocket, path);
   if (answer.kind === "no agent") throw new Error(answer.reason);
   return `${JSON.stringify(answer.json, null, 2)}\n`;
+}
+
+async function firstLine(file: string, argument: string): Promise<string> {
+  const { stdout, stderr } = await runProcess(file, [argument]);
+  return (stdout || stderr).trim().split("\n")[0] ?? "";
+}
+
+/** The last lines of the log of the running agent. */
+async function logTail({ stateSocket }: Config): Promise<string> {
+  const answer = await askAgent(stateSocket, "/log");
+  if (answer.kind === "no agent") throw new Error(answer.reason);
+  const { lines } = answer.json as { readonly lines: readonly string[] }; // the agent is this program
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** What a command prints on both outputs, and its exit code. */

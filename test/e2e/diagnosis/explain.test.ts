@@ -134,6 +134,8 @@ describe("a running agent", () => {
     // Where the kernel lacks a scheduler, diff may name its replacement.
     expect(await text("diff.txt")).toMatch(/exit code [02]\n$/);
     expect(JSON.parse(await text("status.json"))).toMatchObject({ node: node.name, ready: true });
+    expect(await text("log.txt")).toMatch(/ INFO {2}kube-ipvs starts .*\n(.*\n)*.* INFO {2}first sync complete /);
+    expect(await text("versions.txt")).toMatch(/^iptables: iptables v1/m);
     expect(await text("metrics.txt")).toContain("kube_ipvs_build_info");
     expect(await text("kernel/iptables-IPv4.txt")).toContain(":KUBE-IPVS-FILTER");
     await node.prints(`rm ${bundle}`);
