@@ -1,6 +1,6 @@
 import type { Configuration, Invocation } from "../config/cli.ts";
 import { reloadOf } from "../config/reload.ts";
-import { invalidConfigEvent } from "../events/event-records.ts";
+import { changedConfigEvent, invalidConfigEvent } from "../events/event-records.ts";
 import type { EventRecord } from "../model/cluster/event-record.ts";
 import type { Logger } from "../model/logger.ts";
 import type { Clock } from "../model/time/clock.ts";
@@ -16,6 +16,8 @@ export interface ConfigWatchDependencies {
   readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
   readonly recordEvent: (event: EventRecord) => void;
+  /** Resolves when queued events were written, or after a short time. */
+  readonly eventsWritten: () => Promise<void>;
   /** Applies a configuration whose changes are all live. */
   readonly apply: (configuration: Configuration) => void;
   readonly waits?: Waits;
@@ -53,7 +55,10 @@ export class ConfigWatch {
     while (!signal.aborted) {
       const watch = new FolderWatch(await folderOf(this.#current.file), waits, signal);
       try {
-        if (this.#reread()) return true;
+        if (this.#reread()) {
+          await this.#dependencies.eventsWritten();
+          return true;
+        }
         await watch.settled;
       } finally {
         watch.close();
@@ -64,7 +69,7 @@ export class ConfigWatch {
 
   /** Returns whether the agent needs a new start. */
   #reread(): boolean {
-    const { reread, clock, logger, apply } = this.#dependencies;
+    const { reread, clock, logger, recordEvent, apply } = this.#dependencies;
     const { file } = this.#current;
     const reload = reloadOf(this.#current, reread());
     if (reload.kind !== "invalid") this.#reportValid();
@@ -84,6 +89,7 @@ export class ConfigWatch {
         );
         return false;
       case "restart":
+        recordEvent(changedConfigEvent(this.#current.config.nodeName, file, reload.settings));
         logger.warn(
           { file, settings: reload.settings },
           "the configuration file has changed: the agent ends, because these settings need a new start",

@@ -9,6 +9,7 @@ import { configuredFamilies } from "../node/node-facts.ts";
 import { nodeSetup } from "../node/node-setup.ts";
 import type { Output } from "../process/standard-output.ts";
 import { EXIT_FAILURE, EXIT_OK } from "./exit-codes.ts";
+import { checkFamilies } from "./family-checks.ts";
 import { checkForgotten } from "./init-checks.ts";
 import { readHostInfo, thisKernel } from "./this-node.ts";
 
@@ -22,17 +23,19 @@ export async function init(config: Config, output: Output, kernel = thisKernel(c
     for (const line of changed) output.out(`${line}\n`);
     for (const warning of warnings) output.err(`${warning}\n`);
   };
-  const { errors, warnings: forgotten } = checkForgotten(config);
+  const families = await kernelFamilies();
+  const found = [checkForgotten(config), checkFamilies(config, families)];
+  const errors = found.flatMap((checks) => checks.errors);
   try {
     if (errors.length > 0) {
       print({ changed: [], warnings: errors });
       return EXIT_FAILURE;
     }
-    print({ changed: [], warnings: forgotten });
+    print({ changed: [], warnings: found.flatMap((checks) => checks.warnings) });
     const { warnings } = await loadModules(KERNEL_MODULES, runProcess);
     print({ changed: [], warnings });
     const needs = { podCIDRs: [], families: configuredFamilies(config) };
-    const setup = nodeSetup(config, await readHostInfo(await kernelFamilies()), needs);
+    const setup = nodeSetup(config, await readHostInfo(families), needs);
     print(await interfaceReport(kernel, setup));
     print(await new SysctlClient().apply(setup.sysctls));
     return EXIT_OK;

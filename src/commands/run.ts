@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../agent.ts";
 import type { Configuration, Invocation } from "../config/cli.ts";
+import type { Config } from "../config/config.ts";
 import { EventRecorder } from "../events/event-recorder.ts";
 import { refusedPortEvent } from "../events/event-records.ts";
 import { kernelFamilies } from "../kernel/families.ts";
@@ -32,8 +33,12 @@ import { serversByAddress, sourceOf } from "./cluster-source.ts";
 import { ConfigWatch } from "./config-watch.ts";
 import { AgentState } from "./diagnosis/agent-state.ts";
 import { EXIT_OK, EXIT_RESTART } from "./exit-codes.ts";
+import { checkFamilies } from "./family-checks.ts";
 import { serve } from "./serve.ts";
 import { readHostInfo, thisKernel } from "./this-node.ts";
+
+/** How long the agent waits at its end for the Event that gives the reason. */
+const LAST_EVENTS_MS = 2_000;
 
 /**
  * Runs the agent until the signal aborts: it programs the kernel and repairs it. `reread` reads the command line and the
@@ -51,6 +56,14 @@ export async function run(
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   if (notice !== "") logger.warn({}, notice);
   const families = await kernelFamilies();
+  const reportFamilies = (checked: Config): readonly string[] => {
+    const { errors, warnings } = checkFamilies(checked, families);
+    for (const warning of [...errors, ...warnings])
+      logger.warn({ warning }, "a setting does not fit the address families of this node");
+    return errors;
+  };
+  const errors = reportFamilies(config);
+  if (errors.length > 0) throw new Error(errors.join("; "));
   const registry = new Registry();
   const kernel = thisKernel(config, { onForgotten: registerFlowMetrics(registry, families) });
   const metrics = new Metrics({
@@ -108,10 +121,12 @@ export async function run(
     clock: systemClock,
     logger,
     recordEvent: (event) => source.record(event),
+    eventsWritten: () => events.written(LAST_EVENTS_MS),
     apply: (next) => {
       setupConfig = next.config;
       logger.level = levelOf(next.config.verbosity);
       if (next.notice !== "") logger.warn({}, next.notice);
+      reportFamilies(next.config);
       agent.reconfigure(next.config);
     },
   });

@@ -45,6 +45,9 @@ export class EventRecorder {
   readonly #correlator: EventCorrelator;
   readonly #backoff: Backoff;
   #woken = new AbortController();
+  #isRunning = false;
+  /** Called when no event can be written now. */
+  readonly #onIdle: (() => void)[] = [];
 
   constructor(nodeName: string, dependencies: EventRecorderDependencies) {
     this.#nodeName = nodeName;
@@ -69,13 +72,32 @@ export class EventRecorder {
     const { clock } = this.#dependencies;
     const stop = () => this.#woken.abort();
     signal.addEventListener("abort", stop);
+    this.#isRunning = true;
     while (!signal.aborted) {
       this.#woken = new AbortController();
       const next = this.#correlator.next(clock.now());
-      if (typeof next === "number") await clock.sleep(next - clock.now(), this.#woken.signal);
-      else await this.#write(next, transport, signal);
+      if (typeof next !== "number") await this.#write(next, transport, signal);
+      else {
+        this.#rest();
+        await clock.sleep(next - clock.now(), this.#woken.signal);
+      }
     }
+    this.#isRunning = false;
+    this.#rest();
     signal.removeEventListener("abort", stop);
+  }
+
+  /** Resolves when all events were written that may be written now, or after `limitMs`. */
+  async written(limitMs: number): Promise<void> {
+    if (!this.#isRunning) return;
+    const idle = new AbortController();
+    this.#onIdle.push(() => idle.abort());
+    this.#woken.abort();
+    await this.#dependencies.clock.sleep(limitMs, idle.signal);
+  }
+
+  #rest(): void {
+    for (const done of this.#onIdle.splice(0)) done();
   }
 
   async #write(write: EventWrite, transport: WritingTransport, signal: AbortSignal): Promise<void> {

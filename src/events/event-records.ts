@@ -51,6 +51,17 @@ export function invalidConfigEvent(nodeName: string, file: string, problems: str
   };
 }
 
+/** The Event of an agent that ends because these settings of the configuration file have changed and need a new start. */
+export function changedConfigEvent(nodeName: string, file: string, settings: readonly string[]): EventRecord {
+  return {
+    type: "Normal",
+    reason: "ConfigurationChanged",
+    action: "LoadConfiguration",
+    regarding: nodeReference(nodeName),
+    note: `configuration file "${file}" has changed in ${settings.join(", ")}: the agent ends, and starts again with the new configuration`,
+  };
+}
+
 /** The Event of another service proxy that works on this node. */
 export function otherProxyEvent(nodeName: string, warning: string): EventRecord {
   return {

@@ -177,6 +177,9 @@ test("a change that needs a new start ends the agent with code 3 and a reason; t
   await soon(async () => expect(await held()).toContain(`-a -t ${IP}:80 -r ${node.pod("a").ip}:8080 -m -w 1`));
   await volume.change("excludeCIDRs: null", "excludeCIDRs: [10.200.0.0/16]");
   await soon(() => expect(program.exitCode).toBe(3));
+  expect(events("ConfigurationChanged")).toMatchObject([
+    { type: "Normal", note: expect.stringContaining("has changed in ipvs.excludeCIDRs") },
+  ]);
   expect(agent.log).toMatch(/the agent ends, because these settings need a new start.*ipvs.excludeCIDRs/);
   expect(agent.log).toContain("kube-ipvs stopped; the kernel keeps serving Services");
   expect((await node.client(node.pod("b")).tcp(IP, 80, 2)).answers).toEqual({ a: 2 });

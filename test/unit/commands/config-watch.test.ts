@@ -41,6 +41,9 @@ function watching(path: string) {
     clock: { now: () => nowMs++ },
     logger: logLines(log),
     recordEvent: ({ type, reason, regarding, note }) => events.push(`${type} ${reason} ${regarding.name} ${note}`),
+    eventsWritten: async () => {
+      events.push("written");
+    },
     apply: (configuration) => applied.push(configuration),
     // Without polls: every change here is found by its notification.
     waits: { settleMs: 20, pollMs: 3_600_000 },
@@ -107,9 +110,9 @@ test("an invalid file changes nothing, is reported once by log, Event and state,
   ]);
 });
 
-test("a change that needs a new start ends the watch, with the settings in the log", async () => {
+test("a change that needs a new start ends the watch, with the settings in the log and in an Event that is written first", async () => {
   const volume = await configMap("");
-  const { log, applied, running } = watching(volume.path);
+  const { log, events, applied, running } = watching(volume.path);
   await volume.replace("ipvs: { scheduler: sh, excludeCIDRs: [10.0.0.0/8] }");
   expect(await running).toBe(true);
   expect(applied).toEqual([]);
@@ -118,6 +121,8 @@ test("a change that needs a new start ends the watch, with the settings in the l
       /^warn the configuration file has changed: the agent ends.*"settings":\["ipvs.excludeCIDRs"\]/,
     ),
   ]);
+  const note = `configuration file "${volume.path}" has changed in ipvs.excludeCIDRs: the agent ends, and starts again with the new configuration`;
+  expect(events).toEqual([`Normal ConfigurationChanged n1 ${note}`, "written"]);
 });
 
 test("the end of the agent ends the watch", async () => {

@@ -52,6 +52,25 @@ test("an event recorded before the recorder runs is written when it runs", async
   expect(model.events.events.size).toBe(1);
 });
 
+test("before its end an agent waits until its events were written, and not longer than the limit", async () => {
+  const { writer, events, faults, clock } = world();
+  writer.record(aboutNode("node-1"));
+  await writer.written(2_000);
+  expect(events()).toHaveLength(1);
+  faults.push({ kind: "no-answer" });
+  writer.record(aboutNode("node-1", "another"));
+  let isOver = false;
+  void writer.written(2_000).then(() => {
+    isOver = true;
+  });
+  await clock.advance(1_999);
+  expect(isOver).toBe(false);
+  await clock.advance(1);
+  expect(isOver).toBe(true);
+  const idle = new EventRecorder("node-1", { clock, random: () => 0, logger: SILENT_LOGGER });
+  await idle.written(2_000);
+});
+
 test("the uid of a Service is read, so that kubectl describe finds the Event", async () => {
   const { writer, events, model, asked } = world();
   const { metadata, ...rest } = apiService("web", 1);
