@@ -88,6 +88,7 @@ export class Agent {
         reconciler: this.#reconciler,
         clock: dependencies.clock,
         random: dependencies.random,
+        isContested: () => this.#node.isContested,
         onSync: (report) => this.#onSync(report),
         onResync: (report) => this.#status.resynced(report, this.#reconciler.state()),
         onFailure: (error) => this.#status.kernelFailed(error),
@@ -278,7 +279,10 @@ export class Agent {
   }
 
   #onSync(report: SyncReport): void {
-    if (this.#status.synced(report)) this.#publishHealthChecks();
+    if (this.#status.synced(report)) {
+      this.#publishHealthChecks();
+      this.#node.onServing();
+    }
     if (report.pending === 0 && this.#state.stale === 0) this.#status.programmed();
     // A scheduler that the kernel does not have is replaced at once.
     if (this.#node.addMissingSchedulers(report.missingSchedulers)) this.#advance();

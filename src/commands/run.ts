@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../agent.ts";
@@ -5,6 +6,7 @@ import type { Configuration, Invocation } from "../config/cli.ts";
 import type { Config } from "../config/config.ts";
 import { EventRecorder } from "../events/event-recorder.ts";
 import { refusedPortEvent } from "../events/event-records.ts";
+import { AgentPresence, agentIdentity } from "../kernel/agent-presence.ts";
 import { kernelFamilies } from "../kernel/families.ts";
 import { monitorAddresses } from "../kernel/link/monitor.ts";
 import { monitorStarter } from "../kernel/link/monitor-process.ts";
@@ -65,7 +67,12 @@ export async function run(
   const errors = reportFamilies(config);
   if (errors.length > 0) throw new Error(errors.join("; "));
   const registry = new Registry();
-  const kernel = thisKernel(config, { onForgotten: registerFlowMetrics(registry, families) });
+  const mounts = await readFile("/proc/self/mountinfo", "utf8").catch(() => "");
+  const presence = new AgentPresence(agentIdentity(version, process.pid, mounts), systemClock);
+  const kernel = thisKernel(config, {
+    onForgotten: registerFlowMetrics(registry, families),
+    otherAgents: () => presence.others(),
+  });
   const metrics = new Metrics({
     registry,
     families,
@@ -187,6 +194,7 @@ export async function run(
     );
   } finally {
     healthCheckPorts.close();
+    presence.close();
     await kernel.close();
   }
   logger.info({ node: config.nodeName }, "kube-ipvs stopped; the kernel keeps serving Services");

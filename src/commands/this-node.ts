@@ -22,7 +22,7 @@ export async function readHostInfo(families: readonly IPFamily[]): Promise<HostI
 /** The kernel of this host, with the iptables backend of the configuration. */
 export function thisKernel(
   { iptablesBackend }: Pick<Config, "iptablesBackend">,
-  options: Pick<NetlinkKernelOptions, "onForgotten"> = {},
+  options: Pick<NetlinkKernelOptions, "onForgotten" | "otherAgents"> = {},
 ): NetlinkKernel {
   const iptables = new IptablesClient({ backend: iptablesBackend === "auto" ? undefined : iptablesBackend });
   return new NetlinkKernel({ chains: PROXY_CHAINS, iptables, ...options });

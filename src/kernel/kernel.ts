@@ -26,10 +26,11 @@ export interface NodeSetup {
   /** Addresses of these networks on kube-ipvs0 belong to other programs and stay as they are. */
   readonly excludedCIDRs?: readonly Cidr[];
   /**
-   * Whether what kube-proxy has left of its iptables and nftables modes is removed: only when the Services are programmed,
-   * because until then it serves them. Absent: it stays.
+   * The treatment of what kube-proxy has left of its iptables and nftables modes. "serve": it serves the Services until they
+   * are programmed, so the rules that would replace it are not written yet. "remove": it is replaced and removed. Absent: the
+   * rules are written, and everything else stays.
    */
-  readonly removesLeftovers?: boolean;
+  readonly leftovers?: "serve" | "remove";
   /** Timeouts that are not in this list stay as they are. */
   readonly ipvsTimeouts?: readonly IpvsTimeout[];
 }
@@ -113,6 +114,8 @@ export interface RulesReport {
   readonly backends?: BackendReport;
   /** Other service proxies that have changed the rules since the agent wrote them, or run here; absent if none. */
   readonly otherProxies?: readonly string[];
+  /** Present if kube-proxy's iptables mode still serves, so some tables were not written. */
+  readonly isDeferred?: boolean;
 }
 
 /** The iptables backend in use, and what was read last of the other one. */

@@ -50,6 +50,7 @@ const LINK_BYTES = 16_384;
 export interface NetlinkKernelOptions {
   /** The chains that `remove` removes, with the jumps into them. */
   readonly chains: SetupDependencies["chains"];
+  readonly otherAgents?: SetupDependencies["otherAgents"];
   /** Receives every datagram before it is sent, as a view. */
   readonly onSend?: (bytes: Uint8Array, protocol: number) => void;
   /** Called after stale flows were deleted, once for each family. */
@@ -136,6 +137,7 @@ export class NetlinkKernel implements Kernel {
       nftables: this.#nftables,
       sysctls: options.sysctls ?? new SysctlClient(),
       chains: options.chains,
+      ...(options.otherAgents !== undefined && { otherAgents: options.otherAgents }),
     });
   }
 

@@ -1,6 +1,5 @@
 import type { IPFamily } from "../model/address.ts";
 import { type IPSet, ipsets, isKnownToKubeProxy, type SetEntry } from "../model/kernel/ipset.ts";
-import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 import { parsePortRanges } from "../model/port-range.ts";
 import { readBridges } from "./bridges.ts";
@@ -20,6 +19,7 @@ import type {
 } from "./kernel.ts";
 import { DUMMY_NAME, type LinkClient } from "./link/client.ts";
 import type { NftablesClient } from "./nftables/client.ts";
+import { KubeProxyTables } from "./nftables/kube-proxy-tables.ts";
 import { proxyProcesses } from "./proxy-processes.ts";
 import { changesOf, merge, rulesStep, withoutKernelError } from "./setup-report.ts";
 import type { SysctlClient } from "./sysctl.ts";
@@ -34,16 +34,9 @@ export interface SetupDependencies {
   readonly sysctls: Pick<SysctlClient, "apply" | "differences" | "value">;
   /** The chains that `remove` removes, with the jumps into them. */
   readonly chains: OwnChains;
+  /** Returns the other agents in this network namespace, as text. */
+  readonly otherAgents?: () => Promise<readonly string[]>;
 }
-
-/** The table of kube-proxy's nftables mode, in each family. */
-const KUBE_PROXY_TABLE = "kube-proxy";
-
-/** What the removal of tables of nftables has found. */
-const NO_TABLES: { readonly changed: readonly string[]; readonly otherProxies: readonly string[] } = {
-  changed: [],
-  otherProxies: [],
-};
 
 /**
  * A look at both backends starts up to four programs, 0.5 s each on a node. In 20 resyncs, ten minutes by default, only
@@ -61,17 +54,16 @@ export class SetupClient {
   readonly #link: LinkClient;
   readonly #sets: IPSetClient;
   readonly #iptables: IptablesClient;
-  readonly #nftables: NftablesClient;
+  readonly #kubeProxyTables: KubeProxyTables;
   readonly #sysctls: SetupDependencies["sysctls"];
   readonly #chains: SetupDependencies["chains"];
+  readonly #otherAgents: NonNullable<SetupDependencies["otherAgents"]>;
   /** Whether the last call wrote all rules; then the programs found are the correct ones. */
   #iptablesFound = false;
   /** The calls that wrote all rules since both backends were read. */
   #callsSinceLook = 0;
   #backends: BackendReport | undefined;
   #isWritingRules = false;
-  /** Whether the tables of kube-proxy's nftables mode were removed. */
-  #tablesRemoved = false;
   /** Whether the agent's rules were removed once because they referred to sets of another type. */
   #rulesRemovedForSets = false;
 
@@ -81,9 +73,10 @@ export class SetupClient {
     this.#link = dependencies.link;
     this.#sets = dependencies.sets;
     this.#iptables = dependencies.iptables;
-    this.#nftables = dependencies.nftables;
+    this.#kubeProxyTables = new KubeProxyTables(dependencies.nftables);
     this.#sysctls = dependencies.sysctls;
     this.#chains = dependencies.chains;
+    this.#otherAgents = dependencies.otherAgents ?? (async () => []);
   }
 
   async prepare(setup: NodeSetup): Promise<SetupReport> {
@@ -125,16 +118,18 @@ export class SetupClient {
     this.#isWritingRules = true;
     try {
       const unusable = await this.#findForWrite(ruled);
-      const written = await this.#iptables.apply(setup.rules, setup.removesLeftovers);
-      const { changed, failures, tables: states = [], otherProxies = [] } = written;
+      const agents = await this.#otherAgents();
+      const applied = await this.#iptables.apply(setup.rules, setup.leftovers, agents.length > 0);
+      const { changed, failures, tables: states = [], otherProxies = [], isDeferred } = applied;
       const isWritten = unusable.length + failures.length === 0;
       const old = isWritten ? await this.#iptables.removeOld(this.#chains) : { changed: [], failures: [] };
       this.#iptablesFound = isWritten && old.failures.length === 0;
-      const tables = setup.removesLeftovers === true ? await this.#removeTables(setup.families) : NO_TABLES;
-      const others = [...otherProxies, ...tables.otherProxies, ...(await proxyProcesses())];
+      const tables = setup.leftovers === "remove" ? await this.#kubeProxyTables.remove(setup.families) : undefined;
+      const others = [...otherProxies, ...(tables?.otherProxies ?? []), ...agents, ...(await proxyProcesses())];
       return {
-        changed: [...changed, ...old.changed, ...tables.changed],
+        changed: [...changed, ...old.changed, ...(tables?.changed ?? [])],
         ...(others.length > 0 && { otherProxies: others }),
+        ...(isDeferred && { isDeferred }),
         failures: [...unusable, ...failures],
         tables: states,
         ...withWarnings(this.#backends, old.failures),
@@ -142,18 +137,6 @@ export class SetupClient {
     } finally {
       this.#isWritingRules = false;
     }
-  }
-
-  /** Removes the tables of kube-proxy's nftables mode. A failure is not reported: these tables may stay, as in kube-proxy. */
-  async #removeTables(families: readonly IPFamily[]): Promise<typeof NO_TABLES> {
-    const changed: string[] = [];
-    for (const family of families) {
-      const result = await this.#nftables.deleteTable(family, KUBE_PROXY_TABLE).catch(unreachable);
-      if (result === "deleted") changed.push(`removed nftables table "${KUBE_PROXY_TABLE}" of ${family}`);
-    }
-    const otherProxies = changed.length > 0 && this.#tablesRemoved ? ["kube-proxy in nftables mode"] : [];
-    this.#tablesRemoved = true;
-    return { changed, otherProxies };
   }
 
   async #findForWrite(families: readonly IPFamily[]): Promise<readonly RuleFailure[]> {
@@ -178,22 +161,25 @@ export class SetupClient {
     const unusable = await this.#findIptables(ruledFamilies(setup));
     const rules = await this.#iptables.differences(setup.rules);
     const old = this.#iptables.oldRules(this.#chains);
+    const tables = await this.#kubeProxyTables.differences(setup.families);
     const found = (object: SetupObject, changed: readonly string[]) => changesOf(object, { changed, warnings: [] });
     const report = merge([
       found("link", link),
       found("sysctl", sysctls),
       found("ipvs-timeout", timeouts),
       found("set", sets),
-      rulesStep({ changed: [...rules.changed, ...old], failures: [...unusable, ...rules.failures] }),
+      rulesStep({ changed: [...rules.changed, ...old, ...tables], failures: [...unusable, ...rules.failures] }),
     ]);
     return { ...report, ...withWarnings(this.#backends, []) };
   }
 
+  /** Removes all of that, and what kube-proxy's iptables and nftables modes have left. */
   async remove(families: readonly IPFamily[]): Promise<SetupReport> {
     // Rules come first: a set that a rule names cannot be destroyed.
-    const rules = await this.#removeRules(families);
+    const rules = await this.#removeRules(families, "with leftovers");
     const sets = await this.#sets.destroy(families.flatMap(ipsets));
-    return merge([rules, changesOf("set", sets), changesOf("link", await this.#link.remove())]);
+    const tables = rulesStep({ ...(await this.#kubeProxyTables.remove(families)), failures: [] });
+    return merge([rules, changesOf("set", sets), changesOf("link", await this.#link.remove()), tables]);
   }
 
   /**
@@ -244,11 +230,11 @@ export class SetupClient {
     return { chosen: parsePortRanges(chosen), reserved: parsePortRanges(reserved ?? "") };
   }
 
-  async #removeRules(families: readonly IPFamily[]): Promise<SetupReport> {
+  async #removeRules(families: readonly IPFamily[], scope?: "with leftovers"): Promise<SetupReport> {
     if (Object.keys(this.#chains).length === 0) return { changed: [], warnings: [] };
     // A family without a program has no rules, because the agent could not write any.
     await this.#iptables.find(families);
-    return rulesStep(await this.#iptables.remove(families, this.#chains));
+    return rulesStep(await this.#iptables.remove(families, this.#chains, scope));
   }
 
   /** Detects the programs; returns the families without a working program. */
@@ -275,11 +261,6 @@ function withWarnings(
 ): Pick<RulesReport, "backends"> {
   if (backends === undefined) return {};
   return { backends: { ...backends, warnings: [...backends.warnings, ...failures.map(({ message }) => message)] } };
-}
-
-/** A kernel that cannot be reached, as at the end of the agent, is not the failure of a step that may be left out. */
-function unreachable(error: unknown): undefined {
-  if (!(error instanceof KernelError)) throw error;
 }
 
 function partition(sets: readonly IPSet[], isIn: (set: IPSet) => boolean): readonly [IPSet[], IPSet[]] {

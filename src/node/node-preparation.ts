@@ -26,6 +26,8 @@ import { describeSourcePorts } from "./source-ports.ts";
 export interface PreparationOptions extends FamilyOptions {
   /** "" if no bridge is configured. */
   readonly podBridge: string;
+  /** "NodeCIDR": packets of pods are recognised by the pod networks of this node. */
+  readonly localMode: string;
 }
 
 /** Records failures of the preparation. */
@@ -90,6 +92,8 @@ export class NodePreparation {
   readonly #otherProxies = new OtherProxies();
   readonly #repairs = new Repairs();
   readonly #ruleRepairs = new Repairs();
+  /** Whether rules wait until the Services are programmed. */
+  #isDeferred = false;
   #backend: IptablesBackend | undefined;
   #deficits: Deficits = { warnings: [], wrongSysctls: [], ruleFailures: [], backendWarnings: [], otherProxies: [] };
 
@@ -124,7 +128,8 @@ export class NodePreparation {
    */
   async prepare(members: readonly SetEntry[]): Promise<void> {
     const { kernel, metrics } = this.#dependencies;
-    const setup = { ...this.#setupFor(this.#needs), members, removesLeftovers: this.#callbacks.isServing() };
+    const leftovers = this.#callbacks.isServing() ? "remove" : "serve";
+    const setup: NodeSetup = { ...this.#setupFor(this.#needs), members, leftovers };
     const report = await kernel.prepare(setup);
     const { changed, wrongSysctls = [] } = report;
     this.#logChanges(changed.map(({ text }) => text));
@@ -156,6 +161,16 @@ export class NodePreparation {
     if (textOf(podCIDRs) !== textOf(this.#needs.podCIDRs)) this.#follow({ ...this.#needs, podCIDRs });
   }
 
+  /** Whether another service proxy works on this node. */
+  get isContested(): boolean {
+    return this.#otherProxies.describe().length > 0;
+  }
+
+  /** The Services are programmed: rules that waited for this are written in a new preparation. */
+  onServing(): void {
+    if (this.#isDeferred) this.#callbacks.onNeeds();
+  }
+
   /** Returns the failures, and the problems that only the operator can solve. */
   #warningsOf({ warnings, sourcePorts, bridges }: SetupReport): readonly string[] {
     const places = {
@@ -166,6 +181,16 @@ export class NodePreparation {
       ...warnings,
       ...(sourcePorts === undefined ? [] : describeSourcePorts(sourcePorts, this.#callbacks.nodePorts())),
       ...(bridges === undefined ? [] : describePodBridges(bridges, places)),
+      ...this.#podNetworkWarnings(),
+    ];
+  }
+
+  #podNetworkWarnings(): readonly string[] {
+    const { podCIDRs } = this.#needs;
+    const isUsed = this.#config.localMode === "NodeCIDR" && podCIDRs.length > 0;
+    if (!isUsed || podCIDRs.some(({ family }) => this.families.includes(family))) return [];
+    return [
+      `The pod networks of this Node, ${textOf(podCIDRs)}, are of a family that the node does not support, so pods are not recognised: enable the family, or set another --detect-local-mode`,
     ];
   }
 
@@ -174,9 +199,13 @@ export class NodePreparation {
     this.#callbacks.onNeeds();
   }
 
-  #onRules({ changed, failures, tables, backends, otherProxies = [] }: RulesReport, ended?: NodeSetup): void {
+  #onRules(report: RulesReport, ended?: NodeSetup): void {
+    const { changed, failures, tables, backends, otherProxies = [], isDeferred = false } = report;
     const { metrics } = this.#dependencies;
     this.#logChanges(changed);
+    if (isDeferred && !this.#isDeferred)
+      this.#dependencies.logger.info({}, "kube-proxy's iptables mode serves until the Services are programmed");
+    this.#isDeferred = isDeferred;
     for (const { family } of failures) metrics.recordRestoreFailure(family);
     if (ended !== undefined && this.#ruleRepairs.written(ended)) metrics.recordRepairs("rules", changed.length);
     // A family that is not in use may have no iptables.
@@ -185,6 +214,8 @@ export class NodePreparation {
     this.#deficits = { ...this.#deficits, ruleFailures: failures, otherProxies: this.#otherProxies.describe() };
     if (backends !== undefined) this.#onBackends(backends);
     this.#report();
+    // The write may have taken longer than the first sync.
+    if (this.#callbacks.isServing()) this.onServing();
   }
 
   #onBackends({ used, reason, otherRules, warnings }: BackendReport): void {

@@ -26,10 +26,7 @@ import type { SetupFor } from "./node-setup.ts";
 import { type ApiServer, apiServers } from "./reserved-addresses.ts";
 
 /** The part of the configuration that describes the node. */
-export interface NodeOptions extends NodeFactsOptions, PreparationOptions, NodeAbsenceOptions {
-  /** "NodeCIDR": packets of pods are recognised by the pod networks of this node. */
-  readonly localMode: string;
-}
+export interface NodeOptions extends NodeFactsOptions, PreparationOptions, NodeAbsenceOptions {}
 
 export interface NodeTrackerDependencies extends NodeAddressesDependencies, NodePreparationDependencies {
   readonly kernel: NodeAddressesDependencies["kernel"] & NodePreparationDependencies["kernel"];
@@ -132,6 +129,16 @@ export class NodeTracker {
     const families = familiesShown(event, this.#options.nodeName);
     if (families.length > 0) this.#preparation.followFamilies(families);
     if (isAboutNode(event)) this.#refresh();
+  }
+
+  /** Whether another service proxy works on this node. */
+  get isContested(): boolean {
+    return this.#preparation.isContested;
+  }
+
+  /** The first sync is complete: Services are programmed. */
+  onServing(): void {
+    this.#preparation.onServing();
   }
 
   /** Ignores further changes of the node's addresses, because the agent ends. */

@@ -11,6 +11,8 @@ import type { ResyncReport, SyncReport } from "./sync-report.ts";
 const REST_MS = 1_000;
 /** and after so many times its duration, so that a competing writer cannot keep the agent busy. */
 const REST_FACTOR = 3;
+/** The most sync periods between two resyncs: with the default two minutes. */
+const MOST_PERIODS = 4;
 const NOTHING = (): void => {};
 
 export interface SyncLoopOptions {
@@ -25,6 +27,8 @@ export interface SyncLoopDependencies {
   readonly clock: Clock;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** Whether another service proxy works on this node. Drift is then repaired less and less often, else neither would ever rest. */
+  readonly isContested?: () => boolean;
   readonly onSync: (report: SyncReport) => void;
   readonly onResync: (report: ResyncReport) => void;
   /** The kernel did not answer. The loop tries again after a wait that doubles from a second to a minute. */
@@ -62,6 +66,8 @@ export class SyncLoop {
   /** What the background threw that is no failure of the kernel. */
   #bug: { readonly error: unknown } | undefined;
   #resyncAtMs = 0;
+  /** The sync periods from one resync to the next. */
+  #periods = 1;
   /** Since the last resync began. */
   #isResyncRequested = false;
   #hasExternalChange = false;
@@ -205,11 +211,13 @@ export class SyncLoop {
   }
 
   async #resyncAndReport(): Promise<void> {
-    const { clock, onResync, random } = this.#dependencies;
+    const { clock, onResync, random, isContested } = this.#dependencies;
     this.#isResyncRequested = false;
     this.#hasExternalChange = false;
     const report = await this.resync();
-    if (!this.#isResyncRequested) this.#resyncAtMs = clock.now() + this.#options.syncPeriodMs * (0.9 + 0.2 * random());
+    this.#periods = report.drift.length > 0 && isContested?.() === true ? Math.min(MOST_PERIODS, 2 * this.#periods) : 1;
+    const periodMs = this.#periods * this.#options.syncPeriodMs;
+    if (!this.#isResyncRequested) this.#resyncAtMs = clock.now() + periodMs * (0.9 + 0.2 * random());
     // Most of the first is making the node ready.
     const restMs = report.first ? 0 : REST_FACTOR * report.durationMs;
     this.#restedAtMs = clock.now() + Math.max(REST_MS, restMs);

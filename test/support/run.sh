@@ -17,7 +17,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 readonly ROOT=$PWD
 readonly CACHE=$ROOT/.cache
-readonly DEBIAN_PACKAGES=(iproute2 ipset iptables ipvsadm conntrack kmod curl procps perl-base util-linux)
+readonly DEBIAN_PACKAGES=(iproute2 ipset iptables nftables ipvsadm conntrack kmod curl procps perl-base util-linux)
 # Neighbours of the agent in test/e2e/neighbours. Without a configuration in /etc none of them starts on this machine.
 readonly NEIGHBOUR_PACKAGES=(keepalived)
 # What a guest may grow to, in MB: benchmarks fill it.

@@ -485,6 +485,21 @@ test("in the mode NodeCIDR the rules have the Node's pod network before any Serv
   expect(steps.at(-1)).toContain("-s 10.244.7.0/24 -m mark");
 });
 
+test("while kube-proxy's iptables mode serves, its rules are replaced right after the first sync, and not before", async () => {
+  await using agent = new RunningAgent();
+  agent.kernel.servesByIptables = true;
+  await agent.rest(200_000);
+  agent.listed("nodes");
+  told(agent);
+  await agent.rest();
+  const order = agent.kernel.steps.filter((step) => /^[rS]/.test(step));
+  const count = order.findIndex((step) => step !== "rules deferred");
+  expect(count).toBeGreaterThan(1);
+  expect(new Set(order.slice(count, -1))).toEqual(new Set(["Services"]));
+  expect(order.at(-1)).toBe("rules written");
+  expect(agent.log.filter((line) => line.includes("iptables mode serves"))).toHaveLength(1);
+});
+
 test("in other modes a change of the Node's pod network causes no resync", async () => {
   await using agent = new RunningAgent();
   await agent.rest();

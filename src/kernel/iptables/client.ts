@@ -6,7 +6,7 @@ import type { BackendState } from "./backend.ts";
 import { backendReport } from "./backend-report.ts";
 import { type FindOptions, findIptables, type IptablesTools } from "./find.ts";
 import type { OwnChains } from "./foreign-chains.ts";
-import { leftTables } from "./leftovers.ts";
+import { chainNames, type LeftTable, leftTables, tableDifferences, tablesBeside, withLeftChains } from "./leftovers.ts";
 import { hasLegacyTables, restoreRules, saveRules } from "./programs.ts";
 import { removals } from "./removal.ts";
 import { failureOf, keyOf, merge, reportOf, ruledFamilies, tableStates } from "./rules-report.ts";
@@ -86,72 +86,71 @@ export class IptablesClient {
    * agent belongs, the jump is moved once. If that rule returns to its place, another program maintains it there, and
    * it may stay. At the end of a chain it may not: the agent accepts traffic there that rules behind could deny, and
    * programs that append a rule do not maintain its place. Families without a working program are skipped: `find` has
-   * returned them as unusable. If `removesLeftovers`, rules that kube-proxy's iptables mode has left are removed.
+   * returned them as unusable. `leftovers` is the treatment of rules that kube-proxy's iptables mode has left, as in
+   * `NodeSetup`. `isContested`: another agent runs here, so that a table which differs was written by it.
    */
-  async apply(rules: NodeSetup["rules"], removesLeftovers = false): Promise<RulesReport> {
+  async apply(
+    rules: NodeSetup["rules"],
+    leftovers?: NodeSetup["leftovers"],
+    isContested = false,
+  ): Promise<RulesReport> {
     this.#otherProxies = new Set();
     this.#right = new Set();
+    const serving: IPFamily[] = [];
     const report = await this.#eachFamily(ruledFamilies(rules), async (seen) => {
       const written: RuleTable[] = [];
       const reports: RulesReport[] = [];
-      for (const table of rules[seen.family]?.tables ?? [])
+      const all = rules[seen.family]?.tables ?? [];
+      const tables = leftovers === "serve" ? tablesBeside(seen.saved, all) : all;
+      if (tables.length < all.length) serving.push(seen.family);
+      for (const table of tables)
         reports.push(
           await reportOf(async () => {
-            const change = await this.#write(seen, table);
+            const change = await this.#write(seen, table, isContested);
             if (change !== undefined) written.push(table);
             return change;
           }),
         );
       if (written.length > 0) reports.push(await reportOf(() => this.#readBack(seen, written)));
-      if (removesLeftovers) reports.push(await this.#removeLeft(seen, rules[seen.family]?.tables ?? []));
+      if (leftovers === "remove") reports.push(await this.#removeLeft(seen, tables));
       return merge(reports);
     });
-    this.#isCleared ||= removesLeftovers;
-    const tables = tableStates(rules, this.#right);
-    return { ...report, tables, ...(this.#otherProxies.size > 0 && { otherProxies: [...this.#otherProxies] }) };
+    this.#isCleared ||= leftovers === "remove";
+    return {
+      ...report,
+      tables: tableStates(rules, this.#right),
+      ...(this.#otherProxies.size > 0 && { otherProxies: [...this.#otherProxies] }),
+      ...(serving.length > 0 && { isDeferred: true }),
+    };
   }
 
   async #removeLeft({ tools, family, saved }: SavedFamily, tables: readonly RuleTable[]): Promise<RulesReport> {
     const left = leftTables(saved, chainNames(tables));
     if (left.length > 0 && this.#isCleared) this.#otherProxies.add("kube-proxy in iptables mode");
-    const reports: RulesReport[] = [];
-    for (const { table, text } of left)
-      reports.push(
-        await reportOf(async () => {
-          await this.#restore(tools, family, table, text);
-          return `removed rules of kube-proxy's iptables mode from table "${table}" of ${family}`;
-        }),
-      );
-    return merge(reports);
+    return this.#restoreEach(tools, family, left, "removed rules of kube-proxy's iptables mode from table");
+  }
+
+  /** Describes the tables that `apply` would write, ignoring the place of the jumps among other rules. Reads only. */
+  differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
+    return this.#eachFamily(ruledFamilies(rules), async ({ family, saved }) => ({
+      changed: tableDifferences(saved, family, rules[family]?.tables ?? []),
+      failures: [],
+    }));
   }
 
   /**
-   * Describes the tables that `apply` would write, ignoring the place of the jumps among rules of other programs. Reads
-   * only.
+   * Removes the chains and the jumps into them, in both backends; an absent chain is not an error. "with leftovers": also those
+   * that kube-proxy's iptables mode has left in the backend in use.
    */
-  differences(rules: NodeSetup["rules"]): Promise<RulesReport> {
-    return this.#eachFamily(ruledFamilies(rules), async ({ family, saved }) => {
-      const tables = rules[family]?.tables ?? [];
-      const wrong = tables.filter(
-        (table) => restoreText(parseSave(saved, table.name), table, () => true) !== undefined,
-      );
-      return {
-        changed: [
-          ...wrong.map(({ name }) => `the rules of kube-ipvs in table "${name}" of ${family} differ`),
-          ...leftTables(saved, chainNames(tables)).map(
-            ({ table }) => `kube-proxy's iptables mode has left rules in table "${table}" of ${family}`,
-          ),
-        ],
-        failures: [],
-      };
+  async remove(
+    families: readonly IPFamily[],
+    chains: OwnChains,
+    scope: "chains" | "with leftovers" = "chains",
+  ): Promise<RulesReport> {
+    const own = await this.#eachFamily(families, ({ tools, family, saved }) => {
+      const all = scope === "chains" ? chains : withLeftChains(saved, chains);
+      return this.#removeChains({ ...tools, name: "" }, family, saved, all, "empty");
     });
-  }
-
-  /** Removes the chains and the jumps into them, in both backends; an absent chain is not an error. */
-  async remove(families: readonly IPFamily[], chains: OwnChains): Promise<RulesReport> {
-    const own = await this.#eachFamily(families, ({ tools, family, saved }) =>
-      this.#removeChains({ ...tools, name: "" }, family, saved, chains, "empty"),
-    );
     return merge([own, await this.#removeOther(chains, "empty")]);
   }
 
@@ -206,7 +205,7 @@ export class IptablesClient {
   }
 
   /** Writes one table if it differs. */
-  async #write({ tools, family, saved }: SavedFamily, table: RuleTable): Promise<string | undefined> {
+  async #write({ tools, family, saved }: SavedFamily, table: RuleTable, isContested: boolean) {
     const present = parseSave(saved, table.name);
     const text = restoreText(present, table, this.#tolerates(family, table));
     const key = keyOf(family, table);
@@ -221,9 +220,10 @@ export class IptablesClient {
       this.#right.add(key);
       return undefined;
     }
-    const writer = this.#known.has(key) ? otherWriter(present, table) : undefined;
+    const wasWritten = this.#known.has(key);
+    const writer = wasWritten ? otherWriter(present, table) : undefined;
     if (writer !== undefined) this.#otherProxies.add(writer);
-    if (writer !== undefined && !this.#contests.mayWrite(key)) return undefined;
+    if ((writer !== undefined || (wasWritten && isContested)) && !this.#contests.mayWrite(key)) return undefined;
     await this.#restore(tools, family, table.name, text);
     this.#known.add(key);
     this.#right.add(key);
@@ -259,12 +259,18 @@ export class IptablesClient {
     chains: OwnChains,
     used: "empty" | "keep",
   ): Promise<RulesReport> {
+    const done = `removed the chains of kube-ipvs from ${tools.name}table`;
+    return this.#restoreEach(tools, family, removals(saved, chains, used), done);
+  }
+
+  /** Writes these tables one after the other. `done` begins the text of each change. */
+  async #restoreEach(tools: RestoreTools, family: IPFamily, tables: readonly LeftTable[], done: string) {
     const reports: RulesReport[] = [];
-    for (const { table, text } of removals(saved, chains, used))
+    for (const { table, text } of tables)
       reports.push(
         await reportOf(async () => {
           await this.#restore(tools, family, table, text);
-          return `removed the chains of kube-ipvs from ${tools.name}table "${table}" of ${family}`;
+          return `${done} "${table}" of ${family}`;
         }),
       );
     return merge(reports);
@@ -280,10 +286,6 @@ export class IptablesClient {
   #restore({ infix, modern }: RestoreTools, family: IPFamily, table: RuleTable["name"], text: string): Promise<void> {
     return restoreRules(this.#options.run, { infix, waits: modern }, { family, table }, text);
   }
-}
-
-function chainNames(tables: readonly RuleTable[]): OwnChains {
-  return Object.fromEntries(tables.map(({ name, chains }) => [name, chains.map((chain) => chain.name)]));
 }
 
 type RestoreTools = Pick<IptablesTools, "infix" | "modern">;

@@ -1,5 +1,9 @@
+import type { IPFamily } from "../../model/address.ts";
 import type { RuleTable } from "../../model/kernel/rules.ts";
-import { asTable, BUILT_IN_CHAINS, parseSave, type SavedTable, target } from "./save-format.ts";
+import type { OwnChains } from "./foreign-chains.ts";
+import { asTable, BUILT_IN_CHAINS, parseSave, restoreText, type SavedTable, target } from "./save-format.ts";
+
+const TABLES = ["mangle", "nat", "filter"] as const;
 
 /**
  * The chains that only kube-proxy's iptables mode has, of 1.24 and newer. KUBE-FIREWALL, KUBE-KUBELET-CANARY,
@@ -14,6 +18,27 @@ const LEFT_CHAINS: Readonly<Record<RuleTable["name"], RegExp>> = {
 /** The jumps of the iptables mode into chains that the IPVS mode has too: they have a condition. */
 const LEFT_JUMP = /^-m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j /;
 
+/** A rule by which kube-proxy's iptables mode serves a Service, in the chain KUBE-SERVICES of the table nat. */
+const SERVING = /-j KUBE-(SVC|SVL|EXT|FW)-[A-Z2-7]{16}$/;
+
+/**
+ * The tables that are written only together with the removal of the iptables mode: nat replaces its rules, and the marks of
+ * mangle would have IPVS rewrite packets that these rules have rewritten. The filter comes first: the one of the iptables mode
+ * drops clients of load balancers whose packets it has not rewritten.
+ */
+const REPLACING_TABLES: ReadonlySet<RuleTable["name"]> = new Set(["mangle", "nat"]);
+
+/**
+ * Returns the tables that can be written while kube-proxy's iptables mode serves Services, if it does by the output of
+ * iptables-save: its rules rewrite the destination before IPVS sees a packet. Else all tables.
+ */
+export function tablesBeside(saved: string, tables: readonly RuleTable[]): readonly RuleTable[] {
+  const serves = parseSave(saved, "nat")
+    .get("KUBE-SERVICES")
+    ?.some((rule) => SERVING.test(rule));
+  return serves === true ? tables.filter(({ name }) => !REPLACING_TABLES.has(name)) : tables;
+}
+
 /** Tables of rules that kube-proxy's iptables mode has left, with the input of iptables-restore that removes them. */
 export interface LeftTable {
   readonly table: RuleTable["name"];
@@ -24,11 +49,8 @@ export interface LeftTable {
  * Returns what is left of kube-proxy's iptables mode in the output of iptables-save, when the chains in `own` have their
  * own rules. A chain into which a rule of another program leads is only emptied.
  */
-export function leftTables(
-  saved: string,
-  own: Readonly<Partial<Record<RuleTable["name"], readonly string[]>>>,
-): readonly LeftTable[] {
-  return (["mangle", "nat", "filter"] as const).flatMap((table) => {
+export function leftTables(saved: string, own: OwnChains): readonly LeftTable[] {
+  return TABLES.flatMap((table) => {
     const text = leftText(parseSave(saved, table), table, own[table] ?? []);
     return text === undefined ? [] : [{ table, text }];
   });
@@ -48,4 +70,30 @@ function leftText(saved: SavedTable, table: RuleTable["name"], own: readonly str
     ...jumps.map(({ from, rule }) => `-D ${from} ${rule}`),
     ...chains.filter((name) => !used.has(name)).map((name) => `-X ${name}`),
   ]);
+}
+
+/** Returns the chains of each table with those that the iptables mode has left, by the output of iptables-save. */
+export function withLeftChains(saved: string, own: OwnChains): OwnChains {
+  return Object.fromEntries(
+    TABLES.map((table) => {
+      const left = [...parseSave(saved, table).keys()].filter((name) => LEFT_CHAINS[table].test(name));
+      return [table, [...new Set([...(own[table] ?? []), ...left])]];
+    }),
+  );
+}
+
+/** Describes which tables differ from these, and what the iptables mode has left. */
+export function tableDifferences(saved: string, family: IPFamily, tables: readonly RuleTable[]): readonly string[] {
+  const wrong = tables.filter((table) => restoreText(parseSave(saved, table.name), table, () => true) !== undefined);
+  return [
+    ...wrong.map(({ name }) => `the rules of kube-ipvs in table "${name}" of ${family} differ`),
+    ...leftTables(saved, chainNames(tables)).map(
+      ({ table }) => `kube-proxy's iptables mode has left rules in table "${table}" of ${family}`,
+    ),
+  ];
+}
+
+/** Returns the names of the chains of each table. */
+export function chainNames(tables: readonly RuleTable[]): OwnChains {
+  return Object.fromEntries(tables.map(({ name, chains }) => [name, chains.map((chain) => chain.name)]));
 }

@@ -18,7 +18,7 @@ export function removals(
 
 /**
  * Returns the input of iptables-restore --noflush that removes the chains and the jumps into them; undefined if there
- * is nothing to remove. A jump is a rule in a built-in chain that has nothing but a target and a comment. Any other
+ * is nothing to remove. A jump is a rule in a built-in chain that has nothing but a target and a comment of ours or of kube-proxy. Any other
  * rule that leads into a chain belongs to another program: that chain is only emptied, or, if `used` is "keep", it stays
  * as it is with the chains that it leads into.
  */
@@ -60,8 +60,11 @@ function addTargets(used: Set<string>, saved: SavedTable, chains: readonly strin
     }
 }
 
+/** A condition that jumps of kube-proxy's iptables mode have. */
+const NEW_CONNECTIONS = /^-m conntrack --ctstate NEW (?=-m comment --comment "kubernetes )/;
+
 function isPlainJump(from: string, rule: string): boolean {
-  const words = ruleWords(rule);
+  const words = ruleWords(rule.replace(NEW_CONNECTIONS, ""));
   const rest = words[0] === "-m" && words[1] === "comment" && words[2] === "--comment" ? words.slice(4) : words;
   return BUILT_IN_CHAINS.has(from) && rest.length === 2 && rest[0] === "-j";
 }

@@ -3,8 +3,8 @@ import type { SavedTable } from "./save-format.ts";
 
 /** The writes of a table in a row after which the agent leaves it to kube-proxy for longer and longer. */
 const PATIENT_WRITES = 3;
-/** The most reads of a table for which it is left to kube-proxy: half an hour by default. */
-const MOST_SKIPS = 64;
+/** The most reads of a table for which it is left to the other proxy: half an hour by default, at two minutes each. */
+const MOST_SKIPS = 16;
 /** The reads without a difference after which a contest is over. */
 const CALM_READS = 4;
 

@@ -18,6 +18,7 @@ import {
 const NFNL_SUBSYS_NFTABLES = 10;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
+const NFT_MSG_GETTABLE = 1;
 const NFT_MSG_DELTABLE = 2;
 const NFTA_TABLE_NAME = 1;
 const NFPROTO: Readonly<Record<IPFamily, number>> = { IPv4: 2, IPv6: 10 };
@@ -25,7 +26,7 @@ const NFPROTO: Readonly<Record<IPFamily, number>> = { IPv4: 2, IPv6: 10 };
 /** The answers of a kernel without such a table, or without nf_tables. */
 const ABSENT: ReadonlySet<Errno> = new Set(["ENOENT", "EOPNOTSUPP", "EPROTONOSUPPORT", "EINVAL"] as Errno[]);
 
-/** Deletes tables of nftables in this network namespace. */
+/** Finds and deletes tables of nftables in this network namespace. */
 export class NftablesClient {
   readonly #connection: NetlinkConnection;
   #tail: Promise<unknown> = Promise.resolve();
@@ -40,13 +41,34 @@ export class NftablesClient {
    * which the kernel refused. Rejects with a NetlinkError if the kernel cannot be reached.
    */
   deleteTable(family: IPFamily, name: string): Promise<"deleted" | "absent" | Errno> {
-    const result = this.#tail.then(() => this.#delete(family, name));
-    this.#tail = result.catch(() => undefined);
-    return result;
+    return this.#inTurn(() => this.#delete(family, name));
+  }
+
+  /** Returns whether there is such a table. Rejects with a NetlinkError if the kernel cannot be reached. */
+  hasTable(family: IPFamily, name: string): Promise<boolean> {
+    return this.#inTurn(() => this.#has(family, name));
   }
 
   close(): void {
     this.#connection.close();
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  async #has(family: IPFamily, name: string): Promise<boolean> {
+    const operation = `find nftables table "${name}" of ${family}`;
+    this.#connection.receiveBufferBytes(operation);
+    const first = this.#connection.nextSequence();
+    let found = false;
+    await this.#connection.exchange({ operation, bytes: query(first, family, name), first, count: 1 }, (message) => {
+      found = message.type !== NLMSG_ERROR;
+      return true;
+    });
+    return found;
   }
 
   async #delete(family: IPFamily, name: string): Promise<"deleted" | "absent" | Errno> {
@@ -80,6 +102,16 @@ function transaction(first: number, family: IPFamily, name: string): Uint8Array 
   endMessage(writer, begun);
   setSequence(writer, begun, first + 1);
   border(writer, NFNL_MSG_BATCH_END, first + 2);
+  return writer.written();
+}
+
+/** A question is no transaction. It is answered by the table, or by an error. */
+function query(sequence: number, family: IPFamily, name: string): Uint8Array {
+  const writer = new AttributeWriter();
+  const begun = beginNetfilterMessage(writer, NFNL_SUBSYS_NFTABLES, 0, NFT_MSG_GETTABLE, NFPROTO[family]);
+  writer.string(NFTA_TABLE_NAME, name);
+  endMessage(writer, begun);
+  setSequence(writer, begun, sequence);
   return writer.written();
 }
 

@@ -1,21 +1,33 @@
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder } from "../../support/node/agent-process.ts";
 import { KubeProxyNode } from "../../support/node/kube-proxy-node.ts";
 import { TestNode } from "../../support/node/netns.ts";
-import { NODE_PORTS_AT, NodeLoad, TAKEN_OVER_PODS } from "../../support/node/node-load.ts";
+import {
+  NODE_PORTS_AT,
+  NodeLoad,
+  SCTP_PORTS,
+  TAKEN_OVER_PODS,
+  TAKEN_OVER_PORTS,
+} from "../../support/node/node-load.ts";
 import { patient } from "../../support/time/patience.ts";
+import { canSpeakSCTP, unloadSCTP } from "../../support/traffic/sctp.ts";
 
 /** A node is taken over from a kube-proxy, and given back, while its Services are in use. */
+
+const sctp = canSpeakSCTP();
+afterAll(unloadSCTP);
+
 test("a takeover and a rollback under load lose no request and no connection, and kube-proxy finds its own state", {
   timeout: patient(150_000),
 }, async () => {
-  await using node = await TestNode.create({ pods: TAKEN_OVER_PODS, ports: ["tcp:8080", "tcp:9443", "udp:7777"] });
+  const ports = [...TAKEN_OVER_PORTS, ...(sctp ? SCTP_PORTS : [])];
+  await using node = await TestNode.create({ pods: TAKEN_OVER_PODS, ports });
   await using manifests = await ManifestFolder.create();
   const kubeProxy = new KubeProxyNode(node);
   await kubeProxy.layOut();
   await kubeProxy.putObjects(manifests);
   const left = await kubeProxy.state();
-  const load = await NodeLoad.begin(node);
+  const load = await NodeLoad.begin(node, { added: true, sctp });
 
   const takenOver = await (async () => {
     await using agent = AgentProcess.start(node, manifests, ...NODE_PORTS_AT);
@@ -54,7 +66,8 @@ function matching(lines: readonly string[], pattern: RegExp): readonly string[] 
 function expectMasqueraded({ gateway, outside }: TestNode, clients: Readonly<Record<string, object>>): void {
   for (const [frontend, seenAs] of Object.entries(clients)) {
     const masqueraded = frontend.split(",")[1]?.includes(":") === true ? gateway.ip6 : gateway.ip;
-    const expected = frontend.startsWith("udp") ? outside.ip : masqueraded;
+    // The recorded UDP Service has the policy Local.
+    const expected = frontend.startsWith("udp") && !frontend.includes(":") ? outside.ip : masqueraded;
     expect({ frontend, seenAs: Object.keys(seenAs) }).toEqual({ frontend, seenAs: [expected] });
   }
 }

@@ -20,6 +20,7 @@ const RECORDED_PODS: Readonly<Record<string, readonly RegExp[]>> = {
   "games-local": [/10\.200\.1\.14\b/g],
   "games-far": [/10\.200\.2\.14\b/g],
   far: [/10\.200\.2\.15\b/g],
+  signal: [/10\.200\.1\.18\b/g, /fd00:200:0:1::12\b/g],
 };
 
 /** Frontends in the recorded state, each served by the pods that `front` has: two in IPv4, or all of IPv6. */
@@ -50,12 +51,13 @@ export class KubeProxyNode {
     this.#node = node;
   }
 
-  /** Lays out what the kube-proxy has left. */
-  async layOut(): Promise<void> {
+  /** Lays out what the kube-proxy has left: the recorded one, or an older one by `olderLayout`. */
+  async layOut(release: "recorded" | "older" = "recorded"): Promise<void> {
     const [addresses, sets, rules, rules6, servers] = await Promise.all(
-      ["ip-addr", "ipset-save", "iptables-save", "ip6tables-save", "ipvsadm-Sn"].map((file) =>
-        this.#text(`ipvs/${file}.txt`),
-      ),
+      ["ip-addr", "ipset-save", "iptables-save", "ip6tables-save", "ipvsadm-Sn"].map(async (file) => {
+        const text = await this.#ipvsText(`${file}.txt`);
+        return release === "older" ? olderLayout(text) : text;
+      }),
     );
     const bound = Array.from(`${addresses}`.matchAll(/inet6? (\S+) scope global/g), ([, address]) => address);
     const sysctls = ["ipv4.ip_forward", "ipv6.conf.all.forwarding", "ipv4.vs.conntrack"].map((name) => `net.${name}=1`);
@@ -78,7 +80,7 @@ export class KubeProxyNode {
   async firstSync(): Promise<void> {
     const { shell } = this.#node;
     const [sets = "", servers = "", ...rules] = await Promise.all(
-      ["ipset-save", "ipvsadm-Sn", "iptables-save", "ip6tables-save"].map((file) => this.#text(`ipvs/${file}.txt`)),
+      ["ipset-save", "ipvsadm-Sn", "iptables-save", "ip6tables-save"].map((file) => this.#ipvsText(`${file}.txt`)),
     );
     for (const [index, tool] of ["iptables", "ip6tables"].entries())
       await shell.run(chainsAndJumps(tool, rules[index] ?? "", await shell.run(`${tool}-save`)).join("\n"));
@@ -139,10 +141,37 @@ export class KubeProxyNode {
     }
   }
 
+  /**
+   * Lays out the tables of a kube-proxy in nftables mode. Returns whether they serve: where the kernel has no nat chains of
+   * nf_tables, they are empty.
+   */
+  async layOutNftablesMode(): Promise<boolean> {
+    const { shell } = this.#node;
+    const tables = await this.#text("nftables/nft-list.txt");
+    try {
+      await shell.run(`nft -f - <<'END'\n${tables}\nEND`);
+      return true;
+    } catch {
+      await shell.run("nft add table ip kube-proxy; nft add table ip6 kube-proxy");
+      return false;
+    }
+  }
+
   /** Writes the objects that the kube-proxy had. */
   async putObjects(manifests: ManifestFolder): Promise<void> {
-    const { items } = JSON.parse(await this.#text("objects.json")) as { items: readonly object[] }; // a recorded List
-    await manifests.put("recorded.json", items);
+    for (const folder of ["", "ipvs-added/"]) {
+      const { items } = JSON.parse(await this.#text(`${folder}objects.json`)) as { items: readonly object[] }; // a List
+      await manifests.put(`${folder === "" ? "recorded" : "added"}.json`, items);
+    }
+  }
+
+  /** The recorded text of the mode ipvs with the added lines; those of rules belong to the table nat. */
+  async #ipvsText(file: string): Promise<string> {
+    const recorded = await this.#text(`ipvs/${file}`);
+    const added = await this.#text(`ipvs-added/${file}`).catch(() => "");
+    const nat = recorded.indexOf("*nat");
+    const end = file.startsWith("ip6tables") ? recorded.indexOf("COMMIT", nat) : recorded.length;
+    return recorded.slice(0, end) + added + recorded.slice(end);
   }
 
   async #text(file: string): Promise<string> {
@@ -162,6 +191,19 @@ export class KubeProxyNode {
     const text = renamed.reduce((before, [from, to]) => before.replace(from, to), recorded);
     return text.replace(UNNEEDED, "");
   }
+}
+
+/**
+ * The layout of an older kube-proxy (1.33) with older tools: sets without a bucket size, rules without random source ports, no
+ * chain for load balancers that exclude the node, and the chain of the kubelet of that time.
+ */
+function olderLayout(recorded: string): string {
+  return recorded
+    .replace(/ bucketsize \d+ initval \S+/g, "")
+    .replace(/ --random-fully/g, "")
+    .replace(/^.*KUBE-IPVS-OUT-FILTER.*\n/gm, "")
+    .replace(/^\*nat\n/m, "*nat\n:KUBE-MARK-DROP - [0:0]\n")
+    .replace(/(^:KUBE-SERVICES .*\n)(?=-A)/m, "$1-A KUBE-MARK-DROP -j MARK --set-xmark 0x8000/0x8000\n");
 }
 
 function linesOf(text: string, pattern: RegExp): readonly string[] {

@@ -2,7 +2,14 @@ import { Load, type LoadOptions, type LoadSummary, type LoadTarget } from "../tr
 import type { Host, TestNode } from "./netns.ts";
 
 /** The pods that the recorded frontends have, and a client. */
-export const TAKEN_OVER_PODS: readonly string[] = ["a", "b", "c", "agent-local", "games-local", "games-far", "client"];
+export const TAKEN_OVER_PODS: readonly string[] = [
+  ...["a", "b", "c", "agent-local", "games-local", "games-far", "signal"],
+  "client",
+];
+
+/** The ports of these pods. Those of SCTP need its module. */
+export const TAKEN_OVER_PORTS: readonly string[] = ["tcp:8080", "tcp:9443", "udp:7777"];
+export const SCTP_PORTS: readonly string[] = ["sctp:3868"];
 
 /** The flag of an agent whose NodePorts are at the addresses at which the recorded kube-proxy has them. */
 export const NODE_PORTS_AT: readonly string[] = ["--nodeport-addresses", "192.168.1.0/24,fd00:192:1::/64"];
@@ -19,13 +26,27 @@ const VIPS = {
   agent: "10.100.7.7",
   legacy: "10.100.7.8",
   external: "198.51.100.200",
+  sessions6: "fd00:100::7:2",
+  games6: "fd00:100::7:5",
+  signal: ["10.100.7.11", "fd00:100::7:b"],
 } as const;
 
+/** What is loaded besides the recorded frontends that every mode of kube-proxy serves. */
+export interface MoreFrontends {
+  /** What `ipvs-added` has, but SCTP. */
+  readonly added?: boolean;
+  readonly sctp?: boolean;
+}
+
 /** The frontends of the recorded objects that clients of each kind are served at, before and after the takeover. */
-function frontendsOf({ node }: TestNode): Readonly<Record<"outside" | "pod" | "node", readonly LoadTarget[]>> {
+function frontendsOf(
+  { node }: TestNode,
+  { added = false, sctp = false }: MoreFrontends,
+): Readonly<Record<"outside" | "pod" | "node", readonly LoadTarget[]>> {
   const nodePorts = (port: number): LoadTarget[] => [`tcp,${node.ip},${port}`, `tcp,${node.ip6},${port}`];
   const at = (addresses: readonly string[], port: number): LoadTarget[] =>
     addresses.map((address) => `tcp,${address},${port}` as const);
+  const signal = sctp ? VIPS.signal.map((address) => `sctp,${address},3868` as const) : [];
   return {
     outside: [
       ...nodePorts(31_080),
@@ -35,6 +56,8 @@ function frontendsOf({ node }: TestNode): Readonly<Record<"outside" | "pod" | "n
       ...at(VIPS.loadBalancer, 80),
       ...at([VIPS.restricted, VIPS.external], 80),
       `udp,${VIPS.gamesLoadBalancer},7777`,
+      ...(added ? ([`tcp,${node.ip6},31091`, `udp,${node.ip6},31093`] as const) : []),
+      ...(sctp ? ([`sctp,${node.ip},31088`, `sctp,${node.ip6},31092`] as const) : []),
     ],
     pod: [
       ...at(VIPS.front, 80),
@@ -42,8 +65,10 @@ function frontendsOf({ node }: TestNode): Readonly<Record<"outside" | "pod" | "n
       ...at([VIPS.sessions, VIPS.partners, VIPS.agent, VIPS.legacy, VIPS.external], 80),
       ...at(VIPS.loadBalancer, 80),
       `udp,${VIPS.games},7777`,
+      ...(added ? ([`tcp,${VIPS.sessions6},80`, `udp,${VIPS.games6},7777`] as const) : []),
+      ...signal,
     ],
-    node: [...at(VIPS.front, 80), ...at([VIPS.legacy], 80)],
+    node: [...at(VIPS.front, 80), ...at([VIPS.legacy], 80), ...signal],
   };
 }
 
@@ -63,13 +88,13 @@ export class NodeLoad {
   }
 
   /** Resolves when every frontend has answered each of its clients. */
-  static async begin(node: TestNode): Promise<NodeLoad> {
+  static async begin(node: TestNode, more: MoreFrontends = {}): Promise<NodeLoad> {
     const hosts: Readonly<Record<"outside" | "pod" | "node", Host>> = {
       outside: node.outside,
       pod: node.pod("client"),
       node: node.node,
     };
-    const frontends = frontendsOf(node);
+    const frontends = frontendsOf(node, more);
     const kinds = ["outside", "pod", "node"] as const;
     return new NodeLoad(
       await Promise.all(kinds.map((kind) => Load.begin(hosts[kind].namespace, frontends[kind], OPTIONS[kind]))),

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # A client that loads many frontends at once. One process, perl-base only.
-#   load.pl [--rate N] [--held N] [--timeout S] (tcp|udp),ADDRESS,PORT...
+#   load.pl [--rate N] [--held N] [--timeout S] (tcp|udp|sctp),ADDRESS,PORT...
 # begins N new connections (or sockets of UDP) a second, to one frontend after the other, each when it is due whatever became of others, and keeps N
 # connections to each frontend, on each of which it asks once a second. Prints "begun" when all kept connections have answered
 # and every frontend has answered a new one, and at SIGTERM, after the answers to all that it has asked, a summary:
@@ -19,7 +19,7 @@ $| = 1;
 $SIG{PIPE} = 'IGNORE';
 my %options = (rate => 20, held => 1, timeout => 5);
 while (@ARGV && $ARGV[0] =~ /^--(\w+)$/) { $options{$1} = $ARGV[1]; splice @ARGV, 0, 2 }
-my @targets = @ARGV or die "usage: load.pl [--rate N] [--held N] [--timeout S] (tcp|udp),ADDRESS,PORT...\n";
+my @targets = @ARGV or die "usage: load.pl [--rate N] [--held N] [--timeout S] (tcp|udp|sctp),ADDRESS,PORT...\n";
 my ($stopped, $begun, $resent) = (0, now(), 0);
 $SIG{TERM} = sub { $stopped = 1 };
 my %summary = (count => 0, kept => 0, failures => [], clients => { map { $_ => {} } @targets });
@@ -59,7 +59,7 @@ sub begin {
     my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address) or die "load.pl: \"$address\" is no address\n";
     my $to    = $is6 ? pack_sockaddr_in6($port, $bytes) : pack_sockaddr_in($port, $bytes);
     my $type  = $protocol eq 'udp' ? SOCK_DGRAM : SOCK_STREAM;
-    socket(my $socket, $is6 ? AF_INET6 : AF_INET, $type | SOCK_NONBLOCK, 0) or die "load.pl: socket: $!\n";
+    socket(my $socket, $is6 ? AF_INET6 : AF_INET, $type | SOCK_NONBLOCK, $protocol eq 'sctp' ? 132 : 0) or die "load.pl: socket: $!\n";
     my $from = ++$last_port{$target};
     bind($socket, $is6 ? pack_sockaddr_in6($from, IN6ADDR_ANY) : pack_sockaddr_in($from, INADDR_ANY)) or die "load.pl: port $from: $!\n";
     my $one = { socket => $socket, target => $target, kind => $kind, asked => now(), text => '', connecting => 1 };

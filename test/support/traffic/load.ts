@@ -12,7 +12,7 @@ const ANSWER_SECONDS = patient(5_000) / 1_000;
 const SLOWER = Math.min(1, HEADROOM / PATIENCE);
 
 /** A frontend that is loaded: "tcp,10.96.0.1,80". */
-export type LoadTarget = `${"tcp" | "udp"},${string},${number}`;
+export type LoadTarget = `${"tcp" | "udp" | "sctp"},${string},${number}`;
 
 export interface LoadOptions {
   /** New connections a second, over all frontends. On a slow machine fewer. */

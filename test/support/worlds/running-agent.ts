@@ -41,6 +41,8 @@ export class RememberingKernel extends MemoryKernel {
   backends: BackendReport | undefined;
   /** The other service proxies of which traces are found each time. */
   otherProxies: readonly string[] = [];
+  /** Whether kube-proxy's iptables mode serves. */
+  servesByIptables = false;
   wrongSysctls: readonly WrongSysctl[] = [];
   sourcePorts: SourcePorts | undefined;
   /** What is asked to be set in /proc/sys, each time. */
@@ -68,7 +70,16 @@ export class RememberingKernel extends MemoryKernel {
     await this.rulesHeldUp;
     const failures = this.failedRules.map((family) => ({ family, message: `no rules of ${family}` }));
     const { backends, otherProxies } = this;
-    return { changed: [], failures, otherProxies, ...(backends !== undefined && { backends }) };
+    const isDeferred = this.servesByIptables && setup.leftovers === "serve";
+    if (this.servesByIptables) this.steps.push(isDeferred ? "rules deferred" : "rules written");
+    this.servesByIptables = isDeferred;
+    return {
+      isDeferred,
+      changed: [],
+      failures,
+      otherProxies,
+      ...(backends !== undefined && { backends }),
+    };
   }
 
   override async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {

@@ -16,7 +16,7 @@ test("changes for a setup that was written before are repairs, whatever members 
   const repairs = new Repairs();
   expect(repairs.written(setup("1"))).toBe(false);
   expect(repairs.written(setup("1", { members }))).toBe(true);
-  expect(repairs.written(setup("1", { removesLeftovers: true }))).toBe(false);
+  expect(repairs.written(setup("1", { leftovers: "remove" }))).toBe(false);
   expect(repairs.written(setup("0"))).toBe(false);
   expect(repairs.written(setup("0"))).toBe(true);
   expect(repairs.written(setup("1"))).toBe(false);

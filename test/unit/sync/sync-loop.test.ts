@@ -15,6 +15,8 @@ class TimedReconciler {
   resyncTakesMs = 0;
   cuts = 0;
   failures = 0;
+  /** The numbers of missing set members that each resync finds. */
+  finds: readonly number[] = [];
   bug: Error | undefined;
   readonly running = new Set<string>();
   /** Whether a resync has succeeded since the last failure. */
@@ -41,7 +43,8 @@ class TimedReconciler {
     await this.#begin("resync", this.resyncTakesMs);
     await betweenSyncs(() => this.onTakenOver());
     this.isKnown = true;
-    return { durationMs: this.resyncTakesMs, first: this.log.length === 1, drift: [] };
+    const drift = this.finds.map((count) => ({ object: "entry" as const, kind: "missing" as const, count }));
+    return { durationMs: this.resyncTakesMs, first: this.log.length === 1, drift };
   }
 
   async sync(): Promise<SyncReport> {
@@ -67,7 +70,7 @@ class TimedReconciler {
   }
 }
 
-function start({ random = 0.5, failures: failing = 0, resyncTakesMs = 0, isOpen = true } = {}) {
+function start({ random = 0.5, failures: failing = 0, resyncTakesMs = 0, isOpen = true, isContested = false } = {}) {
   const clock = new HandClock();
   const reconciler = new TimedReconciler(clock);
   reconciler.failures = failing;
@@ -81,6 +84,7 @@ function start({ random = 0.5, failures: failing = 0, resyncTakesMs = 0, isOpen 
       reconciler,
       clock,
       random: () => random,
+      isContested: () => isContested,
       onSync: (report) => reports.push(report),
       onResync: (report) => reports.push(report),
       onFailure: (error) => failures.push(error),
@@ -111,6 +115,27 @@ describe("SyncLoop", () => {
     loop.requestResync();
     await clock.advance(40_000);
     expect(reconciler.log).toEqual(["resync 0", "resync 5000", "sync 5000", "resync 35000"]);
+  });
+
+  test("beside another service proxy repairs drift less and less often, and every sync period again when there is none", async () => {
+    const { clock, reconciler } = start({ isContested: true });
+    reconciler.finds = [1];
+    await clock.advance(2_000_000);
+    const times = reconciler.log.map((line) => Number(line.split(" ")[1]));
+    const waits = times.slice(1).map((time, index) => (time - (times[index] ?? 0)) / 30_000);
+    expect(waits.slice(0, 6)).toEqual([2, 4, 4, 4, 4, 4]);
+    reconciler.finds = [];
+    await clock.advance(4 * 30_000);
+    const count = reconciler.log.length;
+    await clock.advance(300_000);
+    expect(reconciler.log.length - count).toBe(10);
+  });
+
+  test("without another service proxy drift does not change the period", async () => {
+    const { clock, reconciler } = start();
+    reconciler.finds = [1];
+    await clock.advance(300_000);
+    expect(reconciler.log).toHaveLength(11);
   });
 
   test("resyncs once more when requested during a resync", async () => {

@@ -39,6 +39,8 @@ function attributes(bytes: naive.Bytes): readonly Attribute[] {
 /** ip_set_core.c in small: the rules of CREATE, DESTROY, SWAP, LIST, ADD and DEL, and their numbers. */
 export class FakeIPSetKernel {
   readonly sets = new Map<string, FakeSet>();
+  /** Tables of nf_tables, as "2 kube-proxy": family and name. */
+  readonly tables = new Set<string>();
   /** Kernels from 4.20 on speak 7. */
   versions: { readonly highest: number; readonly lowest: number } = { highest: 7, lowest: 6 };
   /** Every request of this command (2 is CREATE, 6 SWAP) fails with this number. */
@@ -83,8 +85,20 @@ export class FakeIPSetKernel {
     close: () => undefined,
   });
 
+  /** GETTABLE and DELTABLE of nf_tables, which shares the socket protocol. */
+  #answerAboutTable(request: naive.NaiveMessage): naive.Bytes[] {
+    const [family = 0] = request.body;
+    const key = `${family} ${text(attributes(request.body.slice(4))[0]?.value ?? [])}`;
+    if (!this.tables.has(key)) return [naive.acknowledgement(request, 2)];
+    if ((request.type & 0xff) === 1) return [naive.message(10 << 8, 0, request.sequence, [family, 0, 0, 0])];
+    this.tables.delete(key);
+    return [naive.acknowledgement(request, 0)];
+  }
+
   /** Datagrams. */
   #answer(request: naive.NaiveMessage): naive.Bytes[] {
+    if (request.type >> 8 === 10) return this.#answerAboutTable(request);
+    if (request.type >> 8 === 0) return [];
     const command = request.type & 0xff;
     this.commands.push(command);
     const all = attributes(request.body.slice(4));

@@ -276,14 +276,32 @@ describe("another service proxy", () => {
     await client.apply(RULES);
     expect(fake.table("iptables", "filter").has("KUBE-EXTERNAL-SERVICES")).toBe(true);
     const removed = `removed rules of kube-proxy's iptables mode from table "filter" of IPv4`;
-    expect(await client.apply(RULES, true)).toMatchObject({ changed: [removed], failures: [] });
+    expect(await client.apply(RULES, "remove")).toMatchObject({ changed: [removed], failures: [] });
     expect(fake.table("iptables", "filter").has("KUBE-EXTERNAL-SERVICES")).toBe(false);
     expect(fake.table("iptables", "filter").get("INPUT")).toEqual([]);
     leave();
-    expect(await client.apply(RULES, true)).toMatchObject({
+    expect(await client.apply(RULES, "remove")).toMatchObject({
       changed: [removed],
       otherProxies: ["kube-proxy in iptables mode"],
     });
+  });
+
+  test("the iptables mode goes on serving until its rules are replaced and removed at once", async () => {
+    const fake = new FakeIptables();
+    const serving = ["-d 10.96.0.1/32 -p tcp -j KUBE-SVC-ER7CJFNRDF32Y53D"];
+    fake.table("iptables", "nat").set("KUBE-SERVICES", serving).set("KUBE-SVC-ER7CJFNRDF32Y53D", ["-j ACCEPT"]);
+    const { client } = await setup(fake);
+    expect(await client.apply(RULES, "serve")).toMatchObject({
+      changed: ['wrote table "filter" of IPv4', 'wrote table "nat" of IPv6'],
+      failures: [],
+      isDeferred: true,
+    });
+    expect(fake.table("iptables", "nat").get("KUBE-SERVICES")).toEqual(serving);
+    expect(await client.apply(RULES, "remove")).toMatchObject({
+      changed: ['wrote table "nat" of IPv4', `removed rules of kube-proxy's iptables mode from table "nat" of IPv4`],
+      failures: [],
+    });
+    expect(fake.table("iptables", "nat").get("KUBE-SERVICES")).toEqual(NAT.chains[0]?.rules);
   });
 
   test("leftovers of the iptables mode are a difference", async () => {

@@ -46,3 +46,15 @@ test("a kernel without nf_tables refuses the first message, and has no such tabl
   expect(await client.deleteTable("IPv4", "kube-proxy")).toBe("absent");
   expect(await client.deleteTable("IPv6", "kube-proxy")).toBe("absent");
 });
+
+test("a table is found by a question outside a transaction, which changes nothing", async () => {
+  const { kernel, client } = setup((requests) =>
+    requests.map((it) => naive.message(10 << 8, 0, it.sequence, [2, 0, 0, 0], naive.attribute(1, naive.text("x")))),
+  );
+  expect(await client.hasTable("IPv4", "kube-proxy")).toBe(true);
+  const [question] = kernel.sent[0] ?? [];
+  expect([question?.type, question?.flags]).toEqual([(10 << 8) | 1, 1]);
+  expect(question?.body).toEqual([2, 0, 0, 0, ...naive.attribute(1, naive.text("kube-proxy"))]);
+  kernel.peer = (requests) => requests.map((it) => naive.acknowledgement(it, 2));
+  expect(await client.hasTable("IPv4", "kube-proxy")).toBe(false);
+});
