@@ -8,8 +8,8 @@ import { eventually } from "../../support/time/eventually.ts";
 import { patient } from "../../support/time/patience.ts";
 
 /**
- * A node is taken over from a kube-proxy in nftables mode. User Mode Linux has no nat chains of nf_tables: there the tables are
- * empty, and serve nobody.
+ * A node is taken over from a kube-proxy in nftables mode. The nf_tables of User Mode Linux has no tables for IPv4: there the
+ * test shows only that the agent and its commands do without. `KUBE_IPVS_KERNEL=qemu-6.12` has all.
  */
 
 const LEFT = ["IPv4", "IPv6"].map((family) => `kube-proxy's nftables mode has left table "kube-proxy" of ${family}`);
@@ -29,19 +29,21 @@ test("the tables serve until the first sync, are a difference before and are rem
   await kubeProxy.putObjects(manifests);
   await node.prints("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
   await node.prints(`ip route add default via ${node.outside.ip}; ip route add default via ${node.outside.ip6}`);
-  const serves = await kubeProxy.layOutNftablesMode();
-  const load = serves ? await NodeLoad.begin(node) : undefined;
+  const hasTables = await kubeProxy.layOutNftablesMode();
+  const left = hasTables ? LEFT : [];
+  const removed = hasTables ? TABLES.map((table) => `removed ${table}`) : [];
+  const load = hasTables ? await NodeLoad.begin(node) : undefined;
   const command = [...flagsFor(node, manifests), ...NODE_PORTS_AT];
   const before = await kubeIpvs(node, "diff", ...command);
-  for (const line of LEFT) expect(before.out).toContain(line);
+  expect(before.out.match(/kube-proxy's nftables mode .*/g) ?? []).toEqual(left);
   {
     await using agent = AgentProcess.start(node, manifests, ...NODE_PORTS_AT, "--ipvs-sync-period", "2s");
     await agent.ready();
-    await eventually(async () => expect(await node.prints("nft list tables")).not.toContain("kube-proxy"), {
+    await eventually(async () => expect(await node.prints("nft list tables || true")).not.toContain("kube-proxy"), {
       withinMs: 30_000,
       everyMs: 500,
     });
-    for (const table of TABLES) expect(agent.log).toContain(`removed ${table}`);
+    expect(agent.log.split("removed nftables table")).toHaveLength(removed.length + 1);
     expect(agent.log).not.toContain("another service proxy");
   }
   expect(await kubeIpvs(node, "diff", ...command)).toEqual({ code: 0, out: "", err: "" });
@@ -54,6 +56,6 @@ test("the tables serve until the first sync, are a difference before and are rem
   await kubeProxy.layOutNftablesMode();
   const cleaned = await kubeIpvs(node, "cleanup", ...command);
   expect(cleaned).toMatchObject({ code: 0, err: "" });
-  for (const table of TABLES) expect(cleaned.out).toContain(`removed ${table}`);
-  expect(await node.prints("nft list tables")).not.toContain("kube-proxy");
+  for (const line of removed) expect(cleaned.out).toContain(line);
+  expect(await node.prints("nft list tables || true")).not.toContain("kube-proxy");
 });

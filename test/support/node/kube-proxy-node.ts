@@ -142,8 +142,7 @@ export class KubeProxyNode {
   }
 
   /**
-   * Lays out the tables of a kube-proxy in nftables mode. Returns whether they serve: where the kernel has no nat chains of
-   * nf_tables, they are empty.
+   * Lays out the tables of a kube-proxy in nftables mode. Returns false on a kernel that has no tables of nf_tables for IPv4.
    */
   async layOutNftablesMode(): Promise<boolean> {
     const { shell } = this.#node;
@@ -151,9 +150,9 @@ export class KubeProxyNode {
     try {
       await shell.run(`nft -f - <<'END'\n${tables}\nEND`);
       return true;
-    } catch {
-      await shell.run("nft add table ip kube-proxy; nft add table ip6 kube-proxy");
-      return false;
+    } catch (error) {
+      if (String(error).includes("Operation not supported")) return false;
+      throw error;
     }
   }
 

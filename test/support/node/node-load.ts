@@ -46,7 +46,6 @@ function frontendsOf(
   const nodePorts = (port: number): LoadTarget[] => [`tcp,${node.ip},${port}`, `tcp,${node.ip6},${port}`];
   const at = (addresses: readonly string[], port: number): LoadTarget[] =>
     addresses.map((address) => `tcp,${address},${port}` as const);
-  const signal = sctp ? VIPS.signal.map((address) => `sctp,${address},3868` as const) : [];
   return {
     outside: [
       ...nodePorts(31_080),
@@ -66,9 +65,10 @@ function frontendsOf(
       ...at(VIPS.loadBalancer, 80),
       `udp,${VIPS.games},7777`,
       ...(added ? ([`tcp,${VIPS.sessions6},80`, `udp,${VIPS.games6},7777`] as const) : []),
-      ...signal,
+      ...(sctp ? VIPS.signal.map((address) => `sctp,${address},3868` as const) : []),
     ],
-    node: [...at(VIPS.front, 80), ...at([VIPS.legacy], 80), ...signal],
+    // No SCTP: an association of the node offers all of its addresses, and pods answer to them past the Service.
+    node: [...at(VIPS.front, 80), ...at([VIPS.legacy], 80)],
   };
 }
 
