@@ -61,6 +61,8 @@ sub begin {
     my $type  = $protocol eq 'udp' ? SOCK_DGRAM : SOCK_STREAM;
     socket(my $socket, $is6 ? AF_INET6 : AF_INET, $type | SOCK_NONBLOCK, $protocol eq 'sctp' ? 132 : 0) or die "load.pl: socket: $!\n";
     my $from = ++$last_port{$target};
+    # Another client of this namespace may have had the port.
+    setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
     bind($socket, $is6 ? pack_sockaddr_in6($from, IN6ADDR_ANY) : pack_sockaddr_in($from, INADDR_ANY)) or die "load.pl: port $from: $!\n";
     my $one = { socket => $socket, target => $target, kind => $kind, asked => now(), text => '', connecting => 1 };
     $open{ fileno $socket } = $one;
