@@ -140,7 +140,7 @@ export function ownMetrics(
     }),
     otherProxies: new Gauge({
       name: "kube_ipvs_other_proxies",
-      help: "Other service proxies that have left traces on this node in the last 20 resyncs, such as a kube-proxy. Above 0: both write the same objects; the log names the other one.",
+      help: "Other service proxies that have left traces on this node in the last 20 resyncs, such as a kube-proxy or a second kube-ipvs. Above 0: both write the same objects; the log names the other one.",
       registers,
     }),
     wrongSysctls: new Gauge({
