@@ -57,9 +57,9 @@ function expectUnharmed(all: readonly { readonly way: Way; readonly seen: LoopAn
   }
 }
 
-async function takenOverNode(): Promise<TestNode> {
+async function takenOverNode(release: "recorded" | "older" = "recorded"): Promise<TestNode> {
   const node = await TestNode.create({ pods: ["a", "b", "c", "d"], ports: ["tcp:8080"] });
-  await new KubeProxyNode(node).layOut();
+  await new KubeProxyNode(node).layOut(release);
   return node;
 }
 
@@ -76,15 +76,26 @@ test("while no API server can be reached, everything that kube-proxy left still 
   expectUnharmed(seen);
 });
 
-test("no request is lost, and masqueraded requests stay masqueraded, between the end of kube-proxy and our first sync", {
-  timeout: TIMEOUT_MS,
-}, async () => {
-  await using node = await takenOverNode();
-  await using manifests = await ManifestFolder.create();
-  await new KubeProxyNode(node).putObjects(manifests);
-  const seen = await seenWhile(node, manifests, async (agent) => {
-    await agent.ready();
-    await node.client(node.outside).tcp(node.node.ip, nodePort, 40);
-  });
-  expectUnharmed(seen);
-});
+test.each(["recorded", "older"] as const)(
+  "no request is lost, and masqueraded requests stay masqueraded, between the end of the %s kube-proxy and our first sync",
+  { timeout: TIMEOUT_MS },
+  async (release) => {
+    await using node = await takenOverNode(release);
+    await using manifests = await ManifestFolder.create();
+    const kubeProxy = new KubeProxyNode(node);
+    await kubeProxy.putObjects(manifests);
+    const left = await kubeProxy.state();
+    const seen = await seenWhile(node, manifests, async (agent) => {
+      await agent.ready();
+      await node.client(node.outside).tcp(node.node.ip, nodePort, 40);
+    });
+    expectUnharmed(seen);
+    // The agent adopts what it finds, and only adds.
+    const now = await kubeProxy.state();
+    expect(now.servers).toEqual(expect.arrayContaining([...left.servers]));
+    expect(now.sets).toEqual(expect.arrayContaining([...left.sets]));
+    const kubelets = left.rules.filter((rule) => rule.includes("KUBE-MARK-DROP"));
+    expect(kubelets).toHaveLength(release === "older" ? 2 : 0);
+    expect(now.rules).toEqual(expect.arrayContaining([...kubelets]));
+  },
+);

@@ -41,7 +41,10 @@ export class ManyServices {
   async layOut(): Promise<void> {
     const { shell } = this.#node;
     for (const [program, lines] of [
-      ["ip -batch -", this.#all.map(({ ip }) => `address add ${ip}/${isIPv6(ip) ? 128 : 32} dev kube-ipvs0`)],
+      [
+        "ip -batch -",
+        this.#all.map(({ ip }) => `address add ${isIPv6(ip) ? `${ip}/128 nodad` : `${ip}/32`} dev kube-ipvs0`),
+      ],
       ["ipset restore", this.#all.flatMap((one) => this.#members(one))],
       ["ipvsadm -R", this.#all.flatMap((one) => this.#servers(one))],
     ] as const)
