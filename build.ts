@@ -1,7 +1,8 @@
 import { chmod, copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
-import { billOfMaterials } from "./packaging/bill-of-materials.ts";
+import { materials, writeBillOfMaterials } from "./packaging/bill-of-materials.ts";
+import { buildPage } from "./packaging/page/build-page.ts";
 
 /** The platforms whose native netlink binding ships beside the bundle. */
 const PLATFORMS = ["linux-x64", "linux-arm64"];
@@ -81,8 +82,12 @@ export function bundling(entry: string, outfile: string): BuildOptions {
   };
 }
 
+/** The files of the status page, in the folder of the bundle: `PAGE_FOLDER`. */
+const PAGE = "ui";
+
 /** Makes the agent, the bundle and what must lie beside it, in a folder that is there. */
 export async function buildAgent(folder: string, plugins: readonly Plugin[] = []): Promise<void> {
+  await buildPage(join(folder, PAGE), plugins);
   const outfile = join(folder, "kube-ipvs.mjs");
   const options = bundling("src/main.ts", outfile);
   await build({ ...options, plugins: [...(options.plugins ?? []), ...plugins] });
@@ -99,5 +104,6 @@ if (import.meta.main) {
   const [, , folder = "dist"] = process.argv;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
-  await buildAgent(folder, billOfMaterials(folder));
+  await buildAgent(folder, [materials()]);
+  await writeBillOfMaterials(folder, [join(folder, PAGE)]);
 }

@@ -35,6 +35,7 @@ export default defineConfig({
           hookTimeout: patient(60_000),
         },
       },
+      { test: { name: "browser", include: ["test/browser/*.test.ts"], testTimeout: patient(120_000) } },
       { test: { name: "run", include: ["test/run/*.test.ts"], testTimeout: patient(120_000) } },
       {
         test: {

@@ -7,7 +7,7 @@ import { type LicensedPackage, notices } from "./notices.ts";
 /** The names of the two files beside the bundle. */
 export const SBOM = "kube-ipvs.cdx.json";
 export const NOTICES = "THIRD-PARTY-NOTICES.txt";
-/** What the plugin writes: with the texts of the licenses, and with modules of the build that no package has. */
+/** What the plugin writes beside a bundle: with the texts of the licenses, and with modules of the build that no package has. */
 const RAW = "bom.raw.json";
 
 /** A bill of materials in CycloneDX 1.6, as far as it is read here. */
@@ -31,32 +31,26 @@ interface LicenseText {
   readonly content: string;
 }
 
-/**
- * Writes the SBOM of the bundle and the notices of all packages in it, beside the bundle. Both depend only on the packages:
- * two builds write equal bytes. Fails the build if a package has no text of a license.
- */
-export function billOfMaterials(folder: string): readonly Plugin[] {
-  return [
-    cyclonedxEsbuildPlugin({
-      outputFile: RAW,
-      gatherLicenseTexts: true,
-      outputReproducible: true,
-      validate: true,
-      logLevel: "silent",
-    }),
-    {
-      name: "bill-of-materials",
-      setup(build) {
-        build.onEnd(() => split(folder));
-      },
-    },
-  ];
+/** Collects the packages of a bundle, for `writeBillOfMaterials`. */
+export function materials(): Plugin {
+  return cyclonedxEsbuildPlugin({
+    outputFile: RAW,
+    gatherLicenseTexts: true,
+    outputReproducible: true,
+    validate: true,
+    logLevel: "silent",
+  });
 }
 
-/** Splits what the plugin wrote into the SBOM without texts and the notices. */
-async function split(folder: string): Promise<void> {
-  const raw = join(folder, RAW);
-  const bom: Bom = JSON.parse(await readFile(raw, "utf8"));
+/**
+ * Writes the SBOM and the notices of all packages in the bundle of the agent and in those of these folders, whose materials
+ * were collected, beside the bundle of the agent. Both depend only on the packages: two builds write equal bytes. Fails if a
+ * package has no text of a license.
+ */
+export async function writeBillOfMaterials(folder: string, others: readonly string[]): Promise<void> {
+  const [own, ...more] = await Promise.all([folder, ...others].map(takeBom));
+  if (own === undefined) return;
+  const bom = more.reduce(joined, own);
   const packages = bom.components.filter((component) => !isVirtual(component));
   await writeFile(join(folder, NOTICES), notices(packages.map(licensed), await legalComments(folder)));
   const refs = new Set(bom.components.filter(isVirtual).map((component) => component["bom-ref"]));
@@ -68,7 +62,26 @@ async function split(folder: string): Promise<void> {
       .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn?.filter((one) => !refs.has(one)) })),
   };
   await writeFile(join(folder, SBOM), `${JSON.stringify(sbom, null, 2)}\n`);
+}
+
+async function takeBom(folder: string): Promise<Bom> {
+  const raw = join(folder, RAW);
+  const bom: Bom = JSON.parse(await readFile(raw, "utf8"));
   await rm(raw);
+  return bom;
+}
+
+/** The materials of both bundles, as those of one: both are of the same program. */
+function joined(bom: Bom, other: Bom): Bom {
+  const known = new Set(bom.components.map((component) => component["bom-ref"]));
+  const edges = new Map(bom.dependencies.map(({ ref, dependsOn = [] }) => [ref, dependsOn]));
+  for (const { ref, dependsOn = [] } of other.dependencies)
+    edges.set(ref, [...new Set([...(edges.get(ref) ?? []), ...dependsOn])].toSorted());
+  return {
+    ...bom,
+    components: [...bom.components, ...other.components.filter((component) => !known.has(component["bom-ref"]))],
+    dependencies: [...edges].map(([ref, dependsOn]) => (dependsOn.length === 0 ? { ref } : { ref, dependsOn })),
+  };
 }
 
 /** Whether the component is a module that a plugin of the build supplies. */

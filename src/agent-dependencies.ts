@@ -12,6 +12,8 @@ export interface AgentDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Receives the syncs and latencies that the status page shows; absent without the page. */
+  readonly history?: Pick<Metrics, "record" | "recordProgrammed" | "recordResync">;
   /** Resolves after the event loop had a turn. */
   readonly nextTurn: () => Promise<void>;
   /** Returns text that names the first lists which are not complete, with the reason. */

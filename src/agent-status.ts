@@ -201,7 +201,7 @@ export class AgentStatus {
 
   /** A sync has ended. Returns whether it is the first complete one. */
   synced(report: SyncReport): boolean {
-    const { clock, logger, metrics } = this.#dependencies;
+    const { clock, history, logger, metrics } = this.#dependencies;
     const wasSynced = this.#health.synced;
     this.#problems.kernelAnswered();
     this.#problems.operationsFailed(report.failures);
@@ -212,6 +212,7 @@ export class AgentStatus {
     this.#state = report.state;
     this.#health = healthAfterSync(this.#health, report);
     metrics.record(report);
+    history?.record(report);
     const { durationMs, operations, pending, state } = report;
     logger.debug({ durationMs, operations, pending }, "synced");
     if (wasSynced || !this.#health.synced) return false;
@@ -221,19 +222,24 @@ export class AgentStatus {
 
   /** The kernel is programmed for all changes that were accepted. */
   programmed(): void {
-    const nowMs = this.#dependencies.clock.now();
-    for (const { family, atMs } of this.#changes) this.#dependencies.metrics.recordProgrammed(family, nowMs - atMs);
+    const { clock, history, metrics } = this.#dependencies;
+    const nowMs = clock.now();
+    for (const { family, atMs } of this.#changes) {
+      metrics.recordProgrammed(family, nowMs - atMs);
+      history?.recordProgrammed(family, nowMs - atMs);
+    }
     this.#changes = [];
   }
 
   /** A resync has ended. */
   resynced(report: ResyncReport, state: ReconcileState): void {
-    const { metrics } = this.#dependencies;
+    const { clock, history, metrics } = this.#dependencies;
     this.#problems.kernelAnswered();
-    this.#lastResync = { ...report, endedAtMs: this.#dependencies.clock.now() };
+    this.#lastResync = { ...report, endedAtMs: clock.now() };
     this.#state = state;
     this.#health = healthAfterResync(this.#health);
     metrics.recordResync(report);
+    history?.recordResync(report);
     metrics.recordState(state);
     this.#externalChanges.found(report.drift, state.desired.virtualServers);
   }

@@ -21,7 +21,7 @@ import type { ClusterEvent } from "./services/cluster-event.ts";
 import { isExcluded } from "./sync/plan/ownership.ts";
 import { Reconciler } from "./sync/reconciler.ts";
 import { SyncLoop } from "./sync/sync-loop.ts";
-import type { SyncReport } from "./sync/sync-report.ts";
+import type { DrainReport, SyncReport } from "./sync/sync-report.ts";
 
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;
@@ -157,6 +157,11 @@ export class Agent {
       clients: { pods: podMatches(this.#config, podCIDRs), masqueradeAll },
       agent: this.#status.times(),
     });
+  }
+
+  /** The drains that have ended, and real servers that drain, no more than `limit`. */
+  drains(limit: number): DrainReport {
+    return this.#reconciler.drains(limit);
   }
 
   /** The names of all Services that this node proxies. */

@@ -6,6 +6,7 @@ import type { Configuration, Invocation } from "../config/cli.ts";
 import type { Config } from "../config/config.ts";
 import { EventRecorder } from "../events/event-recorder.ts";
 import { refusedPortEvent } from "../events/event-records.ts";
+import { History } from "../explain/page/history.ts";
 import { AgentPresence, agentIdentity } from "../kernel/agent-presence.ts";
 import { kernelFamilies } from "../kernel/families.ts";
 import { monitorAddresses } from "../kernel/link/monitor.ts";
@@ -34,6 +35,7 @@ import { watchSentinels } from "../sync/sentinel-watch.ts";
 import { serversByAddress, sourceOf } from "./cluster-source.ts";
 import { ConfigWatch } from "./config-watch.ts";
 import { AgentState } from "./diagnosis/agent-state.ts";
+import { PageState } from "./diagnosis/page-state.ts";
 import { EXIT_OK, EXIT_RESTART } from "./exit-codes.ts";
 import { checkFamilies } from "./family-checks.ts";
 import { serve } from "./serve.ts";
@@ -80,6 +82,7 @@ export async function run(
     clock: systemClock,
     netlink: () => kernel.counters,
   });
+  const history = config.page ? new History(systemClock) : undefined;
   registerProcessMetrics(registry);
   registerBuildMetrics(registry, { version, node: process.version, platform: `linux/${goArchitecture()}` });
   const requests = new RestClientMetrics(registry, systemClock);
@@ -95,6 +98,7 @@ export async function run(
     clock: systemClock,
     logger,
     metrics,
+    ...(history && { history }),
     nextTurn,
     missing: () => source.missing(),
     apiServers: () => serversByAddress(source.servers()),
@@ -151,6 +155,7 @@ export async function run(
           agent,
           state: new AgentState(agent, kernel),
           logTail: () => log.lines(),
+          page: history && new PageState({ agent, kernel, history, clock: systemClock, nextTurn }),
           recordEvent: (event) => source.record(event),
           create: (path, object) => source.create(path, object),
           logger,

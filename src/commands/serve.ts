@@ -14,11 +14,13 @@ import { KUBERNETES } from "../serve/metrics/build-metrics.ts";
 import { SliMetrics } from "../serve/metrics/sli-metrics.ts";
 import type { ServiceTraffic } from "../serve/metrics/traffic/service-traffic.ts";
 import { serveMetrics } from "../serve/metrics-server.ts";
+import { PAGE_FOLDER, readPageFiles } from "../serve/page/page-files.ts";
+import { addPageRoutes, type PageSource } from "../serve/page/page-routes.ts";
 import { healthServer, type Listener, listen } from "../serve/server.ts";
 import { ServingCertificate } from "../serve/serving-certificate.ts";
-
 import { addStateRoutes, type StateSource, serveStateSocket } from "../serve/state-server.ts";
 import { flagsPage, statusPage } from "../serve/status-page.ts";
+
 export interface ServeDependencies {
   /** Returns the configuration in use. */
   readonly configuration: () => Pick<Configuration, "effective" | "flags">;
@@ -28,6 +30,8 @@ export interface ServeDependencies {
   readonly agent: Agent;
   readonly state: StateSource;
   readonly logTail: () => readonly string[];
+  /** The source of the status page; undefined: there is none. */
+  readonly page: PageSource | undefined;
   readonly recordEvent: (event: EventRecord) => void;
   /** Creates an object at the API server. */
   readonly create: (path: string, object: object) => Promise<unknown>;
@@ -77,7 +81,7 @@ function probeServer({ healthzBindAddress }: Config, { agent }: ServeDependencie
 
 function metricsServer(
   config: Config,
-  { configuration, registry, traffic, state, create, logger, signal }: ServeDependencies,
+  { configuration, registry, traffic, state, page, create, logger, signal }: ServeDependencies,
 ): Served {
   const start = {
     version,
@@ -94,16 +98,20 @@ function metricsServer(
     configuration: () => configuration().effective,
     access: config.metricsAuthorization ? new AccessControl({ clock: systemClock, logger, create }) : undefined,
   };
+  const addRoutes = (server: ReturnType<typeof httpServer>) => {
+    serveMetrics(server, options);
+    addStateRoutes(server, state);
+    if (page !== undefined)
+      addPageRoutes(server, { source: page, files: () => readPageFiles(PAGE_FOLDER), clock: systemClock });
+  };
   const bound = { name: "metrics" as const, bind: config.metricsBindAddress };
   if (config.metricsCertFile === "") {
     const server = httpServer();
-    serveMetrics(server, options);
-    addStateRoutes(server, state);
+    addRoutes(server);
     return { ...bound, listener: server, follow: async () => {}, close: () => server.close() };
   }
   const { server, tls } = httpsServer();
-  serveMetrics(server, options);
-  addStateRoutes(server, state);
+  addRoutes(server);
   const files = { cert: config.metricsCertFile, key: config.metricsKeyFile };
   const certificate = new ServingCertificate(files, tls, { clock: systemClock, logger });
   return {

@@ -83,6 +83,8 @@ export interface Config {
   readonly strict: boolean;
   /** The path of the unix socket at which the running agent answers; "" for none. */
   readonly stateSocket: string;
+  /** Whether the metrics server has the page /ui. */
+  readonly page: boolean;
   /** The Service to explain; undefined if none is given. */
   readonly service: ServiceTarget | undefined;
   /** Where a traced packet comes from. */

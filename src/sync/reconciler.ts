@@ -19,7 +19,7 @@ import { classifyOutcomes, type FailedObject } from "./retry/outcomes.ts";
 import { RetryQueue } from "./retry/retry-queue.ts";
 import { Sentinels } from "./sentinels.ts";
 import type { Batch, SyncPass } from "./sync-pass.ts";
-import type { ReconcileState, ResyncReport, SyncReport } from "./sync-report.ts";
+import type { DrainReport, ReconcileState, ResyncReport, SyncReport } from "./sync-report.ts";
 
 /**
  * Brings the kernel to the desired state: `resync` reads the kernel, `sync` writes the differences. Adoption at start, the
@@ -91,6 +91,12 @@ export class Reconciler {
   /** The actual state: the last resync, with the changes of all later operations. */
   get actual(): ActualState {
     return this.#reader.actual;
+  }
+
+  /** The drains: those that have ended, and some of the real servers that drain, no more than `limit`. */
+  drains(limit: number): DrainReport {
+    const { draining } = this.#servers;
+    return { total: draining.size, ends: draining.ends, listed: draining.waiting(limit) };
   }
 
   state(): ReconcileState {

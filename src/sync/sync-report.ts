@@ -2,7 +2,7 @@ import type { Errno } from "../model/kernel/errno.ts";
 import type { IPSet } from "../model/kernel/ipset.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { OperationKind } from "../model/kernel/operation.ts";
-import type { DrainEnd } from "./plan/drain.ts";
+import type { DrainEnd, WaitingServer } from "./plan/drain.ts";
 import type { FailureReport } from "./retry/failure-log.ts";
 
 export type DriftKind = "missing" | "different" | "unwanted";
@@ -69,4 +69,13 @@ export interface ResyncReport {
   readonly durationMs: number;
   readonly first: boolean;
   readonly drift: readonly DriftCount[];
+}
+
+/** The real servers that drain, and those that have drained. */
+export interface DrainReport {
+  readonly total: number;
+  /** As in `ReconcileState.drainEnds`. */
+  readonly ends: Readonly<Record<DrainEnd, number>>;
+  /** Some of those that drain. */
+  readonly listed: readonly WaitingServer[];
 }

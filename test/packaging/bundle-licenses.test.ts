@@ -28,12 +28,15 @@ async function built(name: string): Promise<readonly string[]> {
   return Promise.all(["kube-ipvs.mjs", NOTICES, SBOM].map((file) => readFile(join(folder, name, file), "utf8")));
 }
 
-/** The packages in the bundle, by the comments that esbuild puts above each module. */
+/** The packages in the files of the status page, which have no comments. */
+const PAGE_PACKAGES = ["preact"];
+
+/** The packages in the bundle, by the comments that esbuild puts above each module, and those of the page. */
 function bundledPackages(): readonly string[] {
   const names = [...bundle.matchAll(/^\s*\/\/ (?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)\//gm)].map(
     ([, name = ""]) => name,
   );
-  return [...new Set(names)].toSorted();
+  return [...new Set([...names, ...PAGE_PACKAGES])].toSorted();
 }
 
 /** The notices, one for each package: its license and the text. */

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The one entry of `npm run demo | test | test:kernels | test:stress | check | image | bench | trace`: sets up what is missing, then runs it.
+# The one entry of `npm run demo | test | test:kernels | test:stress | test:browser | check | image | bench | trace`: sets up what is missing, then runs it.
 #   run.sh check          lint, types and the tests that need no privilege
 #   run.sh test           check, and the suites on a real IPVS kernel; the last line is "N passed, N failed, N skipped"
 #   run.sh kernels [--write] [--all] [--kernel NAME] [--suite SUITE]   the suites on real kernels alone, and their table;
 #                         --all also those that `npm test` leaves out; --write puts the table into test/README.md
 #   run.sh stress         the properties with all of their cases, in memory
+#   run.sh browser        the status page in headless Chromium
 #   run.sh demo           the shop of examples/ on a real IPVS kernel
 #   run.sh image          builds the image without Docker, and looks into it
 #   run.sh bench [SIZES]  the benchmarks on a real IPVS kernel
@@ -48,6 +49,7 @@ failed=0
 check() {
   tied biome check --error-on-warnings . || failed=1
   tied tsc -p . || failed=1
+  tied tsc -p src/ui || failed=1
   TEST_RECORD=$CACHE/results-check.jsonl tied vitest run \
     --project unit --project properties --project scenarios --project contract || failed=1
 }
@@ -67,6 +69,12 @@ build_image() {
 image_suite() {
   build_image
   TEST_RECORD=$CACHE/results-image.jsonl tied vitest run --project image || failed=1
+}
+
+# The status page, as a browser shows it.
+browser_suite() {
+  ensure_debian_packages chromium || { failed=1; return; }
+  TEST_RECORD=$CACHE/results-browser.jsonl tied vitest run --project browser || failed=1
 }
 
 # Sets PATIENCE, by which every limit of time is multiplied, unless it is given: set_patience [in_guest|in_namespace [GUESTS]],
@@ -114,8 +122,9 @@ case "${1:-}" in
     prepare_suites
     check
     image_suite
+    browser_suite
     [ -z "$run_in_kernel" ] || { run_suite; run_jobs; }
-    sum_results "$CACHE"/results-check.jsonl "$CACHE"/results-image.jsonl "$CACHE"/results-run.jsonl
+    sum_results "$CACHE"/results-check.jsonl "$CACHE"/results-image.jsonl "$CACHE"/results-browser.jsonl "$CACHE"/results-run.jsonl
     ;;
   kernels)
     shift
@@ -135,6 +144,12 @@ case "${1:-}" in
     ensure_npm_packages
     set_patience
     image_suite
+    exit "$failed"
+    ;;
+  browser)
+    ensure_npm_packages
+    set_patience
+    browser_suite
     exit "$failed"
     ;;
   demo)
@@ -167,7 +182,7 @@ case "${1:-}" in
     "$run_in_kernel" "$@"
     ;;
   *)
-    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac

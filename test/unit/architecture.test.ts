@@ -38,6 +38,7 @@ const LAYERS: readonly Layer[] = [
     ],
     packages: ["prom-client", "yaml", "node:"],
   },
+  { name: "ui", layers: ["explain", "sync", "model"], packages: ["preact", "preact/hooks"] },
   {
     name: "agent",
     layers: [
@@ -97,7 +98,7 @@ const LONG_BY_NATURE = /(codec|attributes|settings)\.ts$/;
 const MOST_LINES = 300;
 const MOST_FILES = 15;
 
-const files = globSync("**/*.ts", { cwd: ROOT }).sort();
+const files = globSync("**/*.{ts,tsx}", { cwd: ROOT }).sort();
 const textOf = (file: string) => readFileSync(join(ROOT, file), "utf8");
 
 /** The layer of a file or of what it imports: the folder below src/, or the name of a file at its root. */
@@ -116,7 +117,7 @@ function importsOf(file: string): readonly string[] {
 function isAllowed(file: string, target: string): boolean {
   const layer = LAYERS.find(({ name }) => name === layerOf(file));
   if (layer === undefined) return false;
-  if (target.endsWith(".ts")) return [layer.name, ...layer.layers].includes(layerOf(target));
+  if (/\.tsx?$/.test(target)) return [layer.name, ...layer.layers].includes(layerOf(target));
   return layer.packages.some((name) => target === name || (/[:/]$/.test(name) && target.startsWith(name)));
 }
 
@@ -178,7 +179,7 @@ test("test/README.md says where each file without a test of its name is tested, 
   const [, section = ""] = /^## Where a file is tested$(.*?)^## /ms.exec(readme) ?? [];
   const rows = [...section.matchAll(/^\| (?:`([\w/*-]+)\/`|root) +\| ((?:`[\w-]+`(?:, )?)+) +\|/gm)];
   const listed = rows.flatMap(([, folder = "", names = ""]) =>
-    [...names.matchAll(/`([\w-]+)`/g)].flatMap(([, name]) => globSync(join(folder, `${name}.ts`), { cwd: ROOT })),
+    [...names.matchAll(/`([\w-]+)`/g)].flatMap(([, name]) => globSync(join(folder, `${name}.{ts,tsx}`), { cwd: ROOT })),
   );
   const own = new Set(globSync("**/*.test.ts", { cwd: UNIT }).map((path) => path.replace(".test.ts", ".ts")));
   expect(listed.toSorted()).toEqual(files.filter((file) => !own.has(file)));
@@ -211,6 +212,10 @@ const TIME_KEEPERS: Readonly<Record<string, RegExp>> = {
   "sources/api/transport/connection.ts": /Date\.parse\(/g,
   // Durations of this process alone.
   "kernel/conntrack/client.ts": /performance\.now\(\)/g,
+  // In the browser.
+  "ui/format.ts": /new Date\(/g,
+  "ui/page.tsx": /Date\.now\(\)|setInterval\(/g,
+  "ui/use-live.ts": /Date\.now\(\)|setTimeout\(/g,
   // Timers of a fixed length.
   "kernel/netlink/connection.ts": /setTimeout\(/g,
   "kernel/ipset/client.ts": /setTimeout as sleep/g,

@@ -30,10 +30,10 @@ function run(...args: readonly string[]) {
   return spawnSync(process.execPath, [bundle, ...args], { cwd: elsewhere, encoding: "utf8" });
 }
 
-test("the bundle is one program, the netlink bindings of both platforms, the notices and the SBOM", () => {
+test("the bundle is one program, the netlink bindings of both platforms, the files of the status page, the notices and the SBOM", () => {
   expect(readdirSync(join(root, "dist")).toSorted()).toEqual([
     ...["THIRD-PARTY-NOTICES.txt", "kube-ipvs.cdx.json"],
-    ...["kube-ipvs.mjs", "netlink.linux-arm64.node", "netlink.linux-x64.node"],
+    ...["kube-ipvs.mjs", "netlink.linux-arm64.node", "netlink.linux-x64.node", "ui"],
   ]);
 });
 

@@ -2,8 +2,8 @@ import type { Agent } from "../../agent.ts";
 import { parseServiceTarget } from "../../config/settings/targets.ts";
 import { reportText } from "../../explain/agent-report.ts";
 import { findingLine } from "../../explain/finding.ts";
-import { explainService } from "../../explain/service/explain-service.ts";
-import { servedFrontends } from "../../explain/service/explained-frontends.ts";
+import { explainService, summarizeService } from "../../explain/service/explain-service.ts";
+import { frontendText, KINDS, servedFrontends } from "../../explain/service/explained-frontends.ts";
 import { explanationText } from "../../explain/service/explanation-text.ts";
 import type { KernelView, ServiceView } from "../../explain/service/service-view.ts";
 import type { NetlinkKernel } from "../../kernel/netlink-kernel.ts";
@@ -43,15 +43,15 @@ export class AgentState implements StateSource {
 
   /** Without the kernel: what it holds is read for one Service alone. */
   #summary(view: ServiceView): StateAnswer {
-    const { service, findings, ports, frontends } = explainService(view, undefined, undefined);
-    const used = ports.flatMap(({ endpoints }) => endpoints.filter((endpoint) => endpoint.used !== "none"));
+    const { findings, frontends, usedEndpoints } = summarizeService(view);
+    const service = view.name;
     const json = {
       service,
-      frontends: frontends.map(({ kind, frontend }) => `${kind} ${frontend}`),
-      usedEndpoints: used.length,
+      frontends: frontends.map(({ frontend }) => `${KINDS[frontend.kind]} ${frontendText(frontend)}`),
+      usedEndpoints,
       findings,
     };
     const worst = findings[0] === undefined ? "ok" : findingLine(findings[0]);
-    return { json, text: `${service}: ${frontends.length} frontends, ${used.length} endpoints used: ${worst}\n` };
+    return { json, text: `${service}: ${frontends.length} frontends, ${usedEndpoints} endpoints used: ${worst}\n` };
   }
 }

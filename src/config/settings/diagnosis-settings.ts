@@ -1,8 +1,8 @@
 import { parseBoolean, parseText } from "../setting-values.ts";
-import { ASKING, type Settings } from "./setting.ts";
+import { AGENT, ASKING, type Settings } from "./setting.ts";
 import { parseServiceTarget, parseTraceFrom, parseTraceTo } from "./targets.ts";
 
-type Key = "strict" | "stateSocket" | "service" | "traceFrom" | "traceTo";
+type Key = "strict" | "stateSocket" | "page" | "service" | "traceFrom" | "traceTo";
 
 /** What the running agent can be asked, and what the commands of diagnosis look at. */
 export const DIAGNOSIS_SETTINGS: Settings<Key> = {
@@ -23,6 +23,15 @@ export const DIAGNOSIS_SETTINGS: Settings<Key> = {
     help: 'Unix socket at which the running agent answers explain and status; only root may connect; "" for none',
     commands: ASKING,
     parse: parseText,
+  },
+  page: {
+    flag: "status-page",
+    path: "kubeIpvs.statusPage",
+    type: "boolean",
+    fallback: "false",
+    help: "Serve a page for browsers at /ui of the metrics server: Services, virtual and real servers, connections, syncs and problems, live and read only",
+    commands: AGENT,
+    parse: parseBoolean,
   },
   service: {
     flag: "service",

@@ -2,7 +2,12 @@ import { problemObjectText } from "../../model/cluster/problem.ts";
 import type { Service, ServicePort } from "../../model/cluster/service.ts";
 import { bySeverity, type Finding } from "../finding.ts";
 import { type ExplainedEndpoint, explainEndpoints } from "./explained-endpoints.ts";
-import { type ExplainedFrontend, explainFrontend, servedFrontends } from "./explained-frontends.ts";
+import {
+  type ExplainedFrontend,
+  explainFrontend,
+  type ServedFrontend,
+  servedFrontends,
+} from "./explained-frontends.ts";
 import { kernelFindings } from "./kernel-findings.ts";
 import { type EndpointsOfPort, portFindings } from "./port-findings.ts";
 import type { AgentTimes, KernelView, ServiceView } from "./service-view.ts";
@@ -36,20 +41,50 @@ export interface ExplainedPort {
 /** Restricts an explanation to one port of the Service: its number or its name; undefined: all ports. */
 export type PortChoice = string | undefined;
 
+/** What a Service is examined for: its ports, its frontends, and what is wrong with them. */
+interface Examination {
+  readonly findings: readonly Finding[];
+  readonly ports: readonly EndpointsOfPort[];
+  readonly served: readonly ServedFrontend[];
+}
+
 /** Explains a Service. Without `kernel`, the explanation is of the desired state alone. */
 export function explainService(view: ServiceView, kernel: KernelView | undefined, choice: PortChoice): Explanation {
   const { name, service, facts, endpointsChangedAtUnixMs, agent } = view;
-  const head = { service: name, node: facts.nodeName };
-  const times = { endpointsChangedAtUnixMs, ...(agent !== undefined && { agent }) };
+  const { findings, ports, served } = examine(view, kernel, choice);
+  return {
+    service: name,
+    node: facts.nodeName,
+    findings,
+    ports: ports.map(explainedPort),
+    frontends: service === undefined ? [] : served.map((one) => explainFrontend(one, service, view, kernel)),
+    endpointsChangedAtUnixMs,
+    ...(agent !== undefined && { agent }),
+  };
+}
+
+/** A Service in one line. */
+export interface ServiceSummary {
+  /** The most severe first. */
+  readonly findings: readonly Finding[];
+  readonly frontends: readonly ServedFrontend[];
+  readonly endpoints: number;
+  readonly usedEndpoints: number;
+}
+
+/** Summarizes a Service by the desired state alone. */
+export function summarizeService(view: ServiceView): ServiceSummary {
+  const { findings, ports, served } = examine(view, undefined, undefined);
+  const endpoints = ports.flatMap((port) => port.endpoints);
+  const usedEndpoints = endpoints.filter(({ used }) => used !== "none").length;
+  return { findings, frontends: served, endpoints: endpoints.length, usedEndpoints };
+}
+
+function examine(view: ServiceView, kernel: KernelView | undefined, choice: PortChoice): Examination {
+  const { service } = view;
   const problems = view.problems.map(problemFinding).concat(view.failures.map(failureFinding));
   if (service === undefined)
-    return {
-      ...head,
-      findings: problems.length === 0 ? [unknownService(view)] : problems,
-      ports: [],
-      frontends: [],
-      ...times,
-    };
+    return { findings: problems.length === 0 ? [unknownService(view)] : problems, ports: [], served: [] };
   const ports = service.ports
     .filter((port) => isChosen(port, choice))
     .map((port): EndpointsOfPort => ({ port, endpoints: explainEndpoints(view, port) }));
@@ -61,13 +96,7 @@ export function explainService(view: ServiceView, kernel: KernelView | undefined
     ...ports.flatMap((port) => portFindings(view, service, port, served)),
     ...(kernel === undefined ? [] : kernelFindings(view, served, kernel)),
   ];
-  return {
-    ...head,
-    findings: bySeverity(findings),
-    ports: ports.map(explainedPort),
-    frontends: served.map((one) => explainFrontend(one, service, view, kernel)),
-    ...times,
-  };
+  return { findings: bySeverity(findings), ports, served };
 }
 
 function isChosen({ key, port }: ServicePort, choice: PortChoice): boolean {

@@ -12,6 +12,13 @@ export type DrainedServers = ReadonlyMap<VirtualServerKey, ReadonlySet<RealServe
 /** Why a drained real server was deleted: its connections have ended, or its time limit was over. */
 export type DrainEnd = "idle" | "timeout";
 
+/** A real server that waits for its connections to end, and since when. */
+export interface WaitingServer {
+  readonly server: VirtualServerKey;
+  readonly real: RealServerKey;
+  readonly sinceMs: number;
+}
+
 /** Returns the real servers that have weight 0 and are not desired. */
 export function quiescent(want: ServerState | undefined, have: ServerState): readonly RealServerKey[] {
   const keys: RealServerKey[] = [];
@@ -63,6 +70,17 @@ export class Draining {
     for (const waiting of this.#since.values())
       for (const sinceMs of waiting.values()) if (oldestMs === 0 || sinceMs < oldestMs) oldestMs = sinceMs;
     return oldestMs;
+  }
+
+  /** Some of the real servers that wait, no more than `limit`. */
+  waiting(limit: number): readonly WaitingServer[] {
+    const listed: WaitingServer[] = [];
+    for (const [server, reals] of this.#since)
+      for (const [real, sinceMs] of reals) {
+        if (listed.length >= limit) return listed;
+        listed.push({ server, real, sinceMs });
+      }
+    return listed;
   }
 
   /** Whether real servers wait for their connections before they are deleted. UDP and SCTP have no connections that end. */

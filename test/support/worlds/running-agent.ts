@@ -1,7 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { Agent } from "../../../src/agent.ts";
+import type { ReadAgent } from "../../../src/commands/diagnosis/page-state.ts";
 import { type Config, type GivenTexts, readConfig } from "../../../src/config/config.ts";
+import { History } from "../../../src/explain/page/history.ts";
 import type {
   BackendReport,
   NodeSetup,
@@ -118,6 +120,8 @@ export class RunningAgent implements AsyncDisposable {
   readonly notices: string[] = [];
   /** What it logged from the level info on: "warn node preparation failed" and then the fields as JSON. */
   readonly log: string[] = [];
+  /** What the status page shows of the past. */
+  readonly history: History;
   readonly #agent: Agent;
   readonly #given: GivenTexts;
   #config: Config;
@@ -168,11 +172,13 @@ export class RunningAgent implements AsyncDisposable {
       clock: this.clock,
       netlink: () => ({ sends: 0, messages: 0, errors: new Map() }),
     });
+    this.history = new History(this.clock);
     this.#agent = new Agent(config, (needs) => nodeSetup(this.#config, machine, needs), {
       kernel: this.kernel,
       clock: this.clock,
       logger: logLines(this.log),
       metrics,
+      history: this.history,
       nextTurn: () => setImmediate(),
       missing: () => "what the source waits for",
       apiServers: () => [],
@@ -192,6 +198,11 @@ export class RunningAgent implements AsyncDisposable {
     if (problems.length > 0) throw new Error(problems.join("; "));
     this.#config = config;
     this.#agent.reconfigure(config);
+  }
+
+  /** What the agent shows of itself. */
+  get shown(): ReadAgent {
+    return this.#agent;
   }
 
   accept(event: ClusterEvent): void {

@@ -73,6 +73,7 @@ test("without options the defaults are those of kube-proxy", () => {
       output: "text",
       strict: false,
       stateSocket: "/run/kube-ipvs/state.sock",
+      page: false,
       service: undefined,
       traceFrom: "pod",
       traceTo: undefined,

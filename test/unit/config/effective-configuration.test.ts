@@ -76,6 +76,7 @@ test("the effective configuration has the defaults of kube-proxy in Go's notatio
       nodeIPs: null,
       sharedVIPCIDRs: null,
       stateSocket: "/run/kube-ipvs/state.sock",
+      statusPage: false,
     },
     logging: {
       flushFrequency: "5s",

@@ -18,6 +18,7 @@ const before = read("clientConnection: { kubeconfig: /k }") as Configuration & {
 /** A value for each path of the file that is not its default. */
 const CHANGED: Readonly<Record<string, string>> = {
   "kubeIpvs.stateSocket": "/run/other.sock",
+  "kubeIpvs.statusPage": "true",
   "kubeIpvs.manifests": "/m",
   "clientConnection.kubeconfig": "/other",
   "kubeIpvs.apiServers": "[https://10.0.0.1]",
