@@ -57,6 +57,8 @@ export class Agent {
   readonly #status: AgentStatus;
   readonly #reconciler: Reconciler;
   readonly #loop: SyncLoop;
+  /** Returns the drains that have ended, and real servers that drain, no more than `limit`. */
+  readonly drains = (limit: number): DrainReport => this.#reconciler.drains(limit);
   #mode: Mode = "preparing";
   /** When the first lists of Services and EndpointSlices were complete. */
   #listedAtMs = Number.POSITIVE_INFINITY;
@@ -157,11 +159,6 @@ export class Agent {
       clients: { pods: podMatches(this.#config, podCIDRs), masqueradeAll },
       agent: this.#status.times(),
     });
-  }
-
-  /** The drains that have ended, and real servers that drain, no more than `limit`. */
-  drains(limit: number): DrainReport {
-    return this.#reconciler.drains(limit);
   }
 
   /** The names of all Services that this node proxies. */

@@ -84,13 +84,14 @@ export class PageState implements PageSource {
   }
 
   async #refreshIndex(): Promise<void> {
-    const { agent, clock } = this.#dependencies;
+    const { agent, clock, nextTurn } = this.#dependencies;
     const startedAtMs = clock.now();
     if (startedAtMs < this.#indexUntilMs) return;
     const services: IndexedService[] = [];
     await this.#inTurns(agent.serviceNames(), (name) => {
       services.push(indexed(name, summaryOf(agent.view(name))));
     });
+    await nextTurn();
     this.#index = new ServiceIndex(services);
     const endedAtMs = clock.now();
     this.#indexUntilMs = endedAtMs + Math.max(INDEX_MS, INDEX_PACE * (endedAtMs - startedAtMs));
