@@ -8,6 +8,7 @@ import type { AgentTimes } from "./explain/service/service-view.ts";
 import type { IPFamily } from "./model/address.ts";
 import type { Problem } from "./model/cluster/problem.ts";
 import type { ServiceName } from "./model/cluster/service.ts";
+import { explanation } from "./model/explanation.ts";
 import { dateOf, timeOf } from "./model/time/clock.ts";
 import type { NodeDeficits } from "./node/node-preparation.ts";
 import { version } from "./process/version.ts";
@@ -246,7 +247,7 @@ export class AgentStatus {
 
   /** A request to the kernel has failed. */
   kernelFailed(error: unknown): void {
-    this.#health = healthAfterFailure(this.#health, this.#dependencies.clock.now());
+    this.#health = healthAfterFailure(this.#health, this.#dependencies.clock.now(), explanation(error));
     this.#problems.kernelFailed(error);
   }
 }

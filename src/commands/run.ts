@@ -56,7 +56,10 @@ export async function run(
 ): Promise<number> {
   const { config, notice, file } = configuration;
   const log = new LogTail({ write: output.out, ...(output.isFull && { isFull: output.isFull }) });
-  const logger = createLogger({ level: levelOf(config.verbosity), format: config.loggingFormat }, log);
+  const logger = createLogger(
+    { level: levelOf(config.verbosity), format: config.loggingFormat, now: systemClock.now },
+    log,
+  );
   logger.info({ node: config.nodeName, pid: process.pid }, "kube-ipvs starts");
   if (notice !== "") logger.warn({}, notice);
   const families = await kernelFamilies();

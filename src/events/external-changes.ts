@@ -5,8 +5,9 @@ import { TokenBucket } from "../model/time/token-bucket.ts";
 import type { DriftCount } from "../sync/sync-report.ts";
 import { externalChangeEvent } from "./event-records.ts";
 
-/** An Event of each kind of change is sent once in ten minutes at most. */
+/** An Event of each kind of change is sent once in ten minutes at most, and a line is logged once a minute. */
 const EVENT_REFILL_MS = 10 * 60_000;
+const LOG_REFILL_MS = 60_000;
 /** A flush deletes all virtual servers; everything else is a single change. */
 const EXTERNAL_CHANGES = ["flush", "change"] as const;
 export type ExternalChange = (typeof EXTERNAL_CHANGES)[number];
@@ -19,13 +20,19 @@ export interface ExternalChangesDependencies {
   readonly recordEvent: (event: EventRecord) => void;
 }
 
-/** Reports what other programs did to the objects of the agent: each time by metric and log, and by a rare Event. */
+/** Reports what other programs did to the objects of the agent: each time by metric, and by limited logs and Events. */
 export class ExternalChanges {
   readonly #dependencies: ExternalChangesDependencies;
-  readonly #buckets: Readonly<Record<ExternalChange, TokenBucket>> = {
+  readonly #events: Readonly<Record<ExternalChange, TokenBucket>> = {
     flush: new TokenBucket(1, EVENT_REFILL_MS),
     change: new TokenBucket(1, EVENT_REFILL_MS),
   };
+  readonly #lines: Readonly<Record<ExternalChange, TokenBucket>> = {
+    flush: new TokenBucket(1, LOG_REFILL_MS),
+    change: new TokenBucket(1, LOG_REFILL_MS),
+  };
+  /** The changes since the last line about one. */
+  readonly #unlogged: Record<ExternalChange, number> = { flush: 0, change: 0 };
 
   constructor(dependencies: ExternalChangesDependencies) {
     this.#dependencies = dependencies;
@@ -38,15 +45,23 @@ export class ExternalChanges {
     const kind = isFlush(drift, virtualServers) ? "flush" : "change";
     const repaired = repairedText(drift);
     metrics.recordExternalChange(kind);
-    if (kind === "flush")
-      logger.warn({ repaired }, "another process flushed IPVS: all virtual servers were deleted and are added again");
-    else logger.warn({ repaired }, "the kernel state differs from the last sync: another process changed it");
     const nowMs = clock.now();
-    const bucket = this.#buckets[kind];
-    if (bucket.readyAtMs(nowMs) > nowMs) return;
-    bucket.take(nowMs);
-    recordEvent(externalChangeEvent(nodeName, kind, repaired));
+    if (takes(this.#lines[kind], nowMs)) {
+      const unlogged = this.#unlogged[kind];
+      const fields = { repaired, ...(unlogged > 0 && { unlogged }) };
+      this.#unlogged[kind] = 0;
+      if (kind === "flush")
+        logger.warn(fields, "another process flushed IPVS: all virtual servers were deleted and are added again");
+      else logger.warn(fields, "the kernel state differs from the last sync: another process changed it");
+    } else this.#unlogged[kind] += 1;
+    if (takes(this.#events[kind], nowMs)) recordEvent(externalChangeEvent(nodeName, kind, repaired));
   }
+}
+
+function takes(bucket: TokenBucket, nowMs: number): boolean {
+  if (bucket.readyAtMs(nowMs) > nowMs) return false;
+  bucket.take(nowMs);
+  return true;
 }
 
 function isFlush(drift: readonly DriftCount[], virtualServers: number): boolean {

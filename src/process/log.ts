@@ -2,6 +2,7 @@ import pino from "pino";
 import { explanation } from "../model/explanation.ts";
 import type { Logger } from "../model/logger.ts";
 import { printable } from "../model/value-text.ts";
+import { RepeatedLines } from "./repeated-lines.ts";
 import type { Output } from "./standard-output.ts";
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
@@ -9,6 +10,8 @@ export type LogLevel = "error" | "warn" | "info" | "debug";
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: "text" | "json";
+  /** The time in ms, by which warnings that repeat are counted instead of logged; absent: each is logged. */
+  readonly now?: () => number;
 }
 
 /** A logger whose level can be changed. */
@@ -52,6 +55,7 @@ export function createLogger(options: LogOptions, output: LogOutput): LeveledLog
   };
   const logger = pino(
     {
+      ...(options.now !== undefined && { hooks: countingRepetitions(options.now) }),
       level: options.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
@@ -64,6 +68,38 @@ export function createLogger(options: LogOptions, output: LogOutput): LeveledLog
     { write },
   );
   return logger;
+}
+
+/** Counts warnings and errors that repeat instead of logging them. */
+function countingRepetitions(now: () => number): NonNullable<pino.LoggerOptions["hooks"]> {
+  const repeated = new RepeatedLines();
+  return {
+    logMethod(args, method, level): void {
+      if (level === INFO_LEVEL) repeated.endSilence();
+      if (level < WARN_LEVEL) {
+        method.apply(this, args);
+        return;
+      }
+      // The type of `Logger` has fields and a message.
+      const [fields, message] = args as readonly unknown[] as readonly [object, string];
+      const decision = repeated.decide(keyOf(level, fields, message), now());
+      if (!decision.logged) return;
+      method.call(this, { ...fields, ...(decision.repeated > 0 && { repeated: decision.repeated }) }, message);
+    },
+  };
+}
+
+/** Levels of pino. */
+const INFO_LEVEL = 30;
+const WARN_LEVEL = 40;
+
+/** All of a line but its time. An error counts by its message. */
+function keyOf(level: number, fields: object, message: string): string {
+  const text = JSON.stringify(fields, (_name, value: unknown) => {
+    if (value instanceof Error) return explanation(value);
+    return typeof value === "bigint" ? String(value) : value;
+  });
+  return `${level} ${message} ${text}`;
 }
 
 function asError(error: unknown): Error {

@@ -1,6 +1,7 @@
 import type { IPFamily } from "../model/address.ts";
 import type { ClusterNode } from "../model/cluster/service.ts";
 import { dateOf, type Readings } from "../model/time/clock.ts";
+import { formatDuration } from "../model/time/duration.ts";
 import { describeFailure } from "../sync/retry/failed-operation.ts";
 import type { SyncReport } from "../sync/sync-report.ts";
 
@@ -8,6 +9,7 @@ import type { SyncReport } from "../sync/sync-report.ts";
  * The facts from which the probes are answered. Times are of `Clock.now`; 0 means never.
  *
  * - `failingSinceMs`: the time of the first request to the kernel that failed; 0 while requests succeed.
+ * - `failure`: why the last of them failed, with the cure.
  * - `synced`: whether a sync has programmed all pending work except failed operations.
  * - `node`: the Node object of this node; undefined while it is unknown.
  * - `rulesFailed`: the reasons for which iptables rules are not written; empty if all rules are written.
@@ -29,6 +31,7 @@ export interface HealthFacts {
   readonly lastSuccessMs: number;
   readonly oldestPendingMs: number;
   readonly failingSinceMs: number;
+  readonly failure: string;
 }
 
 /** The number of failures that a text shows: enough to see what they have in common. */
@@ -49,6 +52,7 @@ export function healthAtStart(
     lastSuccessMs: 0,
     oldestPendingMs: 0,
     failingSinceMs: 0,
+    failure: "",
   };
 }
 
@@ -79,9 +83,9 @@ export function healthAfterRequest(facts: HealthFacts, nowMs: number): HealthFac
   return facts.oldestPendingMs === 0 ? { ...facts, oldestPendingMs: nowMs } : facts;
 }
 
-/** The facts after a request to the kernel failed or got no answer. */
-export function healthAfterFailure(facts: HealthFacts, nowMs: number): HealthFacts {
-  return facts.failingSinceMs === 0 ? { ...facts, failingSinceMs: nowMs } : facts;
+/** The facts after a request to the kernel failed or got no answer, for this reason. */
+export function healthAfterFailure(facts: HealthFacts, nowMs: number, failure: string): HealthFacts {
+  return { ...facts, failure, failingSinceMs: facts.failingSinceMs === 0 ? nowMs : facts.failingSinceMs };
 }
 
 /** The facts after a resync to which the kernel responded. */
@@ -177,18 +181,35 @@ function isLive(facts: HealthFacts, nowMs: number): boolean {
 
 /** The reason for which the agent is not ready at this time of `Clock.now`; "" if it is ready. */
 export function unreadyReason(facts: HealthFacts, nowMs: number): string {
-  if (!isLive(facts, nowMs)) return "kernel requests fail or no sync runs";
-  return unreadiness(facts, isOld(facts.oldestPendingMs, facts, nowMs));
+  if (!isLive(facts, nowMs)) return deadReason(facts, nowMs);
+  return unreadiness(facts, nowMs);
+}
+
+/** The reason for which a restart may help. */
+function deadReason(facts: HealthFacts, nowMs: number): string {
+  const { failingSinceMs, failure, oldestPendingMs, lastSyncMs } = facts;
+  if (isOld(failingSinceMs, facts, nowMs))
+    return `requests to the kernel have failed for ${since(failingSinceMs, nowMs)}: ${failure}. If it stays after a restart of the agent, look at the log of the kernel (dmesg)`;
+  return `no sync has run for ${since(Math.max(oldestPendingMs, lastSyncMs), nowMs)} although changes wait: the agent hangs, and its liveness probe restarts it; report its log (kube-ipvs support-bundle)`;
+}
+
+function since(sinceMs: number, nowMs: number): string {
+  return formatDuration(Math.round((nowMs - sinceMs) / 1000) * 1000);
 }
 
 /** The reason for which a live agent is not ready; "" if it is ready. */
-function unreadiness({ missing, synced, rulesFailed, wrongSysctls, failed }: HealthFacts, isLate: boolean): string {
+function unreadiness(facts: HealthFacts, nowMs: number): string {
+  const { missing, synced, rulesFailed, wrongSysctls, failed, failingSinceMs, failure, oldestPendingMs } = facts;
   if (missing !== "") return `waiting for the first lists: ${missing}`;
-  if (!synced) return "the first sync is not complete";
+  if (!synced)
+    return failingSinceMs === 0
+      ? "the first sync is not complete: it runs, wait some seconds"
+      : `the first sync is not complete: ${failure}`;
   if (wrongSysctls.length > 0) return wrongSysctls.join("; ");
   if (rulesFailed.length > 0) return rulesFailed.join("; ");
-  if (!isLate) return "";
-  return failed.count === 0 ? "syncs do not keep up with changes" : failuresText(failed);
+  if (!isOld(oldestPendingMs, facts, nowMs)) return "";
+  if (failed.count > 0) return failuresText(failed);
+  return `syncs do not keep up with changes: the oldest change has waited for ${since(oldestPendingMs, nowMs)}. Give the agent more CPU (the limits of its pod)`;
 }
 
 /** Returns, for example, "cannot program 5 kernel objects: Cannot bind …; Cannot add …; Cannot add …; and 2 more". */

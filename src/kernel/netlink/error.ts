@@ -27,7 +27,10 @@ export class NetlinkError extends KernelError {
   readonly text: string;
 
   constructor(operation: string, code: Errno, text = "", options: ErrorOptions = {}) {
-    const cause = text === "" && code === "EPERM" ? "the process lacks CAP_NET_ADMIN" : text;
+    const cause =
+      text === "" && code === "EPERM"
+        ? "the process lacks CAP_NET_ADMIN: add the capability NET_ADMIN to the container"
+        : text;
     super(`Cannot ${operation}: ${code}${cause === "" ? "" : ` (${cause})`}`, options);
     this.operation = operation;
     this.code = code;

@@ -4,7 +4,7 @@ import type { ClusterEvent } from "../../services/cluster-event.ts";
 import type { ClusterState, Source, SourceDependencies, SourceListener } from "../source.ts";
 import { ApiServerConfig, type ClusterAccess } from "./access/kubeconfig.ts";
 import { createObject } from "./create-object.ts";
-import { OutageLog } from "./outage-log.ts";
+import { OutageLog } from "./outage/outage-log.ts";
 import { ProblemLog } from "./problem-log.ts";
 import { Reflector, type ReflectorDependencies } from "./reflector.ts";
 import { missingLists, type ReflectorStats } from "./reflector-stats.ts";

@@ -1,6 +1,6 @@
 import type { SourceDependencies } from "../source.ts";
 import type { KnownState } from "./known-state.ts";
-import type { OutageLog } from "./outage-log.ts";
+import type { OutageLog } from "./outage/outage-log.ts";
 import {
   listQuery,
   nextPageQuery,

@@ -43,8 +43,11 @@ export type Ending =
   | { readonly kind: "stalled" }
   /** A watch continued after its timeout. */
   | { readonly kind: "overdue" }
-  /** There was no connection, or the connection was reset, or the body is incomplete. */
-  | { readonly kind: "lost"; readonly reason: string }
+  /**
+   * There was no connection, or the connection was reset, or the body is incomplete. `at` is the address of the server and
+   * the error of the system call, without other text; "" if unknown.
+   */
+  | { readonly kind: "lost"; readonly reason: string; readonly at: string }
   /** A file with credentials cannot be read, or an exec plugin failed. */
   | { readonly kind: "no-credentials"; readonly reason: string }
   /** The transport closed the connection to open one with new credentials or to another server. */
@@ -192,12 +195,6 @@ export function endingReason(ending: Ending): string {
   const { code } = ending.status;
   // The code of an ERROR event may be any number, but a label must have few values.
   return Number.isInteger(code) && code >= 100 && code < 600 ? String(code) : "error";
-}
-
-/** The cause in one word for /readyz, which any client may read: it has no text of a server, a plugin or a file. */
-export function endingCause(ending: Ending): string {
-  if (endingText(ending) === "") return "";
-  return ending.kind === "lost" ? "unreachable" : endingReason(ending);
 }
 
 /** The cause with details, for a log or a terminal; "" for a normal end. */

@@ -16,7 +16,7 @@ export interface ReflectorStats {
   readonly endings: ReadonlyMap<string, number>;
   /** The cause of the last failure; "" before the first failure and after a successful response. */
   readonly trouble: string;
-  /** The same cause in one word, without any text of a server, a plugin or a file. */
+  /** The same cause with its cure, without any text of a server, a plugin or a file. */
   readonly cause: string;
   readonly events: number;
   /** The number of received bytes of bodies. */

@@ -2,10 +2,10 @@ import { Backoff } from "../../model/time/backoff.ts";
 import type { SourceDependencies } from "../source.ts";
 import { Attempt } from "./attempt.ts";
 import { KnownState } from "./known-state.ts";
-import type { OutageLog } from "./outage-log.ts";
+import { endingCause, endingCure } from "./outage/outage-cause.ts";
+import type { OutageLog } from "./outage/outage-log.ts";
 import {
   type Ending,
-  endingCause,
   endingReason,
   endingText,
   FIRST_PLAN,
@@ -98,7 +98,8 @@ export class Reflector<Name extends string, Value> {
     this.#dependencies.logger.debug({ resource, ending, plan: step.plan, wait: step.wait }, "request ended");
     if (step.wait === "backoff") {
       const unreachable = ending.kind === "lost" || ending.kind === "no-answer";
-      const failure = { cause: this.#trouble, unreachable, stateAtMs: this.#known.lastProgressAtMs };
+      const { lastProgressAtMs: stateAtMs } = this.#known;
+      const failure = { cause: this.#trouble, cure: endingCure(ending), unreachable, stateAtMs };
       this.#dependencies.outages.failed(resource, failure);
     }
     return step;

@@ -22,5 +22,6 @@ export function foreignForm({ contentType, contentEncoding }: ApiResponse): stri
 export function lost(error: unknown): Ending {
   if (error instanceof TransportError && error.kind === "moved") return { kind: "moved" };
   const reason = clipped(reasonOf(error));
-  return { kind: error instanceof CredentialsError ? "no-credentials" : "lost", reason };
+  if (error instanceof CredentialsError) return { kind: "no-credentials", reason };
+  return { kind: "lost", reason, at: error instanceof TransportError ? error.at : "" };
 }

@@ -187,7 +187,9 @@ describe("at its start the agent", LIMIT, () => {
     expect(await held()).toEqual(whole);
     const { status, body } = await agent.readyz();
     expect(status).toBe(503);
-    expect(JSON.parse(body).reason).toMatch(/^waiting for the first lists: .*services.* \(unreachable\)$/);
+    expect(JSON.parse(body).reason).toMatch(
+      /^waiting for the first lists: .*services.* \(https:\S+: connect ECONNREFUSED \S+: check that the API server runs, .*\)$/,
+    );
 
     await one.revive();
     await eventuallyHeld(lines(IP, "a", "b"));

@@ -76,7 +76,7 @@ test("the log of a process without its capability names the capability", async (
   const rights = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-all"];
   await using agent = AgentProcess.of(node, node.node.namespace.start([...rights, ...command()]));
   await agent.logged("kernel request failed");
-  expect(agent.log).toContain("EPERM (the process lacks CAP_NET_ADMIN)");
+  expect(agent.log).toContain("EPERM (the process lacks CAP_NET_ADMIN: add the capability");
 });
 
 describe("an IPv6 address where net/ipv6/conf/default/disable_ipv6 is 1", () => {

@@ -21,7 +21,7 @@ test("the address and port of API servers given by address are known", () => {
   ]);
 });
 
-test("readyz shows resources and one word of cause, not the stderr of a plugin", async () => {
+test("readyz shows resources, one word of cause and the cure, not the stderr of a plugin", async () => {
   const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "./plugin" };
   const folder = await folderOf({
     plugin: "#!/bin/sh\necho 'SECRET' >&2; exit 1",
@@ -48,7 +48,9 @@ test("readyz shows resources and one word of cause, not the stderr of a plugin",
     () => source.stats().length > 0 && source.stats().every(({ trouble }) => trouble !== ""),
   );
   expect(source.stats().map(({ trouble }) => trouble)).toEqual(Array(4).fill(expect.stringContaining("SECRET")));
-  expect(source.missing()).toBe("nodes, endpointslices, services, servicecidrs (no-credentials)");
+  expect(source.missing()).toBe(
+    "nodes, endpointslices, services, servicecidrs (no-credentials: check the token file, certificate or exec plugin that the log names)",
+  );
 });
 
 test("manifests have no API server: no watch, no server and no Events", () => {

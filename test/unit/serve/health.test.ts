@@ -18,6 +18,7 @@ import { syncReport } from "./reports.ts";
 
 /** The two clocks begin far apart, so that they cannot be confused. */
 const START = 1_000_000;
+const SILENT = "Cannot list virtual servers: ETIMEDOUT";
 const WALL_START = Date.UTC(2026, 10, 21, 4, 0, 0);
 
 /** The clock so many ms after the start. */
@@ -92,16 +93,26 @@ test.each<[string, HealthFacts, number, object]>([
     NOT_READY,
   ],
   ["a failed key is never retried: the agent is dead", failing, 120_002, DEAD],
-  ["the kernel does not answer for less than two periods", healthAfterFailure(good, START + 2000), 61_999, OK],
+  ["the kernel does not answer for less than two periods", healthAfterFailure(good, START + 2000, SILENT), 61_999, OK],
   [
     "the kernel has not answered for two periods, without pending work",
-    healthAfterFailure(good, START + 2000),
+    healthAfterFailure(good, START + 2000, SILENT),
     62_000,
     DEAD,
   ],
-  ["the first failure counts", healthAfterFailure(healthAfterFailure(good, START + 2000), START + 9000), 62_000, DEAD],
-  ["a sync ends the failure", healthAfterSync(healthAfterFailure(good, START + 2000), syncReport()), 62_000, OK],
-  ["a resync ends the failure", healthAfterResync(healthAfterFailure(good, START + 2000)), 62_000, OK],
+  [
+    "the first failure counts",
+    healthAfterFailure(healthAfterFailure(good, START + 2000, SILENT), START + 9000, SILENT),
+    62_000,
+    DEAD,
+  ],
+  [
+    "a sync ends the failure",
+    healthAfterSync(healthAfterFailure(good, START + 2000, SILENT), syncReport()),
+    62_000,
+    OK,
+  ],
+  ["a resync ends the failure", healthAfterResync(healthAfterFailure(good, START + 2000, SILENT)), 62_000, OK],
   [
     "the rules of a family could not be written",
     healthAfterPrepare(good, rulesFailed("IPv6", "IPv6")),
@@ -184,7 +195,13 @@ describe("payload", () => {
       1,
       "waiting for the first lists: services (403 no)",
     ],
-    ["the first sync is under way", start, 1, "the first sync is not complete"],
+    ["the first sync is under way", start, 1, "the first sync is not complete: it runs, wait some seconds"],
+    [
+      "the first sync fails",
+      healthAfterFailure(start, START + 2000, SILENT),
+      3000,
+      `the first sync is not complete: ${SILENT}`,
+    ],
     [
       "a key has failed for two periods",
       again(failing, 119_000),
@@ -210,13 +227,19 @@ describe("payload", () => {
         syncReport({ startedAtMs: START + 119_000, pending: 7, state: { oldestPendingMs: START + 50_000 } }),
       ),
       120_000,
-      "syncs do not keep up with changes",
+      "syncs do not keep up with changes: the oldest change has waited for 1m10s. Give the agent more CPU (the limits of its pod)",
     ],
     [
       "the kernel does not answer",
-      healthAfterFailure(good, START + 2000),
+      healthAfterFailure(good, START + 2000, SILENT),
       62_000,
-      "kernel requests fail or no sync runs",
+      `requests to the kernel have failed for 1m0s: ${SILENT}. If it stays after a restart of the agent, look at the log of the kernel (dmesg)`,
+    ],
+    [
+      "no sync runs",
+      healthAfterRequest(good, START + 2000),
+      62_000,
+      "no sync has run for 1m0s although changes wait: the agent hangs, and its liveness probe restarts it; report its log (kube-ipvs support-bundle)",
     ],
     [
       "the rules could not be written",

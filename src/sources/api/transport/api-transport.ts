@@ -40,6 +40,8 @@ export interface TransportDependencies {
 interface Link {
   readonly connection: HttpConnection;
   readonly server: URL;
+  /** Whether its first answer was logged. */
+  isLogged: boolean;
 }
 
 /**
@@ -142,6 +144,7 @@ export class ApiTransport implements WritingTransport {
     const headers = { ...HEADERS, ...content, ...secrets };
     try {
       const answer = await connection.request({ ...request, path: `${prefix}${request.path}` }, headers, signal);
+      if (answer.status < 500) this.#logConnected(link);
       // 429 does not cause failover: the other servers would get the clients of the overloaded server.
       this.#recordEnd(connection, answer.status >= 500);
       return { ...answer, leaveServer: (why) => this.#leave(connection, why) };
@@ -187,15 +190,16 @@ export class ApiTransport implements WritingTransport {
         const connection = await dial(server, credentials.tls, { ...this.#dependencies, observer: this.#observer });
         this.#add(connection);
         this.#material = JSON.stringify(credentials.tls);
-        this.#link = { connection, server };
-        this.#logConnected(server);
-        return this.#link;
+        const link = { connection, server, isLogged: false };
+        this.#link = link;
+        return link;
       } catch (error) {
         failures.push(error);
         this.#server = (this.#server + 1) % servers.length;
       }
     }
-    throw new TransportError("lost", failures.map(reasonOf).join("; "), { cause: failures[0] });
+    const at = failures.map((failure) => (failure instanceof TransportError ? failure.at : "")).join("; ");
+    throw new TransportError("lost", failures.map(reasonOf).join("; "), { cause: failures[0], at });
   }
 
   #add(connection: HttpConnection): void {
@@ -212,13 +216,18 @@ export class ApiTransport implements WritingTransport {
     return this.#config.servers[this.#server]?.host ?? "";
   }
 
-  /** Logs a new server at info, and a new connection to the same server at debug. */
-  #logConnected(server: URL): void {
+  /**
+   * Logs the first answer of a new server at info, and that over a new connection to the same server at debug. A server
+   * that fails each request is none: while all fail, one after the other is tried.
+   */
+  #logConnected(link: Link): void {
+    if (link.isLogged) return;
+    link.isLogged = true;
     const { logger } = this.#dependencies;
-    const fields = { server: server.origin };
-    if (server === this.#lastServer) logger.debug(fields, "reconnected to API server");
+    const fields = { server: link.server.origin };
+    if (link.server === this.#lastServer) logger.debug(fields, "reconnected to API server");
     else logger.info(fields, "connected to API server");
-    this.#lastServer = server;
+    this.#lastServer = link.server;
   }
 
   #dropOutdated(credentials: Credentials): void {

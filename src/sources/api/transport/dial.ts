@@ -6,7 +6,7 @@ import type { TlsMaterial } from "../access/kubeconfig.ts";
 import { type HttpConnection, hostOf, tlsOptions } from "./connection.ts";
 import { Http1Connection } from "./http1-connection.ts";
 import { Http2Connection } from "./http2-connection.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf, systemErrorOf } from "./reason.ts";
 import type { RequestObserver } from "./request-observer.ts";
 import { TransportError } from "./transport.ts";
 
@@ -68,5 +68,9 @@ async function connected(
   await attempt.atMost(CONNECT_MS, clock);
   if (isReady) return socket;
   socket.destroy();
-  throw new TransportError("lost", `Cannot connect to "${server.origin}": ${reasonOf(failure)}`, { cause: failure });
+  const at = `${server.origin}: ${systemErrorOf(failure)}`;
+  throw new TransportError("lost", `Cannot connect to "${server.origin}": ${reasonOf(failure)}`, {
+    cause: failure,
+    at,
+  });
 }

@@ -13,6 +13,27 @@ export function reasonOf(error: unknown): string {
   );
 }
 
+/**
+ * The error of a system call or of TLS, without any text of others: "connect ECONNREFUSED 10.0.0.1:6443", "getaddrinfo
+ * ENOTFOUND api.example", "CERT_HAS_EXPIRED". The different ones of a name with several addresses.
+ */
+export function systemErrorOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0)
+    return [...new Set(error.errors.map(systemErrorOf))].join(", ");
+  if (!(error instanceof Error)) return "no connection in time";
+  const { syscall, address, port, hostname } = error as SystemError;
+  const where = address === undefined ? hostname : port === undefined ? address : `${address}:${port}`;
+  return [syscall, codeOf(error) || "no connection", where].filter((text) => text !== undefined).join(" ");
+}
+
+/** The fields that Node.js adds to an error of a system call. */
+interface SystemError extends Error {
+  readonly syscall?: string;
+  readonly address?: string;
+  readonly port?: number;
+  readonly hostname?: string;
+}
+
 /** The advice of Node.js about an unknown authority. It does not apply: the authorities of the system are used anyway. */
 const NODE_ADVICE = /; if the root CA is installed locally, try running Node\.js with --use-system-ca$/;
 

@@ -62,13 +62,18 @@ export class CredentialsError extends Error {
   override readonly name = "CredentialsError";
 }
 
-/** A request or body that failed. */
+/**
+ * A request or body that failed. `at` is the address of the server and the error of the system call, which any client may
+ * see; "" if there was none.
+ */
 export class TransportError extends Error {
   override readonly name = "TransportError";
   readonly kind: TransportErrorKind;
+  readonly at: string;
 
-  constructor(kind: TransportErrorKind, message: string, options?: ErrorOptions) {
+  constructor(kind: TransportErrorKind, message: string, options?: ErrorOptions & { readonly at?: string }) {
     super(message, options);
     this.kind = kind;
+    this.at = options?.at ?? "";
   }
 }

@@ -61,9 +61,14 @@ export class SourceWorld {
       users: [{name: u, user: ${user}}]}`;
   }
 
-  async watch(kubeconfig: string, root = "", random: () => number = () => 0.5): Promise<void> {
+  async watch(
+    kubeconfig: string,
+    root = "",
+    random: () => number = () => 0.5,
+    servers: readonly string[] = [],
+  ): Promise<void> {
     this.#source = await watchApiServer(
-      { kubeconfig, servers: [], root, env: process.env, nodeName: "node-1" },
+      { kubeconfig, servers, root, env: process.env, nodeName: "node-1" },
       {
         clock: this.clock,
         random,

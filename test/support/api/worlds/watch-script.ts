@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { OutageLog } from "../../../../src/sources/api/outage-log.ts";
+import { OutageLog } from "../../../../src/sources/api/outage/outage-log.ts";
 import { Reflector } from "../../../../src/sources/api/reflector.ts";
 import { watchedServices } from "../../../../src/sources/api/resources.ts";
 import { randomFrom } from "../../hostile/random.ts";

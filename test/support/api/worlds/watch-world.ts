@@ -1,5 +1,5 @@
 import type { Logger } from "../../../../src/model/logger.ts";
-import { OutageLog } from "../../../../src/sources/api/outage-log.ts";
+import { OutageLog } from "../../../../src/sources/api/outage/outage-log.ts";
 import { Reflector } from "../../../../src/sources/api/reflector.ts";
 import type { ReflectorStats } from "../../../../src/sources/api/reflector-stats.ts";
 import { watchedServices } from "../../../../src/sources/api/resources.ts";

@@ -203,7 +203,8 @@ test.each<[string, (it: naive.NaiveMessage) => naive.Bytes[]]>([
   const { counters, kernel, socket } = setUp(([it]) => (it ? replies(it) : []));
   await expect(socket.dump("list things", encodeDump)).rejects.toMatchObject({
     code: "EPERM",
-    message: "Cannot list things: EPERM (the process lacks CAP_NET_ADMIN)",
+    message:
+      "Cannot list things: EPERM (the process lacks CAP_NET_ADMIN: add the capability NET_ADMIN to the container)",
   });
   expect([...counters.errors]).toEqual([["EPERM", 1]]);
   expect(kernel.closed).toBe(0);

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { OutageLog } from "../../../../src/sources/api/outage-log.ts";
+import { OutageLog } from "../../../../src/sources/api/outage/outage-log.ts";
 import { Reflector } from "../../../../src/sources/api/reflector.ts";
 import { watchedNode, watchedServices, watchedSlices } from "../../../../src/sources/api/resources.ts";
 import { ApiTransport } from "../../../../src/sources/api/transport/api-transport.ts";

@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { OutageLog } from "../../../../src/sources/api/outage-log.ts";
-import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
-import { LogLines } from "../../../support/api/worlds/log-lines.ts";
-import { SourceWorld } from "../../../support/api/worlds/source-world.ts";
+import { OutageLog } from "../../../../../src/sources/api/outage/outage-log.ts";
+import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
+import { LogLines } from "../../../../support/api/worlds/log-lines.ts";
+import { SourceWorld } from "../../../../support/api/worlds/source-world.ts";
 
 const never = new AbortController().signal;
 
@@ -15,7 +15,7 @@ function setUp() {
   return { clock, log, outages: new OutageLog({ clock, logger: log }) };
 }
 
-const LOST = { cause: "ECONNREFUSED", unreachable: true };
+const LOST = { cause: "ECONNREFUSED", cure: "check", unreachable: true };
 
 test("an unreachable API server is one warning a minute for all resources, and one line at its return", async () => {
   const log = new LogLines();
@@ -56,7 +56,7 @@ test("a watch that is resumed at the first attempt is not logged", async () => {
 
 test("a watch counts as established after a second, not if it ended before", async () => {
   const { clock, log, outages } = setUp();
-  const failure = { cause: "500 it broke", unreachable: false, stateAtMs: clock.now() };
+  const failure = { cause: "500 it broke", cure: "look", unreachable: false, stateAtMs: clock.now() };
   outages.failed("services", failure);
   outages.failed("services", failure);
   const ended = new AbortController();
@@ -75,12 +75,12 @@ test("a watch counts as established after a second, not if it ended before", asy
 test("a resource that cannot be watched is logged with its cause, without a state before the first list", async () => {
   const { clock, log, outages } = setUp();
   for (let minute = 0; minute <= 150; minute++) {
-    outages.failed("nodes", { cause: "403 forbidden", unreachable: false, stateAtMs: 0 });
+    outages.failed("nodes", { cause: "403 forbidden", cure: "apply", unreachable: false, stateAtMs: 0 });
     await clock.advance(60_000);
   }
   expect(log.lines[0]).toBe("WARN cannot watch nodes at the API server for 1m, no state known yet");
   expect(log.lines.at(-1)).toMatch(/for 2h30m, no state/);
-  expect(log.fields[0]).toEqual({ resources: ["nodes"], cause: "403 forbidden" });
+  expect(log.fields[0]).toEqual({ resources: ["nodes"], cause: "403 forbidden", cure: "apply" });
 });
 
 test("the outage of a resource ends when the server proves not to have it", () => {

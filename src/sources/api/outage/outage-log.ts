@@ -1,7 +1,7 @@
-import type { Logger } from "../../model/logger.ts";
-import { type Clock, dateOf } from "../../model/time/clock.ts";
-import type { Resource } from "../../services/cluster-event.ts";
-import { HEALTHY_MS } from "./watch-history.ts";
+import type { Logger } from "../../../model/logger.ts";
+import { type Clock, dateOf } from "../../../model/time/clock.ts";
+import type { Resource } from "../../../services/cluster-event.ts";
+import { HEALTHY_MS } from "../watch-history.ts";
 
 const MINUTE_MS = 60_000;
 /** The number of failures that is logged. One failure is normal: servers restart, and load balancers cut connections. */
@@ -10,6 +10,8 @@ const LOGGED_FAILURES = 2;
 /** A failed attempt to watch a resource. */
 export interface Failure {
   readonly cause: string;
+  /** What to do; "" if unknown. */
+  readonly cure: string;
   /** Whether no server responded. */
   readonly unreachable: boolean;
   /** The time of the clock up to which all changes are known; 0 if no state is known. */
@@ -80,7 +82,8 @@ export class OutageLog {
     const stateAtMs = Math.min(...outages.map((outage) => outage.stateAtMs));
     const state = stateAtMs === 0 ? "no state known yet" : `serving the state of ${this.#timeText(stateAtMs)}`;
     const cause = [...new Set(outages.map((outage) => outage.cause))].join("; ");
-    this.#logger.warn({ resources, cause }, `${problem} for ${durationText(nowMs - sinceMs)}, ${state}`);
+    const cure = [...new Set(outages.map((outage) => outage.cure))].join("; ");
+    this.#logger.warn({ resources, cause, cure }, `${problem} for ${durationText(nowMs - sinceMs)}, ${state}`);
   }
 
   #timeText(atMs: number): string {
