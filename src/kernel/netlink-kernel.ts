@@ -3,11 +3,13 @@ import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import { ipsets } from "../model/kernel/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
 import { type ForgetFlows, groupConsecutive, type Operation } from "../model/kernel/operation.ts";
+import type { SetQuestion } from "../model/kernel/set-question.ts";
 import type { ServerTraffic, TrafficCounts } from "../model/kernel/traffic.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
-import { IPSetClient, type SetFill } from "./ipset/client.ts";
+import { IPSetClient } from "./ipset/client.ts";
 import { ipsetErrno } from "./ipset/constants.ts";
+import type { SetFill } from "./ipset/set-queries.ts";
 import { IptablesClient } from "./iptables/client.ts";
 import { IpvsClient } from "./ipvs/client.ts";
 import type { ServerOperation } from "./ipvs/codec.ts";
@@ -209,6 +211,11 @@ export class NetlinkKernel implements Kernel {
   /** Returns how full the sets of the agent are. */
   setFills(): Promise<readonly SetFill[]> {
     return this.#sets.fills(FAMILIES.flatMap(ipsets));
+  }
+
+  /** Returns whether packets are in sets of any program; see `IPSetClient`. */
+  contain(questions: readonly SetQuestion[]): Promise<readonly (boolean | undefined)[]> {
+    return this.#sets.contain(questions);
   }
 
   /** Returns the tables of nftables whose rules iptables does not show. */

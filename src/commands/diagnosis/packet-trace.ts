@@ -3,6 +3,7 @@ import type { TraceFrom, TraceTo } from "../../config/settings/targets.ts";
 import { parseRuleset } from "../../explain/trace/ruleset.ts";
 import {
   type Route,
+  type Trace,
   type TraceStart,
   type TraceWorld,
   tracePacket,
@@ -14,6 +15,7 @@ import { type RunProcess, runProcess } from "../../kernel/run-process.ts";
 import { familyOf, type IPAddress, type IPFamily, isLoopback, parseAddress } from "../../model/address.ts";
 import type { SetEntry } from "../../model/kernel/ipset.ts";
 import { ipsets } from "../../model/kernel/ipset.ts";
+import type { SetQuestion } from "../../model/kernel/set-question.ts";
 import type { Output } from "../../process/standard-output.ts";
 import { EXIT_DIFFERENT, EXIT_OK } from "../exit-codes.ts";
 import { thisKernel } from "../this-node.ts";
@@ -35,12 +37,40 @@ export async function trace(
     const observed = await kernel.observe("all");
     const addresses = new Set(await kernel.nodeAddresses());
     const start = startOf(config, traceFrom, traceTo, { observed, addresses });
-    const world = await worldOf({ observed, addresses, family, run });
-    const traced = tracePacket(start, await withRoutes(world, start, run));
+    const foreignTables = await kernel.foreignTables();
+    const world = await worldOf({ observed, addresses, family, run, foreignTables });
+    const traced = await tracedWithSets(start, await withRoutes(world, start, run), kernel);
     output.out(config.output === "json" ? `${JSON.stringify(traced, null, 2)}\n` : traceText(traced));
     return traced.outcome === "delivered" ? EXIT_OK : EXIT_DIFFERENT;
   } finally {
     await kernel.close();
+  }
+}
+
+/** More than a packet has rules with sets of others on its way. */
+const MOST_QUESTIONS = 200;
+
+/**
+ * Traces the packet, asks the kernel whether it is in the sets of other programs that the rules named, and traces it again
+ * with the answers, until no new question comes up: what a rule does to the packet changes later questions.
+ */
+async function tracedWithSets(
+  start: TraceStart,
+  world: World & Pick<TraceWorld, "routeTo">,
+  kernel: Pick<ReturnType<typeof thisKernel>, "contain">,
+): Promise<Trace> {
+  const answers = new Map<string, boolean | undefined>();
+  for (;;) {
+    const asked = new Map<string, SetQuestion>();
+    const isInForeign = (question: SetQuestion): boolean | undefined => {
+      const key = JSON.stringify(question);
+      if (!answers.has(key)) asked.set(key, question);
+      return answers.get(key);
+    };
+    const traced = tracePacket(start, { ...world, sets: { members: world.members, isInForeign } });
+    if (asked.size === 0 || answers.size > MOST_QUESTIONS) return traced;
+    const found = await kernel.contain([...asked.values()]);
+    for (const [index, key] of [...asked.keys()].entries()) answers.set(key, found[index]);
   }
 }
 
@@ -83,23 +113,27 @@ function parsed(text: string): IPAddress {
 interface WorldInput extends Read {
   readonly family: IPFamily;
   readonly run: RunProcess;
+  readonly foreignTables: TraceWorld["foreignTables"];
 }
 
-async function worldOf({ observed, addresses, family, run }: WorldInput): Promise<Omit<TraceWorld, "routeTo">> {
+/** A world without routes, and with the members of the agent's sets alone. */
+type World = Omit<TraceWorld, "routeTo" | "sets"> & Pick<TraceWorld["sets"], "members">;
+
+async function worldOf({ observed, addresses, family, run, foreignTables }: WorldInput): Promise<World> {
   const rules = (await saveCounted(run, family)).map(parseRuleset);
-  const sets = new Map<string, SetEntry[]>(ipsets(family).map(({ name }) => [name, []]));
-  for (const entry of observed.entries.values()) sets.get(entry.set.name)?.push(entry);
+  const members = new Map<string, SetEntry[]>(ipsets(family).map(({ name }) => [name, []]));
+  for (const entry of observed.entries.values()) members.get(entry.set.name)?.push(entry);
   const isLocal = (address: IPAddress) =>
     isLoopback(address) || addresses.has(address) || observed.addresses.has(address);
-  return { rules, sets, servers: observed.servers, isLocal };
+  return { rules, members, servers: observed.servers, isLocal, foreignTables };
 }
 
 /** Asks the kernel for the routes to all addresses that the packet may meet: its ends, and the real servers. */
 async function withRoutes(
-  world: Omit<TraceWorld, "routeTo">,
+  world: World,
   { source, destination }: TraceStart,
   run: RunProcess,
-): Promise<TraceWorld> {
+): Promise<World & Pick<TraceWorld, "routeTo">> {
   const routes = new Map<IPAddress, Promise<Route | undefined>>();
   const ask = (address: IPAddress) => routes.set(address, routes.get(address) ?? route(address, run));
   ask(source);

@@ -1,4 +1,4 @@
-import type { SetFill } from "../../kernel/ipset/client.ts";
+import type { SetFill } from "../../kernel/ipset/set-queries.ts";
 import type { SourcePorts } from "../../kernel/kernel.ts";
 import type { ForeignTable } from "../../kernel/nftables/foreign-tables.ts";
 import type { IPFamily } from "../../model/address.ts";

@@ -1,4 +1,4 @@
-import type { SetFill } from "../../kernel/ipset/client.ts";
+import type { SetFill } from "../../kernel/ipset/set-queries.ts";
 import { isOlderKernel } from "../../model/kernel/kernel-release.ts";
 import { describeSourcePorts } from "../../node/source-ports.ts";
 import type { Finding } from "../finding.ts";

@@ -1,10 +1,10 @@
 import { cidrContains, type IPAddress, parseCidr } from "../../model/address.ts";
 import type { Packet } from "./packet.ts";
-import { memberOf, type SetMembers } from "./set-match.ts";
+import { memberOf, type PacketSets } from "./set-match.ts";
 
 /** What a rule is matched against, apart from the packet. */
 export interface MatchWorld {
-  readonly sets: SetMembers;
+  readonly sets: PacketSets;
   /** Whether an interface of the node has the address. */
   readonly isLocal: (address: IPAddress) => boolean;
 }

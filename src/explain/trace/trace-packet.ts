@@ -1,3 +1,4 @@
+import type { ForeignTable } from "../../kernel/nftables/foreign-tables.ts";
 import { addressPort, familyOf, type IPAddress } from "../../model/address.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
 import { markedServerKey, type RealServer, type VirtualServerKey, virtualServerKey } from "../../model/kernel/ipvs.ts";
@@ -18,6 +19,8 @@ export interface TraceWorld extends MatchWorld {
   /** Those of each backend of iptables that has any: the kernel applies all. */
   readonly rules: readonly Ruleset[];
   readonly servers: ReadonlyMap<VirtualServerKey, ServerState>;
+  /** Tables of nftables: the packet passes their rules, and a trace does not follow them. */
+  readonly foreignTables: readonly ForeignTable[];
   /** The route to an address; undefined: none. */
   readonly routeTo: (address: IPAddress) => Route | undefined;
 }
@@ -43,6 +46,14 @@ export interface Trace {
   readonly outcome: "delivered" | "dropped" | "refused";
   /** The end of the way, as "dropped by rule 1 of filter/INPUT ...". */
   readonly end: string;
+  /** The tables of nftables that see such a packet too and were not followed, with the command that shows each. */
+  readonly notFollowed: readonly NotFollowed[];
+}
+
+export interface NotFollowed {
+  readonly table: string;
+  readonly hooks: readonly string[];
+  readonly command: string;
 }
 
 const SOURCE_PORT = 40_000;
@@ -51,7 +62,16 @@ const SOURCE_PORT = 40_000;
 export function tracePacket(start: TraceStart, world: TraceWorld): Trace {
   const tracer = new Tracer(start, world);
   const end = tracer.run();
-  return { packet: packetText(tracer.first), steps: tracer.steps, ...end };
+  const notFollowed = notFollowedBy(tracer.first, world.foreignTables);
+  return { packet: packetText(tracer.first), steps: tracer.steps, ...end, notFollowed };
+}
+
+/** The tables that see packets of the family of this one. */
+function notFollowedBy({ family }: Packet, tables: readonly ForeignTable[]): readonly NotFollowed[] {
+  const families = ["inet", "netdev", "bridge", family === "IPv4" ? "ip" : "ip6"];
+  return tables
+    .filter(({ name }) => families.includes(name.split(" ")[0] ?? ""))
+    .map(({ name, hooks }) => ({ table: name, hooks, command: `nft list table ${name}` }));
 }
 
 type End = Pick<Trace, "outcome" | "end">;
@@ -207,7 +227,13 @@ class Tracer {
 }
 
 /** The trace as text for a terminal. */
-export function traceText({ packet, steps, end }: Trace): string {
+export function traceText({ packet, steps, end, outcome, notFollowed }: Trace): string {
   const width = Math.max(...steps.map(({ where }) => where.length), 0);
-  return `${[packet, ...steps.map(({ where, what }) => `  ${where.padEnd(width)}  ${what}`), end].join("\n")}\n`;
+  const but = outcome === "delivered" ? ", and may drop the packet all the same" : "";
+  const others = notFollowed.map(
+    ({ table, hooks, command }) =>
+      `not followed: nftables table "${table}" of another program has rules at ${hooks.join(", ")}${but}. See: ${command}`,
+  );
+  const lines = steps.map(({ where, what }) => `  ${where.padEnd(width)}  ${what}`);
+  return `${[packet, ...lines, ...others, end].join("\n")}\n`;
 }

@@ -111,7 +111,7 @@ class Walk {
   #mapMark(options: readonly string[], rule: string): void {
     const at = options.indexOf("--map-set");
     const member = memberOf(this.#world.sets, options[at + 1] ?? "", options[at + 2] ?? "", this.packet);
-    if (at < 0 || member === undefined || member === "unknown" || member.mark === undefined) return;
+    if (at < 0 || member === undefined || typeof member === "string" || member.mark === undefined) return;
     const mask = member.markMask ?? 0xffffffff;
     this.#setMark(((this.packet.mark & ~mask) | member.mark) >>> 0, rule);
   }

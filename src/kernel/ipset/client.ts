@@ -1,12 +1,14 @@
 import { setTimeout as sleep, setImmediate as yieldToEventLoop } from "node:timers/promises";
 import type { Errno } from "../../model/kernel/errno.ts";
 import { type IPSet, MOST_MEMBERS, type SetEntry, type SetEntryKey, type SetName } from "../../model/kernel/ipset.ts";
+import type { SetQuestion } from "../../model/kernel/set-question.ts";
 import type { Outcome, StepReport } from "../kernel.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { batchRest, type EntryBatch, type EntryOperation, entryBatches } from "./batches.ts";
 import { decodeRefusedLine, type SetHeader, type SetSize } from "./codec.ts";
 import { familyNumber, IPSET_ERR_EXIST, IPSET_ERR_HASH_FULL, ipsetErrno } from "./constants.ts";
 import { IPSetRequests, matches } from "./requests.ts";
+import { areIn, fillsOf, type SetFill } from "./set-queries.ts";
 
 /**
  * The size that kube-proxy uses: with another maxelem its own `ipset create -exist` fails after a return to kube-proxy.
@@ -34,14 +36,6 @@ export interface IPSetClientOptions {
   /** Netfilter netlink, for dumps. */
   readonly dumps: NetlinkSocket;
   readonly sleep?: (ms: number) => Promise<unknown>;
-}
-
-/** The members of a set. A set at its limit grows, up to the hard limit. */
-export interface SetFill {
-  readonly name: string;
-  readonly members: number;
-  readonly limit: number;
-  readonly hardLimit: number;
 }
 
 /** `blocked`: a set of another type remains because a rule or another set refers to it. */
@@ -104,14 +98,14 @@ export class IPSetClient {
     return { changed, warnings, blocked };
   }
 
-  /** Returns how full those of the sets are that exist and have a limit. */
-  async fills(sets: readonly IPSet[]): Promise<readonly SetFill[]> {
-    const found = await this.#requests.headers();
-    return sets.flatMap((set) => {
-      const header = found.get(set.name);
-      if (!matches(header, set) || header.maxElements === 0) return [];
-      return [{ name: set.name, members: header.members, limit: header.maxElements, hardLimit: MOST_MEMBERS }];
-    });
+  /** See `fillsOf`. */
+  fills(sets: readonly IPSet[]): Promise<readonly SetFill[]> {
+    return fillsOf(this.#requests, sets);
+  }
+
+  /** See `areIn`. */
+  contain(questions: readonly SetQuestion[]): Promise<readonly (boolean | undefined)[]> {
+    return areIn(this.#requests, questions);
   }
 
   /** Describes the sets that `ensure` would create or replace. Reads only. */

@@ -14,6 +14,7 @@ import {
   type SetName,
 } from "../../model/kernel/ipset.ts";
 import { PROTOCOL_NUMBERS, protocolOf } from "../../model/kernel/protocol-numbers.ts";
+import type { TestedMember } from "../../model/kernel/set-question.ts";
 import { AttributeReader, type AttributeWriter } from "../netlink/attributes.ts";
 import {
   beginNetfilterMessage,
@@ -155,6 +156,25 @@ export function encodeEntries(writer: AttributeWriter, protocol: number, request
     writer.end(data);
   }
   writer.end(adt);
+  endMessage(writer, begun);
+}
+
+/** Encodes TEST; the kernel refuses it with IPSET_ERR_EXIST if no member matches. A network is tested with an address. */
+export function encodeTest(
+  writer: AttributeWriter,
+  protocol: number,
+  { name, member }: { readonly name: string; readonly member: TestedMember },
+): void {
+  const begun = begin(writer, k.IPSET_CMD_TEST, 0, protocol);
+  writer.string(k.IPSET_ATTR_SETNAME, name);
+  const data = writer.begin(k.IPSET_ATTR_DATA);
+  if (member.address !== undefined) encodeAddress(writer, k.IPSET_ATTR_IP, member.address);
+  if (member.port !== undefined) {
+    writer.be16(k.IPSET_ATTR_PORT | k.NLA_F_NET_BYTEORDER, member.port);
+    writer.u8(k.IPSET_ATTR_PROTO, PROTOCOL_NUMBERS[member.protocol]);
+  }
+  if (member.second !== undefined) encodeAddress(writer, k.IPSET_ATTR_IP2, member.second);
+  writer.end(data);
   endMessage(writer, begun);
 }
 

@@ -18,6 +18,7 @@ export const IPSET_CMD_SWAP = 6;
 export const IPSET_CMD_LIST = 7;
 export const IPSET_CMD_ADD = 9;
 export const IPSET_CMD_DEL = 10;
+export const IPSET_CMD_TEST = 11;
 
 /** Attributes of a command. */
 export const IPSET_ATTR_PROTOCOL = 1;

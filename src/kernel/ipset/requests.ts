@@ -1,5 +1,6 @@
 import type { Errno } from "../../model/kernel/errno.ts";
 import { givesMarks, type IPSet, type SetEntry } from "../../model/kernel/ipset.ts";
+import type { TestedMember } from "../../model/kernel/set-question.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { DEFAULT_REPLY, NO_REPLY } from "../netlink/receive-buffer.ts";
@@ -15,11 +16,12 @@ import {
   encodeListHeaders,
   encodeProtocol,
   encodeSwap,
+  encodeTest,
   type SetHeader,
   type SetPart,
   type SetSize,
 } from "./codec.ts";
-import { familyNumber, ipsetErrno } from "./constants.ts";
+import { familyNumber, IPSET_ERR_EXIST, ipsetErrno } from "./constants.ts";
 
 /** A set as the kernel has it. */
 export interface ListedSet {
@@ -112,6 +114,13 @@ export class IPSetRequests {
     return this.#request("change members of sets", batches, (writer, protocol, { kind, set, entries }) =>
       encodeEntries(writer, protocol, { kind, name: set.name, entries }),
     );
+  }
+
+  /** Returns whether the kernel finds such a member in the set; undefined if it refuses to look for it. */
+  async test(name: string, member: TestedMember): Promise<boolean | undefined> {
+    const [answer] = await this.#request(`test set "${name}"`, [{ name, member }], encodeTest);
+    if (answer?.ok === true) return true;
+    return answer?.number === IPSET_ERR_EXIST ? false : undefined;
   }
 
   /** Adds the entries to the set of that name. Returns false if the kernel refuses any of them. */

@@ -92,6 +92,28 @@ test("a foreign DROP in FORWARD is quoted as what drops the answer", async () =>
   }
 });
 
+test("a foreign set is asked in the kernel: the rule that matches by it is quoted, and no other", async () => {
+  const rule = "-m set --match-set BLOCKED src -j DROP";
+  const other = "-m set --match-set PORTS src,dst -j DROP";
+  await node.prints(
+    `ipset create BLOCKED hash:net; ipset add BLOCKED ${node.pod("b").ip}/31; ipset create PORTS hash:ip,port`,
+  );
+  await node.prints(`iptables -I INPUT 1 ${other}; iptables -I INPUT 2 ${rule}`);
+  try {
+    expect(await askInVain(node.pod("b"), "10.96.0.1")).toEqual(dropped(1));
+    const { code, out } = await trace(node.pod("b").ip, "10.96.0.1:80");
+    expect(code).toBe(2);
+    expect(out).toMatch(new RegExp(`dropped by rule 2 of filter/INPUT "${rule}" \\([1-9]\\d* packets?\\)\\n$`));
+    expect(out).not.toContain("is not evaluated");
+    const passed = await trace(node.outside.ip, "10.96.0.1:80");
+    expect(passed.out).not.toContain("BLOCKED");
+  } finally {
+    await node.prints(
+      `iptables -D INPUT ${other}; iptables -D INPUT ${rule}; ipset destroy BLOCKED; ipset destroy PORTS`,
+    );
+  }
+});
+
 test("the same flags as those of the agent explain and trace", async () => {
   const { err } = await kubeIpvs(node, "trace", "--to", "10.96.0.1:80", ...flagsFor(node, manifests));
   expect(err).toBe("");

@@ -2,8 +2,10 @@ import { describe, expect, test } from "vitest";
 import { DesiredStateBuilder } from "../../../../src/desired/desired-state-builder.ts";
 import { parseRuleset } from "../../../../src/explain/trace/ruleset.ts";
 import { type TraceStart, tracePacket, traceText } from "../../../../src/explain/trace/trace-packet.ts";
+import type { ForeignTable } from "../../../../src/kernel/nftables/foreign-tables.ts";
 import { FAMILIES } from "../../../../src/model/address.ts";
 import { ipsets, type SetEntry } from "../../../../src/model/kernel/ipset.ts";
+import type { SetQuestion } from "../../../../src/model/kernel/set-question.ts";
 import { proxyRules } from "../../../../src/node/rules/proxy-rules.ts";
 import { type ServiceSpec, type SliceSpec, service, slice } from "../../../support/objects/builders.ts";
 import { address, facts } from "../../../support/objects/desired.ts";
@@ -41,6 +43,12 @@ function saved(
     .join("\n");
 }
 
+/** What other programs have. */
+interface Others {
+  readonly isInForeign: (question: SetQuestion) => boolean | undefined;
+  readonly foreignTables: readonly ForeignTable[];
+}
+
 function traced(
   start: Partial<Omit<TraceStart, "source" | "destination">> & {
     readonly source?: string;
@@ -49,6 +57,7 @@ function traced(
   said: ServiceSpec,
   endpoints: SliceSpec["endpoints"] = [{ ip: POD, node: "n1" }],
   foreign: Parameters<typeof saved>[0] = {},
+  { isInForeign = () => undefined, foreignTables = [] }: Partial<Others> = {},
 ) {
   const state = new DesiredStateBuilder(facts());
   state.apply({ kind: "slice-upserted", slice: slice("shop/web-1", { endpoints: endpoints ?? [] }) });
@@ -66,7 +75,8 @@ function traced(
     },
     {
       rules: [parseRuleset(saved(foreign))],
-      sets,
+      sets: { members: sets, isInForeign },
+      foreignTables,
       servers: new Map(Array.from(desired.servers(), (server) => [server.server.key, server])),
       isLocal: (one) => bound.has(one) || one === "192.168.1.10",
       routeTo: (one) => (one.startsWith("10.244.1.") ? { device: "pod0" } : { device: "eth0" }),
@@ -174,5 +184,40 @@ test("a foreign match that is not known is named and passed over", () => {
   expect(outcome).toBe("delivered");
   expect(text).toContain(
     '"-m recent --update --seconds 60 -j DROP" (7 packets) may match: "-m recent" is not evaluated, the rule is passed over',
+  );
+});
+
+const BY_SET = { "filter INPUT": { last: ["-m set --match-set blocked src,dst -j DROP"] } };
+
+test.each<[string, boolean | undefined, string]>([
+  ["is in the set", true, 'dropped by rule 4 of filter/INPUT "-m set --match-set blocked src,dst -j DROP" (7 packets)'],
+  ["is not in the set", false, `delivered to ${POD}:8080 by pod0`],
+  ["is in a set that the kernel cannot test", undefined, `delivered to ${POD}:8080 by pod0`],
+])("a packet that %s of another program", (_what, isIn, end) => {
+  const asked: SetQuestion[] = [];
+  const isInForeign = (question: SetQuestion) => {
+    asked.push(question);
+    return isIn;
+  };
+  const found = traced({}, {}, undefined, BY_SET, { isInForeign });
+  expect(found.end).toBe(end);
+  expect(asked[0]).toEqual({
+    set: "blocked",
+    ends: [
+      { address: "10.244.2.2", port: 40_000 },
+      { address: "10.96.0.10", port: 80 },
+    ],
+    protocol: "TCP",
+  });
+  expect(found.text.includes("is not evaluated")).toBe(isIn === undefined);
+});
+
+test("tables of nftables that see the packet are named, with the command that shows them", () => {
+  const foreignTables = [
+    { name: "inet firewalld", hooks: ["forward (policy drop)", "input"] },
+    { name: "ip6 other", hooks: ["input"] },
+  ];
+  expect(traced({}, {}, undefined, {}, { foreignTables }).text).toMatch(
+    /\nnot followed: nftables table "inet firewalld" of another program has rules at forward \(policy drop\), input, and may drop the packet all the same. See: nft list table inet firewalld\ndelivered to /,
   );
 });

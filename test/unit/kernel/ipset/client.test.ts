@@ -16,6 +16,7 @@ import {
   portEntry,
   type SetEntry,
 } from "../../../../src/model/kernel/ipset.ts";
+import * as naive from "../../../support/netlink/naive-netlink.ts";
 import { FakeIPSetKernel } from "./fake-ipset-kernel.ts";
 
 const ip = (text: string): IPAddress => text as IPAddress;
@@ -365,4 +366,31 @@ test("the fill of a set is its members, its limit and how far it can grow; a set
       { name: IPS.name, members: 2, limit: 65_536, hardLimit: 2 ** 24 },
     ].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
   );
+});
+
+test("the kernel is asked whether a packet is in a set of another program", async () => {
+  const { kernel, client } = setup();
+  for (const [name, type] of [
+    ["BLOCKED", "hash:net"],
+    ["PORTS", "hash:ip,port"],
+    ["MACS", "hash:mac"],
+    ["BROKEN", "hash:ip"],
+  ])
+    kernel.set(name ?? "", { type: type ?? "" });
+  kernel.testAnswers.set("BLOCKED", 0).set("BROKEN", 22);
+  const ends = [
+    { address: ip("10.0.0.1"), port: 40_000 },
+    { address: ip("10.96.0.1"), port: 80 },
+  ];
+  const sets = ["BLOCKED", "PORTS", "MACS", "BROKEN", "ABSENT"];
+  const found = await client.contain(sets.map((set) => ({ set, ends, protocol: "UDP" })));
+  expect(found).toEqual([true, false, undefined, undefined, undefined]);
+  const address = naive.nested(1, naive.attribute(1 + 0x4000, [10, 0, 0, 1]));
+  expect(kernel.tested.slice(0, 2)).toEqual([
+    { name: "BLOCKED", data: address },
+    {
+      name: "PORTS",
+      data: [...address, ...naive.attribute(4 + 0x4000, naive.be16(80)), ...naive.attribute(7, [17])],
+    },
+  ]);
 });

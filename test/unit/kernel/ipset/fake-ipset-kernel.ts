@@ -95,6 +95,10 @@ export class FakeIPSetKernel {
     return [naive.acknowledgement(request, 0)];
   }
 
+  /** What was tested, and the answers by the names of sets: 0, or an error number; by default that there is no such member. */
+  readonly tested: { readonly name: string; readonly data: naive.Bytes }[] = [];
+  readonly testAnswers = new Map<string, number>();
+
   /** Datagrams. */
   #answer(request: naive.NaiveMessage): naive.Bytes[] {
     if (request.type >> 8 === 10) return this.#answerAboutTable(request);
@@ -126,6 +130,9 @@ export class FakeIPSetKernel {
         if (name !== "" && !this.sets.has(name)) return [naive.acknowledgement(request, 2)];
         this.#listing.add(name);
         return [...this.#list(name, (bigEndian(one(6)) & 4) !== 0, reply), naive.done(request)];
+      case 11:
+        this.tested.push({ name, data: [...one(7)] });
+        return verdict(this.testAnswers.get(name) ?? 4103);
       case 9:
       case 10:
         return this.#change(request, command === 9, name, attributes(one(8)), verdict);
