@@ -198,7 +198,7 @@ export class NetlinkKernel implements Kernel {
     return this.#ipvs.connections(servers);
   }
 
-  /** Returns those of the named virtual servers that exist: some microseconds each. */
+  /** Returns those of the named virtual servers that exist: some 50 microseconds each in User Mode Linux. */
   present(servers: ReadonlySet<VirtualServerKey>): Promise<ReadonlySet<VirtualServerKey>> {
     return this.#ipvs.present(servers);
   }

@@ -20,7 +20,8 @@ export interface SentinelWatchDependencies {
  * next resync may be half a minute away. A flush (`ipvsadm -C`, another proxy that ends) deletes all virtual servers of both
  * families, so any of them shows it; other deletions are found if they meet the sentinels, which change with each look. A look is
  * one request by name for each sentinel, which the kernel answers from its hash table (ip_vs_genl_get_cmd). IPVS has no
- * cheaper request that would notice: GET_INFO returns sizes of tables, and a count needs the whole list.
+ * cheaper request that would notice: GET_INFO returns sizes of tables, and a count needs the whole list. A look takes some 0.2 ms
+ * in User Mode Linux, with 1,000 virtual servers as with 10,000 (`npm run bench -- sentinels`).
  */
 export async function watchSentinels(
   { clock, sentinels, present, onMissing }: SentinelWatchDependencies,

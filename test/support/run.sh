@@ -163,6 +163,7 @@ case "${1:-}" in
     shift
     case "${1:-}" in
       watch) shift; node bench/watch.ts "$@" ;;
+      sentinels) shift; in_kernel node bench/sentinels.ts "$@" ;;
       latency) shift; GUEST_SECONDS=${GUEST_SECONDS:-3600} in_kernel node bench/latency.ts "$@" ;;
       *) GUEST_SECONDS=${GUEST_SECONDS:-3600} in_kernel node bench/run.ts "$@" ;;
     esac
