@@ -26,7 +26,7 @@ export function hashedIfSticky(service: Service, protocol: Protocol, facts: Node
 export function schedulerProblems({ name, overrides: choices }: Service, facts: NodeFacts): readonly Problem[] {
   const { scheduling } = choices;
   if (scheduling === undefined || chosen(scheduling, facts) !== undefined) return [];
-  const reason = `is not available as IPVS scheduler in this kernel: ${facts.scheduler} is used instead`;
+  const reason = `is not available as IPVS scheduler in this kernel: ${facts.scheduler} is used instead; to load it, run on the host: modprobe ip_vs_${scheduling.scheduler}`;
   return [
     { object: problemObject("Service", name), field: "metadata.annotations", value: scheduling.scheduler, reason },
   ];

@@ -111,7 +111,12 @@ function explainedPort({ port, endpoints: all }: EndpointsOfPort): ExplainedPort
 
 function problemFinding({ object, field, value, reason }: ServiceView["problems"][number]): Finding {
   const what = `${problemObjectText(object)}: ${field === "" ? "" : `${field} `}"${value}" ${reason}`;
-  return { severity: "error", what, effect: "", cure: "Correct the object: the rest of it is served" };
+  return {
+    severity: "error",
+    what,
+    effect: "this setting has no effect on this node",
+    cure: "Correct it; the rest of the object is served",
+  };
 }
 
 function failureFinding(what: string): Finding {

@@ -35,7 +35,7 @@ function serverFindings({ key, desired, actual }: ServedFrontend): readonly Find
     findings.push({
       severity: "warning",
       what: `virtual server ${key} has the scheduler ${scheduler} and should have ${desired.server.scheduler}`,
-      effect: "",
+      effect: "connections are spread in another way",
       cure: REPAIR,
     });
   const found = new Map(actual.reals.map(({ real }) => [real.key, real]));
@@ -58,7 +58,7 @@ function addressFindings(own: readonly ServedFrontend[], { hasAddress }: KernelV
     if (frontend.kind !== "node-port" && !hasAddress(frontend.address)) missing.add(frontend.address);
   return [...missing].map((address) => ({
     severity: "error",
-    what: `address ${address} is missing on kube-ipvs0`,
+    what: `address ${address} is missing on the interface kube-ipvs0, or the interface is missing`,
     effect: "packets to it leave this node instead of reaching IPVS",
     cure: REPAIR,
   }));
@@ -121,8 +121,8 @@ function silence({ real, packetsIn, packetsOut, bytesOut }: RealTraffic): readon
     return [
       {
         severity: "warning",
-        what: `endpoint ${name} refuses connections: all its ${packetsOut} answers have the length of a TCP reset`,
-        effect: "clients see a closed port",
+        what: `endpoint ${name} refuses connections: each of its ${packetsOut} answers is as short as a TCP reset`,
+        effect: 'clients get "connection refused"',
         cure: `Check that the container listens on port ${real.port} at all addresses; its readiness probe does not test this port`,
       },
     ];

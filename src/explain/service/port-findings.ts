@@ -22,7 +22,7 @@ export function portFindings(
   served: readonly ServedFrontend[],
 ): readonly Finding[] {
   if (endpoints.length === 0) return [noEndpoints(view, port)];
-  if (endpoints.every(({ state }) => state === "not ready")) return [noneReady(port, endpoints)];
+  if (endpoints.every(({ state }) => state === "not ready")) return [noneReady(view, port, endpoints)];
   const serves = endpoints.some(({ used, reason }) => used !== "none" || reason.includes("Local"));
   if (!serves) return [noneUsable(port, endpoints)];
   return policyFindings(
@@ -32,28 +32,41 @@ export function portFindings(
   );
 }
 
-function noEndpoints({ endpoints }: ServiceView, port: ServicePort): Finding {
-  const others = [...endpoints].map(([key]) => `"${key}"`);
+/** The namespace of a Service, for kubectl. */
+function namespaceOf({ name }: ServiceView): string {
+  return name.split("/")[0] ?? "";
+}
+
+function noEndpoints(view: ServiceView, port: ServicePort): Finding {
+  const { endpoints } = view;
+  const others = [...endpoints].map(([key]) => namedPort(key));
   const isMisnamed = others.length > 0;
   const why = isMisnamed
-    ? `no EndpointSlice has the port "${port.key}", they have ${others.slice(0, 5).join(", ")}`
+    ? `no EndpointSlice has ${namedPort(port.key)}, they have ${others.slice(0, 5).join(", ")}`
     : "no EndpointSlice of the Service lists an endpoint";
   return {
     severity: "error",
     what: `${portText(port)} has no endpoints, because ${why}`,
     effect: "connections are refused",
     cure: isMisnamed
-      ? "Check the name and the targetPort of the port"
-      : "Check that the selector of the Service matches the labels of running pods",
+      ? "Compare the name and the targetPort of the port with the ports of the pods"
+      : `Compare spec.selector of the Service with the labels of the pods: kubectl -n ${namespaceOf(view)} get pods --show-labels`,
   };
 }
 
-function noneReady(port: ServicePort, endpoints: readonly ExplainedEndpoint[]): Finding {
+/** The name and protocol by which a port of a Service and those of EndpointSlices belong together: `port "http" (TCP)`. */
+function namedPort(key: string): string {
+  const at = key.lastIndexOf("/");
+  const [name, protocol] = [key.slice(0, at), key.slice(at + 1)];
+  return name === "" ? `an unnamed port (${protocol})` : `port "${name}" (${protocol})`;
+}
+
+function noneReady(view: ServiceView, port: ServicePort, endpoints: readonly ExplainedEndpoint[]): Finding {
   return {
     severity: "error",
     what: `${portText(port)} has ${counted(endpoints.length, "endpoint")} and none is ready`,
     effect: "connections are refused",
-    cure: "Check the readiness probes of the pods",
+    cure: `The pods still start, or their readiness probes fail: kubectl -n ${namespaceOf(view)} describe pods names the reason`,
   };
 }
 

@@ -84,7 +84,9 @@ describe("a running agent", () => {
     await eventually(
       async () =>
         expect(await explained("scheduler")).toContain(
-          isLoaded ? "scheduler ovf" : 'metadata.annotations "ovf" is not available as IPVS scheduler in this kernel',
+          isLoaded
+            ? "scheduler ovf"
+            : 'metadata.annotations "ovf" is not available as IPVS scheduler in this kernel: rr is used instead; to load it, run on the host: modprobe ip_vs_ovf',
         ),
       { withinMs: 40_000, everyMs: 200 },
     );
@@ -104,7 +106,7 @@ describe("a running agent", () => {
     await eventually(
       async () =>
         expect(await explained("closed")).toContain(
-          `warning: endpoint ${node.pod("silent").ip}:8080 refuses connections: all its 2 answers have the length of a TCP reset`,
+          `warning: endpoint ${node.pod("silent").ip}:8080 refuses connections: each of its 2 answers is as short as a TCP reset`,
         ),
       { withinMs: 20_000, everyMs: 500 },
     );
@@ -154,6 +156,6 @@ test("without an agent, explain reads manifests and the kernel, and names kube-i
   const { code, out, err } = await kubeIpvs(node, "explain", "shop/ok", ...flagsFor(node, manifests));
   expect([code, err]).toEqual([2, ""]);
   expect(out).toContain(
-    "error: address 10.96.0.1 is missing on kube-ipvs0: packets to it leave this node instead of reaching IPVS",
+    "error: address 10.96.0.1 is missing on the interface kube-ipvs0, or the interface is missing: packets to it leave this node instead of reaching IPVS",
   );
 });

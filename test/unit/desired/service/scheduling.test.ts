@@ -39,7 +39,8 @@ test("a Service has a problem only if the kernel lacks its scheduler", () => {
       object: problemObject("Service", "shop/web"),
       field: "metadata.annotations",
       value: "lc",
-      reason: "is not available as IPVS scheduler in this kernel: rr is used instead",
+      reason:
+        "is not available as IPVS scheduler in this kernel: rr is used instead; to load it, run on the host: modprobe ip_vs_lc",
     },
   ]);
 });

@@ -55,17 +55,17 @@ describe("the cause", () => {
     [
       "no slice",
       { "shop/web": { service: {} } },
-      "error: port 80/TCP has no endpoints, because no EndpointSlice of the Service lists an endpoint: connections are refused. Check that the selector of the Service matches the labels of running pods",
+      "error: port 80/TCP has no endpoints, because no EndpointSlice of the Service lists an endpoint: connections are refused. Compare spec.selector of the Service with the labels of the pods: kubectl -n shop get pods --show-labels",
     ],
     [
       "a port of another name",
       { "shop/web": { service: {}, slices: [{ ports: [{ name: "http", port: 8080 }], endpoints: [HERE] }] } },
-      'error: port 80/TCP has no endpoints, because no EndpointSlice has the port "/TCP", they have "http/TCP": connections are refused. Check the name and the targetPort of the port',
+      'error: port 80/TCP has no endpoints, because no EndpointSlice has an unnamed port (TCP), they have port "http" (TCP): connections are refused. Compare the name and the targetPort of the port with the ports of the pods',
     ],
     [
       "none ready",
       { "shop/web": { service: {}, slices: [{ endpoints: [{ ...HERE, ready: false }] }] } },
-      "error: port 80/TCP has 1 endpoint and none is ready: connections are refused. Check the readiness probes of the pods",
+      "error: port 80/TCP has 1 endpoint and none is ready: connections are refused. The pods still start, or their readiness probes fail: kubectl -n shop describe pods names the reason",
     ],
     [
       "internal policy Local",
@@ -88,7 +88,7 @@ describe("the cause", () => {
         "shop/api": { service: { ip: "10.96.0.11", externalIPs: ["198.51.100.7"] }, slices: [{ endpoints: [HERE] }] },
         "shop/web": { service: { externalIPs: ["198.51.100.7"] }, slices: [{ endpoints: [HERE] }] },
       },
-      'error: Service shop/web: "TCP/198.51.100.7:80" is already served by Service shop/api (precedence: frontend type, then name). Correct the object: the rest of it is served',
+      'error: Service shop/web: "TCP/198.51.100.7:80" is already served by Service shop/api (precedence: frontend type, then name): this setting has no effect on this node. Correct it; the rest of the object is served',
     ],
     [
       "no such Service",
@@ -145,7 +145,9 @@ describe("the kernel", () => {
     const kernel: KernelView = { servers: new Map(), hasAddress: () => false, hasEntry: () => false };
     expect(findings(state, kernel)).toEqual([
       expect.stringContaining("error: virtual server TCP/10.96.0.10:80 is missing in the kernel"),
-      expect.stringContaining("error: address 10.96.0.10 is missing on kube-ipvs0: packets to it leave this node"),
+      expect.stringContaining(
+        "error: address 10.96.0.10 is missing on the interface kube-ipvs0, or the interface is missing: packets to it leave this node",
+      ),
       expect.stringContaining('error: set members are missing in the kernel: "KUBE-CLUSTER-IP 10.96.0.10,tcp:80"'),
     ]);
   });
@@ -155,7 +157,7 @@ describe("the kernel", () => {
     [
       "answers that are all as long as a reset",
       { packetsIn: 3, packetsOut: 3, bytesOut: 120 },
-      "endpoint 10.244.1.5:8080 refuses connections: all its 3 answers have the length of a TCP reset",
+      "endpoint 10.244.1.5:8080 refuses connections: each of its 3 answers is as short as a TCP reset",
     ],
   ])("%s name the endpoint", (_title, traffic, sentence) => {
     expect(findings(state, kernelOf(state, traffic))[0]).toContain(`warning: ${sentence}`);
