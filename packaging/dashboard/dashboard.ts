@@ -1,3 +1,4 @@
+import { TRAFFIC_METRICS } from "../../src/serve/metrics/traffic/traffic-text.ts";
 import { type PanelSpec, ROWS } from "./panels.ts";
 
 const COLUMNS = 24;
@@ -38,7 +39,14 @@ export function dashboard(): object {
     timezone: "browser",
     refresh: "30s",
     time: { from: "now-1h", to: "now" },
-    templating: { list: [datasource(), variable("cluster", "up"), variable("node", 'up{cluster=~"$cluster"}')] },
+    templating: {
+      list: [
+        datasource(),
+        variable("cluster", "up{}"),
+        variable("node", 'up{cluster=~"$cluster"}'),
+        variable("service", `${TRAFFIC_METRICS.connections.name}{cluster=~"$cluster",node=~"$node"}`),
+      ],
+    },
     panels,
   };
 }
@@ -79,7 +87,7 @@ function datasource(): object {
 
 /** A variable with the values of a label of the agents. */
 function variable(label: string, of: string): object {
-  const selector = of === "up" ? 'up{job="kube-proxy"}' : of.replace("{", '{job="kube-proxy",');
+  const selector = of.replace("{", '{job="kube-proxy",').replace(",}", "}");
   return {
     name: label,
     label,

@@ -24,6 +24,10 @@ const of = (metric: string, more = "") => `${metric}{${SELECTED}${more && `,${mo
 const rate = (metric: string, more = "") => `rate(${of(metric, more)}[$__rate_interval])`;
 const increase = (metric: string, more = "") => `increase(${of(metric, more)}[$__rate_interval])`;
 const quantile = (q: number, metric: string) => `histogram_quantile(${q}, sum by (le) (${rate(`${metric}_bucket`)}))`;
+/** The traffic of the selected Services in bytes or so a second, by port. */
+const traffic = (counter: string) =>
+  `sum by (namespace, service, port) (${rate(`kube_ipvs_service_${counter}_total`, 'service=~"$service"')})`;
+const BY_PORT = "{{namespace}}/{{service}}:{{port}}";
 /** Counters that begin with the first failure are 0 before. */
 const orZero = (expression: string) => `${expression} or vector(0)`;
 
@@ -115,8 +119,8 @@ export const ROWS: readonly RowSpec[] = [
         "s",
         "From the change of an endpoint to the kernel, by the annotation of the EndpointSlice.",
         {
-          p50: quantile(0.5, "kubeproxy_network_programming_duration_seconds"),
-          p99: quantile(0.99, "kubeproxy_network_programming_duration_seconds"),
+          p50: quantile(0.5, "kube_ipvs_programming_duration_seconds"),
+          p99: quantile(0.99, "kube_ipvs_programming_duration_seconds"),
         },
       ),
       lines("Sync", "s", "From the plan to the last response of the kernel. It depends on the number of changes.", {
@@ -154,6 +158,17 @@ export const ROWS: readonly RowSpec[] = [
         "{{traffic_policy}}": `sum by (traffic_policy) (${of("kubeproxy_sync_proxy_rules_no_local_endpoints_total")})`,
       }),
       lines(
+        "Fullest sets",
+        "percentunit",
+        "Members of the fullest IP sets, of those that they can have. A full set refuses Services.",
+        {
+          "{{set}}": `topk(10, max by (set) (${of("kube_ipvs_set_members")} / ${of("kube_ipvs_set_member_limit")}))`,
+        },
+      ),
+      lines("Members of sets", "short", "The ten largest IP sets.", {
+        "{{set}}": `topk(10, max by (set) (${of("kube_ipvs_set_members")}))`,
+      }),
+      lines(
         "Of other programs",
         "short",
         "IPVS virtual servers, and rules in the iptables backend that kube-ipvs does not use.",
@@ -172,6 +187,25 @@ export const ROWS: readonly RowSpec[] = [
           `sum by (operation, result) (${increase("kube_ipvs_operations_total", 'result!="ok"')})`,
         ),
       }),
+      lines(
+        "Wrong tables of rules",
+        "short",
+        "Tables of iptables whose rules are wrong and cannot be written, on the nodes.",
+        {
+          "{{ip_family}} {{table}}": `sum by (ip_family, table) (${of("kube_ipvs_rules_wrong")})`,
+        },
+      ),
+      lines("Wrong sysctls", "short", "Sysctls that are wrong and cannot be set, on the nodes.", {
+        "{{name}}": orZero(`sum by (name) (${of("kube_ipvs_sysctl_wrong")}) > 0`),
+      }),
+      lines(
+        "Repairs",
+        "short",
+        "By kind of object: what was right, and something else has changed. Steady: find that program.",
+        {
+          "{{object}}": `sum by (object) (${increase("kube_ipvs_repairs_total")})`,
+        },
+      ),
       lines(
         "Drift",
         "short",
@@ -220,6 +254,44 @@ export const ROWS: readonly RowSpec[] = [
       lines("Stale flows deleted", "ops", "UDP and SCTP flows to removed endpoints.", {
         "{{ip_family}}": `sum by (ip_family) (${rate("kubeproxy_conntrack_reconciler_deleted_entries_total")})`,
       }),
+    ],
+  },
+  {
+    question: "What traffic do Services have?",
+    panels: [
+      lines(
+        "Connections by Service",
+        "ops",
+        "New connections of the busiest ports. Without data: --service-traffic-metrics is none.",
+        {
+          [BY_PORT]: `topk(10, ${traffic("connections")})`,
+        },
+      ),
+      lines("Packets from clients", "ops", "Packets of the busiest ports.", {
+        [BY_PORT]: `topk(10, ${traffic("incoming_packets")})`,
+      }),
+      lines(
+        "Packets to clients",
+        "ops",
+        "Packets of the busiest ports. None, while clients send: no endpoint answers through IPVS.",
+        {
+          [BY_PORT]: `topk(10, ${traffic("outgoing_packets")})`,
+        },
+      ),
+      lines("Bytes from clients", "Bps", "Bytes of the busiest ports.", {
+        [BY_PORT]: `topk(10, ${traffic("incoming_bytes")})`,
+      }),
+      lines("Bytes to clients", "Bps", "Bytes of the busiest ports.", {
+        [BY_PORT]: `topk(10, ${traffic("outgoing_bytes")})`,
+      }),
+      lines(
+        "Virtual servers by Service",
+        "short",
+        "Those with the most on a node. Without data: --virtual-server-info is off.",
+        {
+          [BY_PORT]: `topk(10, max by (namespace, service, port) (count by (node, namespace, service, port) (${of("kube_ipvs_virtual_server_info", 'service=~"$service"')})))`,
+        },
+      ),
     ],
   },
   {

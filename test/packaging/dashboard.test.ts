@@ -38,8 +38,14 @@ describe("the layout", () => {
     expect(new Set(panels.map(({ id }: { id: number }) => id)).size).toBe(panels.length);
   });
 
-  test("has the variables data source, cluster and node, of which everything is selected at first", () => {
-    expect(templating.list.map(({ name }: { name: string }) => name)).toEqual(["datasource", "cluster", "node"]);
-    expect(templating.list[2]).toMatchObject({ allValue: ".*", includeAll: true, multi: true });
+  test("has the variables data source, cluster, node and service, of which everything is selected at first", () => {
+    expect(templating.list.map(({ name }: { name: string }) => name)).toEqual([
+      "datasource",
+      "cluster",
+      "node",
+      "service",
+    ]);
+    for (const variable of templating.list.slice(1))
+      expect(variable).toMatchObject({ allValue: ".*", includeAll: true, multi: true });
   });
 });

@@ -26,12 +26,17 @@ const queries = panels.flatMap(({ title, targets = [] }) =>
 );
 
 /** The panels that are drawn as pictures, for the README. */
-const PICTURES = ["Objects in the kernel", "Changes", "Sync", "Memory"];
+const PICTURES = ["Objects in the kernel", "Changes", "Sync", "Memory", "Connections by Service"];
 const FOLDER = ".cache/dashboard";
 
 /** As Grafana replaces the variables when everything is selected. */
 function replaced(expression: string): string {
-  const values: Readonly<Record<string, string>> = { $cluster: ".*", $node: ".*", $__rate_interval: "30s" };
+  const values: Readonly<Record<string, string>> = {
+    $cluster: ".*",
+    $node: ".*",
+    $service: ".*",
+    $__rate_interval: "30s",
+  };
   return expression.replace(/\$\w+/g, (name) => values[name] ?? name);
 }
 
@@ -50,7 +55,7 @@ describe.skipIf(isMissing("prometheus"))("the dashboard", () => {
       serviceObject("shop/web", { ip: "10.96.8.1" }),
     );
     change("a");
-    agent = AgentProcess.start(node, plane);
+    agent = AgentProcess.start(node, plane, "--service-traffic-metrics=50", "--virtual-server-info");
     await agent.ready();
     const target = "127.0.0.1:10249";
     const labels = { cluster: "test", node: node.name };
@@ -72,7 +77,7 @@ describe.skipIf(isMissing("prometheus"))("the dashboard", () => {
   }
 
   test("is tried with all of its queries", () => {
-    expect(queries.length).toBeGreaterThan(30);
+    expect(queries.length).toBeGreaterThan(40);
   });
 
   test.each(queries)('the query "%s" has data', async (_, expression) => {
