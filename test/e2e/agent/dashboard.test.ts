@@ -53,6 +53,8 @@ describe.skipIf(isMissing("prometheus"))("the dashboard", () => {
     plane.put(
       nodeObject(node.name, { ips: [node.node.ip, node.node.ip6] }),
       serviceObject("shop/web", { ip: "10.96.8.1" }),
+      serviceObject("shop/counted", { ip: "10.96.8.2" }),
+      sliceObject("shop/counted-1", { endpoints: [node.pod("b").ip] }),
     );
     change("a");
     agent = AgentProcess.start(node, plane, "--service-traffic-metrics=50", "--virtual-server-info");
@@ -94,6 +96,18 @@ describe.skipIf(isMissing("prometheus"))("the dashboard", () => {
       },
       { withinMs: 60_000, everyMs: 500 },
     );
+  });
+
+  test("the traffic of a Service is what its clients make, and its virtual server has its name", async () => {
+    const { answers } = await node.client(node.pod("c")).tcp("10.96.8.2", 80, 20);
+    expect(answers).toEqual({ b: 20 });
+    const labels = 'namespace="shop",service="counted",port="80"';
+    const value = async (metric: string) => (await prometheus.query(`${metric}{${labels}}`))[0]?.value;
+    await eventually(async () => expect(await value("kube_ipvs_service_connections_total")).toBe(20));
+    expect(await value("kube_ipvs_service_incoming_packets_total")).toBeGreaterThanOrEqual(60);
+    expect(await value("kube_ipvs_service_outgoing_bytes_total")).toBeGreaterThan(1_000);
+    const at = 'local_address="10.96.8.2",local_port="80",proto="TCP"';
+    expect(await prometheus.query(`kube_ipvs_virtual_server_info{${labels},${at}}`)).toHaveLength(1);
   });
 
   /** The lines of a graph over the time of this test, as Grafana asks for them. */
