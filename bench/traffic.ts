@@ -4,7 +4,7 @@
  *   unshare -n sh -c 'ip link set lo up && exec node bench/traffic.ts SERVICES'
  *
  * Prints one line for each choice of --service-traffic-metrics: the time of a scrape, which reads all counters and writes the
- * text, the longest time for which it blocks the event loop, and how long one change of the kernel takes meanwhile.
+ * text, the turns of the event loop during it, and how long one change of the kernel takes meanwhile.
  */
 import { setImmediate as nextTurn, setTimeout } from "node:timers/promises";
 import { NetlinkKernel } from "../src/kernel/netlink-kernel.ts";
@@ -51,11 +51,14 @@ for (let index = 1; index <= services; index++) {
 const refused = (await kernel.apply(operations)).filter(({ ok }) => !ok).length;
 if (refused > 0) throw new Error(`${refused} operations were refused`);
 
-/** The longest turns of the event loop, and the changes, at the median and at p99. */
-function timesOf(runs: readonly { readonly longest: number; readonly changes: readonly number[] }[]) {
-  const turns = distribution(runs.map(({ longest }) => longest));
+/**
+ * The turns of the event loop, and the changes. On a busy machine only the scrape that was disturbed least shows the longest turn.
+ */
+function timesOf(runs: readonly { readonly turns: readonly number[]; readonly changes: readonly number[] }[]) {
+  const turns = distribution(runs.flatMap((run) => run.turns));
+  const longest = Math.min(...runs.map((run) => distribution(run.turns).max));
   const changes = distribution(runs.flatMap((run) => run.changes));
-  return [turns.p50, turns.p99, changes.p50, changes.p99].map(short);
+  return [turns.p50, turns.p99, longest, changes.p50, changes.p99].map(short);
 }
 
 /** One change of the kernel, such as a sync of one endpoint makes. */
@@ -65,16 +68,16 @@ async function changeMs(turn: number): Promise<number> {
   return performance.now() - start;
 }
 
-/** Runs the work, and returns its time, the longest turn of the event loop, and the times of changes during the work. */
+/** Runs the work, and returns its time, the turns of the event loop, and the times of changes during the work. */
 async function during(work: () => Promise<unknown>) {
   let isDone = false;
-  let longest = 0;
+  const turns: number[] = [];
   const changes: number[] = [];
   const watch = async () => {
     for (let before = performance.now(); !isDone; ) {
       await nextTurn();
       const now = performance.now();
-      longest = Math.max(longest, now - before);
+      turns.push(now - before);
       before = now;
     }
   };
@@ -87,14 +90,14 @@ async function during(work: () => Promise<unknown>) {
   const ms = performance.now() - start;
   isDone = true;
   await Promise.all(others);
-  return { ms, longest, changes };
+  return { ms, turns, changes };
 }
 
 const idle = [];
 for (let turn = 0; turn < SCRAPES; turn++) idle.push(await during(() => setTimeout(IDLE_MS)));
 const line = (...cells: readonly (string | number)[]) => process.stdout.write(`| ${cells.join(" | ")} |\n`);
-line(`${services} Services`, "scrape p50", "p99", "longest turn p50", "p99", "change p50", "p99", "text");
-line(..."-".repeat(8));
+line(`${services} Services`, "scrape min", "p50", "turn p50", "p99", "longest", "change p50", "p99", "text");
+line(..."-".repeat(9));
 line("no scrape", "", "", ...timesOf(idle), "");
 for (const [name, limit] of [
   ["50", 50],
@@ -106,7 +109,7 @@ for (const [name, limit] of [
   const traffic = new ServiceTraffic(
     { limit, showsServers: true },
     {
-      *servers() {
+      servers: function* () {
         for (const [key, port] of owners) yield { key, port };
       },
       read: (keys) => kernel.statistics(keys),
@@ -126,6 +129,12 @@ for (const [name, limit] of [
     );
   }
   const scrapes = distribution(runs.map(({ ms }) => ms));
-  line(name, short(scrapes.p50), short(scrapes.p99), ...timesOf(runs), `${Math.round(bytes / 1024)} KiB`);
+  line(
+    name,
+    short(Math.min(...runs.map(({ ms }) => ms))),
+    short(scrapes.p50),
+    ...timesOf(runs),
+    `${Math.round(bytes / 1024)} KiB`,
+  );
 }
 await kernel.close();

@@ -166,9 +166,9 @@ export class Agent {
     return this.#state.table.serviceNames();
   }
 
-  /** The desired virtual servers, with the ports that own them. Both may change while they are read. */
-  ownedServers(): Iterable<OwnedServer> {
-    return this.#state.ownedServers();
+  /** The desired virtual servers and their owners, which may change meanwhile; undefined before the first sync is complete. */
+  ownedServers(): Iterable<OwnedServer> | undefined {
+    return this.#status.isSynced ? this.#state.ownedServers() : undefined;
   }
 
   /** The next virtual servers whose existence shows that nobody has flushed IPVS; see `watchSentinels`. */

@@ -176,7 +176,7 @@ const CASES: readonly AlertCase[] = [
   {
     alert: "KubeIpvsSetNearlyFull",
     firing: {
-      [series("kube_ipvs_set_members", MARKS)]: "243x60",
+      [series("kube_ipvs_set_members", MARKS)]: "240x60",
       [series("kube_ipvs_set_member_limit", MARKS)]: "256x60",
     },
     quiet: {
@@ -185,7 +185,7 @@ const CASES: readonly AlertCase[] = [
     },
     minutes: 16,
     labels: { ...AT, ip_family: "IPv4", set: "KUBE-LOCAL-MARK-SERVERS", severity: "warning" },
-    summary: "On node n1 the IP set KUBE-LOCAL-MARK-SERVERS is 95% full. A full set refuses further Services.",
+    summary: "On node n1 the IP set KUBE-LOCAL-MARK-SERVERS is 93.75% full. A full set refuses further Services.",
   },
   {
     alert: "KubeIpvsServiceProblem",

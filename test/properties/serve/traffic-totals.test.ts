@@ -97,6 +97,7 @@ test("no total ever decreases, there are never more than the limit, and together
     fc.property(limits, steps(step), (limit, readings) => {
       const world = new World();
       const totals = new TrafficTotals(limit);
+      world.read(totals);
       const highest = new Map<string, TrafficCounts>();
       for (const reading of readings) {
         for (const change of reading) world.take(change);
@@ -118,6 +119,7 @@ test("without resets the totals have all traffic, with any limit, however the bu
     fc.property(limits, steps(traffic), (limit, readings) => {
       const world = new World();
       const totals = new TrafficTotals(limit);
+      world.read(totals);
       const exported = new Map<string, TrafficCounts>();
       for (const reading of readings) {
         for (const change of reading) world.take(change);

@@ -22,8 +22,8 @@ export interface ServiceTrafficOptions {
 }
 
 export interface ServiceTrafficDependencies {
-  /** Returns the desired virtual servers. They may change while they are read. */
-  readonly servers: () => Iterable<OwnedServer>;
+  /** Returns the desired virtual servers, which may change while they are read; undefined before all of them are programmed. */
+  readonly servers: () => Iterable<OwnedServer> | undefined;
   /** Returns the counters of those that exist. Rejects with a KernelError if the kernel does not answer. */
   readonly read: (keys: ReadonlySet<VirtualServerKey>) => Promise<ReadonlyMap<VirtualServerKey, TrafficCounts>>;
   readonly clock: Pick<Clock, "now">;
@@ -61,17 +61,18 @@ export class ServiceTraffic {
   }
 
   async #text(): Promise<string> {
-    const { clock, nextTurn } = this.#dependencies;
-    if (clock.now() - this.#readAtMs >= REST_MS) await this.#tryRead();
+    const { servers, clock, nextTurn } = this.#dependencies;
+    const desired = servers();
+    if (desired !== undefined && clock.now() - this.#readAtMs >= REST_MS) await this.#tryRead(desired);
     const traffic = await trafficText(this.#totals, nextTurn);
     return this.#options.showsServers ? traffic + (await serversText(this.#totals, nextTurn)) : traffic;
   }
 
-  async #tryRead(): Promise<void> {
+  async #tryRead(desired: Iterable<OwnedServer>): Promise<void> {
     const { clock, logger, onRead } = this.#dependencies;
     this.#readAtMs = clock.now();
     try {
-      await this.#read();
+      await this.#read(desired);
       onRead(clock.now() - this.#readAtMs);
       this.#isFailing = false;
     } catch (error) {
@@ -81,9 +82,9 @@ export class ServiceTraffic {
     }
   }
 
-  async #read(): Promise<void> {
-    const { read, servers, nextTurn } = this.#dependencies;
-    for (const slice of slices(servers())) {
+  async #read(desired: Iterable<OwnedServer>): Promise<void> {
+    const { read, nextTurn } = this.#dependencies;
+    for (const slice of slices(desired)) {
       const found = await read(new Set(slice.map(({ key }) => key)));
       for (const { key, port } of slice) this.#totals.add(key, port, found.get(key));
     }

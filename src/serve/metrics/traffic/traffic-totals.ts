@@ -40,7 +40,8 @@ interface Server {
 
 /**
  * Sums up the counters of virtual servers by port of a Service. A total never decreases, although the kernel's counters do: a
- * virtual server that is deleted and added again, or whose counters are set to zero, begins again at 0. With a limit, the
+ * virtual server that is deleted and added again, or whose counters are set to zero, begins again at 0. What virtual servers
+ * have counted before the first reading is not in the totals: Prometheus takes the start of the process for a start at 0. With a limit, the
  * busiest ports have totals, and the traffic of all others is added to one total, `OTHER`. Traffic is added to the total that its
  * port has at that reading, and stays there.
  *
@@ -62,7 +63,9 @@ export class TrafficTotals {
   add(key: VirtualServerKey, owner: ServicePortName, counts: TrafficCounts = NO_TRAFFIC): void {
     const before = this.#servers.get(key);
     const port = this.#portOf(owner);
-    addIncrease(port.fresh, before?.counts, counts);
+    // The busiest ports are known from the first reading on.
+    if (this.#reading === 1) port.score += weightOf(counts);
+    else addIncrease(port.fresh, before?.counts, counts);
     if (before !== undefined) before.port.servers--;
     this.#servers.set(key, { port, counts, reading: this.#reading });
     port.servers++;
@@ -93,8 +96,7 @@ export class TrafficTotals {
       server.port.servers--;
     }
     yield "step";
-    for (const port of this.#ports.values())
-      port.score = port.score * DECAY + port.fresh.bytesIn + port.fresh.bytesOut + port.fresh.connections;
+    for (const port of this.#ports.values()) port.score = port.score * DECAY + weightOf(port.fresh);
     yield "step";
     yield* this.#choose();
     for (const [name, port] of this.#ports) {
@@ -165,6 +167,11 @@ export class TrafficTotals {
 function addIncrease(sum: Counts, before: TrafficCounts | undefined, now: TrafficCounts): void {
   const isReset = before === undefined || TRAFFIC_FIELDS.some((field) => now[field] < before[field]);
   for (const field of TRAFFIC_FIELDS) sum[field] += now[field] - (isReset ? 0 : before[field]);
+}
+
+/** By which the busiest ports are found: bytes, and connections so that one without bytes counts. */
+function weightOf({ bytesIn, bytesOut, connections }: TrafficCounts): number {
+  return bytesIn + bytesOut + connections;
 }
 
 function addAll(sum: Counts, counts: TrafficCounts): void {

@@ -11,17 +11,16 @@ import { logLines } from "../../../../support/objects/log-lines.ts";
 class NoAnswer extends KernelError {}
 
 /** A kernel with these virtual servers, each of the Service of its name, until the test changes it. */
-function world(limit: number, showsServers = false) {
+async function world(limit: number, showsServers = false) {
   const clock = new HandClock();
+  const agent = { isReady: true };
   const kernel = { counts: new Map<VirtualServerKey, TrafficCounts>(), fails: false };
   const desired = new Map<VirtualServerKey, ServicePortName>();
   const seen = { reads: [] as number[], turns: 0, durations: [] as number[], log: [] as string[] };
   const traffic = new ServiceTraffic(
     { limit, showsServers },
     {
-      *servers() {
-        for (const [key, port] of desired) yield { key, port };
-      },
+      servers: () => (agent.isReady ? Array.from(desired, ([key, port]) => ({ key, port })) : undefined),
       read: async (keys) => {
         seen.reads.push(keys.size);
         if (kernel.fails) throw new NoAnswer("the kernel did not answer");
@@ -38,13 +37,17 @@ function world(limit: number, showsServers = false) {
     kernel.counts.set(key, { ...NO_TRAFFIC, connections });
   };
   const samples = async () => (await traffic.text()).split("\n").filter((line) => !/^(#|$)/.test(line));
-  return { clock, kernel, desired, seen, traffic, add, samples };
+  // The first reading, of an empty kernel.
+  await traffic.text();
+  await clock.advance(5_000);
+  seen.durations = [];
+  return { agent, clock, kernel, desired, seen, traffic, add, samples };
 }
 
 const vip = (last: number) => virtualServerKey("TCP", address(`10.96.${last >> 8}.${last & 255}`), 80);
 
 test("each port has a sample of each counter, below the head of its metric", async () => {
-  const { traffic, add } = world(Number.POSITIVE_INFINITY);
+  const { traffic, add } = await world(Number.POSITIVE_INFINITY);
   add("web", vip(1), 7);
   const text = await traffic.text();
   expect(text).toContain(
@@ -55,7 +58,7 @@ test("each port has a sample of each counter, below the head of its metric", asy
 });
 
 test("the virtual servers of ports with totals have the labels of node_exporter", async () => {
-  const { add, samples } = world(1, true);
+  const { add, samples } = await world(1, true);
   add("web", vip(1), 7);
   add("web", markedServerKey("IPv4", 0x1005), 0);
   add("web", virtualServerKey("UDP", address("fd00::1"), 53), 0);
@@ -68,8 +71,19 @@ test("the virtual servers of ports with totals have the labels of node_exporter"
   ]);
 });
 
+test("nothing is read before the virtual servers are programmed", async () => {
+  const { agent, clock, kernel, seen, add, samples } = await world(Number.POSITIVE_INFINITY);
+  agent.isReady = false;
+  add("web", vip(1), 7);
+  expect([await samples(), seen.reads]).toEqual([[], []]);
+  agent.isReady = true;
+  await clock.advance(1);
+  kernel.counts.set(vip(1), { ...NO_TRAFFIC, connections: 8 });
+  expect(await samples()).toHaveLength(5);
+});
+
 test("requests at the same time, and within five seconds, share a reading", async () => {
-  const { clock, seen, traffic, add } = world(Number.POSITIVE_INFINITY);
+  const { clock, seen, traffic, add } = await world(Number.POSITIVE_INFINITY);
   add("web", vip(1));
   await Promise.all([traffic.text(), traffic.text()]);
   await clock.advance(4_999);
@@ -84,7 +98,7 @@ test("requests at the same time, and within five seconds, share a reading", asyn
 });
 
 test("a reading that fails leaves the totals as they are, and is logged once until one succeeds", async () => {
-  const { clock, kernel, seen, add, samples } = world(Number.POSITIVE_INFINITY);
+  const { clock, kernel, seen, add, samples } = await world(Number.POSITIVE_INFINITY);
   add("web", vip(1), 7);
   const before = await samples();
   kernel.fails = true;
@@ -103,7 +117,7 @@ test("a reading that fails leaves the totals as they are, and is logged once unt
 });
 
 test("a virtual server that drains is read, until it is deleted", async () => {
-  const { clock, kernel, desired, seen, add, samples } = world(Number.POSITIVE_INFINITY);
+  const { clock, kernel, desired, seen, add, samples } = await world(Number.POSITIVE_INFINITY);
   add("web", vip(1), 7);
   await samples();
   desired.clear();
@@ -121,9 +135,9 @@ test("a virtual server that drains is read, until it is deleted", async () => {
 });
 
 test("2,000 ports are read and written in slices, with turns of the event loop between them", async () => {
-  const { seen, add, samples } = world(Number.POSITIVE_INFINITY, true);
+  const { seen, add, samples } = await world(Number.POSITIVE_INFINITY, true);
   for (let number = 0; number < 2_000; number++) add(`s${number}`, vip(number));
   expect(await samples()).toHaveLength(12_000);
-  expect(seen.turns).toBeGreaterThan(8);
+  expect(seen.turns).toBeGreaterThan(16);
   expect(seen.reads).toEqual(Array.from({ length: 20 }, () => 100));
 });

@@ -19,8 +19,9 @@ const packets = (count: number): TrafficCounts => ({
  * Readings: the connections of each virtual server "service/name" that exists, and those that are desired, by default those that
  * exist.
  */
-function world(limit: number) {
+function world(limit: number, { isFirst = false } = {}) {
   const totals = new TrafficTotals(limit);
+  if (!isFirst) Array.from(totals.finish());
   return {
     totals,
     read(counts: Readonly<Record<string, number>>, desired: readonly string[] = Object.keys(counts)) {
@@ -68,10 +69,12 @@ describe("the total of a port", () => {
     expect(connections()).toEqual({});
   });
 
-  test("does not have the traffic of virtual servers of other programs", () => {
-    const { read, connections } = world(Number.POSITIVE_INFINITY);
-    read({ "web/a": 5, "foreign/a": 7 }, ["web/a"]);
-    expect(connections()).toEqual({ web: 5 });
+  test("begins with the first reading, whatever its virtual servers have counted before", () => {
+    const { read, connections } = world(1, { isFirst: true });
+    read({ "busy/a": 100, "web/a": 5 });
+    expect(connections()).toEqual({ busy: 0, other: 0 });
+    read({ "busy/a": 107, "web/a": 9 });
+    expect(connections()).toEqual({ busy: 7, other: 4 });
   });
 });
 
