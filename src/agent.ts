@@ -1,23 +1,20 @@
 import type { AgentDependencies } from "./agent-dependencies.ts";
 import { AgentStatus } from "./agent-status.ts";
+import { AgentView } from "./agent-view.ts";
 import type { Config } from "./config/config.ts";
 import { buildDesiredNode } from "./desired/desired-node.ts";
 import { DesiredStateBuilder } from "./desired/desired-state-builder.ts";
 import { nodeWarningEvent, startEvent } from "./events/event-records.ts";
-import type { AgentReport } from "./explain/agent-report.ts";
-import type { KernelView, ServiceView } from "./explain/service/service-view.ts";
-import { viewOf } from "./explain/service/view-of.ts";
 import type { AddressChange } from "./kernel/link/monitor.ts";
 import type { Problem } from "./model/cluster/problem.ts";
-import type { ServiceName } from "./model/cluster/service.ts";
 import type { VirtualServerKey } from "./model/kernel/ipvs.ts";
 import { NO_KEYS } from "./model/kernel/keys.ts";
-import type { OwnedServer } from "./model/kernel/traffic.ts";
-import { podMatches, type SetupFor } from "./node/node-setup.ts";
+import type { SetupFor } from "./node/node-setup.ts";
 import { NodeTracker } from "./node/node-tracker.ts";
 import { version } from "./process/version.ts";
 import type { HealthAnswer, Probe } from "./serve/health.ts";
 import type { ClusterEvent } from "./services/cluster-event.ts";
+import { FirstLists } from "./services/first-lists.ts";
 import { isExcluded } from "./sync/plan/ownership.ts";
 import { Reconciler } from "./sync/reconciler.ts";
 import { SyncLoop } from "./sync/sync-loop.ts";
@@ -25,11 +22,6 @@ import type { DrainReport, SyncReport } from "./sync/sync-report.ts";
 
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;
-/**
- * How long the first sync waits for the list of Nodes. Without the Node its zone is unknown: hints would be ignored, and
- * connections would go to endpoints in other zones. But a list that RBAC forbids must not cost the node its Services.
- */
-const NODE_PATIENCE_MS = 10_000;
 /** The units of work on stale Services in one turn of the event loop: 50 Services with ten endpoints, about a millisecond. */
 const WORK_PER_TURN = 600;
 
@@ -50,24 +42,27 @@ type Mode = "preparing" | "listing" | "opening" | "computing" | "current";
  * complete.
  */
 export class Agent {
+  /** What the agent knows, for those who explain it. */
+  readonly view: AgentView;
   readonly #config: Config;
   readonly #dependencies: AgentDependencies;
   readonly #node: NodeTracker;
   readonly #state: DesiredStateBuilder;
+  /** Until they are complete, the resync of each sync period asks for them again. */
+  readonly #lists: FirstLists;
   readonly #status: AgentStatus;
   readonly #reconciler: Reconciler;
   readonly #loop: SyncLoop;
   /** Returns the drains that have ended, and real servers that drain, no more than `limit`. */
   readonly drains = (limit: number): DrainReport => this.#reconciler.drains(limit);
   #mode: Mode = "preparing";
-  /** When the first lists of Services and EndpointSlices were complete. */
-  #listedAtMs = Number.POSITIVE_INFINITY;
 
   constructor(config: Config, setupFor: SetupFor, dependencies: AgentDependencies) {
     this.#config = config;
     this.#dependencies = dependencies;
     this.#node = this.#track(setupFor);
     this.#state = new DesiredStateBuilder(this.#node.facts);
+    this.#lists = new FirstLists(this.#state.table, dependencies.clock);
     this.#status = new AgentStatus(config, this.#node.families, dependencies);
     this.#reconciler = new Reconciler(
       {
@@ -96,6 +91,12 @@ export class Agent {
         onFailure: (error) => this.#status.kernelFailed(error),
       },
     );
+    this.view = new AgentView(config, {
+      state: this.#state,
+      status: this.#status,
+      reconciler: this.#reconciler,
+      missingLists: () => this.#missingLists(),
+    });
   }
 
   /**
@@ -126,10 +127,9 @@ export class Agent {
 
   /** Processes an event of the source. */
   accept(event: ClusterEvent): void {
-    const { table } = this.#state;
     const touched = this.#state.apply(event);
     this.#status.accepted(event, touched);
-    if (table.listed) this.#listedAtMs = Math.min(this.#listedAtMs, this.#dependencies.clock.now());
+    this.#lists.onEvent();
     this.#node.accept(event);
     this.#advance();
   }
@@ -144,33 +144,6 @@ export class Agent {
     this.#status.rejectedAtSource(count, fresh, all);
   }
 
-  /** The state of the agent. */
-  report(): AgentReport {
-    return this.#status.report(this.#missingLists());
-  }
-
-  /** What the agent has about one Service, for an explanation. */
-  view(name: ServiceName): ServiceView {
-    const { masqueradeAll, nodeName } = this.#config;
-    const podCIDRs = this.#state.table.node(nodeName)?.podCIDRs ?? [];
-    return viewOf(this.#state, name, {
-      sourceProblems: this.#status.sourceProblems(),
-      failures: this.#status.failuresOf(name),
-      clients: { pods: podMatches(this.#config, podCIDRs), masqueradeAll },
-      agent: this.#status.times(),
-    });
-  }
-
-  /** The names of all Services that this node proxies. */
-  serviceNames(): Iterable<ServiceName> {
-    return this.#state.table.serviceNames();
-  }
-
-  /** The desired virtual servers and their owners, which may change meanwhile; undefined before the first sync is complete. */
-  ownedServers(): Iterable<OwnedServer> | undefined {
-    return this.#status.isSynced ? this.#state.ownedServers() : undefined;
-  }
-
   /** The next virtual servers whose existence shows that nobody has flushed IPVS; see `watchSentinels`. */
   takeSentinels(): ReadonlySet<VirtualServerKey> {
     return this.#reconciler.sentinels.take();
@@ -180,16 +153,6 @@ export class Agent {
   onMissingServers(keys: readonly VirtualServerKey[], areAll: boolean): void {
     this.#reconciler.sentinels.lose(keys, areAll);
     this.#loop.mark(NO_KEYS);
-  }
-
-  /** What the kernel holds, as of the last resync and all later operations. */
-  holds(): Pick<KernelView, "hasAddress" | "hasEntry"> {
-    const { actual } = this.#reconciler;
-    const { desired } = this.#state;
-    return {
-      hasAddress: (address) => actual.hasAddress(address) || desired.isElsewhere(address),
-      hasEntry: (key) => actual.hasEntry(key),
-    };
   }
 
   /** Returns the answer of a health endpoint, and counts it. */
@@ -231,21 +194,13 @@ export class Agent {
   }
 
   #missingLists(): string {
-    return this.#areListsIn() ? "" : this.#dependencies.missing() || "unknown";
-  }
-
-  /** Whether the first lists are complete. Once true it stays true; until then it is checked again by the resync of each sync period. */
-  #areListsIn(): boolean {
-    const { table } = this.#state;
-    return table.isListed("nodes")
-      ? table.listed
-      : this.#dependencies.clock.now() >= this.#listedAtMs + NODE_PATIENCE_MS;
+    return this.#lists.areComplete ? "" : this.#dependencies.missing() || "unknown";
   }
 
   /** Begins to compute stale Services, unless this is running already or must wait. */
   #advance(): void {
     if (this.#mode === "current") this.#mode = "computing";
-    else if (this.#mode === "listing" && this.#areListsIn()) this.#mode = "opening";
+    else if (this.#mode === "listing" && this.#lists.areComplete) this.#mode = "opening";
     else return;
     // A bug in this function ends the process as an unhandled rejection. After a restart a resync recovers.
     void this.#compute();

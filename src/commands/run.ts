@@ -121,7 +121,7 @@ export async function run(
       : new ServiceTraffic(
           { limit: config.serviceTraffic, showsServers: config.virtualServerInfo },
           {
-            servers: () => agent.ownedServers(),
+            servers: () => agent.view.ownedServers(),
             read: (keys) => kernel.statistics(keys),
             clock: systemClock,
             logger,
@@ -156,7 +156,7 @@ export async function run(
           registry,
           traffic,
           agent,
-          state: new AgentState(agent, kernel),
+          state: new AgentState(agent.view, kernel),
           logTail: () => log.lines(),
           page: history && new PageState({ agent, kernel, history, clock: systemClock, nextTurn }),
           recordEvent: (event) => source.record(event),

@@ -1,4 +1,4 @@
-import type { Agent } from "../../agent.ts";
+import type { AgentView } from "../../agent-view.ts";
 import { parseServiceTarget } from "../../config/settings/targets.ts";
 import { reportText } from "../../explain/agent-report.ts";
 import { findingLine } from "../../explain/finding.ts";
@@ -11,10 +11,10 @@ import type { StateAnswer, StateSource } from "../../serve/state-server.ts";
 
 /** Answers questions about the running agent: from its own state, and of one Service also from the kernel. */
 export class AgentState implements StateSource {
-  readonly #agent: Agent;
+  readonly #agent: AgentView;
   readonly #kernel: Pick<NetlinkKernel, "traffic">;
 
-  constructor(agent: Agent, kernel: Pick<NetlinkKernel, "traffic">) {
+  constructor(agent: AgentView, kernel: Pick<NetlinkKernel, "traffic">) {
     this.#agent = agent;
     this.#kernel = kernel;
   }
@@ -25,20 +25,20 @@ export class AgentState implements StateSource {
   }
 
   *services(): Generator<StateAnswer> {
-    for (const name of this.#agent.serviceNames()) yield this.#summary(this.#agent.view(name));
+    for (const name of this.#agent.serviceNames()) yield this.#summary(this.#agent.service(name));
   }
 
   async service(namespace: string, name: string, port: string | undefined): Promise<StateAnswer | undefined> {
     const target = parseServiceTarget(`${namespace}/${name}`, () => undefined);
     if (target === undefined) return undefined;
-    const view = this.#agent.view(target.name);
+    const view = this.#agent.service(target.name);
     const explanation = explainService(view, await this.#kernelView(view), port);
     return { json: explanation, text: explanationText(explanation) };
   }
 
   async #kernelView(view: ServiceView): Promise<KernelView> {
     const keys = new Set(servedFrontends(view, undefined).map(({ key }) => key));
-    return { ...this.#agent.holds(), servers: await this.#kernel.traffic(keys) };
+    return { ...this.#agent.kernel(), servers: await this.#kernel.traffic(keys) };
   }
 
   /** Without the kernel: what it holds is read for one Service alone. */
