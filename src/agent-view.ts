@@ -32,6 +32,11 @@ export class AgentView {
     return this.#sources.status.report(this.#sources.missingLists());
   }
 
+  /** Whether the agent is alive by the rule of /livez. */
+  isAlive(): boolean {
+    return this.#sources.status.answer("livez", this.#sources.missingLists()).status === 200;
+  }
+
   /** What the agent has about one Service, for an explanation. */
   service(name: ServiceName): ServiceView {
     const { state, status } = this.#sources;

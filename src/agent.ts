@@ -160,11 +160,6 @@ export class Agent {
     return this.#status.probe(probe, this.#missingLists());
   }
 
-  /** Whether the agent is alive by the rule of /livez. */
-  isAlive(): boolean {
-    return this.#status.answer("livez", this.#missingLists()).status === 200;
-  }
-
   #track(setupFor: SetupFor): NodeTracker {
     const { excludeCidrs, nodeName } = this.#config;
     return new NodeTracker(this.#config, setupFor, this.#dependencies, {

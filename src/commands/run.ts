@@ -112,7 +112,7 @@ export async function run(
   const healthCheckPorts = new HealthCheckPorts({
     clock: systemClock,
     logger,
-    isHealthy: () => agent.isAlive(),
+    isHealthy: () => agent.view.isAlive(),
     onRefused: (refused) => source.record(refusedPortEvent(refused)),
   });
   const traffic =

@@ -119,7 +119,7 @@ describe("IPv6 addresses on kube-ipvs0", () => {
     expect(await source()).toBe("fd00:96::6");
     const excludedCIDRs = [cidr(address("fd00:77::"), 64)];
     const { changed } = await kernel.prepare({ ...SETUP, excludedCIDRs });
-    expect(changed).toContain('deprecated 1 IPv6 addresses of "kube-ipvs0"');
+    expect(changed.map(({ text }) => text)).toContain('deprecated 1 IPv6 addresses of "kube-ipvs0"');
     expect(await kernel.apply([{ kind: "bind-address", address: address("fd00:96::8") }])).toEqual([{ ok: true }]);
     expect(await shown(on)).toEqual(["fd00:77::7", "fd00:96::6 deprecated", "fd00:96::8 deprecated"]);
     expect(await source()).toBe("fd00:1::1");
@@ -128,7 +128,7 @@ describe("IPv6 addresses on kube-ipvs0", () => {
     expect((await kernel.prepare({ ...SETUP, excludedCIDRs })).changed).toEqual([]);
     await on.run("ip addr change fd00:96::8/128 dev kube-ipvs0 preferred_lft forever valid_lft forever");
     expect(await kernel.inspect({ ...SETUP, excludedCIDRs })).toMatchObject({
-      changed: ['address "fd00:96::8" of "kube-ipvs0" is not deprecated'],
+      changed: [{ text: 'address "fd00:96::8" of "kube-ipvs0" is not deprecated' }],
     });
     await kernel.prepare({ ...SETUP, excludedCIDRs });
     expect(await shown(on)).toContain("fd00:96::8 deprecated");
