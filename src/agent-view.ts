@@ -8,11 +8,12 @@ import type { ServiceName } from "./model/cluster/service.ts";
 import type { OwnedServer } from "./model/kernel/traffic.ts";
 import { podMatches } from "./node/node-setup.ts";
 import type { Reconciler } from "./sync/reconciler.ts";
+import type { DrainReport } from "./sync/sync-report.ts";
 
 export interface AgentViewSources {
   readonly state: DesiredStateBuilder;
   readonly status: AgentStatus;
-  readonly reconciler: Pick<Reconciler, "actual">;
+  readonly reconciler: Pick<Reconciler, "actual" | "drains">;
   /** Text with the first lists that are not complete; "" if all are. */
   readonly missingLists: () => string;
 }
@@ -59,6 +60,11 @@ export class AgentView {
   ownedServers(): Iterable<OwnedServer> | undefined {
     const { state, status } = this.#sources;
     return status.isSynced ? state.ownedServers() : undefined;
+  }
+
+  /** The drains that have ended, and real servers that drain, no more than `limit`. */
+  drains(limit: number): DrainReport {
+    return this.#sources.reconciler.drains(limit);
   }
 
   /** What the kernel holds, as of the last resync and all later operations. */

@@ -18,7 +18,7 @@ import { FirstLists } from "./services/first-lists.ts";
 import { isExcluded } from "./sync/plan/ownership.ts";
 import { Reconciler } from "./sync/reconciler.ts";
 import { SyncLoop } from "./sync/sync-loop.ts";
-import type { DrainReport, SyncReport } from "./sync/sync-report.ts";
+import type { SyncReport } from "./sync/sync-report.ts";
 
 /** How often the connections of draining real servers are counted. */
 const DRAIN_CHECK_MS = 5_000;
@@ -53,8 +53,6 @@ export class Agent {
   readonly #status: AgentStatus;
   readonly #reconciler: Reconciler;
   readonly #loop: SyncLoop;
-  /** Returns the drains that have ended, and real servers that drain, no more than `limit`. */
-  readonly drains = (limit: number): DrainReport => this.#reconciler.drains(limit);
   #mode: Mode = "preparing";
 
   constructor(config: Config, setupFor: SetupFor, dependencies: AgentDependencies) {

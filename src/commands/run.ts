@@ -158,7 +158,7 @@ export async function run(
           agent,
           state: new AgentState(agent.view, kernel),
           logTail: () => log.lines(),
-          page: history && new PageState({ agent, kernel, history, clock: systemClock, nextTurn }),
+          page: history && new PageState({ agent: agent.view, kernel, history, clock: systemClock, nextTurn }),
           recordEvent: (event) => source.record(event),
           create: (path, object) => source.create(path, object),
           logger,

@@ -1,4 +1,4 @@
-import type { Agent } from "../../agent.ts";
+import type { AgentView } from "../../agent-view.ts";
 import { parseServiceTarget } from "../../config/settings/targets.ts";
 import type { Finding } from "../../explain/finding.ts";
 import { boundedExplanation } from "../../explain/page/bounded-explanation.ts";
@@ -25,7 +25,7 @@ import { type Clock, dateOf } from "../../model/time/clock.ts";
 import type { PageSource } from "../../serve/page/page-routes.ts";
 
 /** The agent, as far as the page reads it. */
-export type ReadAgent = Pick<Agent, "report" | "view" | "serviceNames" | "holds" | "drains">;
+export type ReadAgent = Pick<AgentView, "report" | "service" | "serviceNames" | "kernel" | "drains">;
 
 export interface PageDependencies {
   readonly agent: ReadAgent;
@@ -89,7 +89,7 @@ export class PageState implements PageSource {
     if (startedAtMs < this.#indexUntilMs) return;
     const services: IndexedService[] = [];
     await this.#inTurns(agent.serviceNames(), (name) => {
-      services.push(indexed(name, summaryOf(agent.view(name))));
+      services.push(indexed(name, summaryOf(agent.service(name))));
     });
     await nextTurn();
     this.#index = new ServiceIndex(services);
@@ -146,7 +146,7 @@ export class PageState implements PageSource {
     const { total, names } = this.#index.find(view);
     const found: { readonly name: ServiceName; readonly summary: ServiceSummary }[] = [];
     await this.#inTurns(names, (name) => {
-      found.push({ name, summary: summaryOf(agent.view(name)) });
+      found.push({ name, summary: summaryOf(agent.service(name)) });
     });
     const counted = new Set<VirtualServerKey>();
     for (const { summary } of found) if (isCounted(summary, counted.size)) addKeys(counted, summary);
@@ -161,7 +161,7 @@ export class PageState implements PageSource {
     const none = { service: text, findings: [], unlisted: 0 };
     if (target === undefined) return { ...none, note: "The name must be NAMESPACE/SERVICE" };
     const { agent, kernel } = this.#dependencies;
-    const view = agent.view(target.name);
+    const view = agent.service(target.name);
     const summary = summaryOf(view);
     const { findings } = summary;
     if (isLarge(summary)) {
@@ -171,7 +171,7 @@ export class PageState implements PageSource {
     try {
       const servers = await kernel.traffic(new Set(summary.frontends.map(({ key }) => key)));
       const { explanation, unlisted } = boundedExplanation(
-        explainService(view, { ...agent.holds(), servers }, undefined),
+        explainService(view, { ...agent.kernel(), servers }, undefined),
         SENT_ROWS,
       );
       return { service: text, findings: explanation.findings, explanation, unlisted, note: "" };

@@ -202,7 +202,7 @@ export class RunningAgent implements AsyncDisposable {
 
   /** What the agent shows of itself. */
   get shown(): ReadAgent {
-    return this.#agent;
+    return this.#agent.view;
   }
 
   accept(event: ClusterEvent): void {
