@@ -36,8 +36,22 @@ export function factsOf({ servers }: NodeEvidence): readonly string[] {
     .map(({ url, address }) => `API server ${url} answers at ${address}`);
 }
 
+/** What could not be examined from where the command runs. */
+export function notExamined({ processes }: NodeEvidence): readonly string[] {
+  // A kernel thread, which only the process namespace of the node has.
+  if (processes.includes("kthreadd")) return [];
+  return [
+    "the processes of the node cannot be seen in this container (hostPID is off): other proxies, announcers of addresses and network managers. On the node: pgrep -a 'kube-proxy|kube-router|keepalived|NetworkManager'",
+  ];
+}
+
 /** The findings as text: what, why it matters and what to do; then the facts. */
-export function diagnosisText(node: string, findings: readonly DoctorFinding[], facts: readonly string[] = []): string {
+export function diagnosisText(
+  node: string,
+  findings: readonly DoctorFinding[],
+  facts: readonly string[] = [],
+  unexamined: readonly string[] = [],
+): string {
   const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
   const lines = findings.flatMap(({ severity, check, what, effect, cure }) => [
     `${severity}: ${check}: ${what}`,
@@ -48,5 +62,5 @@ export function diagnosisText(node: string, findings: readonly DoctorFinding[], 
     findings.length === 0
       ? `node ${node}: nothing is wrong`
       : `node ${node}: ${count("error")} errors, ${count("warning")} warnings, ${count("info")} notes`;
-  return `${[...lines, ...facts.map((fact) => `ok: ${fact}`), summary].join("\n")}\n`;
+  return `${[...lines, ...facts.map((fact) => `ok: ${fact}`), ...unexamined.map((what) => `not examined: ${what}`), summary].join("\n")}\n`;
 }

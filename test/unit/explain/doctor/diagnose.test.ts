@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { diagnose, diagnosisText, factsOf } from "../../../../src/explain/doctor/diagnose.ts";
+import { diagnose, diagnosisText, factsOf, notExamined } from "../../../../src/explain/doctor/diagnose.ts";
 import type { NodeEvidence, ServerEvidence } from "../../../../src/explain/doctor/evidence.ts";
 import type { Scheduler } from "../../../../src/model/kernel/ipvs.ts";
 
@@ -39,7 +39,7 @@ const HEALTHY: NodeEvidence = {
     ["eth0", 1500],
     ["kube-ipvs0", 1400],
   ]),
-  processes: ["kubelet", "node"],
+  processes: ["kthreadd", "kubelet", "node"],
   interfaces: ["eth0", "lo", "kube-ipvs0"],
   otherProxies: [],
   managers: [],
@@ -250,6 +250,12 @@ test("the address at which an API server answers is a fact", () => {
   expect(factsOf(HEALTHY)).toEqual(["API server https://10.0.0.1:6443/ answers at 10.0.0.1:6443"]);
   expect(factsOf({ ...HEALTHY, servers: [{ ...server, failure: "ECONNREFUSED" }] })).toEqual([]);
   expect(diagnosisText("n1", [], factsOf(HEALTHY))).toMatch(/^ok: API server .*\nnode n1: nothing is wrong\n$/);
+});
+
+test("a container without the processes of the node tells what it could not examine", () => {
+  expect(notExamined(HEALTHY)).toEqual([]);
+  const unexamined = notExamined({ ...HEALTHY, processes: ["node"] });
+  expect(diagnosisText("n1", [], [], unexamined)).toMatch(/^not examined: the processes of the node cannot be seen/);
 });
 
 test("strict ARP is enough for an announcer, and errors come first", () => {
