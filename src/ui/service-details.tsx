@@ -50,7 +50,7 @@ function Details({ detail: { explanation, findings, unlisted, note } }: { readon
               <span class="text">
                 {what}
                 {effect !== "" && <span class="effect">Effect: {effect}</span>}
-                {cure !== "" && <span class="cure">{cure}</span>}
+                {cure !== "" && <span class="cure">Cure: {cure}</span>}
               </span>
             </li>
           ))}
@@ -98,7 +98,9 @@ function Frontend({ explained }: { readonly explained: ExplainedFrontend }) {
           {line}
         </p>
       ))}
-      {realServers.length > 0 && (
+      {realServers.length === 0 ? (
+        <p class="facts">no real servers</p>
+      ) : (
         <Scrolled label={`Real servers of ${frontend}`}>
           <table>
             <thead>

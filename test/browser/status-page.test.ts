@@ -90,6 +90,13 @@ describe.skipIf(isMissing("chromium"))("the status page in Chromium", () => {
       expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
     });
 
+    test("shows a Service with a problem, its effect and its cure", async () => {
+      await using page = await opened(options, "#/service/billing/search");
+      await page.getByText("Check that the selector of the Service").first().waitFor();
+      await page.screenshot({ path: picture("problem") });
+      expect(await violations(page)).toEqual([]);
+    });
+
     test("shows a Service without violations of accessibility", async () => {
       await using page = await opened(options, "#/service/shop/web");
       await page.getByText("draining").first().waitFor();

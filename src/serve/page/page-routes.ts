@@ -79,7 +79,9 @@ export function addPageRoutes(server: FastifyInstance, { files, source, clock }:
   server.get<{ Querystring: Partial<Record<string, unknown>> }>(
     "/ui/events",
     { exposeHeadRoute: false },
-    async ({ query }, reply) => {
+    async ({ query, headers }, reply) => {
+      // A page of another site could not read the events, but use up the streams.
+      if (headers["sec-fetch-site"] === "cross-site") return refuse(reply, 403, "Only the status page gets events\n");
       const asked = parsed(query);
       const stream = streams.open((isFirst) => source.read(asked, isFirst));
       if (stream === undefined) return refuse(reply, 503, "Too many browsers show the status page\n");

@@ -158,6 +158,12 @@ describe("server-sent events", () => {
     expect((await streamOf(`${url}/ui/events`)).statusCode).toBe(200);
   });
 
+  test("are refused for pages of other sites, which could use up the streams", async () => {
+    const { server, asked } = await world();
+    const { statusCode } = await server.inject({ url: "/ui/events", headers: { "sec-fetch-site": "cross-site" } });
+    expect([statusCode, asked]).toEqual([403, []]);
+  });
+
   test("end when the server closes, and do not delay it", async () => {
     const { url, server } = await listening();
     const stream = await streamOf(`${url}/ui/events`);
