@@ -55,7 +55,7 @@ describe("a running agent", () => {
   let agent: AgentProcess;
 
   beforeAll(async () => {
-    agent = AgentProcess.start(node, manifests);
+    agent = AgentProcess.start(node, manifests, "--status-page");
     await agent.ready();
   });
 
@@ -148,6 +148,20 @@ describe("a running agent", () => {
     expect(state.services).toHaveLength(10);
     expect(state.agent).toMatchObject({ node: node.name, ready: true });
     expect(await node.prints("stat -c %a /run/kube-ipvs-node-1/state.sock")).toBe("600\n");
+  });
+
+  test("serves the status page with its files, and sends a Service as the kernel has it", async () => {
+    const page = await node.prints("curl -sSi http://127.0.0.1:10249/ui");
+    expect(page).toMatch(/^content-security-policy: default-src 'none'; script-src 'self'/m);
+    const [, script = ""] = /src="(ui\/main-\w+\.js)"/.exec(page) ?? [];
+    expect(await node.prints(`curl -sS http://127.0.0.1:10249/${script}`)).toContain("EventSource");
+    const events = "http://127.0.0.1:10249/ui/events?service=shop/ok";
+    const line = await node.prints(`curl -sN '${events}' | grep -m1 '^data: {"service":"shop/ok"'`);
+    const { explanation, findings } = JSON.parse(line.replace("data: ", ""));
+    expect(findings).toEqual([]);
+    expect(explanation.frontends).toMatchObject([
+      { frontend: "10.96.0.1:80/TCP", state: "as desired", realServers: [{ weight: 1, desiredWeight: 1 }] },
+    ]);
   });
 });
 
