@@ -10,9 +10,6 @@ function world(options: WorldOptions = {}): WatchWorld {
   return one;
 }
 
-/** An answer that ends as soon as it begins. */
-const ended: Fault = { kind: "answer", status: 200, body: "" };
-
 describe("the first list", () => {
   test("is streamed from the latest state, with the selectors of kube-proxy and a random timeout", async () => {
     const one = world({ random: () => 0.99 });
@@ -124,100 +121,6 @@ describe("a list in pages", () => {
   });
 });
 
-describe("a watch", () => {
-  test("that the server ends, as for slow readers, is resumed within 100 ms and misses nothing", async () => {
-    const one = world();
-    await one.startWith("a");
-    await one.clock.advance(1000);
-    one.model.endWatches("end");
-    one.put("b", 1);
-    one.delete("a");
-    expect(await one.news(100)).toEqual(["demo/b=1", "-demo/a"]);
-    expect(one.asked.at(-1)).toBe("watch from '101'");
-    expect(one.stats.lists).toBe(1);
-  });
-
-  test("that ends at once and empty is not requested again at once", async () => {
-    const one = world({ random: () => 0 });
-    await one.startWith("a");
-    await one.clock.advance(1000);
-    one.faults.push(ended, ended);
-    one.model.endWatches("reset");
-    await one.clock.advance(60_000);
-    const gaps = one.requestedAtMs.slice(1).map((at, i) => at - (one.requestedAtMs[i] ?? 0));
-    expect(gaps).toEqual([1800, 1600, 3200]);
-  });
-
-  test("that the server ends at its timeout continues from the last bookmark", async () => {
-    const one = world();
-    await one.startWith("a");
-    one.model.store.put("/api/v1/nodes", { metadata: { name: "n" } });
-    await one.clock.advance(460_000);
-    expect(one.asked).toEqual(["stream from ''", "watch from '102'"]);
-    expect(one.stats.bookmarks).toBe(2);
-  });
-
-  test("that is quiet at the version of the server continues after the probe without a list", async () => {
-    const one = world();
-    await one.startWith("a");
-    one.model.behaviour.watchList = "no-end-bookmark";
-    await one.clock.advance(1_500_000);
-    expect(one.asked.slice(1, 5)).toEqual([
-      "watch from '101'",
-      "list from '101'",
-      "watch from '101'",
-      "list from '101'",
-    ]);
-    expect(one.stats.lists).toBe(1);
-  });
-
-  test("that receives nothing more is given up 30 s after its timeout", async () => {
-    const one = world();
-    await one.startWith("a");
-    one.faults.push({ kind: "stall", afterBytes: 0 });
-    one.model.endWatches("reset");
-    await one.clock.advance(2000);
-    one.put("b", 1);
-    expect(await one.news(450_000 + 29_000)).toEqual([]);
-    expect(await one.news(5000)).toEqual(["demo/b=1"]);
-  });
-
-  test.each([
-    ["as an ERROR event", undefined],
-    ["as HTTP status", { kind: "answer", status: 410, body: "" } as const],
-  ])("whose history is gone (410 %s) is listed once, not older than it was, after 0.8-1.6 s", async (_, fault) => {
-    const one = world();
-    await one.startWith("a", "b");
-    await one.clock.advance(1000);
-    one.model.endWatches("end");
-    one.delete("a");
-    one.put("b", 2);
-    one.put("c", 2);
-    one.model.store.forgetHistory();
-    one.faults.push(fault);
-    expect(await one.news(800)).toEqual([]);
-    expect(await one.news(900)).toEqual(["demo/b=2", "demo/c=2", "-demo/a"]);
-    expect(one.asked.slice(1)).toEqual(["watch from '102'", "stream from '102'"]);
-  });
-
-  test("of 50 nodes that lose their history together are spread over 0.8 s", async () => {
-    let luck = 0;
-    const fleet = Array.from({ length: 50 }, () => world({ random: () => (luck++ / 1000) % 1 }));
-    const relistedAtMs = new Set<number>();
-    for (const one of fleet) {
-      await one.startWith("a");
-      one.put("b", 1);
-      await settle();
-      one.faults.push({ kind: "answer", status: 410, body: "" });
-      one.model.endWatches("end");
-      await one.clock.advance(3000);
-      relistedAtMs.add(Math.round((one.requestedAtMs[2] ?? 0) - (one.requestedAtMs[0] ?? 0)));
-    }
-    expect(relistedAtMs.size).toBeGreaterThan(40);
-    expect(Math.max(...relistedAtMs) - Math.min(...relistedAtMs)).toBeGreaterThan(50);
-  });
-});
-
 test("a list that broke off leaves the version unchanged, and the next is not older than its objects", async () => {
   const one = world();
   await one.startWith("a", "b");
@@ -230,95 +133,6 @@ test("a list that broke off leaves the version unchanged, and the next is not ol
   await one.clock.advance(10_000);
   expect(one.asked.slice(1)).toEqual(["watch from '103'", "stream from '103'", "stream from '104'"]);
   expect(one.told.services.get("demo/a")).toBe(2);
-});
-
-describe("a request that the API server rejects", () => {
-  test.each([401, 403, 404, 429, 500, 503])(
-    "with %i is repeated forever from the same version, without a list while lists are rejected too",
-    async (status) => {
-      const one = world({ random: () => 0 });
-      await one.startWith("a");
-      for (let i = 0; i < 8; i++) one.faults.push({ kind: "answer", status, body: "no", retryAfterMs: 0 });
-      one.model.endWatches("reset");
-      one.put("b", 1);
-      expect(await one.news(200_000)).toEqual(["demo/b=1"]);
-      // The list is a probe for one object; it only shows whether lists are rejected.
-      const asked = one.asked.slice(1);
-      expect(asked.filter((request) => request === "list from '101'").length).toBe(status === 429 ? 0 : 2);
-      expect(asked.filter((request) => request === "watch from '101'").length).toBe(status === 429 ? 9 : 7);
-      expect([one.asked.length, one.stats.lists]).toEqual([10, 1]);
-    },
-  );
-
-  test("is not repeated before Retry-After is over", async () => {
-    const one = world({ random: () => 0 });
-    await one.startWith("a");
-    one.faults.push({ kind: "answer", status: 429, body: "Too many requests", retryAfterMs: 17_000 });
-    one.model.endWatches("reset");
-    await one.clock.advance(60_000);
-    expect((one.requestedAtMs[2] ?? 0) - (one.requestedAtMs[1] ?? 0)).toBe(17_000);
-  });
-
-  test("is repeated with growing waits if the connection is refused", async () => {
-    const one = world({ random: () => 0 });
-    for (let i = 0; i < 5; i++) one.faults.push({ kind: "refuse" });
-    void one.start();
-    expect(await one.news(800 + 1600 + 3200 + 6400 + 12_800)).toEqual(["listed services"]);
-    expect(Object.fromEntries(one.stats.endings)).toEqual({ lost: 5 });
-  });
-});
-
-describe("an invalid event", () => {
-  test.each([
-    ["garbage", "garbage\n"],
-    ["half an event", '{"type":"ADDED","object":\n'],
-    ["an unknown type", '{"type":"SYNC","object":{"metadata":{"name":"b","resourceVersion":"102"}}}\n'],
-    ["an object without version", '{"type":"ADDED","object":{"metadata":{"name":"b","namespace":"demo"}}}\n'],
-  ])("%s, costs no event: the watch resumes from the version before it", async (_, text) => {
-    const one = world();
-    await one.startWith("a");
-    one.faults.push({ kind: "garbage", afterLines: 1, text });
-    one.model.endWatches("reset");
-    await one.clock.advance(2000);
-    one.put("b", 1);
-    one.put("c", 1);
-    one.put("d", 1);
-    expect(await one.news(100)).toEqual(["demo/b=1", "demo/c=1", "demo/d=1"]);
-    expect(one.asked.slice(-1)).toEqual(["watch from '102'"]);
-  });
-
-  test("twice at one version causes a list", async () => {
-    const one = world();
-    await one.startWith("a");
-    const garbage: Fault = { kind: "garbage", afterLines: 0, text: "garbage\n" };
-    one.faults.push(garbage, garbage);
-    one.model.endWatches("reset");
-    await one.clock.advance(2000);
-    one.put("b", 1);
-    expect(await one.news(5000)).toEqual(["demo/a=1", "demo/b=1"]);
-    expect(one.asked.slice(-1)).toEqual(["stream from '101'"]);
-  });
-
-  test("an event that is cut in the middle is reported once when the watch is resumed", async () => {
-    const one = world();
-    await one.startWith("a");
-    one.faults.push({ kind: "cut", afterBytes: 50, how: "end" });
-    one.model.endWatches("reset");
-    await one.clock.advance(2000);
-    one.put("b", 1);
-    expect(await one.news(4000)).toEqual(["demo/b=1"]);
-    expect(one.stats.endings.get("lost")).toBe(2);
-  });
-
-  test("a line of 16 MB is an event like any other", async () => {
-    const one = world();
-    await one.startWith("a");
-    const service = apiService("b", 1);
-    const annotations = { big: "x".repeat(16 * 1024 * 1024) };
-    one.model.store.put("/api/v1/services", { ...service, metadata: { ...service.metadata, ...{ annotations } } });
-    for (let i = 0; i < 300; i++) await settle();
-    expect(await one.news()).toEqual(["demo/b=1"]);
-  });
 });
 
 describe("an object", () => {
