@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     reporters: ["default", new RecordReporter()],
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/packaging/*.test.ts"], ...LIMITS } },
+      { test: { name: "unit", include: ["test/{unit,packaging,harness}/**/*.test.ts"], ...LIMITS } },
       {
         test: {
           name: "properties",

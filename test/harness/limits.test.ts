@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
 const FILES = globSync(["test/**/*.ts", "examples/*.ts", "vitest.config.ts"], { cwd: ROOT })
-  .filter((file) => !file.endsWith("unit/limits.test.ts"))
+  .filter((file) => !file.endsWith("harness/limits.test.ts"))
   .toSorted();
 
 /** Limits of time that no patience multiplies: a machine that is slower than the one they were chosen on fails them. */
