@@ -1,124 +1,32 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { IpvsTimeout, Kernel, NodeSetup, Outcome } from "../../src/kernel/kernel.ts";
+import type { Kernel } from "../../src/kernel/kernel.ts";
 import { mergeObserved } from "../../src/kernel/merge-observed.ts";
-import { cidr, FAMILIES, type IPFamily } from "../../src/model/address.ts";
-import { PROTOCOLS, type Protocol } from "../../src/model/cluster/service.ts";
+import { FAMILIES } from "../../src/model/address.ts";
+import { PROTOCOLS } from "../../src/model/cluster/service.ts";
 import type { Errno } from "../../src/model/kernel/errno.ts";
-import {
-  addressEntry,
-  addressPortAddressEntry,
-  addressPortEntry,
-  addressPortNetworkEntry,
-  ipset,
-  ipsets,
-  markEntry,
-  networkEntry,
-  portEntry,
-  type SetBase,
-  type SetEntry,
-} from "../../src/model/kernel/ipset.ts";
-import {
-  type IpvsTimeoutName,
-  markedServer,
-  type RealServer,
-  type Scheduler,
-  type SchedulerFlag,
-  type VirtualServer,
-  virtualServer,
-} from "../../src/model/kernel/ipvs.ts";
+import { addressEntry, addressPortEntry, ipset, portEntry } from "../../src/model/kernel/ipset.ts";
 import { inSafeOrder, type Operation } from "../../src/model/kernel/operation.ts";
 import { RealServers } from "../../src/model/kernel/real-servers.ts";
-import { address, realServer } from "../support/objects/desired.ts";
-
-const SETUP: NodeSetup = { families: FAMILIES, rules: {}, sysctls: [] };
-const OK: Outcome = { ok: true };
-
-/** The addresses for the rows of a table. */
-const HOSTS: Readonly<Record<IPFamily, { readonly vip: string; readonly pods: readonly [string, string] }>> = {
-  IPv4: { vip: "10.96.0.10", pods: ["10.244.0.5", "10.244.0.6"] },
-  IPv6: { vip: "fd00::10", pods: ["fd00:244::5", "fd00:244::6"] },
-};
-
-interface ServerOptions {
-  readonly protocol?: Protocol;
-  readonly port?: number;
-  readonly scheduler?: string;
-  readonly persistenceSeconds?: number;
-  readonly flags?: readonly SchedulerFlag[];
-}
-
-function server(vip: string, { protocol = "TCP", port = 80, scheduler = "rr", ...rest }: ServerOptions = {}) {
-  return virtualServer(protocol, address(vip), port, { ...rest, scheduler: scheduler as Scheduler }); // the kernel checks the name
-}
-
-function marked(family: IPFamily, mark: number, scheduler = "rr", protocol: Protocol = "TCP") {
-  return markedServer(family, mark, protocol, { scheduler: scheduler as Scheduler }); // the kernel checks the name
-}
-
-function real(pod: string, weight = 1): RealServer {
-  return realServer(address(pod), 8080, weight);
-}
-
-const onServer = (kind: "add" | "update" | "delete", server: VirtualServer): Operation => ({
-  kind: `${kind}-virtual-server`,
-  server,
-});
-const onReal = (kind: "add" | "update" | "delete", server: VirtualServer, real: RealServer): Operation => ({
-  kind: `${kind}-real-server`,
-  server,
+import { address } from "../support/objects/desired.ts";
+import {
+  addEntry,
+  bind,
+  deleteEntry,
+  HOSTS,
+  membersOf,
+  OK,
+  onReal,
+  onServer,
   real,
-});
-const bind = (ip: string): Operation => ({ kind: "bind-address", address: address(ip) });
-const unbind = (ip: string): Operation => ({ kind: "unbind-address", address: address(ip) });
-const addEntry = (entry: SetEntry): Operation => ({ kind: "add-entry", entry });
-const deleteEntry = (entry: SetEntry): Operation => ({ kind: "delete-entry", entry });
-
-const timeout = (name: IpvsTimeoutName, seconds: number): IpvsTimeout => ({ name, seconds, flag: `flag-of-${name}` });
-
-/** Members of every type of set, in both families. */
-function membersOf(family: IPFamily): SetEntry[] {
-  const { vip, pods } = HOSTS[family];
-  const [pod] = pods;
-  const frontend = (base: SetBase, protocol: Protocol = "TCP") =>
-    addressPortEntry(ipset(base, family), address(vip), protocol, 80);
-  const port = (base: SetBase, number: number) => portEntry(ipset(base, family), number);
-  const itself = (base: SetBase, ip: string) =>
-    addressPortAddressEntry(ipset(base, family), address(ip), "TCP", 8080, address(ip));
-  const clients = (bits: number) =>
-    addressPortNetworkEntry(
-      ipset("KUBE-LOAD-BALANCER-SOURCE-CIDR", family),
-      address(vip),
-      "TCP",
-      8080,
-      cidr(address(vip), bits),
-    );
-  const [half, host] = family === "IPv4" ? [1, 32] : [64, 128];
-  return [
-    addressEntry(ipset("KUBE-IPVS-IPS", family), address(vip)),
-    addressEntry(ipset("KUBE-NODE-PORT-IPS", family), address(vip)),
-    ...PROTOCOLS.map((protocol) => frontend("KUBE-CLUSTER-IP", protocol)),
-    frontend("KUBE-EXTERNAL-IP"),
-    frontend("KUBE-EXTERNAL-IP-LOCAL", "UDP"),
-    frontend("KUBE-LOAD-BALANCER", "SCTP"),
-    frontend("KUBE-LOAD-BALANCER-LOCAL"),
-    frontend("KUBE-LOAD-BALANCER-FW"),
-    frontend("KUBE-DROP"),
-    frontend("KUBE-DROP-EXTERNAL", "UDP"),
-    frontend("KUBE-NODE-PORT-SCTP-HASH", "SCTP"),
-    frontend("KUBE-NODE-PORT-LOCAL-SCTP-HASH", "SCTP"),
-    itself("KUBE-LOOP-BACK", pod),
-    itself("KUBE-LOAD-BALANCER-SOURCE-IP", vip),
-    ...[half, host].map(clients),
-    port("KUBE-NODE-PORT-TCP", 30_080),
-    port("KUBE-NODE-PORT-LOCAL-TCP", 30_081),
-    port("KUBE-NODE-PORT-UDP", 65_535),
-    port("KUBE-NODE-PORT-LOCAL-UDP", 1),
-    port("KUBE-HEALTH-CHECK-NODE-PORT", 31_000),
-    port("KUBE-LOCAL-MARK-SERVERS", 0x1fff),
-    ...[half, host].map((bits) => networkEntry(ipset("KUBE-SERVICE-CIDR", family), cidr(address(vip), bits))),
-    ...PROTOCOLS.map((protocol) => markEntry(ipset("KUBE-LOCAL-MARK", family), address(vip), protocol, 80, 5, 0x1fff)),
-  ];
-}
+  refusal,
+  SETUP,
+  type ServerOptions,
+  server,
+  timeout,
+  unbind,
+} from "./contract-objects.ts";
+import { markedServerContract } from "./marked-server-contract.ts";
+import { memberContract } from "./member-contract.ts";
 
 /**
  * The contract of every Kernel. `open` returns one of a node without virtual servers, kube-ipvs0 and our sets; each test
@@ -139,7 +47,8 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     await kernel.close();
   });
 
-  const refusal = (errno: Errno) => expect.objectContaining({ ok: false, errno });
+  markedServerContract(() => kernel);
+  memberContract(() => kernel);
 
   test("a prepared node holds nothing, and preparing it again changes nothing", async () => {
     const observed = await kernel.observe("all");
@@ -278,90 +187,6 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       expect((await kernel.observe("all")).addresses).toEqual(new Set([other]));
     });
 
-    test.each(membersOf(family))("member $key is added, observed and deleted", async (entry) => {
-      expect(await kernel.apply([addEntry(entry)])).toEqual([OK]);
-      expect((await kernel.observe("all")).entries).toEqual(new Map([[entry.key, entry]]));
-      expect(await kernel.apply([addEntry(entry), deleteEntry(entry), deleteEntry(entry)])).toEqual([
-        refusal("EEXIST"),
-        OK,
-        refusal("ENOENT"),
-      ]);
-      expect((await kernel.observe("all")).entries.size).toBe(0);
-    });
-
-    test("a member with another mark is the same member: adding it fails while the first exists, and deleting it deletes the first", async () => {
-      const member = (mark: number, mask: number) =>
-        markEntry(ipset("KUBE-LOCAL-MARK", family), address(vip), "TCP", 80, mark, mask);
-      const [first, second] = [member(5, 0x1fff), member(0xffff_ffff, 0xffff_ffff)];
-      expect(await kernel.apply([addEntry(first), addEntry(second)])).toEqual([OK, refusal("EEXIST")]);
-      expect([...(await kernel.observe("all")).entries.values()]).toEqual([first]);
-      expect(await kernel.apply([deleteEntry(second), addEntry(second)])).toEqual([OK, OK]);
-      expect([...(await kernel.observe("all")).entries.values()]).toEqual([second]);
-    });
-
-    describe("a virtual server by firewall mark", () => {
-      const byMark = marked(family, 7);
-      const largest = marked(family, 0xffff_ffff);
-      const ofOtherFamily = marked(family === "IPv4" ? "IPv6" : "IPv4", 7);
-
-      test("is read as it was added, with all others or by name, beside one by address and one of the other family", async () => {
-        const servers = [byMark, largest, ofOtherFamily, vs];
-        expect(await kernel.apply(servers.map((each) => onServer("add", each)))).toEqual(servers.map(() => OK));
-        await kernel.apply([onReal("add", byMark, first), onReal("add", vs, second)]);
-        const { servers: all, unnamedServers } = await kernel.observe("all");
-        expect(all).toEqual(
-          new Map([
-            [byMark.key, { server: byMark, reals: RealServers.of([first]) }],
-            [largest.key, { server: largest, reals: RealServers.NONE }],
-            [ofOtherFamily.key, { server: ofOtherFamily, reals: RealServers.NONE }],
-            [vs.key, { server: vs, reals: RealServers.of([second]) }],
-          ]),
-        );
-        expect(unnamedServers).toBe(0);
-        const named = await kernel.observe(new Set([byMark.key, marked(family, 8).key]));
-        expect([...named.servers.keys()]).toEqual([byMark.key]);
-        expect(await kernel.connections(new Set([byMark.key]))).toEqual(
-          new Map([[byMark.key, new Map([[first.key, { active: 0, inactive: 0 }]])]]),
-        );
-      });
-
-      test("does not keep the protocol for which it was added", async () => {
-        await kernel.apply([onServer("add", marked(family, 7, "rr", "UDP"))]);
-        expect((await kernel.observe("all")).servers.get(byMark.key)?.server).toEqual(byMark);
-      });
-
-      test("is updated, and it and its real servers are deleted", async () => {
-        const other = real(pods[0], 3);
-        const operations = [
-          onServer("add", byMark),
-          onServer("update", marked(family, 7, "sh")),
-          onReal("add", byMark, first),
-          onReal("update", byMark, other),
-        ];
-        expect(await kernel.apply(operations)).toEqual(operations.map(() => OK));
-        const state = (await kernel.observe("all")).servers.get(byMark.key);
-        expect([state?.server.scheduler, ...(state?.reals ?? [])]).toEqual(["sh", other]);
-        const removal = [onReal("delete", byMark, other), onServer("delete", byMark)];
-        expect(await kernel.apply(removal)).toEqual(removal.map(() => OK));
-        expect((await kernel.observe("all")).servers.size).toBe(0);
-      });
-
-      test.each<[string, readonly Operation[], Errno]>([
-        ["twice", [onServer("add", byMark), onServer("add", byMark)], "EEXIST"],
-        ["an update of a missing one", [onServer("add", ofOtherFamily), onServer("update", byMark)], "ESRCH"],
-        ["deleting a missing one", [onServer("add", ofOtherFamily), onServer("delete", byMark)], "ESRCH"],
-        ["a real server of a missing one", [onServer("add", ofOtherFamily), onReal("add", byMark, first)], "ESRCH"],
-        [
-          "a real server of the other family",
-          [onServer("add", ofOtherFamily), onReal("add", ofOtherFamily, first)],
-          "EINVAL",
-        ],
-      ])("%s is refused", async (_, operations, errno) => {
-        const outcomes = await kernel.apply(operations);
-        expect(outcomes).toEqual([...operations.slice(1).map(() => OK), refusal(errno)]);
-      });
-    });
-
     test("without kube-ipvs0 and the sets adding addresses and members fails, and adding virtual servers succeeds", async () => {
       await kernel.remove(FAMILIES);
       const [entry] = membersOf(family);
@@ -429,26 +254,5 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
       const missed = new Set(staying.map((ip) => server(ip).key).filter((key) => !seen.servers.has(key)));
       expect(new Set((await kernel.observe(missed)).servers.keys())).toEqual(missed);
     }
-  });
-
-  test("every set of both families exists after preparing", async () => {
-    const members = FAMILIES.flatMap(membersOf);
-    expect(new Set(members.map(({ set }) => set.name))).toEqual(
-      new Set(FAMILIES.flatMap(ipsets).map(({ name }) => name)),
-    );
-    expect(await kernel.apply(members.map(addEntry))).toEqual(members.map(() => OK));
-    expect((await kernel.observe("all")).entries).toEqual(new Map(members.map((entry) => [entry.key, entry])));
-  });
-
-  test("the members of a setup exist after preparing, beside the former ones, even if it is repeated", async () => {
-    const [there, ...members] = membersOf("IPv4");
-    if (there === undefined) throw new Error("There is a member for every set");
-    expect(await kernel.apply([addEntry(there)])).toEqual([OK]);
-    const [added, again] = [members.slice(0, 2), [there, ...members.slice(0, 1)]];
-    for (const wanted of [added, again])
-      expect(await kernel.prepare({ ...SETUP, members: wanted })).toMatchObject({ changed: [], warnings: [] });
-    expect([...(await kernel.observe("all")).entries.keys()].toSorted()).toEqual(
-      [there, ...added].map(({ key }) => key).toSorted(),
-    );
   });
 }
