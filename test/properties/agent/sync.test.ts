@@ -1,198 +1,36 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseVirtualServerKey, realServerKey, virtualServerKey } from "../../../src/model/kernel/ipvs.ts";
-import type { Operation, OperationKind } from "../../../src/model/kernel/operation.ts";
-import { address } from "../../support/objects/desired.ts";
-import { meddling, nth } from "../../support/worlds/meddling.ts";
-import { ADDRESSES, naiveNode, type SmallPort, type SmallService } from "../../support/worlds/naive-node.ts";
+import { parseVirtualServerKey } from "../../../src/model/kernel/ipvs.ts";
+import type { Operation } from "../../../src/model/kernel/operation.ts";
+import { nth } from "../../support/worlds/meddling.ts";
+import { naiveNode, type SmallPort, type SmallService } from "../../support/worlds/naive-node.ts";
+import {
+  anything,
+  beginResync,
+  beginResyncDuring,
+  change,
+  changeDuring,
+  connect,
+  endResync,
+  endResyncDuring,
+  failExceptMembers,
+  failReads,
+  flush,
+  healedAfter,
+  lose,
+  name,
+  pick,
+  play,
+  refuse,
+  restart,
+  send,
+  wait,
+  worldAfter,
+} from "../../support/worlds/sync-script.ts";
 import { FOREIGN, SyncWorld } from "../../support/worlds/sync-world.ts";
 
 const { STRESS = "1" } = process.env;
 const RUNS = 4_000 * Number(STRESS);
-
-const port: fc.Arbitrary<SmallPort> = fc.record({
-  protocol: fc.constantFrom("TCP", "TCP", "UDP"),
-  port: fc.constantFrom(53, 80),
-  nodePort: fc.constantFrom(0, 30001),
-});
-const service: fc.Arbitrary<SmallService> = fc.record({
-  ip: fc.nat(2),
-  ports: fc.uniqueArray(port, { maxLength: 3, selector: ({ protocol, port }) => `${protocol}${port}` }),
-  pods: fc.uniqueArray(fc.nat(3), { maxLength: 4 }),
-  affinity: fc.boolean(),
-});
-const name = fc.constantFrom("a/one", "a/two", "b/one", "b/two");
-const pick = fc.nat(1_000);
-
-const change = fc.record({ kind: fc.constant("change"), name, to: fc.option(service, { nil: undefined }) });
-const flush = fc.record({ kind: fc.constant("flush") });
-const wait = fc.record({ kind: fc.constant("wait"), ms: fc.constantFrom(500, 5_000, 70_000) });
-const connect = fc.record({ kind: fc.constant("connect"), pick, connections: fc.nat(1) });
-const refuse = fc.record({
-  kind: fc.constant("refuse"),
-  operation: fc.constantFrom<OperationKind>(
-    "add-entry",
-    "add-virtual-server",
-    "update-virtual-server",
-    "add-real-server",
-    "update-real-server",
-    "bind-address",
-    "unbind-address",
-    "delete-real-server",
-    "delete-virtual-server",
-    "delete-entry",
-    "forget-flows",
-  ),
-  times: fc.nat(3),
-});
-const changeDuring = fc.record({
-  kind: fc.constant("changeDuring"),
-  after: fc.nat(8),
-  name,
-  to: fc.option(service, { nil: undefined }),
-});
-const lose = fc.record({ kind: fc.constant("lose"), after: fc.nat(8), restart: fc.boolean() });
-const failReads = fc.record({ kind: fc.constant("failReads") });
-const meddle = fc.record({ kind: fc.constant("meddle"), how: fc.nat(7), pick });
-const resync = fc.record({ kind: fc.constant("resync") });
-const beginResync = fc.record({ kind: fc.constant("beginResync"), arrived: fc.nat(8) });
-const beginResyncDuring = fc.record({
-  kind: fc.constant("beginResyncDuring"),
-  after: fc.nat(8),
-  arrived: fc.nat(8),
-});
-const endResync = fc.record({ kind: fc.constant("endResync") });
-const endResyncDuring = fc.record({ kind: fc.constant("endResyncDuring"), after: fc.nat(8) });
-const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(40) });
-const restart = fc.record({ kind: fc.constant("restart") });
-
-/** Only the process that added a virtual server whose member failed recognises it as ours. */
-const failExceptMembers = refuse.filter(({ operation }) => operation !== "add-entry");
-
-const anything = fc.oneof(
-  { arbitrary: change, weight: 6 },
-  { arbitrary: flush, weight: 6 },
-  { arbitrary: connect, weight: 3 },
-  wait,
-  changeDuring,
-  lose,
-  failReads,
-  { arbitrary: meddle, weight: 2 },
-  resync,
-  { arbitrary: beginResync, weight: 2 },
-  beginResyncDuring,
-  endResync,
-  endResyncDuring,
-  restart,
-  failExceptMembers,
-);
-
-type CommandOf<Commands> = Commands extends fc.Arbitrary<infer One> ? One : never;
-type Command = CommandOf<typeof anything> | CommandOf<typeof send>;
-
-async function play(world: SyncWorld, command: Command): Promise<void> {
-  switch (command.kind) {
-    case "change":
-      world.change(command.name, command.to);
-      return;
-    case "flush":
-      await world.sync();
-      return;
-    case "wait":
-      world.nowMs += command.ms;
-      return;
-    case "connect": {
-      const states = [...world.memory.servers().values()].filter(({ server }) => !FOREIGN.has(server.key));
-      const state = nth(states, command.pick);
-      const real = nth([...(state?.reals.keys() ?? [])], command.pick);
-      if (state !== undefined && real !== undefined)
-        world.memory.setConnections(state.server.key, real, { active: command.connections, inactive: 0 });
-      return;
-    }
-    case "refuse":
-      world.memory.failOperations(({ kind }) => kind === command.operation, "ENOMEM", command.times);
-      return;
-    case "changeDuring":
-      world.kernel.onOperation = (count) => {
-        if (count === command.after) world.change(command.name, command.to);
-      };
-      return;
-    case "lose":
-      world.memory.loseTransportAfter(command.after);
-      await world.sync();
-      if (command.restart) world.restart();
-      return;
-    case "failReads":
-      world.memory.failReads(1);
-      return;
-    case "meddle":
-      for (const operation of meddling(world.memory, { ...command, foreign: FOREIGN })) world.kernel.meddle(operation);
-      return;
-    case "resync":
-      await world.resync();
-      return;
-    case "beginResync":
-      await world.beginResync(command.arrived);
-      return;
-    case "beginResyncDuring":
-      world.kernel.onOperation = (count) => {
-        if (count === command.after) void world.beginResync(command.arrived);
-      };
-      return;
-    case "endResync":
-      await world.endResync();
-      return;
-    case "endResyncDuring":
-      world.kernel.onOperation = (count) => {
-        if (count === command.after) void world.endResync();
-      };
-      return;
-    case "restart":
-      world.restart();
-      return;
-    case "send":
-      sendPacket(world, command.pick);
-      return;
-  }
-}
-
-const NODE_IP = "192.168.1.10";
-/** Addresses to which a client may send, served or not. */
-const FRONTENDS = [
-  ...ADDRESSES.flatMap((ip) => [53, 80].map((port) => [ip, port] as const)),
-  [NODE_IP, 30_001] as const,
-].flatMap(([ip, port]) => (["UDP", "TCP"] as const).map((protocol) => virtualServerKey(protocol, address(ip), port)));
-
-/**
- * A client of each frontend, which sends from one port: conntrack keeps the flow as it began, to a real server or, if
- * no virtual server takes it, to the address itself. A virtual server without real servers rejects, and there is no flow.
- * Of TCP only packets to an address that is not bound stay unreplied: the node refuses the others, or an endpoint replies.
- */
-function sendPacket(world: SyncWorld, pick: number): void {
-  const to = nth(FRONTENDS, pick);
-  if (to === undefined || world.memory.flows().some((flow) => flow.to === to)) return;
-  const { protocol, address: ip, port } = parseVirtualServerKey(to);
-  const isLocal = ip === NODE_IP || world.memory.addresses().includes(ip);
-  if (isLocal && protocol === "TCP") return;
-  const state = isLocal ? world.memory.servers().get(to) : undefined;
-  const from = state === undefined ? realServerKey(ip, port) : nth([...state.reals.keys()], pick);
-  if (from !== undefined) world.memory.addFlow({ to, from });
-}
-
-/** A world after all steps. */
-async function worldAfter(script: readonly Command[]): Promise<SyncWorld> {
-  const world = await SyncWorld.create();
-  for (const step of script) await play(world, step);
-  return world;
-}
-
-/** A world after all steps, in which then no operation fails and all clients close their connections. */
-async function healedAfter(script: readonly Command[]): Promise<SyncWorld> {
-  const world = await worldAfter(script);
-  world.memory.heal();
-  world.quiet();
-  return world;
-}
 
 test("after any script the kernel holds exactly the desired state, and nothing more is written", async () => {
   await fc.assert(

@@ -4,15 +4,10 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { editService, servedServices } from "../../support/api/worlds/edited-services.ts";
 import { SourceWorld } from "../../support/api/worlds/source-world.ts";
-import {
-  type Edit,
-  edit,
-  editService,
-  runWatchScript,
-  servedServices,
-  watchScript,
-} from "../../support/api/worlds/watch-script.ts";
+import { type Edit, edit, watchScript } from "../../support/api/worlds/watch-script.ts";
+import { runWatchScript } from "../../support/api/worlds/watch-stage.ts";
 import { randomFrom } from "../../support/hostile/random.ts";
 import { cases } from "../../support/run/cases.ts";
 

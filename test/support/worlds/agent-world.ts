@@ -3,16 +3,13 @@ import type { Errno } from "../../../src/model/kernel/errno.ts";
 import { type Scheduler, virtualServer } from "../../../src/model/kernel/ipvs.ts";
 import type { OperationKind } from "../../../src/model/kernel/operation.ts";
 import type { ClusterEvent } from "../../../src/services/cluster-event.ts";
-import { decodeNode } from "../../../src/sources/decode/decode-node.ts";
-import { decodeService } from "../../../src/sources/decode/decode-service.ts";
-import { decodeServiceCIDR } from "../../../src/sources/decode/decode-service-cidr.ts";
-import { decodeEndpointSlice } from "../../../src/sources/decode/decode-slice.ts";
 import { type HostileKind, hostileObject } from "../hostile/hostile-objects.ts";
 import { type ServiceSpec, serviceObject, sliceObject } from "../objects/builders.ts";
 import { address, realServer } from "../objects/desired.ts";
 import { meddling, nth } from "./meddling.ts";
 import { ADDRESSES, type NodeText, naiveNode, type SmallPort, type SmallService } from "./naive-node.ts";
 import { RunningAgent } from "./running-agent.ts";
+import { toldObject } from "./told-object.ts";
 
 /*
  * The agent as a whole on a node in memory, while Services, endpoints, the kernel, other people and both clocks do what they do.
@@ -250,7 +247,7 @@ export class AgentWorld implements AsyncDisposable {
 
   /** Hands in an object; returns what it is called here, if it can be used. */
   #put(kind: HostileKind, object: object): string | undefined {
-    const told = read(kind, object);
+    const told = toldObject(kind, object);
     if (told === undefined) return undefined;
     const name = `${kind} ${told.name}`;
     this.#objects.set(name, told);
@@ -262,41 +259,6 @@ export class AgentWorld implements AsyncDisposable {
     const told = this.#objects.get(name);
     this.#objects.delete(name);
     if (told !== undefined) this.#agent.accept(told.end);
-  }
-}
-
-interface Told {
-  readonly name: string;
-  readonly event: ClusterEvent;
-  readonly end: ClusterEvent;
-}
-
-function read(kind: HostileKind, object: object): Told | undefined {
-  switch (kind) {
-    case "Service": {
-      const decoded = decodeService(object);
-      if (decoded.kind !== "accepted") return undefined;
-      const { name, value: service } = decoded;
-      return { name, event: { kind: "service-upserted", service }, end: { kind: "service-deleted", name } };
-    }
-    case "EndpointSlice": {
-      const decoded = decodeEndpointSlice(object);
-      if (decoded.kind !== "accepted") return undefined;
-      const { name, value: slice } = decoded;
-      return { name, event: { kind: "slice-upserted", slice }, end: { kind: "slice-deleted", name } };
-    }
-    case "Node": {
-      const decoded = decodeNode(object);
-      if (decoded.kind !== "accepted") return undefined;
-      const { name, value: node } = decoded;
-      return { name, event: { kind: "node-upserted", node }, end: { kind: "node-deleted", name } };
-    }
-    case "ServiceCIDR": {
-      const decoded = decodeServiceCIDR(object);
-      if (decoded.kind !== "accepted") return undefined;
-      const { name, value: cidr } = decoded;
-      return { name, event: { kind: "servicecidr-upserted", cidr }, end: { kind: "servicecidr-deleted", name } };
-    }
   }
 }
 

@@ -14,7 +14,7 @@ import {
   type PreparationResult,
 } from "../../../src/serve/health.ts";
 import { address } from "../../support/objects/desired.ts";
-import { syncReport } from "./reports.ts";
+import { syncReport } from "../../support/objects/sync-reports.ts";
 
 /** The two clocks begin far apart, so that they cannot be confused. */
 const START = 1_000_000;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { errnoNamed } from "../../../../src/model/kernel/errno.ts";
 import { dateOf } from "../../../../src/model/time/clock.ts";
 import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
-import { syncReport } from "../reports.ts";
+import { syncReport } from "../../../support/objects/sync-reports.ts";
 import { harness } from "./metrics-harness.ts";
 
 /** The wall clock time at the time 0 of the other clock. */

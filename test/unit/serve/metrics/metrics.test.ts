@@ -5,8 +5,8 @@ import { ipset } from "../../../../src/model/kernel/ipset.ts";
 import { dateOf } from "../../../../src/model/time/clock.ts";
 import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
 import { PROMTOOL_FINDS } from "../../../support/node/promtool.ts";
+import { syncReport } from "../../../support/objects/sync-reports.ts";
 import { isMissing } from "../../../support/run/missing.ts";
-import { syncReport } from "../reports.ts";
 import { harness } from "./metrics-harness.ts";
 
 /** The wall clock time at the time 0 of the other clock. */

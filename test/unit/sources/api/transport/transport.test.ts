@@ -1,51 +1,15 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { ApiTransport } from "../../../../../src/sources/api/transport/api-transport.ts";
-import { type ApiResponse, TransportError } from "../../../../../src/sources/api/transport/transport.ts";
-import { ApiModel } from "../../../../support/api/api-model.ts";
-import { ApiServer, type ApiServerOptions, testTls } from "../../../../support/api/api-server.ts";
+import { TransportError } from "../../../../../src/sources/api/transport/transport.ts";
 import { bodyText } from "../../../../support/api/body-text.ts";
 import { TcpRelay } from "../../../../support/api/tcp-relay.ts";
-import { HandClock } from "../../../../support/api/worlds/hand-clock.ts";
 import { apiService } from "../../../../support/api/worlds/reported-cluster.ts";
-import { SILENT_LOGGER } from "../../../../support/api/worlds/silent-logger.ts";
 import { TestAccess, until } from "../../../../support/api/worlds/test-access.ts";
+import { listen, serve, transportTo } from "../../../../support/api/worlds/transport-world.ts";
 
 const SERVICES = "/api/v1/services";
 const WATCH = `${SERVICES}?watch=true&resourceVersion=100&timeoutSeconds=600`;
 const EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events";
 const ALL = ["h2", "http/1.1", "plain"] as const;
-
-async function serve(options: ApiServerOptions = {}) {
-  const clock = new HandClock();
-  const model = new ApiModel(clock);
-  const server = await ApiServer.start(model, options);
-  onTestFinished(() => server.close());
-  return { clock, model, server, access: new TestAccess(server.url) };
-}
-
-function transportTo(access: TestAccess, clock: HandClock) {
-  const stop = new AbortController();
-  onTestFinished(() => stop.abort());
-  const transport = new ApiTransport(access, { clock, logger: SILENT_LOGGER, signal: stop.signal });
-  return { transport, stop };
-}
-
-/** Reads an open body in the background; its text, and how it ended. */
-function listen(response: ApiResponse) {
-  const heard = { text: "", end: undefined as string | undefined };
-  const read = async () => {
-    try {
-      await response.body.read((chunk) => {
-        heard.text += Buffer.from(chunk).toString();
-      });
-      heard.end = "complete";
-    } catch (error) {
-      heard.end = error instanceof TransportError ? error.kind : "aborted";
-    }
-  };
-  void read();
-  return heard;
-}
 
 const never = new AbortController().signal;
 
@@ -250,58 +214,4 @@ describe("a dead network path", () => {
     await clock.advance(10_000);
     await failed;
   });
-});
-
-describe("certificates", () => {
-  test("of a server that no authority has signed are rejected, unless verification is off", async () => {
-    const { access, clock } = await serve({ certificate: "b" });
-    const { transport } = transportTo(access, clock);
-    await expect(transport.get(SERVICES, never)).rejects.toMatchObject({ kind: "lost" });
-    access.tls = { ...access.tls, verify: false };
-    expect((await transport.get(SERVICES, never)).status).toBe(200);
-  });
-
-  test("of the client are sent", async () => {
-    const { access, clock } = await serve({ clientCertificate: "b" });
-    const { transport } = transportTo(access, clock);
-    await expect(transport.get(SERVICES, never)).rejects.toMatchObject({ kind: "lost" });
-    access.tls = { ...access.tls, ...testTls("b") };
-    expect((await transport.get(SERVICES, never)).status).toBe(200);
-  });
-
-  test("that have changed are used by the next request", async () => {
-    const { access, clock, server } = await serve();
-    const { transport } = transportTo(access, clock);
-    await transport.get(SERVICES, never);
-    access.tls = { ...access.tls, ...testTls("b") };
-    await transport.get(SERVICES, never);
-    expect(server.connections).toBe(2);
-  });
-
-  test.each([
-    ["our certificate", "h2", { cert: testTls("b").cert, key: testTls("b").key }],
-    ["our certificate", "http/1.1", { cert: testTls("b").cert, key: testTls("b").key }],
-    ["the authority", "h2", { ca: `${testTls("b").cert}${testTls("a").cert}` }],
-  ] as const)(
-    "that rotate (%s) move the watches over %s to a new connection within a minute",
-    async (_, protocol, change) => {
-      const { access, clock, model, server } = await serve({ protocol });
-      const { transport, stop } = transportTo(access, clock);
-      const running = transport.run();
-      const heard = listen(await transport.get(WATCH, never));
-      const before = server.connections;
-      access.tls = { ...access.tls, ...change };
-      await clock.advance(29_000);
-      // Some data has to arrive over the real socket, or the old connection would be suspected first.
-      model.store.put(SERVICES, apiService("a", 1));
-      await until("the event", () => heard.text.endsWith("}\n"));
-      await clock.advance(31_000);
-      await until("the end", () => heard.end !== undefined);
-      expect(heard.end).toBe("moved");
-      expect((await transport.get(SERVICES, never)).status).toBe(200);
-      expect(server.connections).toBeGreaterThan(before);
-      stop.abort();
-      await running;
-    },
-  );
 });
