@@ -10,40 +10,27 @@ import type {
   SetupReport,
 } from "../../../src/kernel/kernel.ts";
 import { mergeObserved, NOTHING } from "../../../src/kernel/merge-observed.ts";
-import { familyOf, type IPAddress, type IPFamily, isIPv6LinkLocal } from "../../../src/model/address.ts";
+import { type IPAddress, type IPFamily, isIPv6LinkLocal } from "../../../src/model/address.ts";
 import type { Errno } from "../../../src/model/kernel/errno.ts";
-import { ipsets, type SetEntry, type SetEntryKey, type SetName } from "../../../src/model/kernel/ipset.ts";
+import { ipsets, type SetName } from "../../../src/model/kernel/ipset.ts";
 import {
   type IpvsTimeoutName,
   parseVirtualServerKey,
-  type RealServer,
   type RealServerKey,
-  type VirtualServer,
   type VirtualServerKey,
 } from "../../../src/model/kernel/ipvs.ts";
 import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
 import { describeOperation, type ForgetFlows, type Operation } from "../../../src/model/kernel/operation.ts";
-import { RealServers } from "../../../src/model/kernel/real-servers.ts";
-import type { ServerState } from "../../../src/model/kernel/server-state.ts";
 import { ipvsadmLines } from "./ipvsadm-lines.ts";
+import { type KernelServer, ServerTable } from "./server-table.ts";
+import { SetTable } from "./set-table.ts";
 
-/** The schedulers of a kernel with every module; an unknown scheduler fails with ENOENT. */
-const SCHEDULERS: ReadonlySet<string> = new Set("rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split(" "));
-/** Longest name of a scheduler: with its final zero it must fit IP_VS_SCHEDNAME_MAXLEN. */
-const LONGEST_SCHEDULER = 15;
 /** Longest timeout in seconds that the clock of the kernel can represent (INT_MAX / HZ, for the slowest clock). */
 const LONGEST_TIMEOUT = 21_474_836;
 /** Number of virtual servers in one part of a read. */
 const PART = 1;
-const NO_CONNECTIONS: ConnectionCounts = { active: 0, inactive: 0 };
 const OK: Outcome = { ok: true };
 const LINK: SetupChange = { object: "link", text: "link kube-ipvs0" };
-
-interface KernelServer {
-  server: VirtualServer;
-  readonly reals: Map<RealServerKey, RealServer>;
-  readonly connections: Map<RealServerKey, ConnectionCounts>;
-}
 
 interface Fault {
   readonly applies: (operation: Operation) => boolean;
@@ -69,10 +56,8 @@ export class TransportLost extends KernelError {
  * request it has faults: failed operations and a failing transport. Tests also change its objects as another program would.
  */
 export class MemoryKernel implements Kernel {
-  readonly #servers = new Map<VirtualServerKey, KernelServer>();
-  /** The keys of the virtual servers in order; undefined after one is added or deleted. */
-  #order: readonly VirtualServerKey[] | undefined;
-  readonly #sets = new Map<SetName, { readonly members: Map<string, SetEntry>; max: number }>();
+  readonly #servers = new ServerTable();
+  readonly #sets = new SetTable();
   readonly #flows: MemoryFlow[] = [];
   /** The defaults of IPVS. */
   readonly #timeouts: Record<IpvsTimeoutName, number> = { tcp: 900, tcpfin: 120, udp: 300 };
@@ -91,9 +76,7 @@ export class MemoryKernel implements Kernel {
       changed.push(LINK);
     }
     for (const { name } of families.flatMap(ipsets)) {
-      if (this.#sets.has(name)) continue;
-      this.#sets.set(name, { members: new Map(), max: Number.POSITIVE_INFINITY });
-      changed.push({ object: "set", text: `set ${name}` });
+      if (this.#sets.create(name)) changed.push({ object: "set", text: `set ${name}` });
     }
     for (const entry of members) {
       const operation: Operation = { kind: "add-entry", entry };
@@ -109,21 +92,20 @@ export class MemoryKernel implements Kernel {
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
     if (scope === "all") return mergeObserved(this.parts());
     this.#read();
-    return { ...NOTHING, servers: this.#states([...scope]) };
+    return { ...NOTHING, servers: this.#servers.states([...scope]) };
   }
 
   async *parts(): AsyncGenerator<Observed> {
     // The kernel counts through its list, even if virtual servers are deleted meanwhile.
-    for (let from = 0; from < this.#servers.size; from += PART) {
+    for (let from = 0; from < this.#servers.all.size; from += PART) {
       this.#read();
-      this.#order ??= [...this.#servers.keys()];
-      yield { ...NOTHING, servers: this.#states(this.#order.slice(from, from + PART)) };
+      yield { ...NOTHING, servers: this.#servers.states(this.#servers.keys().slice(from, from + PART)) };
     }
     this.#read();
     yield { ...NOTHING, addresses: new Set(this.addresses()) };
-    for (const { members } of this.#sets.values()) {
+    for (const entries of this.#sets.contents()) {
       this.#read();
-      yield { ...NOTHING, entries: new Map(Array.from(members.values(), (entry) => [entry.key, entry])) };
+      yield { ...NOTHING, entries };
     }
   }
 
@@ -146,10 +128,10 @@ export class MemoryKernel implements Kernel {
     this.#read();
     const counted = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>();
     for (const key of servers) {
-      const server = this.#servers.get(key);
+      const server = this.#servers.all.get(key);
       if (server === undefined) continue;
       const reals = [...server.reals.keys()];
-      counted.set(key, new Map(reals.map((real) => [real, server.connections.get(real) ?? NO_CONNECTIONS])));
+      counted.set(key, new Map(reals.map((real) => [real, this.#servers.connectionsOf(key, real)])));
     }
     return counted;
   }
@@ -164,7 +146,7 @@ export class MemoryKernel implements Kernel {
     if (this.#device !== undefined) changed.push(LINK);
     this.#device = undefined;
     for (const { name } of families.flatMap(ipsets))
-      if (this.#sets.delete(name)) changed.push({ object: "set", text: `set ${name}` });
+      if (this.#sets.destroy(name)) changed.push({ object: "set", text: `set ${name}` });
     return { changed, warnings: [] };
   }
 
@@ -200,8 +182,7 @@ export class MemoryKernel implements Kernel {
 
   /** Limits the number of members of a set. */
   limitSet(name: SetName, members: number): void {
-    const set = this.#sets.get(name);
-    if (set !== undefined) set.max = members;
+    this.#sets.limit(name, members);
   }
 
   /** Deletes kube-ipvs0, as another program would. */
@@ -216,7 +197,7 @@ export class MemoryKernel implements Kernel {
 
   /** Sets the open connections of clients; they end with their real server. */
   setConnections(server: VirtualServerKey, real: RealServerKey, connections: ConnectionCounts): void {
-    const found = this.#servers.get(server);
+    const found = this.#servers.all.get(server);
     if (found?.reals.has(real) === true) found.connections.set(real, connections);
   }
 
@@ -232,17 +213,17 @@ export class MemoryKernel implements Kernel {
 
   /** Returns the virtual servers; the faults do not apply. */
   servers(): ReadonlyMap<VirtualServerKey, Readonly<Pick<KernelServer, "server" | "reals">>> {
-    return this.#servers;
+    return this.#servers.all;
   }
 
   /** Returns the connections of a real server; the faults do not apply. */
   connectionsOf(server: VirtualServerKey, real: RealServerKey): ConnectionCounts {
-    return this.#servers.get(server)?.connections.get(real) ?? NO_CONNECTIONS;
+    return this.#servers.connectionsOf(server, real);
   }
 
   /** Returns the virtual servers as `ipvsadm -Sn` prints them, sorted. */
   ipvsadm(): string {
-    const servers = [...this.#servers.values()].sort((a, b) => compare(a.server.key, b.server.key));
+    const servers = [...this.#servers.all.values()].sort((a, b) => compare(a.server.key, b.server.key));
     return servers
       .flatMap(({ server, reals }) =>
         ipvsadmLines(
@@ -260,23 +241,7 @@ export class MemoryKernel implements Kernel {
 
   /** Returns "SET MEMBER" for every member, sorted. */
   members(): string[] {
-    return [...this.#entries().keys()].sort(compare);
-  }
-
-  #entries(): ReadonlyMap<SetEntryKey, SetEntry> {
-    const all = [...this.#sets.values()].flatMap(({ members }) => [...members.values()]);
-    return new Map(all.map((entry) => [entry.key, entry]));
-  }
-
-  /** Returns those of the virtual servers that exist. */
-  #states(keys: readonly VirtualServerKey[]): ReadonlyMap<VirtualServerKey, ServerState> {
-    const states = new Map<VirtualServerKey, ServerState>();
-    for (const key of keys) {
-      const found = this.#servers.get(key);
-      if (found !== undefined)
-        states.set(key, { server: found.server, reals: RealServers.of([...found.reals.values()]) });
-    }
-    return states;
+    return [...this.#sets.contents()].flatMap((entries) => [...entries.keys()]).sort(compare);
   }
 
   #read(): void {
@@ -305,52 +270,27 @@ export class MemoryKernel implements Kernel {
   #perform(operation: Operation): Errno | undefined {
     switch (operation.kind) {
       case "add-virtual-server":
-        if (this.#servers.has(operation.server.key)) return "EEXIST";
-        return this.#putServer(operation.server, new Map());
+        return this.#servers.add(operation.server);
       case "update-virtual-server":
-        return this.#updateServer(operation.server);
+        return this.#servers.update(operation.server);
       case "delete-virtual-server":
-        this.#order = undefined;
-        return this.#servers.delete(operation.server.key) ? undefined : "ESRCH";
+        return this.#servers.delete(operation.server.key);
       case "add-real-server":
       case "update-real-server":
-      case "delete-real-server": {
-        const server = this.#servers.get(operation.server.key);
-        return server === undefined ? "ESRCH" : performOnReal(server, operation.kind, operation.real);
-      }
+      case "delete-real-server":
+        return this.#servers.perform(operation);
       case "bind-address":
         return this.#bind(operation.address);
       case "unbind-address":
         if (this.#device === undefined) return "ENODEV";
         return this.#device.delete(operation.address) ? undefined : "EADDRNOTAVAIL";
       case "add-entry":
-        return this.#addEntry(operation.entry);
+        return this.#sets.add(operation.entry);
       case "delete-entry":
-        return this.#sets.get(operation.entry.set.name)?.members.delete(identityOf(operation.entry))
-          ? undefined
-          : "ENOENT";
+        return this.#sets.delete(operation.entry);
       case "forget-flows":
         return this.#forgetFlows(operation);
     }
-  }
-
-  #updateServer(server: VirtualServer): Errno | undefined {
-    const found = this.#servers.get(server.key);
-    if (found === undefined) return "ESRCH";
-    return this.#putServer(server, found.reals, found.connections);
-  }
-
-  #putServer(
-    server: VirtualServer,
-    reals: Map<RealServerKey, RealServer>,
-    connections: Map<RealServerKey, ConnectionCounts> = new Map(),
-  ): Errno | undefined {
-    if (server.scheduler.length > LONGEST_SCHEDULER) return "EINVAL";
-    if (!SCHEDULERS.has(server.scheduler)) return "ENOENT";
-    if (!this.#servers.has(server.key)) this.#order = undefined;
-    const kept: VirtualServer = server.mark === 0 ? server : { ...server, protocol: "TCP" };
-    this.#servers.set(server.key, { server: kept, reals, connections });
-    return undefined;
   }
 
   #forgetFlows({ to, keep }: ForgetFlows): undefined {
@@ -369,39 +309,6 @@ export class MemoryKernel implements Kernel {
     this.#device.add(address);
     return undefined;
   }
-
-  #addEntry(entry: SetEntry): Errno | undefined {
-    const set = this.#sets.get(entry.set.name);
-    if (set === undefined) return "ENOENT";
-    if (set.members.has(identityOf(entry))) return "EEXIST";
-    if (set.members.size >= set.max) return "IPSET_ERR_HASH_FULL";
-    set.members.set(identityOf(entry), entry);
-    return undefined;
-  }
-}
-
-/** Returns the text by which the kernel identifies a member, which does not include its mark. */
-function identityOf({ text }: SetEntry): string {
-  return text.replace(/ .*/, "");
-}
-
-/** Applies an operation on a real server of an existing virtual server, by the rules of the kernel. */
-function performOnReal(
-  found: KernelServer,
-  kind: "add-real-server" | "update-real-server" | "delete-real-server",
-  real: RealServer,
-): Errno | undefined {
-  const isThere = found.reals.has(real.key);
-  if (kind === "delete-real-server") {
-    found.connections.delete(real.key);
-    return found.reals.delete(real.key) ? undefined : "ENOENT";
-  }
-  if (real.weight < 0) return "ERANGE";
-  if (familyOf(real.address) !== familyOf(found.server.address) && real.forwarding !== "tunnel") return "EINVAL";
-  if (kind === "add-real-server" && isThere) return "EEXIST";
-  if (kind === "update-real-server" && !isThere) return "ENOENT";
-  found.reals.set(real.key, real);
-  return undefined;
 }
 
 function compare(a: string, b: string): number {
