@@ -1,8 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentProcess, ManifestFolder } from "../../support/node/agent-process.ts";
 import { type Host, TestNode } from "../../support/node/netns.ts";
-import { nodeObject, type ServiceSpec, serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { IN_VAIN } from "../../support/traffic/answers.ts";
+import {
+  answered,
+  answers,
+  CHECK_PORT,
+  DROPPED,
+  exposedServices,
+  FAMILIES,
+  type Family,
+  type Frontend,
+  frontendOf,
+  type Kind,
+  REFUSED,
+  SHARED,
+} from "../../support/traffic/exposed-services.ts";
 
 /**
  * Frontends for clients outside the cluster, by every kind of client: outside, a pod of this node (c, which serves
@@ -12,20 +25,10 @@ let node: TestNode;
 let manifests: ManifestFolder;
 let agent: AgentProcess;
 
-const HTTP = { name: "http", port: 80 };
-const DNS = { name: "dns", port: 53, protocol: "UDP" };
-const CHECK_PORT = 32_002;
-/** Addresses that the node gets later. */
-const SHARED = ["192.168.1.77", "fd00:192:1::77"] as const;
-const ENDPOINT_PORTS = [
-  { name: "http", port: 8080 },
-  { name: "dns", port: 5353, protocol: "UDP" },
-];
-
 beforeAll(async () => {
   manifests = await ManifestFolder.create();
   node = await TestNode.create({ pods: ["a", "b", "c"] });
-  await manifests.put("all.json", services());
+  await manifests.put("all.json", exposedServices(node));
   agent = AgentProcess.start(node, manifests);
   await agent.ready();
 });
@@ -36,123 +39,12 @@ afterAll(async () => {
   await manifests?.[Symbol.asyncDispose]();
 });
 
-/** Dual-stack Service number N: 10.96.0.N, external IP 198.51.100.N, load balancer 203.0.113.N, NodePorts 30N80 and 30N53. */
-function exposed(name: string, number: number, on: readonly string[], said: ServiceSpec = {}): readonly object[] {
-  const endpoints = (ipOf: (host: Host) => string) =>
-    on.map((pod) => ({ ip: ipOf(node.pod(pod)), node: pod === "b" ? "elsewhere" : node.name, ready: true }));
-  const spec: ServiceSpec = {
-    type: "LoadBalancer",
-    ip: [`10.96.0.${number}`, `fd00:96::${number}`],
-    ports: [
-      { ...HTTP, nodePort: 30_080 + number * 100 },
-      { ...DNS, nodePort: 30_053 + number * 100 },
-    ],
-    externalIPs: [`198.51.100.${number}`, `2001:db8:1::${number}`],
-    loadBalancerIPs: [`203.0.113.${number}`, `2001:db8:2::${number}`],
-    ...said,
-  };
-  return [
-    serviceObject(`shop/${name}`, spec),
-    sliceObject(`shop/${name}-4`, { ports: ENDPOINT_PORTS, endpoints: endpoints(({ ip }) => ip) }),
-    sliceObject(`shop/${name}-6`, {
-      ports: ENDPOINT_PORTS,
-      endpoints: endpoints(({ ip6 }) => ip6),
-      addressType: "IPv6",
-    }),
-  ];
-}
+const frontend = (kind: Kind, number: number, family: Family) => frontendOf(node.node, kind, number, family);
+const ask = (host: Host, to: Frontend, count?: number) => answers(node.client(host), to, count);
 
-function services(): readonly object[] {
-  const pod = node.pod("c");
-  return [
-    nodeObject(node.name, { ips: [node.node.ip, node.node.ip6] }),
-    ...exposed("everywhere", 1, ["a", "b"]),
-    ...exposed("local", 2, ["a", "b"], { external: "Local", healthCheckNodePort: CHECK_PORT }),
-    ...exposed("away", 3, ["b"], { external: "Local" }),
-    ...exposed("nowhere", 4, [], { external: "Local", internal: "Local" }),
-    ...exposed("inside", 5, ["b"], { internal: "Local" }),
-    ...exposed("restricted", 6, ["a", "b"], { sourceRanges: [`${pod.ip}/32`, `${pod.ip6}/128`] }),
-    ...exposed("own", 7, ["a", "b"], { sourceRanges: [`${node.node.ip}/32`], external: "Local" }),
-    // Its port is the number of a NodePort of another Service.
-    ...exposed("number", 8, ["a"], { external: "Local", ports: [{ ...HTTP, port: 30_180 }] }),
-    ...exposed("sticky", 9, ["a", "b"], { external: "Local", affinity: 600 }),
-    ...exposed("shared", 10, ["a", "b"], { ports: [HTTP, DNS], externalIPs: SHARED, loadBalancerIPs: [] }),
-    {
-      kind: "ServiceCIDR",
-      apiVersion: "networking.k8s.io/v1",
-      metadata: { name: "kubernetes" },
-      spec: { cidrs: ["10.96.0.0/16", "fd00:96::/112"] },
-    },
-  ];
-}
-
-interface Family {
-  readonly name: string;
-  readonly of: (host: Host) => string;
-  readonly clusterIP: (number: number) => string;
-  readonly externalIP: (number: number) => string;
-  readonly loadBalancer: (number: number) => string;
-  /** Address of the node towards its pods. */
-  readonly gateway: string;
-}
-
-const FAMILIES: readonly Family[] = [
-  {
-    name: "IPv4",
-    of: ({ ip }) => ip,
-    clusterIP: (number) => `10.96.0.${number}`,
-    externalIP: (number) => `198.51.100.${number}`,
-    loadBalancer: (number) => `203.0.113.${number}`,
-    gateway: "10.244.1.1",
-  },
-  {
-    name: "IPv6",
-    of: ({ ip6 }) => ip6,
-    clusterIP: (number) => `fd00:96::${number}`,
-    externalIP: (number) => `2001:db8:1::${number}`,
-    loadBalancer: (number) => `2001:db8:2::${number}`,
-    gateway: "fd00:244:1::1",
-  },
-];
-
-type Kind = "external IP" | "load balancer" | "node port";
-
-/** The addresses of a Service, over TCP and over UDP. */
-function frontend(kind: Kind, number: number, family: Family): { at: string; http: number; dns: number } {
-  switch (kind) {
-    case "external IP":
-      return { at: family.externalIP(number), http: 80, dns: 53 };
-    case "load balancer":
-      return { at: family.loadBalancer(number), http: 80, dns: 53 };
-    case "node port":
-      return { at: family.of(node.node), http: 30_080 + number * 100, dns: 30_053 + number * 100 };
-  }
-}
-
-function tcpOf({ at, http }: { at: string; http: number }): [string, number] {
+function tcpOf({ at, http }: Frontend): [string, number] {
   return [at, http];
 }
-
-/** The pods that answered and the client addresses that they saw; or the error. */
-interface Seen {
-  readonly pods: readonly string[];
-  readonly clients: readonly string[];
-  readonly errors: readonly string[];
-}
-
-/** The answers to a client over TCP and over UDP; a drop is tested by one request, as its timeout is long. */
-async function ask(host: Host, { at, http, dns }: { at: string; http: number; dns: number }, count = 4): Promise<Seen> {
-  const client = node.client(host);
-  const options = count === 1 ? IN_VAIN : {};
-  const [tcp, udp] = await Promise.all([client.tcp(at, http, count, options), client.udp(at, dns, count, options)]);
-  const keys = (pick: "answers" | "clients" | "errors") =>
-    [...new Set([...Object.keys(tcp[pick]), ...Object.keys(udp[pick])])].sort();
-  return { pods: keys("answers"), clients: keys("clients"), errors: keys("errors") };
-}
-
-const answered = (pods: readonly string[], client: string): Seen => ({ pods, clients: [client], errors: [] });
-const DROPPED: Seen = { pods: [], clients: [], errors: ["timeout"] };
-const REFUSED: Seen = { pods: [], clients: [], errors: ["refused"] };
 
 describe.each(FAMILIES)("over $name", (family) => {
   describe.each<Kind>(["external IP", "load balancer", "node port"])("at the %s", (kind) => {

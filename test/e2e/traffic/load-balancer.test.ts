@@ -5,6 +5,7 @@ import { type ServiceSpec, serviceObject } from "../../support/objects/builders.
 import { allAnswered, dropped, IN_VAIN, refused } from "../../support/traffic/answers.ts";
 import { type AskOptions, LongClient } from "../../support/traffic/client.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
+import { PORTS, TARGETS } from "../../support/traffic/protocol-ports.ts";
 import { spokenProtocols, unloadSCTP } from "../../support/traffic/sctp.ts";
 
 /**
@@ -26,15 +27,6 @@ afterAll(async () => {
   unloadSCTP();
 });
 
-const TCP = { name: "tcp", port: 80 };
-const UDP = { name: "udp", port: 80, protocol: "UDP" };
-const SCTP = { name: "sctp", port: 80, protocol: "SCTP" };
-const PORTS = [TCP, UDP, SCTP];
-const TARGETS = [
-  { name: "tcp", port: 8080 },
-  { name: "udp", port: 8080, protocol: "UDP" },
-  { name: "sctp", port: 8080, protocol: "SCTP" },
-];
 const PROTOCOLS = spokenProtocols();
 
 /** The addresses that load balancer number n has for a Service. */

@@ -5,6 +5,7 @@ import { eventually } from "../../support/time/eventually.ts";
 import { allAnswered } from "../../support/traffic/answers.ts";
 import { LongClient } from "../../support/traffic/client.ts";
 import { FAMILY_CASES, vips } from "../../support/traffic/families.ts";
+import { PORTS, TARGETS } from "../../support/traffic/protocol-ports.ts";
 import { spokenProtocols, unloadSCTP } from "../../support/traffic/sctp.ts";
 
 /**
@@ -14,16 +15,6 @@ import { spokenProtocols, unloadSCTP } from "../../support/traffic/sctp.ts";
 let cluster: Cluster;
 
 const PROTOCOLS = spokenProtocols();
-const PORTS = [
-  { name: "tcp", port: 80 },
-  { name: "udp", port: 80, protocol: "UDP" },
-  { name: "sctp", port: 80, protocol: "SCTP" },
-];
-const TARGETS = [
-  { name: "tcp", port: 8080 },
-  { name: "udp", port: 8080, protocol: "UDP" },
-  { name: "sctp", port: 8080, protocol: "SCTP" },
-];
 
 /** A Service with NodePort 30000 + n on these pods. */
 function service(n: number, pods: readonly string[], affinity: { readonly affinity?: number } = {}) {
