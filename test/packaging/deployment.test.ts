@@ -27,7 +27,7 @@ import {
   kubeProxyPatch,
   metricsAccessObjects,
   startedAs,
-} from "../support/node/deployment.ts";
+} from "../support/container/deployment.ts";
 import { aboutNode, aboutService } from "../support/objects/event-records.ts";
 
 test.each(deployedObjects().map((object) => [object.kind, object] as const))(

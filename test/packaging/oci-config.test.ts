@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { deployedContainer, deployedPod } from "../support/container/deployment.ts";
 import { type NodeOfPod, ociConfig } from "../support/container/oci-config.ts";
-import { deployedContainer, deployedPod } from "../support/node/deployment.ts";
 
 const NODE: NodeOfPod = {
   rootfs: "/image",

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AgentProcess, flagsFor, kubeIpvs, ManifestFolder } from "../../support/node/agent-process.ts";
 import { TestNode } from "../../support/node/netns.ts";
-import { PROMTOOL_FINDS } from "../../support/node/promtool.ts";
 import { heldLines, heldRules, plannedLines, plannedRules } from "../../support/node/witness.ts";
 import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
+import { PROMTOOL_FINDS } from "../../support/prometheus/promtool.ts";
 import { isMissing } from "../../support/run/missing.ts";
 import { patient } from "../../support/time/patience.ts";
 

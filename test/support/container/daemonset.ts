@@ -5,14 +5,14 @@ import { dirname } from "node:path";
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node";
 import { testTls } from "../api/api-server.ts";
 import { ControlPlane } from "../api/worlds/control-plane.ts";
-import { deployedContainer, deployedPod, deployedRules, deployedUser, startedAs } from "../node/deployment.ts";
 import type { Finished } from "../node/namespace.ts";
 import { TestNode } from "../node/netns.ts";
-import { AccountFolder } from "../node/service-account.ts";
 import { nodeObject } from "../objects/builders.ts";
+import { deployedContainer, deployedPod, deployedRules, deployedUser, startedAs } from "./deployment.ts";
 import { type ContainerImage, Image } from "./image.ts";
 import { type AgentContainer, type ContainerOfPod, PodRuntime } from "./pod-runtime.ts";
 import { kernelHasSeccompFilters } from "./seccomp.ts";
+import { AccountFolder } from "./service-account.ts";
 
 /** Changes the manifest of a pod, or one of its containers, before it is run. */
 export type Change = (pod: V1PodSpec, container: V1Container) => void;

@@ -1,6 +1,6 @@
 import type { V1Container, V1PodSpec, V1SecurityContext } from "@kubernetes/client-node";
-import type { Started } from "../node/deployment.ts";
 import { ALL_CAPABILITIES } from "./capabilities.ts";
+import type { Started } from "./deployment.ts";
 import { runtimeDefault, type SeccompProfile } from "./seccomp.ts";
 
 /** A mount of an OCI runtime configuration. */

@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node";
 import { AgentProcess } from "../node/agent-process.ts";
-import type { Started } from "../node/deployment.ts";
 import { type Finished, output } from "../node/namespace.ts";
 import type { TestNode } from "../node/netns.ts";
+import type { Started } from "./deployment.ts";
 import { type NodeOfPod, ociConfig } from "./oci-config.ts";
 
 /** crun keeps the state of containers there. Cgroups are left as they are: a guest has none, and a namespace not its own. */

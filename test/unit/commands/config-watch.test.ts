@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { ConfigWatch } from "../../../src/commands/config-watch.ts";
 import { type Configuration, readCommandLine } from "../../../src/config/cli.ts";
-import { VolumeFolder } from "../../support/node/volume-folder.ts";
+import { VolumeFolder } from "../../support/container/volume-folder.ts";
 import { logLines } from "../../support/objects/log-lines.ts";
 import { eventually } from "../../support/time/eventually.ts";
 

@@ -4,7 +4,7 @@ import { init } from "../../../src/commands/init.ts";
 import { checkForgotten } from "../../../src/commands/init-checks.ts";
 import { readConfig } from "../../../src/config/config.ts";
 import { PROXY_CHAINS } from "../../../src/node/rules/proxy-rules.ts";
-import { deployedConfigMap } from "../../support/node/deployment.ts";
+import { deployedConfigMap } from "../../support/container/deployment.ts";
 import { FakeNode } from "../kernel/fake-node.ts";
 
 const { apiServers: EXAMPLE = "" } = deployedConfigMap().data ?? {};

@@ -4,8 +4,8 @@ import { errnoNamed } from "../../../../src/model/kernel/errno.ts";
 import { ipset } from "../../../../src/model/kernel/ipset.ts";
 import { dateOf } from "../../../../src/model/time/clock.ts";
 import { HandClock } from "../../../support/api/worlds/hand-clock.ts";
-import { PROMTOOL_FINDS } from "../../../support/node/promtool.ts";
 import { syncReport } from "../../../support/objects/sync-reports.ts";
+import { PROMTOOL_FINDS } from "../../../support/prometheus/promtool.ts";
 import { isMissing } from "../../../support/run/missing.ts";
 import { harness } from "./metrics-harness.ts";
 

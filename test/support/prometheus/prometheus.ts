@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { ended, type Namespace } from "../node/namespace.ts";
+import type { Host } from "../node/netns.ts";
+import type { Program } from "../node/program.ts";
 import { eventually } from "../time/eventually.ts";
-import { ended, type Namespace } from "./namespace.ts";
-import type { Host } from "./netns.ts";
-import type { Program } from "./program.ts";
 
 const PORT = 9090;
 
