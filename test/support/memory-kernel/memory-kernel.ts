@@ -19,8 +19,8 @@ import {
   type RealServerKey,
   type VirtualServerKey,
 } from "../../../src/model/kernel/ipvs.ts";
-import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
-import { describeOperation, type ForgetFlows, type Operation } from "../../../src/model/kernel/operation.ts";
+import type { ForgetFlows, Operation } from "../../../src/model/kernel/operation.ts";
+import { Faults } from "./faults.ts";
 import { ipvsadmLines } from "./ipvsadm-lines.ts";
 import { type KernelServer, ServerTable } from "./server-table.ts";
 import { SetTable } from "./set-table.ts";
@@ -32,23 +32,12 @@ const PART = 1;
 const OK: Outcome = { ok: true };
 const LINK: SetupChange = { object: "link", text: "link kube-ipvs0" };
 
-interface Fault {
-  readonly applies: (operation: Operation) => boolean;
-  readonly errno: Errno;
-  left: number;
-}
-
 /** A conntrack entry: the address to which the client sends, and the address that answers. */
 export interface MemoryFlow {
   readonly to: VirtualServerKey;
   readonly from: RealServerKey;
   /** Whether a reply was seen; false if absent. */
   readonly isReplied?: boolean;
-}
-
-/** The error of a call whose netlink socket failed. */
-export class TransportLost extends KernelError {
-  override readonly name = "TransportLost";
 }
 
 /**
@@ -63,9 +52,7 @@ export class MemoryKernel implements Kernel {
   readonly #timeouts: Record<IpvsTimeoutName, number> = { tcp: 900, tcpfin: 120, udp: 300 };
   #device: Set<IPAddress> | undefined;
   #nodeAddresses: readonly IPAddress[] = [];
-  #faults: Fault[] = [];
-  #operationsUntilLoss = Number.POSITIVE_INFINITY;
-  #readsToFail = 0;
+  readonly #faults = new Faults();
 
   async prepare({ families, members = [], ipvsTimeouts = [] }: NodeSetup): Promise<SetupReport> {
     const changed: SetupChange[] = [];
@@ -80,7 +67,7 @@ export class MemoryKernel implements Kernel {
     }
     for (const entry of members) {
       const operation: Operation = { kind: "add-entry", entry };
-      if (this.#fault(operation) === undefined) this.meddle(operation);
+      if (this.#faults.outcomeOf(operation) === undefined) this.meddle(operation);
     }
     return { changed, warnings };
   }
@@ -91,20 +78,20 @@ export class MemoryKernel implements Kernel {
 
   async observe(scope: "all" | ReadonlySet<VirtualServerKey>): Promise<Observed> {
     if (scope === "all") return mergeObserved(this.parts());
-    this.#read();
+    this.#faults.read();
     return { ...NOTHING, servers: this.#servers.states([...scope]) };
   }
 
   async *parts(): AsyncGenerator<Observed> {
     // The kernel counts through its list, even if virtual servers are deleted meanwhile.
     for (let from = 0; from < this.#servers.all.size; from += PART) {
-      this.#read();
+      this.#faults.read();
       yield { ...NOTHING, servers: this.#servers.states(this.#servers.keys().slice(from, from + PART)) };
     }
-    this.#read();
+    this.#faults.read();
     yield { ...NOTHING, addresses: new Set(this.addresses()) };
     for (const entries of this.#sets.contents()) {
-      this.#read();
+      this.#faults.read();
       yield { ...NOTHING, entries };
     }
   }
@@ -112,12 +99,8 @@ export class MemoryKernel implements Kernel {
   async apply(operations: readonly Operation[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
     for (const operation of operations) {
-      if (this.#operationsUntilLoss === 0) {
-        this.#operationsUntilLoss = Number.POSITIVE_INFINITY;
-        throw new TransportLost(`Transport lost before ${describeOperation(operation)}`);
-      }
-      this.#operationsUntilLoss--;
-      outcomes.push(this.#fault(operation) ?? this.meddle(operation));
+      this.#faults.send(operation);
+      outcomes.push(this.#faults.outcomeOf(operation) ?? this.meddle(operation));
     }
     return outcomes;
   }
@@ -125,7 +108,7 @@ export class MemoryKernel implements Kernel {
   async connections(
     servers: ReadonlySet<VirtualServerKey>,
   ): Promise<ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>> {
-    this.#read();
+    this.#faults.read();
     const counted = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, ConnectionCounts>>();
     for (const key of servers) {
       const server = this.#servers.all.get(key);
@@ -137,7 +120,7 @@ export class MemoryKernel implements Kernel {
   }
 
   async nodeAddresses(): Promise<readonly IPAddress[]> {
-    this.#read();
+    this.#faults.read();
     return this.#nodeAddresses;
   }
 
@@ -160,24 +143,22 @@ export class MemoryKernel implements Kernel {
 
   /** The next `times` operations that match fail with this errno. */
   failOperations(applies: (operation: Operation) => boolean, errno: Errno, times = Number.POSITIVE_INFINITY): void {
-    this.#faults.push({ applies, errno, left: times });
+    this.#faults.fail({ applies, errno, left: times });
   }
 
   /** Ends all faults. */
   heal(): void {
-    this.#faults = [];
-    this.#operationsUntilLoss = Number.POSITIVE_INFINITY;
-    this.#readsToFail = 0;
+    this.#faults.end();
   }
 
   /** Makes `apply` reject after this many more operations; these were done, but have no outcome. */
   loseTransportAfter(operations: number): void {
-    this.#operationsUntilLoss = operations;
+    this.#faults.operationsUntilLoss = operations;
   }
 
   /** Makes the next `times` reads reject. */
   failReads(times: number): void {
-    this.#readsToFail = times;
+    this.#faults.readsToFail = times;
   }
 
   /** Limits the number of members of a set. */
@@ -244,12 +225,6 @@ export class MemoryKernel implements Kernel {
     return [...this.#sets.contents()].flatMap((entries) => [...entries.keys()]).sort(compare);
   }
 
-  #read(): void {
-    if (this.#readsToFail === 0) return;
-    this.#readsToFail--;
-    throw new TransportLost("Transport lost in a read");
-  }
-
   #setTimeout({ name, seconds, flag }: IpvsTimeout, report: { changed: SetupChange[]; warnings: string[] }): void {
     const before = this.#timeouts[name];
     const text = `IPVS timeout ${name}`;
@@ -258,13 +233,6 @@ export class MemoryKernel implements Kernel {
       this.#timeouts[name] = seconds;
       report.changed.push({ object: "ipvs-timeout", text: `set ${text} from ${before} s to ${seconds} s` });
     }
-  }
-
-  #fault(operation: Operation): Outcome | undefined {
-    const fault = this.#faults.find(({ applies, left }) => left > 0 && applies(operation));
-    if (fault === undefined) return undefined;
-    fault.left--;
-    return { ok: false, errno: fault.errno };
   }
 
   #perform(operation: Operation): Errno | undefined {

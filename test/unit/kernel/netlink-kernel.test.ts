@@ -9,6 +9,7 @@ import * as naive from "../../support/netlink/naive-netlink.ts";
 import { accepting, NetlinkPeer } from "../../support/netlink/netlink-peer.ts";
 import { realServer } from "../../support/objects/desired.ts";
 import { FakeNode } from "./fake-node.ts";
+import { CHAINS, forwardSetup, JUMP } from "./forward-setup.ts";
 
 const { attribute, i32, nested, text, u16, u32 } = naive;
 
@@ -17,6 +18,7 @@ const ip = (value: string): IPAddress => {
   if (address === undefined) throw new Error(value);
   return address;
 };
+
 const server = (address: string) => virtualServer("TCP", ip(address), 80, { scheduler: "rr" as Scheduler });
 
 const IPVS = 31;
@@ -31,6 +33,7 @@ const introduction = (it: naive.NaiveMessage, protocol: number): naive.Bytes => 
   const dummy = nested(18, attribute(1, text("dummy")));
   return naive.message(16, 0, it.sequence, header, attribute(3, text("kube-ipvs0")), dummy);
 };
+
 const asksFor = (it: naive.NaiveMessage, protocol: number) =>
   (protocol === 16 && it.type === 16) ||
   (protocol === 0 && it.type === 18) ||
@@ -83,19 +86,6 @@ test("after a lost socket the next call uses a new one", async () => {
   await kernel.close();
 });
 
-const CHAINS = { filter: ["KUBE-FORWARD"] };
-const JUMP = "-j KUBE-FORWARD";
-/** Rules that lead into a chain; `rule` is its only one. */
-const setup = (rule = "-j ACCEPT"): NodeSetup => {
-  const table = { name: "filter", chains: [{ name: "KUBE-FORWARD", rules: [rule] }], jumps: [] } as const;
-  const jumps = [{ from: "FORWARD", rule: JUMP }];
-  return {
-    families: ["IPv4", "IPv6"],
-    rules: { IPv4: { tables: [{ ...table, jumps }] }, IPv6: { tables: [{ ...table, jumps }] } },
-    sysctls: [],
-  };
-};
-
 describe("an interface kube-ipvs0 with IPv6 switched off, as net/ipv6/conf/default has it", () => {
   const SYSCTL = "net/ipv6/conf/kube-ipvs0/disable_ipv6";
   const node = new FakeNode();
@@ -141,18 +131,18 @@ describe("rules", () => {
     const node = new FakeNode();
     node.link = undefined;
     const kernel = node.kernel(CHAINS);
-    const report = await made(kernel, setup("-m nosuch -j ACCEPT"));
+    const report = await made(kernel, forwardSetup("-m nosuch -j ACCEPT"));
     expect(report.failures.map(({ family }) => family)).toEqual(["IPv4", "IPv6"]);
     expect(report.warnings).toEqual(
       ["IPv4", "IPv6"].map((family) => expect.stringContaining(`Cannot write iptables table "filter" of ${family}`)),
     );
     expect(report.changed).toContain('created interface "kube-ipvs0"');
     expect(report.changed).toContain('created set "KUBE-6-CLUSTER-IP"');
-    expect(await made(kernel, setup())).toMatchObject({
+    expect(await made(kernel, forwardSetup())).toMatchObject({
       changed: ['wrote table "filter" of IPv4', 'wrote table "filter" of IPv6'],
       warnings: [],
     });
-    expect((await made(kernel, setup())).failures).toEqual([]);
+    expect((await made(kernel, forwardSetup())).failures).toEqual([]);
     await kernel.close();
   });
 
@@ -162,24 +152,27 @@ describe("rules", () => {
     for (const program of programs) node.iptables.working.delete(program);
     const kernel = node.kernel(CHAINS);
     const warning = expect.stringContaining("Cannot use iptables for IPv6");
-    expect((await kernel.inspect(setup())).warnings).toEqual([warning]);
-    expect((await made(kernel, setup())).warnings).toEqual([warning]);
-    expect((await made(kernel, setup())).warnings).toEqual([warning]);
+    expect((await kernel.inspect(forwardSetup())).warnings).toEqual([warning]);
+    expect((await made(kernel, forwardSetup())).warnings).toEqual([warning]);
+    expect((await made(kernel, forwardSetup())).warnings).toEqual([warning]);
     for (const program of programs) node.iptables.working.add(program);
-    expect(await made(kernel, setup())).toMatchObject({ changed: ['wrote table "filter" of IPv6'], warnings: [] });
+    expect(await made(kernel, forwardSetup())).toMatchObject({
+      changed: ['wrote table "filter" of IPv6'],
+      warnings: [],
+    });
     await kernel.close();
   });
 
   test("that use a set of another type are removed once, and written again", async () => {
     const node = new FakeNode();
     const kernel = node.kernel(CHAINS);
-    await made(kernel, setup());
+    await made(kernel, forwardSetup());
     const set = node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip" });
     // The rules of our chain refer to the set.
     Object.defineProperty(set, "references", {
       get: () => (node.iptables.table("iptables", "filter").has("KUBE-FORWARD") ? 1 : 0),
     });
-    const report = await made(kernel, setup());
+    const report = await made(kernel, forwardSetup());
     expect(report.warnings).toEqual([]);
     expect(report.changed).toEqual([
       'removed the chains of kube-ipvs from table "filter" of IPv4',
@@ -195,12 +188,12 @@ describe("rules", () => {
   test("of other programs that use a set of another type do not cause repeated removals of ours", async () => {
     const node = new FakeNode();
     const kernel = node.kernel(CHAINS);
-    await made(kernel, setup());
+    await made(kernel, forwardSetup());
     node.sets.set("KUBE-CLUSTER-IP", { type: "hash:ip", references: 1 });
     const warning = expect.stringContaining('Cannot replace set "KUBE-CLUSTER-IP"');
-    const first = await made(kernel, setup());
+    const first = await made(kernel, forwardSetup());
     expect([first.changed.length, first.warnings]).toEqual([4, [warning]]);
-    expect(await made(kernel, setup())).toMatchObject({ changed: [], warnings: [warning] });
+    expect(await made(kernel, forwardSetup())).toMatchObject({ changed: [], warnings: [warning] });
     await kernel.close();
   });
 });
@@ -229,11 +222,11 @@ test.each<[string, Partial<NodeSetup>, (node: FakeNode) => void, string, RegExp?
   async (_, wanted, spoil, warning, lacks = /^created interface/) => {
     const node = new FakeNode();
     const whole = node.kernel(CHAINS);
-    const everything = await made(whole, setup());
+    const everything = await made(whole, forwardSetup());
     await whole.remove(["IPv4", "IPv6"]);
     spoil(node);
     const kernel = node.kernel(CHAINS);
-    const { changed, warnings } = await made(kernel, { ...setup(), ...wanted });
+    const { changed, warnings } = await made(kernel, { ...forwardSetup(), ...wanted });
     expect(warnings[0]).toContain(warning);
     const missed = everything.changed.filter((text) => !changed.includes(text) && !lacks.test(text));
     expect(missed).toEqual([]);
@@ -283,58 +276,6 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
       warnings: [],
     });
     expect(node.link).toBeUndefined();
-    await kernel.close();
-  });
-});
-
-describe("what kube-proxy's other modes have left", () => {
-  const left = () => {
-    const node = new FakeNode();
-    for (const family of [2, 10]) node.sets.tables.add(`${family} kube-proxy`);
-    node.iptables.table("iptables", "filter").set("KUBE-EXTERNAL-SERVICES", ["-j DROP"]);
-    const jump =
-      '-m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-EXTERNAL-SERVICES';
-    node.iptables.table("iptables", "filter").get("INPUT")?.push(jump, "-j DROP");
-    return node;
-  };
-  const TABLES = ["IPv4", "IPv6"].map((family) => `nftables table "kube-proxy" of ${family}`);
-
-  test("is a difference", async () => {
-    const kernel = left().kernel(CHAINS);
-    const { changed } = await kernel.inspect(setup());
-    expect(changed.map(({ text }) => text)).toEqual(
-      expect.arrayContaining([
-        `kube-proxy's nftables mode has left table "kube-proxy" of IPv4`,
-        `kube-proxy's nftables mode has left table "kube-proxy" of IPv6`,
-        `kube-proxy's iptables mode has left rules in table "filter" of IPv4`,
-      ]),
-    );
-    await kernel.close();
-  });
-
-  test("is removed when the Services are programmed, and a table that comes back shows another proxy", async () => {
-    const node = left();
-    const kernel = node.kernel(CHAINS);
-    await kernel.writeRules({ ...setup(), leftovers: "serve" });
-    expect(node.sets.tables.size).toBe(2);
-    const first = await kernel.writeRules({ ...setup(), leftovers: "remove" });
-    expect(first.changed).toEqual(expect.arrayContaining(TABLES.map((table) => `removed ${table}`)));
-    expect(first).not.toHaveProperty("otherProxies");
-    node.sets.tables.add("2 kube-proxy");
-    const second = await kernel.writeRules({ ...setup(), leftovers: "remove" });
-    expect(second.otherProxies).toEqual(["kube-proxy in nftables mode"]);
-    await kernel.close();
-  });
-
-  test("is removed by cleanup, and rules of other programs stay", async () => {
-    const node = left();
-    const kernel = node.kernel(CHAINS);
-    const { changed, warnings } = await kernel.remove(["IPv4", "IPv6"]);
-    expect(warnings).toEqual([]);
-    expect(changed.map(({ text }) => text)).toEqual(expect.arrayContaining(TABLES.map((table) => `removed ${table}`)));
-    expect(node.sets.tables.size).toBe(0);
-    expect(node.iptables.table("iptables", "filter").has("KUBE-EXTERNAL-SERVICES")).toBe(false);
-    expect(node.iptables.table("iptables", "filter").get("INPUT")).toEqual(["-j DROP"]);
     await kernel.close();
   });
 });

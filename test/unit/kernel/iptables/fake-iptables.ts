@@ -1,4 +1,6 @@
+import { IptablesClient } from "../../../../src/kernel/iptables/client.ts";
 import type { RunProcess } from "../../../../src/kernel/run-process.ts";
+import type { RuleTable } from "../../../../src/model/kernel/rules.ts";
 
 const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
   nat: ["PREROUTING", "OUTPUT", "POSTROUTING"],
@@ -116,4 +118,36 @@ export class FakeIptables {
     else return false;
     return true;
   }
+}
+
+/** The jump into the chain of our table nat. */
+export const JUMP = '-m comment --comment "portals" -j KUBE-SERVICES';
+
+/** Our table nat. */
+export const NAT: RuleTable = {
+  name: "nat",
+  chains: [{ name: "KUBE-SERVICES", rules: ["-s 127.0.0.0/8 -j RETURN", "-j ACCEPT"] }],
+  jumps: [{ from: "OUTPUT", rule: JUMP }],
+};
+
+/** Our table filter. */
+export const FILTER: RuleTable = {
+  name: "filter",
+  chains: [{ name: "KUBE-FORWARD", rules: ["-j ACCEPT"] }],
+  jumps: [],
+};
+
+/** Rules of one or two tables for each family. */
+export const RULES = { IPv4: { tables: [NAT, FILTER] }, IPv6: { tables: [NAT] } };
+
+/** The report when nothing changed. */
+export const NOTHING = { changed: [], failures: [] };
+
+/** A client that has found its backend, and the programs that it has run since. */
+export async function setup(fake = new FakeIptables()) {
+  const client = new IptablesClient(fake);
+  await client.find(["IPv4", "IPv6"]);
+  const ran = () => fake.ran.splice(0);
+  ran();
+  return { fake, client, ran, restores: () => ran().filter((line) => line.includes("restore")) };
 }
