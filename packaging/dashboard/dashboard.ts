@@ -1,5 +1,6 @@
 import { TRAFFIC_METRICS } from "../../src/serve/metrics/traffic/traffic-text.ts";
-import { type PanelSpec, ROWS } from "./panels.ts";
+import type { PanelSpec } from "./panel-spec.ts";
+import { ROWS } from "./panels.ts";
 
 const COLUMNS = 24;
 const DATASOURCE = { type: "prometheus", uid: "$datasource" };
