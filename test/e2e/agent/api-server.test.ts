@@ -207,7 +207,9 @@ describe("at its start the agent", LIMIT, () => {
     one.delete("Service", "shop/web");
     const agent = agentOf(one, "--ipvs-sync-period", "1s");
     const reason = async () => JSON.parse((await agent.readyz()).body || "{}").reason;
-    await soon(async () => expect(await reason()).toMatch(/services.* \(401\)$/));
+    await soon(async () =>
+      expect(await reason()).toMatch(/services.* \(401: check the token or the client certificate of the agent\)$/),
+    );
     expect(await held()).toEqual(lines(IP, "a"));
     one.model.behaviour.tokens = undefined;
     await eventuallyHeld([]);
