@@ -92,7 +92,7 @@ describe.skipIf(isMissing("chromium"))("the status page in Chromium", () => {
 
     test("shows a Service with a problem, its effect and its cure", async () => {
       await using page = await opened(options, "#/service/billing/search");
-      await page.getByText("Check that the selector of the Service").first().waitFor();
+      await page.locator(".findings .error .cure").waitFor();
       await page.screenshot({ path: picture("problem") });
       expect(await violations(page)).toEqual([]);
     });
