@@ -56,7 +56,7 @@ function proxyFindings({ otherProxies, foreignTables, occupiedPort }: NodeEviden
       : [
           {
             severity: "warning" as const,
-            what: `${occupiedPort.owner === "" ? "another program" : occupiedPort.owner} listens at ${occupiedPort.address}, the address of the metrics server`,
+            what: `${occupiedPort.owner === "" ? "another program" : occupiedPort.owner} listens at ${occupiedPort.address}, the address of the agent's metrics server`,
             effect:
               "metrics of kube-ipvs are missing, and the listener may be another proxy: kube-proxy uses the same port",
             cure: `Find it: ss -ltnp sport = :${occupiedPort.address.replace(/.*:/, "")}. Stop it, or set --metrics-bind-address`,

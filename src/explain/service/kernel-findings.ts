@@ -121,9 +121,9 @@ function silence({ real, packetsIn, packetsOut, bytesOut }: RealTraffic): readon
     return [
       {
         severity: "warning",
-        what: `endpoint ${name} refuses connections: each of its ${packetsOut} answers is as short as a TCP reset`,
+        what: `endpoint ${name} probably refuses connections: its ${packetsOut} packets to clients were all as long as a TCP reset`,
         effect: 'clients get "connection refused"',
-        cure: `Check that the container listens on port ${real.port} at all addresses; its readiness probe does not test this port`,
+        cure: `Check that the container listens on port ${real.port} at all addresses, which its readiness probe does not test, and that no firewall rejects; on this node: curl -m 3 http://${name}/`,
       },
     ];
   return [];

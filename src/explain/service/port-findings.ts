@@ -99,7 +99,7 @@ function policyFindings(service: Service, port: ServicePort, served: readonly Se
       severity: service.healthCheckNodePort === 0 ? "error" : "warning",
       what: `externalTrafficPolicy is Local and no endpoint of ${portText(port)} is on this node`,
       effect: "connections from outside that arrive at this node are dropped",
-      cure: "Send clients to nodes with endpoints (load balancers find them by the health check node port), or set externalTrafficPolicy to Cluster",
+      cure: "If no load balancer sends clients to this node, nothing is wrong. Otherwise make it use the health check node port, run a pod of the Service on this node, or set externalTrafficPolicy to Cluster",
     });
   return findings;
 }

@@ -66,7 +66,7 @@ test("a node that the agent has prepared has no error, and each thing that other
           /^(info|warning): rp_filter is 1 \(strict\) on .*, and the filter has dropped \d+ packets/,
         ),
         expect.stringMatching(
-          /^warning: perl \(process \d+\) listens at 127.0.0.1:10249, the address of the metrics server$/,
+          /^warning: perl \(process \d+\) listens at 127.0.0.1:10249, the address of the agent's metrics server$/,
         ),
         expect.stringMatching(
           /^warning: other programs drop or reject packets of IPv4: .*rule 1 of filter\/INPUT "-p tcp -m tcp --dport 81 -j DROP" \([1-9]\d* packets?\)/,

@@ -106,7 +106,7 @@ describe("a running agent", () => {
     await eventually(
       async () =>
         expect(await explained("closed")).toContain(
-          `warning: endpoint ${node.pod("silent").ip}:8080 refuses connections: each of its 2 answers is as short as a TCP reset`,
+          `warning: endpoint ${node.pod("silent").ip}:8080 probably refuses connections: its 2 packets to clients were all as long as a TCP reset`,
         ),
       { withinMs: 20_000, everyMs: 500 },
     );

@@ -185,7 +185,7 @@ test.each<[string, Partial<NodeEvidence>, string]>([
   [
     "another program has the port of the metrics",
     { occupiedPort: { address: "127.0.0.1:10249", owner: "kube-proxy (process 12)" } },
-    "warning: neighbours: kube-proxy (process 12) listens at 127.0.0.1:10249, the address of the metrics server",
+    "warning: neighbours: kube-proxy (process 12) listens at 127.0.0.1:10249, the address of the agent's metrics server",
   ],
   [
     "an unknown program has the port of the metrics",

@@ -80,7 +80,7 @@ describe("the cause", () => {
           slices: [{ endpoints: [THERE] }],
         },
       },
-      "error: externalTrafficPolicy is Local and no endpoint of port 80/TCP is on this node: connections from outside that arrive at this node are dropped. Send clients to nodes with endpoints (load balancers find them by the health check node port), or set externalTrafficPolicy to Cluster",
+      "error: externalTrafficPolicy is Local and no endpoint of port 80/TCP is on this node: connections from outside that arrive at this node are dropped. If no load balancer sends clients to this node, nothing is wrong. Otherwise make it use the health check node port, run a pod of the Service on this node, or set externalTrafficPolicy to Cluster",
     ],
     [
       "an external IP that a Service of another name has",
@@ -157,7 +157,7 @@ describe("the kernel", () => {
     [
       "answers that are all as long as a reset",
       { packetsIn: 3, packetsOut: 3, bytesOut: 120 },
-      "endpoint 10.244.1.5:8080 refuses connections: each of its 3 answers is as short as a TCP reset",
+      "endpoint 10.244.1.5:8080 probably refuses connections: its 3 packets to clients were all as long as a TCP reset",
     ],
   ])("%s name the endpoint", (_title, traffic, sentence) => {
     expect(findings(state, kernelOf(state, traffic))[0]).toContain(`warning: ${sentence}`);
