@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { output } from "../node/namespace.ts";
 import { IMAGE_ROOT } from "../packaging/image-folder.ts";
@@ -85,8 +85,7 @@ export class Image implements ContainerImage, AsyncDisposable {
 
   async #addBundle(): Promise<void> {
     const folder = join(this.path, "usr/local/lib/kube-ipvs");
-    await mkdir(folder);
-    for (const file of await readdir(dirname(BUNDLE))) await copyFile(join(dirname(BUNDLE), file), join(folder, file));
+    await cp(dirname(BUNDLE), folder, { recursive: true });
     await symlink(`../lib/kube-ipvs/${basename(BUNDLE)}`, join(this.path, "usr/local/bin/kube-ipvs"));
   }
 }
