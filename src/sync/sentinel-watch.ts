@@ -2,8 +2,8 @@ import type { VirtualServerKey } from "../model/kernel/ipvs.ts";
 import { KernelError } from "../model/kernel/kernel-error.ts";
 import type { Clock } from "../model/time/clock.ts";
 
-/** The time between two looks. */
-const LOOK_MS = 1_000;
+/** The time between two probes. */
+const PROBE_MS = 1_000;
 
 export interface SentinelWatchDependencies {
   readonly clock: Clock;
@@ -16,11 +16,11 @@ export interface SentinelWatchDependencies {
 }
 
 /**
- * Looks each second whether a few virtual servers still exist, until the signal aborts: IPVS reports no changes, and the
+ * Checks each second whether a few virtual servers still exist, until the signal aborts: IPVS reports no changes, and the
  * next resync may be half a minute away. A flush (`ipvsadm -C`, another proxy that ends) deletes all virtual servers of both
- * families, so any of them shows it; other deletions are found if they meet the sentinels, which change with each look. A look is
+ * families, so any of them shows it; other deletions are found if they meet the sentinels, which change with each probe. A probe is
  * one request by name for each sentinel, which the kernel answers from its hash table (ip_vs_genl_get_cmd). IPVS has no
- * cheaper request that would notice: GET_INFO returns sizes of tables, and a count needs the whole list. A look takes some 0.2 ms
+ * cheaper request that would notice: GET_INFO returns sizes of tables, and a count needs the whole list. A probe takes some 0.2 ms
  * in User Mode Linux, with 1,000 virtual servers as with 10,000 (`npm run bench -- sentinels`).
  */
 export async function watchSentinels(
@@ -28,7 +28,7 @@ export async function watchSentinels(
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    await clock.sleep(LOOK_MS, signal);
+    await clock.sleep(PROBE_MS, signal);
     if (signal.aborted) return;
     const keys = sentinels();
     if (keys.size === 0) continue;

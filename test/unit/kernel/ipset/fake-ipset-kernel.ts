@@ -102,6 +102,8 @@ export class FakeIPSetKernel {
   /** Datagrams. */
   #answer(request: naive.NaiveMessage): naive.Bytes[] {
     if (request.type >> 8 === 10) return this.#answerAboutTable(request);
+    // Conntrack, which has no flows.
+    if (request.type >> 8 === 1) return [naive.done(request)];
     if (request.type >> 8 === 0) return [];
     const command = request.type & 0xff;
     this.commands.push(command);
