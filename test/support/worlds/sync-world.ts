@@ -5,7 +5,7 @@ import { FAMILIES } from "../../../src/model/address.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type Scheduler, type VirtualServer, virtualServer } from "../../../src/model/kernel/ipvs.ts";
 import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
-import type { Operation } from "../../../src/model/kernel/operation.ts";
+import { describeOperation, type Operation } from "../../../src/model/kernel/operation.ts";
 import type { Desired } from "../../../src/sync/desired.ts";
 import { Reconciler } from "../../../src/sync/reconciler.ts";
 import type { ReconcilerOptions } from "../../../src/sync/reconciler-options.ts";
@@ -15,6 +15,7 @@ import { MemoryKernel } from "../memory-kernel/memory-kernel.ts";
 import { address, realServer } from "../objects/desired.ts";
 import { naiveNode, type SmallService, smallServiceState } from "./naive-node.ts";
 import { WatchedKernel } from "./watched-kernel.ts";
+import { POD1, VIP } from "./web-service.ts";
 
 /** How long TCP real servers may drain in this world. */
 export const DRAIN_TIMEOUT_MS = 60_000;
@@ -136,6 +137,16 @@ export class SyncWorld {
     this.lastSync = await this.#tolerate(() => this.loop.sync());
     this.kernel.onOperation = () => {};
     return this.kernel.done;
+  }
+
+  /** Syncs, and returns the operations that succeeded as text. */
+  async syncTexts(): Promise<readonly string[]> {
+    return (await this.sync()).map((operation) => `${operation.kind} ${describeOperation(operation)}`);
+  }
+
+  /** Sets the number of active connections of a real server. */
+  connect(active: number, real = POD1, key = VIP): void {
+    this.memory.setConnections(key, real, { active, inactive: 0 });
   }
 
   /** Undefined: the kernel did not answer. */

@@ -2,44 +2,33 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { DesiredState } from "../../../src/desired/desired-state.ts";
 import { FAMILIES } from "../../../src/model/address.ts";
 import type { VirtualServerKey } from "../../../src/model/kernel/ipvs.ts";
-import { describeOperation, type Operation } from "../../../src/model/kernel/operation.ts";
 import { MemoryKernel } from "../../support/memory-kernel/memory-kernel.ts";
 import { smallServiceState } from "../../support/worlds/naive-node.ts";
 import { DRAIN_TIMEOUT_MS, SyncWorld, steppedSync } from "../../support/worlds/sync-world.ts";
 import { POD1, POD2, tcp, udp, VIP, WEB, web } from "../../support/worlds/web-service.ts";
 
-function texts(operations: readonly Operation[]): string[] {
-  return operations.map((operation) => `${operation.kind} ${describeOperation(operation)}`);
-}
-
 const NOW = () => 1_000_000;
 
 let world: SyncWorld;
-const connect = (active: number, real = POD1, key = VIP) =>
-  world.memory.setConnections(key, real, { active, inactive: 0 });
 
 beforeEach(async () => {
   world = await SyncWorld.create();
 });
 
-async function syncedTexts(): Promise<string[]> {
-  return texts(await world.sync());
-}
-
 describe("draining", () => {
   test("a TCP real server with connections stays at weight 0 and is deleted when they have ended", async () => {
     world.change("a/web", web([0, 1]));
     await world.sync();
-    connect(1);
+    world.connect(1);
     world.change("a/web", web([1]));
-    expect(await syncedTexts()).toEqual(['update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
+    expect(await world.syncTexts()).toEqual(['update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
     expect(world.reconciler.state()).toMatchObject({ drainingRealServers: 1, oldestDrainMs: world.nowMs });
     await world.resync();
-    expect(await syncedTexts(), "it is not written to again").toEqual([]);
-    connect(0);
+    expect(await world.syncTexts(), "it is not written to again").toEqual([]);
+    world.connect(0);
     expect(world.loop.workAtMs()).toBe(world.nowMs + 5_000);
     world.nowMs += 5_000;
-    expect(await syncedTexts()).toEqual(['delete-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
+    expect(await world.syncTexts()).toEqual(['delete-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
     expect(world.reconciler.state()).toMatchObject({ oldestDrainMs: 0, drainEnds: { idle: 1, timeout: 0 } });
     world.expectRight();
   });
@@ -47,7 +36,7 @@ describe("draining", () => {
   test("a real server is deleted at the drain limit even with connections, counted from the begin of its drain", async () => {
     world.change("a/web", web([0, 1]));
     await world.sync();
-    connect(1);
+    world.connect(1);
     world.change("a/web", web([1]));
     await world.sync();
     for (let waitedMs = 5_000; waitedMs < DRAIN_TIMEOUT_MS; waitedMs += 5_000) {
@@ -65,11 +54,11 @@ describe("draining", () => {
   test("a returning endpoint gets its weight back without being deleted", async () => {
     world.change("a/web", web([0, 1]));
     await world.sync();
-    connect(1);
+    world.connect(1);
     world.change("a/web", web([1]));
     await world.sync();
     world.change("a/web", web([0, 1]));
-    expect(await syncedTexts()).toEqual(['update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
+    expect(await world.syncTexts()).toEqual(['update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"']);
     expect(world.memory.connectionsOf(VIP, POD1).active).toBe(1);
     expect(world.reconciler.state().drainEnds).toEqual({ idle: 0, timeout: 0 });
     world.expectRight();
@@ -78,9 +67,9 @@ describe("draining", () => {
   test("UDP real servers are deleted at once", async () => {
     world.change("a/dns", web([0, 1], [udp(53)]));
     await world.sync();
-    connect(1, POD1, "UDP/10.96.0.1:53" as VirtualServerKey);
+    world.connect(1, POD1, "UDP/10.96.0.1:53" as VirtualServerKey);
     world.change("a/dns", web([1], [udp(53)]));
-    expect(await syncedTexts()).toEqual([
+    expect(await world.syncTexts()).toEqual([
       'delete-real-server real server "10.244.0.1:8080" of "UDP/10.96.0.1:53"',
       'forget-flows flows to "UDP/10.96.0.1:53"',
     ]);
@@ -89,7 +78,7 @@ describe("draining", () => {
   test("a deleted Service keeps address, virtual servers and members until its last connection ends", async () => {
     world.change("a/web", web([0, 1], [tcp(80), udp(53)]));
     await world.sync();
-    connect(1, POD2);
+    world.connect(1, POD2);
     world.change("a/web", undefined);
     await world.sync();
     const drained = [
@@ -103,7 +92,7 @@ describe("draining", () => {
     world.restart();
     await world.sync();
     expect(world.ourServers(), "a restart goes on draining").toEqual(drained);
-    connect(0, POD2);
+    world.connect(0, POD2);
     world.nowMs += 5_000;
     await world.sync();
     world.expectRight();
@@ -112,11 +101,11 @@ describe("draining", () => {
   test("a deleted Service that returns while it drains is restored in place", async () => {
     world.change("a/web", web([0]));
     await world.sync();
-    connect(1);
+    world.connect(1);
     world.change("a/web", undefined);
     await world.sync();
     world.change("a/web", web([0, 1]));
-    expect(await syncedTexts()).toEqual([
+    expect(await world.syncTexts()).toEqual([
       'add-real-server real server "10.244.0.2:8080" of "TCP/10.96.0.1:80"',
       'update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"',
     ]);
@@ -140,7 +129,7 @@ describe("draining", () => {
   test("a draining real server that another program deletes no longer counts as draining after a resync", async () => {
     world.change("a/web", web([0]));
     await world.sync();
-    connect(1);
+    world.connect(1);
     world.change("a/web", undefined);
     await world.sync();
     const state = world.memory.servers().get(VIP);
@@ -154,7 +143,7 @@ describe("draining", () => {
   test("a draining virtual server that another program deletes is detected when its connections are counted", async () => {
     world.change("a/web", web([0]));
     await world.sync();
-    connect(1);
+    world.connect(1);
     world.change("a/web", undefined);
     await world.sync();
     const state = world.memory.servers().get(VIP);

@@ -5,24 +5,15 @@ import {
   type VirtualServerKey,
   virtualServer,
 } from "../../../src/model/kernel/ipvs.ts";
-import { describeOperation, type Operation } from "../../../src/model/kernel/operation.ts";
 import { address } from "../../support/objects/desired.ts";
 import { SyncWorld } from "../../support/worlds/sync-world.ts";
 import { POD1, POD2, tcp, udp, VIP, web } from "../../support/worlds/web-service.ts";
-
-function texts(operations: readonly Operation[]): string[] {
-  return operations.map((operation) => `${operation.kind} ${describeOperation(operation)}`);
-}
 
 let world: SyncWorld;
 
 beforeEach(async () => {
   world = await SyncWorld.create();
 });
-
-async function syncedTexts(): Promise<string[]> {
-  return texts(await world.sync());
-}
 
 describe("flows", () => {
   const DNS = "UDP/10.96.0.1:53" as VirtualServerKey;
@@ -33,7 +24,7 @@ describe("flows", () => {
   test("that began before the virtual server existed are deleted after it and its address are added", async () => {
     send(SELF);
     world.change("a/dns", web([0], [udp(53)]));
-    expect((await syncedTexts()).slice(-2)).toEqual([
+    expect((await world.syncTexts()).slice(-2)).toEqual([
       'bind-address address "10.96.0.1"',
       'forget-flows flows to "UDP/10.96.0.1:53"',
     ]);
@@ -111,12 +102,12 @@ describe("flows", () => {
     await world.sync();
     send(SELF);
     world.restart();
-    expect(await syncedTexts()).toEqual([
+    expect(await world.syncTexts()).toEqual([
       'forget-flows flows to "TCP/10.96.0.1:53"',
       'forget-flows flows to "UDP/10.96.0.1:53"',
     ]);
     expect(answered()).toEqual([]);
-    expect(await syncedTexts()).toEqual([]);
+    expect(await world.syncTexts()).toEqual([]);
   });
 
   test("to a foreign virtual server are never deleted", async () => {

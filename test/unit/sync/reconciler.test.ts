@@ -4,7 +4,6 @@ import { FAMILIES } from "../../../src/model/address.ts";
 import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type Scheduler, type VirtualServerKey, virtualServer } from "../../../src/model/kernel/ipvs.ts";
 import { NO_KEYS } from "../../../src/model/kernel/keys.ts";
-import { describeOperation, type Operation } from "../../../src/model/kernel/operation.ts";
 import { RealServers } from "../../../src/model/kernel/real-servers.ts";
 import { MemoryKernel } from "../../support/memory-kernel/memory-kernel.ts";
 import { address, network, realServer } from "../../support/objects/desired.ts";
@@ -12,28 +11,18 @@ import { smallServiceState } from "../../support/worlds/naive-node.ts";
 import { FOREIGN, SyncWorld, steppedSync } from "../../support/worlds/sync-world.ts";
 import { POD1, tcp, udp, VIP, WEB, web } from "../../support/worlds/web-service.ts";
 
-function texts(operations: readonly Operation[]): string[] {
-  return operations.map((operation) => `${operation.kind} ${describeOperation(operation)}`);
-}
-
 const NOW = () => 1_000_000;
 
 let world: SyncWorld;
-const connect = (active: number, real = POD1, key = VIP) =>
-  world.memory.setConnections(key, real, { active, inactive: 0 });
 
 beforeEach(async () => {
   world = await SyncWorld.create();
 });
 
-async function syncedTexts(): Promise<string[]> {
-  return texts(await world.sync());
-}
-
 describe("programming", () => {
   test("a new Service is added from the set member to the address", async () => {
     world.change("a/web", web([0]));
-    expect(await syncedTexts()).toEqual([
+    expect(await world.syncTexts()).toEqual([
       'add-entry member "10.96.0.1,tcp:80" of set "KUBE-CLUSTER-IP"',
       'add-entry member "10.96.0.1" of set "KUBE-IPVS-IPS"',
       'add-virtual-server virtual server "TCP/10.96.0.1:80"',
@@ -48,7 +37,7 @@ describe("programming", () => {
     world.change("a/web", web([0]));
     await world.sync();
     world.change("a/web", undefined);
-    expect(await syncedTexts()).toEqual([
+    expect(await world.syncTexts()).toEqual([
       'update-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"',
       'unbind-address address "10.96.0.1"',
       'delete-real-server real server "10.244.0.1:8080" of "TCP/10.96.0.1:80"',
@@ -227,7 +216,7 @@ describe("regressions that the properties found", () => {
   test("a virtual server that waits for its address to be unbound is deleted when the address is desired again", async () => {
     world.change("a/web", web([0], [tcp(80), tcp(53)]));
     await world.sync();
-    connect(1, POD1, "TCP/10.96.0.1:53" as VirtualServerKey);
+    world.connect(1, POD1, "TCP/10.96.0.1:53" as VirtualServerKey);
     world.change("a/web", undefined);
     await world.sync();
     expect(world.memory.servers().get(VIP)?.reals.size).toBe(0);
