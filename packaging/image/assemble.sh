@@ -23,14 +23,27 @@ copy() {
   packages="$packages ${owner%%:*}"
 }
 
-# Copies what ldd prints for a file, under the names by which the loader looks for it.
+# Copies a library under the name by which the loader looks for it.
+copy_library() {
+  copy "$1"
+  target=$(readlink -f "$1")
+  name="$(dirname "$target")/$(basename "$1")"
+  case $1 in /lib64/*) name=/usr$1 ;; esac
+  [ -e "$root$name" ] || ln -s "$target" "$root$name"
+}
+
+# Copies what ldd prints for a file.
 copy_libraries() {
-  for library in $(ldd "$1" | grep -o '/[^ ]*' || true); do
-    copy "$library"
-    target=$(readlink -f "$library")
-    name="$(dirname "$target")/$(basename "$library")"
-    case $library in /lib64/*) name=/usr$library ;; esac
-    [ -e "$root$name" ] || ln -s "$target" "$root$name"
+  for library in $(ldd "$1" | grep -o '/[^ ]*' || true); do copy_library "$library"; done
+}
+
+# Copies the libraries that a program loads only when it needs them. Debian notes their names in the program.
+copy_optional_libraries() {
+  for name in $(grep -ao '"soname":\["[^"]*' "$1" | cut -d'"' -f4); do
+    for library in /usr/lib/*/"$name"; do
+      copy_library "$library"
+      copy_libraries "$library"
+    done
   done
 }
 
@@ -41,6 +54,8 @@ program() {
 }
 
 for name in env ip kmod setpriv xtables-legacy-multi xtables-nft-multi; do program "$name"; done
+# modprobe reads modules that are compressed with xz or zstd by them.
+copy_optional_libraries "$root/usr/bin/kmod"
 ln -s kmod "$root/usr/bin/modprobe"
 for family in iptables ip6tables; do
   for suffix in '' -save -restore; do

@@ -1,5 +1,5 @@
 import { globSync, readFileSync } from "node:fs";
-import { link, mkdir, readFile, rm, stat } from "node:fs/promises";
+import { copyFile, link, mkdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { NODE_FLAGS } from "../../build.ts";
@@ -71,6 +71,21 @@ describe("the image", () => {
     const variables = ["API_SERVERS=https://a.invalid:1,https://b.invalid", "CLUSTER_CIDR="];
     const argv = ["env", ...variables, "env", "-S", `${command.replace("kube-ipvs diff", "kube-ipvs diff --help")}`];
     expect(await inImage(...argv)).toMatchObject({ code: 0, out: expect.stringContaining("Usage: kube-ipvs diff") });
+  });
+
+  test.each([
+    ["xz", ".xz"],
+    ["zstd", ".zst"],
+  ])("its modprobe reads modules that are compressed with %s", async (compressor, suffix) => {
+    const folder = await mkdtemp(join(IMAGE_ROOT, "tmp/modules-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    // Any ELF file: modprobe reads it, and finds that it is no module.
+    await copyFile(join(IMAGE_ROOT, "usr/bin/env"), join(folder, "a.ko"));
+    await output([compressor, "-q", join(folder, "a.ko")]);
+    const path = `/tmp/${basename(folder)}/a.ko${suffix}`;
+    expect(await inImage("modprobe", "--show-modversions", path)).toMatchObject({
+      err: `modprobe: FATAL: could not get modversions of ${path}: No data available\n`,
+    });
   });
 
   test("has the extensions of iptables that the rules use", () => {

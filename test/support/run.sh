@@ -61,7 +61,7 @@ run_suite() {
 
 # The image, from which a suite on a real kernel runs the containers of the DaemonSet.
 build_image() {
-  ensure_debian_packages buildah crun debootstrap || { failed=1; return; }
+  ensure_debian_packages buildah crun debootstrap xz-utils zstd || { failed=1; return; }
   { tied node build.ts && tied bash packaging/image/build.sh "$CACHE/image"; } || failed=1
 }
 
