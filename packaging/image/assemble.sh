@@ -72,9 +72,8 @@ for extension in $(find / -xdev -path '*/xtables/lib*.so' -not -path "$root/*");
   [ ! -L "$extension" ] || cp -P "$extension" "$root$extension"
 done
 
-# Node.js, without the symbols of its debugger.
-cp /build/node/node "$root/usr/bin/node"
-strip "$root/usr/bin/node"
+# Node.js, without symbols and with the English data of ICU alone: see README.md.
+/build/node/node /build/trim-node.ts /build/node/node "$root/usr/bin/node"
 copy_libraries "$root/usr/bin/node"
 mkdir -p "$root/usr/share/doc/nodejs"
 cp /build/node/LICENSE "$root/usr/share/doc/nodejs/copyright"

@@ -8,7 +8,7 @@ folder=$(realpath "$1")
 cd "$(dirname "$0")/../.."
 readonly folder SUITE=trixie
 # As the Dockerfile installs them.
-readonly PACKAGES=binutils,ca-certificates,iproute2,iptables,kmod,libatomic1,libstdc++6
+readonly PACKAGES=ca-certificates,iproute2,iptables,kmod,libatomic1,libstdc++6
 # Not the storage of the machine: vfs works on every file system.
 buildah() { command buildah --root "$folder/storage" --runroot "$folder/run" --storage-driver vfs "$@"; }
 
