@@ -1,32 +1,33 @@
 import { readFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { V1ConfigMap, V1DaemonSet } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { parse } from "yaml";
 import { testTls } from "../../support/api/api-server.ts";
 import { ControlPlane } from "../../support/api/worlds/control-plane.ts";
-import { containerCommand } from "../../support/container/container.ts";
 import { startedAs } from "../../support/container/deployment.ts";
-import { ACCOUNT_PATH, AccountFolder } from "../../support/container/service-account.ts";
+import { hostPaths } from "../../support/container/host-paths.ts";
+import { Image } from "../../support/container/image.ts";
+import { type AgentContainer, PodRuntime } from "../../support/container/pod-runtime.ts";
+import { kernelHasSeccompFilters } from "../../support/container/seccomp.ts";
+import { AccountFolder } from "../../support/container/service-account.ts";
 import { VolumeFolder } from "../../support/container/volume-folder.ts";
-import { AgentProcess } from "../../support/node/agent-process.ts";
 import { TestNode } from "../../support/node/netns.ts";
-import type { Program } from "../../support/node/program.ts";
 import { nodeObject, serviceObject, sliceObject } from "../../support/objects/builders.ts";
-import { BUNDLE } from "../../support/run/bundle.ts";
 import { eventually } from "../../support/time/eventually.ts";
 import { patient } from "../../support/time/patience.ts";
 import { LongClient } from "../../support/traffic/client.ts";
 
 /**
- * The agent in place of kube-proxy in the DaemonSet that kubeadm makes: its command line, ConfigMap, kubeconfig and rights as
- * they are; only the program is another one, and the address of the control plane is that of the test.
+ * The agent in place of kube-proxy in the DaemonSet that kubeadm makes: its command line, ConfigMap, kubeconfig and security
+ * context as they are, in a container of crun; only the program is another one, and the address of the control plane is that
+ * of the test.
  */
 let node: TestNode;
 let plane: ControlPlane;
 let account: AccountFolder;
-let image: string;
+let image: Image;
 
 /** A container starts with uncompiled code, which takes seconds in a guest. */
 vi.setConfig({ testTimeout: patient(180_000) });
@@ -36,15 +37,12 @@ const FOLDER = new URL("../../fixtures/kubeadm/", import.meta.url);
 const fixture = (file: string) => parse(readFileSync(new URL(file, FOLDER), "utf8"));
 
 beforeAll(async () => {
-  image = await mkdtemp("/run/kube-ipvs-image-");
-  await symlink(BUNDLE, join(image, "kube-proxy"));
+  image = await Image.create();
+  await symlink("kube-ipvs", join(image.path, "usr/local/bin/kube-proxy"));
   node = await TestNode.create({ pods: ["a", "b"] });
   plane = await ControlPlane.create(node);
   plane.model.behaviour.tokens = new Map([["first", "system:serviceaccount:kube-system:kube-proxy"]]);
   account = await AccountFolder.create({ token: "first", authority: testTls("a").cert, namespace: "kube-system" });
-  await mkdir(ACCOUNT_PATH, { recursive: true });
-  await writeFile("/run/xtables.lock", "");
-  await writeFile(lock(), "");
   plane.put(nodeObject(node.name, { ips: [node.node.ip, node.node.ip6] }));
   serve("a");
 });
@@ -53,11 +51,8 @@ afterAll(async () => {
   await plane?.[Symbol.asyncDispose]();
   await node?.[Symbol.asyncDispose]();
   await account?.[Symbol.asyncDispose]();
-  await rm(image, { recursive: true });
-  await rm(ACCOUNT_PATH, { recursive: true });
+  await image?.[Symbol.asyncDispose]();
 });
-
-const lock = () => `/run/xtables-${node.name}.lock`;
 
 function serve(...pods: readonly string[]): void {
   const endpoints = pods.map((pod) => node.pod(pod).ip);
@@ -83,33 +78,29 @@ async function configMap() {
 }
 
 /** The agent as the kubelet starts kube-proxy, with the folder as the volume of its ConfigMap. */
-function start(folder: string): { agent: AgentProcess; program: Program } {
+async function start(folder: string): Promise<AgentContainer> {
   const daemonSet = fixture("kube-proxy-daemonset.yaml") as V1DaemonSet;
-  const [container] = daemonSet.spec?.template.spec?.containers ?? [];
-  if (container === undefined) throw new Error("The DaemonSet has no container");
+  const pod = daemonSet.spec?.template.spec;
+  const [container] = pod?.containers ?? [];
+  if (pod === undefined || container === undefined) throw new Error("The DaemonSet has no container");
   const { argv, env } = startedAs(container, node.name, {});
   expect(argv).toEqual([
     "/usr/local/bin/kube-proxy",
     "--config=/var/lib/kube-proxy/config.conf",
     `--hostname-override=${node.name}`,
   ]);
-  const { PATH = "" } = process.env;
-  const started = {
-    argv: [join(image, "kube-proxy"), ...argv.slice(1)],
-    env: { PATH, ...env },
-  };
-  const mounts = [
-    { source: folder, target: "/var/lib/kube-proxy" },
-    { source: account.path, target: ACCOUNT_PATH },
-    { source: lock(), target: "/run/xtables.lock" },
-  ];
-  // A runtime makes the folders on which it mounts; here they are made where they are nobody else's.
-  const prepare = 'mount -t tmpfs none /var/lib; mkdir /var/lib/kube-proxy; exec "$@"';
-  const own = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", prepare, "runtime"];
-  const program = node.node.namespace.start([...own, ...containerCommand(container, started, mounts)]);
-  const agent = AgentProcess.of(node, program);
-  onTestFinished(() => agent[Symbol.asyncDispose]());
-  return { agent, program };
+  const runtime = await PodRuntime.create(node, {
+    rootfs: image.path,
+    imageMounts: image.mounts,
+    hostPath: await hostPaths(node),
+    volumes: new Map([["kube-proxy", folder]]),
+    account: account.path,
+    filtersCalls: kernelHasSeccompFilters(),
+  });
+  onTestFinished(() => runtime[Symbol.asyncDispose]());
+  const started = await runtime.start({ pod, container, started: { argv, env: { ...image.env, ...env } } });
+  onTestFinished(() => started.agent[Symbol.asyncDispose]());
+  return started;
 }
 
 const held = async () =>
@@ -121,7 +112,7 @@ const events = (reason: string) => [...plane.model.events.events.values()].filte
 
 test("kubeadm's command line and ConfigMap start the agent, with nothing to report about them", async () => {
   const { path } = await configMap();
-  const { agent } = start(path);
+  const { agent } = await start(path);
   await agent.ready();
   expect(await held()).toEqual([`-A -t ${IP}:80 -s rr`, `-a -t ${IP}:80 -r ${node.pod("a").ip}:8080 -m -w 1`]);
   const { answers } = await node.client(node.pod("b")).tcp(IP, 80, 2);
@@ -134,7 +125,7 @@ test("kubeadm's command line and ConfigMap start the agent, with nothing to repo
 
 test("a changed ConfigMap is applied by the running agent, and connections live", async () => {
   const volume = await configMap();
-  const { agent, program } = start(volume.path);
+  const { agent, exitCode } = await start(volume.path);
   await agent.ready();
   const connection = await LongClient.hold(node.pod("b").namespace, IP, 80);
   await volume.change('scheduler: ""', "scheduler: sh");
@@ -142,12 +133,12 @@ test("a changed ConfigMap is applied by the running agent, and connections live"
   expect(agent.log).toContain("the configuration file has changed, and its settings are in use");
   const { answers, errors } = await connection.stop();
   expect([Object.keys(answers), errors]).toEqual([["a"], {}]);
-  expect(program.exitCode).toBeUndefined();
+  expect(exitCode()).toBeUndefined();
 });
 
 test("an invalid ConfigMap changes nothing and is reported, and the agent goes on", async () => {
   const volume = await configMap();
-  const { agent } = start(volume.path);
+  const { agent } = await start(volume.path);
   await agent.ready();
   const valid = async () => (await agent.metrics()).get("kube_ipvs_config_last_reload_successful");
   expect(await valid()).toBe(1);
@@ -172,11 +163,11 @@ test("an invalid ConfigMap changes nothing and is reported, and the agent goes o
 
 test("a change that needs a new start ends the agent with code 3 and a reason; the kernel goes on serving", async () => {
   const volume = await configMap();
-  const { agent, program } = start(volume.path);
+  const { agent, exitCode } = await start(volume.path);
   await agent.ready();
   await soon(async () => expect(await held()).toContain(`-a -t ${IP}:80 -r ${node.pod("a").ip}:8080 -m -w 1`));
   await volume.change("excludeCIDRs: null", "excludeCIDRs: [10.200.0.0/16]");
-  await soon(() => expect(program.exitCode).toBe(3));
+  await soon(() => expect(exitCode()).toBe(3));
   expect(events("ConfigurationChanged")).toMatchObject([
     { type: "Normal", note: expect.stringContaining("has changed in ipvs.excludeCIDRs") },
   ]);

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentProcess, ManifestFolder } from "../../support/node/agent-process.ts";
 import { type Host, TestNode } from "../../support/node/netns.ts";
 import { type ServiceSpec, serviceObject, sliceObject } from "../../support/objects/builders.ts";
+import { eventually } from "../../support/time/eventually.ts";
+import { patient } from "../../support/time/patience.ts";
 import type { Answers } from "../../support/traffic/client.ts";
 import { canSpeakSCTP, unloadSCTP } from "../../support/traffic/sctp.ts";
 
@@ -82,5 +84,24 @@ describe.runIf(canSpeakSCTP())("SCTP", () => {
       expect(await ask(pod(), `${balancer}2`, 38)).toEqual(answered(["a", "b"], ipOf(pod())));
       expect(await ask(node.node, ipOf(node.node), 30_002)).toEqual(answered(["a", "b"], gateway));
     });
+  });
+
+  test("a client that begins before its Service is programmed is answered at a next attempt", async () => {
+    // Without the Service its address is somewhere behind the router, which drops the packets.
+    const ips = ["10.96.0.3", "fd00:96::3"];
+    await node.outside.namespace.output(["ip", "-batch", "-"], ips.map((ip) => `route add blackhole ${ip}\n`).join(""));
+    await node.prints(`ip route add 10.96.0.3 via ${node.outside.ip}; ip route add fd00:96::3 via ${node.outside.ip6}`);
+    const clients = [node.pod("c"), node.node].flatMap((host) =>
+      ips.map((ip) => node.client(host).sctp(ip, 38, 1, { timeoutSeconds: patient(60_000) / 1_000 })),
+    );
+    await eventually(async () => {
+      const flows = await node.prints("conntrack -L -p sctp -f ipv4; conntrack -L -p sctp -f ipv6");
+      expect(flows.match(/dport=38 \[UNREPLIED\]/g)).toHaveLength(4);
+    });
+    await manifests.put("late.json", exposed("late", 3, {}));
+    for (const { answers, errors } of await Promise.all(clients)) {
+      expect(errors).toEqual({});
+      expect(Object.values(answers)).toEqual([1]);
+    }
   });
 });

@@ -1,7 +1,4 @@
-import { existsSync } from "node:fs";
-import { mkdtemp, realpath } from "node:fs/promises";
 import { release } from "node:os";
-import { dirname } from "node:path";
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node";
 import { testTls } from "../api/api-server.ts";
 import { ControlPlane } from "../api/worlds/control-plane.ts";
@@ -9,6 +6,7 @@ import type { Finished } from "../node/namespace.ts";
 import { TestNode } from "../node/netns.ts";
 import { nodeObject } from "../objects/builders.ts";
 import { deployedContainer, deployedPod, deployedRules, deployedUser, startedAs } from "./deployment.ts";
+import { hostPaths } from "./host-paths.ts";
 import { type ContainerImage, Image } from "./image.ts";
 import { type AgentContainer, type ContainerOfPod, PodRuntime } from "./pod-runtime.ts";
 import { kernelHasSeccompFilters } from "./seccomp.ts";
@@ -64,16 +62,11 @@ export class DaemonSetNode implements AsyncDisposable {
     );
     const node = stack.use(await TestNode.create({ pods }));
     const plane = stack.use(await ControlPlane.create(node));
-    const modules = await modulesFolder();
-    const paths = new Map([
-      ["/lib/modules", modules],
-      ["/run/xtables.lock", `/run/xtables-${node.name}.lock`],
-    ]);
     const runtime = stack.use(
       await PodRuntime.create(node, {
         rootfs: image.path,
         imageMounts: image.mounts,
-        hostPath: (path) => paths.get(path) ?? path,
+        hostPath: await hostPaths(node),
         account: account.path,
         filtersCalls,
       }),
@@ -114,14 +107,4 @@ export class DaemonSetNode implements AsyncDisposable {
     });
     return { pod, container, started: { argv, env: { ...this.#image.env, ...KUBELET_ENV, ...env } } };
   }
-}
-
-/**
- * Returns the folder that is /lib/modules of the node: a guest keeps the modules of its kernel elsewhere. On a machine without
- * modules it is an empty folder, as containerd creates one.
- */
-async function modulesFolder(): Promise<string> {
-  const ofGuest = `/run/modules/lib/modules/${release()}`;
-  if (existsSync(ofGuest)) return dirname(await realpath(ofGuest));
-  return existsSync("/lib/modules") ? "/lib/modules" : mkdtemp("/run/kube-ipvs-no-modules-");
 }

@@ -40,6 +40,8 @@ export interface NodeOfPod {
   readonly imageMounts: readonly OciMount[];
   /** Where a path of the host is; on most nodes that path itself. */
   readonly hostPath: (path: string) => string;
+  /** The folders of volumes that are not the host's, such as those of ConfigMaps, by the names of the volumes. */
+  readonly volumes?: ReadonlyMap<string, string>;
   /** The folder with the files of the service account. */
   readonly account: string;
   /** Whether the kernel can filter system calls. */
@@ -125,7 +127,8 @@ function volumeMounts(pod: V1PodSpec, { volumeMounts = [] }: V1Container, node: 
     .map(({ mountPath }) => ({ type: "tmpfs", source: "tmpfs", destination: mountPath, options: ["nosuid", "nodev"] }));
   const ofHost = volumeMounts.filter(({ name }) => !inMemory.has(name));
   const declared = ofHost.map(({ name, mountPath, readOnly }) => {
-    const path = volumes.get(name);
+    const [own, path] = [node.volumes?.get(name), volumes.get(name)];
+    if (own !== undefined) return { source: own, destination: mountPath, readOnly: true };
     if (path === undefined) throw new Error(`The volume "${name}" is no path of the host`);
     return { source: node.hostPath(path), destination: mountPath, readOnly: readOnly === true };
   });

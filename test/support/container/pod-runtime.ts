@@ -23,6 +23,8 @@ export interface ContainerOfPod {
 /** The agent in a container. */
 export interface AgentContainer {
   readonly agent: AgentProcess;
+  /** Its exit code; undefined as long as it runs. */
+  readonly exitCode: () => number | undefined;
   /** As `kill -9` of the agent; crun, which waits for it, ends too. */
   readonly kill: () => Promise<void>;
 }
@@ -54,7 +56,7 @@ export class PodRuntime implements AsyncDisposable {
       await output([...CRUN, "kill", id, "KILL"]);
       await closed;
     };
-    return { agent: AgentProcess.of(this.#node, program), kill };
+    return { agent: AgentProcess.of(this.#node, program), exitCode: () => program.exitCode ?? undefined, kill };
   }
 
   /** Runs a container to its end. */
