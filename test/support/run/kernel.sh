@@ -24,11 +24,18 @@ ensure_kernel() {
 }
 
 ensure_named_kernel() {
-  local source machine version suite
+  local source machine version suite iptables backend folder
   source=$(node test/support/run/kernel-source.ts "$1") || return 1
-  read -r machine version suite <<<"$source"
+  read -r machine version suite iptables backend <<<"$source"
   "ensure_${machine}_kernel" "$version" "$suite" || return 1
   say "real kernel: $machine $version"
+  export GUEST_IPTABLES=$backend
+  [ "$iptables" != - ] || return 0
+  folder=$CACHE/kernels/iptables-$iptables
+  bash "$ROOT/test/support/run/iptables.sh" "$iptables" "$folder" 2>"$folder.log" || { cat "$folder.log" >&2; return 1; }
+  # Their extensions are found by this variable.
+  export XTABLES_LIBDIR=$folder/xtables PATH=$folder/usr/sbin:$PATH
+  say "$("iptables-$backend" --version)"
 }
 
 # Runs a command on a real IPVS kernel.

@@ -24,15 +24,15 @@ guests_per_cpu() {
 
 # Lists the jobs and fetches their kernels: plan_jobs ARGUMENTS of list-jobs.ts
 plan_jobs() {
-  local kernel usual=$run_in_kernel own=()
+  local kernel own=()
   rm -f "$CACHE"/results-kernel-*.jsonl "$LEFT_OUT"
   [ "$run_in_kernel" = in_namespace ] && own=(--host)
   node test/support/run/pool/list-jobs.ts "${own[@]}" "$@" >"$JOBS" || return 1
   unavailable=" "
   for kernel in $(cut -d' ' -f1 "$JOBS" | sort -u); do
-    [ "$kernel" = host ] || KUBE_IPVS_KERNEL=$kernel ensure_kernel || unavailable+="$kernel "
+    # In a subshell: what it chooses is for the jobs of that kernel.
+    [ "$kernel" = host ] || (KUBE_IPVS_KERNEL=$kernel && ensure_kernel) || unavailable+="$kernel "
   done
-  run_in_kernel=$usual
 }
 
 # Runs the jobs. Each line of theirs is printed behind the number and the kernel of the job; what a failed job has printed is

@@ -1,7 +1,7 @@
 # Sourced by run.sh: Debian's cloud kernels, which nodes have, as guests of QEMU. With iptables-nft, modules that load by
 # themselves and, with GUEST_CPUS, more than one CPU, all of which User Mode Linux has not.
 # The guest's root is this machine's file system; what it writes is gone afterwards, but for $CACHE. Its network is lo alone.
-# GUEST_IPTABLES is nft (the default) or legacy. GUEST_CPUS is 1 by default.
+# GUEST_CPUS is 1 by default.
 
 # The folder of the kernel that in_qemu boots.
 qemu_kernel=
@@ -30,7 +30,7 @@ in_qemu() {
   {
     declare -p ROOT PATH HOME
     local name
-    for name in CI STRESS PATIENCE TEST_RECORD REQUIRE_ALL COLUMNS FORCE_COLOR NO_COLOR GUEST_IPTABLES; do
+    for name in CI STRESS PATIENCE TEST_RECORD REQUIRE_ALL COLUMNS FORCE_COLOR NO_COLOR XTABLES_LIBDIR GUEST_IPTABLES; do
       [ -n "${!name:-}" ] && declare -p "$name" | sed 's/^declare -[^ ]*/export/'
     done
     printf 'command=('; printf '%q ' "$@"; printf ')\n'

@@ -29,7 +29,7 @@ in_guest() {
   {
     declare -p ROOT PATH HOME uml_modules
     local name
-    for name in CI STRESS PATIENCE TEST_RECORD REQUIRE_ALL COLUMNS FORCE_COLOR NO_COLOR; do
+    for name in CI STRESS PATIENCE TEST_RECORD REQUIRE_ALL COLUMNS FORCE_COLOR NO_COLOR XTABLES_LIBDIR; do
       [ -n "${!name:-}" ] && declare -p "$name" | sed 's/^declare -[^ ]*/export/'
     done
     printf 'command=('; printf '%q ' "$@"; printf ')\n'

@@ -5,36 +5,10 @@
 set -euo pipefail
 readonly suite=$1 folder=$(realpath -m "$2")
 readonly program=$folder/usr/bin/linux.uml
-readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 works() { "$program" --version >/dev/null 2>&1; }
 
-# The mirror that this machine uses already, where that is one of Debian.
-mirror() {
-  local found
-  found=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null |
-    sed -nE 's/^(URIs:|deb( \[[^]]*\])?)[[:space:]]+(https?:[^[:space:]]*debian\/?)([[:space:]].*)?$/\3/p' | head -1) || true
-  echo "${found:-http://deb.debian.org/debian}"
-}
-
-# apt with lists and a cache of its own in the folder $1.
-apt_state() {
-  mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
-  echo "deb [signed-by=$keyring] $(mirror) $suite main" >"$1/sources.list"
-  printf '%s "%s";\n' Dir::Etc::sourcelist "$1/sources.list" Dir::Etc::sourceparts - Dir::State::Lists "$1/lists" \
-    Dir::Cache "$1/cache" Dir::State::status /dev/null APT::Sandbox::User root >"$1/apt.conf"
-}
-
-# patchelf of this machine's own suite, unpacked into the folder $1 where it is not installed.
-ensure_patchelf() {
-  command -v patchelf >/dev/null && return
-  (
-    cd "$1"
-    apt-get download -qq patchelf 2>/dev/null || { apt-get update -qq && apt-get download -qq patchelf; }
-    dpkg-deb -x patchelf_*.deb patchelf
-  )
-  PATH=$PATH:$1/patchelf/usr/bin
-}
+. "$(dirname "$0")/../debian-suite.sh"
 
 # Two runs may need the same kernel.
 exec 9>"$folder.lock"
@@ -43,7 +17,7 @@ works && exit
 readonly state=$folder.fetch
 rm -rf "$folder" "$state"
 trap 'rm -rf "$state"; works || rm -rf "$folder"' EXIT
-apt_state "$state"
+apt_state "$state" "$suite"
 cd "$state"
 export APT_CONFIG=$state/apt.conf
 apt-get update -qq
