@@ -19,6 +19,15 @@ mkdir -p /run/bin
 for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
   ln -s "$(command -v "${tool/tables/tables-legacy}")" "/run/bin/$tool"
 done
+# crun starts itself anew from a mount of its own file, which User Mode Linux 5.10 cannot (execveat: ENOENT). It does not where
+# its file is on a read-only mount and the variable says so.
+if crun=$(command -v crun); then
+  mkdir /run/read-only
+  mount --bind "$(dirname "$crun")" /run/read-only
+  mount -o remount,bind,ro /run/read-only
+  printf '#!/bin/sh\n_LIBCONTAINER_CLONED_BINARY=1 exec /run/read-only/crun "$@"\n' >/run/bin/crun
+  chmod +x /run/bin/crun
+fi
 PATH=/run/bin:$PATH
 mkdir -p /run/modules/lib/modules
 ln -s "$uml_modules/$(uname -r)" /run/modules/lib/modules/
