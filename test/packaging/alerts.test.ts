@@ -159,6 +159,14 @@ const CASES: readonly AlertCase[] = [
     summary: "On node n1 another program changes the objects of Services (virtual-server).",
   },
   {
+    alert: "KubeIpvsOtherProxy",
+    // A rolling change: both run for some minutes, and the metric remembers it for ten.
+    ...metric("kube_ipvs_other_proxies", "1x60", "0x5 1x17 0x60"),
+    minutes: 24,
+    labels: { ...AT, severity: "warning" },
+    summary: "On node n1 another service proxy works besides kube-ipvs, and both write the same objects.",
+  },
+  {
     alert: "KubeIpvsHealthCheckPortRefused",
     ...metric("kube_ipvs_health_check_ports", "1x60", "1x3 0x60", 'state="refused"'),
     minutes: 6,
