@@ -80,6 +80,7 @@ function targetOn(on: Kernel): Target {
     {
       reconciler,
       clock: systemClock,
+      cpuMs: () => 0,
       random: () => 0.5,
       onSync: () => {},
       onResync: () => {},

@@ -10,6 +10,8 @@ import type { Metrics } from "./serve/metrics/metrics.ts";
 export interface AgentDependencies {
   readonly kernel: Kernel;
   readonly clock: Clock;
+  /** The CPU time that this process has used, its own and the kernel's on its behalf. */
+  readonly cpuMs: () => number;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Receives the syncs and latencies that the status page shows; absent without the page. */

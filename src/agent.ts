@@ -82,6 +82,7 @@ export class Agent {
       {
         reconciler: this.#reconciler,
         clock: dependencies.clock,
+        cpuMs: dependencies.cpuMs,
         random: dependencies.random,
         isContested: () => this.#node.isContested,
         onSync: (report) => this.#onSync(report),

@@ -17,7 +17,7 @@ import { localMarkCount } from "../node/rules/local-mark.ts";
 import { createLogger, levelOf } from "../process/log.ts";
 import { LogTail } from "../process/log-tail.ts";
 import type { Output } from "../process/standard-output.ts";
-import { systemClock } from "../process/system-clock.ts";
+import { cpuMs, systemClock } from "../process/system-clock.ts";
 import { version } from "../process/version.ts";
 import { HealthCheckPorts } from "../serve/health-check-ports.ts";
 import { registerBuildMetrics } from "../serve/metrics/build-metrics.ts";
@@ -108,6 +108,7 @@ export async function run(
     onHealthChecks: (checks) => healthCheckPorts.update(checks),
     recordEvent: (event) => source.record(event),
     random: Math.random,
+    cpuMs,
   });
   const healthCheckPorts = new HealthCheckPorts({
     clock: systemClock,

@@ -24,3 +24,9 @@ export const systemClock: Clock = {
     }
   },
 };
+
+/** The CPU time that this process has used in ms, its own and the kernel's on its behalf. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}

@@ -114,6 +114,11 @@ export class Reconciler {
     };
   }
 
+  /** Prepares the node, as the first step of a resync. Rejects as the kernel does. */
+  prepare(): Promise<void> {
+    return this.#request(() => this.#reader.prepare());
+  }
+
   /**
    * Prepares the node, reads the whole kernel and counts the drift. The parts are stored `betweenSyncs`: syncs may run
    * meanwhile. The next sync compares everything. One resync at a time. Rejects as the kernel does.

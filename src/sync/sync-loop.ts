@@ -4,27 +4,24 @@ import type { Clock } from "../model/time/clock.ts";
 import { DriftCounts } from "./operation-counts.ts";
 import type { Reconciler } from "./reconciler.ts";
 import type { SyncStart } from "./reconciler-options.ts";
+import { ResyncSchedule } from "./resync-schedule.ts";
 import { backoffMs } from "./retry/retry-queue.ts";
 import type { ResyncReport, SyncReport } from "./sync-report.ts";
 
-/** After an external change, the next resync begins this long after the end of the last one at the earliest, */
-const REST_MS = 1_000;
-/** and after so many times its duration, so that a competing writer cannot keep the agent busy. */
-const REST_FACTOR = 3;
-/** The most sync periods between two resyncs: with the default two minutes. */
-const MOST_PERIODS = 4;
 const NOTHING = (): void => {};
 
 export interface SyncLoopOptions {
   /** From the end of one sync to the begin of the next, unless the first was cut short. */
   readonly minSyncPeriodMs: number;
-  /** From one resync to the next, give or take a tenth. */
+  /** From one check of the node to the next, and from one resync to the next if it is cheap; give or take a tenth. */
   readonly syncPeriodMs: number;
 }
 
 export interface SyncLoopDependencies {
-  readonly reconciler: Pick<Reconciler, "isKnown" | "workAtMs" | "mark" | "resync" | "sync">;
+  readonly reconciler: Pick<Reconciler, "isKnown" | "workAtMs" | "mark" | "prepare" | "resync" | "sync">;
   readonly clock: Clock;
+  /** The CPU time that this process has used, its own and the kernel's on its behalf. */
+  readonly cpuMs: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
   /** Whether another service proxy works on this node. Drift is then repaired less and less often, else neither would ever rest. */
@@ -38,6 +35,8 @@ export interface SyncLoopDependencies {
 /**
  * Schedules all work on the kernel, and is the only owner of the rule which work may run when. There are two kinds: a *resync*
  * reads the whole kernel, which takes seconds where there are many objects; a *sync* writes what differs from the desired state.
+ * So that reading costs a bounded share of a CPU at any size, the time to the next resync grows with the CPU time of the last one.
+ * Meanwhile *checks* prepare the node in every sync period: its rules, sysctls, sets and interface are few.
  *
  * The loop is *closed* until `open`: resyncs run, nothing is marked, and no sync can run, because a half-known desired state
  * would delete what it does not know yet. It never closes again. What runs is one of:
@@ -46,6 +45,7 @@ export interface SyncLoopDependencies {
  *   work is due and the minimum period allows, it becomes *syncing*.
  * - *syncing*: one sync, which is waited for. A sync whose kernel state is unknown first waits for the resync that is running, or
  *   else begins with a resync of its own. Then *idle*.
+ * - *checking*: as resyncing, without reading the objects of Services.
  * - *resyncing*: one resync. It takes over what it has read only at moments when no sync is running. Syncs may run beside it
  *   (*both*), but not while the kernel state is unknown, and not beside or before a resync that was requested: the node has to be
  *   made ready first. Then *idle*.
@@ -65,13 +65,7 @@ export class SyncLoop {
   #background: Promise<void> | undefined;
   /** What the background threw that is no failure of the kernel. */
   #bug: { readonly error: unknown } | undefined;
-  #resyncAtMs = 0;
-  /** The sync periods from one resync to the next. */
-  #periods = 1;
-  /** Since the last resync began. */
-  #isResyncRequested = false;
-  #hasExternalChange = false;
-  #restedAtMs = 0;
+  readonly #schedule: ResyncSchedule;
   #syncFromMs = 0;
   /** After failures nothing begins before. */
   #pauseUntilMs = 0;
@@ -81,6 +75,8 @@ export class SyncLoop {
   constructor(options: SyncLoopOptions, dependencies: SyncLoopDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
+    const { clock, random } = dependencies;
+    this.#schedule = new ResyncSchedule(options.syncPeriodMs, () => clock.now(), random);
   }
 
   /** From now on syncs may write: all that is desired is known. The first sync compares everything. */
@@ -89,11 +85,10 @@ export class SyncLoop {
     this.#wake();
   }
 
-  /** Uses other periods. The next resync is due by the new one. */
+  /** Uses other periods. What is due next is due by the new ones. */
   reconfigure(options: SyncLoopOptions): void {
     this.#options = options;
-    const nextMs = this.#dependencies.clock.now() + options.syncPeriodMs;
-    this.#resyncAtMs = Math.min(this.#resyncAtMs, nextMs);
+    this.#schedule.reconfigure(options.syncPeriodMs);
     this.#wake();
   }
 
@@ -106,15 +101,13 @@ export class SyncLoop {
 
   /** Resyncs before anything else is done: the conditions of the last resync no longer hold. */
   requestResync(): void {
-    this.#isResyncRequested = true;
-    this.#resyncAtMs = 0;
+    this.#schedule.request();
     this.#wake();
   }
 
   /** Another process may have changed the kernel: resyncs as soon as the rest after the last resync allows. */
   resyncAfterExternalChange(): void {
-    this.#hasExternalChange = true;
-    this.#resyncAtMs = Math.min(this.#resyncAtMs, this.#restedAtMs);
+    this.#schedule.requestAfterRest();
     this.#wake();
   }
 
@@ -131,10 +124,12 @@ export class SyncLoop {
     while (!signal.aborted && this.#bug === undefined) {
       const nowMs = clock.now();
       const resyncAtMs = this.#nextResyncMs();
+      const checkAtMs = this.#nextCheckMs();
       const syncAtMs = this.#nextSyncMs();
       if (nowMs >= resyncAtMs) await this.#beginResync();
+      else if (nowMs >= checkAtMs) this.#begin(() => this.#check());
       else if (nowMs >= syncAtMs) await this.#attempt(() => this.#syncAndReport());
-      else await this.#sleep(Math.min(resyncAtMs, syncAtMs, nowMs + this.#options.syncPeriodMs) - nowMs);
+      else await this.#sleep(Math.min(resyncAtMs, checkAtMs, syncAtMs, nowMs + this.#options.syncPeriodMs) - nowMs);
     }
     signal.removeEventListener("abort", wake);
     await this.#background;
@@ -186,20 +181,30 @@ export class SyncLoop {
 
   #nextResyncMs(): number {
     if (this.#background !== undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(this.#resyncAtMs, this.#pauseUntilMs);
+    return Math.max(this.#schedule.resyncAtMs, this.#pauseUntilMs);
+  }
+
+  #nextCheckMs(): number {
+    if (this.#background !== undefined) return Number.POSITIVE_INFINITY;
+    return Math.max(this.#schedule.checkAtMs, this.#pauseUntilMs);
   }
 
   #nextSyncMs(): number {
     const mustResync =
-      this.#isResyncRequested || (this.#background !== undefined && !this.#dependencies.reconciler.isKnown);
+      this.#schedule.isResyncRequested || (this.#background !== undefined && !this.#dependencies.reconciler.isKnown);
     if (mustResync) return Number.POSITIVE_INFINITY;
     return Math.max(this.workAtMs(), this.#syncFromMs, this.#pauseUntilMs);
   }
 
   /** A resync that was requested is waited for. */
   async #beginResync(): Promise<void> {
-    const isRequested = this.#isResyncRequested;
-    this.#background = this.#attempt(() => this.#resyncAndReport())
+    const isRequested = this.#schedule.isResyncRequested;
+    this.#begin(() => this.#resyncAndReport());
+    if (isRequested) await this.#background;
+  }
+
+  #begin(work: () => Promise<void>): void {
+    this.#background = this.#attempt(work)
       .catch((error: unknown) => {
         this.#bug = { error };
       })
@@ -207,21 +212,25 @@ export class SyncLoop {
         this.#background = undefined;
         this.#wake();
       });
-    if (isRequested) await this.#background;
+  }
+
+  /** Prepares the node. If that fails, the next check comes as soon as the loop is not paused any more. */
+  async #check(): Promise<void> {
+    await this.#dependencies.reconciler.prepare();
+    this.#schedule.planCheck();
   }
 
   async #resyncAndReport(): Promise<void> {
-    const { clock, onResync, random, isContested } = this.#dependencies;
-    this.#isResyncRequested = false;
-    this.#hasExternalChange = false;
+    const { cpuMs, onResync, isContested } = this.#dependencies;
+    this.#schedule.begin();
+    const cpuBeforeMs = cpuMs();
     const report = await this.resync();
-    this.#periods = report.drift.length > 0 && isContested?.() === true ? Math.min(MOST_PERIODS, 2 * this.#periods) : 1;
-    const periodMs = this.#periods * this.#options.syncPeriodMs;
-    if (!this.#isResyncRequested) this.#resyncAtMs = clock.now() + periodMs * (0.9 + 0.2 * random());
-    // Most of the first is making the node ready.
-    const restMs = report.first ? 0 : REST_FACTOR * report.durationMs;
-    this.#restedAtMs = clock.now() + Math.max(REST_MS, restMs);
-    if (this.#hasExternalChange) this.resyncAfterExternalChange();
+    this.#schedule.end({
+      durationMs: report.durationMs,
+      cpuMs: cpuMs() - cpuBeforeMs,
+      first: report.first,
+      isContested: report.drift.length > 0 && isContested?.() === true,
+    });
     onResync(report);
   }
 

@@ -25,7 +25,7 @@ export const IPVS_SETTINGS: Settings<Key> = {
     live: true,
     placeholder: "DURATION",
     fallback: "30s",
-    help: "Time between two resyncs, which read and repair the kernel state. The agent is unhealthy if work waits for twice this time",
+    help: "Time between two resyncs, which read and repair the kernel state. Longer while a resync takes more than 300 ms of CPU time, in proportion; the rules, sets, sysctls and interface are then checked alone in every period. The agent is unhealthy if work waits for twice this time",
     commands: AGENT,
     parse: parsePeriodMs,
   },

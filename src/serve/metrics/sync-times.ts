@@ -62,7 +62,7 @@ export class SyncTimes {
     );
     own(
       "kube_ipvs_last_resync_timestamp_seconds",
-      "Unix time at which the last resync ended. 0 before the first. Older than some sync periods: the kernel cannot be read.",
+      "Unix time at which the last resync ended. 0 before the first. Much older than the sync period, or than 100 times the CPU time of a resync if that is longer: the kernel cannot be read.",
       () => this.lastResyncMs,
     );
   }

@@ -101,6 +101,11 @@ export class ActualStateReader {
     if (touched !== undefined) for (const operation of operations) touched.add(subjectOf(operation));
   }
 
+  /** Prepares the node. */
+  prepare(): Promise<void> {
+    return this.#dependencies.prepare();
+  }
+
   /**
    * Prepares the node, reads the whole kernel part by part, stores each part in the actual state, and counts the
    * differences as drift. Syncs may run between two parts: objects that they `touch` are left out, because the actual state

@@ -45,6 +45,7 @@ async function agentBefore(world: SourceWorld) {
     apiServers: () => [],
     onHealthChecks: () => {},
     recordEvent: () => {},
+    cpuMs: () => 0,
     random: () => 0.5,
   });
   world.onEvent = (event) => agent.accept(event);

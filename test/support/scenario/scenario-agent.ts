@@ -57,6 +57,7 @@ export class ScenarioAgent implements AsyncDisposable {
       apiServers: () => [],
       onHealthChecks: () => {},
       recordEvent: (event) => reports.record(event),
+      cpuMs: () => 0,
       random: () => 0.5,
     });
     const running = this.#agent.run(this.#stop.signal);

@@ -187,6 +187,7 @@ export class RunningAgent implements AsyncDisposable {
         if (reason !== "Starting")
           this.notices.push(`${regarding.kind} ${regarding.namespace}/${regarding.name}: ${note}`);
       },
+      cpuMs: () => 0,
       random: () => 0.5,
     });
     this.#running = this.#agent.run(this.#stop.signal);

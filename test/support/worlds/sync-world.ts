@@ -64,6 +64,7 @@ export function steppedSync(
     {
       reconciler,
       clock: { now, date: () => new Date(0), sleep: async () => {} },
+      cpuMs: () => 0,
       random: () => 0.5,
       onSync: () => {},
       onResync: () => {},

@@ -13,6 +13,9 @@ export class TimedReconciler {
   workMs = Number.POSITIVE_INFINITY;
   syncTakesMs = 0;
   resyncTakesMs = 0;
+  /** The CPU time that each resync uses. */
+  resyncCostsMs = 0;
+  usedMs = 0;
   cuts = 0;
   failures = 0;
   /** The numbers of missing set members that each resync finds. */
@@ -39,7 +42,12 @@ export class TimedReconciler {
     this.workMs = 0;
   }
 
+  async prepare(): Promise<void> {
+    await this.#begin("check", 0);
+  }
+
   async resync(betweenSyncs: BetweenSyncs) {
+    this.usedMs += this.resyncCostsMs;
     await this.#begin("resync", this.resyncTakesMs);
     await betweenSyncs(() => this.onTakenOver());
     this.isKnown = true;
@@ -75,6 +83,7 @@ export function start({
   random = 0.5,
   failures: failing = 0,
   resyncTakesMs = 0,
+  resyncCostsMs = 0,
   isOpen = true,
   isContested = false,
 } = {}) {
@@ -82,6 +91,7 @@ export function start({
   const reconciler = new TimedReconciler(clock);
   reconciler.failures = failing;
   reconciler.resyncTakesMs = resyncTakesMs;
+  reconciler.resyncCostsMs = resyncCostsMs;
   const stop = new AbortController();
   const failures: unknown[] = [];
   const reports: unknown[] = [];
@@ -90,6 +100,7 @@ export function start({
     {
       reconciler,
       clock,
+      cpuMs: () => reconciler.usedMs,
       random: () => random,
       isContested: () => isContested,
       onSync: (report) => reports.push(report),

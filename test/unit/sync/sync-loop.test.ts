@@ -44,6 +44,47 @@ describe("SyncLoop", () => {
     expect(reconciler.log).toHaveLength(11);
   });
 
+  test("resyncs less often if a resync costs more than a hundredth of a CPU, and checks the node every sync period", async () => {
+    const { clock, reconciler } = start({ resyncCostsMs: 1_000 });
+    await clock.advance(240_000);
+    // Most of what the first one costs is the start of the process.
+    expect(reconciler.log).toEqual([
+      ...["resync 0", "resync 30000", "check 60000", "check 90000", "resync 130000"],
+      ...["check 160000", "check 190000", "resync 230000"],
+    ]);
+    reconciler.resyncCostsMs = 0;
+    await clock.advance(160_000);
+    expect(reconciler.log.slice(-3)).toEqual(["resync 330000", "resync 360000", "resync 390000"]);
+  });
+
+  test.each([0, 0.1, 10, 300, 1_000, 5_000, 20_000, 100_000])(
+    "resyncs that use %d ms of CPU time each take a hundredth of a CPU at most, and each period has a check or a resync",
+    async (resyncCostsMs) => {
+      const { clock, reconciler } = start({ resyncCostsMs });
+      const hours = 3;
+      await clock.advance(hours * 3_600_000);
+      const resyncs = reconciler.log.filter((line) => line.startsWith("resync")).length;
+      // The first two come one after the other.
+      expect((resyncs - 2) * resyncCostsMs).toBeLessThanOrEqual(hours * 36_000);
+      const times = reconciler.log.map((line) => Number(line.split(" ")[1]));
+      expect(Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? 0)))).toBeLessThan(50_000);
+    },
+  );
+
+  test("a resync that is requested between checks comes at once, and a failed check is repeated after a wait", async () => {
+    const { clock, reconciler, loop, failures } = start({ resyncCostsMs: 10_000 });
+    await clock.advance(70_000);
+    loop.requestResync();
+    await clock.advance(25_000);
+    reconciler.failures = 1;
+    await clock.advance(40_000);
+    expect(failures).toHaveLength(1);
+    expect(reconciler.log).toEqual([
+      ...["resync 0", "resync 30000", "check 60000", "resync 70000", "check 100000"],
+      ...["check 101000", "check 131000"],
+    ]);
+  });
+
   test("resyncs once more when requested during a resync", async () => {
     const { clock, reconciler, loop } = start({ resyncTakesMs: 2_000 });
     await clock.advance(1_000);
