@@ -55,7 +55,8 @@ export class KubeProxyNode {
   async layOut(release: "recorded" | "older" = "recorded"): Promise<void> {
     const [addresses, sets, rules, rules6, servers] = await Promise.all(
       ["ip-addr", "ipset-save", "iptables-save", "ip6tables-save", "ipvsadm-Sn"].map(async (file) => {
-        const text = await this.#ipvsText(`${file}.txt`);
+        // Linux 5.10 has no bucket size of sets; kube-proxy sets none.
+        const text = (await this.#ipvsText(`${file}.txt`)).replace(/ bucketsize \d+ initval \S+/g, "");
         return release === "older" ? olderLayout(text) : text;
       }),
     );
@@ -193,12 +194,11 @@ export class KubeProxyNode {
 }
 
 /**
- * The layout of an older kube-proxy (1.33) with older tools: sets without a bucket size, rules without random source ports, no
+ * The layout of an older kube-proxy (1.33) with older tools: rules without random source ports, no
  * chain for load balancers that exclude the node, and the chain of the kubelet of that time.
  */
 function olderLayout(recorded: string): string {
   return recorded
-    .replace(/ bucketsize \d+ initval \S+/g, "")
     .replace(/ --random-fully/g, "")
     .replace(/^.*KUBE-IPVS-OUT-FILTER.*\n/gm, "")
     .replace(/^\*nat\n/m, "*nat\n:KUBE-MARK-DROP - [0:0]\n")
