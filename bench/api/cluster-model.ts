@@ -2,99 +2,127 @@ import { once } from "node:events";
 import { createGzip } from "node:zlib";
 import { HEADERS, NOT_FOUND } from "../../test/support/api/answers.ts";
 import type { ApiRequest, Reply } from "../../test/support/api/api-model.ts";
-import { type ClusterSize, nodeJson, serviceJson, sliceJson } from "./cluster-objects.ts";
-
-/**
- * The resourceVersion of the first object. Each object has its own, with as many digits as in a cluster of some age.
- */
-const BORN = 734_000_000;
+import { type ClusterSize, nodeJson } from "./cluster-objects.ts";
+import { type ClusterEvent, ClusterState } from "./cluster-state.ts";
 
 interface Resource {
-  readonly listHead: string;
-  readonly count: number;
-  readonly json: (index: number) => string;
-  readonly watchers: Set<Reply>;
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly objects: () => Iterable<string>;
+  /** The open watches; the lines that wait until the first objects are sent, or undefined when they are. */
+  readonly watchers: Map<Reply, string[] | undefined>;
 }
 
+/** Collections that other proxies watch and that this cluster has no objects of. */
+const EMPTY: readonly (readonly [path: string, kind: string, apiVersion: string])[] = [
+  ["/api/v1/pods", "Pod", "v1"],
+  ["/api/v1/namespaces", "Namespace", "v1"],
+  ["/api/v1/endpoints", "Endpoints", "v1"],
+  ["/apis/networking.k8s.io/v1/networkpolicies", "NetworkPolicy", "networking.k8s.io/v1"],
+  ["/apis/networking.k8s.io/v1/servicecidrs", "ServiceCIDR", "networking.k8s.io/v1"],
+];
+
 /**
- * The API server of a large cluster. It generates each object on request and keeps only which slices were changed. It
- * supports LIST, WATCH and the WatchList stream, which a watching client needs.
+ * The API server of a large cluster, in JSON. It supports LIST, WATCH and the WatchList stream, a GET of its only Node, and
+ * Events, which are accepted and forgotten.
  */
 export class ClusterModel {
+  readonly state: ClusterState;
+  /** Called for every request. */
+  onRequest: (request: ApiRequest) => void = () => {};
   readonly #resources: ReadonlyMap<string, Resource>;
-  readonly #size: ClusterSize;
-  readonly #changed = new Map<number, { readonly version: number; readonly generation: number }>();
-  #version: number;
+  readonly #node: string;
+  readonly #nodePath: string;
 
   constructor(size: ClusterSize, node: { readonly name: string; readonly address: string }) {
-    this.#size = size;
-    this.#version = BORN + size.services;
-    const slices = (index: number) => this.#slice(index, "");
+    this.state = new ClusterState(size, (event) => this.#send(event));
+    this.#node = nodeJson(node.name, node.address);
+    this.#nodePath = `/api/v1/nodes/${node.name}`;
+    const { state } = this;
     this.#resources = new Map([
-      ["/api/v1/services", resource("Service", "v1", size.services, (index) => serviceJson(index, BORN + index))],
+      [
+        "/api/v1/services",
+        resource("Service", "v1", () => mapped(state.services(), (index) => [state.serviceJson(index)])),
+      ],
       [
         "/apis/discovery.k8s.io/v1/endpointslices",
-        resource("EndpointSlice", "discovery.k8s.io/v1", size.services, slices),
+        resource("EndpointSlice", "discovery.k8s.io/v1", () =>
+          mapped(state.services(), (index) => state.slicesOf(index)),
+        ),
       ],
-      ["/api/v1/nodes", resource("Node", "v1", 1, () => nodeJson(node.name, node.address))],
+      ["/api/v1/nodes", resource("Node", "v1", () => [this.#node])],
+      ...EMPTY.map(([path, kind, apiVersion]) => [path, resource(kind, apiVersion, () => [])] as const),
     ]);
   }
 
-  handle({ path, query, acceptEncoding }: ApiRequest, reply: Reply): void {
-    const resource = this.#resources.get(path);
-    if (resource === undefined) {
-      reply.head(NOT_FOUND.status, NOT_FOUND.headers);
-      reply.write(Buffer.from(NOT_FOUND.body));
-      reply.end();
-      return;
+  handle(request: ApiRequest, reply: Reply): void {
+    const { path, query, acceptEncoding } = request;
+    this.onRequest(request);
+    const found = this.#resources.get(path);
+    if (found !== undefined && query.get("watch") === "true") void this.#watch(found, query, reply);
+    else if (found !== undefined) void this.#list(found, acceptEncoding.includes("gzip") ? compressed(reply) : reply);
+    else if (path === this.#nodePath) answer(reply, 200, this.#node);
+    else if (path.endsWith("/events") && request.body !== "") answer(reply, 201, request.body);
+    else answer(reply, NOT_FOUND.status, NOT_FOUND.body);
+  }
+
+  #send({ type, resource: name, json }: ClusterEvent): void {
+    const path = name === "services" ? "/api/v1/services" : "/apis/discovery.k8s.io/v1/endpointslices";
+    const line = `{"type":"${type}","object":${json}}\n`;
+    const bytes = Buffer.from(line);
+    for (const [watcher, waiting] of this.#resources.get(path)?.watchers ?? []) {
+      if (waiting === undefined) watcher.write(bytes);
+      else waiting.push(line);
     }
-    if (query.get("watch") === "true") void this.#watch(resource, query.get("sendInitialEvents") === "true", reply);
-    else void this.#list(resource, acceptEncoding.includes("gzip") ? compressed(reply) : reply);
   }
 
-  /** Replaces the first endpoint of a Service by another, and sends the change to all watches. */
-  change(index: number, generation: number, changedAt: string): void {
-    this.#version++;
-    this.#changed.set(index, { version: this.#version, generation });
-    const line = Buffer.from(`{"type":"MODIFIED","object":${this.#slice(index, changedAt)}}\n`);
-    for (const watcher of this.#resources.get("/apis/discovery.k8s.io/v1/endpointslices")?.watchers ?? []) {
-      watcher.write(line);
-    }
-  }
-
-  #slice(index: number, changedAt: string): string {
-    const { version, generation } = this.#changed.get(index) ?? { version: BORN + index, generation: 0 };
-    return sliceJson(index, this.#size.endpoints, version, generation, changedAt);
-  }
-
-  async #list({ count, json, listHead }: Resource, reply: Reply): Promise<void> {
+  async #list({ kind, apiVersion, objects }: Resource, reply: Reply): Promise<void> {
     reply.head(200, HEADERS);
-    reply.write(Buffer.from(`${listHead},"metadata":{"resourceVersion":"${this.#version}"},"items":[`));
-    for (let index = 0; index < count; index++) {
-      reply.write(Buffer.from(`${index === 0 ? "" : ","}${json(index)}`));
+    const version = this.state.version;
+    const head = `{"kind":"${kind}List","apiVersion":"${apiVersion}","metadata":{"resourceVersion":"${version}"},"items":[`;
+    reply.write(Buffer.from(head));
+    let isFirst = true;
+    for (const json of objects()) {
+      reply.write(Buffer.from(`${isFirst ? "" : ","}${json}`));
+      isFirst = false;
       await reply.drained();
     }
     reply.write(Buffer.from("]}\n"));
     reply.end();
   }
 
-  async #watch({ count, json, watchers }: Resource, initial: boolean, reply: Reply): Promise<void> {
+  async #watch({ kind, apiVersion, objects, watchers }: Resource, query: URLSearchParams, reply: Reply): Promise<void> {
     reply.head(200, HEADERS);
     reply.onClose(() => watchers.delete(reply));
-    if (initial) {
-      for (let index = 0; index < count; index++) {
-        reply.write(Buffer.from(`{"type":"ADDED","object":${json(index)}}\n`));
-        await reply.drained();
-      }
-      const metadata = `{"resourceVersion":"${this.#version}","annotations":{"k8s.io/initial-events-end":"true"}}`;
-      reply.write(Buffer.from(`{"type":"BOOKMARK","object":{"metadata":${metadata}}}\n`));
+    if (query.get("sendInitialEvents") !== "true") {
+      watchers.set(reply, undefined);
+      return;
     }
-    watchers.add(reply);
+    const waiting: string[] = [];
+    watchers.set(reply, waiting);
+    for (const json of objects()) {
+      reply.write(Buffer.from(`{"type":"ADDED","object":${json}}\n`));
+      await reply.drained();
+    }
+    const metadata = `{"resourceVersion":"${this.state.version}","annotations":{"k8s.io/initial-events-end":"true"}}`;
+    const bookmark = `{"type":"BOOKMARK","object":{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${metadata}}}\n`;
+    reply.write(Buffer.from(`${bookmark}${waiting.join("")}`));
+    if (watchers.has(reply)) watchers.set(reply, undefined);
   }
 }
 
-function resource(kind: string, apiVersion: string, count: number, json: (index: number) => string): Resource {
-  return { listHead: `{"kind":"${kind}List","apiVersion":"${apiVersion}"`, count, json, watchers: new Set() };
+function* mapped(indexes: Iterable<number>, texts: (index: number) => Iterable<string>): Generator<string> {
+  for (const index of indexes) yield* texts(index);
+}
+
+function resource(kind: string, apiVersion: string, objects: () => Iterable<string>): Resource {
+  return { kind, apiVersion, objects, watchers: new Map() };
+}
+
+function answer(reply: Reply, status: number, body: string): void {
+  reply.head(status, HEADERS);
+  reply.write(Buffer.from(body));
+  reply.end();
 }
 
 /**

@@ -8,8 +8,7 @@
 #   run.sh browser        the status page in headless Chromium
 #   run.sh demo           the shop of examples/ on a real IPVS kernel
 #   run.sh image          builds the image without Docker, and looks into it
-#   run.sh bench [SIZES]  the benchmarks on a real IPVS kernel
-#   run.sh bench watch    those of the watch layer, which need none
+#   run.sh bench ...      the benchmarks, most of them on a real IPVS kernel; run.sh bench --help
 #   run.sh trace          the way of one change through the code, as a page
 #   run.sh kernel CMD...  any command on a real IPVS kernel; KUBE_IPVS_KERNEL=qemu-6.12 picks one of test/support/run/kernels.ts
 set -euo pipefail
@@ -161,12 +160,7 @@ case "${1:-}" in
   bench)
     ensure_npm_packages
     shift
-    case "${1:-}" in
-      watch) shift; node bench/watch.ts "$@" ;;
-      sentinels) shift; in_kernel node bench/sentinels.ts "$@" ;;
-      latency) shift; GUEST_SECONDS=${GUEST_SECONDS:-3600} in_kernel node bench/latency.ts "$@" ;;
-      *) GUEST_SECONDS=${GUEST_SECONDS:-3600} in_kernel node bench/run.ts "$@" ;;
-    esac
+    tied node bench/cli/main.ts "$@"
     ;;
   trace)
     ensure_npm_packages
@@ -183,7 +177,7 @@ case "${1:-}" in
     "$run_in_kernel" "$@"
     ;;
   *)
-    sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac
