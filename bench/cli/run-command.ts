@@ -8,14 +8,18 @@ import { type BenchEvent, type Failure, figuresOf } from "../report/figure.ts";
 import { writeReport } from "../report/report.ts";
 import type { Results } from "../report/results.ts";
 import { parseSize, type Size, sizeTitle } from "../report/size.ts";
-import type { RunOptions } from "./arguments.ts";
+import type { RunOptions, Scenario } from "./arguments.ts";
 import { type Calibration, calibrate, calibrationText, noiseOf } from "./calibration.ts";
 import { type Facts, machineFacts } from "./machine.ts";
 import { planOf, type SizePlan, type Step } from "./plan.ts";
 import { Progress } from "./progress.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const FULL = ["100x10", "1000x10", "5000x10", "10000x10", "50000x10", "5000x50", "45000x1", "1x10x1000", "1x10000"];
+/** The sizes of all scenarios; the usual ones come first, so that a run that is ended early has them. */
+const FULL = ["10000x10", "1000x10", "50000x10", "100x10", "5000x10"];
+/** Clusters of other shapes, of which only what depends on the shape is measured. */
+const SHAPES = ["5000x50", "45000x1", "1x10x1000", "1x10000"];
+const SCENARIOS_OF_SHAPES: readonly Scenario[] = ["sync", "cold", "idle", "change"];
 const QUICK = ["100x10", "1000x10"];
 /** The exit code EX_TEMPFAIL of sysexits.h. */
 const NOISY = 75;
@@ -27,8 +31,24 @@ const PATIENCE = 8;
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
-function sizesOf({ sizes, isQuick }: RunOptions): readonly Size[] {
-  return sizes ?? (isQuick ? QUICK : FULL).flatMap((text) => parseSize(text) ?? []);
+/** The steps of a run; sizes that the command line names have all scenarios. */
+function plansOf(options: RunOptions, folder: string): readonly SizePlan[] {
+  const { sizes, isQuick, scenarios } = options;
+  const plan = (list: readonly Size[], some: readonly Scenario[]) =>
+    planOf({ ...options, sizes: list, scenarios: some, folder });
+  const usual = plan(sizes ?? parsed(isQuick ? QUICK : FULL), scenarios);
+  if (sizes !== undefined || isQuick) return usual;
+  return [
+    ...usual,
+    ...plan(
+      parsed(SHAPES),
+      scenarios.filter((scenario) => SCENARIOS_OF_SHAPES.includes(scenario)),
+    ),
+  ];
+}
+
+function parsed(texts: readonly string[]): readonly Size[] {
+  return texts.flatMap((text) => parseSize(text) ?? []);
 }
 
 /** What was collected until now. */
@@ -57,7 +77,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
   }
   mkdirSync(join(folder, "agent"), { recursive: true });
   await buildAgent(join(folder, "agent"));
-  const plans = planOf({ ...options, sizes: sizesOf(options), folder });
+  const plans = plansOf(options, folder);
   const steps = plans.flatMap((plan) => plan.steps);
   const progress = new Progress(
     steps.map(({ seconds }) => seconds),
@@ -131,6 +151,9 @@ async function runPlan(plan: SizePlan, first: number, session: Session): Promise
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   rmSync(file);
   const [missing] = plan.steps.slice(doneSteps);
+  const { kernel: measured = "" } = collected.guests.at(-1) ?? {};
+  if (options.kernel === "host" && `${measured}`.startsWith("User Mode Linux"))
+    throw new Error("--kernel host: this machine has no IPVS, or you are not root");
   if (missing !== undefined) collected.failures.push(unfinished(missing, sizeTitle(plan.size)));
 }
 

@@ -53,9 +53,10 @@ export function sendSamples(
     send({ kind: "samples", ...name, as, warmUp, ...samples });
 }
 
-/** How long a proxy may take for a cold start; others end the stage. */
-export function coldLimitMs({ size }: StageSpec): number {
-  return 60_000 + 15 * size.services * size.ports + 2 * size.services * size.ports * size.endpoints;
+/** How long a program may take for a cold start, by the number of virtual servers; then its stage ends. */
+export function coldLimitMs({ size, subject }: StageSpec): number {
+  const servers = size.services * size.ports;
+  return subject.kind === "keepalived" ? 60_000 + 5 * servers : 120_000 + 10 * servers;
 }
 
 /** How long one change may take. */
