@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { buildAgent } from "../../build.ts";
@@ -27,7 +27,7 @@ const NOISY = 75;
 const LARGE_GUEST_MB = 4096;
 const LARGE_FROM_ENDPOINTS = 200_000;
 /** The limit of a guest, as a multiple of the time that its steps should take. */
-const PATIENCE = 8;
+const PATIENCE = 20;
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
@@ -150,6 +150,8 @@ async function runPlan(plan: SizePlan, first: number, session: Session): Promise
   }
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   rmSync(file);
+  for (const name of readdirSync(folder))
+    if (name.startsWith("state-")) rmSync(join(folder, name), { recursive: true });
   const [missing] = plan.steps.slice(doneSteps);
   const { kernel: measured = "" } = collected.guests.at(-1) ?? {};
   if (options.kernel === "host" && `${measured}`.startsWith("User Mode Linux"))

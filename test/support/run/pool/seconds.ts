@@ -8,6 +8,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "addresses.test.ts": 14,
   "api-restarts.test.ts": 21,
   "api-server.test.ts": 61,
+  "bench.test.ts": 40,
   "choices.test.ts": 18,
   "clock.test.ts": 14,
   "conntrack.test.ts": 24,
