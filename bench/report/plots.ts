@@ -72,6 +72,8 @@ const SIZE_PLOTS: readonly SizePlot[] = [
   },
 ];
 
+/** Clusters of other shapes are in the tables only. */
+const USUAL_SIZE = /^(\d+)x10$/;
 const CHANGE_FILE = "one-change.svg";
 
 /** Renders the plots for which there are figures: the text of each file, and the list for the page. */
@@ -101,38 +103,55 @@ function sizeLines(figures: readonly Figure[], { of }: SizePlot): readonly Line[
     return [...Map.groupBy(own, ({ subject }) => subject)].flatMap(([subject, group]) => {
       const points = group
         .flatMap(({ size, value }) => {
-          const [, services] = /^(\d+)x10$/.exec(size) ?? [];
+          const [, services] = USUAL_SIZE.exec(size) ?? [];
           return services === undefined ? [] : [[Number(services), Number(value.toPrecision(4))] as const];
         })
         .toSorted(([a], [b]) => a - b);
-      return points.length === 0 ? [] : [{ name: `${subject}: ${name ?? metric}`, points }];
+      return points.length === 0 ? [] : [{ name: lineName(subject, name ?? metric), points }];
     });
   });
 }
 
+/** A floor has one line only. */
+function lineName(subject: string, text: string): string {
+  return subject.startsWith("floor") ? subject : `${subject}, ${text}`;
+}
+
 function changeLines(figures: readonly Figure[]): readonly Line[] {
   return figures
-    .filter(({ scenario, quantiles }) => scenario === "one endpoint changes" && quantiles !== undefined)
+    .filter(
+      ({ scenario, size, quantiles }) =>
+        scenario === "one endpoint changes" && quantiles !== undefined && USUAL_SIZE.test(size),
+    )
     .map(({ subject, size, quantiles = [] }) => ({
       name: `${subject}, ${size}`,
       points: quantiles.map((value, percent) => [percent, Number(value.toPrecision(4))] as const),
     }));
 }
 
+/** Room for the names of lines at the right: the renderer has no widths of letters. */
+const LEGEND_WIDTH = 290;
+const LINE_HEIGHT = 18;
+
 function render(title: string, { x, y }: Axes, lines: readonly Line[]): string {
-  const chart = init(null, null, {
-    renderer: "svg",
-    ssr: true,
-    width: 640,
-    height: 360 + 20 * Math.ceil(lines.length / 2),
-  });
+  const height = Math.max(320, 90 + LINE_HEIGHT * lines.length);
+  const chart = init(null, null, { renderer: "svg", ssr: true, width: 520 + LEGEND_WIDTH, height });
   chart.setOption({
     animation: false,
     backgroundColor: "#ffffff",
     title: { text: title, textStyle: { fontSize: 14 } },
-    legend: { bottom: 0, type: "plain", itemHeight: 8, textStyle: { fontSize: 11 } },
-    grid: { left: 64, right: 64, top: 56, bottom: 48 + 20 * Math.ceil(lines.length / 2) },
-    xAxis: { type: x.type, name: x.name, min: "dataMin" },
+    legend: {
+      orient: "vertical",
+      left: 520,
+      top: 48,
+      width: LEGEND_WIDTH - 20,
+      align: "left",
+      itemHeight: 8,
+      itemGap: 4,
+      textStyle: { fontSize: 11, width: LEGEND_WIDTH - 50, overflow: "truncate" },
+    },
+    grid: { left: 64, right: LEGEND_WIDTH + 20, top: 56, bottom: 48 },
+    xAxis: { type: x.type, name: x.name, nameLocation: "middle", nameGap: 26, min: "dataMin" },
     yAxis: { type: y.type, name: y.name, ...(y.type === "value" ? { min: 0 } : {}) },
     series: lines.map(({ name, points }) => ({
       name,
