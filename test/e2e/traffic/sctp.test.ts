@@ -86,6 +86,15 @@ describe.runIf(canSpeakSCTP())("SCTP", () => {
     });
   });
 
+  test("the kernel drops the first attempt from a client port that has just been used, and the next one is answered", async () => {
+    const client = node.client(node.pod("c"));
+    const again = () => client.sctp("10.96.0.1", 38, 1, { fromPort: 40_001, timeoutSeconds: patient(30_000) / 1_000 });
+    const [first, second] = [await again(), await again()];
+    expect([first.errors, second.errors]).toEqual([{}, {}]);
+    // The client sends its INIT again after three seconds.
+    expect(second.slowest).toBeGreaterThan(2.5);
+  });
+
   test("a client that begins before its Service is programmed is answered at a next attempt", async () => {
     // Without the Service its address is somewhere behind the router, which drops the packets.
     const ips = ["10.96.0.3", "fd00:96::3"];
