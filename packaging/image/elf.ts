@@ -4,10 +4,11 @@
  */
 
 export const PT_LOAD = 1;
-export const PT_DYNAMIC = 2;
+export const PT_INTERP = 3;
 export const PT_NOTE = 4;
 export const SHF_ALLOC = 2;
 export const SHT_STRTAB = 3;
+const SHT_DYNAMIC = 6;
 export const SHT_NOBITS = 8;
 export const SHT_DYNSYM = 11;
 
@@ -126,4 +127,28 @@ export function writeSections(sections: readonly Section[], namesAt: number): { 
     at.writeBigUInt64LE(BigInt(section.entrySize), 56);
   }
   return { names, table };
+}
+
+/** Tags of the dynamic table. */
+const DT_NEEDED = 1;
+/** The section in which programs of Debian note what they load when they need it (systemd's ELF_DLOPEN_METADATA). */
+const OPTIONAL_LIBRARIES = ".note.dlopen";
+
+/** The names of the libraries that the loader loads with a file, and the path of the loader, if the file names one. */
+export function linkedLibraries({ bytes, segments, sections }: Elf): readonly string[] {
+  const loader = segments.filter(({ type }) => type === PT_INTERP).map(({ offset }) => textAt(bytes, offset));
+  const dynamic = sections.find(({ type }) => type === SHT_DYNAMIC);
+  const names = sections[dynamic?.link ?? 0];
+  if (dynamic === undefined || names === undefined) return loader;
+  const entries = Array.from({ length: dynamic.size / 16 }, (_, index) => dynamic.offset + index * 16);
+  const needed = entries.filter((at) => word(bytes, at) === DT_NEEDED);
+  return [...loader, ...needed.map((at) => textAt(bytes, names.offset + word(bytes, at + 8)))];
+}
+
+/** The names of the libraries that a file loads when it needs them, as far as it notes them. */
+export function optionalLibraries({ bytes, sections }: Elf): readonly string[] {
+  const notes = sections.find(({ name }) => name === OPTIONAL_LIBRARIES);
+  if (notes === undefined) return [];
+  const text = bytes.toString("latin1", notes.offset, notes.offset + notes.size);
+  return [...text.matchAll(/"soname":\["([^"]+)"/g)].map(([, name = ""]) => name);
 }

@@ -4,7 +4,7 @@
  * 1. Refuses if the work tree has changes, the version does not follow the tags, "Pending" in CHANGELOG.md is empty, or `npm test`
  *    is not green (with --write only, since it takes long).
  * 2. Writes the version and the date into CHANGELOG.md, package.json and the manifests, commits, and sets the tag. It pushes nothing.
- * 3. Puts into .cache/release: the single manifests, the image, SBOM, notices, the text of the release, and their checksums.
+ * 3. Puts into .cache/release: the single manifests, the images, SBOM, notices, the text of the release, and their checksums.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -15,7 +15,9 @@ import { NOTICES, SBOM } from "../bill-of-materials.ts";
 import { pendingChanges, releasedChangelog, versionProblem } from "./changelog.ts";
 
 const FOLDER = ".cache/release";
-const IMAGE = ".cache/image";
+const ARCHITECTURES = ["amd64", "arm64"];
+/** Debian packages that earlier builds have fetched. */
+const OLD_PACKAGES = ".cache/debian";
 
 const run = (program: string, ...args: readonly string[]) => execFileSync(program, args, { encoding: "utf8" }).trim();
 const show = (program: string, ...args: readonly string[]) => execFileSync(program, args, { stdio: "inherit" });
@@ -49,11 +51,16 @@ function writeVersion(version: string, date: string): void {
 /** Builds everything that is published, and the file of checksums. */
 function gather(changes: string): void {
   run("npm", "run", "build");
-  show("bash", "packaging/image/build.sh", IMAGE);
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
-  const files = [`dist/${NOTICES}`, `dist/${SBOM}`, `${IMAGE}/kube-ipvs.tar`, ...globSync("manifests/rendered/*.yaml")];
+  const files = [`dist/${NOTICES}`, `dist/${SBOM}`, ...globSync("manifests/rendered/*.yaml")];
   for (const file of files) copyFileSync(file, join(FOLDER, basename(file)));
+  rmSync(OLD_PACKAGES, { recursive: true, force: true });
+  for (const architecture of ARCHITECTURES) {
+    const folder = `.cache/image-${architecture}`;
+    show("bash", "packaging/image/build.sh", folder, architecture);
+    copyFileSync(`${folder}/kube-ipvs.tar`, join(FOLDER, `kube-ipvs-${architecture}.tar`));
+  }
   writeFileSync(join(FOLDER, "RELEASE.md"), `${changes}\n`);
   const names = globSync("*", { cwd: FOLDER }).toSorted();
   const sums = names.map(

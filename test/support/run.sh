@@ -7,7 +7,7 @@
 #   run.sh stress         the properties with all of their cases, in memory
 #   run.sh browser        the status page in headless Chromium
 #   run.sh demo           the shop of examples/ on a real IPVS kernel
-#   run.sh image          builds the image without Docker, and looks into it
+#   run.sh image          builds the image for this machine and for arm64 without Docker, and looks into both
 #   run.sh bench ...      the benchmarks, most of them on a real IPVS kernel; run.sh bench --help
 #   run.sh trace          the way of one change through the code, as a page
 #   run.sh kernel CMD...  any command on a real IPVS kernel; KUBE_IPVS_KERNEL=qemu-6.12 picks one of test/support/run/kernels.ts
@@ -60,13 +60,15 @@ run_suite() {
 
 # The image, from which a suite on a real kernel runs the containers of the DaemonSet.
 build_image() {
-  ensure_debian_packages buildah crun debootstrap xz-utils zstd || { failed=1; return; }
+  ensure_debian_packages binutils buildah crun xz-utils zstd || { failed=1; return; }
   { tied node build.ts && tied bash packaging/image/build.sh "$CACHE/image"; } || failed=1
 }
 
-# What is in the image.
+# What is in the image, and in the one for arm64.
 image_suite() {
   build_image
+  ensure_debian_packages qemu-user-static || failed=1
+  tied bash packaging/image/build.sh "$CACHE/image-arm64" arm64 || failed=1
   TEST_RECORD=$CACHE/results-image.jsonl tied vitest run --project image || failed=1
 }
 

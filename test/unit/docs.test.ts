@@ -43,7 +43,7 @@ test("the page on troubleshooting has the texts of readiness", () => {
 
 /** Flags of other programs that the pages name. */
 const FOREIGN_FLAGS = new Set(
-  "--add-port --add-rich-rule --add-source --all --cascade --cluster-dns --disable-sigusr1 --dport --field-selector --image --loadbalancer-ip-range --no-install-recommends --orig-dst --patch-file --pdeathsig --permanent --previous --profile --reload --run-service-proxy --service-cluster-ip-range --service-external-ip-range --service-node-port-range --skip-phases --stats --timeout --zone".split(
+  "--add-port --add-rich-rule --add-source --all --build-arg --cascade --cluster-dns --disable-sigusr1 --dport --field-selector --image --loadbalancer-ip-range --no-install-recommends --orig-dst --patch-file --pdeathsig --permanent --platform --previous --profile --reload --run-service-proxy --service-cluster-ip-range --service-external-ip-range --service-node-port-range --skip-phases --stats --timeout --zone".split(
     " ",
   ),
 );
