@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { median, percentile } from "../report/statistics.ts";
 
@@ -78,5 +78,5 @@ export function noiseOf(before: Calibration, after?: Calibration): readonly stri
 
 /** One line about the machine, for people. */
 export function calibrationText({ loopMs, nodeStartMs, busyCpus }: Calibration): string {
-  return `computation ${median(loopMs).toFixed(2)} ms, a start of Node ${median(nodeStartMs).toFixed(0)} ms, other programs ${busyCpus.toFixed(2)} of ${availableParallelism()} CPUs`;
+  return `computation ${median(loopMs).toFixed(2)} ms, a start of Node ${median(nodeStartMs).toFixed(0)} ms, other programs ${busyCpus.toFixed(2)} of ${cpus().length} CPUs`;
 }

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism, cpus, release, totalmem } from "node:os";
+import { cpus, release, totalmem } from "node:os";
 
 export type Facts = Readonly<Record<string, string | number>>;
 
@@ -11,7 +11,7 @@ export function machineFacts(): Facts {
   return {
     date: new Date().toISOString().slice(0, 10),
     CPU: cpus()[0]?.model ?? "unknown",
-    cores: availableParallelism(),
+    cores: cpus().length,
     "memory, GiB": Math.round(totalmem() / 2 ** 30),
     "kernel of the machine": `${process.platform} ${release()}`,
     "Node.js": process.version,

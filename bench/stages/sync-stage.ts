@@ -3,8 +3,8 @@
  * own: `node bench/stages/sync-stage.ts SIZE KERNEL [FOLDER]`, where KERNEL is netlink or memory. It programs the cluster, starts
  * again with the objects in the kernel, reads everything again, and changes one endpoint at a time. Prints events.
  *
- * With a FOLDER it measures nothing, but records every acknowledged datagram there, as setup.bin, cold.bin, warm-up.bin and change.bin for
- * `replay.pl`, and then leaves the state as text for other programs.
+ * With a FOLDER it measures nothing, but records every acknowledged datagram there, as setup.bin, cold.bin, warm-up.bin and
+ * change.bin for `replay.pl`, and after the cold start the state of the kernel as text for other programs.
  */
 import { join } from "node:path";
 import type { Kernel } from "../../src/kernel/kernel.ts";
@@ -74,7 +74,8 @@ await recording("cold.bin", async () => {
   }
 });
 
-if (folder === undefined) {
+if (folder !== undefined) leaveState(folder);
+else {
   // A new process would start from this state.
   target.restart();
   let written = 0;
@@ -125,4 +126,3 @@ samples.push(
 await netlink.close();
 if (folder === undefined)
   sendSamples({ size, subject }, kernelWord === "memory" ? "kernel in memory" : "sync", ...samples);
-else leaveState(folder);

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Expectation } from "../observer/observer.ts";
+import type { Expectation, Observer } from "../observer/observer.ts";
 import { CHANGE_LIMIT_MS } from "../scenarios/stage.ts";
-import type { World } from "./world.ts";
 
 /** Changes to make at a rate, whether or not those before have arrived. */
 export interface Load {
@@ -32,6 +31,11 @@ export interface LoadResult {
   readonly elapsedMs: number;
 }
 
+/** A world whose kernel is read. */
+interface Observed {
+  readonly observer: Pick<Observer, "holds" | "pauseMs">;
+}
+
 /** Changes read in one poll: reading hundreds would take CPU from the proxy. */
 const READ_AT_A_TIME = 4;
 
@@ -39,7 +43,7 @@ const READ_AT_A_TIME = 4;
  * Makes changes and measures how long each takes to the kernel. A delayed change may delay those after it, and all count. The
  * oldest changes are read about once a millisecond; a change that is found late counts as late.
  */
-export async function applyLoad(world: World, load: Load): Promise<LoadResult> {
+export async function applyLoad(world: Observed, load: Load): Promise<LoadResult> {
   const latencies: number[] = [];
   const awaited: Awaited[] = [];
   const startMs = performance.now();
@@ -65,7 +69,7 @@ export async function applyLoad(world: World, load: Load): Promise<LoadResult> {
   return { latencies, rate: (made * 1000) / madeMs, elapsedMs: performance.now() - startMs };
 }
 
-async function poll(world: World, awaited: Awaited[], latencies: number[]): Promise<void> {
+async function poll(world: Observed, awaited: Awaited[], latencies: number[]): Promise<void> {
   const read = awaited.slice(0, READ_AT_A_TIME);
   if (read.length === 0) return;
   const held = await world.observer.holds(read.flatMap(({ expectations }) => expectations));

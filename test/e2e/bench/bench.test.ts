@@ -57,6 +57,8 @@ describe("a benchmark on a real kernel", () => {
     expect(tools).toBeGreaterThan(bytes ?? 0);
     expect(found(all, "kube-ipvs", "sync", "operations of a warm restart")).toBe(0);
     expect(found(all, "kube-ipvs", "takeover", "three changes programmed")).toBeGreaterThan(0);
+    // The state was taken over by a program that runs, not found before it ran.
+    expect(found(all, "kube-ipvs", "takeover", "peak RSS until then")).toBeGreaterThan(30);
     // What the tools have written is what the agent had programmed: 13 ports, since kube-dns has two.
     expect((await readFile(join(folder, "state-12x4", "servers"), "utf8")).match(/^-A /gm)).toHaveLength(13);
   });
