@@ -18,5 +18,5 @@ export function keepalivedConfiguration(servers: Iterable<Expectation>): string 
 /** The command line: only the process for IPVS, in the foreground, with files of its own. */
 export function keepalivedCommand(folder: string): readonly string[] {
   const files = ["-f", `${folder}/keepalived.conf`, "-p", `${folder}/pid`, "-c", `${folder}/checkers.pid`];
-  return ["keepalived", "--check", "--dont-fork", "--log-console", ...files];
+  return ["keepalived", "--check", "--dont-fork", "--log-console", "--no-syslog", ...files];
 }
