@@ -1,6 +1,6 @@
 /**
- * `npm run trace`: runs the agent in this process, follows one change of an endpoint through the code, writes docs/trace.md
- * and prints it. Exits with 1 when the way is longer than its limits.
+ * `node bench/trace.ts [FILE]`, and `npm run trace`: runs the agent in this process, follows one change of an endpoint through the
+ * code, writes the page into FILE (docs/trace.md) and prints it. Exits with 1 when the way is longer than its limits.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,7 +30,8 @@ const { calls, missed } = await record();
 if (missed.length > 0) throw new Error(`The first change did not pass ${missed.join(", ")}: run the trace again`);
 const way = wayOf(calls);
 const page = pageOf(way, (file) => purposeOf(file, readFileSync(join(ROOT, "src", file), "utf8")));
-writeFileSync(join(ROOT, "docs/trace.md"), page);
+const [, , file = join(ROOT, "docs/trace.md")] = process.argv;
+writeFileSync(file, page);
 process.stdout.write(page);
 
 const steps = stepsOf(way.before).length;

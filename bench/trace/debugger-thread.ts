@@ -11,8 +11,8 @@ import { Functions, parametersLength, type SourceFunction } from "./functions.ts
 import type { Call, Command, Recording } from "./recorder.ts";
 
 const SRC = new URL("../../src/", import.meta.url);
-/** The agent is at rest when no function of src/ ran for so long. */
-const REST_MS = 1000;
+/** The agent is at rest when no function of src/ ran for so long: longer than the second between two probes for virtual servers. */
+const REST_MS = 2000;
 const PERIOD_MS = 250;
 const PATIENCE_MS = 60_000;
 /** The head of a loop up to its variable, where V8 does not break if the loop is empty. */

@@ -27,19 +27,19 @@ export function pageOf(way: Way, purposeOf: (file: string) => string): string {
 <!-- Written by npm run trace: do not edit. -->
 
 An EndpointSlice of a Service gets one more endpoint, which is ready and on another node. This page lists the files of \`src/\` that run, in the
-order in which they are first called, and their functions in the same order. The agent is the \`run\` command with a watch over TLS. In place
+order in which they are first called, and their functions in the same order; value files are listed by name. The agent is the \`run\` command with a watch over TLS. In place
 of the kernel, a scripted netlink peer acknowledges each request (\`bench/trace/\`).
 
 A value file is a file of \`model/\` or \`process/\`: it defines values, or the time. A step calls functions of files that are not value files. A
 helper returns values to a step and calls only value files. There should be at most ${MOST_STEPS} steps, because a reader who follows the change has to open each one.
 
-| files                                                        | number |
-| ------------------------------------------------------------ | -----: |
+| files | number |
+| --- | ---: |
 | steps: files that call the next file                         | ${cell(steps.length)} |
 | helpers: files that return values to a step                  | ${cell(helpers)} |
 | value files: files of \`model/\` and \`process/\`                | ${cell(words.length)} |
 | all files from the watch event to the acknowledgement        | ${cell(way.before.length)} |
-| files that run only after the acknowledgement                | ${cell(lastly(way).length)} |
+| files that run only after the acknowledgement, but no value files | ${cell(lastly(way).length)} |
 
 Other files call these functions of \`agent.ts\`: ${returnsOf(way)}.
 
@@ -49,12 +49,21 @@ ${numbered.join("\n")}
 
 ## Value files
 
-${list(words)}
+${list(words.map(sorted).toSorted(byFile))}
 
 ## After the acknowledgement
 
-${list(way.after)}
+${list(way.after.filter(({ file }) => !isWord(file)))}
 `;
+}
+
+/** A value file with its functions by name: timers of the agent decide which of them is called first. */
+function sorted(visit: Visit): Visit {
+  return { ...visit, functions: visit.functions.toSorted() };
+}
+
+function byFile({ file }: Visit, other: Visit): number {
+  return file < other.file ? -1 : 1;
 }
 
 /** The steps in their order. A helper is listed at the step that calls it first; if a word does, at the step before it. */
@@ -82,7 +91,7 @@ function returnsOf({ returns }: Way): string {
 
 /** Returns the files that run after the acknowledgement only. */
 function lastly({ before, after }: Way): readonly Visit[] {
-  return after.filter(({ file }) => !before.some((visit) => visit.file === file));
+  return after.filter(({ file }) => !isWord(file) && !before.some((visit) => visit.file === file));
 }
 
 function cell(count: number): string {

@@ -1,5 +1,4 @@
 /** Replaces src/commands/this-node.ts in a trace: the kernel is a scripted netlink peer, and no program is started. */
-import { setTimeout } from "node:timers/promises";
 import type { NetlinkKernel, NetlinkKernelOptions } from "../../src/kernel/netlink-kernel.ts";
 import type { IPFamily } from "../../src/model/address.ts";
 import type { VirtualServerKey } from "../../src/model/kernel/ipvs.ts";
@@ -7,8 +6,8 @@ import type { HostInfo } from "../../src/node/node-setup.ts";
 import { PROXY_CHAINS } from "../../src/node/rules/proxy-rules.ts";
 import { FakeNode } from "../../test/unit/kernel/fake-node.ts";
 
-/** Longer than the trace of a change takes. */
-const ANSWER_MS = 20_000;
+/** Resolved when the trace ends. Until then no probe for virtual servers gets its answer. */
+export const traceEnd = Promise.withResolvers<void>();
 
 export async function readHostInfo(families: readonly IPFamily[]): Promise<HostInfo> {
   return { families, cpus: 1, kernelRelease: "6.1.0", liberalConntrack: false };
@@ -16,8 +15,8 @@ export async function readHostInfo(families: readonly IPFamily[]): Promise<HostI
 
 export function thisKernel(options: Pick<NetlinkKernelOptions, "onForgotten"> = {}): NetlinkKernel {
   const kernel = new FakeNode().kernel(PROXY_CHAINS, options);
-  // The probe of each second would run among the functions of the change. It gets its answer later.
+  // The probe of each second would run among the functions of the change.
   return Object.assign(kernel, {
-    present: (servers: ReadonlySet<VirtualServerKey>) => setTimeout(ANSWER_MS, servers),
+    present: (servers: ReadonlySet<VirtualServerKey>) => traceEnd.promise.then(() => servers),
   });
 }

@@ -9,6 +9,7 @@ import { ApiServer } from "../../test/support/api/api-server.ts";
 import type { ApiPath, JsonObject } from "../../test/support/api/store.ts";
 import { nodeObject, serviceObject, sliceObject } from "../../test/support/objects/builders.ts";
 import { testKubeconfig } from "../api/kubeconfig.ts";
+import { traceEnd } from "./this-node.ts";
 
 registerHooks({
   resolve: (specifier, context, next) =>
@@ -71,6 +72,7 @@ export class TracedAgent implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    traceEnd.resolve();
     await this.#running;
     await this.#server?.close();
     rmSync(this.#folder, { recursive: true });
