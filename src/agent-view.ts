@@ -68,10 +68,11 @@ export class AgentView {
   }
 
   /** What the kernel holds, as of the last resync and all later operations. */
-  kernel(): Pick<KernelView, "hasAddress" | "hasEntry"> {
+  kernel(): Pick<KernelView, "binding" | "hasAddress" | "hasEntry"> {
     const { actual } = this.#sources.reconciler;
     const { desired } = this.#sources.state;
     return {
+      binding: this.#config.vipBinding,
       hasAddress: (address) => actual.hasAddress(address) || desired.isElsewhere(address),
       hasEntry: (key) => actual.hasEntry(key),
     };

@@ -66,6 +66,7 @@ export class Agent {
       {
         nodeName: config.nodeName,
         excludeCIDRs: config.excludeCidrs,
+        vipBinding: config.vipBinding,
         drainTimeoutMs: config.drainTimeoutMs,
         drainCheckMs: DRAIN_CHECK_MS,
       },

@@ -1,6 +1,7 @@
 import { availableParallelism, release } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { readCommandLine } from "../../src/config/cli.ts";
+import type { Config } from "../../src/config/config.ts";
 import { DesiredStateBuilder } from "../../src/desired/desired-state-builder.ts";
 import type { Kernel, NodeSetup } from "../../src/kernel/kernel.ts";
 import { NOTHING_DISCOVERED, nodeFacts } from "../../src/node/node-facts.ts";
@@ -88,9 +89,13 @@ export class SyncTarget {
     return { operations, refused };
   }
 
-  #newLoop({ nodeName, drainTimeoutMs }: { readonly nodeName: string; readonly drainTimeoutMs: number }): SyncLoop {
+  #newLoop({
+    nodeName,
+    vipBinding,
+    drainTimeoutMs,
+  }: Pick<Config, "nodeName" | "vipBinding" | "drainTimeoutMs">): SyncLoop {
     const reconciler = new Reconciler(
-      { nodeName, excludeCIDRs: [], drainTimeoutMs, drainCheckMs: NO_END_MS },
+      { nodeName, excludeCIDRs: [], vipBinding, drainTimeoutMs, drainCheckMs: NO_END_MS },
       {
         kernel: this.#kernel,
         desired: this.#state.desired,

@@ -32,6 +32,7 @@ export async function diff(config: Config, output: Output, kernel = thisKernel(c
     const evidence = evidenceOf(observed, nodeAddresses, config);
     const found = [
       ...differences(planned.desired, observed, {
+        binding: config.vipBinding,
         server: (server) => isOurs(server, evidence, config.excludeCidrs),
         address: (address) => !isExcluded(address, config.excludeCidrs),
         entry: () => true,

@@ -187,7 +187,7 @@ export async function run(
           },
           either,
         ),
-        monitorStarter(runProcess).then((start) =>
+        monitorStarter(runProcess, config.vipBinding).then((start) =>
           monitorAddresses(
             {
               clock: systemClock,
@@ -195,6 +195,7 @@ export async function run(
               onChange: (change) => agent.onAddressChange(change),
               onGap: () => agent.onAddressChange(undefined),
               start,
+              binding: config.vipBinding,
             },
             either,
           ),

@@ -1,6 +1,7 @@
 import { type BindAddress, type Cidr, familyOf, type IPAddress, parseAddress } from "../model/address.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
 import type { IptablesBackend } from "../model/kernel/rules.ts";
+import type { VipBinding } from "../model/vip-binding.ts";
 import type { ServerName } from "./setting-values.ts";
 import type { ServiceTarget, TraceFrom, TraceTo } from "./settings/targets.ts";
 import { SETTING_KEYS, SETTINGS } from "./settings.ts";
@@ -44,6 +45,8 @@ export interface Config {
   readonly excludeCidrs: readonly Cidr[];
   /** Networks of addresses that Services may use even if they are addresses of this node. */
   readonly sharedVips: readonly Cidr[];
+  /** How VIPs are bound. */
+  readonly vipBinding: VipBinding;
   readonly strictArp: boolean;
   /** 0 does not change nf_conntrack_max. */
   readonly conntrackMaxPerCore: number;

@@ -7,6 +7,7 @@ import type { IptablesBackend, Rules, RuleTable } from "../model/kernel/rules.ts
 import type { ServerState } from "../model/kernel/server-state.ts";
 import type { Sysctl } from "../model/kernel/sysctl.ts";
 import type { PortRange } from "../model/port-range.ts";
+import type { BoundVips } from "../model/vip-binding.ts";
 
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly errno: Errno; readonly text?: string };
 
@@ -141,8 +142,8 @@ export interface Observed {
   readonly servers: ReadonlyMap<VirtualServerKey, ServerState>;
   /** The number of virtual servers that no key can name, because Kubernetes does not know their protocol. */
   readonly unnamedServers: number;
-  /** Addresses on kube-ipvs0, without IPv6 link-local addresses. */
-  readonly addresses: ReadonlySet<IPAddress>;
+  /** The VIPs that are bound, on kube-ipvs0 (without IPv6 link-local addresses) or by a route of the agent. */
+  readonly addresses: BoundVips;
   readonly entries: ReadonlyMap<SetEntryKey, SetEntry>;
 }
 
@@ -197,7 +198,7 @@ export interface Kernel {
   /** Returns the addresses of this node on every interface but kube-ipvs0, loopback and IPv6 link-local included. */
   nodeAddresses(): Promise<readonly IPAddress[]>;
   /**
-   * Removes kube-ipvs0, the sets and the chains of the given families. The caller must delete the virtual servers
+   * Removes kube-ipvs0, the routes of VIPs, and the sets and the chains of the given families. The caller must delete the virtual servers
    * first.
    */
   remove(families: readonly IPFamily[]): Promise<SetupReport>;

@@ -2,9 +2,15 @@ import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { FAMILIES, type IPAddress, type IPFamily } from "../model/address.ts";
 import { ipsets } from "../model/kernel/ipset.ts";
 import type { RealServerKey, VirtualServerKey } from "../model/kernel/ipvs.ts";
-import { type ForgetFlows, groupConsecutive, type Operation } from "../model/kernel/operation.ts";
+import {
+  type BindingOperation,
+  type ForgetFlows,
+  groupConsecutive,
+  type Operation,
+} from "../model/kernel/operation.ts";
 import type { SetQuestion } from "../model/kernel/set-question.ts";
 import type { ServerTraffic, TrafficCounts } from "../model/kernel/traffic.ts";
+import type { BoundVips } from "../model/vip-binding.ts";
 import { ConntrackClient } from "./conntrack/client.ts";
 import type { EntryOperation } from "./ipset/batches.ts";
 import { IPSetClient } from "./ipset/client.ts";
@@ -24,7 +30,7 @@ import type {
   RulesReport,
   SetupReport,
 } from "./kernel.ts";
-import { type AddressOperation, LinkClient } from "./link/client.ts";
+import { LinkClient } from "./link/client.ts";
 import { mergeObserved, NOTHING } from "./merge-observed.ts";
 import { NetlinkCounters } from "./netlink/counters.ts";
 import { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/message.ts";
@@ -32,8 +38,10 @@ import { type OpenRawSocket, openRawSocket } from "./netlink/raw-socket.ts";
 import { type NetlinkAnswer, NetlinkSocket } from "./netlink/socket.ts";
 import { NftablesClient } from "./nftables/client.ts";
 import { baseChains, type ForeignTable, foreignTables } from "./nftables/foreign-tables.ts";
+import { RouteClient } from "./route/client.ts";
 import { SetupClient, type SetupDependencies } from "./setup-client.ts";
 import { SysctlClient } from "./sysctl.ts";
+import { VipClient } from "./vip/client.ts";
 
 /** Size of a datagram in most dumps: the kernel fills it, and the addon reads up to 32 in one turn of the event loop. */
 const DUMP_BYTES = 8_192;
@@ -65,7 +73,7 @@ export interface NetlinkKernelOptions {
 /** Number of addresses in one part of a read. */
 const ADDRESSES_PER_PART = 500;
 
-type Client = "ipvs" | "link" | "sets" | "conntrack";
+type Client = "ipvs" | "vips" | "sets" | "conntrack";
 
 const CLIENT_OF: Readonly<Record<Operation["kind"], Client>> = {
   "add-virtual-server": "ipvs",
@@ -74,8 +82,8 @@ const CLIENT_OF: Readonly<Record<Operation["kind"], Client>> = {
   "add-real-server": "ipvs",
   "update-real-server": "ipvs",
   "delete-real-server": "ipvs",
-  "bind-address": "link",
-  "unbind-address": "link",
+  "bind-address": "vips",
+  "unbind-address": "vips",
   "add-entry": "sets",
   "delete-entry": "sets",
   "forget-flows": "conntrack",
@@ -93,6 +101,7 @@ export class NetlinkKernel implements Kernel {
   readonly #sockets: NetlinkSocket[] = [];
   readonly #ipvs: IpvsClient;
   readonly #link: LinkClient;
+  readonly #vips: VipClient;
   readonly #sets: IPSetClient;
   readonly #conntrack: ConntrackClient;
   readonly #nftables: NftablesClient;
@@ -114,6 +123,7 @@ export class NetlinkKernel implements Kernel {
       links: this.#socket(NETLINK_ROUTE, LINK_BYTES),
       addresses: this.#socket(NETLINK_ROUTE, LONG_DUMP_BYTES),
     });
+    this.#vips = new VipClient(this.#link, new RouteClient(this.#socket(NETLINK_ROUTE, LONG_DUMP_BYTES)));
     this.#netfilter = this.#socket(NETLINK_NETFILTER, DUMP_BYTES);
     this.#sets = new IPSetClient({
       commands: this.#socket(NETLINK_NETFILTER, COMMAND_BYTES),
@@ -134,6 +144,7 @@ export class NetlinkKernel implements Kernel {
       ipvs: this.#ipvs,
       timeouts: new TimeoutClient(generic),
       link: this.#link,
+      vips: this.#vips,
       sets: this.#sets,
       iptables: options.iptables ?? new IptablesClient(),
       nftables: this.#nftables,
@@ -179,7 +190,7 @@ export class NetlinkKernel implements Kernel {
 
   async *parts(): AsyncGenerator<Observed> {
     for await (const part of this.#ipvs.all()) yield { ...NOTHING, ...part };
-    for await (const addresses of inParts(await this.#link.bound())) yield { ...NOTHING, addresses };
+    for await (const addresses of inParts(await this.#vips.bound())) yield { ...NOTHING, addresses };
     for await (const entries of this.#sets.list(FAMILIES.flatMap(ipsets))) yield { ...NOTHING, entries };
   }
 
@@ -242,8 +253,8 @@ export class NetlinkKernel implements Kernel {
     switch (client) {
       case "ipvs":
         return (await this.#ipvs.apply(operations as readonly ServerOperation[])).map(outcomeOf);
-      case "link":
-        return (await this.#link.apply(operations as readonly AddressOperation[])).map(outcomeOf);
+      case "vips":
+        return (await this.#vips.apply(operations as readonly BindingOperation[])).map(outcomeOf);
       case "sets":
         return this.#sets.apply(operations as readonly EntryOperation[]);
       case "conntrack":
@@ -266,10 +277,10 @@ export class NetlinkKernel implements Kernel {
   }
 }
 
-async function* inParts(addresses: ReadonlySet<IPAddress>): AsyncGenerator<ReadonlySet<IPAddress>> {
+async function* inParts(addresses: BoundVips): AsyncGenerator<BoundVips> {
   const all = [...addresses];
   for (let from = 0; from < all.length; from += ADDRESSES_PER_PART) {
-    yield new Set(all.slice(from, from + ADDRESSES_PER_PART));
+    yield new Map(all.slice(from, from + ADDRESSES_PER_PART));
     await yieldToEventLoop();
   }
 }

@@ -23,11 +23,13 @@ import { KubeProxyTables } from "./nftables/kube-proxy-tables.ts";
 import { proxyProcesses } from "./proxy-processes.ts";
 import { changesOf, merge, rulesStep, withoutKernelError } from "./setup-report.ts";
 import type { SysctlClient } from "./sysctl.ts";
+import type { VipClient } from "./vip/client.ts";
 
 export interface SetupDependencies {
   readonly ipvs: IpvsClient;
   readonly timeouts: TimeoutClient;
   readonly link: LinkClient;
+  readonly vips: VipClient;
   readonly sets: IPSetClient;
   readonly iptables: IptablesClient;
   readonly nftables: NftablesClient;
@@ -52,6 +54,7 @@ export class SetupClient {
   readonly #ipvs: IpvsClient;
   readonly #timeouts: TimeoutClient;
   readonly #link: LinkClient;
+  readonly #vips: VipClient;
   readonly #sets: IPSetClient;
   readonly #iptables: IptablesClient;
   readonly #kubeProxyTables: KubeProxyTables;
@@ -71,6 +74,7 @@ export class SetupClient {
     this.#ipvs = dependencies.ipvs;
     this.#timeouts = dependencies.timeouts;
     this.#link = dependencies.link;
+    this.#vips = dependencies.vips;
     this.#sets = dependencies.sets;
     this.#iptables = dependencies.iptables;
     this.#kubeProxyTables = new KubeProxyTables(dependencies.nftables);
@@ -179,12 +183,13 @@ export class SetupClient {
     const rules = await this.#removeRules(families, "with leftovers");
     const sets = await this.#sets.destroy(families.flatMap(ipsets));
     const tables = rulesStep({ ...(await this.#kubeProxyTables.remove(families)), failures: [] });
-    return merge([rules, changesOf("set", sets), changesOf("link", await this.#link.remove()), tables]);
+    const routes = changesOf("link", await this.#vips.removeRoutes());
+    return merge([rules, changesOf("set", sets), routes, changesOf("link", await this.#link.remove()), tables]);
   }
 
   /**
    * Gives the node back to kube-proxy: writes these rules, removes the agent's own `chains`, gives the sets of kube-proxy
-   * its size, and destroys all other sets of the agent but `kept`. A part that fails is a warning.
+   * its size, destroys all other sets of the agent but `kept`, and binds as addresses the VIPs that are bound by routes. A part that fails is a warning.
    */
   async handBack(
     { families, rules }: Pick<NodeSetup, "families" | "rules">,
@@ -192,6 +197,7 @@ export class SetupClient {
     kept: ReadonlySet<string>,
   ): Promise<SetupReport> {
     const unusable = await this.#findIptables(ruledFamilies({ families, rules }));
+    const routes = await withoutKernelError(async () => changesOf("link", await this.#vips.replaceRoutes()));
     const written = await this.#iptables.apply(rules);
     const removed = await this.#iptables.remove(families, chains);
     const [known, own] = partition(families.flatMap(ipsets), isKnownToKubeProxy);
@@ -199,7 +205,7 @@ export class SetupClient {
     const sets = await this.#sets.destroy(own.filter(({ name }) => !kept.has(name)));
     const failures = [...unusable, ...written.failures, ...removed.failures];
     const ofRules = rulesStep({ changed: [...written.changed, ...removed.changed], failures });
-    return merge([ofRules, changesOf("set", sizes), changesOf("set", sets)]);
+    return merge([routes, ofRules, changesOf("set", sizes), changesOf("set", sets)]);
   }
 
   /**

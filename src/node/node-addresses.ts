@@ -16,7 +16,7 @@ export interface NodeAddressesDependencies {
   readonly logger: Logger;
 }
 
-export interface NodeAddressesCallbacks extends Pick<ExpectedAddresses, "isDesired" | "isOthers"> {
+export interface NodeAddressesCallbacks extends Pick<ExpectedAddresses, "binding" | "isDesired" | "isOthers"> {
   /** Called after the addresses were read because the kernel reported a change. */
   readonly onRead: () => void;
   /** Called when another process changed the virtual addresses. */
@@ -69,8 +69,8 @@ export class NodeAddresses {
     await this.#dependencies.clock.sleep(GATHER_MS, this.#end.signal);
     this.#isGathering = false;
     if (this.#end.signal.aborted) return;
-    const { isDesired, isOthers, onRead, onMeddling } = this.#callbacks;
-    const known = { dummy: DUMMY_NAME, ofNode: this.#current, isDesired, isOthers };
+    const { binding, isDesired, isOthers, onRead, onMeddling } = this.#callbacks;
+    const known = { dummy: DUMMY_NAME, ofNode: this.#current, binding, isDesired, isOthers };
     const { readNode, resync: look } = this.#news.take(known);
     if (look) onMeddling();
     // Before the first resync, which reads the addresses, they are not needed.

@@ -1,6 +1,7 @@
 import type { IpvsTimeout, NodeSetup } from "../kernel/kernel.ts";
 import type { Cidr, IPFamily } from "../model/address.ts";
 import type { Rules } from "../model/kernel/rules.ts";
+import type { VipBinding } from "../model/vip-binding.ts";
 import type { RuleOptions } from "./rules/match.ts";
 import { type LocalMode, podMatch } from "./rules/pod-match.ts";
 import { proxyRules } from "./rules/proxy-rules.ts";
@@ -20,6 +21,8 @@ export interface PodRecognition {
 export interface NodeSetupOptions extends PodRecognition {
   /** The networks of addresses on kube-ipvs0 that belong to other programs. */
   readonly excludeCidrs: readonly Cidr[];
+  /** How VIPs are bound. */
+  readonly vipBinding: VipBinding;
   readonly strictArp: boolean;
   /** 0 does not change nf_conntrack_max. */
   readonly conntrackMaxPerCore: number;
@@ -113,6 +116,7 @@ export function staticRules(
         masqueradeBit: config.masqueradeBit,
         masqueradeAll: config.masqueradeAll,
         pods: pods[family],
+        vipBinding: config.vipBinding,
         localMarkMask: config.localMarkMask,
         // An operator who makes conntrack accept these packets wants them forwarded, even if the kernel refused the
         // sysctl.

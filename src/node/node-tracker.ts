@@ -3,6 +3,7 @@ import type { IPFamily } from "../model/address.ts";
 import type { ClusterNode } from "../model/cluster/service.ts";
 import type { SetEntry } from "../model/kernel/ipset.ts";
 import type { Scheduler } from "../model/kernel/ipvs.ts";
+import type { VipBinding } from "../model/vip-binding.ts";
 import type { ClusterEvent } from "../services/cluster-event.ts";
 import type { ServiceTable } from "../services/service-table.ts";
 import { NodeAbsence, type NodeAbsenceDependencies, type NodeAbsenceOptions } from "./node-absence.ts";
@@ -26,7 +27,10 @@ import type { SetupFor } from "./node-setup.ts";
 import { type ApiServer, apiServers } from "./reserved-addresses.ts";
 
 /** The part of the configuration that describes the node. */
-export interface NodeOptions extends NodeFactsOptions, PreparationOptions, NodeAbsenceOptions {}
+export interface NodeOptions extends NodeFactsOptions, PreparationOptions, NodeAbsenceOptions {
+  /** How VIPs are bound. */
+  readonly vipBinding: VipBinding;
+}
 
 export interface NodeTrackerDependencies extends NodeAddressesDependencies, NodePreparationDependencies {
   readonly kernel: NodeAddressesDependencies["kernel"] & NodePreparationDependencies["kernel"];
@@ -96,6 +100,7 @@ export class NodeTracker {
     this.#absence = new NodeAbsence(options, { ...dependencies, onAbsent: callbacks.onAbsent });
     this.#addresses = new NodeAddresses(dependencies, {
       ...callbacks,
+      binding: options.vipBinding,
       onRead: () => {
         this.#refresh();
         callbacks.onAddresses();

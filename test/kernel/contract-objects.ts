@@ -65,8 +65,8 @@ export const onReal = (kind: "add" | "update" | "delete", server: VirtualServer,
   server,
   real,
 });
-export const bind = (ip: string): Operation => ({ kind: "bind-address", address: address(ip) });
-export const unbind = (ip: string): Operation => ({ kind: "unbind-address", address: address(ip) });
+export const bind = (ip: string): Operation => ({ kind: "bind-address", binding: "address", address: address(ip) });
+export const unbind = (ip: string): Operation => ({ kind: "unbind-address", binding: "address", address: address(ip) });
 export const addEntry = (entry: SetEntry): Operation => ({ kind: "add-entry", entry });
 export const deleteEntry = (entry: SetEntry): Operation => ({ kind: "delete-entry", entry });
 

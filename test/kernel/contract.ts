@@ -8,6 +8,7 @@ import { addressEntry, addressPortEntry, ipset, portEntry } from "../../src/mode
 import { inSafeOrder, type Operation } from "../../src/model/kernel/operation.ts";
 import { RealServers } from "../../src/model/kernel/real-servers.ts";
 import { address } from "../support/objects/desired.ts";
+import { bindingContract } from "./binding-contract.ts";
 import {
   addEntry,
   bind,
@@ -49,6 +50,7 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
 
   markedServerContract(() => kernel);
   memberContract(() => kernel);
+  bindingContract(() => kernel);
 
   test("a prepared node holds nothing, and preparing it again changes nothing", async () => {
     const observed = await kernel.observe("all");
@@ -181,10 +183,15 @@ export function kernelContract(open: () => Promise<Kernel> | Kernel): void {
     test("addresses are bound and unbound", async () => {
       const [other] = pods;
       expect(await kernel.apply([bind(vip), bind(other)])).toEqual([OK, OK]);
-      expect((await kernel.observe("all")).addresses).toEqual(new Set([vip, other]));
+      expect((await kernel.observe("all")).addresses).toEqual(
+        new Map([
+          [vip, "address"],
+          [other, "address"],
+        ]),
+      );
       expect(await kernel.nodeAddresses()).not.toContain(vip);
       expect(await kernel.apply([unbind(vip)])).toEqual([OK]);
-      expect((await kernel.observe("all")).addresses).toEqual(new Set([other]));
+      expect((await kernel.observe("all")).addresses).toEqual(new Map([[other, "address"]]));
     });
 
     test("without kube-ipvs0 and the sets adding addresses and members fails, and adding virtual servers succeeds", async () => {

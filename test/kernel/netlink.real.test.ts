@@ -120,7 +120,9 @@ describe("IPv6 addresses on kube-ipvs0", () => {
     const excludedCIDRs = [cidr(address("fd00:77::"), 64)];
     const { changed } = await kernel.prepare({ ...SETUP, excludedCIDRs });
     expect(changed.map(({ text }) => text)).toContain('deprecated 1 IPv6 addresses of "kube-ipvs0"');
-    expect(await kernel.apply([{ kind: "bind-address", address: address("fd00:96::8") }])).toEqual([{ ok: true }]);
+    expect(await kernel.apply([{ kind: "bind-address", binding: "address", address: address("fd00:96::8") }])).toEqual([
+      { ok: true },
+    ]);
     expect(await shown(on)).toEqual(["fd00:77::7", "fd00:96::6 deprecated", "fd00:96::8 deprecated"]);
     expect(await source()).toBe("fd00:1::1");
     // What is the destination as well is preferred whatever it is.

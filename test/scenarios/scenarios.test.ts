@@ -17,6 +17,7 @@ function memoryStage(): Stage {
         .split("\n")
         .filter((line) => line !== ""),
       ...kernel.addresses().map((address) => `address ${address}`),
+      ...kernel.routes().map((address) => `route ${address}`),
       ...kernel.members().map((member) => `entry ${member}`),
     ],
   };

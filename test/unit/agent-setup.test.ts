@@ -90,7 +90,7 @@ describe("a sysctl that is wrong and cannot be set", () => {
     expect(await names(agent)).toEqual([path]);
     expect(await agent.metric("kube_ipvs_kernel_failures_total")).toBe(0);
     expect(agent.notices).toEqual([`Node /n1: ${path} is 0`]);
-    agent.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.10") });
+    agent.kernel.meddle({ kind: "unbind-address", binding: "address", address: address("10.96.0.10") });
     await agent.rest(60_000);
     expect(agent.kernel.asked.findLast(({ kind }) => kind !== "forget-flows")).toMatchObject({
       kind: "bind-address",

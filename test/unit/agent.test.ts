@@ -121,7 +121,7 @@ test("a VIP that another program removes is bound again within a second", async 
   agent.service("shop/web", { ip: "10.96.0.10" });
   agent.listed("nodes", "services", "endpointslices");
   await agent.rest(1_000);
-  agent.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.10") });
+  agent.kernel.meddle({ kind: "unbind-address", binding: "address", address: address("10.96.0.10") });
   await agent.rest(20);
   expect(agent.kernel.addresses()).toEqual([]);
   agent.onAddressChange("vanished", "kube-ipvs0", "10.96.0.10");

@@ -53,16 +53,17 @@ async function computed(
     failures: [],
     clients: { pods: podMatches(config, podCIDRs), masqueradeAll: config.masqueradeAll },
   });
-  const read = addresses === undefined ? undefined : await orUndefined(readKernel(view, kernel), output);
+  const read = addresses === undefined ? undefined : await orUndefined(readKernel(config, view, kernel), output);
   return explainService(view, read, port);
 }
 
-async function readKernel(view: ServiceView, kernel: ReadKernel): Promise<KernelView> {
+async function readKernel(config: Config, view: ServiceView, kernel: ReadKernel): Promise<KernelView> {
   const servers = await kernel.traffic(new Set(servedFrontends(view, undefined).map(({ key }) => key)));
   const { addresses, entries } = await kernel.observe("all");
   const elsewhere = new Set(view.facts.ownAddresses);
   return {
     servers,
+    binding: config.vipBinding,
     hasAddress: (address) => addresses.has(address) || elsewhere.has(address),
     hasEntry: (key) => entries.has(key),
   };

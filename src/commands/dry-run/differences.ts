@@ -4,12 +4,15 @@ import type { IPAddress } from "../../model/address.ts";
 import type { SetEntry } from "../../model/kernel/ipset.ts";
 import { type RealServer, sameRealServer, sameVirtualServer, type VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
+import { bindingsOf, hasBinding, type VipBinding } from "../../model/vip-binding.ts";
 import { entryOfAddress, mustOutlive } from "../../sync/plan/ownership.ts";
-import { addressLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
+import { bindingLine, entryLine, realLine, serverLine, stateLines } from "./plan-lines.ts";
 import { ServiceIndex } from "./service-index.ts";
 
-/** Decides which kernel objects are ours. Objects that are neither ours nor desired are not a difference. */
+/** Decides which kernel objects are ours, and how they should be. Objects that are neither ours nor desired are not a difference. */
 export interface Ours {
+  /** How VIPs are to be bound. */
+  readonly binding: VipBinding;
   readonly server: (server: VirtualServer) => boolean;
   readonly address: (address: IPAddress) => boolean;
   readonly entry: (entry: SetEntry) => boolean;
@@ -67,13 +70,20 @@ function diffAddresses(
   services: ServiceIndex,
 ): readonly Difference[] {
   const needed = new Set(draining.map(({ server }) => server.address));
-  const missing = [...desired.addresses()].filter((address) => !observed.addresses.has(address));
-  const unwanted = [...observed.addresses].filter(
-    (address) => !desired.hasAddress(address) && ours.address(address) && !needed.has(address),
+  const missing = [...desired.addresses()].filter(
+    (address) => !hasBinding(observed.addresses.get(address), ours.binding),
   );
+  const unwanted = [...observed.addresses].filter(([address]) => ours.address(address) && !needed.has(address));
   return [
-    ...missing.map((address) => ({ line: `+ ${addressLine(address)}`, service: services.ofAddress(address) })),
-    ...unwanted.map((address) => ({ line: `- ${addressLine(address)}`, service: undefined })),
+    ...missing.map((address) => ({
+      line: `+ ${bindingLine(address, ours.binding)}`,
+      service: services.ofAddress(address),
+    })),
+    ...unwanted.flatMap(([address, bindings]) =>
+      bindingsOf(bindings)
+        .filter((binding) => binding !== ours.binding || !desired.hasAddress(address))
+        .map((binding) => ({ line: `- ${bindingLine(address, binding)}`, service: undefined })),
+    ),
   ];
 }
 

@@ -1,8 +1,10 @@
+import { METRIC, RTPROT_KUBE_IPVS } from "../../kernel/route/constants.ts";
 import { addressPort, familyOf, hostPrefix, type IPAddress } from "../../model/address.ts";
 import type { Protocol } from "../../model/cluster/service.ts";
 import { givesMarks, type IPSet, type SetEntry } from "../../model/kernel/ipset.ts";
 import type { Forwarding, RealServer, VirtualServer } from "../../model/kernel/ipvs.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
+import type { VipBinding } from "../../model/vip-binding.ts";
 
 const SERVICE_OPTIONS: Readonly<Record<Protocol, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" };
 
@@ -51,9 +53,15 @@ export function stateLines({ server, reals }: ServerState): readonly string[] {
   return [serverLine(server), ...Array.from(reals, (real) => realLine(server, real)).sort()];
 }
 
-/** An address of kube-ipvs0 as a line of `ip -batch`. */
-export function addressLine(address: IPAddress): string {
-  return `address add ${address}/${hostPrefix(familyOf(address))} dev kube-ipvs0`;
+/** The binding of a VIP as a line of `ip -batch`. */
+export function bindingLine(address: IPAddress, binding: VipBinding): string {
+  const host = `${address}/${hostPrefix(familyOf(address))}`;
+  switch (binding) {
+    case "address":
+      return `address add ${host} dev kube-ipvs0`;
+    case "route":
+      return `route add local ${host} dev lo table local proto ${RTPROT_KUBE_IPVS} metric ${METRIC}`;
+  }
 }
 
 /** A member of a set as a line of `ipset restore`. */

@@ -23,6 +23,7 @@ export function planOf(
     node: config.nodeName,
     families,
     desired: state.desired,
+    binding: config.vipBinding,
     rules: staticRules(config, machine, state.table.node(config.nodeName)?.podCIDRs ?? []),
     rejected: [...cluster.problems, ...state.problems.all()],
   };

@@ -5,7 +5,8 @@ import { type Problem, problemFields, problemObjectText } from "../../model/clus
 import { ipsets, type SetEntry } from "../../model/kernel/ipset.ts";
 import type { Rules, RuleTable } from "../../model/kernel/rules.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
-import { addressLine, createLine, entryLine, stateLines } from "./plan-lines.ts";
+import type { VipBinding } from "../../model/vip-binding.ts";
+import { bindingLine, createLine, entryLine, stateLines } from "./plan-lines.ts";
 import { ServiceIndex } from "./service-index.ts";
 
 /** All objects that a node should hold, and the problems. */
@@ -13,6 +14,8 @@ export interface NodePlan {
   readonly node: string;
   readonly families: readonly IPFamily[];
   readonly desired: DesiredState;
+  /** How VIPs are bound. */
+  readonly binding: VipBinding;
   readonly rules: NodeSetup["rules"];
   readonly rejected: readonly Problem[];
 }
@@ -28,7 +31,7 @@ export function renderPlanText(plan: NodePlan): string {
   const servers = sortedServers(desired).map((state) => [desired.owner(state.server.key), stateLines(state)] as const);
   const addresses = [...desired.addresses()]
     .sort()
-    .map((address) => [services.ofAddress(address), [addressLine(address)]] as const);
+    .map((address) => [services.ofAddress(address), [bindingLine(address, plan.binding)]] as const);
   const sections: readonly (readonly [string, readonly string[]])[] = [
     ["virtual servers (ipvsadm -R)", belowServices(servers)],
     ["addresses (ip -batch)", belowServices(addresses)],
@@ -63,6 +66,7 @@ export function renderPlanJson(plan: NodePlan): string {
         forwarding,
       })),
     })),
+    vipBinding: plan.binding,
     addresses: [...plan.desired.addresses()].sort(),
     sets: Object.fromEntries([...members(plan)].map(([set, entries]) => [set.name, entries.map(({ text }) => text)])),
     rules: { ipv4: ruleText(plan, "IPv4"), ipv6: ruleText(plan, "IPv6") },

@@ -1,8 +1,16 @@
 import { parseDurationMs } from "../../model/time/duration.ts";
-import { parseCidrs, parsePeriodMs, parseScheduler } from "../setting-values.ts";
+import { VIP_BINDINGS } from "../../model/vip-binding.ts";
+import { oneOf, parseCidrs, parsePeriodMs, parseScheduler } from "../setting-values.ts";
 import { AGENT, RULING, type Settings, WANTING } from "./setting.ts";
 
-type Key = "scheduler" | "syncPeriodMs" | "minSyncPeriodMs" | "drainTimeoutMs" | "excludeCidrs" | "sharedVips";
+type Key =
+  | "scheduler"
+  | "syncPeriodMs"
+  | "minSyncPeriodMs"
+  | "drainTimeoutMs"
+  | "excludeCidrs"
+  | "sharedVips"
+  | "vipBinding";
 
 /** The settings of virtual servers and of the sync. */
 export const IPVS_SETTINGS: Settings<Key> = {
@@ -71,5 +79,15 @@ export const IPVS_SETTINGS: Settings<Key> = {
     help: "Networks of addresses that Services may use even if they are addresses of this node, for example with keepalived",
     commands: WANTING,
     parse: parseCidrs,
+  },
+  vipBinding: {
+    flag: "vip-binding",
+    path: "kubeIpvs.vipBinding",
+    type: "string",
+    placeholder: VIP_BINDINGS.join("|"),
+    fallback: VIP_BINDINGS[0],
+    help: "How the addresses of Services become addresses of the node: address adds them to kube-ipvs0, route adds local routes, which is faster above 10,000 addresses",
+    commands: WANTING,
+    parse: oneOf(...VIP_BINDINGS),
   },
 };

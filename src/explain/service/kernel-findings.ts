@@ -1,5 +1,7 @@
+import { RTPROT_KUBE_IPVS } from "../../kernel/route/constants.ts";
 import { addressPort, familyOf, type IPAddress } from "../../model/address.ts";
 import type { RealTraffic } from "../../model/kernel/traffic.ts";
+import type { VipBinding } from "../../model/vip-binding.ts";
 import type { Finding } from "../finding.ts";
 import type { ServedFrontend } from "./explained-frontends.ts";
 import type { KernelView, ServiceView } from "./service-view.ts";
@@ -52,13 +54,20 @@ function serverFindings({ key, desired, actual }: ServedFrontend): readonly Find
   return findings;
 }
 
-function addressFindings(own: readonly ServedFrontend[], { hasAddress }: KernelView): readonly Finding[] {
+/** What is missing, for each binding of VIPs. */
+const MISSING_VIP: Readonly<Record<VipBinding, (address: IPAddress) => string>> = {
+  address: (address) => `address ${address} is missing on the interface kube-ipvs0, or the interface is missing`,
+  route: (address) =>
+    `the local route of address ${address} is missing (ip route show table local proto ${RTPROT_KUBE_IPVS})`,
+};
+
+function addressFindings(own: readonly ServedFrontend[], { binding, hasAddress }: KernelView): readonly Finding[] {
   const missing = new Set<IPAddress>();
   for (const { frontend } of own)
     if (frontend.kind !== "node-port" && !hasAddress(frontend.address)) missing.add(frontend.address);
   return [...missing].map((address) => ({
     severity: "error",
-    what: `address ${address} is missing on the interface kube-ipvs0, or the interface is missing`,
+    what: MISSING_VIP[binding](address),
     effect: "packets to it leave this node instead of reaching IPVS",
     cure: REPAIR,
   }));

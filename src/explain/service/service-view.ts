@@ -5,6 +5,7 @@ import type { SetEntry, SetEntryKey } from "../../model/kernel/ipset.ts";
 import type { VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
 import type { ServerTraffic } from "../../model/kernel/traffic.ts";
+import type { VipBinding } from "../../model/vip-binding.ts";
 import type { NodeFacts } from "../../node/node-facts.ts";
 import type { EndpointsByPort } from "../../services/endpoints.ts";
 
@@ -49,7 +50,9 @@ export interface AgentTimes {
 /** The part of the kernel that concerns one Service. */
 export interface KernelView {
   readonly servers: ReadonlyMap<VirtualServerKey, ServerTraffic>;
-  /** Whether an interface of the node has the address. */
+  /** How VIPs are bound. */
+  readonly binding: VipBinding;
+  /** Whether the address is bound, or an interface of the node has it. */
   readonly hasAddress: (address: IPAddress) => boolean;
   readonly hasEntry: (key: SetEntryKey) => boolean;
 }

@@ -6,7 +6,7 @@ import {
   type IPFamily,
   isIPv6LinkLocal,
 } from "../../model/address.ts";
-import { groupConsecutive } from "../../model/kernel/operation.ts";
+import { type BindingOperation, groupConsecutive } from "../../model/kernel/operation.ts";
 import type { StepReport } from "../kernel.ts";
 import type { AttributeWriter } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -37,11 +37,6 @@ export const DUMMY_NAME = "kube-ipvs0";
 const IPV6_DELETE_BATCH = 8;
 /** Room for an interface with all of its attributes. */
 const LINK_REPLY = replyOf(16_384);
-
-export interface AddressOperation {
-  readonly kind: "bind-address" | "unbind-address";
-  readonly address: IPAddress;
-}
 
 export interface LinkClientOptions {
   /** rtnetlink socket for requests about interfaces. */
@@ -136,7 +131,7 @@ export class LinkClient {
    * Applies the operations in order and returns one answer for each. All are refused with ENODEV if the interface does
    * not exist any more, and with EOPNOTSUPP if it could not be created or has another kind.
    */
-  async apply(operations: readonly AddressOperation[]): Promise<readonly NetlinkAnswer[]> {
+  async apply(operations: readonly BindingOperation[]): Promise<readonly NetlinkAnswer[]> {
     const link = await this.#find();
     if (link === undefined || !isDummy(link)) return operations.map(() => this.#refusal(link));
     const answers: NetlinkAnswer[] = [];
@@ -258,6 +253,6 @@ const NOTHING_DONE: StepReport = { changed: [], warnings: [] };
 const NO_DEVICE = { errno: "ENODEV", number: 19 } as const;
 const NOT_SUPPORTED = { errno: "EOPNOTSUPP", number: 95 } as const;
 
-function isSlow({ kind, address }: AddressOperation): boolean {
+function isSlow({ kind, address }: BindingOperation): boolean {
   return kind === "unbind-address" && familyOf(address) === "IPv6";
 }

@@ -1,10 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
+import type { VipBinding } from "../../model/vip-binding.ts";
 import type { RunProcess } from "../run-process.ts";
 
-/** The program that reports changes of addresses. */
-export const MONITOR_COMMAND = ["ip", "-o", "monitor", "address"] as const;
+/** The program that reports changes of addresses, and of routes if they bind VIPs. */
+export const MONITOR_COMMANDS: Readonly<Record<VipBinding, readonly string[]>> = {
+  address: ["ip", "-o", "monitor", "address"],
+  route: ["ip", "-o", "monitor", "address", "route"],
+};
 
 /** Makes the kernel end the following command when the process that started it ends, even by SIGKILL. */
 const ENDS_WITH_PARENT = ["setpriv", "--pdeathsig", "TERM"] as const;
@@ -14,11 +18,13 @@ const ENDS_WITH_PARENT = ["setpriv", "--pdeathsig", "TERM"] as const;
  * even if that is killed. Without `setpriv`, a monitor whose agent was killed ends at the next change of an address,
  * when it writes to a closed pipe. Monitors that earlier agents left over are ended at the call.
  */
-export async function monitorStarter(run: RunProcess): Promise<() => ChildProcess> {
-  for (const pid of await leftoverMonitors(MONITOR_COMMAND)) endProcess(pid);
+export async function monitorStarter(run: RunProcess, binding: VipBinding): Promise<() => ChildProcess> {
+  for (const command of Object.values(MONITOR_COMMANDS))
+    for (const pid of await leftoverMonitors(command)) endProcess(pid);
   // The trial runs `ip`, which is needed in any case; the setpriv of busybox does not have this option.
   const { code } = await run(ENDS_WITH_PARENT[0], [...ENDS_WITH_PARENT.slice(1), "ip", "-V"]);
-  const argv = code === 0 ? [...ENDS_WITH_PARENT, ...MONITOR_COMMAND] : [...MONITOR_COMMAND];
+  const command = MONITOR_COMMANDS[binding];
+  const argv = code === 0 ? [...ENDS_WITH_PARENT, ...command] : command;
   return () => start(argv);
 }
 

@@ -11,6 +11,7 @@ export type KnownErrno =
   | "EINTR"
   | "EINVAL"
   | "EIO"
+  | "ENETDOWN"
   | "ENOBUFS"
   | "ENODEV"
   | "ENOENT"

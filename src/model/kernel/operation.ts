@@ -1,4 +1,5 @@
 import type { IPAddress } from "../address.ts";
+import type { VipBinding } from "../vip-binding.ts";
 import type { SetEntry } from "./ipset.ts";
 import type { RealServer, VirtualServer, VirtualServerKey } from "./ipvs.ts";
 import type { RealServers } from "./real-servers.ts";
@@ -14,9 +15,16 @@ export type Operation =
       readonly server: VirtualServer;
       readonly real: RealServer;
     }
-  | { readonly kind: "bind-address" | "unbind-address"; readonly address: IPAddress }
+  | BindingOperation
   | { readonly kind: "add-entry" | "delete-entry"; readonly entry: SetEntry }
   | ForgetFlows;
+
+/** Binds a VIP in one way, or undoes this binding alone. */
+export interface BindingOperation {
+  readonly kind: "bind-address" | "unbind-address";
+  readonly binding: VipBinding;
+  readonly address: IPAddress;
+}
 
 /**
  * Deletes from conntrack the flows that are sent to the address and port of a virtual server and answered from
@@ -101,7 +109,7 @@ export function describeOperation(operation: Operation): string {
       return `real server "${operation.real.key}" of "${operation.server.key}"`;
     case "bind-address":
     case "unbind-address":
-      return `address "${operation.address}"`;
+      return operation.binding === "route" ? `route of "${operation.address}"` : `address "${operation.address}"`;
     case "add-entry":
     case "delete-entry":
       return `member "${operation.entry.text}" of set "${operation.entry.set.name}"`;

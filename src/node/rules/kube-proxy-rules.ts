@@ -14,7 +14,8 @@ export function kubeProxyRules(options: RuleOptions): Rules {
   const { family } = options;
   const mark = masqueradeMark(options);
   const to = matcher(family);
-  const [nat, filter] = [natTable(options), filterTable(options)];
+  // kube-proxy binds VIPs as addresses.
+  const [nat, filter] = [natTable({ ...options, vipBinding: "address" }), filterTable(options)];
   const own = (name: string) => nat.chains.find((chain) => chain.name === name)?.rules ?? [];
   return {
     tables: [

@@ -1,5 +1,6 @@
 import type { IPFamily } from "../../model/address.ts";
 import { ipset, type SetBase } from "../../model/kernel/ipset.ts";
+import type { VipBinding } from "../../model/vip-binding.ts";
 
 /**
  * The input for the rules of one family. All of it is configuration: a Service changes members of sets, never a rule.
@@ -15,6 +16,8 @@ export interface RuleOptions {
    * `podMatch`.
    */
   readonly pods: string | undefined;
+  /** How VIPs are bound. */
+  readonly vipBinding: VipBinding;
   /** The bits of the packet mark for marks of local traffic; see `localMark`. */
   readonly localMarkMask: number;
   /** Whether packets that conntrack classifies as invalid are dropped when forwarded. */

@@ -50,14 +50,15 @@ function servicesRules(options: RuleOptions): readonly string[] {
 }
 
 /** Returns the rule that masquerades traffic to ClusterIPs. */
-function clusterIPRule({ family, masqueradeAll, pods }: RuleOptions): string {
+function clusterIPRule({ family, masqueradeAll, pods, vipBinding }: RuleOptions): string {
   const about = comment("Kubernetes service cluster ip + port for masquerade purpose");
   const to = (direction: string) => `${inSet("KUBE-CLUSTER-IP", direction, family)} -j KUBE-MARK-MASQ`;
   if (masqueradeAll) return `${about} ${to("dst,dst")}`;
   // Clients that are not pods may be unable to receive replies from a pod's address.
   if (pods !== undefined) return `! ${pods} ${about} ${to("dst,dst")}`;
   // If packets of pods cannot be recognised, only connections of this node are masqueraded: their source is the VIP
-  // itself.
+  // itself. For IPv6 Linux takes a source from the addresses of interfaces, and a VIP that is bound by a route is none.
+  if (family === "IPv6" && vipBinding === "route") return `-m addrtype --src-type LOCAL ${about} ${to("dst,dst")}`;
   return `${about} ${to("src,dst")}`;
 }
 

@@ -30,7 +30,7 @@ export interface ServerIndex {
 
 /** The evidence that distinguishes our virtual servers from foreign ones. */
 export interface OwnershipEvidence {
-  /** Whether the address is on kube-ipvs0. */
+  /** Whether the address is bound: on kube-ipvs0, or by a route of the agent. */
   hasAddress(address: IPAddress): boolean;
   /** Whether the member is in its set. */
   hasEntry(key: SetEntryKey): boolean;
@@ -38,7 +38,7 @@ export interface OwnershipEvidence {
 
 /**
  * Whether a virtual server that is not desired is ours, so that it may be deleted. IPVS stores no owner. The evidence is what
- * only this agent creates: the address on kube-ipvs0, or members of our sets with the address and port. The evidence is added
+ * only this agent creates: the binding of the address, or members of our sets with the address and port. The evidence is added
  * before the virtual server and removed after it: whenever the process ends, a virtual server that it leaves is recognised.
  */
 export function isOurs(server: VirtualServer, evidence: OwnershipEvidence, excluded: readonly Cidr[]): boolean {
@@ -109,7 +109,7 @@ export function admittedTo(entry: SetEntry): VirtualServerKey | undefined {
   return entry.set.role === "client" ? frontendOf(entry) : undefined;
 }
 
-/** The member for an address on kube-ipvs0. */
+/** The member for an address that is bound. */
 export function entryOfAddress(address: IPAddress): SetEntry {
   return addressEntry(ipset("KUBE-IPVS-IPS", familyOf(address)), address);
 }

@@ -4,6 +4,7 @@ import type { VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts
 import { KeySet, type Keys } from "../../model/kernel/keys.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
+import { bindingsOf, hasBinding, type VipBinding } from "../../model/vip-binding.ts";
 import type { Desired } from "../desired.ts";
 import type { ActualState } from "../resync/actual-state.ts";
 import { type DiffRules, diffServer, diffUnwantedServer, isDrained } from "./diff.ts";
@@ -15,6 +16,8 @@ export interface PlanView extends DiffRules {
   readonly actual: ActualState;
   /** Whether an unwanted virtual server may be deleted. */
   readonly isOurs: (server: VirtualServer) => boolean;
+  /** How VIPs are to be bound. */
+  readonly binding: VipBinding;
   /** Whether an address that is not desired must stay, because the operator has excluded it. */
   readonly isExcluded: (address: IPAddress) => boolean;
 }
@@ -57,6 +60,8 @@ export function unlockedBy(operations: readonly Operation[], view: PlanView): Ke
   operations.forEach((operation) => {
     if (operation.kind === "delete-virtual-server") addWaitingForServer(operation.server, view, keys);
     else if (operation.kind === "unbind-address") addWaitingForAddress(operation.address, view, keys);
+    // Its other binding waits until the kernel has confirmed this one.
+    else if (operation.kind === "bind-address") addReplaced(operation.address, view, keys);
   });
   return keys;
 }
@@ -74,6 +79,10 @@ function addWaitingForServer(server: VirtualServer, view: PlanView, waiting: Key
   if (isLeaving(server.address, view)) waiting.addresses.add(server.address);
   for (const key of provingKeys(server)) if (isSpareEntry(key, view)) waiting.entries.add(key);
   for (const key of view.actual.admittedTo(server.key)) if (isSpareEntry(key, view)) waiting.entries.add(key);
+}
+
+function addReplaced(address: IPAddress, { actual }: PlanView, waiting: KeySet): void {
+  if (bindingsOf(actual.bindings(address)).length > 1) waiting.addresses.add(address);
 }
 
 function addWaitingForAddress(address: IPAddress, view: PlanView, waiting: KeySet): void {
@@ -105,16 +114,27 @@ function planServer(key: VirtualServerKey, view: PlanView, { operations, reached
   unfinished.push(key);
 }
 
-/** Whether the address is on kube-ipvs0 and not desired: without its virtual servers, the node itself would answer there. */
+/** Whether the address is bound and not desired: without its virtual servers, the node itself would answer there. */
 function isLeaving(address: IPAddress, { desired, actual }: PlanView): boolean {
   return actual.hasAddress(address) && !desired.hasAddress(address);
 }
 
+/**
+ * Plans the bindings of a VIP. A desired VIP that is bound in the other way alone is bound in the right way first; the
+ * other binding is removed when this one exists.
+ */
 function planAddress(address: IPAddress, view: PlanView, operations: Operation[]): void {
-  const wanted = view.desired.hasAddress(address);
-  if (wanted === view.actual.hasAddress(address)) return;
-  if (wanted) operations.push({ kind: "bind-address", address });
-  else if (!view.isExcluded(address) && !isInUse(address, view)) operations.push({ kind: "unbind-address", address });
+  const { desired, actual, binding: wanted } = view;
+  const bindings = actual.bindings(address);
+  const isDesired = desired.hasAddress(address);
+  if (isDesired && !hasBinding(bindings, wanted)) {
+    operations.push({ kind: "bind-address", binding: wanted, address });
+    return;
+  }
+  if (isDesired ? bindings === wanted : bindings === undefined) return;
+  if (view.isExcluded(address) || (!isDesired && isInUse(address, view))) return;
+  for (const binding of bindingsOf(bindings))
+    if (!isDesired || binding !== wanted) operations.push({ kind: "unbind-address", binding, address });
 }
 
 /** Whether a virtual server on the address still drains: its connections need the address. */

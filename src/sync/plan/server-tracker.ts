@@ -1,6 +1,7 @@
 import type { Cidr } from "../../model/address.ts";
 import type { VirtualServer, VirtualServerKey } from "../../model/kernel/ipvs.ts";
 import type { Clock } from "../../model/time/clock.ts";
+import type { VipBinding } from "../../model/vip-binding.ts";
 import type { Desired } from "../desired.ts";
 import type { ActualState } from "../resync/actual-state.ts";
 import { type DrainedServers, Draining, quiescent } from "./drain.ts";
@@ -12,6 +13,8 @@ export interface ServerTrackerOptions {
   readonly nodeName: string;
   /** Virtual servers and addresses in these networks are never removed. */
   readonly excludeCIDRs: readonly Cidr[];
+  /** How VIPs are bound. */
+  readonly vipBinding: VipBinding;
   /** How long an unwanted TCP real server may wait for its connections to end; 0: it is deleted at once. */
   readonly drainTimeoutMs: number;
 }
@@ -104,6 +107,7 @@ export class ServerTracker {
       desired: this.#desired,
       actual: this.#actual,
       nodeName: this.#options.nodeName,
+      binding: this.#options.vipBinding,
       drains: (server) => this.#drains(server),
       mayDelete,
       isOurs: (server) => this.#ownership.isOurs(server, this.#actual),

@@ -5,6 +5,7 @@ import { sameVirtualServer, type VirtualServerKey } from "../../model/kernel/ipv
 import { KeySet, type ObjectKey, type ObjectName, subjectOf } from "../../model/kernel/keys.ts";
 import type { Operation } from "../../model/kernel/operation.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
+import type { VipBindings } from "../../model/vip-binding.ts";
 import { countPresence, countServerDrift, type DriftCounts } from "../operation-counts.ts";
 import { ActualState } from "./actual-state.ts";
 import { inSlices } from "./comparison.ts";
@@ -155,7 +156,7 @@ export class ActualStateReader {
 
   #update({ servers, addresses, entries }: Observed, reading: Reading): void {
     for (const state of servers.values()) this.#updateServer(state, reading);
-    for (const address of addresses) this.#updateAddress(address, reading);
+    for (const [address, bindings] of addresses) this.#updateAddress(address, bindings, reading);
     for (const entry of entries.values()) this.#updateEntry(entry, reading);
   }
 
@@ -169,11 +170,12 @@ export class ActualStateReader {
     this.actual.setServer(key, state);
   }
 
-  #updateAddress(address: IPAddress, { touched, present, drift, isDrift }: Reading): void {
+  #updateAddress(address: IPAddress, bindings: VipBindings, { touched, present, drift, isDrift }: Reading): void {
     present.addresses.add(address);
-    if (touched.addresses.has(address) || this.actual.hasAddress(address)) return;
-    if (isDrift(address)) countPresence("address", false, true, drift);
-    this.actual.setAddress(address, true);
+    const actual = this.actual.bindings(address);
+    if (touched.addresses.has(address) || actual === bindings) return;
+    if (isDrift(address)) drift.add("address", actual === undefined ? "unwanted" : "different");
+    this.actual.setAddress(address, bindings);
   }
 
   #updateEntry(entry: SetEntry, { touched, present, drift, isDrift }: Reading): void {
@@ -223,7 +225,7 @@ export class ActualStateReader {
   #removeMissingAddress(key: IPAddress, reading: Reading): void {
     if (!isMissing({ kind: "address", key }, reading)) return;
     if (reading.isDrift(key)) countPresence("address", true, false, reading.drift);
-    this.actual.setAddress(key, false);
+    this.actual.setAddress(key, undefined);
   }
 
   #removeMissingEntry(entry: SetEntry, reading: Reading): void {

@@ -4,13 +4,14 @@ import type { RealServer, RealServerKey, VirtualServer, VirtualServerKey } from 
 import type { Operation } from "../../model/kernel/operation.ts";
 import { RealServers } from "../../model/kernel/real-servers.ts";
 import type { ServerState } from "../../model/kernel/server-state.ts";
+import { type VipBindings, withBinding, withoutBinding } from "../../model/vip-binding.ts";
 import { admittedTo, type OwnershipEvidence, type ServerIndex } from "../plan/ownership.ts";
 import type { ObjectCounts } from "../sync-report.ts";
 
 /** The actual state of the kernel, of all owners: the result of the last resync, and all operations that succeeded since. */
 export class ActualState implements OwnershipEvidence, ServerIndex {
   readonly #servers = new Map<VirtualServerKey, ServerState>();
-  readonly #addresses = new Set<IPAddress>();
+  readonly #addresses = new Map<IPAddress, VipBindings>();
   readonly #entries = new Map<SetEntryKey, SetEntry>();
   readonly #members = new Map<IPSet, number>();
   readonly #byAddress = new Index<IPAddress, VirtualServerKey>();
@@ -45,8 +46,13 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
     return this.#addresses.has(address);
   }
 
+  /** How the VIP is bound; undefined: it is not. */
+  bindings(address: IPAddress): VipBindings | undefined {
+    return this.#addresses.get(address);
+  }
+
   addresses(): Iterable<IPAddress> {
-    return this.#addresses;
+    return this.#addresses.keys();
   }
 
   hasEntry(key: SetEntryKey): boolean {
@@ -98,9 +104,9 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
     this.#byPort[change](server.port, key);
   }
 
-  /** Sets whether the address is on kube-ipvs0. */
-  setAddress(address: IPAddress, isThere: boolean): void {
-    if (isThere) this.#addresses.add(address);
+  /** Sets how the VIP is bound; undefined: it is not. */
+  setAddress(address: IPAddress, bindings: VipBindings | undefined): void {
+    if (bindings !== undefined) this.#addresses.set(address, bindings);
     else this.#addresses.delete(address);
   }
 
@@ -148,10 +154,10 @@ export class ActualState implements OwnershipEvidence, ServerIndex {
         this.#draft(operation.server.key, drafts).delete(operation.real.key);
         return;
       case "bind-address":
-        this.#addresses.add(operation.address);
+        this.setAddress(operation.address, withBinding(this.bindings(operation.address), operation.binding));
         return;
       case "unbind-address":
-        this.#addresses.delete(operation.address);
+        this.setAddress(operation.address, withoutBinding(this.bindings(operation.address), operation.binding));
         return;
       case "add-entry":
         this.setEntry(operation.entry, true);

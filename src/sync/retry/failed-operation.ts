@@ -4,6 +4,7 @@ import type { Errno } from "../../model/kernel/errno.ts";
 import type { SetType } from "../../model/kernel/ipset.ts";
 import type { Scheduler } from "../../model/kernel/ipvs.ts";
 import { describeOperation, type Operation, type OperationKind } from "../../model/kernel/operation.ts";
+import type { VipBinding } from "../../model/vip-binding.ts";
 
 /** An operation that the kernel refused and that is tried again. Times are of `Clock.now`. */
 export interface FailedOperation {
@@ -69,7 +70,9 @@ function explain(operation: Operation, errno: Errno): string | undefined {
     case "add-real-server":
       return REAL_SERVER[errno] ?? ANYWHERE[errno];
     case "bind-address":
-      return (familyOf(operation.address) === "IPv6" ? IPV6_ADDRESS[errno] : undefined) ?? ANYWHERE[errno];
+      return (
+        (familyOf(operation.address) === "IPv6" ? IPV6_VIP[operation.binding][errno] : undefined) ?? ANYWHERE[errno]
+      );
     case "add-entry":
       return entryRefusal(operation.entry.set.type, errno) ?? ANYWHERE[errno];
     case "update-virtual-server":
@@ -104,9 +107,16 @@ const REAL_SERVER: Explanations = {
   EINVAL: "the address is broadcast, multicast or link-local: correct the EndpointSlice",
 };
 
-const IPV6_ADDRESS: Explanations = {
-  // addrconf_add_dev. A new interface has the value of net/ipv6/conf/default/disable_ipv6.
-  EACCES: "net/ipv6/conf/kube-ipvs0/disable_ipv6 is 1: set it to 0, or delete the pod, its init container sets it",
+const IPV6_VIP: Readonly<Record<VipBinding, Explanations>> = {
+  address: {
+    // addrconf_add_dev. A new interface has the value of net/ipv6/conf/default/disable_ipv6.
+    EACCES: "net/ipv6/conf/kube-ipvs0/disable_ipv6 is 1: set it to 0, or delete the pod, its init container sets it",
+  },
+  // fib6_nh_init.
+  route: {
+    EACCES: "net/ipv6/conf/lo/disable_ipv6 is 1: set it to 0, or use --vip-binding=address",
+    ENETDOWN: 'the interface lo is down: run "ip link set lo up" on the node',
+  },
 };
 
 function entryRefusal(type: SetType, errno: Errno): string | undefined {

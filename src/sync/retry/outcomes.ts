@@ -14,9 +14,9 @@ const CONTRADICTIONS: Readonly<Record<OperationKind, readonly Errno[]>> = {
   "add-real-server": ["EEXIST", "ESRCH"],
   "update-real-server": ["ENOENT", "ESRCH"],
   "delete-real-server": ["ENOENT", "ESRCH"],
-  // ENODEV: kube-ipvs0 does not exist, and therefore none of its addresses.
+  // ENODEV: kube-ipvs0 does not exist, and therefore none of its addresses. ESRCH: the route does not exist.
   "bind-address": ["EEXIST", "ENODEV"],
-  "unbind-address": ["EADDRNOTAVAIL", "ENODEV"],
+  "unbind-address": ["EADDRNOTAVAIL", "ENODEV", "ESRCH"],
   // ENOENT: the set does not exist, or the member that is to be deleted.
   "add-entry": ["EEXIST", "ENOENT"],
   "delete-entry": ["ENOENT"],

@@ -10,7 +10,7 @@ import type {
   SetupReport,
 } from "../../../src/kernel/kernel.ts";
 import { mergeObserved, NOTHING } from "../../../src/kernel/merge-observed.ts";
-import { type IPAddress, type IPFamily, isIPv6LinkLocal } from "../../../src/model/address.ts";
+import type { IPAddress, IPFamily } from "../../../src/model/address.ts";
 import type { Errno } from "../../../src/model/kernel/errno.ts";
 import { ipsets, type SetName } from "../../../src/model/kernel/ipset.ts";
 import {
@@ -24,6 +24,7 @@ import { Faults } from "./faults.ts";
 import { ipvsadmLines } from "./ipvsadm-lines.ts";
 import { type KernelServer, ServerTable } from "./server-table.ts";
 import { SetTable } from "./set-table.ts";
+import { VipTable } from "./vip-table.ts";
 
 /** Longest timeout in seconds that the clock of the kernel can represent (INT_MAX / HZ, for the slowest clock). */
 const LONGEST_TIMEOUT = 21_474_836;
@@ -50,7 +51,7 @@ export class MemoryKernel implements Kernel {
   readonly #flows: MemoryFlow[] = [];
   /** The defaults of IPVS. */
   readonly #timeouts: Record<IpvsTimeoutName, number> = { tcp: 900, tcpfin: 120, udp: 300 };
-  #device: Set<IPAddress> | undefined;
+  readonly #vips = new VipTable();
   #nodeAddresses: readonly IPAddress[] = [];
   readonly #faults = new Faults();
 
@@ -58,10 +59,7 @@ export class MemoryKernel implements Kernel {
     const changed: SetupChange[] = [];
     const warnings: string[] = [];
     for (const timeout of ipvsTimeouts) this.#setTimeout(timeout, { changed, warnings });
-    if (this.#device === undefined) {
-      this.#device = new Set();
-      changed.push(LINK);
-    }
+    if (this.#vips.createDevice()) changed.push(LINK);
     for (const { name } of families.flatMap(ipsets)) {
       if (this.#sets.create(name)) changed.push({ object: "set", text: `set ${name}` });
     }
@@ -89,7 +87,7 @@ export class MemoryKernel implements Kernel {
       yield { ...NOTHING, servers: this.#servers.states(this.#servers.keys().slice(from, from + PART)) };
     }
     this.#faults.read();
-    yield { ...NOTHING, addresses: new Set(this.addresses()) };
+    yield { ...NOTHING, addresses: this.#vips.bound() };
     for (const entries of this.#sets.contents()) {
       this.#faults.read();
       yield { ...NOTHING, entries };
@@ -126,8 +124,8 @@ export class MemoryKernel implements Kernel {
 
   async remove(families: readonly IPFamily[]): Promise<SetupReport> {
     const changed: SetupChange[] = [];
-    if (this.#device !== undefined) changed.push(LINK);
-    this.#device = undefined;
+    if (this.#vips.deleteDevice()) changed.push(LINK);
+    if (this.#vips.deleteRoutes()) changed.push({ object: "link", text: "routes" });
     for (const { name } of families.flatMap(ipsets))
       if (this.#sets.destroy(name)) changed.push({ object: "set", text: `set ${name}` });
     return { changed, warnings: [] };
@@ -168,7 +166,7 @@ export class MemoryKernel implements Kernel {
 
   /** Deletes kube-ipvs0, as another program would. */
   deleteDevice(): void {
-    this.#device = undefined;
+    this.#vips.deleteDevice();
   }
 
   /** Sets the addresses of the other interfaces of the node. */
@@ -217,7 +215,12 @@ export class MemoryKernel implements Kernel {
 
   /** Returns the addresses on kube-ipvs0, sorted. */
   addresses(): IPAddress[] {
-    return [...(this.#device ?? [])].filter((address) => !isIPv6LinkLocal(address)).sort(compare);
+    return this.#vips.addresses();
+  }
+
+  /** Returns the VIPs that are bound by routes, sorted. */
+  routes(): IPAddress[] {
+    return this.#vips.routes();
   }
 
   /** Returns "SET MEMBER" for every member, sorted. */
@@ -248,10 +251,8 @@ export class MemoryKernel implements Kernel {
       case "delete-real-server":
         return this.#servers.perform(operation);
       case "bind-address":
-        return this.#bind(operation.address);
       case "unbind-address":
-        if (this.#device === undefined) return "ENODEV";
-        return this.#device.delete(operation.address) ? undefined : "EADDRNOTAVAIL";
+        return this.#vips.perform(operation);
       case "add-entry":
         return this.#sets.add(operation.entry);
       case "delete-entry":
@@ -268,14 +269,6 @@ export class MemoryKernel implements Kernel {
       (flow) => flow.to !== to || kept.has(flow.from) || (isTCP && flow.isReplied === true),
     );
     this.#flows.splice(0, this.#flows.length, ...left);
-  }
-
-  #bind(address: IPAddress): Errno | undefined {
-    if (this.#device === undefined) return "ENODEV";
-    if (address === "::" || address.startsWith("ff")) return "EADDRNOTAVAIL";
-    if (this.#device.has(address)) return "EEXIST";
-    this.#device.add(address);
-    return undefined;
   }
 }
 

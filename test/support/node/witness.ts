@@ -7,17 +7,19 @@ interface Interface {
 
 /**
  * What ipvsadm, ip and ipset say that the kernel holds, in the words of scenarios and in no order: `-A …` and `-a …`,
- * `address IP` for kube-ipvs0, `entry SET MEMBER` for sets of ours.
+ * `address IP` for kube-ipvs0, `route IP` for a VIP that is bound by a route, `entry SET MEMBER` for sets of ours.
  */
 export async function heldLines(shell: Shell): Promise<readonly string[]> {
-  const text = await shell.run("ipvsadm -Sn; echo ==; ip -j address; echo ==; ipset save");
-  const [servers = "", interfaces = "", sets = ""] = text.split("==\n");
+  const routes = "ip -o route show table local proto 173; ip -o -6 route show table local proto 173";
+  const text = await shell.run(`ipvsadm -Sn; echo ==; ip -j address; echo ==; ipset save; echo ==; ${routes}`);
+  const [servers = "", interfaces = "", sets = "", bound = ""] = text.split("==\n");
   const parsed = JSON.parse(interfaces) as readonly Interface[]; // as iproute2 prints it
   const dummy = parsed.find(({ ifname }) => ifname === "kube-ipvs0");
   const addresses = (dummy?.addr_info ?? []).filter(({ scope }) => scope !== "link").map(({ local }) => local);
   return [
     ...linesOf(servers),
     ...addresses.map((address) => `address ${address}`),
+    ...linesOf(bound).map((line) => `route ${/^local (\S+) dev lo /.exec(line)?.[1] ?? line}`),
     ...linesOf(sets).flatMap((line) => (line.startsWith("add KUBE-") ? [line.replace("add", "entry")] : [])),
   ];
 }
@@ -47,6 +49,8 @@ export function plannedLines(text: string): readonly string[] {
     if (/^-[Aa] /.test(line)) return [line];
     const [, address] = /^address add (\S+)\/\d+ dev kube-ipvs0$/.exec(line) ?? [];
     if (address !== undefined) return [`address ${address}`];
+    const [, routed] = /^route add local (\S+)\/\d+ dev lo table local proto 173 metric 173$/.exec(line) ?? [];
+    if (routed !== undefined) return [`route ${routed}`];
     return line.startsWith("add ") ? [line.replace("add", "entry")] : [];
   });
 }

@@ -4,6 +4,7 @@ import { renderPlanText } from "../../../src/commands/dry-run/plan.ts";
 import type { DesiredStateBuilder } from "../../../src/desired/desired-state-builder.ts";
 import type { Observed } from "../../../src/kernel/kernel.ts";
 import { type Problem, problemFields } from "../../../src/model/cluster/problem.ts";
+import type { VipBinding } from "../../../src/model/vip-binding.ts";
 import { identityOf, type Standing } from "./scenario-reports.ts";
 
 /** All that a file to expect is compared with. */
@@ -12,6 +13,7 @@ export interface Outcome {
   readonly plan: DesiredStateBuilder;
   /** The kernel as it says itself, and as its witness does. */
   readonly observed: Observed;
+  readonly binding: VipBinding;
   readonly witnessed: readonly string[];
   /** What is wrong with the objects, */
   readonly broken: readonly Problem[];
@@ -24,10 +26,16 @@ export interface Outcome {
 /** Fails, naming the line of the step, unless the plan, the kernel, the log of the agent and the text agree. */
 export function expectOutcome(text: string, outcome: Outcome, line: number): void {
   const said = text.split("\n").filter((other) => other !== "" && !other.startsWith("#"));
-  const plan = planLines(outcome.plan);
+  const plan = planLines(outcome.plan, outcome.binding);
   const kernel = outcome.witnessed.toSorted();
   for (const kind of KINDS) expectKind(kind, said, { plan, kernel }, line);
-  const all = { server: () => true, address: () => true, entry: () => true, drains: () => false };
+  const all = {
+    binding: outcome.binding,
+    server: () => true,
+    address: () => true,
+    entry: () => true,
+    drains: () => false,
+  };
   const diff = differences(outcome.plan.desired, outcome.observed, all).map(({ line: text }) => text);
   expect(diff.length === 0, `diff, line ${line}: ${diff.join("; ")}`).toBe(plan.join("\n") === kernel.join("\n"));
   const saidOf = (word: string) => said.filter((other) => other.startsWith(`${word} `)).sort();
@@ -69,8 +77,8 @@ function expectProblems(outcome: Outcome, said: readonly string[], line: number)
   );
 }
 
-type Kind = "server" | "address" | "entry" | "node entry";
-const KINDS: readonly Kind[] = ["server", "address", "entry", "node entry"];
+type Kind = "server" | "address" | "route" | "entry" | "node entry";
+const KINDS: readonly Kind[] = ["server", "address", "route", "entry", "node entry"];
 /** Members that are the node's own, wanted by no Service. */
 const OF_NODE = /^entry KUBE-(6-)?(NODE-PORT-IPS|SERVICE-CIDR) /;
 
@@ -87,13 +95,16 @@ function linesMarked(said: readonly string[], mark: string): readonly string[] {
 }
 
 /** What the text of the plan says of virtual servers, addresses and members, in the words of a scenario. */
-function planLines(proxy: DesiredStateBuilder): readonly string[] {
+function planLines(proxy: DesiredStateBuilder, binding: VipBinding): readonly string[] {
   const { facts, desired } = proxy;
-  const text = renderPlanText({ node: facts.nodeName, families: facts.families, desired, rules: {}, rejected: [] });
+  const { nodeName: node, families } = facts;
+  const text = renderPlanText({ node, families, desired, binding, rules: {}, rejected: [] });
   const words = text.split("\n").flatMap((line) => {
     if (/^-[Aa] /.test(line)) return [line];
     const bound = /^address add (\S+)\/\d+ dev kube-ipvs0$/.exec(line);
     if (bound !== null) return [`address ${bound[1]}`];
+    const routed = /^route add local (\S+)\/\d+ dev lo table local proto 173 metric 173$/.exec(line);
+    if (routed !== null) return [`route ${routed[1]}`];
     return line.startsWith("add ") ? [line.replace("add ", "entry ")] : [];
   });
   return words.sort();

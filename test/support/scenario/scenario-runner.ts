@@ -142,6 +142,7 @@ class Run implements AsyncDisposable {
     const outcome = {
       plan: this.#plan(source),
       observed: await this.#world.kernel.observe("all"),
+      binding: this.#scenario.options.vipBinding,
       witnessed: await this.#stage.observeText(),
       broken: source.problems(),
       everBroken: source.everRejected(),
@@ -191,6 +192,7 @@ function configOf({ options, steps }: Scenario): Config {
     scheduler: given(options.scheduler),
     excludeCidrs: given(options.excludeCIDRs.join(",")),
     drainTimeoutMs: given(`${options.drainTimeoutSeconds}s`),
+    vipBinding: given(options.vipBinding),
   });
   if (problems.length > 0) throw new Error(problems.join("; "));
   return config;

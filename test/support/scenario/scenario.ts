@@ -1,6 +1,7 @@
 import { type IPAddress, type IPFamily, parseAddress } from "../../../src/model/address.ts";
 import { type Errno, errnoNamed } from "../../../src/model/kernel/errno.ts";
 import type { OperationKind } from "../../../src/model/kernel/operation.ts";
+import type { VipBinding } from "../../../src/model/vip-binding.ts";
 
 /*
  * A scenario is a text: steps, one a line, then the files they name. Empty lines and lines that begin with # are ignored.
@@ -69,6 +70,7 @@ export interface ScenarioOptions {
   readonly families: readonly IPFamily[];
   readonly excludeCIDRs: readonly string[];
   readonly drainTimeoutSeconds: number;
+  readonly vipBinding: VipBinding;
 }
 
 export interface Scenario {
@@ -82,6 +84,7 @@ const DEFAULTS: ScenarioOptions = {
   families: ["IPv4", "IPv6"],
   excludeCIDRs: [],
   drainTimeoutSeconds: 900,
+  vipBinding: "address",
 };
 
 /** `option NAME VALUE...` */
@@ -90,6 +93,7 @@ const OPTIONS: Readonly<Record<string, (values: readonly string[]) => Partial<Sc
   families: (values) => ({ families: (["IPv4", "IPv6"] as const).filter((family) => values.includes(family)) }),
   "exclude-cidrs": (excludeCIDRs) => ({ excludeCIDRs }),
   "drain-timeout": ([seconds]) => ({ drainTimeoutSeconds: Number(seconds) }),
+  "vip-binding": ([word]) => ({ vipBinding: word === "route" ? "route" : "address" }),
 };
 
 /** Reads a scenario; throws, with the line, on what it does not understand. */

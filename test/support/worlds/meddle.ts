@@ -55,7 +55,9 @@ function parseLine(line: string): Operation {
     case "-d":
       return { kind: REAL_KINDS[command], server: parseServer(words), real: parseReal(words) };
     case "address":
-      return { kind: verb === "add" ? "bind-address" : "unbind-address", address: parseIP(first) };
+      return { kind: verb === "add" ? "bind-address" : "unbind-address", binding: "address", address: parseIP(first) };
+    case "route":
+      return { kind: verb === "add" ? "bind-address" : "unbind-address", binding: "route", address: parseIP(first) };
     case "entry":
       return { kind: verb === "add" ? "add-entry" : "delete-entry", entry: parseEntry(first, rest.join(" ")) };
     default:

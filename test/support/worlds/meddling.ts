@@ -19,9 +19,9 @@ export function meddling(kernel: MemoryKernel, { how, pick, foreign }: Meddling)
   const state = nth(states, pick);
   const bound = nth(kernel.addresses(), pick);
   const alien = addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("10.99.0.9"));
-  if (how === 0) return [{ kind: "bind-address", address: address("10.99.0.9") }];
+  if (how === 0) return [{ kind: "bind-address", binding: "address", address: address("10.99.0.9") }];
   if (how === 1) return [{ kind: "add-entry", entry: alien }];
-  if (how === 2) return bound === undefined ? [] : [{ kind: "unbind-address", address: bound }];
+  if (how === 2) return bound === undefined ? [] : [{ kind: "unbind-address", binding: "address", address: bound }];
   if (state === undefined) return [];
   const { server } = state;
   const real = nth([...state.reals.values()], pick);

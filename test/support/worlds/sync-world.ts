@@ -56,7 +56,14 @@ export function steppedSync(
   options: Partial<ReconcilerOptions> = {},
 ): SteppedSync {
   const reconciler = new Reconciler(
-    { nodeName: "n1", excludeCIDRs: [], drainTimeoutMs: DRAIN_TIMEOUT_MS, drainCheckMs: 5_000, ...options },
+    {
+      nodeName: "n1",
+      excludeCIDRs: [],
+      vipBinding: "address",
+      drainTimeoutMs: DRAIN_TIMEOUT_MS,
+      drainCheckMs: 5_000,
+      ...options,
+    },
     { kernel, desired, clock: { now }, prepare: async () => {}, nextTurn: async () => {} },
   );
   const loop = new SyncLoop(

@@ -77,6 +77,7 @@ test("the effective configuration has the defaults of kube-proxy in Go's notatio
       sharedVIPCIDRs: null,
       stateSocket: "/run/kube-ipvs/state.sock",
       statusPage: false,
+      vipBinding: "address",
     },
     logging: {
       flushFrequency: "5s",

@@ -40,6 +40,7 @@ const CHANGED: Readonly<Record<string, string>> = {
   "kubeIpvs.drainTimeout": "1m",
   "ipvs.excludeCIDRs": "[10.0.0.0/8]",
   "kubeIpvs.sharedVIPCIDRs": "[10.0.0.0/8]",
+  "kubeIpvs.vipBinding": "route",
   "ipvs.strictARP": "true",
   "conntrack.maxPerCore": "7",
   "conntrack.min": "7",

@@ -52,6 +52,8 @@ export class FakeNode {
       case 17: // RTM_DELLINK
         this.link = undefined;
         return accepting([it]);
+      case 26: // RTM_GETROUTE
+        return [naive.done(it)];
       case 20: // RTM_NEWADDR
       case 21: // RTM_DELADDR
         return accepting([it]);

@@ -57,8 +57,8 @@ test("operations are sent in order, adjacent ones of one protocol together, with
     { kind: "add-entry", entry: addressEntry(set, api.address) },
     { kind: "add-virtual-server", server: web },
     { kind: "add-real-server", server: web, real: realServer(ip("10.1.0.1"), 80) },
-    { kind: "bind-address", address: web.address },
-    { kind: "unbind-address", address: api.address },
+    { kind: "bind-address", binding: "address", address: web.address },
+    { kind: "unbind-address", binding: "address", address: api.address },
     { kind: "delete-virtual-server", server: api },
     { kind: "delete-entry", entry: addressEntry(set, api.address) },
   ];
@@ -269,7 +269,7 @@ describe("an interface kube-ipvs0 that is no dummy", () => {
   test("is treated differently from a dummy, which has our addresses and is deleted", async () => {
     const node = new FakeNode();
     const kernel = node.kernel();
-    expect([...(await kernel.observe("all")).addresses]).toEqual(["10.96.0.1"]);
+    expect([...(await kernel.observe("all")).addresses]).toEqual([["10.96.0.1", "address"]]);
     expect(await kernel.nodeAddresses()).toEqual(["192.168.1.10"]);
     expect(await kernel.remove([])).toMatchObject({
       changed: [{ text: 'deleted interface "kube-ipvs0"' }],

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { AddressChange } from "../../../src/kernel/link/monitor.ts";
+import type { VipBinding } from "../../../src/model/vip-binding.ts";
 import { AddressChangeBuffer } from "../../../src/node/address-change-buffer.ts";
 import { address } from "../../support/objects/desired.ts";
 
@@ -7,16 +8,19 @@ const NODE = "192.168.1.10";
 const VIP = "10.96.0.1";
 const OTHERS = "10.99.0.1";
 
-/** "+ eth0 192.168.1.11" or "- …". */
+/** "+ eth0 192.168.1.11" or "- …"; the link "route" for a route of the agent. */
 function change(text: string): AddressChange {
   const [sign, link = "", ip = ""] = text.split(" ");
-  return { kind: sign === "+" ? "appeared" : "vanished", link, address: address(ip) };
+  const kind = sign === "+" ? "appeared" : "vanished";
+  if (link === "route") return { kind, link: "lo", isRoute: true, address: address(ip) };
+  return { kind, link, address: address(ip) };
 }
 
-function actionsFor(buffer: AddressChangeBuffer) {
+function actionsFor(buffer: AddressChangeBuffer, binding: VipBinding = "address") {
   return buffer.take({
     dummy: "kube-ipvs0",
     ofNode: [address(NODE)],
+    binding,
     isDesired: (ip) => ip === VIP,
     isOthers: (ip) => ip === OTHERS,
   });
@@ -56,3 +60,23 @@ test("after lost messages the addresses of the node are read once", () => {
   expect(actionsFor(buffer)).toEqual({ readNode: true, resync: false });
   expect(actionsFor(buffer)).toEqual({ readNode: false, resync: false });
 });
+
+test.each<[string, VipBinding, readonly string[], boolean]>([
+  ["a route that we added", "route", [`+ route ${VIP}`], false],
+  ["a route that another program removed", "route", [`- route ${VIP}`], true],
+  ["a route that another program removed and added again", "route", [`- route ${VIP}`, `+ route ${VIP}`], false],
+  ["a route that we removed", "route", ["- route 10.96.0.2"], false],
+  ["a route with our number that is not desired", "route", ["+ route 10.96.0.2"], true],
+  ["a route in an excluded network", "route", [`+ route ${OTHERS}`], false],
+  ["addresses that we replaced by routes", "route", [`+ route ${VIP}`, `- kube-ipvs0 ${VIP}`], false],
+  ["an address that another program bound beside the route", "route", [`+ kube-ipvs0 ${VIP}`], true],
+  ["routes that we replaced by addresses", "address", [`+ kube-ipvs0 ${VIP}`, `- route ${VIP}`], false],
+  ["a route that another agent added beside the address", "address", [`+ route ${VIP}`], true],
+])(
+  "with VIPs bound in either way, the change of %s (%s) causes the necessary resync",
+  (_, binding, changes, resync) => {
+    const buffer = new AddressChangeBuffer();
+    for (const text of changes) buffer.add(change(text));
+    expect(actionsFor(buffer, binding)).toEqual({ readNode: false, resync });
+  },
+);

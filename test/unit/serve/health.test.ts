@@ -56,7 +56,7 @@ const failing = healthAfterSync(
 
 /** As `failing`, with so many objects and a failure of each errno. */
 function refusedWith(failedObjects: number, errnos: readonly string[]): HealthFacts {
-  const operation = { kind: "bind-address", address: address("10.96.0.1") } as const;
+  const operation = { kind: "bind-address", binding: "address", address: address("10.96.0.1") } as const;
   const standing = errnos.map((name) => ({
     operation,
     errno: errnoNamed(name),

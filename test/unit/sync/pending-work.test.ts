@@ -10,7 +10,7 @@ const on = (...ips: string[]): Keys => ({ ...NO_KEYS, addresses: ips.map(address
 /** An actual state with one address that is not desired, for a comparison to find. */
 function withAddress(ip: string): ActualState {
   const actual = new ActualState();
-  actual.setAddress(address(ip), true);
+  actual.setAddress(address(ip), "address");
   return actual;
 }
 

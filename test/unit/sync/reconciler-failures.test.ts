@@ -88,7 +88,7 @@ describe("failed operations", () => {
   test("an address that is gone makes the next sync read the whole kernel", async () => {
     world.change("a/web", web([]));
     await world.sync();
-    world.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.1") });
+    world.kernel.meddle({ kind: "unbind-address", binding: "address", address: address("10.96.0.1") });
     world.change("a/web", undefined);
     await world.sync();
     await world.sync();

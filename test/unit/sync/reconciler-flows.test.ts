@@ -71,7 +71,7 @@ describe("flows", () => {
     world.memory.addFlow({ to: frontend, from: self });
     await world.sync();
     expect(world.memory.flows()).toHaveLength(3);
-    world.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.1") });
+    world.kernel.meddle({ kind: "unbind-address", binding: "address", address: address("10.96.0.1") });
     await world.resync();
     await world.settle();
     expect(world.memory.flows()).toEqual(flows.slice(1));

@@ -95,7 +95,7 @@ describe("programming", () => {
   test("nothing is written before open, and the drift of the first resync is computed only then", async () => {
     const kernel = new MemoryKernel();
     await kernel.prepare({ families: FAMILIES, rules: {}, sysctls: [] });
-    kernel.meddle({ kind: "bind-address", address: address("10.96.0.9") });
+    kernel.meddle({ kind: "bind-address", binding: "address", address: address("10.96.0.9") });
     const desired = new DesiredState();
     const { loop } = steppedSync(kernel, desired, NOW);
     expect(await loop.resync()).toMatchObject({ first: true, drift: [] });
@@ -138,8 +138,8 @@ describe("resync", () => {
     world.kernel.meddle({ kind: "delete-real-server", server, real: realServer(address("10.244.0.2"), 8080) });
     world.kernel.meddle({ kind: "add-real-server", server, real: realServer(address("10.244.0.4"), 8080) });
     world.kernel.meddle({ kind: "delete-virtual-server", server: two.server });
-    world.kernel.meddle({ kind: "unbind-address", address: address("10.96.0.2") });
-    world.kernel.meddle({ kind: "bind-address", address: address("10.96.0.7") });
+    world.kernel.meddle({ kind: "unbind-address", binding: "address", address: address("10.96.0.2") });
+    world.kernel.meddle({ kind: "bind-address", binding: "address", address: address("10.96.0.7") });
     const drift = (await world.resync())?.drift ?? [];
     expect(drift.map(({ object, kind, count }) => `${object} ${kind} ${count}`)).toEqual([
       "virtual-server different 1",

@@ -4,21 +4,35 @@ import type { Observed } from "../../../../src/kernel/kernel.ts";
 import type { RealServer } from "../../../../src/model/kernel/ipvs.ts";
 import { RealServers } from "../../../../src/model/kernel/real-servers.ts";
 import type { ServerState } from "../../../../src/model/kernel/server-state.ts";
+import { boundVips, type VipBindings } from "../../../../src/model/vip-binding.ts";
+import { address } from "../../../support/objects/desired.ts";
 import { desiredOf, type Given, WEB } from "../../../support/objects/desired-shop.ts";
 
 describe("diff", () => {
   const OTHER: Given = {
     other: [{ ip: "10.96.0.99" }, { "shop/other-1": { endpoints: [{ ip: "10.244.9.9", node: "n2" }] } }],
   };
-  const everything: Ours = { server: () => true, address: () => true, entry: () => true, drains: () => false };
-  const nothing: Ours = { server: () => false, address: () => false, entry: () => false, drains: () => false };
+  const everything: Ours = {
+    binding: "address",
+    server: () => true,
+    address: () => true,
+    entry: () => true,
+    drains: () => false,
+  };
+  const nothing: Ours = {
+    binding: "address",
+    server: () => false,
+    address: () => false,
+    entry: () => false,
+    drains: () => false,
+  };
 
   function seen(given: Given, change: (state: ServerState) => ServerState = (state) => state): Observed {
     const desired = desiredOf(given);
     return {
       servers: new Map([...desired.servers()].map((state) => [state.server.key, change(state)])),
       unnamedServers: 0,
-      addresses: new Set(desired.addresses()),
+      addresses: boundVips({ address: desired.addresses(), route: [] }),
       entries: new Map([...desired.entries()].map((entry) => [entry.key, entry])),
     };
   }
@@ -74,6 +88,30 @@ describe("diff", () => {
   ];
   test.each(rows)("%s", (_, desired, observed, ours, expected) => {
     expect(differences(desiredOf(desired), observed, ours).map(({ line }) => line)).toEqual(expected);
+  });
+
+  const ROUTED: Ours = { ...everything, binding: "route" };
+  const route = (ip: string) => `route add local ${ip}/32 dev lo table local proto 173 metric 173`;
+  const bound = (bindings: VipBindings): Observed => ({
+    ...seen(WEB),
+    addresses: new Map([[address("10.96.0.10"), bindings]]),
+  });
+  const [ADDED, ADDRESS] = [route("10.96.0.10"), "address add 10.96.0.10/32 dev kube-ipvs0"];
+
+  test.each<[string, Given, Observed, Ours, readonly string[]]>([
+    ["by its route alone", WEB, bound("route"), ROUTED, []],
+    ["as an address, and should have a route", WEB, bound("address"), ROUTED, [`+ ${ADDED}`, `- ${ADDRESS}`]],
+    ["by a route, and should be an address", WEB, bound("route"), everything, [`+ ${ADDRESS}`, `- ${ADDED}`]],
+    ["in both ways", WEB, bound("both"), ROUTED, [`- ${ADDRESS}`]],
+    ["in both ways, in an excluded network", WEB, bound("both"), { ...ROUTED, address: () => false }, []],
+  ])("a VIP that is bound %s", (_, desired, observed, ours, expected) => {
+    const found = differences(desiredOf(desired), observed, ours).map(({ line }) => line);
+    expect(found).toEqual(expected.toSorted());
+  });
+
+  test("a VIP that is not desired has a line for each of its bindings", () => {
+    const found = differences(desiredOf({}), { ...bound("both"), servers: new Map(), entries: new Map() }, ROUTED);
+    expect(found.map(({ line }) => line)).toEqual([`- ${ADDRESS}`, `- ${ADDED}`]);
   });
 
   const draining: Ours = { ...everything, drains: (_, { weight }) => weight === 0 };

@@ -45,6 +45,7 @@ function plan(given: Given): NodePlan {
     node: "n1",
     families: ["IPv4"],
     desired: desiredOf(given),
+    binding: "address",
     rules: { IPv4: RULES },
     rejected: [
       {
@@ -146,6 +147,19 @@ ${RULES_TEXT}
     expect(text).toContain("# shop/a\nadd KUBE-NODE-PORT-TCP 30080\n");
   });
 
+  test("VIPs that are bound by routes are local routes with the number of the agent", () => {
+    const routed = { ...plan(SHOP), binding: "route" as const };
+    const lines = renderPlanText(routed).split("\n");
+    expect(lines.filter((line) => /^(address|route) /.test(line))).toEqual([
+      "route add local 10.96.0.10/32 dev lo table local proto 173 metric 173",
+      "route add local fd00::a/128 dev lo table local proto 173 metric 173",
+    ]);
+    expect(JSON.parse(renderPlanJson(routed))).toMatchObject({
+      vipBinding: "route",
+      addresses: ["10.96.0.10", "fd00::a"],
+    });
+  });
+
   test("json has the same content", () => {
     expect(JSON.parse(renderPlanJson(plan(WEB)))).toEqual({
       node: "n1",
@@ -164,6 +178,7 @@ ${RULES_TEXT}
           ],
         },
       ],
+      vipBinding: "address",
       addresses: ["10.96.0.10"],
       sets: {
         ...Object.fromEntries(ipsets("IPv4").map(({ name }) => [name, []])),

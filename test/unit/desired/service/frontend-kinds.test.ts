@@ -22,6 +22,7 @@ const RULES = proxyRules({
   masqueradeBit: 14,
   masqueradeAll: false,
   pods: "-s 10.244.0.0/16",
+  vipBinding: "address",
   localMarkMask: 0x107f,
   dropInvalid: true,
   randomFully: true,

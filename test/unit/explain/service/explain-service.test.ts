@@ -41,7 +41,7 @@ function kernelOf(state: DesiredStateBuilder, traffic: Partial<RealTraffic> = {}
     server.key,
     { server, reals: Array.from(reals, (real) => ({ ...idle, real, ...traffic })) },
   ]);
-  return { servers: new Map(servers), hasAddress: () => true, hasEntry: () => true };
+  return { servers: new Map(servers), binding: "address", hasAddress: () => true, hasEntry: () => true };
 }
 
 const findings = (state: DesiredStateBuilder, kernel?: KernelView, port?: string) =>
@@ -142,13 +142,27 @@ describe("the kernel", () => {
   });
 
   test("a virtual server, an address and members that are missing are named", () => {
-    const kernel: KernelView = { servers: new Map(), hasAddress: () => false, hasEntry: () => false };
+    const kernel: KernelView = {
+      servers: new Map(),
+      binding: "address",
+      hasAddress: () => false,
+      hasEntry: () => false,
+    };
     expect(findings(state, kernel)).toEqual([
       expect.stringContaining("error: virtual server TCP/10.96.0.10:80 is missing in the kernel"),
       expect.stringContaining(
         "error: address 10.96.0.10 is missing on the interface kube-ipvs0, or the interface is missing: packets to it leave this node",
       ),
       expect.stringContaining('error: set members are missing in the kernel: "KUBE-CLUSTER-IP 10.96.0.10,tcp:80"'),
+    ]);
+  });
+
+  test("a route that is missing is named with the command that shows the routes", () => {
+    const kernel: KernelView = { ...kernelOf(state), binding: "route", hasAddress: () => false };
+    expect(findings(state, kernel)).toEqual([
+      expect.stringContaining(
+        "error: the local route of address 10.96.0.10 is missing (ip route show table local proto 173): packets to it leave this node",
+      ),
     ]);
   });
 

@@ -17,7 +17,8 @@ function saved(
   foreign: Readonly<Record<string, { readonly first?: string[]; readonly last?: string[]; readonly policy?: string }>>,
 ) {
   const rules = proxyRules({
-    ...{ family: "IPv4", masqueradeBit: 14, masqueradeAll: false, pods: "-s 10.244.0.0/16", localMarkMask: 0x107f },
+    ...{ family: "IPv4", masqueradeBit: 14, masqueradeAll: false, pods: "-s 10.244.0.0/16" },
+    ...{ vipBinding: "address", localMarkMask: 0x107f },
     ...{ dropInvalid: true, randomFully: true },
   });
   return rules.tables

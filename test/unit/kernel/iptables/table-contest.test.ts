@@ -12,6 +12,7 @@ const TABLES = proxyRules({
   masqueradeBit: 14,
   masqueradeAll: false,
   pods: undefined,
+  vipBinding: "address",
   localMarkMask: 0x107f,
   dropInvalid: true,
   randomFully: true,

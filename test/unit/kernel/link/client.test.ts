@@ -47,7 +47,7 @@ test("the interface is created only if it is missing", async () => {
 
 test("an address fails with the reason if the interface cannot be created, and with ENODEV if it is only missing", async () => {
   const { client, peer } = setUp(undefined);
-  const bind = { kind: "bind-address", address: ip("10.0.0.1") } as const;
+  const bind = { kind: "bind-address", binding: "address", address: ip("10.0.0.1") } as const;
   expect(await client.apply([bind])).toMatchObject([{ errno: "ENODEV" }]);
   const absent = peer.peer;
   peer.peer = (requests, protocol) =>
@@ -70,7 +70,7 @@ test("an interface of this name that is no dummy is not used", async () => {
     changed: [],
     warnings: ['Interface "kube-ipvs0" was not deleted: it is of kind "bridge", not "dummy"'],
   });
-  expect(await client.apply([{ kind: "bind-address", address: ip("10.0.0.1") }])).toMatchObject([
+  expect(await client.apply([{ kind: "bind-address", binding: "address", address: ip("10.0.0.1") }])).toMatchObject([
     { errno: "EOPNOTSUPP", text: 'the interface "kube-ipvs0" is of kind "bridge", not "dummy"' },
   ]);
   expect(sends(peer).every(([type]) => type === 18)).toBe(true);
@@ -139,8 +139,8 @@ test("without the module dummy the error names the remedy", async () => {
 test("without the interface every address fails with ENODEV", async () => {
   const { client } = setUp(undefined);
   const answers = await client.apply([
-    { kind: "bind-address", address: ip("10.0.0.1") },
-    { kind: "unbind-address", address: ip("fd00::1") },
+    { kind: "bind-address", binding: "address", address: ip("10.0.0.1") },
+    { kind: "unbind-address", binding: "address", address: ip("fd00::1") },
   ]);
   expect(answers.map((answer) => (answer.ok ? "ok" : answer.errno))).toEqual(["ENODEV", "ENODEV"]);
 });
@@ -150,9 +150,9 @@ test("IPv6 addresses are unbound a few at a time, all others in one send", async
   const v4 = Array.from({ length: 20 }, (_, index) => ip(`10.0.0.${index}`));
   const v6 = Array.from({ length: 20 }, (_, index) => ip(`fd00::${index + 1}`));
   await client.apply([
-    ...[...v4, ...v6].map((address) => ({ kind: "bind-address" as const, address })),
-    ...v6.map((address) => ({ kind: "unbind-address" as const, address })),
-    ...v4.map((address) => ({ kind: "unbind-address" as const, address })),
+    ...[...v4, ...v6].map((address) => ({ kind: "bind-address" as const, binding: "address" as const, address })),
+    ...v6.map((address) => ({ kind: "unbind-address" as const, binding: "address" as const, address })),
+    ...v4.map((address) => ({ kind: "unbind-address" as const, binding: "address" as const, address })),
   ]);
   expect(sends(peer)).toEqual([
     [18, 1],

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { leftoverMonitors, MONITOR_COMMAND } from "../../../../src/kernel/link/monitor-process.ts";
+import { leftoverMonitors, MONITOR_COMMANDS } from "../../../../src/kernel/link/monitor-process.ts";
 
 let proc: string;
 beforeEach(async () => {
@@ -44,7 +44,7 @@ test.each<[string, ProcessSpec, boolean]>([
 ])("a monitor of addresses, %s: %o is left over: %s", async (_, spec, isLeftover) => {
   await put("self");
   await put("4711", spec);
-  expect(await leftoverMonitors(MONITOR_COMMAND, proc)).toEqual(isLeftover ? [4711] : []);
+  expect(await leftoverMonitors(MONITOR_COMMANDS.address, proc)).toEqual(isLeftover ? [4711] : []);
 });
 
 test("processes that end or cannot be read during the search are skipped", async () => {
@@ -53,9 +53,9 @@ test("processes that end or cannot be read during the search are skipped", async
   await put("2");
   await rm(join(proc, "2/environ"));
   await put("3");
-  expect(await leftoverMonitors(MONITOR_COMMAND, proc)).toEqual([3]);
+  expect(await leftoverMonitors(MONITOR_COMMANDS.address, proc)).toEqual([3]);
 });
 
 test("without /proc there are no leftover monitors", async () => {
-  expect(await leftoverMonitors(MONITOR_COMMAND, join(proc, "none"))).toEqual([]);
+  expect(await leftoverMonitors(MONITOR_COMMANDS.address, join(proc, "none"))).toEqual([]);
 });

@@ -24,6 +24,7 @@ function setUp(script: string) {
         started.push(child);
         return child;
       },
+      binding: "address",
     },
     stop.signal,
   );
@@ -86,7 +87,8 @@ test("a missing program is retried like one that ends", async () => {
     attempts++;
     return spawn("/no/such/program", { stdio: "pipe" });
   };
-  const options = { clock, logger: SILENT_LOGGER, onChange: () => undefined, onGap: () => undefined, start };
+  const report = { onChange: () => undefined, onGap: () => undefined };
+  const options = { clock, logger: SILENT_LOGGER, ...report, start, binding: "address" as const };
   const over = monitorAddresses(options, stop.signal);
   await eventually(() => expect(clock.sleeping).toBe(1));
   await clock.advance(1_000);

@@ -15,6 +15,7 @@ function rulesOf(family: IPFamily) {
     masqueradeBit: 14,
     masqueradeAll: false,
     pods: family === "IPv4" ? "-s 10.200.0.0/16" : "-s fd00:200::/48",
+    vipBinding: "address",
     localMarkMask: 0x107f,
     dropInvalid: true,
     randomFully: true,

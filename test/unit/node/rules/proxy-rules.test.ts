@@ -8,6 +8,7 @@ const OPTIONS: RuleOptions = {
   masqueradeBit: 14,
   masqueradeAll: false,
   pods: "-s 10.244.0.0/16",
+  vipBinding: "address",
   localMarkMask: 0x107f,
   dropInvalid: true,
   randomFully: true,
@@ -58,8 +59,18 @@ test.each([
     /^! -i cni0 -m .* -j KUBE-MARK-MASQ$/,
   ],
   ["only this node, if pods cannot be recognised", { pods: undefined }, /^-m comment .* src,dst -j KUBE-MARK-MASQ$/],
+  [
+    "only this node, with VIPs that are bound by routes: of IPv4 the source is the VIP all the same",
+    { pods: undefined, vipBinding: "route" as const },
+    /^-m comment .* src,dst -j KUBE-MARK-MASQ$/,
+  ],
+  [
+    "only this node, with VIPs that are bound by routes: of IPv6 the source is any address of the node",
+    { pods: undefined, vipBinding: "route" as const, family: "IPv6" as const },
+    /^-m addrtype --src-type LOCAL -m comment .* KUBE-6-CLUSTER-IP dst,dst -j KUBE-MARK-MASQ$/,
+  ],
 ])("traffic to a ClusterIP is masqueraded for %s", (_, options, rule) => {
-  const rules = chain(options, "KUBE-SERVICES").filter((one) => one.includes("KUBE-CLUSTER-IP"));
+  const rules = chain(options, "KUBE-SERVICES").filter((one) => /KUBE-(6-)?CLUSTER-IP/.test(one));
   expect(rules).toEqual([expect.stringMatching(rule), expect.stringMatching(/-j ACCEPT$/)]);
 });
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { FAMILIES, type IPFamily } from "../../../../src/model/address.ts";
 import { ipset, ipsets, type SetBase } from "../../../../src/model/kernel/ipset.ts";
+import type { RuleOptions } from "../../../../src/node/rules/match.ts";
 import { proxyRules } from "../../../../src/node/rules/proxy-rules.ts";
 
 /** The rules match sets that the replaced kube-proxy does not have. These sets are empty until the first sync. */
@@ -19,10 +20,11 @@ const WHILE_EMPTY: Readonly<Partial<Record<SetBase, "nothing" | "the node fills 
   "KUBE-LOCAL-MARK": "nothing",
 };
 
-const OPTIONS = {
+const OPTIONS: Omit<RuleOptions, "family"> = {
   masqueradeBit: 14,
   masqueradeAll: false,
   pods: "-s 10.244.0.0/16",
+  vipBinding: "address",
   localMarkMask: 0x107f,
   dropInvalid: true,
   randomFully: true,

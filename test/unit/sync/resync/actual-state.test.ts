@@ -17,11 +17,11 @@ test("successful operations change the actual state and its counts, and opposite
   actual.apply([{ kind: "add-virtual-server", server }]);
   actual.apply([{ kind: "add-real-server", server, real }]);
   actual.apply([{ kind: "update-real-server", server, real: { ...real, weight: 0 } }]);
-  actual.apply([{ kind: "bind-address", address: vip }]);
+  actual.apply([{ kind: "bind-address", binding: "address", address: vip }]);
   expect(actual.counts()).toEqual({ virtualServers: 1, realServers: 1, addresses: 1, entries: 1 });
   expect(actual.server(server.key)?.reals.get(real.key)?.weight).toBe(0);
   expect([[...actual.serversAt(vip)], [...actual.serversOnPort(80)]]).toEqual([[server.key], [server.key]]);
-  actual.apply([{ kind: "unbind-address", address: vip }]);
+  actual.apply([{ kind: "unbind-address", binding: "address", address: vip }]);
   actual.apply([{ kind: "delete-real-server", server, real }]);
   actual.apply([{ kind: "delete-virtual-server", server }]);
   actual.apply([{ kind: "delete-entry", entry }]);

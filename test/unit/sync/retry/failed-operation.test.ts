@@ -11,7 +11,8 @@ const server = virtualServer("TCP", address("10.96.0.1"), 80, { scheduler: "mh" 
 const real = realServer(address("10.244.0.255"), 8080);
 const full = addressPortEntry(ipset("KUBE-CLUSTER-IP", "IPv4"), address("10.96.0.1"), "TCP", 80);
 const port = portEntry(ipset("KUBE-NODE-PORT-TCP", "IPv4"), 30_001);
-const bind = (text: string): Operation => ({ kind: "bind-address", address: address(text) });
+const bind = (text: string): Operation => ({ kind: "bind-address", binding: "address", address: address(text) });
+const route = (text: string): Operation => ({ kind: "bind-address", binding: "route", address: address(text) });
 const add: Operation = { kind: "add-virtual-server", server };
 const addReal: Operation = { kind: "add-real-server", server, real };
 const addEntry: Operation = { kind: "add-entry", entry: full };
@@ -57,10 +58,21 @@ test.each<[Operation, Errno, string]>([
     `Cannot delete real server "10.244.0.255:8080" of "TCP/10.96.0.1:80": EPERM: ${NO_CAPABILITY}`,
   ],
   [bind("fd00:96::1"), "EACCES", `Cannot bind address "fd00:96::1": EACCES: ${NO_IPV6}`],
+  [
+    route("fd00:96::1"),
+    "EACCES",
+    'Cannot bind route of "fd00:96::1": EACCES: net/ipv6/conf/lo/disable_ipv6 is 1: set it to 0, or use --vip-binding=address',
+  ],
+  [
+    route("fd00:96::1"),
+    "ENETDOWN",
+    'Cannot bind route of "fd00:96::1": ENETDOWN: the interface lo is down: run "ip link set lo up" on the node',
+  ],
+  [route("10.96.0.1"), "ENOBUFS", `Cannot bind route of "10.96.0.1": ENOBUFS: ${NO_MEMORY}`],
   [bind("10.96.0.1"), "EACCES", 'Cannot bind address "10.96.0.1": EACCES'],
   [bind("10.96.0.1"), "ENOBUFS", `Cannot bind address "10.96.0.1": ENOBUFS: ${NO_MEMORY}`],
   [
-    { kind: "unbind-address", address: address("10.96.0.1") },
+    { kind: "unbind-address", binding: "address", address: address("10.96.0.1") },
     "EPERM",
     `Cannot unbind address "10.96.0.1": EPERM: ${NO_CAPABILITY}`,
   ],

@@ -28,7 +28,7 @@ const fail = (
   log: FailureLog,
   ip: IPAddress,
   { errno = "ENOBUFS" as Errno, nowMs = 0, kind = "bind-address" as const } = {},
-) => log.failed(ip, { operation: { kind, address: ip }, errno, text: "" }, nowMs);
+) => log.failed(ip, { operation: { kind, binding: "address", address: ip }, errno, text: "" }, nowMs);
 const summary = ({ begun, ended, standing }: FailureReport) => [
   begun.map(({ operation, errno }) => `${"address" in operation ? operation.address : ""} ${errno}`),
   ended.map(({ operation }) => ("address" in operation ? operation.address : "")),
@@ -41,7 +41,12 @@ test("a reported failure has its Services, its begin and its number of attempts"
   const ip = address("10.96.0.1");
   expect(log.report(claimants, 0)).toBe(NO_FAILURES);
   fail(log, ip, { nowMs: 1_000 });
-  const failure = { operation: { kind: "bind-address", address: ip }, errno: "ENOBUFS", text: "", services: [WEB] };
+  const failure = {
+    operation: { kind: "bind-address", binding: "address", address: ip },
+    errno: "ENOBUFS",
+    text: "",
+    services: [WEB],
+  };
   const first = { ...failure, sinceMs: 1_000, attempts: 1 };
   expect(log.report(claimants, 1_000)).toEqual({ begun: [first], ended: [], standing: [first] });
   fail(log, ip, { nowMs: 2_000 });
