@@ -12,8 +12,8 @@ export function machineFacts(): Facts {
     date: new Date().toISOString().slice(0, 10),
     CPU: cpus()[0]?.model ?? "unknown",
     cores: cpus().length,
-    "memory, GiB": Math.round(totalmem() / 2 ** 30),
-    "kernel of the machine": `${process.platform} ${release()}`,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+    machine: `Linux ${release()}`,
     "Node.js": process.version,
     commit: commit(),
   };
@@ -33,7 +33,7 @@ export function guestFacts(): Facts {
   const isUml = readFileSync("/proc/cpuinfo", "utf8").includes("User Mode Linux");
   return {
     kernel: `${isUml ? "User Mode Linux" : "Linux"} ${release()}`,
-    "system call, us": Number(systemCallUs().toPrecision(3)),
+    "system call": `${Number(systemCallUs().toPrecision(3))} us`,
     ...versionOf("iptables", "--version"),
     ...versionOf("nft", "--version"),
     ...versionOf("ipset", "--version"),

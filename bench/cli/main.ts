@@ -1,4 +1,5 @@
 /** `npm run bench`: `node bench/cli/main.ts --help` */
+import { execFileSync } from "node:child_process";
 import { compare, comparisonText } from "../report/compare.ts";
 import { publish } from "../report/publish.ts";
 import { readResults } from "../report/results.ts";
@@ -23,6 +24,8 @@ async function main(): Promise<number> {
       return runCommand(invocation);
     case "publish":
       process.stdout.write(publish(invocation.folder, invocation.acceptsNoise));
+      // Tables are aligned, as in all documents.
+      execFileSync("biome", ["format", "--write", "README.md", "bench/README.md"], { stdio: "ignore" });
       return 0;
     case "compare": {
       const comparisons = compare(readResults(invocation.old).figures, readResults(invocation.fresh).figures);

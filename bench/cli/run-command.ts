@@ -84,7 +84,7 @@ export async function runCommand(options: RunOptions): Promise<number> {
     () => performance.now(),
   );
   const collected = new Collected();
-  const command = ["npm run bench --", ...process.argv.slice(2)].join(" ").trim();
+  const command = commandText(process.argv.slice(2));
   const write = (after: Calibration | undefined) => {
     const results = resultsOf(collected, {
       before,
@@ -218,6 +218,15 @@ function resultsOf(collected: Collected, { before, after, options, command, isCo
     figures: figuresOf(collected.samples),
     failures: collected.failures,
   };
+}
+
+/** The command line for the results: without the folder of the run, and programs without their folders. */
+export function commandText(argv: readonly string[]): string {
+  const words = argv.filter((word, place) => !word.startsWith("--out") && argv[place - 1] !== "--out");
+  const shown = words
+    .map((word) => word.replaceAll(/[^\s=]*\//g, ""))
+    .map((word) => (/\s/.test(word) ? `'${word}'` : word));
+  return ["npm run bench", ...(shown.length === 0 ? [] : ["--", ...shown])].join(" ");
 }
 
 /** "2026-11-30-2205", with "-quick" for a quick run. */

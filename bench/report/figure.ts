@@ -101,12 +101,13 @@ export function valueText(value: number, unit: Unit): string {
   return unit === "" || unit === "x" ? `${digits}` : `${digits} ${unit}`;
 }
 
-/** A value with its spread and the number of samples: "1.35 s (1.32-1.41, n 3)". */
-export function figureText({ value, low, high, unit, n }: Figure): string {
+/** A value with its spread, the number of samples, and of those before them: "1.35 s (1.32-1.41, n 300, warm-up 20)". */
+export function figureText({ value, low, high, unit, n, warmUp }: Figure): string {
   const text = valueText(value, unit);
-  if (n === 1 || low === high) return `${text} (n ${n})`;
+  const counts = `n ${n}${warmUp === 0 ? "" : `, warm-up ${warmUp}`}`;
+  if (n === 1 || low === high) return `${text} (${counts})`;
   const [from, to] = [valueText(low, unit), valueText(high, unit)];
   const unitOf = (one: string) => one.split(" ")[1];
   const areAlike = unitOf(from) === unitOf(text) && unitOf(to) === unitOf(text);
-  return `${text} (${areAlike ? `${from.split(" ")[0]}-${to.split(" ")[0]}` : `${from}-${to}`}, n ${n})`;
+  return `${text} (${areAlike ? `${from.split(" ")[0]}-${to.split(" ")[0]}` : `${from}-${to}`}, ${counts})`;
 }

@@ -71,7 +71,7 @@ export function publish(folder: string, acceptsNoise: boolean, root = ROOT): str
       ),
     );
   }
-  return `published: bench/results/${PAGE_FILE}, README.md, bench/README.md; run: npm run fix\n`;
+  return `published: bench/results/${PAGE_FILE}, README.md, bench/README.md\n`;
 }
 
 /** Replaces the text between the marks. */

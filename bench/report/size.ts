@@ -33,3 +33,11 @@ export function sizeTitle({ services, endpoints, ports }: Size): string {
   const count = (number: number, word: string) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
   return `${count(services, "Service")} x ${count(endpoints, "endpoint")}${ports === 1 ? "" : ` x ${count(ports, "port")}`}`;
 }
+
+/** Sorts texts of sizes: those with 10 endpoints and one port first, by the number of Services; then other shapes. */
+export function compareSizes(a: string, b: string): number {
+  const [one, other] = [parseSize(a), parseSize(b)];
+  if (one === undefined || other === undefined) return 0;
+  const shape = ({ endpoints, ports }: Size) => (endpoints === USUAL_ENDPOINTS && ports === 1 ? 0 : 1);
+  return shape(one) - shape(other) || one.services - other.services || one.endpoints - other.endpoints;
+}

@@ -2,7 +2,7 @@ import { type Figure, figureText } from "./figure.ts";
 import { ratiosOf } from "./ratios.ts";
 import { RECORDED } from "./recorded.ts";
 import type { Results } from "./results.ts";
-import { parseSize, sizeTitle } from "./size.ts";
+import { compareSizes, parseSize, sizeTitle } from "./size.ts";
 import { targetText } from "./targets.ts";
 
 /** The plots of a run: the file, and what it shows. */
@@ -32,9 +32,9 @@ export function tableOf(rows: readonly (readonly string[])[]): string {
   return [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-/** All figures of a run, with the ratios. */
+/** All figures of a run, with the ratios, by size. */
 export function withRatios({ figures }: Results): readonly Figure[] {
-  return [...figures, ...ratiosOf(figures)];
+  return [...figures, ...ratiosOf(figures)].toSorted((a, b) => compareSizes(a.size, b.size));
 }
 
 /** The line about machine, versions and date that stands at every published table. */

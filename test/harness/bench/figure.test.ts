@@ -41,5 +41,8 @@ test("a value is shown with its spread and the number of samples", () => {
   expect(text({ value: 1234.4, low: 1200, high: 1300, n: 3 })).toBe("1234 ms (1200-1300, n 3)");
   expect(text({ value: 23_800, low: 9_900, high: 30_000, n: 3 })).toBe("23.8 s (9900 ms-30 s, n 3)");
   expect(text({ value: 2.71234, low: 2.71234, high: 2.71234, n: 1 })).toBe("2.71 ms (n 1)");
+  expect(figureText({ ...figure, value: 3, low: 3, high: 4, n: 300, warmUp: 20 })).toBe(
+    "3 ms (3-4, n 300, warm-up 20)",
+  );
   expect([valueText(2.9512, "x"), valueText(3, ""), valueText(0.3, "%")]).toEqual(["2.95", "3", "0.3 %"]);
 });

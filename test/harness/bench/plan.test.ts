@@ -2,6 +2,8 @@ import { expect, test } from "vitest";
 import { SCENARIOS } from "../../../bench/cli/arguments.ts";
 import { type PlanOptions, planOf } from "../../../bench/cli/plan.ts";
 import { Progress } from "../../../bench/cli/progress.ts";
+import { commandText } from "../../../bench/cli/run-command.ts";
+import { compareSizes } from "../../../bench/report/size.ts";
 import { keepalivedConfiguration } from "../../../bench/subjects/keepalived.ts";
 import { peerCommand, peerOf } from "../../../bench/subjects/subject.ts";
 
@@ -63,4 +65,17 @@ test("keepalived gets each virtual server with its real servers", () => {
   const text = keepalivedConfiguration([{ ...server, present: ["10.0.0.1:8080", "10.0.0.2:8080"] }]);
   expect(text).toMatch(/virtual_server 10\.96\.0\.1 80 \{\n {2}lb_algo rr\n {2}lb_kind NAT\n {2}protocol TCP\n/);
   expect(text.match(/real_server 10\.0\.0\.[12] 8080 \{/g)).toHaveLength(2);
+});
+
+test("the command in the results names no folders", () => {
+  expect(commandText([])).toBe("npm run bench");
+  expect(commandText(["--out", "/a/b", "1000x10", "--peer", "p=/usr/bin/proxy --config /etc/c"])).toBe(
+    "npm run bench -- 1000x10 --peer 'p=proxy --config c'",
+  );
+  expect(commandText(["--out=/a/b", "--quick"])).toBe("npm run bench -- --quick");
+});
+
+test("sizes are sorted by Services, other shapes behind them", () => {
+  const sizes = ["1x10x1000", "10000x10", "45000x1", "100x10", "50000x10"];
+  expect(sizes.toSorted(compareSizes)).toEqual(["100x10", "10000x10", "50000x10", "1x10x1000", "45000x1"]);
 });
