@@ -19,7 +19,9 @@ const ARCHITECTURES = ["amd64", "arm64"];
 /** Debian packages that earlier builds have fetched. */
 const OLD_PACKAGES = ".cache/debian";
 
-const run = (program: string, ...args: readonly string[]) => execFileSync(program, args, { encoding: "utf8" }).trim();
+/** What a program prints; that of `npm test` is longer than a megabyte, which is the default limit. */
+const run = (program: string, ...args: readonly string[]) =>
+  execFileSync(program, args, { encoding: "utf8", maxBuffer: 2 ** 30 }).trim();
 const show = (program: string, ...args: readonly string[]) => execFileSync(program, args, { stdio: "inherit" });
 
 /** Throws if this version may not be released from this work tree. Returns what has changed. */
