@@ -42,6 +42,9 @@ export interface SizePlan {
 
 /** From here on one round is measured: a round takes minutes. */
 const ONE_ROUND_FROM_ENDPOINTS = 200_000;
+/** ipvsadm, ipset and ip with 10,000 Services of 10 endpoints; larger clusters have them once. */
+const TOOLS_SECONDS = 40;
+const LONG_TOOLS = 0.9;
 const MEMORY_SIZE: Size = { services: 100_000, endpoints: 10, ports: 1 };
 const AFTER_START: readonly Scenario[] = ["idle", "change", "service", "rolling", "churn", "drain", "restart"];
 
@@ -60,7 +63,7 @@ function stepsOf(size: Size, options: PlanOptions): readonly Step[] {
   const subjects = [agent, ...options.peers.map(peerOf)];
   return [
     ...(needsRecording(scenarios) ? [recordStep(size, options)] : []),
-    ...(scenarios.includes("sync") ? repeated(rounds, () => syncSteps(size, options)) : []),
+    ...(scenarios.includes("sync") ? repeated(rounds, (round) => syncSteps(size, options, round)) : []),
     ...subjects.flatMap((subject) => apiSteps(size, subject, { ...options, rounds })),
     ...(scenarios.includes("takeover") ? [takeoverStep(size, agent, options)] : []),
     ...(scenarios.includes("keepalived") ? [keepalivedStep(size, options)] : []),
@@ -71,8 +74,8 @@ function needsRecording(scenarios: readonly Scenario[]): boolean {
   return scenarios.includes("sync") || scenarios.includes("takeover");
 }
 
-function repeated(rounds: number, steps: () => readonly Step[]): readonly Step[] {
-  return Array.from({ length: rounds }, steps).flat();
+function repeated(rounds: number, steps: (round: number) => readonly Step[]): readonly Step[] {
+  return Array.from({ length: rounds }, (_, round) => steps(round)).flat();
 }
 
 function apiSteps(size: Size, subject: SubjectSpec, options: PlanOptions): readonly Step[] {
@@ -120,7 +123,7 @@ function takeoverStep(size: Size, agent: SubjectSpec, options: PlanOptions): Ste
     nodeFlags: "none",
     program: "api-stage",
     args: [JSON.stringify(spec)],
-    seconds: 5 + load(size) * 10,
+    seconds: 5 + load(size) * (10 + TOOLS_SECONDS),
     isWithoutKernel: false,
     subject: agent.name,
     size: sizeText(size),
@@ -167,14 +170,14 @@ function recordStep(size: Size, options: PlanOptions): Step {
   });
 }
 
-function syncSteps(size: Size, options: PlanOptions): readonly Step[] {
+function syncSteps(size: Size, options: PlanOptions, round: number): readonly Step[] {
   const folder = recordFolder(size, options);
-  const floor = (kind: string): Step =>
+  const floor = (kind: string, seconds: number): Step =>
     syncStep(size, `floor, ${kind}`, {
       program: "floor-stage",
       args: [sizeText(size), kind, folder],
       nodeFlags: "none",
-      seconds: 1 + load(size) * 4,
+      seconds: 1 + load(size) * seconds,
     });
   const sync = syncStep(size, "kube-ipvs from objects in memory to the kernel", {
     program: "sync-stage",
@@ -182,7 +185,8 @@ function syncSteps(size: Size, options: PlanOptions): readonly Step[] {
     nodeFlags: "agent",
     seconds: 3 + load(size) * 9,
   });
-  return [sync, floor("bytes"), floor("tools")];
+  const hasTools = round === 0 || load(size) < LONG_TOOLS;
+  return [sync, floor("bytes", 2), ...(hasTools ? [floor("tools", TOOLS_SECONDS)] : [])];
 }
 
 function memoryStep(size: Size): Step {

@@ -10,7 +10,7 @@ export async function coldStart(stage: Stage): Promise<Running> {
   const check = () => running.check();
   const essential = world.essential.flatMap((index) => world.expectationsOf(index));
   if (essential.length > 0) {
-    const essentialMs = await world.until(essential, limitMs, check);
+    const essentialMs = await world.untilCoarse(essential, limitMs, check);
     sendSamples(spec, "cold start", {
       metric: "default/kubernetes and kube-dns served",
       unit: "ms",

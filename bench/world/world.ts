@@ -12,7 +12,9 @@ import type { Size } from "../report/size.ts";
 import { newObserver, type SubjectSpec } from "../subjects/subject.ts";
 
 /** Services that stand for all: when they are there, all are counted. */
-const SAMPLE = 200;
+const LEAST_SAMPLE = 200;
+const ONE_IN = 50;
+const COARSE_PAUSE_MS = 20;
 export const NODE = { name: "node-0", address: "192.0.2.10" };
 
 /** A cluster with its API server, and the kernel in which a proxy programs it, as seen from outside. One clock for both. */
@@ -66,7 +68,21 @@ export class World implements AsyncDisposable {
   }
 
   /** Resolves with the time when all hold; rejects when they do not within the limit. `check` may throw before. */
-  async until(expectations: readonly Expectation[], limitMs: number, check: () => void = () => {}): Promise<number> {
+  until(expectations: readonly Expectation[], limitMs: number, check: () => void = () => {}): Promise<number> {
+    return this.#until(expectations, limitMs, check, () => this.observer.pauseMs);
+  }
+
+  /** As `until`, for what takes seconds: polls take a tenth of a CPU at most. */
+  untilCoarse(expectations: readonly Expectation[], limitMs: number, check: () => void): Promise<number> {
+    return this.#until(expectations, limitMs, check, (pollMs) => Math.max(COARSE_PAUSE_MS, 9 * pollMs));
+  }
+
+  async #until(
+    expectations: readonly Expectation[],
+    limitMs: number,
+    check: () => void,
+    pauseMs: (pollMs: number) => number,
+  ): Promise<number> {
     const endMs = performance.now() + limitMs;
     let missing = expectations;
     for (;;) {
@@ -82,7 +98,7 @@ export class World implements AsyncDisposable {
           `after ${Math.round(limitMs / 1000)} s the kernel does not have the state of ${missing.length} of ${expectations.length} virtual servers, as ${one?.address}:${one?.port}`,
         );
       }
-      await sleep(Math.max(this.observer.pauseMs, nowMs - pollMs));
+      await sleep(Math.max(pauseMs(nowMs - pollMs), nowMs - pollMs));
     }
   }
 
@@ -93,11 +109,13 @@ export class World implements AsyncDisposable {
    */
   async untilAll(limitMs: number, check: () => void): Promise<number> {
     const endMs = performance.now() + limitMs;
-    const sample = randomSample([...this.state.services()], SAMPLE);
+    const most = Math.max(LEAST_SAMPLE, this.size.services / ONE_IN);
+    const sample = randomSample([...this.state.services()], most);
     const expected = sample.flatMap((index) => this.expectationsOf(index));
-    let atMs = await this.until(randomSample(expected, SAMPLE), limitMs, check);
+    let atMs = await this.untilCoarse(randomSample(expected, most), limitMs, check);
     for (;;) {
       const wanted = this.#counts();
+      const countMs = performance.now();
       const found = await this.observer.counts();
       if (found.servers >= wanted.servers && found.endpoints >= wanted.endpoints) return atMs;
       check();
@@ -106,7 +124,7 @@ export class World implements AsyncDisposable {
           `after ${Math.round(limitMs / 1000)} s the kernel has ${found.servers} of ${wanted.servers} virtual servers and ${found.endpoints} of ${wanted.endpoints} endpoints`,
         );
       }
-      await sleep(Math.max(20, this.observer.pauseMs));
+      await sleep(Math.max(COARSE_PAUSE_MS, performance.now() - countMs));
       atMs = performance.now();
     }
   }
