@@ -17,11 +17,18 @@ export interface Meddling {
 export function meddling(kernel: MemoryKernel, { how, pick, foreign }: Meddling): readonly Operation[] {
   const states = [...kernel.servers().values()].filter(({ server }) => !foreign.has(server.key));
   const state = nth(states, pick);
-  const bound = nth(kernel.addresses(), pick);
+  const bound = [
+    ...kernel.addresses().map((address) => ({ binding: "address" as const, address })),
+    ...kernel.routes().map((address) => ({ binding: "route" as const, address })),
+  ];
   const alien = addressEntry(ipset("KUBE-IPVS-IPS", "IPv4"), address("10.99.0.9"));
-  if (how === 0) return [{ kind: "bind-address", binding: "address", address: address("10.99.0.9") }];
+  if (how === 0)
+    return [{ kind: "bind-address", binding: pick % 2 === 0 ? "address" : "route", address: address("10.99.0.9") }];
   if (how === 1) return [{ kind: "add-entry", entry: alien }];
-  if (how === 2) return bound === undefined ? [] : [{ kind: "unbind-address", binding: "address", address: bound }];
+  if (how === 2) {
+    const one = nth(bound, pick);
+    return one === undefined ? [] : [{ kind: "unbind-address", ...one }];
+  }
   if (state === undefined) return [];
   const { server } = state;
   const real = nth([...state.reals.values()], pick);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { parseVirtualServerKey, realServerKey, virtualServerKey } from "../../../src/model/kernel/ipvs.ts";
 import type { OperationKind } from "../../../src/model/kernel/operation.ts";
+import { VIP_BINDINGS } from "../../../src/model/vip-binding.ts";
 import { address } from "../objects/desired.ts";
 import { meddling, nth } from "./meddling.ts";
 import { ADDRESSES, type SmallPort, type SmallService } from "./naive-node.ts";
@@ -61,7 +62,7 @@ export const beginResyncDuring = fc.record({
 export const endResync = fc.record({ kind: fc.constant("endResync") });
 export const endResyncDuring = fc.record({ kind: fc.constant("endResyncDuring"), after: fc.nat(8) });
 export const send = fc.record({ kind: fc.constant("send"), pick: fc.nat(40) });
-export const restart = fc.record({ kind: fc.constant("restart") });
+export const restart = fc.record({ kind: fc.constant("restart"), binding: fc.constantFrom(...VIP_BINDINGS) });
 
 /** Only the process that added a virtual server whose member failed recognises it as ours. */
 export const failExceptMembers = refuse.filter(({ operation }) => operation !== "add-entry");
@@ -147,6 +148,7 @@ export async function play(world: SyncWorld, command: Command): Promise<void> {
       };
       return;
     case "restart":
+      world.vipBinding = command.binding;
       world.restart();
       return;
     case "send":
@@ -171,7 +173,7 @@ function sendPacket(world: SyncWorld, pick: number): void {
   const to = nth(FRONTENDS, pick);
   if (to === undefined || world.memory.flows().some((flow) => flow.to === to)) return;
   const { protocol, address: ip, port } = parseVirtualServerKey(to);
-  const isLocal = ip === NODE_IP || world.memory.addresses().includes(ip);
+  const isLocal = ip === NODE_IP || [...world.memory.addresses(), ...world.memory.routes()].includes(ip);
   if (isLocal && protocol === "TCP") return;
   const state = isLocal ? world.memory.servers().get(to) : undefined;
   const from = state === undefined ? realServerKey(ip, port) : nth([...state.reals.keys()], pick);

@@ -6,6 +6,7 @@ import { serviceName } from "../../../src/model/cluster/service.ts";
 import { type Scheduler, type VirtualServer, virtualServer } from "../../../src/model/kernel/ipvs.ts";
 import { KernelError } from "../../../src/model/kernel/kernel-error.ts";
 import { describeOperation, type Operation } from "../../../src/model/kernel/operation.ts";
+import type { VipBinding } from "../../../src/model/vip-binding.ts";
 import type { Desired } from "../../../src/sync/desired.ts";
 import { Reconciler } from "../../../src/sync/reconciler.ts";
 import type { ReconcilerOptions } from "../../../src/sync/reconciler-options.ts";
@@ -88,6 +89,8 @@ export class SyncWorld {
   readonly services = new Map<string, SmallService>();
   desired = new DesiredState();
   nowMs = 1_000_000;
+  /** How the next process binds VIPs. */
+  vipBinding: VipBinding = "address";
   stepped: SteppedSync;
   #slowResync: { readonly arrive: () => void; readonly ended: Promise<ResyncReport | undefined> } | undefined;
   #resyncEnded: Promise<ResyncReport | undefined> | undefined;
@@ -217,7 +220,9 @@ export class SyncWorld {
   expectRight(): void {
     const expected = naiveNode(this.services, FOREIGN_TEXT);
     expect(this.memory.ipvsadm()).toBe(expected.servers);
-    expect(this.memory.addresses()).toEqual(expected.addresses);
+    const isRouted = this.vipBinding === "route";
+    expect(this.memory.addresses()).toEqual(isRouted ? [] : expected.addresses);
+    expect(this.memory.routes()).toEqual(isRouted ? expected.addresses : []);
     expect(this.memory.members()).toEqual(expected.members);
     expect(this.kernel.violations).toEqual([]);
     const counts = this.desired.counts();
@@ -231,7 +236,7 @@ export class SyncWorld {
   }
 
   #start(): SteppedSync {
-    const sync = steppedSync(this.kernel, this.desired, () => this.nowMs);
+    const sync = steppedSync(this.kernel, this.desired, () => this.nowMs, { vipBinding: this.vipBinding });
     sync.loop.open();
     return sync;
   }

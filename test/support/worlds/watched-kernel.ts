@@ -1,5 +1,5 @@
 import type { Kernel, NodeSetup, Observed, Outcome } from "../../../src/kernel/kernel.ts";
-import type { IPFamily } from "../../../src/model/address.ts";
+import type { IPAddress, IPFamily } from "../../../src/model/address.ts";
 import type { SetEntry } from "../../../src/model/kernel/ipset.ts";
 import type { RealServerKey, VirtualServer, VirtualServerKey } from "../../../src/model/kernel/ipvs.ts";
 import type { Operation } from "../../../src/model/kernel/operation.ts";
@@ -128,6 +128,9 @@ export class WatchedKernel implements Kernel {
           "unbinds under connections",
           here.some((server) => this.#breaks(server)),
         );
+        const other = operation.binding === "route" ? this.#kernel.addresses() : this.#kernel.routes();
+        const isLast = desiredAddresses.has(operation.address) && !other.includes(operation.address);
+        mustNot("removes the only binding of a desired VIP", isLast);
         break;
       }
       case "add-virtual-server": {
@@ -150,7 +153,7 @@ export class WatchedKernel implements Kernel {
         break;
       case "delete-virtual-server": {
         const { address } = operation.server;
-        const isOpen = this.#kernel.addresses().includes(address) && !desiredAddresses.has(address);
+        const isOpen = this.#isBound(address) && !desiredAddresses.has(address);
         mustNot("deletes a server while its address is bound and not desired", isOpen);
         mustNot("breaks connections", this.#breaks(operation.server));
         break;
@@ -177,6 +180,10 @@ export class WatchedKernel implements Kernel {
         break;
     }
     return broken;
+  }
+
+  #isBound(address: IPAddress): boolean {
+    return [...this.#kernel.addresses(), ...this.#kernel.routes()].includes(address);
   }
 
   /** Whether the server has TCP connections on real servers that were at weight 0 for less than the drain time. */
