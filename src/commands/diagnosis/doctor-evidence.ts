@@ -13,6 +13,7 @@ import type { IPFamily } from "../../model/address.ts";
 import type { Service } from "../../model/cluster/service.ts";
 import { KernelError } from "../../model/kernel/kernel-error.ts";
 import { parsePortRanges } from "../../model/port-range.ts";
+import { hasBinding } from "../../model/vip-binding.ts";
 import { configuredFamilies, familiesShown } from "../../node/node-facts.ts";
 import { type HostInfo, nodeSetup } from "../../node/node-setup.ts";
 import type { ClusterState } from "../../sources/source.ts";
@@ -111,7 +112,7 @@ async function readKernel(
   kernel: ReadKernel,
   { kernelRelease }: HostInfo,
   sysctls: SysctlClient,
-): Promise<Pick<NodeEvidence, "sets" | "foreignTables" | "estimation">> {
+): Promise<Pick<NodeEvidence, "sets" | "foreignTables" | "estimation" | "vipAddresses">> {
   const sets = await orUndefined(kernel.setFills());
   const foreignTables = await orUndefined(kernel.foreignTables());
   const observed = await orUndefined(kernel.observe("all"));
@@ -120,7 +121,10 @@ async function readKernel(
   return {
     sets: sets ?? [],
     foreignTables: foreignTables ?? [],
-    ...(observed !== undefined && { estimation: { isOn, estimators, kernelRelease } }),
+    ...(observed !== undefined && {
+      estimation: { isOn, estimators, kernelRelease },
+      vipAddresses: [...observed.addresses.values()].filter((bindings) => hasBinding(bindings, "address")).length,
+    }),
   };
 }
 

@@ -36,7 +36,7 @@ export async function trace(
     const family = familyOf(traceTo.address);
     const observed = await kernel.observe("all");
     const addresses = new Set(await kernel.nodeAddresses());
-    const start = startOf(config, traceFrom, traceTo, { observed, addresses });
+    const start = await startOf(config, traceFrom, traceTo, { addresses, run });
     const foreignTables = await kernel.foreignTables();
     const world = await worldOf({ observed, addresses, family, run, foreignTables });
     const traced = await tracedWithSets(start, await withRoutes(world, start, run), kernel);
@@ -80,12 +80,14 @@ interface Read {
   readonly addresses: ReadonlySet<IPAddress>;
 }
 
-function startOf(config: Config, from: TraceFrom, to: TraceTo, { addresses }: Read): TraceStart {
+async function startOf(
+  config: Config,
+  from: TraceFrom,
+  to: TraceTo,
+  { addresses, run }: Pick<WorldInput, "addresses" | "run">,
+): Promise<TraceStart> {
   const family = familyOf(to.address);
-  if (from === "node") {
-    // Linux takes the destination itself as source if it is an address of the node.
-    return { ...start(to), from: "node", source: to.address };
-  }
+  if (from === "node") return { ...start(to), from: "node", source: await sourceTo(to.address, run) };
   if (from === "outside") return { ...start(to), from: "elsewhere", source: parsed(OUTSIDE[family]) };
   const source = from === "pod" ? podAddress(config, family) : from;
   if (familyOf(source) !== family) throw new Error(`${source} and ${to.address} are of different families`);
@@ -144,6 +146,15 @@ async function withRoutes(
   const found = new Map<IPAddress, Route | undefined>();
   for (const [address, asked] of routes) found.set(address, await asked);
   return { ...world, routeTo: (address) => found.get(address) };
+}
+
+/**
+ * The source address of the node's own packets: mostly the destination itself if it is an address of the node, but not for
+ * an IPv6 VIP that is bound by a route.
+ */
+async function sourceTo(address: IPAddress, run: RunProcess): Promise<IPAddress> {
+  const { stdout } = await run("ip", ["-o", "route", "get", address]);
+  return parseAddress(/\bsrc (\S+)/.exec(stdout)?.[1] ?? "") ?? address;
 }
 
 /** `ip route get`: "10.244.1.10 dev pod0 src ...", or an error if there is no route. */

@@ -29,6 +29,8 @@ export interface NodeEvidence {
   readonly sets: readonly SetFill[];
   readonly conntrack?: ConntrackFill;
   readonly estimation?: Estimation;
+  /** The number of VIPs that are bound as addresses. */
+  readonly vipAddresses?: number;
   readonly sourcePorts?: SourcePorts;
   readonly nodePorts: readonly number[];
   readonly hasUdpServices: boolean;

@@ -6,12 +6,13 @@ import type { NodeEvidence } from "./evidence.ts";
 
 /** What is wrong with the sizes of tables and ranges of this kernel. */
 export function limitFindings(evidence: NodeEvidence): readonly Finding[] {
-  const { conntrack, sets, estimation, sourcePorts, nodePorts } = evidence;
+  const { conntrack, sets, estimation, sourcePorts, nodePorts, vipAddresses = 0 } = evidence;
   const ports = sourcePorts === undefined ? [] : describeSourcePorts(sourcePorts, nodePorts);
   return [
     ...conntrackFindings(conntrack),
     ...sets.flatMap(setFindings),
     ...estimationFindings(estimation),
+    ...vipFindings(vipAddresses),
     ...ports.map((what) => ({
       severity: "warning" as const,
       what,
@@ -62,6 +63,22 @@ function setFindings({ name, members, limit, hardLimit }: SetFill): readonly Fin
       what: `set ${name} has ${members} of ${limit} members`,
       effect: `the agent replaces it by a larger one when it is full, up to ${hardLimit} members`,
       cure: "Nothing while the agent runs. A kube-proxy that comes back needs it at 65536: use kube-ipvs rollback",
+    },
+  ];
+}
+
+/** From here on to bind all VIPs as addresses takes seconds (docs/scale.md). */
+const MANY_ADDRESSES = 10_000;
+
+function vipFindings(addresses: number): readonly Finding[] {
+  if (addresses < MANY_ADDRESSES) return [];
+  return [
+    {
+      severity: "info",
+      what: `${addresses} addresses of Services are on the interface kube-ipvs0, and Linux walks through all of them for each change of one`,
+      effect:
+        "to add all takes seconds to minutes after a start of the node, and other changes of interfaces and addresses wait meanwhile",
+      cure: "Bind them by routes: --vip-binding=route (docs/scale.md)",
     },
   ];
 }

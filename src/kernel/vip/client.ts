@@ -19,6 +19,8 @@ export class VipClient {
   readonly #link: LinkClient;
   readonly #routes: RouteClient;
   readonly #binders: Readonly<Record<VipBinding, VipBinder>>;
+  /** Whether a read may find routes: the last one did, or one was added since. */
+  #mayHaveRoutes = true;
 
   constructor(link: LinkClient, routes: RouteClient) {
     this.#link = link;
@@ -29,14 +31,30 @@ export class VipClient {
   /** Applies the operations in order and returns one answer for each. */
   async apply(operations: readonly BindingOperation[]): Promise<readonly NetlinkAnswer[]> {
     const answers: NetlinkAnswer[] = [];
-    for (const { name, items } of groupConsecutive(operations, ({ binding }) => binding))
+    for (const { name, items } of groupConsecutive(operations, ({ binding }) => binding)) {
+      if (name === "route") this.#mayHaveRoutes = true;
       answers.push(...(await this.#binders[name].apply(items)));
+    }
     return answers;
   }
 
-  /** Returns all VIPs with their bindings. */
+  /**
+   * Returns all VIPs with their bindings. If the last read found no route and none was added since, routes are not read
+   * again, because the kernel sends those of all programs: a host may have a million.
+   */
   async bound(): Promise<BoundVips> {
-    return boundVips({ address: await this.#link.bound(), route: await this.#routes.bound() });
+    const addresses = await this.#link.bound();
+    if (!this.#mayHaveRoutes) return boundVips({ address: addresses, route: [] });
+    // A route that is added during the read raises it again.
+    this.#mayHaveRoutes = false;
+    try {
+      const routes = await this.#routes.bound();
+      if (routes.size > 0) this.#mayHaveRoutes = true;
+      return boundVips({ address: addresses, route: routes });
+    } catch (error) {
+      this.#mayHaveRoutes = true;
+      throw error;
+    }
   }
 
   /** Removes all routes of the agent. */

@@ -30,6 +30,7 @@ const HEALTHY: NodeEvidence = {
   sets: [{ name: "KUBE-CLUSTER-IP", members: 10, limit: 65_536, hardLimit: 2 ** 24 }],
   conntrack: { count: 10, max: 1000, dropped: 0 },
   estimation: { isOn: true, estimators: 9_999, kernelRelease: "6.1.0-18-amd64" },
+  vipAddresses: 9_999,
   sourcePorts: { chosen: [{ first: 32_768, last: 60_999 }], reserved: [] },
   nodePorts: [30_080],
   hasUdpServices: false,
@@ -62,6 +63,11 @@ test.each<[string, Partial<NodeEvidence>, string]>([
     "error: kernel: Cannot find IPVS in this kernel",
   ],
   ["a sysctl is wrong", { sysctls: [WRONG] }, "error: kernel: net/ipv4/ip_forward is 0 and should be 1"],
+  [
+    "very many VIPs are addresses",
+    { vipAddresses: 10_000 },
+    "info: limits: 10000 addresses of Services are on the interface kube-ipvs0",
+  ],
   [
     "the scheduler of the node is missing",
     { missingSchedulers: [RR] },

@@ -47,7 +47,8 @@ function setUp(held: { link?: boolean; addresses?: string[]; routes?: string[]; 
   const counters = new NetlinkCounters();
   const socket = () => new NetlinkSocket({ protocol: 0, messageBytes: 4096, open: peer.open, counters });
   const link = new LinkClient({ links: socket(), addresses: socket() });
-  return { client: new VipClient(link, new RouteClient(socket())), log };
+  const routeReads = () => peer.sent.flat().filter(({ type }) => type === 26).length;
+  return { client: new VipClient(link, new RouteClient(socket())), log, routeReads };
 }
 
 /** The address in a request: the first attribute of both kinds of requests, behind a header of 8 or 12 bytes. */
@@ -112,4 +113,18 @@ test("without routes nothing is replaced", async () => {
   const { client, log } = setUp({ link: false, addresses: ["10.96.0.1"] });
   expect(await client.replaceRoutes()).toEqual({ changed: [], warnings: [] });
   expect(log).toEqual([]);
+});
+
+test("routes are read again only if the last read found one, or one was added since", async () => {
+  const without = setUp({ addresses: ["10.96.0.1"] });
+  await without.client.bound();
+  const [first, again] = [without.routeReads(), await without.client.bound()];
+  expect(first).toBeGreaterThan(0);
+  expect([without.routeReads(), again.get(address("10.96.0.1"))]).toEqual([first, "address"]);
+  await without.client.apply([change("bind", "route", "10.96.0.2")]);
+  await without.client.bound();
+  expect(without.routeReads()).toBe(2 * first);
+  const routed = setUp({ routes: ["10.96.0.3"] });
+  for (let read = 0; read < 2; read++) expect((await routed.client.bound()).size).toBe(1);
+  expect(routed.routeReads()).toBe(2 * first);
 });
