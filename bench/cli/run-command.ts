@@ -28,6 +28,8 @@ const LARGE_GUEST_MB = 4096;
 const LARGE_FROM_ENDPOINTS = 200_000;
 /** The limit of a guest, as a multiple of the time that its steps should take. */
 const PATIENCE = 20;
+/** QEMU emulates the CPU where there is no KVM. */
+const QEMU_SLOWNESS = 5;
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
@@ -185,7 +187,8 @@ function eventOf(line: string): BenchEvent | undefined {
 }
 
 function kernelEnvironment({ steps, size }: SizePlan, { kernel }: RunOptions): NodeJS.ProcessEnv {
-  const seconds = steps.reduce((sum, step) => sum + step.seconds, 0) * PATIENCE + 300;
+  const slowness = kernel?.startsWith("qemu") ? QEMU_SLOWNESS : 1;
+  const seconds = (steps.reduce((sum, step) => sum + step.seconds, 0) * PATIENCE + 300) * slowness;
   const isLarge = size.services * size.endpoints * size.ports >= LARGE_FROM_ENDPOINTS;
   const { KUBE_IPVS_KERNEL, KUBE_IPVS_GUEST, ...rest } = process.env;
   const { GUEST_SECONDS = `${Math.round(seconds)}`, GUEST_MEMORY = `${LARGE_GUEST_MB}` } = rest;

@@ -50,7 +50,7 @@ export function sendSamples(
 ): void {
   const name = { subject: spec.subject.name, size: sizeText(spec.size), scenario };
   for (const { as = "rounds", warmUp = 0, ...samples } of list)
-    send({ kind: "samples", ...name, as, warmUp, ...samples });
+    send({ kind: "samples", ...name, as, warmUp, ...samples, samples: samples.samples.map(rounded) });
 }
 
 /** How long a program may take for a cold start, by the number of virtual servers; then its stage ends. */
@@ -61,3 +61,8 @@ export function coldLimitMs({ size, subject }: StageSpec): number {
 
 /** How long one change may take. */
 export const CHANGE_LIMIT_MS = 60_000;
+
+/** Six digits, so that a line of a thousand samples is short enough for every console. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(6));
+}
