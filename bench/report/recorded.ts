@@ -1,13 +1,31 @@
+import type { FigureName } from "./figure.ts";
+
+/** A value that was measured once, by hand, and has neither a spread nor a number of samples. */
+export interface Recorded extends FigureName {
+  readonly text: string;
+  readonly note: string;
+}
+
+const MARK = "recorded, not of this run";
+const IPVS = { subject: "kube-proxy 1.36, ipvs" } as const;
+const UML = { ...IPVS, size: "5000x10", note: `${MARK}: User Mode Linux, its sets filled beforehand` } as const;
+const QEMU_NOTE = `${MARK}: QEMU 6.12, iptables-nft`;
+const QEMU = { ...IPVS, size: "1000x10", note: QEMU_NOTE } as const;
+const CHANGE = "one endpoint changes";
+
 /**
- * Figures of kube-proxy 1.36, which no package manager of this project installs: measured once, by hand. A run with
+ * Figures of kube-proxy, for which this project has no package: they stand in the tables beside those of a run. A run with
  * `--peer 'kube-proxy --config FILE'` has figures of its own.
  */
-export const RECORDED: readonly (readonly [what: string, where: string, value: string])[] = [
-  ["kube-proxy 1.36 ipvs, 5,000 x 10: all programmed (its sets filled beforehand)", "User Mode Linux", "23.8 s"],
-  ["kube-proxy 1.36 ipvs, 5,000 x 10: one change, p50", "User Mode Linux", "5.5 s"],
-  ["kube-proxy 1.36 ipvs, 5,000 x 10: CPU for each change", "User Mode Linux", "5.1 s"],
-  ["kube-proxy 1.36 ipvs, 1,000 x 10: first Service", "QEMU 6.12, iptables-nft", "2.4 s"],
-  ["kube-proxy 1.36 ipvs, 1,000 x 10: all programmed", "QEMU 6.12, iptables-nft", "9.5 s"],
-  ["kube-proxy 1.36 ipvs, 1,000 x 10: one change, p50", "QEMU 6.12, iptables-nft", "2,081 ms"],
-  ["kube-proxy 1.36 nftables, 1,000 x 10: one change, mean", "QEMU 6.12, iptables-nft", "1,950 ms"],
+export const RECORDED: readonly Recorded[] = [
+  { ...UML, scenario: "cold start", metric: "all programmed", text: "23.8 s" },
+  { ...UML, scenario: CHANGE, metric: "API to kernel, p50", text: "5.5 s" },
+  { ...UML, scenario: CHANGE, metric: "CPU for each change", text: "5.1 s" },
+  { ...QEMU, scenario: "cold start", metric: "first Service", text: "2.4 s" },
+  { ...QEMU, scenario: "cold start", metric: "all programmed", text: "9.5 s" },
+  { ...QEMU, scenario: CHANGE, metric: "API to kernel, p50", text: "2081 ms" },
+  {
+    ...{ subject: "kube-proxy 1.36, nftables", size: "1000x10", note: `${QEMU_NOTE}, mean` },
+    ...{ scenario: CHANGE, metric: "API to kernel, p50", text: "1950 ms" },
+  },
 ];

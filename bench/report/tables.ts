@@ -1,6 +1,6 @@
 import { type Figure, figureText } from "./figure.ts";
 import { ratiosOf } from "./ratios.ts";
-import { RECORDED } from "./recorded.ts";
+import { RECORDED, type Recorded } from "./recorded.ts";
 import type { Results } from "./results.ts";
 import { compareSizes, parseSize, sizeTitle } from "./size.ts";
 import { targetText } from "./targets.ts";
@@ -69,21 +69,22 @@ export function pageOf(results: Results, plots: PlotList): string {
     `# Results of the benchmarks\n\n${noiseText(results)}${factsText(results)}\n\nEach cell is the value, in brackets its spread and the number of samples (n): the least and the largest of the rounds, or of the same percentile in five consecutive parts of the samples. Samples of the warm-up do not count.\n`,
     ...plots.map(([file, title]) => `![${title}](${file})\n`),
     ...sections,
-    `## Recorded, not of this run\n\nkube-proxy cannot be installed here. These figures were measured once.\n\n${tableOf([["figure", "machine", "value"], ...RECORDED])}\n`,
     ...(failed.length === 0
       ? []
       : [`## Not measured\n\n${tableOf([["size", "program", "scenario", "reason"], ...failed])}\n`]),
   ].join("\n");
 }
 
-/** One row for each program and size, one column for each metric. */
+/** One row for each program and size, one column for each metric; recorded figures of the scenario have rows of their own. */
 export function scenarioTable(figures: readonly Figure[]): string {
-  const metrics = [...new Set(figures.map(({ metric }) => metric))];
-  const rows = [...Map.groupBy(figures, ({ subject, size }) => `${size}\n${subject}`).values()].map((group) => {
+  const recorded = RECORDED.filter(({ scenario }) => scenario === figures[0]?.scenario);
+  const all = [...figures, ...recorded].toSorted((a, b) => compareSizes(a.size, b.size));
+  const metrics = [...new Set(all.map(({ metric }) => metric))];
+  const rows = [...Map.groupBy(all, ({ subject, size }) => `${size}\n${subject}`).values()].map((group) => {
     const [first] = group;
     const size = parseSize(first?.size ?? "");
     const notes = [...new Set(group.flatMap(({ note }) => note ?? []))].join("; ");
-    const cells = metrics.map((metric) => figureCell(group.find((figure) => figure.metric === metric)));
+    const cells = metrics.map((metric) => textOf(group.find((figure) => figure.metric === metric)));
     return [size === undefined ? "" : sizeTitle(size), first?.subject ?? "", ...cells, notes];
   });
   const hasNotes = rows.some((row) => row.at(-1) !== "");
@@ -91,8 +92,12 @@ export function scenarioTable(figures: readonly Figure[]): string {
   return tableOf([head, ...rows].map((row) => (hasNotes ? row : row.slice(0, -1))).map((row) => row.map(cell)));
 }
 
-function figureCell(figure: Figure | undefined): string {
+function textOf(figure: Figure | Recorded | undefined): string {
   if (figure === undefined) return "";
+  return "text" in figure ? figure.text : figureCell(figure);
+}
+
+function figureCell(figure: Figure): string {
   const target = targetText(figure);
   return `${figureText(figure)}${target === undefined ? "" : `, ${target}`}`;
 }
