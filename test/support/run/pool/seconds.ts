@@ -42,6 +42,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "process.test.ts": 45,
   "prometheus.test.ts": 25,
   "refused-operations.test.ts": 40,
+  "repairs.test.ts": 45,
   "rolling-update.test.ts": 35,
   "rules-held-up.test.ts": 28,
   "rules.real.test.ts": 11,
