@@ -10,6 +10,7 @@ import { ServiceTable } from "../../src/services/service-table.ts";
 import { watchApiServer } from "../../src/sources/api/api-source.ts";
 import { SILENT_LOGGER } from "../../test/support/api/worlds/silent-logger.ts";
 import { runSubject } from "./subject.ts";
+import { countsOf } from "./table-counts.ts";
 
 tuneHeap();
 await runSubject(async (kubeconfig, complete) => {
@@ -31,9 +32,5 @@ await runSubject(async (kubeconfig, complete) => {
       },
     },
   );
-  return () => {
-    const names = [...table.serviceNames()];
-    const endpoints = names.flatMap((name) => Array.from(table.endpoints(name), ([, list]) => list));
-    return { services: names.length, endpoints: endpoints.reduce((sum, list) => sum + list.length, 0) };
-  };
+  return () => countsOf(table);
 });

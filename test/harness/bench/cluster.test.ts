@@ -2,6 +2,8 @@ import { expect, test } from "vitest";
 import { clusterIPOf, essentialOf, nodeOf, podIPOf, serviceNameOf } from "../../../bench/api/cluster-objects.ts";
 import { type ClusterEvent, ClusterState } from "../../../bench/api/cluster-state.ts";
 import { Workload } from "../../../bench/floors/workload.ts";
+import { countsOf } from "../../../bench/watch/table-counts.ts";
+import { ServiceTable } from "../../../src/services/service-table.ts";
 
 function stateOf(services: number, endpoints: number) {
   const events: ClusterEvent[] = [];
@@ -21,6 +23,12 @@ test("the agent accepts every object, and every address is of one pod only", () 
   expect(events.filter(({ kind }) => kind === "service-upserted")).toHaveLength(300);
   // The ports of kube-dns share their pods.
   expect(new Set(addresses).size).toBe(300 * 5);
+});
+
+test("the endpoints of kube-dns count once, though it has two ports", () => {
+  const table = new ServiceTable();
+  for (const event of new Workload({ services: 200, endpoints: 10 }).all()) table.apply(event);
+  expect(countsOf(table)).toEqual({ services: 200, endpoints: 2000 });
 });
 
 test("default/kubernetes and kube-dns are in the middle", () => {
