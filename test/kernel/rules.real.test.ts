@@ -3,6 +3,7 @@ import type { NodeSetup, Outcome, StepReport } from "../../src/kernel/kernel.ts"
 import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
 import { type IPFamily, parseAddress } from "../../src/model/address.ts";
 import { addressEntry, ipset, markEntry, type SetEntry } from "../../src/model/kernel/ipset.ts";
+import type { RuleTable } from "../../src/model/kernel/rules.ts";
 import { Shell } from "../support/node/shell.ts";
 import { address } from "../support/objects/desired.ts";
 
@@ -80,6 +81,27 @@ test("jumps are placed at both ends of a chain, move before foreign rules once, 
   await shell.run("iptables -t mangle -D INPUT -p udp -j ACCEPT; iptables -t mangle -I INPUT -p udp -j ACCEPT");
   expect((await made(kernel)).changed).toEqual([]);
   expect(await input()).toEqual(["-p udp -j ACCEPT", "FIRST", "-p tcp -j ACCEPT", "-j DROP", "LAST"]);
+});
+
+test.each([
+  ["cannot be read", "-m set --match-set KUBE-NO-SUCH-SET dst -j RETURN"],
+  ["is refused by the kernel", "-j MASQUERADE"],
+])("a rule that %s is named, and the tables before and behind it are written", async (_, rule) => {
+  const table = (name: RuleTable["name"], text: string): RuleTable => ({
+    name,
+    chains: [{ name: CHAIN, rules: ["-p tcp -j RETURN", text] }],
+    jumps: [{ from: "OUTPUT", rule: FIRST }],
+  });
+  const tables = [table("mangle", "-j RETURN"), table("filter", rule), table("nat", "-j RETURN")];
+  const { changed, failures } = await kernel.writeRules({ ...SETUP, rules: { IPv4: { tables } } });
+  await shell.run(`iptables -t nat -F OUTPUT; iptables -t nat -F ${CHAIN}; iptables -t nat -X ${CHAIN}`);
+  await shell.run("iptables -t mangle -F OUTPUT");
+  expect(changed).toEqual(['wrote table "mangle" of IPv4', 'wrote table "nat" of IPv4']);
+  expect(failures.map(({ message }) => message)).toEqual([
+    expect.stringMatching(
+      /^Cannot write iptables table "filter" of IPv4: .*\(line "(-A KUBE-MARK-TEST -[mj] .*|COMMIT)"\)$/s,
+    ),
+  ]);
 });
 
 describe("sets", () => {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { IPFamily } from "../../model/address.ts";
 import type { IptablesBackend, RuleTable } from "../../model/kernel/rules.ts";
 import type { BackendReport, NodeSetup, RulesReport } from "../kernel.ts";
@@ -6,12 +7,11 @@ import type { BackendState } from "./backend.ts";
 import { backendReport } from "./backend-report.ts";
 import { type FindOptions, findIptables, type IptablesTools } from "./find.ts";
 import type { OwnChains } from "./foreign-chains.ts";
-import { chainNames, type LeftTable, leftTables, tableDifferences, tablesBeside, withLeftChains } from "./leftovers.ts";
-import { hasLegacyTables, restoreRules, saveRules } from "./programs.ts";
+import { chainNames, leftTables, tableDifferences, tablesBeside, withLeftChains } from "./leftovers.ts";
+import { hasLegacyTables, saveRules } from "./programs.ts";
 import { removals } from "./removal.ts";
-import { failureOf, keyOf, merge, reportOf, ruledFamilies, tableStates } from "./rules-report.ts";
-import { hasAllRules, ownPart, parseSave, restoreText, rulesAheadOfJumps, type Tolerates } from "./save-format.ts";
-import { otherWriter, TableContests } from "./table-contest.ts";
+import { failureOf, merge, reportOf, ruledFamilies, tableStates } from "./rules-report.ts";
+import { type SavedFamily, TableWriter, type WritingTools, type WrittenFamily } from "./writing/table-writer.ts";
 
 export interface IptablesOptions {
   /** The backend to use; undefined: `find` detects it. */
@@ -31,21 +31,11 @@ export class IptablesClient {
   readonly #read = new Map<IPFamily, string>();
   /** What `find` has read of the backend that is not in use, until its rules are changed. */
   #other: BackendState | undefined;
-  /** For each family and table: the rules that were written, and how the program printed them if its text differs. */
-  readonly #printed = new Map<string, { readonly wanted: string; readonly printed: string }>();
-  readonly #contests = new TableContests();
-  /** The tables of families that were written, or were right. */
-  readonly #known = new Set<string>();
-  /** The tables of families that the running `apply` has found right or has written. */
-  #right = new Set<string>();
-  /** Other service proxies whose rules the running `apply` has found. */
-  #otherProxies = new Set<string>();
+  readonly #writer: TableWriter;
   /** Whether what kube-proxy's iptables mode has left was removed. */
   #isCleared = false;
-  /**
-   * For each family and table: rules of other programs that the agent moved its jumps ahead of once.
-   */
-  readonly #rulesAhead = new Map<string, ReadonlySet<string>>();
+  /** The end of the read that follows `apply`, with its failures. */
+  #readBack: Promise<RulesReport> = Promise.resolve(merge([]));
 
   constructor(options: IptablesOptions = {}) {
     this.#options = {
@@ -53,6 +43,7 @@ export class IptablesClient {
       hasLegacyTables: options.hasLegacyTables ?? hasLegacyTables,
       required: options.backend,
     };
+    this.#writer = new TableWriter(this.#options.run);
   }
 
   /**
@@ -63,13 +54,10 @@ export class IptablesClient {
     families: readonly IPFamily[],
     { chains = {}, areTried = false }: { readonly chains?: OwnChains; readonly areTried?: boolean } = {},
   ): Promise<IptablesTools & { readonly backends?: BackendReport }> {
+    await this.#readBack;
     const found = await findIptables(this.#options, families, this.#tools, areTried);
     const { tools, own, other } = found;
-    if (this.#tools?.backend !== tools.backend) {
-      // The notes are about the tables of the other backend.
-      this.#printed.clear();
-      this.#rulesAhead.clear();
-    }
+    if (this.#tools?.backend !== tools.backend) this.#writer.changeBackend();
     this.#tools = tools;
     this.#read.clear();
     this.#other = undefined;
@@ -82,52 +70,58 @@ export class IptablesClient {
   }
 
   /**
-   * Writes each table that differs, with one restore for each. If a rule of another program stands where a jump of the
+   * Writes the tables that differ, with one restore for each family. If a rule of another program stands where a jump of the
    * agent belongs, the jump is moved once. If that rule returns to its place, another program maintains it there, and
    * it may stay. At the end of a chain it may not: the agent accepts traffic there that rules behind could deny, and
    * programs that append a rule do not maintain its place. Families without a working program are skipped: `find` has
    * returned them as unusable. `leftovers` is the treatment of rules that kube-proxy's iptables mode has left, as in
    * `NodeSetup`. `isContested`: another agent runs here, so that a table which differs was written by it.
+   *
+   * After its report the families that were written are read again, to record how the program prints the rules: Services need
+   * not wait for this. The next call waits for it, and the next `apply` reports its failures.
    */
   async apply(
     rules: NodeSetup["rules"],
     leftovers?: NodeSetup["leftovers"],
     isContested = false,
   ): Promise<RulesReport> {
-    this.#otherProxies = new Set();
-    this.#right = new Set();
+    const ofReadBack = await this.#readBack;
     const serving: IPFamily[] = [];
+    this.#writer.begin();
     const report = await this.#eachFamily(ruledFamilies(rules), async (seen) => {
-      const written: RuleTable[] = [];
-      const reports: RulesReport[] = [];
       const all = rules[seen.family]?.tables ?? [];
       const tables = leftovers === "serve" ? tablesBeside(seen.saved, all) : all;
       if (tables.length < all.length) serving.push(seen.family);
-      for (const table of tables)
-        reports.push(
-          await reportOf(async () => {
-            const change = await this.#write(seen, table, isContested);
-            if (change !== undefined) written.push(table);
-            return change;
-          }),
-        );
-      if (written.length > 0) reports.push(await reportOf(() => this.#readBack(seen, written)));
-      if (leftovers === "remove") reports.push(await this.#removeLeft(seen, tables));
-      return merge(reports);
+      const written = await this.#writer.write(seen, tables, isContested);
+      return leftovers === "remove" ? merge([written, await this.#removeLeft(seen, tables)]) : written;
     });
     this.#isCleared ||= leftovers === "remove";
+    this.#readBack = this.#readAgain(this.#writer.takeWritten());
+    const { right, otherProxies } = this.#writer;
     return {
-      ...report,
-      tables: tableStates(rules, this.#right),
-      ...(this.#otherProxies.size > 0 && { otherProxies: [...this.#otherProxies] }),
+      ...merge([ofReadBack, report]),
+      tables: tableStates(rules, right),
+      ...(otherProxies.size > 0 && { otherProxies: [...otherProxies] }),
       ...(serving.length > 0 && { isDeferred: true }),
     };
   }
 
+  /** Reads families that were written again, in a later turn, and records how the program prints the rules. */
+  async #readAgain(written: readonly WrittenFamily[]): Promise<RulesReport> {
+    await nextTurn();
+    const reads = written.map((family) =>
+      reportOf(async () => {
+        this.#writer.recordPrinted(family, await this.#save(family.tools, family.family));
+        return undefined;
+      }),
+    );
+    return merge(await Promise.all(reads));
+  }
+
   async #removeLeft({ tools, family, saved }: SavedFamily, tables: readonly RuleTable[]): Promise<RulesReport> {
     const left = leftTables(saved, chainNames(tables));
-    if (left.length > 0 && this.#isCleared) this.#otherProxies.add("kube-proxy in iptables mode");
-    return this.#restoreEach(tools, family, left, "removed rules of kube-proxy's iptables mode from table");
+    if (left.length > 0 && this.#isCleared) this.#writer.addOtherProxy("kube-proxy in iptables mode");
+    return this.#writer.restore(tools, family, left, "removed rules of kube-proxy's iptables mode from table");
   }
 
   /** Describes the tables that `apply` would write, ignoring the place of the jumps among other rules. Reads only. */
@@ -176,21 +170,22 @@ export class IptablesClient {
   async #removeOther(chains: OwnChains, used: "empty" | "keep"): Promise<RulesReport> {
     if (this.#other === undefined) return merge([]);
     const { backend, saved } = this.#other;
-    const tools = { infix: `-${backend}` as const, name: `${backend} `, modern: this.#tools?.modern === true };
+    const name = `${backend} `;
+    const tools = { infix: `-${backend}` as const, backend, name, modern: this.#tools?.modern === true };
     this.#other = undefined;
-    const reports: RulesReport[] = [];
-    for (const [family, text] of saved) reports.push(await this.#removeChains(tools, family, text, chains, used));
-    return merge(reports);
+    const removes = [...saved].map(([family, text]) => this.#removeChains(tools, family, text, chains, used));
+    return merge(await Promise.all(removes));
   }
 
   /**
    * Reads all tables of a family at once, because the start of a program takes longer than its output. Families are
-   * processed one after the other: each start blocks the event loop, and the program then uses the CPU.
+   * processed side by side.
    */
   async #eachFamily(
     families: readonly IPFamily[],
     work: (seen: SavedFamily) => Promise<RulesReport>,
   ): Promise<RulesReport> {
+    await this.#readBack;
     const tools = this.#tools ?? (await this.find(families));
     const readAndWork = async (family: IPFamily) => {
       try {
@@ -199,81 +194,18 @@ export class IptablesClient {
         return { changed: [], failures: [failureOf(error)] };
       }
     };
-    const reports: RulesReport[] = [];
-    for (const family of families) if (tools.families.includes(family)) reports.push(await readAndWork(family));
-    return merge(reports);
-  }
-
-  /** Writes one table if it differs. */
-  async #write({ tools, family, saved }: SavedFamily, table: RuleTable, isContested: boolean) {
-    const present = parseSave(saved, table.name);
-    const text = restoreText(present, table, this.#tolerates(family, table));
-    const key = keyOf(family, table);
-    if (text === undefined) {
-      this.#known.add(key);
-      this.#right.add(key);
-      this.#contests.recordRight(key);
-      return undefined;
-    }
-    const before = this.#printed.get(key);
-    if (before?.wanted === JSON.stringify(table) && before.printed === ownPart(present, table)) {
-      this.#right.add(key);
-      return undefined;
-    }
-    const wasWritten = this.#known.has(key);
-    const writer = wasWritten ? otherWriter(present, table) : undefined;
-    if (writer !== undefined) this.#otherProxies.add(writer);
-    if ((writer !== undefined || (wasWritten && isContested)) && !this.#contests.mayWrite(key)) return undefined;
-    await this.#restore(tools, family, table.name, text);
-    this.#known.add(key);
-    this.#right.add(key);
-    return `wrote table "${table.name}" of ${family}`;
-  }
-
-  /**
-   * Reads all tables again and records how the program prints the written rules; `saved` is its output before the
-   * write.
-   */
-  async #readBack({ tools, family, saved }: SavedFamily, tables: readonly RuleTable[]): Promise<undefined> {
-    const now = await this.#save(tools, family);
-    for (const table of tables) {
-      const key = keyOf(family, table);
-      const written = parseSave(now, table.name);
-      const rulesAhead = rulesAheadOfJumps(parseSave(saved, table.name), table.jumps);
-      this.#rulesAhead.set(key, new Set(rulesAhead.map(({ from, rule }) => `${from} ${rule}`)));
-      // Another program may have changed the rules since the write.
-      const isOtherForm = restoreText(written, table, () => true) !== undefined && hasAllRules(written, table);
-      if (isOtherForm) this.#printed.set(key, { wanted: JSON.stringify(table), printed: ownPart(written, table) });
-      else this.#printed.delete(key);
-    }
-  }
-
-  #tolerates(family: IPFamily, table: RuleTable): Tolerates {
-    return (from, rule) => this.#rulesAhead.get(keyOf(family, table))?.has(`${from} ${rule}`) === true;
+    return merge(await Promise.all(families.filter((family) => tools.families.includes(family)).map(readAndWork)));
   }
 
   async #removeChains(
-    tools: RestoreTools & { readonly name: string },
+    tools: WritingTools & { readonly name: string },
     family: IPFamily,
     saved: string,
     chains: OwnChains,
     used: "empty" | "keep",
   ): Promise<RulesReport> {
     const done = `removed the chains of kube-ipvs from ${tools.name}table`;
-    return this.#restoreEach(tools, family, removals(saved, chains, used), done);
-  }
-
-  /** Writes these tables one after the other. `done` begins the text of each change. */
-  async #restoreEach(tools: RestoreTools, family: IPFamily, tables: readonly LeftTable[], done: string) {
-    const reports: RulesReport[] = [];
-    for (const { table, text } of tables)
-      reports.push(
-        await reportOf(async () => {
-          await this.#restore(tools, family, table, text);
-          return `${done} "${table}" of ${family}`;
-        }),
-      );
-    return merge(reports);
+    return this.#writer.restore(tools, family, removals(saved, chains, used), done);
   }
 
   /** Returns all tables of a family; the first time after `find`, as `find` has read them. */
@@ -282,17 +214,4 @@ export class IptablesClient {
     this.#read.delete(family);
     return read ?? saveRules(this.#options.run, infix, family);
   }
-
-  #restore({ infix, modern }: RestoreTools, family: IPFamily, table: RuleTable["name"], text: string): Promise<void> {
-    return restoreRules(this.#options.run, { infix, waits: modern }, { family, table }, text);
-  }
-}
-
-type RestoreTools = Pick<IptablesTools, "infix" | "modern">;
-
-/** A family, with the output of its program for all tables. */
-interface SavedFamily {
-  readonly tools: IptablesTools;
-  readonly family: IPFamily;
-  readonly saved: string;
 }

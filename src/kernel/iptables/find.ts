@@ -1,9 +1,9 @@
 import type { IPFamily } from "../../model/address.ts";
 import type { IptablesBackend } from "../../model/kernel/rules.ts";
-import type { ProcessResult, RunProcess } from "../run-process.ts";
+import type { RunProcess } from "../run-process.ts";
 import { type BackendChoice, type BackendState, chooseBackend } from "./backend.ts";
 import { withCure } from "./cure.ts";
-import { type Infix, IptablesError, lacksNfTables, programName, saveRules } from "./programs.ts";
+import { type Infix, IptablesError, isLockTaken, lacksNfTables, programName, saveRules } from "./programs.ts";
 
 /** The iptables programs to use on this node. */
 export interface IptablesTools {
@@ -12,7 +12,6 @@ export interface IptablesTools {
   readonly families: readonly IPFamily[];
   /** Families whose program does not work, with its error output. */
   readonly unusable: ReadonlyMap<IPFamily, string>;
-  readonly version: string;
   /** Whether `backend` is certain: a default program of 1.8 or newer that does not name its backend may be of either. */
   readonly isBackendKnown: boolean;
   /** Whether `iptables-restore -w` and `MASQUERADE --random-fully` are supported: since 1.6.2. */
@@ -39,12 +38,6 @@ export interface FindOptions {
 }
 
 /**
- * RESOURCE_PROBLEM of xtables.h, which means four things: the lock is taken, cannot be opened, the process may not, or
- * the kernel has no nf_tables.
- */
-const RESOURCE_PROBLEM = 4;
-
-/**
  * Finds the iptables backend that this node uses, by `chooseBackend`, and the programs for it. On a node without rules
  * it is the default program if that works, else any that works. `inUse` are the programs that the agent uses: programs
  * of another backend replace them only if they work for as many families. If `areTried`, programs in use are known to
@@ -65,7 +58,8 @@ export async function findIptables(
       ? chooseBackend(nft, legacy, inUse?.backend)
       : { backend: options.required, reason: "--iptables-backend requires it" };
   const isSame = inUse?.backend === choice?.backend;
-  const candidate = isSame && areTried && inUse ? inUse : await usable(options.run, families, choice?.backend);
+  const shown = { "": NOTHING_SAVED, "-nft": nft.saved, "-legacy": legacy.saved };
+  const candidate = isSame && areTried && inUse ? inUse : await usable(options.run, families, shown, choice?.backend);
   const stays = !isSame && inUse !== undefined && candidate.unusable.size > inUse.unusable.size;
   const tools = stays ? inUse : candidate;
   return {
@@ -112,56 +106,77 @@ async function readFamily(
   }
 }
 
-/** Returns the programs of a backend, or of any if it is undefined, that work for most families. */
+/** What the program of each family has printed of all tables. */
+type Saved = ReadonlyMap<IPFamily, string>;
+
+const NOTHING_SAVED: Saved = new Map();
+
+/**
+ * Returns the programs of a backend, or of any if it is undefined, that work for most families. `shown` is the output of the
+ * programs with each infix.
+ */
 async function usable(
   run: RunProcess,
   families: readonly IPFamily[],
+  shown: Readonly<Record<Infix, Saved>>,
   backend: IptablesBackend | undefined,
 ): Promise<IptablesTools> {
   // Before 1.8 the programs have no infix: the default is legacy.
   const candidates: readonly Infix[] = backend === undefined ? ["", "-nft", "-legacy"] : [`-${backend}`, ""];
   let best: IptablesTools | undefined;
   for (const infix of candidates) {
-    const tools = await probe(run, infix, families);
+    const tools = await probe(run, infix, families, shown[infix]);
     if (best !== undefined && backend !== undefined && tools.backend !== backend) continue;
     if (best === undefined || tools.families.length > best.families.length) best = tools;
     if (best.unusable.size === 0) break;
   }
   // Each of the lists above has a candidate.
-  return best ?? probe(run, "", families);
+  return best ?? probe(run, "", families, NOTHING_SAVED);
 }
 
-async function probe(run: RunProcess, infix: Infix, families: readonly IPFamily[]): Promise<IptablesTools> {
+/**
+ * Tries the programs of all families. A family whose table nat they have shown is not tried: its programs work, and the kernel
+ * has this table, which is missing where nf_tables is without chains of nat. Programs with an infix are of 1.8 or newer.
+ */
+async function probe(
+  run: RunProcess,
+  infix: Infix,
+  families: readonly IPFamily[],
+  shown: Saved,
+): Promise<IptablesTools> {
   const unusable = new Map<IPFamily, string>();
+  const untried = families.filter((family) => !/^\*nat$/m.test(shown.get(family) ?? ""));
   // Without -w, so the program does not wait for the lock: a taken lock proves that the program works.
-  const tries = families.map(async (family) => {
+  const tries = untried.map(async (family) => {
     const program = programName(infix, family);
     const result = await run(program, ["-t", "nat", "-S", "POSTROUTING"]);
     if (result.code !== 0 && !isLockTaken(result)) unusable.set(family, `${program}: ${withCure(result.stderr)}`);
   });
-  const [{ stdout }] = await Promise.all([run(programName(infix, "IPv4"), ["--version"]), ...tries]);
-  const version = /v(\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1] ?? "";
+  const [version] = await Promise.all([infix === "" ? versionText(run) : "", ...tries]);
   return {
     infix,
-    backend: infix === "-nft" || (infix === "" && stdout.includes(NFT)) ? "nft" : "legacy",
-    isBackendKnown: infix !== "" || stdout.includes(NFT) || stdout.includes(LEGACY) || isOlder(version, 1, 8, 0),
+    backend: infix === "-nft" || version.includes(NFT) ? "nft" : "legacy",
+    isBackendKnown: infix !== "" || version.includes(NFT) || version.includes(LEGACY) || isOlder(version, 1, 8, 0),
     families: families.filter((family) => !unusable.has(family)),
     unusable,
-    version,
-    modern: version !== "" && !isOlder(version, 1, 6, 2),
+    modern: infix !== "" || (VERSION.test(version) && !isOlder(version, 1, 6, 2)),
   };
 }
 
-function isLockTaken({ code, stderr }: ProcessResult): boolean {
-  return code === RESOURCE_PROBLEM && /holding the xtables lock/.test(stderr);
+/** Returns what the default program prints as its version: "iptables v1.8.9 (nf_tables)". */
+async function versionText(run: RunProcess): Promise<string> {
+  return (await run(programName("", "IPv4"), ["--version"])).stdout;
 }
 
-/** From 1.8 on a program names its backend: "iptables v1.8.9 (nf_tables)". Before, there is only legacy. */
+const VERSION = /v(\d+\.\d+(?:\.\d+)?)/;
+
+/** From 1.8 on a program names its backend in its version. Before, there is only legacy. */
 const [NFT, LEGACY] = ["(nf_tables)", "(legacy)"] as const;
 
-/** Whether a version is older than the given one; false if it is "", unknown. */
-function isOlder(version: string, ...than: readonly [number, number, number]): boolean {
-  if (version === "") return false;
+/** Whether the version in this text is older than the given one; false if there is none. */
+function isOlder(text: string, ...than: readonly [number, number, number]): boolean {
+  const version = VERSION.exec(text)?.[1];
+  if (version === undefined) return false;
   const number = (parts: readonly number[]) => parts.reduce((sum, part) => sum * 1_000 + part, 0);
   const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number);
   return number([major, minor, patch]) < number(than);

@@ -2,6 +2,7 @@ import type { IPFamily } from "../../model/address.ts";
 import type { RuleTable } from "../../model/kernel/rules.ts";
 import type { OwnChains } from "./foreign-chains.ts";
 import { asTable, BUILT_IN_CHAINS, parseSave, restoreText, type SavedTable, target } from "./save-format.ts";
+import type { TableInput } from "./writing/restore.ts";
 
 const TABLES = ["mangle", "nat", "filter"] as const;
 
@@ -39,17 +40,11 @@ export function tablesBeside(saved: string, tables: readonly RuleTable[]): reado
   return serves === true ? tables.filter(({ name }) => !REPLACING_TABLES.has(name)) : tables;
 }
 
-/** Tables of rules that kube-proxy's iptables mode has left, with the input of iptables-restore that removes them. */
-export interface LeftTable {
-  readonly table: RuleTable["name"];
-  readonly text: string;
-}
-
 /**
- * Returns what is left of kube-proxy's iptables mode in the output of iptables-save, when the chains in `own` have their
- * own rules. A chain into which a rule of another program leads is only emptied.
+ * Returns the input of iptables-restore that removes what is left of kube-proxy's iptables mode in the output of
+ * iptables-save, when the chains in `own` have their own rules. A chain into which a rule of another program leads is only emptied.
  */
-export function leftTables(saved: string, own: OwnChains): readonly LeftTable[] {
+export function leftTables(saved: string, own: OwnChains): readonly TableInput[] {
   return TABLES.flatMap((table) => {
     const text = leftText(parseSave(saved, table), table, own[table] ?? []);
     return text === undefined ? [] : [{ table, text }];

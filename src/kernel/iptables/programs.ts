@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { IPFamily } from "../../model/address.ts";
-import type { IptablesBackend, RuleTable } from "../../model/kernel/rules.ts";
+import type { IptablesBackend } from "../../model/kernel/rules.ts";
 import type { ProcessResult, RunProcess } from "../run-process.ts";
 import { withCure } from "./cure.ts";
 
@@ -8,7 +8,7 @@ import { withCure } from "./cure.ts";
 export type Infix = "" | `-${IptablesBackend}`;
 
 /** The exit code of a program that does not exist, as in a shell. */
-const NO_PROGRAM = 127;
+export const NO_PROGRAM = 127;
 
 /**
  * The rules of one family could not be read, or one of its tables could not be written. Other families and tables are
@@ -47,21 +47,14 @@ export async function saveRules(run: RunProcess, infix: Infix, family: IPFamily)
 }
 
 /**
- * Changes one table of a family by the input of iptables-restore; `waits` is whether the program has the option -w.
- * Rejects with an IptablesError.
+ * RESOURCE_PROBLEM of xtables.h, which means four things: the lock is taken, cannot be opened, the process may not, or
+ * the kernel has no nf_tables.
  */
-export async function restoreRules(
-  run: RunProcess,
-  { infix, waits }: { readonly infix: Infix; readonly waits: boolean },
-  { family, table }: { readonly family: IPFamily; readonly table: RuleTable["name"] },
-  text: string,
-): Promise<void> {
-  const program = programName(infix, family, "-restore");
-  const result = await run(program, ["--noflush", ...(waits ? ["-w", "5"] : [])], text);
-  if (result.code === 0) return;
-  // Both backends name the line of their input: "Error occurred at line: 7", "line 7: ...", "line 7 failed".
-  const line = Number(/\bline:? (\d+)/.exec(result.stderr)?.[1] ?? 0);
-  throw new IptablesError(`write iptables table "${table}"`, family, result, text.split("\n")[line - 1]);
+const RESOURCE_PROBLEM = 4;
+
+/** Whether a program has ended because another program holds the xtables lock. */
+export function isLockTaken({ code, stderr }: Pick<ProcessResult, "code" | "stderr">): boolean {
+  return code === RESOURCE_PROBLEM && /holding the xtables lock/.test(stderr);
 }
 
 /**

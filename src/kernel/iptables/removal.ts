@@ -1,13 +1,10 @@
 import type { RuleTable } from "../../model/kernel/rules.ts";
 import type { OwnChains } from "./foreign-chains.ts";
 import { asTable, BUILT_IN_CHAINS, parseSave, ruleWords, type SavedTable, target } from "./save-format.ts";
+import type { TableInput } from "./writing/restore.ts";
 
 /** Returns the input of iptables-restore that removes the chains, for each table that has any of them. */
-export function removals(
-  saved: string,
-  chains: OwnChains,
-  used: "empty" | "keep",
-): readonly { readonly table: RuleTable["name"]; readonly text: string }[] {
+export function removals(saved: string, chains: OwnChains, used: "empty" | "keep"): readonly TableInput[] {
   return Object.keys(chains)
     .filter(isTable)
     .flatMap((table) => {

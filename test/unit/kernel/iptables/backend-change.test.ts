@@ -173,6 +173,8 @@ test("a resync that reads both iptables backends starts no more programs than an
   const { node, iptables } = nodeWithHint("nft");
   const kernel = node.kernel(CHAINS);
   await kernel.writeRules(SETUP);
+  // This call waits until the written rules are read again.
+  await kernel.writeRules(SETUP);
   iptables.ran.length = 0;
   await resync(kernel);
   expect(iptables.ran).toEqual(Array(CALLS).fill("iptables-nft-save"));

@@ -91,19 +91,25 @@ export class FakeIptables {
     return { code: 0, stdout: `${lines.join("\n")}\n`, stderr: "" };
   }
 
-  /** Line by line, and nothing of a table if one of its lines is wrong. */
+  /** Line by line; each table at its COMMIT, so that nothing of a table is changed if one of its lines is wrong. */
   #restore(program: string, input: string, waits: boolean) {
     if (waits && this.version < "1.6.2") return { code: 2, stdout: "", stderr: "unknown option -w" };
-    const lines = input.split("\n");
-    const name = lines[0]?.slice(1) ?? "";
-    const table = new Map([...this.table(program, name)].map(([chain, rules]) => [chain, [...rules]]));
-    for (const [index, line] of lines.slice(1).entries()) {
-      if (line === "" || line === "COMMIT" || this.#line(table, line)) continue;
-      return { code: 1, stdout: "", stderr: `restore: no such thing\nError occurred at line: ${index + 2}\n` };
+    let name = "";
+    let table = new Map<string, string[]>();
+    for (const [index, line] of input.split("\n").entries()) {
+      if (line.startsWith("*")) {
+        name = line.slice(1);
+        table = new Map([...this.table(program, name)].map(([chain, rules]) => [chain, [...rules]]));
+      } else if (line === "COMMIT") this.#commit(program, name, table);
+      else if (line !== "" && !this.#line(table, line))
+        return { code: 1, stdout: "", stderr: `restore: no such thing\nError occurred at line: ${index + 1}\n` };
     }
+    return { code: 0, stdout: "", stderr: "" };
+  }
+
+  #commit(program: string, name: string, table: Map<string, string[]>): void {
     for (const chain of this.table(program, name).keys()) this.table(program, name).delete(chain);
     for (const [chain, rules] of table) this.table(program, name).set(chain, rules);
-    return { code: 0, stdout: "", stderr: "" };
   }
 
   #line(table: Map<string, string[]>, line: string): boolean {

@@ -128,7 +128,7 @@ test.each([
 ])("iptables %s can wait in restore and choose ports at random: %s", async (version, modern) => {
   const fake = new FakeIptables();
   fake.version = version;
-  expect(await find(fake, ["IPv4"])).toMatchObject({ version, modern });
+  expect(await find(fake, ["IPv4"])).toMatchObject({ modern });
 });
 
 test.each([
