@@ -10,16 +10,15 @@ const PROXIES: ReadonlySet<string> = new Set(["kube-proxy", "kube-router"]);
  * these programs use the host's network. `proc` is the folder of all processes.
  */
 export async function proxyProcesses(proc = "/proc"): Promise<readonly string[]> {
-  const own = await networkOf(proc, "self");
-  const found: string[] = [];
-  for (const pid of await readdir(proc).catch(() => [])) {
-    if (!/^\d+$/.test(pid)) continue;
+  const own = networkOf(proc, "self");
+  const find = async (pid: string): Promise<readonly string[]> => {
     const name = (await readFile(join(proc, pid, "comm"), "utf8").catch(() => "")).trim();
-    if (!PROXIES.has(name)) continue;
+    if (!PROXIES.has(name)) return [];
     const network = await networkOf(proc, pid);
-    if (network === undefined || network === own) found.push(`${name} (process ${pid})`);
-  }
-  return found;
+    return network === undefined || network === (await own) ? [`${name} (process ${pid})`] : [];
+  };
+  const pids = (await readdir(proc).catch(() => [])).filter((entry) => /^\d+$/.test(entry));
+  return (await Promise.all(pids.map(find))).flat();
 }
 
 function networkOf(proc: string, pid: string): Promise<string | undefined> {

@@ -112,7 +112,7 @@ export class SetupClient {
   }
 
   /**
-   * After a failure the programs are detected and tried again, because each detection starts up to seven processes. Else
+   * The programs are detected and tried at the first call and after a failure, which starts up to seven processes. Else
    * both backends are read in every 20th call. If the backend of the node has changed, the rules are written there first
    * and then removed from the old one, which is also what a restarted agent does that finds rules in both.
    */
@@ -121,15 +121,19 @@ export class SetupClient {
     if (ruled.length === 0) return { changed: [], failures: [] };
     this.#isWritingRules = true;
     try {
-      const unusable = await this.#findForWrite(ruled);
-      const agents = await this.#otherAgents();
+      // Side by side, because each file of /proc takes a turn of the event loop, and these are long while the first lists arrive.
+      const [unusable, agents, processes] = await Promise.all([
+        this.#findForWrite(ruled),
+        this.#otherAgents(),
+        proxyProcesses(),
+      ]);
       const applied = await this.#iptables.apply(setup.rules, setup.leftovers, agents.length > 0);
       const { changed, failures, tables: states = [], otherProxies = [], isDeferred } = applied;
       const isWritten = unusable.length + failures.length === 0;
       const old = isWritten ? await this.#iptables.removeOld(this.#chains) : { changed: [], failures: [] };
       this.#iptablesFound = isWritten && old.failures.length === 0;
       const tables = setup.leftovers === "remove" ? await this.#kubeProxyTables.remove(setup.families) : undefined;
-      const others = [...otherProxies, ...(tables?.otherProxies ?? []), ...agents, ...(await proxyProcesses())];
+      const others = [...otherProxies, ...(tables?.otherProxies ?? []), ...agents, ...processes];
       return {
         changed: [...changed, ...old.changed, ...(tables?.changed ?? [])],
         ...(others.length > 0 && { otherProxies: others }),
