@@ -97,6 +97,27 @@ describe("with --ipvs-strict-arp", () => {
     for (const node of cluster.nodes) await node.prints(`echo 1 > ${sysctl}`);
   });
 
+  test("nobody answers ARP for a VIP that is bound by a route, as for an address on kube-ipvs0, and an announcer serves it", async () => {
+    for (const node of cluster.nodes) await cluster.stop(node);
+    await cluster.start(STRICT, "--vip-binding=route");
+    for (const { node } of cluster.nodes) {
+      const shown = await node.namespace.output(["ip", "-o", "route", "show", "table", "local", "proto", "173"]);
+      expect(shown).toContain(`local ${METALLB[0]} dev lo `);
+    }
+    expect(await onDummy(1, METALLB)).toEqual([]);
+    expect(await link.answering(METALLB[0])).toEqual([]);
+    const announcer = await Announcer.start(cluster.node(1), [...METALLB, FENCE]);
+    await expectServed(METALLB);
+    expect(await link.answering(METALLB[0], FENCE)).toEqual(["node-1"]);
+    await announcer.stop();
+
+    const sysctl = "/proc/sys/net/ipv4/conf/all/arp_ignore";
+    for (const node of cluster.nodes) await node.prints(`echo 0 > ${sysctl}`);
+    expect(await link.answering(METALLB[0])).toEqual(["node-1", "node-2"]);
+    for (const node of cluster.nodes) await node.prints(`echo 1 > ${sysctl}`);
+    for (const node of cluster.nodes) await cluster.stop(node);
+  });
+
   test("an address that kube-vip has on eth0 of one node is served there and on no kube-ipvs0 of it, and moves to another node", async () => {
     await cluster.start(STRICT);
     await takeAddresses(cluster.node(1), KUBE_VIP);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AgentProcess, ManifestFolder } from "../../support/node/agent-process.ts";
+import { AgentProcess, CLUSTER_CIDR, kubeIpvs, ManifestFolder } from "../../support/node/agent-process.ts";
 import { type Host, TestNode } from "../../support/node/netns.ts";
 import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { allAnswered, dropped, IN_VAIN, refused } from "../../support/traffic/answers.ts";
@@ -133,8 +133,12 @@ describe.each(FAMILY_CASES)("%s", (family, { vip, ip }) => {
     const source = async (to: string) => / src (\S+)/.exec(await node.prints(`ip route get ${to}`))?.[1];
     const own = [ip(node.node), gateway()];
     expect(own).toContain(await source(ip(node.outside)));
-    if (family === "IPv4") expect(await source(vip(1))).toBe(vip(1));
-    else expect(own).toContain(await source(vip(1)));
+    const taken = (await source(vip(1))) ?? "";
+    expect(family === "IPv4" ? [vip(1)] : own).toContain(taken);
+    const to = family === "IPv4" ? `${vip(1)}:80` : `[${vip(1)}]:80`;
+    const { code, out } = await kubeIpvs(node, "trace", "--from", "node", "--to", to, "--cluster-cidr", CLUSTER_CIDR);
+    expect(out.split("\n")[0]).toContain(taken);
+    expect(code).toBe(0);
   });
 });
 
