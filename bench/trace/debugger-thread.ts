@@ -7,6 +7,7 @@ import { relative } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parentPort } from "node:worker_threads";
+import { patient } from "../../test/support/time/patience.ts";
 import { Functions, parametersLength, type SourceFunction } from "./functions.ts";
 import type { Call, Command, Recording } from "./recorder.ts";
 
@@ -14,7 +15,7 @@ const SRC = new URL("../../src/", import.meta.url);
 /** The agent is at rest when no function of src/ ran for so long: longer than the second between two probes for virtual servers. */
 const REST_MS = 2000;
 const PERIOD_MS = 250;
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = patient(60_000);
 /** The head of a loop up to its variable, where V8 does not break if the loop is empty. */
 const LOOP_VARIABLE = /\bfor (?:await )?\((?:const|let) (?:(?! of ).)*$/;
 

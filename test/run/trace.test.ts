@@ -9,8 +9,8 @@ import { patient } from "../support/time/patience.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const PAGE = "docs/trace.md";
-/** A trace waits four times for a second in which the agent does nothing; it takes some 12 s. */
-const LIMIT_MS = patient(60_000);
+/** A trace waits three times for two seconds in which the agent does nothing; it takes some 15 s. */
+const LIMIT_MS = patient(90_000);
 
 test("docs/trace.md is what npm run trace writes: run it after a change of the path of an endpoint", {
   timeout: LIMIT_MS + patient(10_000),
