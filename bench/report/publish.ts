@@ -91,7 +91,10 @@ export function sectionOf(results: Results, plots: readonly string[], { folder }
   const rows = sizes.map((size) => {
     const parsed = parseSize(size);
     const title = parsed === undefined ? size : sizeTitle(parsed);
-    return [title, ...HEADLINES.map(([, scenario, metric]) => headline(find(size, scenario, metric)))];
+    return [
+      title,
+      ...HEADLINES.map(([, scenario, metric]) => headline(find(size, scenario, metric), results.noise.length > 0)),
+    ];
   });
   const table = tableOf([["size", ...HEADLINES.map(([title]) => title)], ...rows]);
   const pictures = SHOWN.filter((file) => plots.includes(file)).map(
@@ -104,8 +107,8 @@ export function sectionOf(results: Results, plots: readonly string[], { folder }
   ].join("\n\n");
 }
 
-function headline(figure: Figure | undefined): string {
+function headline(figure: Figure | undefined, isNoisy: boolean): string {
   if (figure === undefined) return "";
-  const target = targetText(figure);
+  const target = targetText(figure, isNoisy);
   return `${figureText(figure).replace(/ \(.*$/, "")}${target === undefined ? "" : ` (${target})`}`;
 }

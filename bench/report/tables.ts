@@ -62,7 +62,9 @@ export function pageOf(results: Results, plots: PlotList): string {
     const own = figures.filter((figure) => figure.scenario === scenario);
     return own.length === 0
       ? []
-      : [`## ${scenario[0]?.toUpperCase()}${scenario.slice(1)}\n\n${text}\n\n${scenarioTable(own)}\n`];
+      : [
+          `## ${scenario[0]?.toUpperCase()}${scenario.slice(1)}\n\n${text}\n\n${scenarioTable(own, results.noise.length > 0)}\n`,
+        ];
   });
   const failed = results.failures.map(({ size, subject, scenario, reason }) => [size, subject, scenario, cell(reason)]);
   return [
@@ -76,7 +78,7 @@ export function pageOf(results: Results, plots: PlotList): string {
 }
 
 /** One row for each program and size, one column for each metric; recorded figures of the scenario have rows of their own. */
-export function scenarioTable(figures: readonly Figure[]): string {
+export function scenarioTable(figures: readonly Figure[], isNoisy: boolean): string {
   const recorded = RECORDED.filter(({ scenario }) => scenario === figures[0]?.scenario);
   const all = [...figures, ...recorded].toSorted((a, b) => compareSizes(a.size, b.size));
   const metrics = [...new Set(all.map(({ metric }) => metric))];
@@ -84,7 +86,12 @@ export function scenarioTable(figures: readonly Figure[]): string {
     const [first] = group;
     const size = parseSize(first?.size ?? "");
     const notes = [...new Set(group.flatMap(({ note }) => note ?? []))].join("; ");
-    const cells = metrics.map((metric) => textOf(group.find((figure) => figure.metric === metric)));
+    const cells = metrics.map((metric) =>
+      textOf(
+        group.find((figure) => figure.metric === metric),
+        isNoisy,
+      ),
+    );
     return [size === undefined ? "" : sizeTitle(size), first?.subject ?? "", ...cells, notes];
   });
   const hasNotes = rows.some((row) => row.at(-1) !== "");
@@ -92,13 +99,13 @@ export function scenarioTable(figures: readonly Figure[]): string {
   return tableOf([head, ...rows].map((row) => (hasNotes ? row : row.slice(0, -1))).map((row) => row.map(cell)));
 }
 
-function textOf(figure: Figure | Recorded | undefined): string {
+function textOf(figure: Figure | Recorded | undefined, isNoisy: boolean): string {
   if (figure === undefined) return "";
-  return "text" in figure ? figure.text : figureCell(figure);
+  return "text" in figure ? figure.text : figureCell(figure, isNoisy);
 }
 
-function figureCell(figure: Figure): string {
-  const target = targetText(figure);
+function figureCell(figure: Figure, isNoisy: boolean): string {
+  const target = targetText(figure, isNoisy);
   return `${figureText(figure)}${target === undefined ? "" : `, ${target}`}`;
 }
 
