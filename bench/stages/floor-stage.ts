@@ -6,8 +6,9 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { changeCountOf } from "../floors/change-count.ts";
 import { RESTORERS } from "../floors/restore.ts";
-import { parseSize, SIZE_FORM } from "../report/size.ts";
+import { parseSize, SIZE_FORM, type Size } from "../report/size.ts";
 import { type Samples, sendSamples } from "../scenarios/stage.ts";
 
 const [sizeWord = "", kind = "", folder = "."] = process.argv.slice(2);
@@ -30,9 +31,7 @@ function grouped(values: readonly number[], count: number): readonly number[] {
   );
 }
 
-const CHANGES = 300;
-
-function bytes(): readonly Samples[] {
+function bytes(of: Size): readonly Samples[] {
   const files = ["setup.bin", "cold.bin", "warm-up.bin", "change.bin"].map((name) => join(folder, name));
   const program = join(import.meta.dirname, "../floors/replay.pl");
   const text = execFileSync("perl", [program, ...files], { encoding: "utf8", maxBuffer: 1 << 28 });
@@ -48,7 +47,7 @@ function bytes(): readonly Samples[] {
     {
       metric: "one change",
       unit: "ms",
-      samples: grouped(change.micros, CHANGES).map((micros) => micros / 1000),
+      samples: grouped(change.micros, changeCountOf(of).count).map((micros) => micros / 1000),
       as: "percentiles",
     },
   ];
@@ -74,4 +73,4 @@ function tools(): readonly Samples[] {
 
 const isBytes = kind === "bytes";
 const subject = { name: isBytes ? "floor: the same bytes" : "floor: ipvsadm, ipset, ip" };
-sendSamples({ size, subject }, "sync", ...(isBytes ? bytes() : tools()));
+sendSamples({ size, subject }, "sync", ...(isBytes ? bytes(size) : tools()));

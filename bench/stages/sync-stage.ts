@@ -12,6 +12,7 @@ import { NetlinkKernel } from "../../src/kernel/netlink-kernel.ts";
 import { PROXY_CHAINS } from "../../src/node/rules/proxy-rules.ts";
 import { tuneHeap } from "../../src/process/heap.ts";
 import { MemoryKernel } from "../../test/support/memory-kernel/memory-kernel.ts";
+import { changeCountOf } from "../floors/change-count.ts";
 import { Recorder } from "../floors/recorder.ts";
 import { leaveState } from "../floors/restore.ts";
 import { SyncTarget } from "../floors/sync-target.ts";
@@ -21,8 +22,6 @@ import { type Samples, sendSamples } from "../scenarios/stage.ts";
 
 tuneHeap();
 
-const WARM_UP = 20;
-const CHANGES = 300;
 const RESYNCS = 5;
 /** A sixth of them is enough where each one reads 500,000 endpoints. */
 const RESYNCS_OF_LARGE = 2;
@@ -31,6 +30,7 @@ const LARGE = 20_000;
 const [sizeWord = "", kernelWord = "netlink", folder] = process.argv.slice(2);
 const size = parseSize(sizeWord);
 if (size === undefined) throw new Error(`the size must be ${SIZE_FORM}`);
+const { warmUp, count } = changeCountOf(size);
 const subject = { name: kernelWord === "memory" ? "sync, kernel in memory" : "kube-ipvs" };
 
 let recorder: Recorder | undefined;
@@ -106,14 +106,14 @@ async function change(number: number): Promise<void> {
   changes.push(ms);
 }
 await recording("warm-up.bin", async () => {
-  for (let number = 0; number < WARM_UP; number++) await change(number);
+  for (let number = 0; number < warmUp; number++) await change(number);
 });
 changes.length = 0;
 await recording("change.bin", async () => {
-  for (let number = 0; number < CHANGES; number++) await change(WARM_UP + number);
+  for (let number = 0; number < count; number++) await change(warmUp + number);
 });
 samples.push(
-  { metric: "one change", unit: "ms", samples: changes, as: "percentiles", warmUp: WARM_UP },
+  { metric: "one change", unit: "ms", samples: changes, as: "percentiles", warmUp },
   { metric: "operations of one change", unit: "", samples: [operations] },
   { metric: "RSS", unit: "MiB", samples: [process.memoryUsage.rss() / 2 ** 20], note: "with the benchmark's objects" },
   {
