@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AgentProcess, CLUSTER_CIDR, kubeIpvs, ManifestFolder } from "../../support/node/agent-process.ts";
+import { AgentProcess, CLUSTER_CIDR, flagsFor, kubeIpvs, ManifestFolder } from "../../support/node/agent-process.ts";
 import { type Host, TestNode } from "../../support/node/netns.ts";
 import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
 import { allAnswered, dropped, IN_VAIN, refused } from "../../support/traffic/answers.ts";
@@ -139,6 +139,20 @@ describe.each(FAMILY_CASES)("%s", (family, { vip, ip }) => {
     const { code, out } = await kubeIpvs(node, "trace", "--from", "node", "--to", to, "--cluster-cidr", CLUSTER_CIDR);
     expect(out.split("\n")[0]).toContain(taken);
     expect(code).toBe(0);
+  });
+
+  test("explain finds nothing wrong, and names a route that is missing", async () => {
+    const command = ["explain", "shop/self", ...flagsFor(node, manifests), "--vip-binding", "route"];
+    expect((await kubeIpvs(node, ...command)).out).toContain("ok: nothing is wrong on this node");
+    // Without an agent nothing repairs it.
+    await agent[Symbol.asyncDispose]();
+    await node.prints(`ip route del local ${vip(4)} table local proto 173`);
+    const { code, out } = await kubeIpvs(node, ...command);
+    expect(out).toContain(`error: the local route of address ${vip(4)} is missing`);
+    expect(code).toBe(2);
+    agent = AgentProcess.start(node, manifests, "--vip-binding", "route");
+    await agent.ready();
+    expect((await kubeIpvs(node, ...command)).code).toBe(0);
   });
 });
 
