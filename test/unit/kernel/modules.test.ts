@@ -29,7 +29,7 @@ test("a node loads the modules that a test guest loads, except legacy iptables t
   const needed = text.replace(/^#.*$/gm, "").split(/\s+/).filter(Boolean);
   const others = needed.filter(
     (name) =>
-      !/^(veth|bridge|ip6?table_\w+|xt_nat|xt_tcpudp|xt_CT|xt_multiport|xt_limit|xt_NFLOG|xt_hl|ip6t_rt|xt_ipvs|xt_recent|xt_statistic)$/.test(
+      !/^(veth|bridge|ip6?table_\w+|xt_nat|xt_tcpudp|xt_CT|xt_multiport|xt_limit|nfnetlink_log|xt_NFLOG|xt_hl|ip6t_rt|xt_ipvs|xt_recent|xt_statistic)$/.test(
         name,
       ),
   );
