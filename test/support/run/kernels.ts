@@ -35,7 +35,6 @@ const CORE = [
   ),
   ...["conntrack", "flows", "marks"].map((name) => `test/e2e/flows/${name}.test.ts`),
   "test/e2e/agent/sync.test.ts",
-  "test/e2e/node/takeover.test.ts",
 ];
 /** What a kernel of its own timing, with modules that load by themselves, could answer differently. */
 const NODE = [
