@@ -5,12 +5,12 @@ readonly JOBS=$CACHE/jobs.txt
 # The numbers of those that the time of this run did not allow, one a line.
 readonly LEFT_OUT=$CACHE/left-out.txt
 
-# How many guests run side by side: three for two CPUs and at most eight, if there is memory for them; TEST_GUESTS sets another
-# number. A guest waits a third of its time, but guests that take turns on a CPU make each other's system calls dearer: with 15
-# busy processes on a CPU one takes 140 us of CPU time instead of 15.
+# How many guests run side by side: one for each CPU and at most eight, if there is memory for them; TEST_GUESTS sets another
+# number. A guest waits a third of its time, but guests that take turns on a CPU make each other's system calls dearer: three on two
+# CPUs ended later than two, and with 15 busy processes on a CPU a system call takes 140 us of CPU time instead of 15.
 slot_count() {
   local most room
-  most=${TEST_GUESTS:-$((($(allowed_cpus | wc -l) * 3 + 1) / 2))}
+  most=${TEST_GUESTS:-$(allowed_cpus | wc -l)}
   room=$(($(free_megabytes "$(guest_memory_folder)") / GUEST_MEMORY))
   [ "$room" -lt "$most" ] && most=$room
   echo $((most > 8 ? 8 : most > 1 ? most : 1))
