@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { NODE_FLAGS } from "../../../build.ts";
 import { AgentProcess, flagsFor, ManifestFolder } from "../../support/node/agent-process.ts";
 import { ended } from "../../support/node/namespace.ts";
@@ -35,10 +35,12 @@ async function monitors(): Promise<readonly string[]> {
   return (await node.node.namespace.output(["bash", "-c", MONITORS])).split("\n").filter((line) => line !== "");
 }
 
-/** Starts the agent by a shell command in which "$@" is its command line. */
+/** Starts the agent by a shell command in which "$@" is its command line. It ends with the test, also when that fails. */
 function start(command = 'exec "$@"'): Program {
   const agent = [process.execPath, ...NODE_FLAGS, BUNDLE, "run", ...flagsFor(node, manifests)];
-  return node.node.namespace.start(["bash", "-c", command, "-", ...agent]);
+  const program = node.node.namespace.start(["bash", "-c", command, "-", ...agent]);
+  onTestFinished(() => ended(program, "SIGKILL"));
+  return program;
 }
 
 /** Creates the Service and waits until the pod answers. */
@@ -59,7 +61,7 @@ test.each(["SIGHUP", "SIGQUIT"] as const)(
   async (signal) => {
     const program = start();
     await AgentProcess.of(node, program).ready();
-    expect(await monitors()).toHaveLength(1);
+    await eventually(async () => expect(await monitors()).toHaveLength(1), SOON);
     await ended(program, signal);
     expect(program.exitCode).toBe(0);
     expect(await monitors()).toEqual([]);
