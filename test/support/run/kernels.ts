@@ -24,8 +24,6 @@ const ALL = ["test/kernel", "test/e2e"];
 const OBJECTS = ["test/kernel"];
 /** Has no legacy iptables and no nat chains of nf_tables, so suites that write rules cannot run. */
 const CONTRACT = ["test/kernel/netlink.real.test.ts"];
-/** The contract, traffic over every frontend, and a restart. */
-const BASICS = [...CONTRACT, "test/e2e/demo", "test/e2e/traffic/services.test.ts", "test/e2e/agent/sync.test.ts"];
 /** What a kernel of its own timing, with modules that load by themselves, could answer differently. */
 const NODE = [
   ...OBJECTS,
@@ -37,8 +35,15 @@ const NODE = [
   ...["kill", "sync", "witnesses"].map((name) => `test/e2e/agent/${name}.test.ts`),
   ...["container", "from-iptables-mode", "nftables-mode", "takeover"].map((name) => `test/e2e/node/${name}.test.ts`),
 ];
-/** What depends on which iptables writes the rules. */
-const RULES = ["test/kernel/rules.real.test.ts", ...BASICS, "test/e2e/node/takeover.test.ts"];
+/** What depends on which iptables writes the rules, and the contract. */
+const RULES = [
+  ...CONTRACT,
+  "test/kernel/rules.real.test.ts",
+  "test/e2e/agent/sync.test.ts",
+  "test/e2e/demo",
+  "test/e2e/node/takeover.test.ts",
+  "test/e2e/traffic/services.test.ts",
+];
 
 /** The kernels that tests run on, the usual one first. On a host with IPVS its own kernel takes the place of the first. */
 export const KERNELS: readonly TestKernel[] = [
@@ -54,22 +59,16 @@ export const KERNELS: readonly TestKernel[] = [
     rest: ALL,
   },
   { name: "7.2", machine: "uml", version: "7.2", suite: "sid", always: CONTRACT },
-  ...qemu("qemu-6.12", "6.12", "trixie", NODE, RULES),
-  ...qemu("qemu-7.3", "7.3", "trixie-backports", NODE, RULES),
+  ...qemu("6.12", "trixie"),
+  ...qemu("7.3", "trixie-backports"),
 ];
 
 /** Debian's cloud kernel of that version, as nodes have it, with iptables-nft and with legacy iptables. */
-function qemu(
-  name: string,
-  version: string,
-  suite: string,
-  withNft: readonly string[],
-  withLegacy: readonly string[],
-): readonly TestKernel[] {
+function qemu(version: string, suite: string): readonly TestKernel[] {
   const kernel = { machine: "qemu", version, suite, iptables: "trixie", always: [], slowness: 5 } as const;
   return [
-    { ...kernel, name, backend: "nft", rest: withNft },
-    { ...kernel, name: `${name}-legacy`, backend: "legacy", rest: withLegacy },
+    { ...kernel, name: `qemu-${version}`, backend: "nft", rest: NODE },
+    { ...kernel, name: `qemu-${version}-legacy`, backend: "legacy", rest: RULES },
   ];
 }
 
