@@ -7,3 +7,11 @@ test("a script whose command fails is an error with what it printed, and the nex
   await expect(shell.run("echo why; false; echo never")).rejects.toThrow('"echo why; false; echo never" failed: why');
   expect(await shell.run("true")).toBe("");
 });
+
+test("a shell that is killed before it runs anything, or while it runs, has an end", async () => {
+  for (const script of [undefined, "true", "exec sleep 1000"])
+    for (let turn = 0; turn < 20; turn++) {
+      await using shell = new Shell();
+      if (script !== undefined) void shell.run(script).catch(() => undefined);
+    }
+});

@@ -6,18 +6,23 @@
 # "ID CODE SIGNAL" when it has ended. Ends with its stdin; what it has started goes on. Needs perl-base only.
 use strict;
 use warnings;
-use POSIX qw(:sys_wait_h);
+use POSIX qw(:signal_h :sys_wait_h);
 use Socket;
 
 my $address = pack_sockaddr_un("\0" . shift);
-my %setns   = (x86_64 => 308, aarch64 => 268);
-my $setns   = $setns{ (POSIX::uname())[4] } or die "starter.pl: unknown machine\n";
+my %calls   = (x86_64 => [308, 289], aarch64 => [268, 74]);
+my ($setns, $signalfd4) = @{ $calls{ (POSIX::uname())[4] } or die "starter.pl: unknown machine\n" };
 my %ids;     # by process
 my %pids;    # by id
 
-# A signal that comes just before select would not wake it; a byte in a pipe does.
-pipe(my $woken, my $wake) or die "starter.pl: pipe: $!\n";
-$SIG{CHLD} = sub { syswrite $wake, '.' };
+# Perl runs a handler between two of its operations, so a signal that comes just before select would not wake it. A file
+# descriptor of signals does (signalfd).
+my $ended = POSIX::SigSet->new(SIGCHLD);
+POSIX::sigprocmask(SIG_BLOCK, $ended);
+my $mask    = pack 'Q', 1 << SIGCHLD - 1;
+my $signals = syscall $signalfd4, -1, $mask, length $mask, 0;
+die "starter.pl: signalfd: $!\n" if $signals < 0;
+open my $woken, '<&=', $signals or die "starter.pl: $!\n";
 $| = 1;
 
 my $lines = '';
@@ -26,7 +31,7 @@ while (1) {
     vec($ready, fileno $_, 1) = 1 for *STDIN, $woken;
     next if select($ready, undef, undef, undef) < 0;
     if (vec $ready, fileno $woken, 1) {
-        sysread $woken, my $dots, 4096;
+        sysread $woken, my $information, 4096;
         reap();
     }
     next unless vec $ready, fileno STDIN, 1;
@@ -42,8 +47,10 @@ sub carry_out {
 
 sub start {
     my ($id, $namespace, @words) = @_;
+    # Before the fork: also a program that is killed at once closes them.
+    my @sockets = map { connection("$id $_\n") } qw(in out err);
     my $pid = fork // die "starter.pl: fork: $!\n";
-    become($id, $namespace, map { pack 'H*', $_ } @words) unless $pid;
+    become($namespace, \@sockets, map { pack 'H*', $_ } @words) unless $pid;
     $ids{$pid} = $id;
     $pids{$id} = $pid;
 }
@@ -57,10 +64,9 @@ sub reap {
 }
 
 sub become {
-    my ($id, $namespace, @words) = @_;
-    $SIG{CHLD} = 'DEFAULT';
-    my @sockets = map { connection("$id $_\n") } qw(in out err);
-    POSIX::dup2(fileno $sockets[$_], $_) for 0 .. 2;
+    my ($namespace, $sockets, @words) = @_;
+    POSIX::sigprocmask(SIG_UNBLOCK, $ended);
+    POSIX::dup2(fileno $sockets->[$_], $_) for 0 .. 2;
     enter($namespace) unless $namespace eq '-';
     no warnings 'exec';
     exec { $words[0] } @words or print STDERR "$words[0]: $!\n";
@@ -69,8 +75,8 @@ sub become {
 
 sub connection {
     my ($begin) = @_;
-    socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or POSIX::_exit(126);
-    connect($socket, $address) && syswrite($socket, $begin) or POSIX::_exit(126);
+    socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or die "starter.pl: socket: $!\n";
+    connect($socket, $address) && syswrite($socket, $begin) or die "starter.pl: connect: $!\n";
     return $socket;
 }
 
