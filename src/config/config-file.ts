@@ -1,4 +1,15 @@
-import { LineCounter, parseDocument, type YAMLError } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from "yaml";
 import type { Given, GivenTexts } from "./config.ts";
 import { structureFaults } from "./file-schema.ts";
 import type { JsonValue } from "./json.ts";
@@ -32,7 +43,7 @@ const YAML_OPTIONS = { version: "1.1", uniqueKeys: true, prettyErrors: false, lo
 export function readConfigFile(text: string): ConfigFileReading {
   const lines = new LineCounter();
   const document = parseDocument(text, { ...YAML_OPTIONS, lineCounter: lines });
-  const faults = document.errors.map((error) => yamlProblem(error, text, lines));
+  const faults = [...document.errors.map((error) => yamlProblem(error, text, lines)), ...removeMerges(document, lines)];
   // A repeated key is not a fault of the syntax: the other faults are reported with it.
   if (document.errors.some(({ code }) => code !== "DUPLICATE_KEY")) return { file: EMPTY, problems: faults };
   try {
@@ -52,6 +63,24 @@ function yamlProblem({ code, message, pos }: YAMLError, text: string, lines: Lin
   if (code !== "DUPLICATE_KEY") return `Invalid configuration, line ${line}: ${message}`;
   const [key = ""] = /^[^\s:]*/.exec(text.slice(pos[0])) ?? [];
   return `Repeated key "${key}", line ${line}`;
+}
+
+/** Removes the keys "<<" whose value is no mapping, alias of a mapping or list of such, and returns the problem of each. */
+function removeMerges(document: Document.Parsed, lines: LineCounter): readonly string[] {
+  const resolved = (node: unknown) => (isAlias(node) ? node.resolve(document) : node);
+  const problems: string[] = [];
+  visit(document, {
+    Pair(_, { key, value }) {
+      // The library has a symbol for the key of a merge, and text for a quoted "<<".
+      if (!isScalar(key) || typeof key.value !== "symbol") return undefined;
+      const source = resolved(value);
+      if (isMap(source) || (isSeq(source) && source.items.every((item) => isMap(resolved(item))))) return undefined;
+      const { line } = lines.linePos((key as Node).range?.[0] ?? 0);
+      problems.push(`Invalid key "<<", line ${line}: its value must be a mapping, an alias of one or a list of these`);
+      return visit.REMOVE;
+    },
+  });
+  return problems;
 }
 
 /** The content without the values at or below the paths of faults, and without those above them. */

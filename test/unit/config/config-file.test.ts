@@ -129,6 +129,28 @@ describe("faults", () => {
   });
 });
 
+test.each([
+  ["mode: { a: { <<: false } }", "line 3"],
+  ["iptables:\n  <<: [{ minSyncPeriod: 1s }, 3]", "line 4"],
+  ["ipvs: &a [1]\niptables:\n  <<: *a", "line 5"],
+  ["iptables:\n  <<: *missing", "line 4"],
+])("a merge of what is no mapping is a fault beside the others: %j", (content, line) => {
+  const { problems } = readConfigFile(`${HEAD}${content}\nx: 1\n`);
+  expect(problems).toContain(
+    `Invalid key "<<", ${line}: its value must be a mapping, an alias of one or a list of these`,
+  );
+  expect(problems).toContain('Unknown key "x"');
+});
+
+test("a mapping is merged, and a quoted key is no merge", () => {
+  const merged = "iptables: &a { minSyncPeriod: 2s }\nipvs: { <<: [*a, { syncPeriod: 3s }] }\n";
+  expect(readConfigFile(HEAD + merged)).toMatchObject({
+    file: { given: { minSyncPeriodMs: { source: "ipvs.minSyncPeriod", text: "2s" } } },
+    problems: [],
+  });
+  expect(readConfigFile(`${HEAD}"<<": 3\n`).problems).toEqual(['Unknown key "<<"']);
+});
+
 test("any text gives problems or a configuration, and never an exception", () => {
   const value = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.string());
   const keys = fc.constantFrom(
