@@ -5,6 +5,7 @@ import { routeOf } from "../../support/api/routes.ts";
 import type { ControlPlane } from "../../support/api/worlds/control-plane.ts";
 import { DaemonSetNode, NAMESPACE } from "../../support/container/daemonset.ts";
 import { deployedRules, deployedUser } from "../../support/container/deployment.ts";
+import type { AgentContainer } from "../../support/container/pod-runtime.ts";
 import { type AgentProcess, sumOf } from "../../support/node/agent-process.ts";
 import type { TestNode } from "../../support/node/netns.ts";
 import { serviceObject, sliceObject } from "../../support/objects/builders.ts";
@@ -30,11 +31,11 @@ beforeAll(async () => {
 
 afterAll(() => daemonSet?.[Symbol.asyncDispose]());
 
-/** The agent in its container; it ends with the test. */
-async function startAgent(): Promise<AgentProcess> {
-  const { agent } = await daemonSet.start();
-  onTestFinished(() => agent[Symbol.asyncDispose]());
-  return agent;
+/** The agent in its container; it ends with the test. It checks the node every two seconds, so that no test waits for 30. */
+async function startAgent(): Promise<AgentContainer> {
+  const container = await daemonSet.start((_, { args = [] }) => void args.push("--ipvs-sync-period=2s"));
+  onTestFinished(() => container.agent[Symbol.asyncDispose]());
+  return container;
 }
 
 /** The Events that the server keeps with this reason. */
@@ -68,7 +69,7 @@ describe("a node without preparation", () => {
   test("is programmed by the agent, which reports what is missing, and is ready after init has run", async () => {
     await node.prints(...REQUIRED.map((path) => `echo 0 >/proc/sys/${path};`));
     putService("web", "10.96.4.1", "a");
-    const agent = await startAgent();
+    const { agent } = await startAgent();
     await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("a").ip}:8080`]));
     await soon(() => {
       for (const path of REQUIRED)
@@ -115,8 +116,7 @@ describe("sysctls that another program changes", () => {
   test("are reported each with its remedy and interrupt nothing, also after a SIGKILL", async () => {
     await daemonSet.init();
     putService("web", "10.96.4.1", "a");
-    const { agent: first, kill } = await daemonSet.start();
-    onTestFinished(() => first[Symbol.asyncDispose]());
+    const { agent: first, kill } = await startAgent();
     await first.ready();
     expect(await wrong(first)).toEqual([]);
     await node.prints(...WANTED.map((path) => `echo 0 >/proc/sys/${path} || echo 77 >/proc/sys/${path};`));
@@ -125,7 +125,7 @@ describe("sysctls that another program changes", () => {
     await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("b").ip}:8080`]));
     await kill();
 
-    const second = await startAgent();
+    const { agent: second } = await startAgent();
     putService("web", "10.96.4.1", "c");
     await soon(async () => expect(await backends("10.96.4.1:80")).toEqual([`${node.pod("c").ip}:8080`]));
     await soon(async () => expect((await second.readyz()).body).toContain("net/ipv6/conf/all/forwarding is 0"));
@@ -143,7 +143,7 @@ describe("the agent in its container", () => {
     putService("web", "10.96.4.1", "a", "b");
     const before = new Set(events("NodePreparationFailed"));
     plane.model.requests.length = 0;
-    const agent = await startAgent();
+    const { agent } = await startAgent();
     await agent.ready();
     const { answers, errors } = await node.client(node.pod("c")).tcp("10.96.4.1", 80, 6);
     expect([answers, errors]).toEqual([{ a: 3, b: 3 }, {}]);
@@ -180,7 +180,7 @@ describe("the agent in its container", () => {
       ...serviceObject("shop/second", { ip: "10.96.4.2" }),
       metadata: { namespace: "shop", name: "second", uid: "uid-of-second" },
     });
-    const agent = await startAgent();
+    const { agent } = await startAgent();
     await agent.ready();
     await soon(() => {
       expect(events("NotProxied")).toMatchObject([
@@ -197,7 +197,7 @@ describe("the agent in its container", () => {
 
   test("continues with the token that replaces its own", async () => {
     putService("web", "10.96.4.1", "a");
-    const agent = await startAgent();
+    const { agent } = await startAgent();
     await agent.ready();
     await daemonSet.account.replace({ token: "second", authority: testTls("a").cert, namespace: NAMESPACE });
     plane.model.behaviour.tokens = new Map([["second", deployedUser()]]);
@@ -215,7 +215,7 @@ describe("the agent in its container", () => {
   test("waits for its role without changing anything, and then continues", async () => {
     plane.model.behaviour.rules = [];
     const before = await node.prints("ipvsadm -Sn");
-    const agent = await startAgent();
+    const { agent } = await startAgent();
     await agent.logged("cannot watch");
     expect(await node.prints("ipvsadm -Sn")).toBe(before);
     plane.model.behaviour.rules = deployedRules();

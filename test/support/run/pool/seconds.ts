@@ -14,7 +14,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   "conntrack.test.ts": 24,
   "container.test.ts": 20,
   "contract.test.ts": 20,
-  "daemonset.test.ts": 26,
+  "daemonset.test.ts": 45,
   "dashboard.test.ts": 60,
   "early-client.test.ts": 17,
   "endpoint-slices.test.ts": 21,
