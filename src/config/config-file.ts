@@ -5,7 +5,6 @@ import {
   isScalar,
   isSeq,
   LineCounter,
-  type Node,
   parseDocument,
   visit,
   type YAMLError,
@@ -75,7 +74,7 @@ function removeMerges(document: Document.Parsed, lines: LineCounter): readonly s
       if (!isScalar(key) || typeof key.value !== "symbol") return undefined;
       const source = resolved(value);
       if (isMap(source) || (isSeq(source) && source.items.every((item) => isMap(resolved(item))))) return undefined;
-      const { line } = lines.linePos((key as Node).range?.[0] ?? 0);
+      const { line } = lines.linePos(key.range?.[0] ?? 0);
       problems.push(`Invalid key "<<", line ${line}: its value must be a mapping, an alias of one or a list of these`);
       return visit.REMOVE;
     },
