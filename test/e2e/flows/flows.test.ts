@@ -158,7 +158,7 @@ describe.each(FAMILY_CASES)("over %s", (family, { vip, ip }) => {
   test("a client that began before the Service existed is answered after it is added (G-36)", async () => {
     const n = base + 6;
     // The node routes unknown addresses to the outside, where no host answers.
-    expect(await ask("d", vip(n), 53, 2, IN_VAIN)).toMatchObject({ answers: {} });
+    expect((await ask("d", vip(n), 53, 2, IN_VAIN)).answers).toEqual({});
     await put(n, DNS, ["b"]);
     expect(await ask("d", vip(n), 53)).toEqual(allAnswered({ b: 2 }, ip(cluster.pod("d"))));
   });
